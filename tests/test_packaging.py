@@ -1,0 +1,225 @@
+"""The locks, the README's two commands and .ci/run fit each other and the stated dependencies."""
+
+import importlib.metadata
+import itertools
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
+PLATFORMS = (
+    {"sys_platform": "darwin", "platform_machine": "arm64"},
+    {"sys_platform": "linux", "platform_machine": "x86_64"},
+)
+ENVIRONMENTS = [
+    {**platform, "python_version": python, "python_full_version": f"{python}.0"}
+    for platform, python in itertools.product(PLATFORMS, ("3.11", "3.12", "3.13"))
+]
+in_each_lock = pytest.mark.parametrize("lock", LOCKS)
+in_each_environment = pytest.mark.parametrize(
+    "environment", ENVIRONMENTS, ids=lambda e: f"{e['sys_platform']}-{e['python_version']}"
+)
+
+
+def entries(lock: str) -> list[tuple[str, list[str]]]:
+    """Return each requirement in requirements/`lock`.txt with its hashes; comments are left out."""
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text().replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines.pop(0) == "--only-binary :all:", f"{lock}: nothing may be compiled on installation"
+    return [(line.split("--hash=")[0].strip(), line.split("--hash=")[1:]) for line in lines]
+
+
+def pins(lock: str, environment: dict[str, str] | None = None) -> list[tuple[str, str]]:
+    """Return the (name, version) pairs that `lock` installs in `environment`, or in this one."""
+    requirements = [Requirement(requirement) for requirement, _ in entries(lock)]
+    return [
+        (canonicalize_name(requirement.name), str(requirement.specifier).removeprefix("=="))
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    ]
+
+
+def readme_commands() -> list[str]:
+    """Return the lines in the README's sh fences that set up an environment, in order."""
+    readme = (ROOT / "README.md").read_text()
+    fences = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    lines = [line for fence in fences for line in fence.splitlines()]
+    return [line for line in lines if line.startswith("python3 -m venv")]
+
+
+@pytest.fixture(name="bare_machine")
+def _bare_machine(tmp_path: Path) -> Path:
+    """A folder with README.md, .ci/run, and in bin/ a python3 whose environments note each call.
+
+    A call of a program NAME fails where there is a file fail-NAME.
+    """
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python3"
+    python.write_text(
+        """#!/bin/sh
+        name=$(basename "$0")
+        if [ "$1" != -c ]; then echo "$name${*:+ $*}" >> calls; fi
+        if [ "$1 $2" = "-m venv" ]; then
+            mkdir -p .venv/bin
+            for program in pip pytest tox; do cp "$0" ".venv/bin/$program"; done
+        fi
+        ! [ -e "fail-$name" ]
+        """
+    )
+    python.chmod(0o755)
+    return tmp_path
+
+
+def ci_run(machine: Path) -> tuple[int, list[str]]:
+    """Run .ci/run on `machine`; return its exit status and the calls it made, in order."""
+    path = f"{machine / 'bin'}:/usr/bin:/bin"
+    status = subprocess.run([machine / ".ci/run"], env={"PATH": path}, check=False).returncode
+    calls = machine / "calls"
+    return status, calls.read_text().splitlines() if calls.exists() else []
+
+
+@in_each_lock
+def test_lock_holds_versions_and_hashes_only(lock: str) -> None:
+    """Each line of a lock is one exact version with its SHA-256 hashes; none names an address."""
+    pin = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-zA-Z0-9_=!<>.' ]+)?")
+    sha256 = re.compile(r"sha256:[0-9a-f]{64} *")
+
+    wrong = [
+        requirement
+        for requirement, hashes in entries(lock)
+        if not (pin.fullmatch(requirement) and hashes and all(map(sha256.fullmatch, hashes)))
+    ]
+
+    assert wrong == []
+
+
+@in_each_environment
+@in_each_lock
+def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str]) -> None:
+    """On each system and Python, each stated dependency has one version, and it is in its range."""
+    stated = PROJECT["dependency-groups"][lock]
+    if lock == "tests":
+        stated = stated + PROJECT["project"]["dependencies"]
+    requirements = [
+        requirement
+        for requirement in map(Requirement, stated)
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    ]
+
+    pinned = pins(lock, environment)
+    versions = dict(pinned)
+    unmet = [
+        str(requirement)
+        for requirement in requirements
+        if versions.get(canonicalize_name(requirement.name), "none") not in requirement.specifier
+    ]
+
+    assert unmet == []
+    assert len(versions) == len(pinned)
+
+
+@in_each_environment
+@in_each_lock
+def test_lock_agrees_with_the_tests_lock(lock: str, environment: dict[str, str]) -> None:
+    """What a lock shares with the tests' lock has the same version, so both fit one environment."""
+    versions = dict(pins("tests", environment))
+
+    differing = [
+        (name, version)
+        for name, version in pins(lock, environment)
+        if versions.get(name, version) != version
+    ]
+
+    assert differing == []
+
+
+@in_each_lock
+def test_lock_leaves_torch_out(lock: str) -> None:
+    """No lock brings torch, or the libraries for GPUs that torch brings on Linux."""
+    names = [requirement for requirement, _ in entries(lock)]
+
+    assert [name for name in names if name.startswith(("nvidia", "torch", "triton"))] == []
+
+
+@in_each_environment
+def test_mlx_comes_with_its_backend(environment: dict[str, str]) -> None:
+    """The tests' lock brings mlx's Metal backend on macOS and its CPU backend on Linux."""
+    expected = {"darwin": ["mlx-metal"], "linux": ["mlx-cpu"]}[environment["sys_platform"]]
+
+    backends = [name for name, _ in pins("tests", environment) if name.startswith("mlx-")]
+
+    assert backends == expected
+
+
+def test_only_the_lifted_requirements_are_unmet() -> None:
+    """Whatever the locked packages require is installed, but for what pyproject.toml lifts."""
+    lifted = PROJECT["tool"]["uv"]["exclude-dependencies"]
+    lifted = lifted + PROJECT["tool"]["uv"]["override-dependencies"]
+    versions = {
+        canonicalize_name(found.name): found.version for found in importlib.metadata.distributions()
+    }
+
+    unmet = {
+        requirement.name
+        for name, _ in pins("tests")
+        for requirement in map(Requirement, importlib.metadata.requires(name) or [])
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if versions.get(canonicalize_name(requirement.name), "none") not in requirement.specifier
+    }
+
+    assert unmet <= {Requirement(requirement).name for requirement in lifted}
+
+
+def test_readme_has_two_commands() -> None:
+    """The README sets up and runs everything in two lines: the benchmarks, and the tests."""
+    ends = [command.rpartition(" && .venv/bin/")[2] for command in readme_commands()]
+
+    assert sorted(ends) == ["pytest benchmarks --benchmark-only", "tox"]
+
+
+def test_ci_run_makes_the_calls_of_the_readme(bare_machine: Path) -> None:
+    """.ci/run calls just what the README's two commands call, the tests first."""
+    commands = sorted(readme_commands(), key=lambda command: not command.endswith("/tox"))
+    steps = " && ".join(commands).replace(".venv/bin/", "").split(" && ")
+
+    assert ci_run(bare_machine) == (0, steps)
+
+
+def test_ci_run_passes_over_an_old_python(bare_machine: Path) -> None:
+    """.ci/run takes the first Python that is recent enough, and only that one."""
+    shutil.copy(bare_machine / "bin/python3", bare_machine / "bin/python3.13")
+    (bare_machine / "fail-python3").touch()
+
+    status, calls = ci_run(bare_machine)
+
+    assert status == 0
+    assert calls.count("python3.13 -m venv .venv") == 2
+    assert not any(call.startswith("python3 ") for call in calls)
+
+
+@pytest.mark.parametrize("program", ["pip", "tox", "pytest"])
+def test_ci_run_fails_where_a_command_fails(bare_machine: Path, program: str) -> None:
+    """.ci/run stops at the first call that fails, and fails."""
+    (bare_machine / f"fail-{program}").touch()
+
+    status, calls = ci_run(bare_machine)
+
+    assert status != 0
+    assert calls[-1].split()[0] == program
+
+
+def test_ci_run_fails_without_a_command(bare_machine: Path) -> None:
+    """.ci/run fails, and calls nothing, where the README has lost its commands."""
+    (bare_machine / "README.md").write_text("# whisper-speedtest\n")
+
+    assert ci_run(bare_machine) == (1, [])
