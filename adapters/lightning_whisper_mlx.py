@@ -1,0 +1,170 @@
+"""lightning-whisper-mlx: batched Whisper on mlx.
+
+The library downloads `weights.npz` and `config.json` into `./mlx_models/<name>`, a folder whose
+name leaves the quantisation out, and reads them only at the first transcription.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from adapters.base import Adapter, Case, CheckMap, ModelFiles, Segment, Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapters.base import Audio, DecodeSettings, Device
+
+# Source: lightning_whisper_mlx/lightning.py, models; test_repo_consistency.py holds this to it.
+REPOS = {
+    "micro": {
+        "fp16": "embedded/micro-mlx-fp16",
+        "4bit": "embedded/micro-mlx-4bit",
+        "8bit": "embedded/micro-mlx-8bit",
+    },
+    "tiny": {
+        "fp16": "mlx-community/whisper-tiny",
+        "4bit": "mlx-community/whisper-tiny-mlx-4bit",
+        "8bit": "mlx-community/whisper-tiny-mlx-8bit",
+    },
+    "base": {
+        "fp16": "mlx-community/whisper-base-mlx",
+        "4bit": "mlx-community/whisper-base-mlx-4bit",
+        "8bit": "mlx-community/whisper-base-mlx-8bit",
+    },
+    "small": {
+        "fp16": "mlx-community/whisper-small-mlx",
+        "4bit": "mlx-community/whisper-small-mlx-4bit",
+        "8bit": "mlx-community/whisper-small-mlx-8bit",
+    },
+    "medium": {
+        "fp16": "mlx-community/whisper-medium-mlx",
+        "4bit": "mlx-community/whisper-medium-mlx-4bit",
+        "8bit": "mlx-community/whisper-medium-mlx-8bit",
+    },
+    "large-v1": {
+        "fp16": "mlx-community/whisper-large-mlx",
+        "4bit": "mlx-community/whisper-large-mlx-4bit",
+        "8bit": "mlx-community/whisper-large-mlx-8bit",
+    },
+    "large-v2": {
+        "fp16": "mlx-community/whisper-large-v2-mlx",
+        "4bit": "mlx-community/whisper-large-v2-mlx-4bit",
+        "8bit": "mlx-community/whisper-large-v2-mlx-8bit",
+    },
+    "large-v3": {
+        "fp16": "mlx-community/whisper-large-v3-mlx",
+        "4bit": "mlx-community/whisper-large-v3-mlx-4bit",
+        "8bit": "mlx-community/whisper-large-v3-mlx-8bit",
+    },
+}
+DISTIL_REPO = "mustafaaljadery/distil-whisper-mlx"
+DISTIL_SIZES = ("distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3")
+DISTIL_SUFFIXES = {"fp16": "", "4bit": "-4-bit", "8bit": "-8-bit"}
+
+FILES = ("weights.npz", "config.json")
+FRAMES_PER_SECOND = 100  # lightning_whisper_mlx/audio.py
+
+
+def _library_name(size: str) -> str:
+    """Return what the library calls a size: its "large" is the first of the large models."""
+    return "large" if size == "large-v1" else size
+
+
+def _model_folder(case: Case) -> str:
+    suffix = DISTIL_SUFFIXES[case.variant] if case.size in DISTIL_SIZES else ""
+    return f"mlx_models/{_library_name(case.size)}{suffix}"
+
+
+class LightningWhisperMLX(Adapter):
+    """The library's public class, `LightningWhisperMLX(model, batch_size, quant)`."""
+
+    packages: ClassVar = ("lightning-whisper-mlx", "mlx", "huggingface_hub", "numpy", "tiktoken")
+    check_map: ClassVar[CheckMap] = {
+        size: {variant: ModelFiles(repo, FILES) for variant, repo in variants.items()}
+        for size, variants in REPOS.items()
+    } | {
+        # This repo holds one folder a model, in which the library's own layout is repeated.
+        size: {
+            variant: ModelFiles(
+                DISTIL_REPO, tuple(f"mlx_models/{size}{suffix}/{file}" for file in FILES)
+            )
+            for variant, suffix in DISTIL_SUFFIXES.items()
+        }
+        for size in DISTIL_SIZES
+    }
+
+    batches: ClassVar = True
+    fixed_windows: ClassVar = True
+    # mlx's CPU backend: quantised matrix products take ten times as long as fp16 ones.
+    slow_variants: ClassVar = {"cpu": frozenset({"4bit", "8bit"})}
+
+    @classmethod
+    def place(cls, case: Case) -> Mapping[str, str]:
+        files = cls.check_map[case.size][case.variant].files
+        return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
+
+    def import_library(self) -> None:
+        from lightning_whisper_mlx import lightning, transcribe, whisper
+
+        from adapters import mlx_backend
+
+        self._lightning, self._transcribe, self._mlx = lightning, transcribe, mlx_backend
+        # The embedded model joins the library's own table, so that it takes the same road.
+        embedded = REPOS["micro"]
+        lightning.models["micro"] = {"base": embedded["fp16"], **embedded}
+
+        decode = whisper.Whisper.decode
+
+        def watched_decode(model: Any, mel: Any, options: Any) -> Any:
+            self._fallback |= options.temperature > 0
+            return decode(model, mel, options)
+
+        whisper.Whisper.decode = watched_decode
+
+    def select_device(self, device: Device) -> None:
+        self._mlx.select_device(device)
+
+    def load(self, case: Case) -> tuple[str, ...]:
+        import mlx.core as mx
+
+        folder = f"./{_model_folder(case)}"
+        weights = Path(folder, "weights.npz")
+        quant = None if case.variant == "fp16" else case.variant
+        compat = self._restore_quantize_module(weights) if quant else ()
+        self._model = self._lightning.LightningWhisperMLX(
+            _library_name(case.size), batch_size=1, quant=quant
+        )
+        # The constructor only downloads; this is the load that `transcribe` would begin with.
+        model = self._transcribe.ModelHolder.get_model(folder, mx.float16)
+        self._mlx.check_weights(model, weights)
+        return compat
+
+    def _restore_quantize_module(self, weights: Path) -> tuple[str, ...]:
+        """Give the library back the call that mlx removed, over the layers that the file holds."""
+        import mlx.core as mx
+        from mlx import nn
+
+        if hasattr(nn.QuantizedLinear, "quantize_module"):
+            return ()
+        stored = mx.load(str(weights)).keys()
+        nn.QuantizedLinear.quantize_module = partial(
+            nn.quantize, class_predicate=lambda path, _: f"{path}.scales" in stored
+        )
+        return (f"mlx {mx.__version__} lacks QuantizedLinear.quantize_module: done by nn.quantize",)
+
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
+        self._fallback = False
+        self._mlx.seed()
+        self._model.batch_size = settings.batch_size
+        result = self._model.transcribe(audio, language=settings.language)
+        segments = tuple(
+            Segment(start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND, text.strip())
+            for start, end, text in result["segments"]
+        )
+        return Transcript(result["text"].strip(), segments, self._fallback)
+
+    def accelerator_memory(self) -> int | None:
+        return self._mlx.peak_memory()

@@ -1,0 +1,1 @@
+"""The benchmarks: plain pytest tests, and the only place with a clock."""

@@ -1,0 +1,83 @@
+"""Which cases and clips a benchmark runs over, and for how long it may run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters import adapter_class, all_cases
+from benchmarks.own_audio import ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from adapters.base import Case
+    from fixtures.audio import Clip
+
+TIME_LIMITS = {
+    "micro": 120,
+    "tiny": 180,
+    "base": 240,
+    "small": 420,
+    "medium": 900,
+    "large": 1800,
+}
+"""Seconds that one test may take, by the first of these names that is part of the size."""
+
+WINDOW_SECONDS = 30
+"""What a Whisper model hears at once."""
+
+MAX_WER = {"micro": 0.0}
+"""A transcript with a higher word error rate is a failure, not a result."""
+
+MAX_WER_OF_REAL_SIZES = 0.3
+"""Loose on purpose: it tells a wrong model from the right one, not a good one from a better."""
+
+
+def time_limit(case: Case) -> int:
+    """Return the seconds that a test of this case may take."""
+    return next(limit for name, limit in reversed(TIME_LIMITS.items()) if name in case.size)
+
+
+def max_wer(case: Case, clip: Clip) -> float:
+    """Return the highest word error rate that counts as a right transcript of the clip.
+
+    A library that cuts audio every 30 s, in mid-word if need be, may lose the sentences that run
+    across a cut, and is not failed for that.
+    """
+    limit = MAX_WER.get(case.size, MAX_WER_OF_REAL_SIZES)
+    return limit + (cut_share(clip) if adapter_class(case.adapter).fixed_windows else 0.0)
+
+
+def cut_share(clip: Clip) -> float:
+    """Return the share of a clip's words that belong to sentences across a 30 s border."""
+    words = sum(len(sentence.text.split()) for sentence in clip.sentences)
+    cut = sum(
+        len(sentence.text.split())
+        for sentence in clip.sentences
+        if sentence.start // WINDOW_SECONDS != sentence.end // WINDOW_SECONDS
+    )
+    return cut / words if words else 0.0
+
+
+def suits(case: Case, clip: Clip) -> bool:
+    """Tell whether a clip says anything about a case.
+
+    The embedded model knows one synthetic voice, so human speech is beyond it; real models are
+    known to make words up for silence, which is not what this suite is about.
+    """
+    if case.size == "micro":
+        return not clip.human or clip.origin == ORIGIN
+    return bool(clip.reference) or clip.origin == ORIGIN
+
+
+def combinations(
+    clips: Mapping[str, Clip], names: Iterable[str], *, batched: bool
+) -> list[tuple[Case, Clip]]:
+    """Return every case with each clip of `names` that suits it; `batched` leaves libraries out."""
+    return [
+        (case, clips[name])
+        for case in all_cases()
+        if not batched or adapter_class(case.adapter).batches
+        for name in names
+        if suits(case, clips[name])
+    ]

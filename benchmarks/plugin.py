@@ -1,0 +1,246 @@
+"""The benchmarks' plugin: options, matrix, fixtures, and what keeps failures to themselves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from adapters import adapter_class, all_cases
+from adapters.base import Case, DecodeSettings
+from benchmarks.matrix import combinations, time_limit
+from benchmarks.own_audio import own_clip
+from fixtures.audio import Clip, clips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from adapters.base import Audio, Device
+    from engine.process import Engine
+    from hub.model import VerifiedModel
+
+CASES = {str(case): case for case in all_cases()}
+OWN_CLIPS = pytest.StashKey[Mapping[str, Clip]]()
+SLOW_SECONDS = 5
+"""The longest clip that a variant is given that its device runs many times slower."""
+
+GPU_FAULTS = pytest.StashKey[dict[str, str | None]]()
+"""adapter → why its library cannot use the GPU here; None where it can."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what a user can choose."""
+    group = parser.getgroup("whisper-speedtest")
+    group.addoption(
+        "--device",
+        choices=["auto", "gpu", "cpu"],
+        default="auto",
+        help="what the libraries compute on; auto is the GPU where it works (default: auto)",
+    )
+    group.addoption(
+        "--audio",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="transcribe this file too, any number of times; FILE.txt beside it is its reference",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the user's own recordings, and say at once what is wrong with them."""
+    config.addinivalue_line(
+        "markers",
+        "over(*clips, own=False, batched=False): run over every case, with each clip that suits "
+        "it; own adds the files of --audio, batched leaves out libraries that cannot batch",
+    )
+    try:
+        own = [own_clip(path) for path in config.getoption("audio")]
+    except ValueError as error:
+        raise pytest.UsageError(f"--audio: {error}") from error
+    config.stash[OWN_CLIPS] = {clip.name: clip for clip in own}
+    config.stash[GPU_FAULTS] = {}
+
+
+def pytest_sessionstart() -> None:
+    """End on SIGTERM and SIGHUP as on Ctrl-C: engines stopped, results so far written."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise the tests marked `over`; a test's id is a stored key: case, then clip."""
+    marker = metafunc.definition.get_closest_marker("over")
+    if marker is None:
+        return
+    own = metafunc.config.stash[OWN_CLIPS] if marker.kwargs.get("own") else {}
+    names = (*marker.args, *own)
+    if names:
+        metafunc.parametrize(
+            ("case", "clip"),
+            [
+                pytest.param(
+                    str(case),
+                    clip.name,
+                    id=f"{case}-{clip.name}",
+                    marks=pytest.mark.timeout(time_limit(case)),
+                )
+                for case, clip in combinations(
+                    all_clips(metafunc.config), names, batched=marker.kwargs.get("batched", False)
+                )
+            ],
+            indirect=True,
+            scope="session",
+        )
+    else:
+        metafunc.parametrize(
+            "case",
+            [
+                pytest.param(name, id=name, marks=pytest.mark.timeout(time_limit(case)))
+                for name, case in CASES.items()
+            ],
+            indirect=True,
+            scope="session",
+        )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of one case together, so that one model at a time is in memory."""
+    order = {name: number for number, name in enumerate(CASES)}
+
+    def place(item: pytest.Item) -> tuple[object, ...]:
+        if not isinstance(item, pytest.Function) or item.get_closest_marker("over") is None:
+            return (-1,)
+        line = item.function.__code__.co_firstlineno
+        case = str(item.callspec.params["case"])
+        return order[case], item.path, line, *item.callspec.indices.values()
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Tell pytest-benchmark of every way to fail.
+
+    By itself it takes note of exceptions inside the clock alone, and only of those that are no
+    BaseException: a wrong transcript would be saved as a good result, and a time limit, a skip or
+    a Ctrl-C inside the clock would cost the results of all.
+    """
+    try:
+        return (yield)
+    except BaseException:
+        benchmark = getattr(item, "funcargs", {}).get("benchmark")
+        if benchmark is not None:
+            benchmark.has_error = True
+        raise
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Leave the host's name out of the results."""
+    del machine_info["node"]
+
+
+def all_clips(config: pytest.Config) -> dict[str, Clip]:
+    """Return the project's clips and the user's own, by name."""
+    return {**clips(), **config.stash[OWN_CLIPS]}
+
+
+@pytest.fixture(scope="session")
+def case(request: pytest.FixtureRequest) -> Case:
+    """The adapter, size and variant under test."""
+    return CASES[request.param]
+
+
+@pytest.fixture(scope="session")
+def clip(request: pytest.FixtureRequest) -> Clip:
+    """The audio under test."""
+    return all_clips(request.config)[request.param]
+
+
+@pytest.fixture(scope="session")
+def settings() -> DecodeSettings:
+    """The decoding that all libraries are compared by."""
+    return DecodeSettings()
+
+
+@pytest.fixture(scope="session")
+def model(case: Case) -> VerifiedModel:
+    """The case's verified files; a model that cannot be had skips the test with the reason."""
+    from hub.model import Unavailable
+    from hub.prepare import prepare
+
+    try:
+        return prepare(adapter_class(case.adapter).check_map[case.size][case.variant])
+    except Unavailable as reason:
+        pytest.skip(f"{case.label}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def device(
+    request: pytest.FixtureRequest,
+    case: Case,
+    model: VerifiedModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Device:
+    """What the case's library computes on: what --device says, or the GPU where it works."""
+    from engine.process import probe_gpu
+
+    asked: Device | Literal["auto"] = request.config.getoption("device")
+    if asked != "auto":
+        return asked
+    gpu_faults = request.config.stash[GPU_FAULTS]
+    if case.adapter not in gpu_faults:
+        gpu_faults[case.adapter] = probe_gpu(case, model, tmp_path_factory.mktemp("probe"))
+    return "cpu" if gpu_faults[case.adapter] else "gpu"
+
+
+@pytest.fixture(scope="session")
+def audio(case: Case, clip: Clip, device: Device) -> Audio:
+    """The clip's samples; skips what would take a variant that is slow on the device too long."""
+    from engine.audio import read_audio
+
+    slow = adapter_class(case.adapter).slow_variants.get(device, frozenset())
+    if case.variant in slow and clip.seconds > SLOW_SECONDS:
+        pytest.skip(
+            f"{case.label}: many times slower on this device ({device}) than elsewhere; "
+            f"only clips of up to {SLOW_SECONDS} s are measured"
+        )
+    clip.verify()
+    return read_audio(clip.path)
+
+
+@pytest.fixture
+def new_engine(
+    case: Case,
+    model: VerifiedModel,
+    device: Device,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[], Engine]]:
+    """A function that returns a new engine of the case, not started, and ends the one before."""
+    from engine.process import Engine
+
+    with ExitStack() as current:
+
+        def make() -> Engine:
+            current.close()
+            return current.enter_context(
+                Engine(case, model, tmp_path_factory.mktemp("engine"), device)
+            )
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def engine(
+    case: Case, model: VerifiedModel, device: Device, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """The case's engine, kept for all tests that need the model warm."""
+    from engine.process import Engine
+
+    with Engine(case, model, tmp_path_factory.mktemp("engine"), device) as engine:
+        yield engine

@@ -1,0 +1,55 @@
+"""Throughput on audio of several windows, and what batching them does for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.measure import measure_warm
+from benchmarks.record import record_engine, record_transcripts
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from adapters.base import Audio, DecodeSettings
+    from engine.process import Engine
+    from fixtures.audio import Clip
+
+
+@pytest.mark.over("long")
+def test_long_form(
+    benchmark: BenchmarkFixture,
+    engine: Engine,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+) -> None:
+    """Seconds for long audio; its length over that is the real-time factor, RTFx."""
+    engine.hear(clip.name, audio)
+
+    transcripts = measure_warm(benchmark, lambda: engine.transcribe(clip.name, settings))
+
+    record_engine(benchmark, "long-form", engine)
+    record_transcripts(benchmark, engine, clip, settings, transcripts)
+
+
+@pytest.mark.over("long", batched=True)
+@pytest.mark.parametrize("batch_size", [1, 6, 12, 24], ids=lambda size: f"batch{size}")
+def test_batch_size(
+    benchmark: BenchmarkFixture,
+    engine: Engine,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+    batch_size: int,
+) -> None:
+    """Seconds for long audio with so many 30 s windows decoded at once."""
+    engine.hear(clip.name, audio)
+    settings = replace(settings, batch_size=batch_size)
+
+    transcripts = measure_warm(benchmark, lambda: engine.transcribe(clip.name, settings))
+
+    record_engine(benchmark, "batch", engine)
+    record_transcripts(benchmark, engine, clip, settings, transcripts)

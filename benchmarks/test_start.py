@@ -1,0 +1,100 @@
+"""What comes before the first warm call: the load, the cold start, and the memory it takes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.record import record_engine, record_transcripts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from adapters.base import Audio, DecodeSettings, Transcript
+    from engine.process import Engine
+    from fixtures.audio import Clip
+
+PHASES = ("start", "import", "load", "first_call")
+
+
+@pytest.mark.over
+def test_load(benchmark: BenchmarkFixture, new_engine: Callable[[], Engine]) -> None:
+    """Seconds to load the model, each time in a process that has just imported the library."""
+    engines: list[Engine] = []
+
+    def imported() -> tuple[tuple[Engine], dict[str, object]]:
+        engines.append(engine := new_engine())
+        engine.lay_out()
+        engine.launch()
+        engine.import_library()
+        return (engine,), {}
+
+    benchmark.pedantic(lambda engine: engine.load(), setup=imported, rounds=3)
+
+    record_engine(benchmark, "load", engines[-1])
+
+
+@pytest.mark.over("short")
+def test_cold_start(
+    benchmark: BenchmarkFixture,
+    new_engine: Callable[[], Engine],
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+) -> None:
+    """Seconds from starting a process to its first transcript, and what part each phase has.
+
+    The files have just been hashed, so the system has them in memory. The first round stands apart
+    in `cold_start`: on macOS the system keeps compiled GPU code between processes.
+    """
+    engines: list[Engine] = []
+    transcripts: list[Transcript] = []
+    phases: list[dict[str, float]] = []
+
+    def laid_out() -> tuple[tuple[Engine], dict[str, object]]:
+        engines.append(engine := new_engine())
+        engine.lay_out()
+        return (engine,), {}
+
+    def start(engine: Engine) -> None:
+        times = [time.perf_counter()]
+        for step in (engine.launch, engine.import_library, engine.load):
+            step()
+            times.append(time.perf_counter())
+        engine.hear(clip.name, audio)
+        transcripts.append(engine.transcribe(clip.name, settings))
+        times.append(time.perf_counter())
+        phases.append(
+            {phase: end - begin for phase, begin, end in zip(PHASES, times, times[1:], strict=True)}
+        )
+
+    benchmark.pedantic(start, setup=laid_out, rounds=3)
+
+    record_engine(benchmark, "cold", engines[-1])
+    benchmark.extra_info["cold_start"] = {"first": phases[0], "later": phases[1:]}
+    record_transcripts(benchmark, engines[-1], clip, settings, transcripts)
+
+
+@pytest.mark.over("short")
+def test_peak_memory(
+    benchmark: BenchmarkFixture,
+    new_engine: Callable[[], Engine],
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+) -> None:
+    """Peak memory of a process that loads the model and transcribes once.
+
+    It is in `peak_memory_bytes` and `accelerator_memory_bytes`; the time is that of the call.
+    """
+    engine = new_engine()
+    engine.hear(clip.name, audio)
+
+    transcript = benchmark.pedantic(engine.transcribe, args=(clip.name, settings))
+
+    record_engine(benchmark, "memory", engine)
+    record_transcripts(benchmark, engine, clip, settings, [transcript])

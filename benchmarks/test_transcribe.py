@@ -1,0 +1,34 @@
+"""Warm transcription: the model is loaded and has transcribed once before the clock starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.measure import measure_warm
+from benchmarks.record import record_engine, record_transcripts
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from adapters.base import Audio, DecodeSettings
+    from engine.process import Engine
+    from fixtures.audio import Clip
+
+
+@pytest.mark.over("short", "paragraph", "window", "noisy", "silence", "human", own=True)
+def test_transcribe(
+    benchmark: BenchmarkFixture,
+    engine: Engine,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+) -> None:
+    """Seconds from a clip's samples to its transcript."""
+    engine.hear(clip.name, audio)
+
+    transcripts = measure_warm(benchmark, lambda: engine.transcribe(clip.name, settings))
+
+    record_engine(benchmark, "warm", engine)
+    record_transcripts(benchmark, engine, clip, settings, transcripts)

@@ -1,0 +1,5 @@
+"""The entry of the child process; see engine/worker.py."""
+
+from engine.worker import main
+
+main()

@@ -1,0 +1,1 @@
+"""Which bytes a case runs on: resolve, fetch, verify. Imports no Whisper library."""

@@ -1,0 +1,103 @@
+"""The closing summary: one row a case and clip, a line for all that was skipped or failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.table import Table
+
+NOISY_SPREAD = 0.10
+"""From here on a spread is marked: the median may not be the same in the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One benchmark that passed: its times in seconds, and its `extra_info`."""
+
+    median: float
+    iqr: float
+    rounds: int
+    info: dict[str, Any]
+
+    @property
+    def case(self) -> tuple[str, str, str]:
+        """Adapter, size and variant."""
+        return self.info["adapter"], self.info["size"], self.info["variant"]
+
+
+def table(results: Sequence[Result]) -> Table:
+    """Return a table with a row for each case and clip that was timed warm.
+
+    The load and the peak memory are those of the case, whichever the clip.
+    """
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    by_measure = {(result.info["measure"], result.case): result for result in results}
+    made = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("adapter", "size", "variant", "clip"):
+        made.add_column(heading, no_wrap=True)
+    for heading in ("median", "spread", "RTFx", "cold start", "load", "peak memory", "WER"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("device", no_wrap=True)
+    for result in results:
+        if result.info["measure"] not in ("warm", "long-form", "batch"):
+            continue
+        cold, load, memory = (
+            by_measure.get((measure, result.case)) for measure in ("cold", "load", "memory")
+        )
+        made.add_row(
+            *result.case,
+            _clip(result),
+            seconds(result.median),
+            _spread(result),
+            f"{result.info['rtfx']:.1f}",
+            seconds(cold.median) if cold else "",
+            seconds(load.median) if load else "",
+            megabytes(memory.info["peak_memory_bytes"]) if memory else "",
+            _wer(result),
+            result.info["device"],
+        )
+    return made
+
+
+def notes(results: Iterable[Result]) -> list[str]:
+    """Return what must be known beside the table: what was mended, and where decoding fell back."""
+    lines: dict[str, None] = {}
+    for result in results:
+        label = f"{result.info['adapter']}[{result.info['size']}-{result.info['variant']}]"
+        for mended in result.info["compat"]:
+            lines[f"mended: {label}: {mended}"] = None
+        if result.info.get("fallback"):
+            on = f"{label} on {_clip(result)}"
+            lines[f"fallback: {on}: decoded anew at a higher temperature"] = None
+    return list(lines)
+
+
+def seconds(value: float) -> str:
+    """Return a time with three digits that count: `12.3 s`, `87.1 ms`."""
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+
+
+def megabytes(size: int) -> str:
+    """Return a size in MB, which are 1e6 bytes."""
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _clip(result: Result) -> str:
+    batch = f" ×{result.info['settings']['batch_size']}"
+    return str(result.info["clip"]) + (batch if result.info["measure"] == "batch" else "")
+
+
+def _spread(result: Result) -> str:
+    share = result.iqr / result.median
+    return f"{share:.0%}{' !' if share > NOISY_SPREAD else ''}"
+
+
+def _wer(result: Result) -> str:
+    wer = result.info["wer"]
+    return "unchecked" if wer is None else f"{wer:.1%}"
