@@ -147,7 +147,8 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 def all_clips(config: pytest.Config) -> dict[str, Clip]:
     """Return the project's clips and the user's own, by name."""
-    return {**clips(), **config.stash[OWN_CLIPS]}
+    own = config.stash[OWN_CLIPS]
+    return {**clips(), **own}
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hub.model import VerifiedModel
 
 ROOT = Path(__file__).resolve().parent.parent
-LOG_LINES = 12
+LOG_LINES = 20
 """How much of an engine's stderr an error shows."""
 
 # What would let a library look beyond its engine's folder, or hand it a secret.

@@ -1,0 +1,101 @@
+"""A library that does on demand what real ones do by accident; its variants say what and when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from adapters.base import Adapter, CheckMap, ModelFiles, Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapters.base import Audio, Case, DecodeSettings, Device
+
+FILE = "config.json"
+VARIANTS = (
+    "good",
+    "raises",
+    "aborts",
+    "killed",
+    "exits",
+    "hangs",
+    "babbles",
+    "opens-network",
+    "resolves-name",
+    "leaves-child",
+    "fails-to-load",
+)
+
+
+def _abort() -> NoReturn:
+    os.abort()
+
+
+def _kill() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL was survived")
+
+
+class Toy(Adapter):
+    """Transcribes by telling what is in its file; everything else is told by its variant."""
+
+    packages: ClassVar = ("pytest",)
+    check_map: ClassVar[CheckMap] = {
+        "micro": {variant: ModelFiles("embedded/micro-mlx-fp16", (FILE,)) for variant in VARIANTS}
+    }
+    batches: ClassVar = False
+    fixed_windows: ClassVar = True
+    slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
+
+    @classmethod
+    def place(cls, case: Case) -> Mapping[str, str]:
+        return {FILE: f"models/{case.size}/{FILE}"}
+
+    def import_library(self) -> None:
+        print("the toy library greets on stdout")
+
+    def select_device(self, device: Device) -> None:
+        if device == "gpu":
+            raise RuntimeError("the toy has no GPU")
+
+    def load(self, case: Case) -> tuple[str, ...]:
+        self._variant = case.variant
+        if case.variant == "fails-to-load":
+            raise OSError("the toy cannot read its file")
+        self._text = Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
+        return ()
+
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
+        print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
+        match self._variant:
+            case "raises":
+                raise ValueError("the toy dislikes this audio")
+            case "aborts":
+                _abort()
+            case "killed":
+                _kill()
+            case "exits":
+                os._exit(3)
+            case "hangs":
+                time.sleep(3600)
+            case "babbles":
+                os.write(int(sys.argv[-1]), b"\0\0\0\5hello")
+            case "opens-network":
+                with socket.socket() as connection:
+                    connection.connect(("127.0.0.1", 9))
+            case "resolves-name":
+                socket.getaddrinfo("huggingface.co", 443)
+            case "leaves-child":
+                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+                return Transcript(str(child.pid), (), fallback=False)
+        return Transcript(self._text, (), fallback=False)
+
+    def accelerator_memory(self) -> int | None:
+        return None
