@@ -19,6 +19,10 @@ class Unavailable(Exception):  # noqa: N818 - a state that skips a test, not an 
     """A model that cannot be had here and now; the message says which, why, and what would help."""
 
 
+class RepoError(Exception):
+    """The hub has no such repo, revision or file, or lists it wrongly: the check map is at fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What a file must be: its size in bytes and the hex SHA-256 of its content."""

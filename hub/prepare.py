@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub import embedded
-from hub.model import Unavailable
+from hub.store import Store
 
 if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from hub.model import VerifiedModel
 
 
-def prepare(files: ModelFiles) -> VerifiedModel:
-    """Return the verified model that a check map names; raise Unavailable with the reason."""
+def prepare(files: ModelFiles, store: Store | None = None) -> VerifiedModel:
+    """Return the verified model that a check map names; raise what `Store.prepare` raises.
+
+    Keep one `store` for a session, as it remembers a hub that cannot be reached; None is the store
+    that the environment describes.
+    """
     if files.embedded:
         return embedded.make(files)
-    raise Unavailable(f"{files}: not in the hub cache")
+    return (store or Store.from_environment()).prepare(files)
