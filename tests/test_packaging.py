@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,29 @@ def entries(lock: str) -> list[tuple[str, list[str]]]:
     return [(line.split("--hash=")[0].strip(), line.split("--hash=")[1:]) for line in lines]
 
 
-def pins(lock: str, environment: dict[str, str] | None = None) -> list[tuple[str, str]]:
-    """Return the (name, version) pairs that `lock` installs in `environment`, or in this one."""
+def pins(lock: str, environment: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the (name, version) pairs that `lock` installs.
+
+    environment: the markers in which the system and Python differ from the ones in use.
+    """
     requirements = [Requirement(requirement) for requirement, _ in entries(lock)]
     return [
         (canonicalize_name(requirement.name), str(requirement.specifier).removeprefix("=="))
         for requirement in requirements
         if requirement.marker is None or requirement.marker.evaluate(environment)
     ]
+
+
+def unmet(requirements: Iterable[str], environment: dict[str, str], lock: str) -> set[str]:
+    """Return the names of the `requirements` that apply in `environment` and `lock` fails."""
+    versions = dict(pins(lock, environment))
+    return {
+        requirement.name
+        for requirement in map(Requirement, requirements)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": "", **environment})
+        if (version := versions.get(canonicalize_name(requirement.name))) is None
+        or version not in requirement.specifier
+    }
 
 
 def readme_commands() -> list[str]:
@@ -110,22 +126,10 @@ def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str])
     stated = PROJECT["dependency-groups"][lock]
     if lock == "tests":
         stated = stated + PROJECT["project"]["dependencies"]
-    requirements = [
-        requirement
-        for requirement in map(Requirement, stated)
-        if requirement.marker is None or requirement.marker.evaluate(environment)
-    ]
+    names = [name for name, _ in pins(lock, environment)]
 
-    pinned = pins(lock, environment)
-    versions = dict(pinned)
-    unmet = [
-        str(requirement)
-        for requirement in requirements
-        if versions.get(canonicalize_name(requirement.name), "none") not in requirement.specifier
-    ]
-
-    assert unmet == []
-    assert len(versions) == len(pinned)
+    assert unmet(stated, environment, lock) == set()
+    assert len(names) == len(set(names))
 
 
 @in_each_environment
@@ -165,17 +169,13 @@ def test_only_the_lifted_requirements_are_unmet() -> None:
     """The tests' lock meets all that its packages require, but for what pyproject.toml lifts."""
     uv = PROJECT["tool"]["uv"]
     lifted = {Requirement(r).name for r in uv["exclude-dependencies"] + uv["override-dependencies"]}
-    versions = dict(pins("tests"))
+    required = [
+        requirement
+        for package, _ in pins("tests", {})
+        for requirement in importlib.metadata.requires(package) or []
+    ]
 
-    unmet = {
-        requirement.name
-        for package in versions
-        for requirement in map(Requirement, importlib.metadata.requires(package) or [])
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if versions.get(canonicalize_name(requirement.name), "none") not in requirement.specifier
-    }
-
-    assert unmet == lifted
+    assert unmet(required, {}, "tests") == lifted
 
 
 def test_readme_has_two_commands() -> None:
