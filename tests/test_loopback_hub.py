@@ -7,6 +7,7 @@ as a fact about huggingface_hub 2.4.0, since the rest of the suite is built on t
 
 import gc
 import itertools
+import json
 import os
 import socket
 import subprocess
@@ -34,7 +35,7 @@ CONFIG = b'{"n_vocab": 51865}'
 FILES = {"weights.npz": WEIGHTS, "config.json": CONFIG}
 OTHERS = "hf_of_someone_else"
 STALE = b"another model's weights"
-LIMITS = {"HF_HUB_ETAG_TIMEOUT": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+LIMITS = {"HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}  # seconds
 
 _numbers = itertools.count()
 
@@ -210,6 +211,16 @@ def test_download_asks_the_hub_for_the_head_and_the_cdn_for_the_body(
         ("GET", "cdn", sha, False, 200),
     ]
     assert hub.downloads() == {(repo, "main", "weights.npz")}
+
+
+def test_cache_names_its_blobs_by_the_announced_hashes(
+    hub: Hub, ask: Ask, repo: str, folder: Path
+) -> None:
+    """The etag is the sha256 of a file in LFS, and git's sha1 of a plain one."""
+    ask(_snapshot, repo, cache_dir=str(folder))
+
+    weights, config = hub.blob(repo, "weights.npz"), hub.blob(repo, "config.json")
+    assert {path.name for path in folder.rglob("blobs/*")} == {weights.sha256, config.oid}
 
 
 def test_plain_file_comes_from_the_hub_itself(hub: Hub, ask: Ask, repo: str, folder: Path) -> None:
@@ -869,12 +880,14 @@ def test_stand_ins_differ_for_every_repo_and_file() -> None:
     """Names alone are enough; what content is given is served as it is."""
     hub = Hub()
     hub.add_stand_in("org/a", ["weights.npz", "other.npz", "config.json"])
-    hub.add_stand_in("org/b", {"weights.npz": None, "config.json": CONFIG}, size=10)
+    hub.add_stand_in("org/b", {"weights.npz": None, "config.json": CONFIG})
+    hub.add_stand_in("org/c", ["weights.npz"], size=10)
 
     made = [hub.blob("org/a", name) for name in ("weights.npz", "other.npz", "config.json")]
-    made.append(hub.blob("org/b", "weights.npz"))
-    assert len({blob.sha256 for blob in made}) == 4
-    assert [blob.size for blob in made] == [4096, 4096, made[2].size, 10]
+    made += [hub.blob("org/b", "weights.npz"), hub.blob("org/c", "weights.npz")]
+    assert len({blob.sha256 for blob in made}) == 5
+    assert [blob.size for blob in made] == [4096, 4096, made[2].size, 4096, 10]
+    assert json.loads(bytes(made[2].body)) == {"stand_in_for": "org/a/config.json"}
     assert hub.blob("org/b", "config.json").body == CONFIG
 
 
@@ -904,6 +917,25 @@ def test_end_leaves_no_thread_and_no_socket() -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, port))
     gc.collect()  # an unclosed socket would warn here, which is an error
+
+
+def test_end_waits_for_an_answer_that_is_being_made() -> None:
+    """A thread of the hub that is at work is joined, not left behind."""
+    done: list[bool] = []
+
+    def work(_: object) -> None:
+        time.sleep(0.1)
+        done.append(True)
+
+    with Hub() as hub:
+        hub.fault(Fault(do=work))
+        url = urlsplit(hub.endpoint)
+        connection = socket.create_connection((str(url.hostname), url.port))
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        hub.wait_for(method="GET")
+    connection.close()
+
+    assert done == [True]
 
 
 def test_client_of_a_hub_that_is_gone_returns_whatever_lies_in_the_folder(
