@@ -1,0 +1,120 @@
+"""Scores a transcript against its reference: word errors, coverage, and which words differ.
+
+Both texts first pass Whisper's own English normaliser, so that case, punctuation, spelling
+variants and the way a number is written are no errors. Scoring happens after the clock.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jiwer import WordOutput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How one transcript compares to its reference, in normalised words."""
+
+    wer: float
+    """Word error rate: (substitutions + deletions + insertions) / reference_words, in [0, ∞).
+
+    With an empty reference it is the number of inserted words, as in jiwer: 0.0 for an empty
+    transcript, and always a number that JSON can hold.
+    """
+
+    coverage: float
+    """Share of the reference's words that were found: hits / reference_words, in [0, 1].
+
+    It is blind to insertions. With an empty reference it is 1.0: nothing is missing.
+    """
+
+    reference_words: int
+    hits: int
+    substitutions: int
+    deletions: int
+    """Words of the reference that are missing."""
+
+    insertions: int
+    """Words that the reference does not have."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the normalised texts are the same, word for word."""
+        return self.substitutions == self.deletions == self.insertions == 0
+
+
+def score(reference: str, hypothesis: str) -> Score:
+    """Score a transcript (the hypothesis) against what was said (the reference), both English."""
+    words = _align(reference, hypothesis)
+    reference_words = len(words.references[0])
+    return Score(
+        wer=float(words.wer),
+        coverage=words.hits / reference_words if reference_words else 1.0,
+        reference_words=reference_words,
+        hits=words.hits,
+        substitutions=words.substitutions,
+        deletions=words.deletions,
+        insertions=words.insertions,
+    )
+
+
+def difference(reference: str, hypothesis: str, *, max_changes: int = 8) -> str:
+    """Describe in a few lines how a transcript differs from its reference, for failure messages.
+
+    Gives the counts, the start of both texts as they are, and each changed run of normalised words
+    between its neighbours, at most `max_changes` of them. Texts past 100 characters are cut.
+    """
+    words = _align(reference, hypothesis)
+    expected, got = words.references[0], words.hypotheses[0]
+    counts = (
+        f"WER {words.wer:.3f} over {len(expected)} words: {words.substitutions} wrong, "
+        f"{words.deletions} missing, {words.insertions} added"
+    )
+    lines = [counts, f"  expected: {_shorten(reference)}", f"  got:      {_shorten(hypothesis)}"]
+    changes = [chunk for chunk in words.alignments[0] if chunk.type != "equal"]
+    for change in changes[:max_changes]:
+        start, end = change.ref_start_idx, change.ref_end_idx
+        wanted = _shorten(" ".join(expected[start:end]))
+        found = _shorten(" ".join(got[change.hyp_start_idx : change.hyp_end_idx]))
+        before, after = expected[max(0, start - 2) : start], expected[end : end + 2]
+        lines.append(f"  word {start + 1}: {' '.join([*before, f'[{wanted} → {found}]', *after])}")
+    if len(changes) > max_changes:
+        lines.append(f"  and {len(changes) - max_changes} more changes")
+    return "\n".join(lines)
+
+
+def _align(reference: str, hypothesis: str) -> WordOutput:
+    """Align the normalised words of both texts with the fewest errors."""
+    import jiwer
+
+    return jiwer.process_words(_normalise(reference), _normalise(hypothesis))
+
+
+def _normalise(text: str) -> str:
+    """Normalise a text, and drop what is no word: of "..." the normaliser leaves a full stop."""
+    words = _normaliser()(text).split()
+    return " ".join(word for word in words if any(map(str.isalnum, word)))
+
+
+@cache
+def _normaliser() -> Callable[[str], str]:
+    """Return the English normaliser of OpenAI's whisper; made once, as that takes a while."""
+    # Compiling the package warns of an escape in one of its docstrings; installers leave that
+    # to the first import, which under `filterwarnings = error` would then fail.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*invalid escape sequence")
+        from whisper_normalizer.english import EnglishTextNormalizer
+
+    normaliser: Callable[[str], str] = EnglishTextNormalizer()
+    return normaliser
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return f"{line[:99]}…" if len(line) > 100 else line or "(nothing)"
