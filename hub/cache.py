@@ -5,41 +5,76 @@
       snapshots/<commit>/<file>         a link to its blob
       refs/<revision>                   the commit that a branch or tag stood for
       .speedtest/<revision>.json        our manifest of a verified model
-      .speedtest/staging-*/             downloads under way
+      .speedtest/staging-*/             downloads under way, each locked by the run that it is of
 
 The first three are huggingface_hub's own layout, so that its tools see the files; they look at
-nothing else. Source: huggingface_hub 2.4.0, file_download.py and utils/_cache_manager.py.
+nothing else. A blob may itself be a link into huggingface_hub's store of blobs shared by repos:
+what is hashed is what is read, and what is replaced is the link.
+Source: huggingface_hub 2.4.0, file_download.py, utils/_cache_manager.py and utils/_shared_blobs.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from hub.model import Proof, VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from adapters.base import ModelFiles
-    from hub.model import Proof, VerifiedModel
 
 State = Literal["complete", "incomplete", "corrupt", "missing"]
+
+CHUNK = 1 << 20
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_OWN = ".speedtest"
+_STAGING = "staging-"
+_LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as the hub lists it; `etag` is its sha256 (in LFS) or git's sha1, in hex digits."""
+
+    name: str
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a look at one file found.
 
-    `state` is complete (every byte hashed and right), corrupt or missing. `path` is where the file
-    lies or would lie. `proof` is what was found, None for a missing file; `reason` says what is
-    wrong, "" for a complete one.
+    `state` is complete (every byte hashed, and right), corrupt or missing. `path` is where the file
+    lies or would lie, `etag` what it had to hash to, "" where nothing says. `proof` is what it is,
+    None for a missing file. `reason` says what is wrong, "" for a complete one.
     """
 
     name: str
     state: State
     path: Path
+    etag: str
     proof: Proof | None
     reason: str
+
+    def proves(self, file: RemoteFile) -> bool:
+        """Whether the file is there, and is the one that the hub lists."""
+        return self.state == "complete" and self.etag == file.etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +91,7 @@ class Inspection:
 
     @property
     def state(self) -> State:
-        """corrupt before incomplete; missing where there is no file at all."""
+        """One word for all files: a corrupt one makes it corrupt, no file at all missing."""
         states = {finding.state for finding in self.findings.values()}
         if states == {"complete"}:
             return "complete"
@@ -70,10 +105,333 @@ class Inspection:
         return tuple(each for each in self.findings.values() if each.state != "complete")
 
     def verified(self) -> VerifiedModel:
-        """Return the model, of a complete inspection."""
-        raise NotImplementedError
+        """Return the model; raise VerificationError unless every file is complete."""
+        if self.commit is None or self.state != "complete":
+            faults = "; ".join(fault.reason for fault in self.faults) or "it names no file"
+            raise VerificationError(f"{self.files}: expected every file complete, got: {faults}")
+        return VerifiedModel(
+            self.files.repo,
+            self.commit,
+            {
+                name: (finding.path, finding.proof)
+                for name, finding in self.findings.items()
+                if finding.proof
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A manifest's line on one file: what it was when it was verified."""
+
+    size: int
+    sha256: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was verified: the files of one commit, for which the revision stood then."""
+
+    commit: str
+    records: Mapping[str, Record]
 
 
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
-    """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing."""
-    raise NotImplementedError
+    """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
+
+    A revision stands for the commit that huggingface_hub noted, or, where that lacks a file, for
+    the one in our manifest: another tool may have gone on to a newer commit and fetched a part.
+    """
+    folder = RepoFolder(cache, files.repo)
+    manifest = folder.manifest(files.revision)
+    inspections = []
+    for commit in dict.fromkeys(
+        (folder.commit(files.revision), manifest.commit if manifest else None)
+    ):
+        if commit:
+            records = manifest.records if manifest and manifest.commit == commit else {}
+            findings = {name: folder.look(commit, name, records.get(name)) for name in files.files}
+            inspections.append(Inspection(files, commit, findings))
+            if inspections[-1].state == "complete":
+                return inspections[-1]
+    if inspections:
+        return inspections[0]
+    return Inspection(
+        files,
+        None,
+        {
+            name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
+            for name in files.files
+        },
+    )
+
+
+def cached_repos(cache: Path) -> list[str]:
+    """Return the ids of the model repos that have a folder in the cache."""
+    with suppress(OSError):
+        return sorted(
+            name.removeprefix("models--").replace("--", "/")
+            for name in os.listdir(cache)  # noqa: PTH208 - of a thousand entries only the names
+            if name.startswith("models--")
+        )
+    return []
+
+
+def is_safe(name: str) -> bool:
+    """Whether a file of this name in a repo stays inside the folder that it is put in."""
+    parts = name.split("/")
+    return not ({"", ".", ".."} & set(parts) or "\\" in name or "\0" in name)
+
+
+def is_commit(text: str) -> bool:
+    """Whether `text` can be the id of a commit."""
+    return bool(_COMMIT.fullmatch(text))
+
+
+def is_etag(text: str) -> bool:
+    """Whether `text` can be a sha256 or a git sha1, in hex digits."""
+    return bool(_ETAG.fullmatch(text))
+
+
+class FileDigest:
+    """Hashes a file of a known size as its bytes come.
+
+    `etag` is what it should come to; its length says whether that is a sha256 or git's sha1.
+    """
+
+    def __init__(self, size: int, etag: str) -> None:
+        self.received = 0
+        self._sha256 = hashlib.sha256()
+        self._git = None
+        if len(etag) == 40:
+            self._git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+    def update(self, chunk: bytes | memoryview) -> None:
+        """Add the next bytes."""
+        self.received += len(chunk)
+        self._sha256.update(chunk)
+        if self._git:
+            self._git.update(chunk)
+
+    def result(self) -> tuple[Proof, str]:
+        """Return what the file is, and the etag that it came to."""
+        sha256 = self._sha256.hexdigest()
+        return Proof(self.received, sha256), self._git.hexdigest() if self._git else sha256
+
+
+def digest(path: Path, etag: str) -> tuple[Proof, str]:
+    """Read a file once; return what it is, and its etag, in the form of `etag`."""
+    with path.open("rb") as file:
+        content = FileDigest(os.fstat(file.fileno()).st_size, etag)
+        buffer = memoryview(bytearray(CHUNK))
+        while size := file.readinto(buffer):
+            content.update(buffer[:size])
+    return content.result()
+
+
+class RepoFolder:
+    """One repo's folder in the hub cache."""
+
+    def __init__(self, cache: Path, repo: str) -> None:
+        """Name the folder; it need not exist."""
+        self.repo = repo
+        self.root = cache / f"models--{repo.replace('/', '--')}"
+        self.blobs = self.root / "blobs"
+        self.own = self.root / _OWN
+
+    def pointer(self, commit: str, name: str) -> Path:
+        """Return where a file of a commit lies, or would."""
+        return self.root / "snapshots" / commit / name
+
+    def commit(self, revision: str) -> str | None:
+        """Return the commit that a revision stands for, as far as huggingface_hub noted it."""
+        if _COMMIT.fullmatch(revision):
+            return revision
+        with suppress(OSError, UnicodeDecodeError):
+            noted = (self.root / "refs" / revision).read_text(encoding="utf-8").strip()
+            return noted if _COMMIT.fullmatch(noted) else None
+        return None
+
+    def look(self, commit: str, name: str, record: Record | None) -> Finding:
+        """Hash one file of a commit, and hold it against its etag.
+
+        The etag is the name of the blob that the file is a link to. A file that is no such link has
+        only the manifest's `record` to be held against. Where the record names another blob than
+        the link does, the link is believed, unless that other blob is there, too.
+        """
+        path = self.pointer(commit, name)
+        etag = self.linked(path)
+        expected = etag or (record.sha256 if record else "")
+
+        def found(state: State, proof: Proof | None, reason: str) -> Finding:
+            known_as = etag or (record.etag if record else "")
+            return Finding(name, state, path, known_as, proof, reason and f"{name}: {reason}")
+
+        try:
+            proof, got = digest(path, expected)
+        except FileNotFoundError:
+            return found("missing", None, "not in the cache")
+        except OSError as error:
+            return found("corrupt", None, f"cannot be read: {error}")
+        if got != expected:
+            wanted = (
+                f"{hash_name(expected)} {expected}" if expected else "a hash to hold it against"
+            )
+            size = f" of {record.size} bytes" if record else ""
+            return found(
+                "corrupt",
+                proof,
+                f"expected {wanted}{size}, got {got} of {proof.size} bytes at {path}",
+            )
+        if record and etag and record.etag != etag and (self.blobs / record.etag).exists():
+            return found(
+                "corrupt",
+                proof,
+                f"expected a link to blob {record.etag}, as when it was verified, "
+                f"got one to blob {etag} at {path}",
+            )
+        return found("complete", proof, "")
+
+    def holds(self, file: RemoteFile) -> Proof | None:
+        """Return the proof of a file's blob, if it is there and right, whatever links to it."""
+        blob = self.blobs / file.etag
+        with suppress(OSError):
+            if blob.stat().st_size == file.size:
+                proof, etag = digest(blob, file.etag)
+                return proof if etag == file.etag else None
+        return None
+
+    def linked(self, path: Path) -> str:
+        """Return the etag of the blob of this repo that `path` is a link to, "" if it is none."""
+        with suppress(OSError):  # no link, or one into nowhere
+            target = path.parent / path.readlink()
+            if _ETAG.fullmatch(target.name) and target.parent.samefile(self.blobs):
+                return target.name
+        return ""
+
+    def manifest(self, revision: str) -> Manifest | None:
+        """Return a revision's manifest; None unless it is well-formed and of this repo.
+
+        It says what files were, and is never taken for what they are.
+        """
+        try:
+            read = json.loads(self.manifest_path(revision).read_text(encoding="utf-8"))
+            records = {name: Record(**record) for name, record in read["files"].items()}
+            ours = (read["repo"], read["revision"]) == (self.repo, revision)
+            if not ours or not _COMMIT.fullmatch(read["commit"]):
+                return None
+            for record in records.values():
+                if not (_SHA256.fullmatch(record.sha256) and _ETAG.fullmatch(record.etag)):
+                    return None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        return Manifest(read["commit"], records)
+
+    def manifest_path(self, revision: str) -> Path:
+        """Return where a revision's manifest lies, or would."""
+        return self.own / f"{quote(revision, safe='')}.json"
+
+    @contextmanager
+    def staging(self) -> Iterator[Staging]:
+        """Give a folder for downloads, which goes with all that is in it when the block ends.
+
+        First removes what killed runs left behind; that of running ones stays.
+        """
+        # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
+        for folder in (self.root / "snapshots", self.blobs, self.own):
+            folder.mkdir(parents=True, exist_ok=True)
+        for left in self.own.glob(f"{_STAGING}*"):
+            with _locked(left) as abandoned:
+                if abandoned:
+                    shutil.rmtree(left, ignore_errors=True)  # a third run may be sweeping, too
+        while True:
+            path = Path(tempfile.mkdtemp(dir=self.own, prefix=_STAGING))
+            with _locked(path) as ours:
+                if ours:  # until it was locked, another run could take it for a leftover
+                    try:
+                        yield Staging(self, path)
+                    finally:
+                        shutil.rmtree(path)
+                    return
+
+
+class Staging:
+    """A folder of one run's own, on the cache's file system, from which files are moved in.
+
+    What is moved appears at once and whole, and what it replaces is there until then.
+    """
+
+    def __init__(self, folder: RepoFolder, path: Path) -> None:
+        """Use `path`, which exists and is locked."""
+        self._folder = folder
+        self._path = path
+
+    def new(self) -> Path:
+        """Return a path for a new file."""
+        return self._path / secrets.token_hex(8)
+
+    def publish(self, staged: Path, etag: str) -> None:
+        """Move a verified file among the blobs."""
+        staged.replace(self._folder.blobs / etag)
+
+    def link(self, commit: str, name: str, etag: str) -> Path:
+        """Make a file of a commit a link to its blob; return the link."""
+        pointer = self._folder.pointer(commit, name)
+        if self._folder.linked(pointer) != etag:
+            pointer.parent.mkdir(parents=True, exist_ok=True)
+            link = self.new()
+            link.symlink_to(os.path.relpath(self._folder.blobs / etag, pointer.parent))
+            link.replace(pointer)
+        return pointer
+
+    def refer(self, revision: str, commit: str) -> None:
+        """Note which commit a revision stands for, as huggingface_hub does."""
+        if self._folder.commit(revision) != commit:
+            self._write(self._folder.root / "refs" / revision, commit)
+
+    def note(self, revision: str, commit: str, records: Mapping[str, Record]) -> None:
+        """Write a manifest, adding to one of the same commit."""
+        earlier = self._folder.manifest(revision)
+        kept = earlier.records if earlier and earlier.commit == commit else {}
+        manifest = {
+            "repo": self._folder.repo,
+            "revision": revision,
+            "commit": commit,
+            "files": {name: asdict(record) for name, record in sorted({**kept, **records}.items())},
+        }
+        self._write(self._folder.manifest_path(revision), json.dumps(manifest, indent=2))
+
+    def _write(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.new()
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a staging folder while the block runs; False where another run has it or removed it.
+
+    The lock goes with the process that holds it, however that ends.
+    """
+    lock = folder / _LOCK
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat())
+    except (BlockingIOError, FileNotFoundError):
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def hash_name(etag: str) -> str:
+    """Return what kind of hash an etag is."""
+    return "git sha1" if len(etag) == 40 else "sha256"

@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class VerificationError(Exception):
+class ModelError(Exception):
+    """There is no verified model; which of the errors below it is says why."""
+
+
+class VerificationError(ModelError):
     """A file is not the one that it is taken for."""
 
 
-class Unavailable(Exception):  # noqa: N818 - a state that skips a test, not an error
+class Unavailable(ModelError):  # noqa: N818 - a state that skips a test, not an error
     """A model that cannot be had here and now; the message says which, why, and what would help."""
 
 
-class RepoError(Exception):
-    """The hub has no such repo, revision or file, or lists it wrongly: the check map is at fault."""
+class RepoError(ModelError):
+    """The hub has no such repo, revision or file: the check map is at fault."""
 
 
 @dataclass(frozen=True, slots=True)

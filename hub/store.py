@@ -1,27 +1,42 @@
 """The store: plans, fetches and verifies models in the hub cache.
 
     store = Store.from_environment()
-    plan = store.plan(models, max_download=4_000_000_000)    no byte is fetched yet
-    outcomes = store.fetch(plan, progress)                   ModelFiles → VerifiedModel or error
-    model = store.prepare(files)                             one model; raises instead
+    plan = store.plan(models, max_download=4_000_000_000)    # no byte is fetched yet
+    outcomes = store.fetch(plan, progress)                   # ModelFiles → VerifiedModel or error
+    model = store.prepare(files)                             # one model; raises the error
 
-Errors, wherever they come from, are three: Unavailable (no network, no licence, no room: skip),
+Errors, wherever they come from, are of three kinds: Unavailable (no network, no licence, no room: skip),
 RepoError (the check map names what the hub has not) and VerificationError (wrong bytes).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import difflib
+import math
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hub.cache import Inspection, Record, RepoFolder, cached_repos, inspect, is_safe
+from hub.model import ModelError, RepoError, Unavailable, VerificationError, VerifiedModel
+from hub.remote import Remote, Retry
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
+    from concurrent.futures import Future
     from typing import Self
 
     from adapters.base import ModelFiles
-    from hub.cache import Inspection
-    from hub.model import VerifiedModel
+    from hub.cache import RemoteFile, Staging
+    from hub.model import Proof
+    from hub.remote import Listing
+
+Key = tuple[str, str]
+"""A repo and an etag: what a download is of, whichever models and names it is for."""
 
 
 class Progress(Protocol):
@@ -38,54 +53,47 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """How often a request is made anew after 408, 429, 5xx, a timeout, a reset or wrong bytes.
-
-    Waits `delay` seconds, then twice as long each time, at most `longest`. A try that brought at
-    least `progress` bytes does not count, so that a large file outlives a bad line.
-    """
-
-    attempts: int = 5
-    delay: float = 0.5
-    longest: float = 8.0
-    progress: int = 32_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file as the hub lists it: `etag` is its sha256 where `lfs`, else git's sha1."""
-
-    name: str
-    size: int
-    etag: str
-    lfs: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedModel:
     """What is to be done for one model.
 
-    `commit` and `listing` (every required file) are what the hub says; None and empty when it was
-    not asked, as for a complete model. `download` is what of it has to come. `problem` says why
-    nothing will be fetched; it is what `fetch` then gives as the outcome.
+    `local` is what the cache held. `commit` and `required`, the files that are needed, are None and
+    empty where the hub was not asked, as for a complete model; of them `held` are among the blobs
+    already, and the others have to come. `problem` says why nothing will be fetched, and is then
+    the outcome of `Store.fetch`.
     """
 
     files: ModelFiles
     local: Inspection
     commit: str | None = None
-    listing: tuple[RemoteFile, ...] = ()
-    download: tuple[RemoteFile, ...] = ()
-    problem: Exception | None = None
+    required: tuple[RemoteFile, ...] = ()
+    held: Mapping[str, Proof] = field(default_factory=dict)
+    problem: ModelError | None = None
 
     @property
-    def size(self) -> int | None:
-        """Bytes of all required files; None where neither the cache nor the hub said."""
-        raise NotImplementedError
+    def complete(self) -> bool:
+        """Whether the model is there, every byte verified."""
+        return self.problem is None and self.local.state == "complete"
+
+    @property
+    def download(self) -> tuple[RemoteFile, ...]:
+        """The files to download; none where there is a problem."""
+        if self.problem:
+            return ()
+        return tuple(file for file in self.required if file.name not in self.held)
 
     @property
     def download_size(self) -> int:
         """Bytes to download."""
-        return sum(file.size for file in self.download)
+        return sum(_sizes(self).values())
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all required files; None where neither the cache nor the hub said."""
+        if self.required:
+            return sum(file.size for file in self.required)
+        if self.local.state == "complete":
+            return self.local.verified().size
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +106,25 @@ class Plan:
     @property
     def complete(self) -> tuple[PlannedModel, ...]:
         """The models that are there, every byte verified."""
-        raise NotImplementedError
+        return tuple(model for model in self.models if model.complete)
 
     @property
-    def to_download(self) -> tuple[PlannedModel, ...]:
-        """The models that will be fetched, in part or whole."""
-        raise NotImplementedError
+    def to_fetch(self) -> tuple[PlannedModel, ...]:
+        """The models that will be completed, by downloads or by links to what is there."""
+        return tuple(model for model in self.models if not model.complete and not model.problem)
 
     @property
     def unavailable(self) -> tuple[PlannedModel, ...]:
         """The models with a problem."""
-        raise NotImplementedError
+        return tuple(model for model in self.models if model.problem)
 
     @property
     def download_size(self) -> int:
-        """Bytes to download; a file shared by several models counts once."""
-        raise NotImplementedError
+        """Bytes to download; a file that several models share counts once."""
+        downloads: dict[Key, int] = {}
+        for model in self.models:
+            downloads |= _sizes(model)
+        return sum(downloads.values())
 
 
 @dataclass(eq=False)
@@ -140,17 +151,30 @@ class Store:
     timeout: float = 10.0
     workers: int = 8
 
+    def __post_init__(self) -> None:
+        self._remote = Remote(self.endpoint, self.token, self.retry, self.timeout)
+
     @classmethod
     def from_environment(cls, *, offline: bool = False) -> Self:
         """Return the store that huggingface_hub's own variables describe (HF_HUB_CACHE, ...).
 
         `offline` adds to HF_HUB_OFFLINE. They are read when huggingface_hub is first imported.
         """
-        raise NotImplementedError
+        import psutil
+        from huggingface_hub import constants, get_token
+
+        return cls(
+            cache=Path(constants.HF_HUB_CACHE),
+            endpoint=constants.ENDPOINT,
+            token=None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token(),
+            offline=offline or constants.is_offline_mode(),
+            memory=psutil.virtual_memory().total,
+            timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+        )
 
     def inspect(self, files: ModelFiles) -> Inspection:
         """Return what the cache holds of a model, every byte hashed; makes no request."""
-        raise NotImplementedError
+        return inspect(self.cache, files)
 
     def plan(self, models: Iterable[ModelFiles], *, max_download: int | None = None) -> Plan:
         """Verify what is there, resolve the rest; never raises for a model, see `problem`.
@@ -158,16 +182,68 @@ class Store:
         `max_download`, in bytes, goes to the smallest models first; so does the room on the disk.
         Makes requests only for models that are not complete, one for each.
         """
-        raise NotImplementedError
+        with _workers(self.workers) as (pool, cancelled):
+            looks = [pool.submit(self._look, files, cancelled) for files in dict.fromkeys(models)]
+            planned = [look.result() for look in looks]
+        free = shutil.disk_usage(_existing(self.cache)).free
+        problems: dict[ModelFiles, ModelError] = {}
+        taken: dict[Key, int] = {}
+        for model in sorted(planned, key=lambda model: model.download_size):
+            needed = taken | _sizes(model)
+            if needed == taken:
+                continue
+            if problem := self._no_room(model, sum(needed.values()), max_download, free):
+                problems[model.files] = self._explained(model.local, problem)
+            else:
+                taken = needed
+        return Plan(
+            tuple(
+                replace(model, problem=problems.get(model.files, model.problem))
+                for model in planned
+            ),
+            free,
+        )
 
     def fetch(
         self, plan: Plan, progress: Progress | None = None
-    ) -> Mapping[ModelFiles, VerifiedModel | Exception]:
+    ) -> Mapping[ModelFiles, VerifiedModel | ModelError]:
         """Download what the plan says; return what became of each model.
 
-        An exception is an Unavailable, a RepoError or a VerificationError; others are raised.
+        One model's failure is no other's. What was verified before one fails is kept for the next
+        run, but a revision never comes to stand for a commit of which files are missing.
         """
-        raise NotImplementedError
+        outcomes: dict[ModelFiles, VerifiedModel | ModelError] = {}
+        with ExitStack() as stack, _workers(self.workers) as (pool, cancelled):
+            stagings: dict[str, Staging] = {}
+            jobs: dict[Key, Future[Proof]] = {}
+            for model in plan.to_fetch:
+                repo = model.files.repo
+                try:
+                    if repo not in stagings:
+                        folder = RepoFolder(self.cache, repo)
+                        stagings[repo] = stack.enter_context(folder.staging())
+                except OSError as error:
+                    outcomes[model.files] = self._explained(
+                        model.local, self._unwritable(model.files, error)
+                    )
+                    continue
+                for file in model.download:
+                    if (repo, file.etag) not in jobs:
+                        jobs[repo, file.etag] = pool.submit(
+                            self._download,
+                            *(model, file, stagings[repo], progress or _Silent(), cancelled),
+                        )
+            # Downloads start in the order of the plan, so that models are done in about that order.
+            for model in plan.models:
+                if model.files in outcomes:
+                    continue
+                if model.problem:
+                    outcomes[model.files] = model.problem
+                elif model.complete:
+                    outcomes[model.files] = model.local.verified()
+                else:
+                    outcomes[model.files] = self._finish(model, stagings[model.files.repo], jobs)
+        return outcomes
 
     def prepare(self, files: ModelFiles, progress: Progress | None = None) -> VerifiedModel:
         """Return a verified model, fetching what is missing or corrupt.
@@ -177,4 +253,215 @@ class Store:
             RepoError: The hub has no such repo, revision or file.
             VerificationError: Bytes are wrong, and could not be replaced by right ones.
         """
-        raise NotImplementedError
+        outcome = self.fetch(self.plan([files]), progress)[files]
+        if isinstance(outcome, VerifiedModel):
+            return outcome
+        raise outcome
+
+    def _look(self, files: ModelFiles, cancelled: threading.Event) -> PlannedModel:
+        """Plan one model by itself."""
+        local = Inspection(files, None, {})
+        try:
+            if not files.files or not all(map(is_safe, files.files)):
+                raise RepoError(
+                    f"{files}: expected the names of the files that a model needs, "
+                    f"got {files.files}; mend the adapter's check map"
+                )
+            local = self.inspect(files)
+            model = PlannedModel(files, local)
+            if model.complete:
+                self._record(local)
+            elif self.offline:
+                raise Unavailable(
+                    f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that"
+                )
+            else:
+                model = self._resolved(local, self._remote.listing(files, cancelled))
+            if self.memory and model.size and model.size > self.memory:
+                raise Unavailable(
+                    f"{files}: {human(model.size)} of files, more than this machine's "
+                    f"{human(self.memory)} of memory; choose a smaller size or variant"
+                )
+        except ModelError as error:
+            return PlannedModel(files, local, problem=self._explained(local, error))
+        return model
+
+    def _resolved(self, local: Inspection, listing: Listing) -> PlannedModel:
+        """Hold what there is against what the hub lists."""
+        folder = RepoFolder(self.cache, local.files.repo)
+        required = tuple(listing.files[name] for name in local.files.files)
+        held = {}
+        for file in required:
+            finding = local.findings[file.name]
+            # Failing this, it may be a blob of another commit, or one that lost its link.
+            kept = local.commit == listing.commit and finding.proves(file)
+            if proof := finding.proof if kept else folder.holds(file):
+                held[file.name] = proof
+        return PlannedModel(local.files, local, listing.commit, required, held)
+
+    def _no_room(
+        self, model: PlannedModel, total: int, max_download: int | None, free: int
+    ) -> Unavailable | None:
+        """Return why a model's downloads do not fit, where `total` includes the smaller models'."""
+        size = human(model.download_size)
+        if max_download is not None and total > max_download:
+            return Unavailable(
+                f"{model.files}: {size} to download do not fit into the {human(max_download)} that "
+                f"may be; raise that with --max-download {flag(total)}"
+            )
+        if total > free:
+            return Unavailable(
+                f"{model.files}: {size} to download, {human(total)} with the smaller models, do "
+                f"not fit on the disk of {self.cache}, which has {human(free)} free; make room "
+                "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
+            )
+        return None
+
+    def _download(
+        self,
+        model: PlannedModel,
+        file: RemoteFile,
+        staging: Staging,
+        progress: Progress,
+        cancelled: threading.Event,
+    ) -> Proof:
+        """Bring one file among the blobs."""
+        repo = model.files.repo
+        progress.start(repo, file.name, file.size)
+        try:
+            staged = staging.new()
+            proof = self._remote.download(
+                model.files,
+                model.commit or "",
+                file,
+                staged,
+                lambda size: progress.advance(repo, file.name, size),
+                cancelled,
+            )
+            staging.publish(staged, file.etag)
+        except OSError as error:
+            raise self._unwritable(model.files, error) from None
+        finally:
+            progress.finish(repo, file.name)
+        return proof
+
+    def _finish(
+        self, model: PlannedModel, staging: Staging, jobs: Mapping[Key, Future[Proof]]
+    ) -> VerifiedModel | ModelError:
+        """Wait for a model's downloads; then make the commit, and the revision, consist of them."""
+        files, commit = model.files, model.commit or ""
+        try:
+            proofs = dict(model.held)
+            for file in model.download:
+                proofs[file.name] = jobs[files.repo, file.etag].result()
+            verified = {}
+            for file in model.required:
+                finding = model.local.findings[file.name]
+                kept = model.local.commit == commit and finding.proves(file)
+                path = finding.path if kept else staging.link(commit, file.name, file.etag)
+                verified[file.name] = (path, proofs[file.name])
+            staging.refer(files.revision, commit)
+            staging.note(
+                files.revision,
+                commit,
+                {
+                    file.name: Record(file.size, proofs[file.name].sha256, file.etag)
+                    for file in model.required
+                },
+            )
+        except OSError as error:
+            return self._explained(model.local, self._unwritable(files, error))
+        except ModelError as error:
+            return self._explained(model.local, error)
+        return VerifiedModel(files.repo, commit, verified)
+
+    def _record(self, local: Inspection) -> None:
+        """Write the manifest of a model that is there without one, or with another."""
+        folder = RepoFolder(self.cache, local.files.repo)
+        commit = local.commit or ""
+        records = {
+            finding.name: Record(finding.proof.size, finding.proof.sha256, finding.etag)
+            for finding in local.findings.values()
+            if finding.proof
+        }
+        manifest = folder.manifest(local.files.revision)
+        if manifest and manifest.commit == commit and records.items() <= manifest.records.items():
+            return
+        # A cache that may only be read serves as well: the files are verified each time.
+        with suppress(OSError), folder.staging() as staging:
+            staging.note(local.files.revision, commit, records)
+
+    def _unwritable(self, files: ModelFiles, error: OSError) -> Unavailable:
+        return Unavailable(
+            f"{files}: cannot write to the hub cache {self.cache} ({error.strerror or error}); "
+            "make it writable, or set HF_HUB_CACHE to a folder that is"
+        )
+
+    def _explained(self, local: Inspection, error: ModelError) -> ModelError:
+        """Add to a refusal what the cache holds, and how near it comes; leave the token out."""
+        files = local.files
+        message = str(error)
+        kind: type[ModelError] = type(error)
+        if local.state == "corrupt":
+            wrong = "; ".join(fault.reason for fault in local.faults)
+            message = f"{files}: {wrong}; not replaced, since: {message}"
+            kind = VerificationError if kind is Unavailable else kind
+        elif local.faults:
+            message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
+        others = [repo for repo in cached_repos(self.cache) if repo != files.repo]
+        if near := difflib.get_close_matches(files.repo, others, cutoff=0.7):
+            message += f"; the cache holds {', '.join(near)}, never used in its place"
+        if self.token:
+            message = message.replace(self.token, "(token)")
+        return kind(message)
+
+
+class _Silent:
+    """Progress that nobody watches."""
+
+    def start(self, repo: str, file: str, size: int) -> None:
+        """Do nothing."""
+
+    def advance(self, repo: str, file: str, size: int) -> None:
+        """Do nothing."""
+
+    def finish(self, repo: str, file: str) -> None:
+        """Do nothing."""
+
+
+def human(size: int) -> str:
+    """Return a number of bytes for people: "1.5 GB", where 1 GB is 1000³ bytes."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if size >= 1000**power:
+            return f"{size / 1000**power:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def flag(size: int) -> str:
+    """Return a number of bytes as an option takes it, rounded up: "1.6GB"."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
+        if size >= 1000**power:
+            return f"{math.ceil(size / 1000**power * 10) / 10:.1f}{unit}"
+    return f"{math.ceil(size / 1000)}kB"
+
+
+def _sizes(model: PlannedModel) -> dict[Key, int]:
+    return {(model.files.repo, file.etag): file.size for file in model.download}
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder that exists."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """Give threads, and the event that ends what they do when the block fails or is interrupted."""
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(count, thread_name_prefix="hub") as pool:
+        try:
+            yield pool, cancelled
+        except BaseException:
+            cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,309 @@
+"""The hub behind the store: lists repos and downloads files, and knows what every refusal means.
+
+Files are read through huggingface_hub's own session, and not by `hf_hub_download`: that asks again
+for what the listing said, waits for up to minutes between tries of its own, hashes nothing, and
+starts a cut download anew in the next run. Here the bytes are hashed as they come, and a cut
+download goes on where it stopped.
+
+No exception that is raised here has a cause or context: pytest shows the arguments of each function
+in a traceback, and in huggingface_hub's those are headers with the token.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+from hub.cache import FileDigest, RemoteFile, hash_name, is_commit, is_etag, is_safe
+from hub.model import RepoError, Unavailable, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import httpx2
+    from huggingface_hub.hf_api import ModelInfo
+
+    from adapters.base import ModelFiles
+    from hub.model import Proof
+
+Result = TypeVar("Result")
+
+_AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_NETWORK = "check the network, or try again later"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a request is made anew: after 408, 429, 5xx, a timeout, a reset, a cut or wrong bytes.
+
+    Waits `delay` seconds, then twice as long each time, but no more than `longest`. A try that
+    brought `progress` bytes does not count, so that a large file outlives a bad line.
+    """
+
+    attempts: int = 5
+    delay: float = 0.5
+    longest: float = 8.0
+    progress: int = 32_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a repo at one commit, by name."""
+
+    commit: str
+    files: Mapping[str, RemoteFile]
+
+
+class Cancelled(Exception):  # noqa: N818 - the end of a thread, not an error
+    """The pre-fetch was given up."""
+
+
+class _Again(Exception):  # noqa: N818 - a reason to try again
+    """A try failed in a way that the next may not; `wait` is what the hub asks for, in seconds."""
+
+    def __init__(
+        self, reason: str, *, wait: float = 0.0, final: type[Exception] = Unavailable
+    ) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.final = final
+
+
+class Remote:
+    """A hub. Thread-safe. Remembers that it cannot be reached, so that one model waits for all."""
+
+    def __init__(self, endpoint: str, token: str | None, retry: Retry, timeout: float) -> None:
+        """Describe the hub; makes no request. `timeout` is in seconds without a byte."""
+        self._endpoint = endpoint.rstrip("/")
+        self._token = token
+        self._retry = retry
+        self._timeout = timeout
+        self._first = threading.Lock()
+        self._reached = False
+        self._unreachable = ""
+
+    def listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
+        """Resolve a model's revision to a commit, and list the repo's files at it.
+
+        Raises:
+            Unavailable: The hub cannot be reached, or does not show the repo to this user.
+            RepoError: No such repo or revision, or a listing that cannot be right.
+            Cancelled: `cancelled` was set.
+        """
+        with self._first:  # the first finds out whether there is a hub at all; the rest wait
+            if not self._reached:
+                return self._listing(files, cancelled)
+        return self._listing(files, cancelled)
+
+    def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        api = HfApi(endpoint=self._endpoint, token=self._token or False)
+
+        def ask() -> Listing:
+            try:
+                info = api.model_info(
+                    files.repo, revision=files.revision, files_metadata=True, timeout=self._timeout
+                )
+            except HfHubHTTPError as error:
+                self._reached = True
+                raise self._refused(str(files), files, error.response) from None
+            except HFValidationError as error:
+                raise RepoError(f"{files}: no valid repo id; {error}") from None
+            except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
+                raise self._no_hub(str(files)) from None
+            self._reached = True
+            return _checked(files, info)
+
+        return self._tried(str(files), ask, cancelled)
+
+    def download(
+        self,
+        files: ModelFiles,
+        commit: str,
+        file: RemoteFile,
+        target: Path,
+        advance: Callable[[int], None],
+        cancelled: threading.Event,
+    ) -> Proof:
+        """Write a file of a commit to `target`, and return its proof: it is what was listed.
+
+        `advance` is told of each piece, in bytes; less than 0 where a try was in vain.
+
+        Raises:
+            Unavailable: The hub cannot be reached, breaks off each time, or refuses.
+            RepoError: No such file.
+            VerificationError: Other bytes than were listed, each time.
+            Cancelled: `cancelled` was set.
+        """
+        from huggingface_hub import hf_hub_url
+
+        url = hf_hub_url(files.repo, file.name, revision=commit, endpoint=self._endpoint)
+        subject = f"{files} (commit {commit[:12]}) {file.name}"
+        with target.open("wb") as out:
+            content = FileDigest(file.size, file.etag)
+
+            def start_over() -> None:
+                nonlocal content
+                advance(-content.received)
+                out.seek(0)
+                out.truncate()
+                content = FileDigest(file.size, file.etag)
+
+            def read(response: httpx2.Response) -> None:
+                if response.status_code != HTTPStatus.PARTIAL_CONTENT and content.received:
+                    start_over()
+                for chunk in response.iter_bytes():
+                    out.write(chunk)
+                    content.update(chunk)
+                    advance(len(chunk))
+                    if cancelled.is_set():
+                        raise Cancelled
+                    if content.received > file.size:
+                        break
+
+            def fetch() -> Proof:
+                self._stream(subject, files, url, content.received, read)
+                if content.received < file.size:
+                    raise _Again(
+                        f"expected {file.size} bytes, got {content.received}",
+                        final=VerificationError,
+                    )
+                proof, etag = content.result()
+                if etag != file.etag or proof.size != file.size:
+                    start_over()
+                    raise _Again(
+                        f"expected {hash_name(etag)} {file.etag} of {file.size} bytes, "
+                        f"got {etag} of {proof.size} bytes or more",
+                        final=VerificationError,
+                    )
+                return proof
+
+            return self._tried(subject, fetch, cancelled, lambda: content.received)
+
+    def _stream(
+        self,
+        subject: str,
+        files: ModelFiles,
+        url: str,
+        start: int,
+        read: Callable[[httpx2.Response], None],
+    ) -> None:
+        """Hand the answer to `read`, from byte `start` on or, where it has status 200, all of it.
+
+        The token goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
+        """
+        from huggingface_hub import get_session
+
+        headers = {"Accept-Encoding": "identity"}  # so that sizes and ranges are those of the file
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        with get_session().stream("GET", url, headers=headers, timeout=self._timeout) as response:
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                raise self._refused(subject, files, response)
+            kind = response.headers.get("Content-Type", "")
+            if kind.startswith("text/html") and not url.endswith(".html"):
+                raise self._no_hub(subject)
+            read(response)
+
+    def _tried(
+        self,
+        subject: str,
+        once: Callable[[], Result],
+        cancelled: threading.Event,
+        received: Callable[[], int] = int,
+    ) -> Result:
+        """Do `once` until it succeeds, fails for good or has failed too often."""
+        import httpx2
+
+        attempt, delay = 0, self._retry.delay
+        while True:
+            if self._unreachable:
+                raise Unavailable(f"{subject}: {self._unreachable}; {_NETWORK}")
+            before = received()
+            reachable = True
+            try:
+                return once()
+            except _Again as error:
+                failure = error
+            except (httpx2.RequestError, ConnectionError) as error:
+                failure = _Again(f"{type(error).__name__}: {error}")
+                never = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+                reachable = self._reached and not never
+            if received() - before < self._retry.progress:
+                attempt += 1
+            if attempt >= self._retry.attempts:
+                if not reachable:
+                    self._unreachable = f"cannot reach {self._endpoint} ({failure})"
+                    failure = _Again(self._unreachable)
+                raise failure.final(f"{subject}: {failure}, after {attempt} tries; {_NETWORK}")
+            if cancelled.wait(min(max(delay, failure.wait), self._retry.longest)):
+                raise Cancelled
+            delay *= 2
+
+    def _no_hub(self, subject: str) -> Unavailable:
+        """Return the error for a web page in place of an answer, and remember it."""
+        self._unreachable = (
+            f"{self._endpoint} answered with something else than a hub's data; it looks like the "
+            "sign-in page of a network (a captive portal): open a browser and sign in, or check "
+            "HF_ENDPOINT"
+        )
+        return Unavailable(f"{subject}: {self._unreachable}")
+
+    def _refused(self, subject: str, files: ModelFiles, response: httpx2.Response) -> Exception:
+        """Return what an answer of status 400 or more means."""
+        status = response.status_code
+        code = response.headers.get("X-Error-Code", "")
+        said = f"{subject}: the hub answered {status}{f' {code}' if code else ''}"
+        if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            asked = response.headers.get("Retry-After", "")
+            return _Again(
+                f"the hub answered {status} {response.reason_phrase}",
+                wait=float(asked) if asked.isdecimal() else 0.0,
+            )
+        if code == "GatedRepo":
+            return Unavailable(
+                f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set HF_TOKEN to "
+                "a token of that account"
+            )
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            token = (
+                "the token that was sent does" if self._token else "no token was sent, which may"
+            )
+            return Unavailable(
+                f"{said}: there is no such repo, or it is private and {token} not open it; "
+                "check its id in the adapter's check map, or set HF_TOKEN to one that does"
+            )
+        return RepoError(
+            f"{said}: expected repo, revision and file to exist; mend the adapter's check map"
+        )
+
+
+def _checked(files: ModelFiles, info: ModelInfo) -> Listing:
+    """Return a listing in which nothing is missing or leads out of a folder."""
+    commit = info.sha or ""
+    if not is_commit(commit):
+        raise RepoError(f"{files}: expected a commit from the hub, got {commit!r}")
+    listed = {}
+    for sibling in info.siblings or []:
+        if not is_safe(sibling.rfilename):
+            raise RepoError(
+                f"{files}: the hub lists the unsafe file name {sibling.rfilename!r}; do not use it"
+            )
+        etag = (sibling.lfs.sha256 if sibling.lfs else sibling.blob_id) or ""
+        if sibling.size is not None and is_etag(etag):
+            listed[sibling.rfilename] = RemoteFile(sibling.rfilename, sibling.size, etag)
+    if lacking := [name for name in files.files if name not in listed]:
+        raise RepoError(
+            f"{files} (commit {commit[:12]}): expected the files {', '.join(lacking)} with size "
+            f"and hash, the hub lists {', '.join(sorted(listed)) or 'none'}; "
+            "mend the adapter's check map"
+        )
+    return Listing(commit, listed)
