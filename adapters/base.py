@@ -2,7 +2,7 @@
 
 An adapter is imported twice. The pytest process reads its check map, which is pure data, so an
 adapter module imports nothing heavy at its top. The engine process calls the methods, in the order
-in which they stand here, and imports the library in the first of them.
+in which they stand here, and imports the library in `import_library`.
 """
 
 from __future__ import annotations
@@ -134,6 +134,14 @@ class Adapter(ABC):
     @abstractmethod
     def place(cls, case: Case) -> Mapping[str, str]:
         """Return where the library looks for each required file, inside the engine's folder."""
+
+    @abstractmethod
+    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+        """Return size → variant → repo as the library's own code has it, read there, all of it.
+
+        Sizes and variants go by the check map's names, which is held to this. Called on its own,
+        before anything below.
+        """
 
     @abstractmethod
     def import_library(self) -> None:

@@ -106,6 +106,19 @@ class LightningWhisperMLX(Adapter):
         files = cls.check_map[case.size][case.variant].files
         return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
 
+    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+        from lightning_whisper_mlx.lightning import models
+
+        return {
+            "large-v1" if name == "large" else name: (
+                # The constructor quantises a distil model by the folder, in the same repo.
+                dict.fromkeys(DISTIL_SUFFIXES, repos["base"])
+                if "distil" in name
+                else {"fp16" if quant == "base" else quant: repo for quant, repo in repos.items()}
+            )
+            for name, repos in models.items()
+        }
+
     def import_library(self) -> None:
         from lightning_whisper_mlx import lightning, transcribe, whisper
 
@@ -133,17 +146,21 @@ class LightningWhisperMLX(Adapter):
         folder = f"./{_model_folder(case)}"
         weights = Path(folder, "weights.npz")
         quant = None if case.variant == "fp16" else case.variant
-        compat = self._restore_quantize_module(weights) if quant else ()
         self._model = self._lightning.LightningWhisperMLX(
             _library_name(case.size), batch_size=1, quant=quant
         )
         # The constructor only downloads; this is the load that `transcribe` would begin with.
+        compat = self._restore_quantize_module(weights) if quant else ()
         model = self._transcribe.ModelHolder.get_model(folder, mx.float16)
         self._mlx.check_weights(model, weights)
         return compat
 
     def _restore_quantize_module(self, weights: Path) -> tuple[str, ...]:
-        """Give the library back the call that mlx removed, over the layers that the file holds."""
+        """Give the library back the call that mlx removed, over the layers that the file holds.
+
+        Linear ones only, as the call had it: the decoder cannot use a quantised embedding, which
+        so is a weight that the model does not know.
+        """
         import mlx.core as mx
         from mlx import nn
 
@@ -151,7 +168,10 @@ class LightningWhisperMLX(Adapter):
             return ()
         stored = mx.load(str(weights)).keys()
         nn.QuantizedLinear.quantize_module = partial(
-            nn.quantize, class_predicate=lambda path, _: f"{path}.scales" in stored
+            nn.quantize,
+            class_predicate=lambda path, layer: (
+                isinstance(layer, nn.Linear) and f"{path}.scales" in stored
+            ),
         )
         return (f"mlx {mx.__version__} lacks QuantizedLinear.quantize_module: done by nn.quantize",)
 

@@ -58,6 +58,9 @@ class Toy(Adapter):
     def place(cls, case: Case) -> Mapping[str, str]:
         return {FILE: f"models/{case.size}/{FILE}"}
 
+    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+        return {}
+
     def import_library(self) -> None:
         print("the toy library greets on stdout")
 

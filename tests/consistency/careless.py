@@ -1,0 +1,87 @@
+"""A library that is careless on demand, on the wire and on disk; its variants say how."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from adapters.base import Adapter, CheckMap, ModelFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
+
+REPO = "org/toy"
+FILES = {"config.json": b"{}", "weights.npz": b"weights"}
+OTHER_FILES = {"config.json": b"{ }", "weights.npz": b"others"}
+"""On the branch `dev`."""
+
+EXTRA_FILE = "vocabulary.txt"
+VARIANTS = (
+    *("careful", "snapshot", "other-revision", "extra-file", "missing-file"),
+    *("unopened", "rewritten", "offline", "aborts", "raises"),
+)
+
+
+class Careless(Adapter):
+    """Fetches its files into the working directory and reads them, each time but for one thing."""
+
+    packages: ClassVar = ("huggingface_hub",)
+    check_map: ClassVar[CheckMap] = {
+        "toy": {variant: ModelFiles(REPO, tuple(FILES)) for variant in VARIANTS}
+    }
+    batches: ClassVar = False
+    fixed_windows: ClassVar = True
+    slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
+
+    @classmethod
+    def place(cls, case: Case) -> Mapping[str, str]:  # noqa: ARG003
+        return {file: file for file in FILES}
+
+    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+        return {"toy": {"careful": REPO, "careless": REPO}}
+
+    def import_library(self) -> None:
+        import huggingface_hub
+
+        self._hub = huggingface_hub
+
+    def select_device(self, device: Device) -> None:
+        """Compute nothing."""
+
+    def load(self, case: Case) -> tuple[str, ...]:
+        names = set(FILES)
+        match case.variant:
+            case "offline":
+                return ()
+            case "aborts":
+                os.abort()
+            case "extra-file":
+                names.add(EXTRA_FILE)
+            case "missing-file":
+                names.remove("config.json")
+            case "snapshot":
+                folder = Path(self._hub.snapshot_download(REPO, allow_patterns=list(FILES)))
+                return tuple(str((folder / name).read_bytes()) for name in names)
+        revision = "dev" if case.variant == "other-revision" else None
+        for name in sorted(names):
+            self._hub.hf_hub_download(REPO, name, revision=revision, local_dir=".")
+        return self._read(case.variant, names)
+
+    def _read(self, variant: str, names: set[str]) -> tuple[str, ...]:
+        match variant:
+            case "raises":
+                raise OSError("the toy cannot read its files")
+            case "unopened":
+                names.remove("config.json")
+            case "rewritten":
+                Path("config.json").write_text("{}  ", encoding="utf-8")
+        return tuple(str(Path(name).read_bytes()) for name in names)
+
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
+        raise NotImplementedError
+
+    def accelerator_memory(self) -> int | None:
+        return None

@@ -1,0 +1,153 @@
+"""Runs a library against a loopback hub, each model in a clean process, and tells what it did."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.process import sealed_environment
+from tests.consistency.compare import RepoFile
+from tests.consistency.verdict import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from adapters.base import Case
+    from fixtures.hub import Hub
+    from tests.consistency.verdict import Table
+
+Mode = Literal["fork", "once"]
+
+MODE: Mode = "fork" if sys.platform == "linux" else "once"
+"""A fork takes a tenth of the time of the imports, but macOS frameworks do not survive one."""
+
+Sources = dict[str, RepoFile]
+"""SHA-256 → the file that a hub serves with it."""
+
+_HOME = Path("huggingface")  # relative, so that each model has its own in its working directory
+
+
+def serve(hub: Hub, models: Mapping[str, Mapping[str, bytes]]) -> Sources:
+    """Put models (repo → file → content) on the hub's main branches."""
+    sources = {}
+    for repo, files in models.items():
+        hub.add(repo, files)
+        for file in files:
+            sources[hub.blob(repo, file).sha256] = RepoFile(repo, "main", file)
+    return sources
+
+
+class Observer:
+    """A library that loads what it is asked to, online, while it is watched.
+
+    A context, at whose end all its processes end.
+    """
+
+    def __init__(
+        self, adapter: str, hub: Hub, sources: Sources, folder: Path, mode: Mode = MODE
+    ) -> None:
+        """Meet the library of the adapter `module:class`; `folder` is new and for this alone."""
+        self._adapter = adapter
+        self._hub = hub
+        self._sources = sources
+        self._folder = folder
+        self._mode = mode
+        self._processes: deque[_Process] = deque()
+        self._observed = 0
+
+    def __enter__(self) -> Self:
+        """Start the processes: one that forks serves all; else some import while another loads."""
+        for _ in range(1 if self._mode == "fork" else os.cpu_count() or 1):
+            self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.end()
+
+    @property
+    def table(self) -> Table:
+        """The library's own table, as the adapter reads it."""
+        return self._processes[0].table
+
+    def observe(self, case: Case) -> Observation:
+        """Have the library load a case in a clean process and a folder of its own."""
+        self._observed += 1
+        folder = self._folder / str(self._observed)
+        folder.mkdir()
+        self._hub.clear()
+        seen = self._processes[0].ask([case.adapter, case.size, case.variant], folder)
+        if self._mode == "once":
+            self._processes.popleft().end()
+            self._start()
+        opened = {path: self._sources.get(digest) for path, digest in seen["opened"].items()}
+        return Observation(self._fetched(), opened, seen["error"])
+
+    def _start(self) -> None:
+        environment = sealed_environment(self._folder) | self._hub.env(home=_HOME)
+        self._processes.append(_Process([self._adapter, self._mode], self._folder, environment))
+
+    def _fetched(self) -> frozenset[RepoFile]:
+        """Return what the wire saw; a commit counts as the branch that it was looked up for."""
+        named = {
+            (request.repo, self._hub.commit(request.repo, revision)): revision
+            for request in self._hub.requests
+            if request.kind == "info" and request.repo and (revision := request.revision or "main")
+        }
+        return frozenset(
+            RepoFile(repo, named.get((repo, revision), revision), file)
+            for repo, revision, file in self._hub.downloads()
+        )
+
+
+class _Process:
+    """A process of tests/consistency/observe.py."""
+
+    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+        self._log = folder / "observe.log"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tests.consistency.observe", *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    @cached_property
+    def table(self) -> Table:
+        """The first line of its answers."""
+        table: Table = self._read()
+        return table
+
+    def ask(self, case: list[str], folder: Path) -> dict[str, Any]:
+        """Have it load a case; return its answer."""
+        assert self.table is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([case, str(folder)]) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = self._read()
+        return answer
+
+    def end(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            tail = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise RuntimeError(f"the observing process ended without an answer:\n{tail}")
+        return json.loads(line)

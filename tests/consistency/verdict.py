@@ -1,0 +1,129 @@
+"""Holds an adapter's check map to what its library says and does, and names the line to mend."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.consistency.compare import RepoFile, compare, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from adapters.base import Adapter, Case, ModelFiles
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Table = dict[str, dict[str, str]]
+"""size → variant → repo."""
+
+
+class InconsistentError(AssertionError):
+    """What is checked is not what is loaded. One line a difference, each with the line to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a library did while it loaded a case.
+
+    `fetched` was asked for on the wire. `opened` maps each file that the library then opened, by
+    its path in the working directory, to the file that was served with those bytes; None where
+    none was. `error` is how the load failed.
+    """
+
+    fetched: frozenset[RepoFile]
+    opened: Mapping[str, RepoFile | None]
+    error: str | None = None
+
+
+def check_table(case: Case, adapter: type[Adapter], table: Table) -> None:
+    """Raise InconsistentError unless the library's own table names the repo that is checked."""
+    entry = adapter.check_map[case.size][case.variant]
+    repo = table.get(case.size, {}).get(case.variant)
+    if repo is None:
+        _blame(case, adapter, [f"checked {entry.repo} but the library has no such model"])
+    else:
+        said = frozenset(RepoFile(repo, entry.revision, file) for file in entry.files)
+        _blame(case, adapter, _differences(entry, said))
+
+
+def check_offer(name: str, adapter: type[Adapter], table: Table) -> None:
+    """Raise InconsistentError unless everything in the library's own table is in the check map."""
+    left_out = [
+        f"{name}[{size}-{variant}]: loads {repo}, which is not checked; "
+        f"add it to the check map in {_source_of(adapter)}"
+        for size, variants in table.items()
+        for variant, repo in variants.items()
+        if variant not in adapter.check_map.get(size, {})
+    ]
+    if left_out:
+        raise InconsistentError("\n".join(left_out))
+
+
+def check_load(case: Case, adapter: type[Adapter], observed: Observation) -> None:
+    """Raise InconsistentError unless exactly the checked files were fetched, and then opened."""
+    entry = adapter.check_map[case.size][case.variant]
+    failure = [f"the load failed: {observed.error}"] if observed.error else []
+    if not observed.fetched:
+        _blame(case, adapter, ["nothing was fetched, so nothing is known", *failure])
+    opened = frozenset(source for source in observed.opened.values() if source is not None)
+    unknown = [
+        f"opens {path}, which holds none of the files that were served"
+        for path, source in observed.opened.items()
+        if source is None
+    ]
+    differences = [*_differences(entry, observed.fetched), *_differences(entry, opened)]
+    _blame(case, adapter, [*differences, *unknown, *failure])
+
+
+def line_to_mend(case: Case, adapter: type[Adapter]) -> str:
+    """Return `file:line` of a case's entry in the adapter's source.
+
+    That is `size: {variant: …}` in a literal; or else, since a map may be computed, the line that
+    names the repo, or the class.
+    """
+    tree = ast.parse((ROOT / _source_of(adapter)).read_text(encoding="utf-8"))
+    repo = adapter.check_map[case.size][case.variant].repo
+    values = [
+        value.lineno
+        for size, variants in _items(ast.walk(tree))
+        if size == case.size
+        for variant, value in _items([variants])
+        if variant == case.variant
+    ]
+    names = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value == repo]
+    line = next(iter([*values, *names]), None) or inspect.getsourcelines(adapter)[1]
+    return f"{_source_of(adapter)}:{line}"
+
+
+def _items(nodes: Iterable[ast.AST]) -> Iterator[tuple[object, ast.expr]]:
+    """Yield each constant key of the literal dicts among `nodes`, and its value."""
+    for node in nodes:
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    yield key.value, value
+
+
+def _source_of(adapter: type[Adapter]) -> str:
+    return Path(inspect.getfile(adapter)).resolve().relative_to(ROOT).as_posix()
+
+
+def _differences(entry: ModelFiles, load: AbstractSet[RepoFile]) -> list[str]:
+    check = frozenset(RepoFile(entry.repo, entry.revision, file) for file in entry.files)
+    return [describe(mismatch) for mismatch in compare(check, load)]
+
+
+def _blame(case: Case, adapter: type[Adapter], complaints: list[str]) -> None:
+    """Raise InconsistentError with each complaint once; do nothing when there is none."""
+    if complaints:
+        line = line_to_mend(case, adapter)
+        raise InconsistentError(
+            "\n".join(
+                f"{case.label}: {complaint}; mend {line}" for complaint in dict.fromkeys(complaints)
+            )
+        )

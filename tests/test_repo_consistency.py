@@ -1,0 +1,181 @@
+"""What is checked is what is loaded: every adapter's check map against its library.
+
+The library is met in clean processes. Its own table must name the repos of the check map, neither
+more nor fewer. Then its own constructor and load run against a loopback hub that serves a stand-in
+under every repo's id: what it asked for on the wire, and the hashes of the files that it opened,
+must be the check map's. `consistency.wrong_map` is what all this must find.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import REGISTRY, adapter_class, all_cases
+from adapters.base import Case
+from adapters.lightning_whisper_mlx import REPOS
+from fixtures.hub import Hub
+from tests.consistency import careless, wrong_map
+from tests.consistency.careless import Careless
+from tests.consistency.observer import MODE, Mode, Observer, serve
+from tests.consistency.stand_ins import check_map_models
+from tests.consistency.verdict import InconsistentError, check_load, check_offer, check_table
+from tests.consistency.wrong_map import WrongMap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    class Meet(Protocol):
+        """Returns the observer of the adapter `module:class`."""
+
+        def __call__(self, adapter: str, mode: Mode = ...) -> Observer: ...
+
+
+CASES = all_cases()
+PUBLISHED = [
+    case
+    for case in CASES
+    if not adapter_class(case.adapter).check_map[case.size][case.variant].embedded
+]
+WRONG_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in wrong_map.REPOS]
+WRONG_MAP = "tests.consistency.wrong_map:WrongMap"
+CARELESS = "tests.consistency.careless:Careless"
+
+
+@pytest.fixture(name="observer", scope="module")
+def _observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
+    """A function that returns the observer of an adapter, by `module:class`; made once each."""
+    with ExitStack() as stack:
+        hub = stack.enter_context(Hub())
+        models = check_map_models([*map(adapter_class, REGISTRY), WrongMap])
+        toy = {**careless.FILES, careless.EXTRA_FILE: b"words"}
+        sources = serve(hub, {**models, careless.REPO: toy})
+        hub.add(careless.REPO, careless.OTHER_FILES, revision="dev")
+
+        @cache
+        def meet(adapter: str, mode: Mode = MODE) -> Observer:
+            folder = tmp_path_factory.mktemp("library")
+            return stack.enter_context(Observer(adapter, hub, sources, folder, mode))
+
+        yield meet
+
+
+@pytest.mark.parametrize("case", PUBLISHED, ids=str)
+def test_library_names_the_repo_that_is_checked(case: Case, observer: Meet) -> None:
+    """For every size and variant, the repo in the check map is the one in the library's table."""
+    check_table(case, adapter_class(case.adapter), observer(REGISTRY[case.adapter]).table)
+
+
+@pytest.mark.parametrize("adapter", REGISTRY)
+def test_all_that_a_library_names_is_checked(adapter: str, observer: Meet) -> None:
+    """No size and no variant of the library's table is missing in the check map."""
+    check_offer(adapter, adapter_class(adapter), observer(REGISTRY[adapter]).table)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_library_loads_the_files_that_are_checked(case: Case, observer: Meet) -> None:
+    """The library fetches, and then opens, exactly the check map's files at its revision."""
+    observed = observer(REGISTRY[case.adapter]).observe(case)
+
+    check_load(case, adapter_class(case.adapter), observed)
+
+
+def wrong_map_message(case: Case) -> str:
+    """What must be said about a case of the wrong map."""
+    lines = Path(wrong_map.__file__).read_text(encoding="utf-8").splitlines()
+    (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
+    return (
+        f"lightning-whisper-mlx[{case.size}-fp16]: checked {wrong_map.REPOS[case.size]['fp16']} "
+        f"but loads {REPOS[case.size]['fp16']}; mend tests/consistency/wrong_map.py:{line}"
+    )
+
+
+@pytest.mark.parametrize("case", WRONG_CASES, ids=str)
+def test_wrong_map_differs_from_the_table(case: Case, observer: Meet) -> None:
+    """The historic map is found by reading, with both repos and the line to mend."""
+    with pytest.raises(InconsistentError) as found:
+        check_table(case, WrongMap, observer(WRONG_MAP).table)
+
+    assert str(found.value) == wrong_map_message(case)
+
+
+@pytest.mark.parametrize("case", WRONG_CASES, ids=str)
+def test_wrong_map_differs_from_the_load(case: Case, observer: Meet) -> None:
+    """The historic map is found by running the library, with both repos and the line to mend."""
+    observed = observer(WRONG_MAP).observe(case)
+
+    with pytest.raises(InconsistentError) as found:
+        check_load(case, WrongMap, observed)
+
+    assert str(found.value) == wrong_map_message(case)
+
+
+def test_wrong_map_lacks_what_the_library_names(observer: Meet) -> None:
+    """Sizes and variants that the historic map does not have are named, each with its repo."""
+    with pytest.raises(InconsistentError) as found:
+        check_offer("lightning-whisper-mlx", WrongMap, observer(WRONG_MAP).table)
+
+    lines = str(found.value).splitlines()
+    assert len(lines) == len(PUBLISHED) - len(WRONG_CASES)
+    assert (
+        "lightning-whisper-mlx[base-8bit]: loads mlx-community/whisper-base-mlx-8bit, "
+        "which is not checked; add it to the check map in tests/consistency/wrong_map.py"
+    ) in lines
+
+
+@pytest.mark.parametrize("variant", ["careful", "snapshot"])
+def test_library_that_keeps_to_the_check_map_passes(variant: str, observer: Meet) -> None:
+    """Files may be fetched one by one, or as a snapshot of the commit that a branch stands for."""
+    case = Case("careless", "toy", variant)
+
+    check_load(case, Careless, observer(CARELESS).observe(case))
+
+
+@pytest.mark.parametrize(
+    ("variant", "complaints"),
+    [
+        ("other-revision", ["checked org/toy@main but loads org/toy@dev"]),
+        ("extra-file", ["loads vocabulary.txt of org/toy@main, which is not checked"]),
+        ("missing-file", ["checked config.json of org/toy@main but does not load it"]),
+        ("unopened", ["checked config.json of org/toy@main but does not load it"]),
+        ("rewritten", ["opens config.json, which holds none of the files that were served"]),
+        ("offline", ["nothing was fetched, so nothing is known"]),
+        ("aborts", ["the process that loaded the model ended with SIGABRT"]),
+        ("raises", ["the load failed: OSError: the toy cannot read its files"]),
+    ],
+)
+def test_careless_library_is_found(variant: str, complaints: list[str], observer: Meet) -> None:
+    """Whatever else a library fetches or opens is named, and so is what it does not."""
+    case = Case("careless", "toy", variant)
+    observed = observer(CARELESS).observe(case)
+
+    with pytest.raises(InconsistentError) as found:
+        check_load(case, Careless, observed)
+
+    for complaint in complaints:
+        assert complaint in str(found.value)
+    assert str(found.value).startswith(f"careless[toy-{variant}]: ")
+
+
+def test_model_that_the_library_does_not_know_is_found(
+    observer: Meet,
+) -> None:
+    """A case of the check map that the library's table lacks is no case of that library."""
+    case = Case("careless", "toy", "snapshot")
+
+    with pytest.raises(InconsistentError, match="org/toy but the library has no such model"):
+        check_table(case, Careless, observer(CARELESS).table)
+
+
+@pytest.mark.skipif(MODE != "fork", reason="every process is a fresh one here")
+def test_forked_process_sees_what_a_fresh_one_sees(observer: Meet) -> None:
+    """A process forked after the imports loads as one does that has just made them."""
+    case = Case("lightning-whisper-mlx", "medium", "4bit")
+    library = REGISTRY[case.adapter]
+
+    assert observer(library, "fork").observe(case) == observer(library, "once").observe(case)
