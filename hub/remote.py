@@ -49,6 +49,10 @@ class Retry:
     longest: float = 8.0
     progress: int = 32_000_000
 
+    def wait(self, attempt: int, asked: float) -> float:
+        """Return how long to wait after `attempt` tries, where the hub asks for `asked` seconds."""
+        return min(max(self.delay * 2.0 ** max(attempt - 1, 0), asked), self.longest)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -223,7 +227,7 @@ class Remote:
         """Do `once` until it succeeds, fails for good or has failed too often."""
         import httpx2
 
-        attempt, delay = 0, self._retry.delay
+        attempt = 0
         while True:
             if self._unreachable:
                 raise Unavailable(f"{subject}: {self._unreachable}; {_NETWORK}")
@@ -244,9 +248,8 @@ class Remote:
                     self._unreachable = f"cannot reach {self._endpoint} ({failure})"
                     failure = _Again(self._unreachable)
                 raise failure.final(f"{subject}: {failure}, after {attempt} tries; {_NETWORK}")
-            if cancelled.wait(min(max(delay, failure.wait), self._retry.longest)):
+            if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
-            delay *= 2
 
     def _no_hub(self, subject: str) -> Unavailable:
         """Return the error for a web page in place of an answer, and remember it."""

@@ -5,8 +5,8 @@
     outcomes = store.fetch(plan, progress)                   # ModelFiles → VerifiedModel or error
     model = store.prepare(files)                             # one model; raises the error
 
-Errors, wherever they come from, are of three kinds: Unavailable (no network, no licence, no room: skip),
-RepoError (the check map names what the hub has not) and VerificationError (wrong bytes).
+Its errors are of three kinds: Unavailable (no network, no licence, no room), RepoError (the check
+map names what the hub has not) and VerificationError (wrong bytes).
 """
 
 from __future__ import annotations
