@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -196,7 +198,10 @@ def device(
         return asked
     gpu_faults = request.config.stash[GPU_FAULTS]
     if case.adapter not in gpu_faults:
-        gpu_faults[case.adapter] = probe_gpu(case, model, tmp_path_factory.mktemp("probe"))
+        fault = probe_gpu(case, model, tmp_path_factory.mktemp("probe"))
+        gpu_faults[case.adapter] = fault
+        if fault and sys.platform == "darwin":
+            warnings.warn(f"measuring on the CPU, not the GPU: {fault}", stacklevel=1)
     return "cpu" if gpu_faults[case.adapter] else "gpu"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,9 +69,8 @@ def test_cold_start(
         engine.hear(clip.name, audio)
         transcripts.append(engine.transcribe(clip.name, settings))
         times.append(time.perf_counter())
-        phases.append(
-            {phase: end - begin for phase, begin, end in zip(PHASES, times, times[1:], strict=True)}
-        )
+        lengths = (end - begin for begin, end in pairwise(times))
+        phases.append(dict(zip(PHASES, lengths, strict=True)))
 
     benchmark.pedantic(start, setup=laid_out, rounds=3)
 

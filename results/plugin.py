@@ -7,53 +7,71 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from results.summary import Result, notes, table
+from results.summary import Outcomes, Result, notes, table
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-RESULTS = pytest.StashKey[list[Result]]()
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+OUTCOMES = pytest.StashKey[Outcomes]()
 MIN_WIDTH = 120
 """Columns: a table that wraps is worse than one that the terminal wraps."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin with no results."""
-    config.stash[RESULTS] = []
+    """Begin with no outcomes."""
+    config.stash[OUTCOMES] = Outcomes()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the times and the provenance of each benchmark that passed."""
+    """Keep the times and the provenance of each benchmark that passed, and why others did not."""
     report = yield
-    benchmark = getattr(item, "funcargs", {}).get("benchmark")
-    if report.when == "call" and report.passed and benchmark is not None and benchmark.stats:
-        stats = benchmark.stats.stats
-        if "measure" in benchmark.extra_info:
-            item.config.stash[RESULTS].append(
-                Result(stats.median, stats.iqr, stats.rounds, benchmark.extra_info)
-            )
+    outcomes = item.config.stash[OUTCOMES]
+    if not isinstance(item, pytest.Function) or item.get_closest_marker("over") is None:
+        return report
+    if report.failed and call.excinfo is not None:
+        outcomes.failed.append((item.name, _first_lines(call.excinfo.value)))
+    elif report.skipped and isinstance(report.longrepr, tuple):
+        outcomes.skip(report.longrepr[2].removeprefix("Skipped: "))
+    elif report.when == "call":
+        benchmark: BenchmarkFixture = item.funcargs["benchmark"]
+        if benchmark.stats is not None:  # None with --benchmark-disable
+            stats = benchmark.stats.stats
+            result = Result(stats.median, stats.iqr, stats.rounds, benchmark.extra_info)
+            outcomes.passed.append(result)
     return report
+
+
+def _first_lines(error: BaseException) -> str:
+    """Return the line that says what failed, and the one that a time limit was given by the engine.
+
+    Notes carry what the engine knows of an error that is not its own.
+    """
+    lines = [str(text).partition("\n")[0] for text in (error, *getattr(error, "__notes__", ()))]
+    return "; ".join(lines)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table, then a line for each thing skipped or failed and why."""
-    results = terminalreporter.config.stash[RESULTS]
-    if not results:
+    outcomes = terminalreporter.config.stash[OUTCOMES]
+    if not outcomes:
         return
-    from rich.console import Console
-
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        width=max(MIN_WIDTH, terminalreporter._tw.fullwidth),
-        force_terminal=terminalreporter._tw.hasmarkup,
-    )
-    console.print(table(results))
     terminalreporter.section("whisper-speedtest")
-    terminalreporter.write(text.getvalue())
-    for note in notes(results):
+    if outcomes.passed:
+        from rich.console import Console
+
+        text = io.StringIO()
+        console = Console(
+            file=text,
+            width=max(MIN_WIDTH, terminalreporter._tw.fullwidth),
+            force_terminal=terminalreporter._tw.hasmarkup,
+        )
+        console.print(table(outcomes.passed))
+        terminalreporter.write(text.getvalue())
+    for note in notes(outcomes):
         terminalreporter.line(note)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
 
@@ -27,6 +27,26 @@ class Result:
     def case(self) -> tuple[str, str, str]:
         """Adapter, size and variant."""
         return self.info["adapter"], self.info["size"], self.info["variant"]
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """How the benchmarks of a session ended."""
+
+    passed: list[Result] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Test name and what failed."""
+
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Reason and how many tests it held back."""
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to tell of."""
+        return bool(self.passed or self.failed or self.skipped)
+
+    def skip(self, reason: str) -> None:
+        """Count one more test that was skipped for a reason."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -65,16 +85,20 @@ def table(results: Sequence[Result]) -> Table:
     return made
 
 
-def notes(results: Iterable[Result]) -> list[str]:
-    """Return what must be known beside the table: what was mended, and where decoding fell back."""
+def notes(outcomes: Outcomes) -> list[str]:
+    """Return the lines under the table: what to know of its rows, and why others are not there."""
     lines: dict[str, None] = {}
-    for result in results:
+    for result in outcomes.passed:
         label = f"{result.info['adapter']}[{result.info['size']}-{result.info['variant']}]"
         for mended in result.info["compat"]:
-            lines[f"mended: {label}: {mended}"] = None
+            lines[f"mended:   {label}: {mended}"] = None
         if result.info.get("fallback"):
             on = f"{label} on {_clip(result)}"
             lines[f"fallback: {on}: decoded anew at a higher temperature"] = None
+    for reason, count in outcomes.skipped.items():
+        lines[f"skipped:  {reason} ({count} test{'s' if count > 1 else ''})"] = None
+    for name, what in outcomes.failed:
+        lines[f"failed:   {name}: {what}"] = None
     return list(lines)
 
 

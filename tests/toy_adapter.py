@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from adapters.base import Adapter, CheckMap, ModelFiles, Transcript
+from fixtures.audio import clips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ FILE = "config.json"
 VARIANTS = (
     "good",
     "raises",
+    "mishears",
     "aborts",
     "killed",
     "exits",
@@ -44,7 +46,10 @@ def _kill() -> NoReturn:
 
 
 class Toy(Adapter):
-    """Transcribes by telling what is in its file; everything else is told by its variant."""
+    """Knows the project's clips by heart, and else tells what is in its file.
+
+    Everything else is told by its variant.
+    """
 
     packages: ClassVar = ("pytest",)
     check_map: ClassVar[CheckMap] = {
@@ -87,6 +92,7 @@ class Toy(Adapter):
             case "exits":
                 os._exit(3)
             case "hangs":
+                Path("hanging").touch()
                 time.sleep(3600)
             case "babbles":
                 os.write(int(sys.argv[-1]), b"\0\0\0\5hello")
@@ -98,7 +104,10 @@ class Toy(Adapter):
             case "leaves-child":
                 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
                 return Transcript(str(child.pid), (), fallback=False)
-        return Transcript(self._text, (), fallback=False)
+            case "mishears":
+                return Transcript("all of it wrong", (), fallback=False)
+        known = {clip.samples: clip.reference for clip in clips().values()}
+        return Transcript(known.get(len(audio), self._text), (), fallback=False)
 
     def accelerator_memory(self) -> int | None:
         return None

@@ -1,0 +1,201 @@
+"""Whole sessions, with a library that misbehaves: one failure costs no other result.
+
+They run the real pytest in a copy of the project to which the toy library was added, just as
+CONTRIBUTING.md says for a real one.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.toy_adapter import VARIANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("adapters", "benchmarks", "engine", "fixtures", "hub", "results")
+TOKEN = "hf_" + "not" * 9
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How a session of pytest ended."""
+
+    status: int
+    output: str
+    saved: dict[str, Any] | None
+    """pytest-benchmark's JSON; None when there is none."""
+
+    @property
+    def saved_names(self) -> set[str]:
+        """The tests that have a result in the JSON."""
+        return {result["name"] for result in self.saved["benchmarks"]} if self.saved else set()
+
+
+@pytest.fixture(name="tree", scope="module")
+def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with the toy library in its registry, and short time limits."""
+    tree = tmp_path_factory.mktemp("project")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, tree / file)
+    shutil.copy(ROOT / "tests" / "toy_adapter.py", tree / "adapters" / "toy.py")
+    _edit(tree / "adapters" / "__init__.py", "= {\n", '= {\n    "toy": "adapters.toy:Toy",\n')
+    _edit(tree / "benchmarks" / "matrix.py", '"micro": 120', '"micro": 3')
+    return tree
+
+
+def _edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.fixture(name="start")
+def _start(tree: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """A function that starts a session in the copied project."""
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        options = ["--benchmark-only", f"--benchmark-json={tmp_path}/saved.json"]
+        environment = {**os.environ, "HF_TOKEN": TOKEN, "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "pytest", *arguments, *options, f"--basetemp={tmp_path}/run"],
+            cwd=tree,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(name="finish")
+def _finish(tmp_path: Path) -> Callable[[subprocess.Popen[str]], Session]:
+    """A function that waits for a session to end."""
+
+    def finish(process: subprocess.Popen[str]) -> Session:
+        output, _ = process.communicate(timeout=100)
+        saved = tmp_path / "saved.json"
+        return Session(
+            process.returncode,
+            output,
+            json.loads(saved.read_text(encoding="utf-8")) if saved.exists() else None,
+        )
+
+    return finish
+
+
+def engines_of(session_folder: Path) -> list[psutil.Process]:
+    """Return the processes whose working directory lies in a session's temporary folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cwd"])
+        if (process.info["cwd"] or "").startswith(str(session_folder))
+    ]
+
+
+def test_each_failure_is_a_row_and_costs_no_other_result(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+    tmp_path: Path,
+) -> None:
+    """Crash, kill, hang, wrong words: each named in the summary and absent from the JSON."""
+    session = finish(start("benchmarks/test_transcribe.py", "-k", "toy and short"))
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
+    for variant, outcome in {
+        "raises": "toy[micro-raises]: transcribe raised ValueError: the toy dislikes this audio",
+        "mishears": "toy[micro-mishears] on short: expected a word error rate of at most 0.000",
+        "aborts": "toy[micro-aborts]: the engine was ended by SIGABRT during transcribe",
+        "killed": "toy[micro-killed]: the engine was ended by SIGKILL",
+        "exits": "toy[micro-exits]: the engine ended with exit status 3 during transcribe",
+        "hangs": "Timeout (>3.0s) from pytest-timeout.; toy[micro-hangs]: stopped during transcr",
+        "babbles": "toy[micro-babbles]: its answer to transcribe could not be read",
+        "fails-to-load": "toy[micro-fails-to-load]: load raised OSError",
+    }.items():
+        assert f"failed:   test_transcribe[toy-micro-{variant}-short]: {outcome}" in session.output
+    assert "INTERNALERROR" not in session.output
+    assert engines_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    """Ctrl-C or SIGTERM inside a timed call ends the engines and saves what was measured before."""
+    process = start("benchmarks/test_transcribe.py", "-k", "toy and short and (good or hangs)")
+    while not list(tmp_path.glob("run/*/hanging")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    assert engines_of(tmp_path)
+
+    process.send_signal(number)
+    session = finish(process)
+
+    assert session.status == pytest.ExitCode.INTERRUPTED, session.output
+    assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
+    assert engines_of(tmp_path) == []
+
+
+def test_results_name_no_machine_and_no_person(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+) -> None:
+    """The JSON holds no host name, path, user name or token, and all that a number needs."""
+    session = finish(start("benchmarks", "-k", "toy and good"))
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved is not None
+    text = json.dumps(session.saved)
+    secrets = [platform.node(), *map(str, (ROOT, Path.home(), sys.prefix)), TOKEN]
+    if getpass.getuser() != "root":  # a word that other things are called, too
+        secrets.append(getpass.getuser())
+    assert [secret for secret in secrets if re.search(rf"\b{re.escape(secret)}\b", text)] == []
+    for result in session.saved["benchmarks"]:
+        assert {
+            *("adapter", "size", "variant", "repo", "commit", "files", "device", "versions"),
+            *("compat", "peak_memory_bytes", "measure"),
+        } <= result["extra_info"].keys()
+
+
+def test_model_that_cannot_be_had_is_skipped_with_its_repo(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+) -> None:
+    """A real size without network is a line with its repo and the reason, never another model."""
+    session = finish(start("benchmarks", "-k", "medium and 8bit and not distil"))
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved_names == set()
+    assert "skipped:  lightning-whisper-mlx[medium-8bit]: " in session.output
+    assert "mlx-community/whisper-medium-mlx-8bit" in session.output
+
+
+def test_variants_cover_what_can_go_wrong() -> None:
+    """Each variant of the toy is used: a variant that no test runs proves nothing."""
+    sources = [Path(__file__), Path(__file__).with_name("test_engine.py")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    assert [variant for variant in VARIANTS if f'"{variant}"' not in text] == []
