@@ -6,11 +6,20 @@ name leaves the quantisation out, and reads them only at the first transcription
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adapters.base import Adapter, Case, CheckMap, ModelFiles, Segment, Transcript
+from adapters.base import (
+    Adapter,
+    Case,
+    CheckMap,
+    ModelFiles,
+    Segment,
+    Transcript,
+    WeightsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +74,7 @@ DISTIL_SIZES = ("distil-small.en", "distil-medium.en", "distil-large-v2", "disti
 DISTIL_SUFFIXES = {"fp16": "", "4bit": "-4-bit", "8bit": "-8-bit"}
 
 FILES = ("weights.npz", "config.json")
+BITS = {"fp16": None, "4bit": 4, "8bit": 8}  # a weight, in config.json
 FRAMES_PER_SECOND = 100  # lightning_whisper_mlx/audio.py
 
 
@@ -137,6 +147,15 @@ class LightningWhisperMLX(Adapter):
 
         whisper.Whisper.decode = watched_decode
 
+        update = whisper.Whisper.update
+
+        def checked_update(model: Any, weights: Any) -> Any:
+            # Of a weight that the model does not know, mlx would name the last word alone.
+            self._mlx.check_weights(model, self._weights)
+            return update(model, weights)
+
+        whisper.Whisper.update = checked_update
+
     def select_device(self, device: Device) -> None:
         self._mlx.select_device(device)
 
@@ -144,18 +163,35 @@ class LightningWhisperMLX(Adapter):
         import mlx.core as mx
 
         folder = f"./{_model_folder(case)}"
-        weights = Path(folder, "weights.npz")
+        self._weights = Path(folder, "weights.npz")
         quant = None if case.variant == "fp16" else case.variant
         self._model = self._lightning.LightningWhisperMLX(
             _library_name(case.size), batch_size=1, quant=quant
         )
+        self._check_variant(Path(folder, "config.json"), case.variant)
         # The constructor only downloads; this is the load that `transcribe` would begin with.
-        compat = self._restore_quantize_module(weights) if quant else ()
+        compat = self._restore_quantize_module() if quant else ()
         model = self._transcribe.ModelHolder.get_model(folder, mx.float16)
-        self._mlx.check_weights(model, weights)
+        self._mlx.check_weights(model, self._weights)
         return compat
 
-    def _restore_quantize_module(self, weights: Path) -> tuple[str, ...]:
+    def _check_variant(self, config: Path, variant: str) -> None:
+        """Raise WeightsError unless both files are quantised as the variant says.
+
+        Layers without scales are loaded as they are, whatever the config says.
+        """
+        import mlx.core as mx
+
+        bits = json.loads(config.read_text(encoding="utf-8")).get("quantization", {}).get("bits")
+        scaled = sum(name.endswith(".scales") for name in mx.load(str(self._weights)))
+        if bits != BITS[variant] or bool(scaled) != bool(bits):
+            raise WeightsError(
+                f"expected {variant}, that is quantization.bits {BITS[variant]}, got {bits} "
+                f"in {config.name} and {scaled} quantised layers in {self._weights.name}; "
+                "one file or both belong to another variant"
+            )
+
+    def _restore_quantize_module(self) -> tuple[str, ...]:
         """Give the library back the call that mlx removed, over the layers that the file holds.
 
         Linear ones only, as the call had it: the decoder cannot use a quantised embedding, which
@@ -166,7 +202,7 @@ class LightningWhisperMLX(Adapter):
 
         if hasattr(nn.QuantizedLinear, "quantize_module"):
             return ()
-        stored = mx.load(str(weights)).keys()
+        stored = mx.load(str(self._weights)).keys()
         nn.QuantizedLinear.quantize_module = partial(
             nn.quantize,
             class_predicate=lambda path, layer: (
