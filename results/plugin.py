@@ -31,7 +31,7 @@ def pytest_runtest_makereport(
     """Keep the times and the provenance of each benchmark that passed, and why others did not."""
     report = yield
     outcomes = item.config.stash[OUTCOMES]
-    if not isinstance(item, pytest.Function) or item.get_closest_marker("over") is None:
+    if not isinstance(item, pytest.Function) or "case" not in item.fixturenames:
         return report
     if report.failed and call.excinfo is not None:
         outcomes.failed.append((item.name, _first_lines(call.excinfo.value)))
@@ -39,7 +39,7 @@ def pytest_runtest_makereport(
         outcomes.skip(report.longrepr[2].removeprefix("Skipped: "))
     elif report.when == "call":
         benchmark: BenchmarkFixture = item.funcargs["benchmark"]
-        if benchmark.stats is not None:  # None with --benchmark-disable
+        if benchmark.stats is not None and benchmark.extra_info:
             stats = benchmark.stats.stats
             result = Result(stats.median, stats.iqr, stats.rounds, benchmark.extra_info)
             outcomes.passed.append(result)

@@ -89,6 +89,8 @@ def notes(outcomes: Outcomes) -> list[str]:
     """Return the lines under the table: what to know of its rows, and why others are not there."""
     lines: dict[str, None] = {}
     for result in outcomes.passed:
+        if ratio := result.info.get("ratio_to_bare_call"):
+            lines[f"harness:  a call takes {ratio:.3f} times the library's own"] = None
         label = f"{result.info['adapter']}[{result.info['size']}-{result.info['variant']}]"
         for mended in result.info["compat"]:
             lines[f"mended:   {label}: {mended}"] = None

@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from tests.toy_adapter import VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("adapters", "benchmarks", "engine", "fixtures", "hub", "results")
@@ -106,6 +107,8 @@ def _finish(tmp_path: Path) -> Callable[[subprocess.Popen[str]], Session]:
 
 def engines_of(session_folder: Path) -> list[psutil.Process]:
     """Return the processes whose working directory lies in a session's temporary folder."""
+    import psutil
+
     return [
         process
         for process in psutil.process_iter(["cwd"])

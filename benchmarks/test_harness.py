@@ -1,0 +1,107 @@
+"""What the suite itself adds to a library's call."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.record import record_engine, record_transcripts
+from fixtures.audio import clips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from adapters.base import DecodeSettings
+    from engine.process import Engine
+
+TURNS = 15
+MAX_RATIO = 1.02
+MICRO = pytest.mark.parametrize(
+    "case", ["lightning-whisper-mlx-micro-fp16"], indirect=True, scope="session"
+)
+
+
+@pytest.fixture(name="bare_seconds")
+def _bare_seconds(engine: Engine, tmp_path: Path) -> Iterator[Callable[[], float]]:
+    """A function that makes the library's own call in a process without the suite, and times it."""
+    import numpy as np
+
+    from engine.audio import read_audio
+    from engine.process import sealed_environment
+
+    model = tmp_path / "mlx_models" / "micro"
+    model.mkdir(parents=True)
+    for name, (path, _) in engine.model.files.items():
+        (model / name).symlink_to(path)
+    np.save(tmp_path / "audio.npy", read_audio(clips()["short"].path))
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "benchmarks.bare_call", "audio.npy"],
+        cwd=tmp_path,
+        env=sealed_environment(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        def call() -> float:
+            stdin.write("\n")
+            stdin.flush()
+            return float(stdout.readline())
+
+        yield call
+        process.kill()
+
+
+@MICRO
+def test_overhead(
+    benchmark: BenchmarkFixture,
+    engine: Engine,
+    bare_seconds: Callable[[], float],
+    settings: DecodeSettings,
+) -> None:
+    """A warm call through an engine takes at most 1.02 times as long as the library's bare call.
+
+    The two take turns, so that a slow drift of the machine touches both.
+    """
+    from engine.audio import read_audio
+
+    clip = clips()["short"]
+    engine.hear(clip.name, read_audio(clip.path))
+    bare_seconds()
+    engine.transcribe(clip.name, settings)
+    bare: list[float] = []
+
+    transcript = benchmark.pedantic(
+        engine.transcribe,
+        args=(clip.name, settings),
+        setup=lambda: bare.append(bare_seconds()),
+        rounds=TURNS,
+    )
+
+    record_engine(benchmark, "overhead", engine)
+    record_transcripts(benchmark, engine, clip, settings, [transcript])
+    if benchmark.stats is not None:
+        ratio = benchmark.stats.stats.median / statistics.median(bare)
+        benchmark.extra_info["ratio_to_bare_call"] = ratio
+        assert ratio <= MAX_RATIO
+
+
+@MICRO
+def test_empty_call(benchmark: BenchmarkFixture, engine: Engine) -> None:
+    """An empty call to an engine: what the pipe between the processes costs."""
+    engine.ready()
+
+    benchmark.pedantic(engine.ping, rounds=1000, warmup_rounds=10)
+
+    record_engine(benchmark, "empty call", engine)
