@@ -4,8 +4,8 @@
       blobs/<etag>                      a file's bytes; 64 hex digits: sha256, 40: git's sha1
       snapshots/<commit>/<file>         a link to its blob
       refs/<revision>                   the commit that a branch or tag stood for
-      .speedtest/<revision>.json        our manifest of a verified model
-      .speedtest/staging-*/             downloads under way, each locked by the run that it is of
+      .speedtest/<revision>@<commit>.json   our manifest of what was verified
+      .speedtest/staging-*/             downloads under way, locked by the run that they are of
 
 The first three are huggingface_hub's own layout, so that its tools see the files; they look at
 nothing else. A blob may itself be a link into huggingface_hub's store of blobs shared by repos:
@@ -25,6 +25,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
@@ -42,6 +43,7 @@ CHUNK = 1 << 20
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_MALFORMED = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _OWN = ".speedtest"
 _STAGING = "staging-"
 _LOCK = "lock"
@@ -129,42 +131,30 @@ class Record:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What was verified: the files of one commit, for which the revision stood then."""
-
-    commit: str
-    records: Mapping[str, Record]
-
-
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
     """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
 
     A revision stands for the commit that huggingface_hub noted, or, where that lacks a file, for
-    the one in our manifest: another tool may have gone on to a newer commit and fetched a part.
+    the last of those in our manifests that has them all: another tool, or another model of the same
+    repo, may have gone on to a newer commit.
     """
     folder = RepoFolder(cache, files.repo)
-    manifest = folder.manifest(files.revision)
+    manifests = folder.manifests(files.revision)
+    noted = folder.commit(files.revision)
     inspections = []
-    for commit in dict.fromkeys(
-        (folder.commit(files.revision), manifest.commit if manifest else None)
-    ):
-        if commit:
-            records = manifest.records if manifest and manifest.commit == commit else {}
-            findings = {name: folder.look(commit, name, records.get(name)) for name in files.files}
-            inspections.append(Inspection(files, commit, findings))
-            if inspections[-1].state == "complete":
-                return inspections[-1]
+    for commit in dict.fromkeys([noted, *manifests] if noted else manifests):
+        records = manifests.get(commit, {})
+        findings = {name: folder.look(commit, name, records.get(name)) for name in files.files}
+        inspections.append(Inspection(files, commit, findings))
+        if inspections[-1].state == "complete":
+            return inspections[-1]
     if inspections:
         return inspections[0]
-    return Inspection(
-        files,
-        None,
-        {
-            name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
-            for name in files.files
-        },
-    )
+    nothing = {
+        name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
+        for name in files.files
+    }
+    return Inspection(files, None, nothing)
 
 
 def cached_repos(cache: Path) -> list[str]:
@@ -310,27 +300,33 @@ class RepoFolder:
                 return target.name
         return ""
 
-    def manifest(self, revision: str) -> Manifest | None:
-        """Return a revision's manifest; None unless it is well-formed and of this repo.
+    def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
+        """Return each commit of a revision that was verified, the last first, with its files.
 
-        It says what files were, and is never taken for what they are.
+        They say what files were, and are never taken for what files are. What is not well-formed or
+        of this repo counts as not there.
         """
-        try:
-            read = json.loads(self.manifest_path(revision).read_text(encoding="utf-8"))
-            records = {name: Record(**record) for name, record in read["files"].items()}
-            ours = (read["repo"], read["revision"]) == (self.repo, revision)
-            if not ours or not _COMMIT.fullmatch(read["commit"]):
-                return None
-            for record in records.values():
-                if not (_SHA256.fullmatch(record.sha256) and _ETAG.fullmatch(record.etag)):
-                    return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None
-        return Manifest(read["commit"], records)
+        found = []
+        for path in self.own.glob(f"{quote(revision, safe='')}@*.json"):
+            with suppress(*_MALFORMED):
+                commit = path.stem.rpartition("@")[2]
+                read = json.loads(path.read_text(encoding="utf-8"))
+                records = {name: Record(**record) for name, record in read["files"].items()}
+                if (
+                    [read["repo"], read["revision"], read["commit"]]
+                    == [self.repo, revision, commit]
+                    and is_commit(commit)
+                    and all(_SHA256.fullmatch(record.sha256) for record in records.values())
+                    and all(is_etag(record.etag) for record in records.values())
+                ):
+                    found.append((path.stat().st_mtime_ns, commit, records))
+        return {
+            commit: records for _, commit, records in sorted(found, key=itemgetter(0), reverse=True)
+        }
 
-    def manifest_path(self, revision: str) -> Path:
-        """Return where a revision's manifest lies, or would."""
-        return self.own / f"{quote(revision, safe='')}.json"
+    def manifest_path(self, revision: str, commit: str) -> Path:
+        """Return where the manifest of a revision's commit lies, or would."""
+        return self.own / f"{quote(revision, safe='')}@{commit}.json"
 
     @contextmanager
     def staging(self) -> Iterator[Staging]:
@@ -392,15 +388,14 @@ class Staging:
 
     def note(self, revision: str, commit: str, records: Mapping[str, Record]) -> None:
         """Write a manifest, adding to one of the same commit."""
-        earlier = self._folder.manifest(revision)
-        kept = earlier.records if earlier and earlier.commit == commit else {}
+        kept = self._folder.manifests(revision).get(commit, {})
         manifest = {
             "repo": self._folder.repo,
             "revision": revision,
             "commit": commit,
             "files": {name: asdict(record) for name, record in sorted({**kept, **records}.items())},
         }
-        self._write(self._folder.manifest_path(revision), json.dumps(manifest, indent=2))
+        self._write(self._folder.manifest_path(revision, commit), json.dumps(manifest, indent=2))
 
     def _write(self, path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

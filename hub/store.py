@@ -376,7 +376,7 @@ class Store:
         return VerifiedModel(files.repo, commit, verified)
 
     def _record(self, local: Inspection) -> None:
-        """Write the manifest of a model that is there without one, or with another."""
+        """Write the manifest of a model that is there without one, or with a wrong one."""
         folder = RepoFolder(self.cache, local.files.repo)
         commit = local.commit or ""
         records = {
@@ -384,8 +384,7 @@ class Store:
             for finding in local.findings.values()
             if finding.proof
         }
-        manifest = folder.manifest(local.files.revision)
-        if manifest and manifest.commit == commit and records.items() <= manifest.records.items():
+        if records.items() <= folder.manifests(local.files.revision).get(commit, {}).items():
             return
         # A cache that may only be read serves as well: the files are verified each time.
         with suppress(OSError), folder.staging() as staging:

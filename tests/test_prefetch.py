@@ -11,7 +11,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,16 @@ from hub.model import (
 )
 from hub.remote import Retry
 from hub.store import Plan, Store, flag, human
+from tests.harm import (
+    BASE,
+    HARMS,
+    QUANTISED,
+    content,
+    flip_bit,
+    weights,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = ModelFiles("mlx-community/whisper-base-mlx", ("weights.npz", "config.json"))
-QUANTISED = ModelFiles("mlx-community/whisper-base-mlx-4bit", ("weights.npz", "config.json"))
 BINARY = {"Content-Type": "application/octet-stream"}
 FAST = Retry(attempts=3, delay=0.01, longest=0.02)
 
@@ -48,21 +53,6 @@ cache, endpoint, repo, *files = sys.argv[1:]
 Store(Path(cache), endpoint).prepare(ModelFiles(repo, tuple(files)))
 """
 """What a child process does: one pre-fetch."""
-
-
-def weights(seed: str, size: int = 300_000) -> bytes:
-    """Bytes that look like nothing else."""
-    return hashlib.shake_256(seed.encode()).digest(size)
-
-
-def content(files: ModelFiles, edition: str = "") -> dict[str, bytes]:
-    """Return what the hub serves as the files of a model; `edition` tells commits apart."""
-    return {
-        name: json.dumps({"of": files.repo, "edition": edition}).encode()
-        if name.endswith(".json")
-        else weights(f"{files.repo}/{name}{edition}")
-        for name in files.files
-    }
 
 
 @pytest.fixture(name="hub")
@@ -197,10 +187,10 @@ def test_what_hf_downloaded_is_recognised(hub: Hub, store: Store) -> None:
     model = store.prepare(BASE)
 
     assert (read(model), hub.requests) == (content(BASE), [])
-    manifest = RepoFolder(store.cache, BASE.repo).manifest("main")
-    assert manifest is not None
-    assert manifest.commit == model.commit
-    assert set(manifest.records) == set(BASE.files)
+    manifests = RepoFolder(store.cache, BASE.repo).manifests("main")
+    assert {commit: set(files) for commit, files in manifests.items()} == {
+        model.commit: set(BASE.files)
+    }
 
 
 def test_variants_of_a_size_have_their_own_bytes(store: Store) -> None:
@@ -360,62 +350,8 @@ def test_a_hub_that_goes_away_in_between_is_remembered(store: Store) -> None:
 # Files that are not what they are taken for
 
 
-def flip_bit(path: Path) -> None:
-    """Change one bit in the middle of a file, and nothing of its size and times."""
-    with kept_times(path):
-        changed = bytearray(path.read_bytes())
-        changed[len(changed) // 2] ^= 1
-        path.write_bytes(changed)
-
-
-def truncate(path: Path) -> None:
-    """Cut a file in half."""
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-
-
-def put_other_variant(path: Path) -> None:
-    """Put the other variant's file in place, with the times of the one before: `cp -p`."""
-    with kept_times(path):
-        path.write_bytes(content(QUANTISED)[path.name])
-
-
-def replace_link(path: Path) -> None:
-    """Put the other variant's file in place of the link itself."""
-    path.unlink()
-    path.write_bytes(content(QUANTISED)[path.name])
-
-
-def link_elsewhere(path: Path) -> None:
-    """Make the link one to another repo's file of the same name."""
-    target = path.parents[3] / "elsewhere" / path.resolve().name
-    target.parent.mkdir()
-    target.write_bytes(content(QUANTISED)[path.name])
-    path.unlink()
-    path.symlink_to(target)
-
-
-def link_other_blob(path: Path) -> None:
-    """Make the link one to another, intact blob of the same repo."""
-    body = b"a file of another commit"
-    blob = path.resolve().parent / hashlib.sha256(body).hexdigest()
-    blob.write_bytes(body)
-    path.unlink()
-    path.symlink_to(blob)
-
-
-@contextmanager
-def kept_times(path: Path) -> Iterator[None]:
-    """Set a file's times back when the block ends."""
-    before = path.stat()
-    yield
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
 @pytest.mark.parametrize("name", BASE.files)
-@pytest.mark.parametrize(
-    "harm", [flip_bit, truncate, put_other_variant, replace_link, link_elsewhere, link_other_blob]
-)
+@pytest.mark.parametrize("harm", HARMS)
 def test_harm_is_found_and_mended(
     hub: Hub, store: Store, harm: Callable[[Path], None], name: str
 ) -> None:
@@ -552,7 +488,7 @@ def test_a_manifest_is_never_trusted(
 ) -> None:
     """Files are verified by what the cache's layout says they are, and it is written anew."""
     model = store.prepare(BASE)
-    path = RepoFolder(store.cache, BASE.repo).manifest_path("main")
+    path = RepoFolder(store.cache, BASE.repo).manifest_path("main", model.commit)
     good = path.read_text()
     harm(path)
     hub.clear()
@@ -567,7 +503,7 @@ def test_no_manifest_hides_harm(store: Store, harm: Callable[[Path], None]) -> N
     """Corrupt weights are found whatever the manifest says."""
     model = store.prepare(BASE)
     flip_bit(model.files["weights.npz"][0])
-    harm(RepoFolder(store.cache, BASE.repo).manifest_path("main"))
+    harm(RepoFolder(store.cache, BASE.repo).manifest_path("main", model.commit))
 
     assert isinstance(refusal(offline(store), BASE), VerificationError)
 
@@ -586,6 +522,20 @@ def test_another_tool_that_goes_on_to_a_newer_commit_loses_no_model(hub: Hub, st
     assert offline(store).prepare(BASE) == model
     assert fresh(store).prepare(BASE) == model
     assert hub.requests == []
+
+
+def test_models_of_one_repo_may_be_of_different_commits(hub: Hub, store: Store) -> None:
+    """Fetching one after main has moved loses none that were fetched before."""
+    one, other = (ModelFiles("org/many", (f"{name}/weights.npz",)) for name in ("one", "other"))
+    hub.add(one.repo, content(one) | content(other))
+    first = store.prepare(one)
+    hub.move(one.repo, "main", content(one, "newer") | content(other, "newer"))
+
+    second = store.prepare(other)
+
+    assert first.commit != second.commit
+    assert offline(store).prepare(one) == first
+    assert offline(store).prepare(other) == second
 
 
 # Downloads that go wrong
@@ -1042,7 +992,7 @@ def test_a_read_only_cache_serves_what_it_holds(hub: Hub, store: Store) -> None:
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
         session = replace(store, cache=Path(place, "hub"))
         commit = session.prepare(BASE).commit
-        RepoFolder(session.cache, BASE.repo).manifest_path("main").unlink()
+        RepoFolder(session.cache, BASE.repo).manifest_path("main", commit).unlink()
         folders = [Path(place), *(path for path in Path(place).rglob("*") if path.is_dir())]
         for folder in folders:
             folder.chmod(0o555)
