@@ -1,0 +1,69 @@
+"""The README says what is: its table is the registry's, its options exist, its commands run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters import REGISTRY, adapter_class
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    command
+    for command in re.findall(r"^```sh\n(.*)\n```$", README, re.MULTILINE)
+    if command.startswith("pytest ")
+]
+
+
+def library_table() -> str:
+    """Return the table of libraries, sizes and variants, as Markdown."""
+    rows = ["| library | sizes | variants |", "|---|---|---|"]
+    for name in REGISTRY:
+        check_map = adapter_class(name).check_map
+        variants = dict.fromkeys(variant for models in check_map.values() for variant in models)
+        cells = (f"`{cell}`" for cell in check_map), (f"`{cell}`" for cell in variants)
+        rows.append(f"| {name} | {' '.join(cells[0])} | {' '.join(cells[1])} |")
+    return "\n".join(rows)
+
+
+def test_table_is_the_registry() -> None:
+    """The README lists every library with its sizes and variants; the table to paste is printed."""
+    table = library_table()
+
+    assert table in README, f"expected in README.md:\n{table}"
+
+
+def test_options_are_those_of_the_plugins() -> None:
+    """Every option in the README's table exists, and none of the suite's own is missing there."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    group = run.stdout.split("whisper-speedtest:\n")[1].split("\n\n")[0]
+
+    in_help = set(re.findall(r"^  (--[a-z-]+)", group, re.MULTILINE))
+    in_table = set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE))
+    assert in_table == in_help
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
+def test_command_runs(command: str, tmp_path: Path) -> None:
+    """Every pytest command in the README does what it says, without a network."""
+    arguments = shlex.split(command)[1:]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "huggingface")}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, f"--basetemp={tmp_path}/run"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == pytest.ExitCode.OK, run.stdout + run.stderr
+    assert "whisper-speedtest" in run.stdout
