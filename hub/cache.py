@@ -340,7 +340,7 @@ class RepoFolder:
         for left in self.own.glob(f"{_STAGING}*"):
             with _locked(left) as abandoned:
                 if abandoned:
-                    shutil.rmtree(left, ignore_errors=True)  # a third run may be sweeping, too
+                    _remove(left)
         while True:
             path = Path(tempfile.mkdtemp(dir=self.own, prefix=_STAGING))
             with _locked(path) as ours:
@@ -348,7 +348,7 @@ class RepoFolder:
                     try:
                         yield Staging(self, path)
                     finally:
-                        shutil.rmtree(path)
+                        _remove(path)
                     return
 
 
@@ -425,6 +425,11 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield held
     finally:
         os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a staging folder. Another run may be doing so, too; what stays is for the next one."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def hash_name(etag: str) -> str:

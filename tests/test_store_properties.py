@@ -1,0 +1,288 @@
+"""The store through any sequence of fetches, troubles, harm and kills.
+
+Whatever has happened, `Store.prepare` returns exactly the bytes of one commit of the repo that was
+asked for, or raises and says why; and a model that was good stays so while replacements fail.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from adapters.base import ModelFiles
+from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
+from hub.cache import RepoFolder, Staging
+from hub.model import ModelError, VerifiedModel
+from hub.remote import Retry
+from hub.store import Store
+from tests.harm import BASE, HARMS, QUANTISED, content, link_other_blob
+
+pytestmark = pytest.mark.property
+
+WIDE = replace(BASE, files=(*BASE.files, "vocabulary.json"))
+ALONE = replace(BASE, files=("vocabulary.json",))
+MODELS = (BASE, WIDE, ALONE, QUANTISED)
+"""Three models of one repo, with files in common, and one of another."""
+
+TROUBLES: dict[str, tuple[Fault, dict[str, Any], str]] = {
+    "list-503": (Fault(status=503), {"kind": "info"}, "503"),
+    "list-404": (Fault(status=404), {"kind": "info"}, "404"),
+    "list-reset": (Fault(end="reset"), {"kind": "info"}, "cannot reach"),
+    "portal": (CAPTIVE_PORTAL, {}, "captive portal"),
+    "file-401": (Fault(status=401), {"kind": "resolve"}, "HF_TOKEN"),
+    "cut": (Fault(after=10, end="close"), {"method": "GET", "kind": "resolve"}, "Error"),
+    "weights-cut": (Fault(after=1000, end="close"), {"kind": "cdn"}, "Error"),
+    "weights-short": (Fault(truncate=1000), {"kind": "cdn"}, "bytes"),
+    "weights-wrong": (Fault(flip=0), {"kind": "cdn"}, "sha256"),
+    "config-wrong": (Fault(flip=0), {"kind": "resolve", "file": "config.json"}, "sha1"),
+}
+SIZE = 10_000
+
+
+class Killed(BaseException):
+    """The end of a process, as nothing that it would still do is done."""
+
+
+class Fatal:
+    """Progress that kills at the first bytes."""
+
+    def start(self, repo: str, file: str, size: int) -> None:
+        """Do nothing."""
+
+    def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+        """End the process."""
+        raise Killed
+
+    def finish(self, repo: str, file: str) -> None:
+        """Do nothing."""
+
+
+class Sessions(RuleBasedStateMachine):
+    """Sessions one after another, and two at a time, on one cache and one hub."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.hub = self.stack.enter_context(Hub())
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        # With one worker, files come in the same order each time.
+        retry = Retry(attempts=2, delay=0)
+        self.store = Store(Path(folder, "hub"), self.hub.endpoint, retry=retry, workers=1)
+        self.editions: dict[str, dict[str, bytes]] = {}
+        self.good: set[ModelFiles] = set()
+        self.relinked = False
+
+    @initialize()
+    def serve(self) -> None:
+        """Put a first commit of each repo on the hub."""
+        for files in (WIDE, QUANTISED):
+            first = content(files, size=SIZE)
+            self.editions[self.hub.add(files.repo, first)] = first
+
+    def teardown(self) -> None:
+        """A last session, without trouble, has every model, and removes all leftovers."""
+        with self.stack:
+            for files in MODELS:
+                for manifest in RepoFolder(self.store.cache, files.repo).own.glob("*.json"):
+                    manifest.unlink()
+                self.must_have(self.prepare(files))
+            assert list(self.store.cache.rglob("staging-*")) == []
+
+    def prepare(self, files: ModelFiles, **session: Any) -> VerifiedModel | ModelError:
+        """Return what a new session makes of a model; if that is one, it is the right one."""
+        try:
+            model = replace(self.store, **session).prepare(files)
+        except ModelError as error:
+            return error
+        got = {name: path.read_bytes() for name, (path, _) in model.files.items()}
+        expected = self.editions[model.commit]
+        assert model.repo == files.repo
+        assert set(got) == set(files.files)
+        assert got == {name: expected[name] for name in files.files}
+        assert {name: proof.sha256 for name, (_, proof) in model.files.items()} == {
+            name: hashlib.sha256(expected[name]).hexdigest() for name in files.files
+        }
+        self.good.add(files)
+        return model
+
+    def must_have(self, outcome: VerifiedModel | ModelError) -> None:
+        """Raise an outcome that is none."""
+        if isinstance(outcome, ModelError):
+            raise outcome
+
+    @rule(files=st.sampled_from(MODELS))
+    def fetch(self, files: ModelFiles) -> None:
+        """Without trouble every model can be had."""
+        self.must_have(self.prepare(files))
+
+    @rule(files=st.sampled_from(MODELS), trouble=st.sampled_from(sorted(TROUBLES)))
+    def fetch_in_trouble(self, files: ModelFiles, trouble: str) -> None:
+        """It is there, or the trouble is named, if it came to that."""
+        fault, where, says = TROUBLES[trouble]
+        self.hub.clear()
+        self.hub.fault(fault, **where)
+        outcome = self.prepare(files)
+        met = any(request.fault for request in self.hub.requests)
+        self.hub.heal()
+        assert isinstance(outcome, ModelError) == met
+        if met:
+            assert str(files) in str(outcome)
+            assert says in str(outcome)
+
+    @rule(
+        files=st.sampled_from(MODELS),
+        point=st.sampled_from(["advance", "publish", "link", "refer", "note"]),
+        calls=st.integers(0, 2),
+    )
+    def kill(self, files: ModelFiles, point: str, calls: int) -> None:
+        """End a session at any point, with its staging folder as it is, and unlocked."""
+        left = calls
+
+        def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+            def guard(*arguments: Any) -> Any:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise Killed
+                return call(*arguments)
+
+            return guard
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("hub.cache.shutil.rmtree", lambda *_, **__: None)
+            if point != "advance":
+                patch.setattr(Staging, point, guarded(getattr(Staging, point)))
+            try:
+                self.store.prepare(files, Fatal() if point == "advance" else None)
+            except Killed:
+                return
+
+    @rule(files=st.sampled_from(MODELS))
+    def fetch_twice_at_once(self, files: ModelFiles) -> None:
+        """Both sessions have it."""
+        with ThreadPoolExecutor(2) as pool:
+            for outcome in pool.map(self.prepare, [files, files]):
+                self.must_have(outcome)
+
+    @rule(files=st.sampled_from((WIDE, QUANTISED)), number=st.integers(1, 3))
+    def move(self, files: ModelFiles, number: int) -> None:
+        """The hub's main goes on to another commit, or back."""
+        edition = content(files, str(number), size=SIZE)
+        self.editions[self.hub.move(files.repo, "main", edition)] = edition
+
+    @rule(files=st.sampled_from((BASE, QUANTISED)), name=st.sampled_from(BASE.files))
+    def fetch_one_file_by_another_tool(self, files: ModelFiles, name: str) -> None:
+        """huggingface_hub makes the revision stand for the newest commit, of which it has a part.
+
+        What lies in the cache it takes as it is, so it only gets to see what is good.
+        """
+        from huggingface_hub import hf_hub_download
+
+        if files in self.good:
+            hf_hub_download(
+                *(files.repo, name),
+                cache_dir=self.store.cache,
+                endpoint=self.hub.endpoint,
+                token=False,
+            )
+
+    def snapshot_files(self, files: ModelFiles, name: str) -> list[Path]:
+        """Return a file in each commit that the cache has it of."""
+        snapshots = RepoFolder(self.store.cache, files.repo).root / "snapshots"
+        return [path for path in snapshots.glob(f"*/{name}") if path.exists()]
+
+    @precondition(lambda self: not self.relinked)
+    @rule(
+        files=st.sampled_from((BASE, QUANTISED)),
+        name=st.sampled_from(BASE.files),
+        harm=st.sampled_from(HARMS),
+    )
+    def harm(self, files: ModelFiles, name: str, harm: Callable[[Path], None]) -> None:
+        """Something befalls a file of every commit that is there.
+
+        Against a link to another blob there is the manifest alone: no more harm after that one.
+        """
+        for path in self.snapshot_files(files, name):
+            self.lose(files)
+            harm(path)
+        self.relinked = harm is link_other_blob
+
+    @precondition(lambda self: not self.relinked)
+    @rule(
+        files=st.sampled_from((BASE, QUANTISED)),
+        name=st.sampled_from(BASE.files),
+        blob=st.booleans(),
+    )
+    def delete(self, files: ModelFiles, name: str, blob: bool) -> None:
+        """A file's link goes, or its blob."""
+        for path in self.snapshot_files(files, name):
+            self.lose(files)
+            (path.resolve() if blob else path).unlink(missing_ok=True)
+
+    @precondition(lambda self: not self.relinked)
+    @rule(
+        files=st.sampled_from((BASE, QUANTISED)),
+        what=st.sampled_from(["refs/main", ".speedtest/*.json"]),
+        text=st.sampled_from([None, "", "{}", "\0", "0" * 40]),
+    )
+    def spoil_notes(self, files: ModelFiles, what: str, text: str | None) -> None:
+        """The ref or the manifests go, or become something else."""
+        for path in list(RepoFolder(self.store.cache, files.repo).root.glob(what)):
+            self.lose(files)
+            if text is None:
+                path.unlink()
+            else:
+                path.write_text(text)
+
+    def lose(self, files: ModelFiles) -> None:
+        """No model of the repo is known to be good any more."""
+        self.good -= {each for each in MODELS if each.repo == files.repo}
+
+    @invariant()
+    def what_was_good_is_there_offline(self) -> None:
+        """What is not says so, and is never something else."""
+        good = set(self.good)
+        for files in MODELS:
+            outcome = self.prepare(files, offline=True)
+            if files in good:
+                self.must_have(outcome)
+            elif isinstance(outcome, ModelError):
+                assert str(files) in str(outcome)
+                assert "offline" in str(outcome)
+
+
+def test_any_sequence_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The invariants hold; a failure shows the shortest sequence that breaks one."""
+    from huggingface_hub import close_session, constants
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    close_session()
+    run_state_machine_as_test(
+        Sessions,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=20,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    close_session()
