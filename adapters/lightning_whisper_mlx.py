@@ -150,8 +150,7 @@ class LightningWhisperMLX(Adapter):
         update = whisper.Whisper.update
 
         def checked_update(model: Any, weights: Any) -> Any:
-            # Of a weight that the model does not know, mlx would name the last word alone.
-            self._mlx.check_weights(model, self._weights)
+            self._mlx.check_weights(model, weights, self._weights)
             return update(model, weights)
 
         whisper.Whisper.update = checked_update
@@ -168,27 +167,20 @@ class LightningWhisperMLX(Adapter):
         self._model = self._lightning.LightningWhisperMLX(
             _library_name(case.size), batch_size=1, quant=quant
         )
-        self._check_variant(Path(folder, "config.json"), case.variant)
+        self._check_bits(Path(folder, "config.json"), case.variant)
         # The constructor only downloads; this is the load that `transcribe` would begin with.
         compat = self._restore_quantize_module() if quant else ()
         model = self._transcribe.ModelHolder.get_model(folder, mx.float16)
-        self._mlx.check_weights(model, self._weights)
+        self._mlx.check_weights(model, mx.load(str(self._weights)), self._weights)
         return compat
 
-    def _check_variant(self, config: Path, variant: str) -> None:
-        """Raise WeightsError unless both files are quantised as the variant says.
-
-        Layers without scales are loaded as they are, whatever the config says.
-        """
-        import mlx.core as mx
-
+    def _check_bits(self, config: Path, variant: str) -> None:
+        """Raise WeightsError unless the config quantises as the variant says."""
         bits = json.loads(config.read_text(encoding="utf-8")).get("quantization", {}).get("bits")
-        scaled = sum(name.endswith(".scales") for name in mx.load(str(self._weights)))
-        if bits != BITS[variant] or bool(scaled) != bool(bits):
+        if bits != BITS[variant]:
             raise WeightsError(
-                f"expected {variant}, that is quantization.bits {BITS[variant]}, got {bits} "
-                f"in {config.name} and {scaled} quantised layers in {self._weights.name}; "
-                "one file or both belong to another variant"
+                f"{config.name}: expected quantization.bits {BITS[variant]} for {variant}, "
+                f"got {bits}; the file belongs to another variant"
             )
 
     def _restore_quantize_module(self) -> tuple[str, ...]:
@@ -203,6 +195,11 @@ class LightningWhisperMLX(Adapter):
         if hasattr(nn.QuantizedLinear, "quantize_module"):
             return ()
         stored = mx.load(str(self._weights)).keys()
+        if not any(name.endswith(".scales") for name in stored):
+            raise WeightsError(
+                f"{self._weights.name}: expected quantised layers, got none; "
+                "the file belongs to another variant"
+            )
         nn.QuantizedLinear.quantize_module = partial(
             nn.quantize,
             class_predicate=lambda path, layer: (

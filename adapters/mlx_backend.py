@@ -42,13 +42,14 @@ def peak_memory() -> int:
     return int(mx.get_peak_memory())
 
 
-def check_weights(model: Any, file: Path) -> None:
-    """Raise WeightsError unless `model` holds exactly the weights of `file`, by name and shape.
+def check_weights(model: Any, weights: Any, file: Path) -> None:
+    """Raise WeightsError unless `model` has exactly `weights`, a tree, by name and shape.
 
-    mlx fills a weight that a file lacks with random numbers and says nothing.
+    To be called before they are put into the model, for mlx takes any shape then; and after, with
+    what `file` holds, for mlx leaves random numbers, and says nothing, where a weight is missing.
     """
     loaded = {name: tuple(weight.shape) for name, weight in tree_flatten(model.parameters())}
-    stored = {name: tuple(weight.shape) for name, weight in mx.load(str(file)).items()}
+    stored = {name: tuple(weight.shape) for name, weight in tree_flatten(weights)}
     missing = sorted(loaded.keys() - stored.keys() - COMPUTED)
     extra = sorted(stored.keys() - loaded.keys())
     reshaped = sorted(n for n in loaded.keys() & stored.keys() if loaded[n] != stored[n])

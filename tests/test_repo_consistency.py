@@ -65,10 +65,10 @@ def _observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
         yield meet
 
 
-@pytest.mark.parametrize("case", PUBLISHED, ids=str)
-def test_library_names_the_repo_that_is_checked(case: Case, observer: Meet) -> None:
+@pytest.mark.parametrize("subject", PUBLISHED, ids=str)
+def test_library_names_the_repo_that_is_checked(subject: Case, observer: Meet) -> None:
     """For every size and variant, the repo in the check map is the one in the library's table."""
-    check_table(case, adapter_class(case.adapter), observer(REGISTRY[case.adapter]).table)
+    check_table(subject, adapter_class(subject.adapter), observer(REGISTRY[subject.adapter]).table)
 
 
 @pytest.mark.parametrize("adapter", REGISTRY)
@@ -77,12 +77,12 @@ def test_all_that_a_library_names_is_checked(adapter: str, observer: Meet) -> No
     check_offer(adapter, adapter_class(adapter), observer(REGISTRY[adapter]).table)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_library_loads_the_files_that_are_checked(case: Case, observer: Meet) -> None:
+@pytest.mark.parametrize("subject", CASES, ids=str)
+def test_library_loads_the_files_that_are_checked(subject: Case, observer: Meet) -> None:
     """The library fetches, and then opens, exactly the check map's files at its revision."""
-    observed = observer(REGISTRY[case.adapter]).observe(case)
+    observed = observer(REGISTRY[subject.adapter]).observe(subject)
 
-    check_load(case, adapter_class(case.adapter), observed)
+    check_load(subject, adapter_class(subject.adapter), observed)
 
 
 def wrong_map_message(case: Case) -> str:
@@ -95,24 +95,24 @@ def wrong_map_message(case: Case) -> str:
     )
 
 
-@pytest.mark.parametrize("case", WRONG_CASES, ids=str)
-def test_wrong_map_differs_from_the_table(case: Case, observer: Meet) -> None:
+@pytest.mark.parametrize("subject", WRONG_CASES, ids=str)
+def test_wrong_map_differs_from_the_table(subject: Case, observer: Meet) -> None:
     """The historic map is found by reading, with both repos and the line to mend."""
     with pytest.raises(InconsistentError) as found:
-        check_table(case, WrongMap, observer(WRONG_MAP).table)
+        check_table(subject, WrongMap, observer(WRONG_MAP).table)
 
-    assert str(found.value) == wrong_map_message(case)
+    assert str(found.value) == wrong_map_message(subject)
 
 
-@pytest.mark.parametrize("case", WRONG_CASES, ids=str)
-def test_wrong_map_differs_from_the_load(case: Case, observer: Meet) -> None:
+@pytest.mark.parametrize("subject", WRONG_CASES, ids=str)
+def test_wrong_map_differs_from_the_load(subject: Case, observer: Meet) -> None:
     """The historic map is found by running the library, with both repos and the line to mend."""
-    observed = observer(WRONG_MAP).observe(case)
+    observed = observer(WRONG_MAP).observe(subject)
 
     with pytest.raises(InconsistentError) as found:
-        check_load(case, WrongMap, observed)
+        check_load(subject, WrongMap, observed)
 
-    assert str(found.value) == wrong_map_message(case)
+    assert str(found.value) == wrong_map_message(subject)
 
 
 def test_wrong_map_lacks_what_the_library_names(observer: Meet) -> None:

@@ -87,14 +87,14 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
     assert describe(mismatch) == words
 
 
-@pytest.mark.parametrize("case", all_cases(), ids=str)
-def test_line_to_mend_has_the_repo(case: Case) -> None:
+@pytest.mark.parametrize("subject", all_cases(), ids=str)
+def test_line_to_mend_has_the_repo(subject: Case) -> None:
     """For every case of every adapter, the line that would be named holds the repo's name."""
-    adapter = adapter_class(case.adapter)
-    file, _, line = line_to_mend(case, adapter).partition(":")
+    adapter = adapter_class(subject.adapter)
+    file, _, line = line_to_mend(subject, adapter).partition(":")
 
     text = (ROOT / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
-    assert f'"{adapter.check_map[case.size][case.variant].repo}"' in text
+    assert f'"{adapter.check_map[subject.size][subject.variant].repo}"' in text
 
 
 @pytest.mark.parametrize(
