@@ -172,13 +172,14 @@ def settings() -> DecodeSettings:
 
 
 @pytest.fixture(scope="session")
-def model(case: Case) -> VerifiedModel:
+def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
     """The case's verified files; a model that cannot be had skips the test with the reason."""
     from hub.model import Unavailable
-    from hub.prepare import prepare
+    from hub.plugin import session_model
 
+    files = adapter_class(case.adapter).check_map[case.size][case.variant]
     try:
-        return prepare(adapter_class(case.adapter).check_map[case.size][case.variant])
+        return session_model(request.config, files)
     except Unavailable as reason:
         pytest.skip(f"{case.label}: {reason}")
 

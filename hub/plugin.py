@@ -1,0 +1,460 @@
+"""The hub's plugin: the session's store, and the options that are about models.
+
+Before the first test, the models that the selected tests need are planned, the plan is printed, and
+what is missing is downloaded: outside every time limit and every clock. A selection that needs only
+embedded models, or none, has no part in this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from adapters import adapter_class, all_cases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.progress import Progress, TaskID
+
+    from adapters.base import Case, Device, ModelFiles
+    from hub.model import ModelError, VerifiedModel
+    from hub.status import ModelStatus
+    from hub.store import Plan, PlannedModel, Store
+
+MAX_DOWNLOAD = "4GB"
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+STORE = pytest.StashKey["Store"]()
+FETCHED = pytest.StashKey["dict[ModelFiles, VerifiedModel | ModelError]"]()
+"""What became of each model that was pre-fetched."""
+
+
+def parse_size(text: str) -> int:
+    """Return a number of bytes: "500MB" and "4GB" are powers of 1000, "1.5GiB" of 1024."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if match is None or (match[3] and not match[2]):
+        raise argparse.ArgumentTypeError(
+            f"expected a size such as 500MB, 4GB or 1.5GiB, got {text!r}"
+        )
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** _UNITS[match[2]])
+
+
+def _kind_of_check(text: str) -> str:
+    if text not in {"table", "load", "json"}:
+        raise argparse.ArgumentTypeError(
+            f"expected --check-models, --check-models=load or --check-models=json, got {text!r}; "
+            "a path goes before it"
+        )
+    return text
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what a user can choose."""
+    group = parser.getgroup("whisper-speedtest")
+    group.addoption(
+        "--check-models",
+        nargs="?",
+        const="table",
+        type=_kind_of_check,
+        metavar="load|json",
+        help="run no test; say whether the models that the selection needs are there and right, "
+        "without any request; =load: also whether they load; =json: for machines",
+    )
+    group.addoption(
+        "--prefetch-only",
+        action="store_true",
+        help="run no test; download and verify the models that the selection needs",
+    )
+    group.addoption(
+        "--offline",
+        action="store_true",
+        help="make no request; models that are not there are skipped (as with HF_HUB_OFFLINE)",
+    )
+    group.addoption(
+        "--max-download",
+        type=parse_size,
+        default=MAX_DOWNLOAD,
+        metavar="SIZE",
+        help="download no more than this, smallest models first; 500MB, 1.5GiB "
+        f"(default: {MAX_DOWNLOAD})",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep stdout for the document alone where one was asked for."""
+    config.stash[FETCHED] = {}
+    check = config.getoption("check_models")
+    if check and config.getoption("prefetch_only"):
+        raise pytest.UsageError("--check-models makes no request: leave out --prefetch-only")
+    if check == "json":
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(
+            pytest.TerminalReporter(config, sys.stderr), "terminalreporter"
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Check or fetch the models that the collected tests need; True ends the session there."""
+    config = session.config
+    if session.testsfailed and not config.getoption("continue_on_collection_errors"):
+        return None  # pytest says so
+    needs = needed(session.items)
+    if check := config.getoption("check_models"):
+        session.testsfailed = _check(config, check, needs)
+        return True
+    if config.getoption("collectonly"):
+        return None
+    only = config.getoption("prefetch_only")
+    if only and not needs:
+        _nothing_to_do()
+    fetched = _fetch(config, needs)
+    if not only:
+        return None
+    session.testsfailed = _report_fetched(config, needs, fetched)
+    return True
+
+
+def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
+    """Return the cases that some tests run over, each with the seconds that one test may take."""
+    cases = {str(case): case for case in all_cases()}
+    needs: dict[Case, float] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function) or item.get_closest_marker("over") is None:
+            continue
+        if item.get_closest_marker("skip") is None:
+            limit = item.get_closest_marker("timeout")
+            assert limit is not None  # every test over cases has one, see benchmarks.matrix
+            needs[cases[str(item.callspec.params["case"])]] = limit.args[0]
+    return needs
+
+
+def session_store(config: pytest.Config) -> Store:
+    """Return the session's one store, made when it is first asked for."""
+    from hub.store import Store
+
+    if STORE not in config.stash:
+        config.stash[STORE] = Store.from_environment(offline=config.getoption("offline"))
+    return config.stash[STORE]
+
+
+def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
+    """Return a model, verified anew; raise the pre-fetch's error where there was one.
+
+    Raises:
+        ModelError: As `Store.prepare` does.
+    """
+    from hub.model import ModelError
+    from hub.prepare import prepare
+
+    if isinstance(outcome := config.stash[FETCHED].get(files), ModelError):
+        raise outcome
+    return prepare(files, None if files.embedded else session_store(config))
+
+
+def _files(case: Case) -> ModelFiles:
+    return adapter_class(case.adapter).check_map[case.size][case.variant]
+
+
+def _nothing_to_do() -> NoReturn:
+    pytest.exit(
+        "no selected test needs a model; give benchmarks as the path, and look at -k",
+        returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
+    )
+
+
+# Fetching
+
+
+def _fetch(
+    config: pytest.Config, needs: Mapping[Case, float]
+) -> Mapping[ModelFiles, VerifiedModel | ModelError]:
+    """Plan, say so, and fetch; return what became of each model from the hub."""
+    models = [files for files in dict.fromkeys(map(_files, needs)) if not files.embedded]
+    if not models:
+        return {}
+    out = config.get_terminal_writer()
+    store = session_store(config)
+    try:
+        with _busy(f"verifying {len(models)} models"):
+            plan = store.plan(models, max_download=config.getoption("max_download"))
+        for line in plan_lines(plan):
+            out.line(line)
+        out.flush()
+        with _progress(plan, out) as progress:
+            fetched = store.fetch(plan, progress)
+    except KeyboardInterrupt:
+        pytest.exit(
+            "interrupted while fetching models; whole files are kept, parts were removed",
+            returncode=pytest.ExitCode.INTERRUPTED,
+        )
+    for model in plan.to_fetch:
+        if not _is_verified(outcome := fetched[model.files]):
+            out.line(f"  failed     {outcome}", red=True)
+    config.stash[FETCHED].update(fetched)
+    return fetched
+
+
+def _is_verified(outcome: VerifiedModel | ModelError) -> bool:
+    return not isinstance(outcome, Exception)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return the plan for people: what is there, what is to come, and what is left out and why."""
+    from hub.store import human
+
+    there = human(sum(model.size or 0 for model in plan.complete))
+    coming, free = human(plan.download_size), human(plan.free)
+    lines = [
+        f"models: {len(plan.complete)} there and verified ({there}), {len(plan.to_fetch)} to fetch "
+        f"({coming} to download, {free} free on the disk), {len(plan.unavailable)} left out"
+    ]
+    lines += [
+        f"  fetch      {model.files}: {human(model.download_size)}"
+        for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
+    ]
+    reasons: dict[str, list[PlannedModel]] = {}
+    for model in plan.unavailable:
+        reason = str(model.problem).removeprefix(f"{model.files}: ")
+        reasons.setdefault(reason, []).append(model)
+    lines += [
+        f"  left out   {', '.join(dict.fromkeys(str(model.files) for model in alike))}: {reason}"
+        for reason, alike in reasons.items()
+    ]
+    return lines
+
+
+def _report_fetched(
+    config: pytest.Config,
+    needs: Mapping[Case, float],
+    fetched: Mapping[ModelFiles, VerifiedModel | ModelError],
+) -> int:
+    """Print how the pre-fetch ended; return how many models are not there."""
+    from hub import embedded
+    from hub.model import ModelError
+
+    out = config.get_terminal_writer()
+    models = dict.fromkeys(map(_files, needs))
+    lacking = 0
+    for files in models:
+        try:
+            complete = _is_verified(embedded.make(files) if files.embedded else fetched[files])
+        except (ModelError, OSError) as error:
+            out.line(f"  failed     {files}: {error}", red=True)
+            complete = False
+        lacking += not complete
+    out.line(
+        f"models: {len(models) - lacking} of {len(models)} complete and verified",
+        green=not lacking,
+        red=bool(lacking),
+    )
+    return lacking
+
+
+def _watched() -> bool:
+    """Whether there is a person at a terminal, to whom moving bars say something."""
+    return sys.stdout.isatty() and not os.environ.get("CI")
+
+
+@contextmanager
+def _busy(doing: str) -> Iterator[None]:
+    """Say what goes on while the block runs, to a person."""
+    if not _watched():
+        yield
+        return
+    from rich.console import Console
+
+    with Console().status(doing):
+        yield
+
+
+@contextmanager
+def _progress(plan: Plan, out: Any) -> Iterator[_Bars | _Lines]:
+    """Give what tells of downloads: bars on a terminal, lines elsewhere."""
+    if not _watched():
+        yield _Lines(out)
+        return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, transient=True) as bars:
+        yield _Bars(bars, plan.download_size)
+
+
+class _Bars:
+    """A bar for each download that is under way, and one for all."""
+
+    def __init__(self, bars: Progress, total: int) -> None:
+        self._bars = bars
+        self._all = bars.add_task("all models", total=total)
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def start(self, repo: str, file: str, size: int) -> None:
+        """Add a bar."""
+        self._tasks[repo, file] = self._bars.add_task(f"{repo} {file}", total=size)
+
+    def advance(self, repo: str, file: str, size: int) -> None:
+        """Move two bars on, or back."""
+        self._bars.advance(self._tasks[repo, file], size)
+        self._bars.advance(self._all, size)
+
+    def finish(self, repo: str, file: str) -> None:
+        """Take a bar away."""
+        self._bars.remove_task(self._tasks[repo, file])
+
+
+class _Lines:
+    """A line for each download, as it begins."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+        self._one_at_a_time = threading.Lock()
+
+    def start(self, repo: str, file: str, size: int) -> None:
+        """Write a line."""
+        from hub.store import human
+
+        with self._one_at_a_time:
+            self._out.line(f"  download   {repo} {file}: {human(size)}")
+            self._out.flush()
+
+    def advance(self, repo: str, file: str, size: int) -> None:
+        """Say nothing."""
+
+    def finish(self, repo: str, file: str) -> None:
+        """Say nothing: failures are told at the end, with their reason."""
+
+
+# Checking
+
+
+def _check(config: pytest.Config, kind: str, needs: Mapping[Case, float]) -> int:
+    """Print the state of each case's model; return how many are not complete or do not load."""
+    from hub.status import all_complete, as_json, as_table, check, explanations
+
+    cache = session_store(config).cache
+    models = check(needs, cache, config.invocation_params.dir)
+    if kind == "json":
+        print(json.dumps(as_json(models, cache), indent=2))
+    if not models:
+        _nothing_to_do()
+    lacking = sum(model.verified is None for model in models)
+    if kind == "json":
+        return lacking
+
+    loads = _loads(config, models, needs) if kind == "load" else None
+    from rich.console import Console
+
+    out = config.get_terminal_writer()
+    text = io.StringIO()
+    Console(file=text, width=max(80, out.fullwidth), force_terminal=out.hasmarkup).print(
+        as_table(models, loads)
+    )
+    out.line(text.getvalue())
+    for line in explanations(models, loads):
+        out.line(line)
+    out.line(f"hub cache: {cache}; library: where it looks from {config.invocation_params.dir}")
+    out.line(
+        f"{len(models) - lacking} of {len(models)} complete in the hub cache; next: "
+        + _next_command(config.invocation_params.args, fetch=not all_complete(models)),
+        bold=True,
+    )
+    failed = sum(load not in {"loads", "not tried"} for load in loads.values()) if loads else 0
+    return lacking + failed
+
+
+def _next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) -> str:
+    """Return the command line that fetches, or runs, what this one selected."""
+    kept = []
+    before = ""
+    for argument in map(str, arguments):
+        of_the_option = before == "--check-models" and argument in {"load", "json"}
+        if not of_the_option and not argument.startswith("--check-models"):
+            kept.append(argument)
+        before = argument
+    return shlex.join(["pytest", *kept, "--prefetch-only" if fetch else "--benchmark-only"])
+
+
+class _TimeUp(BaseException):
+    """Above Exception, so that nothing on the way takes it for a failure of its own."""
+
+
+def _loads(
+    config: pytest.Config, models: Sequence[ModelStatus], limits: Mapping[Case, float]
+) -> dict[Case, str]:
+    """Load each complete model in an engine; "loads", "not tried", or why it does not."""
+    devices: dict[str, Device] = {}
+    loads = {}
+    for model in models:
+        if model.verified is None:
+            loads[model.case] = "not tried"
+            continue
+        with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as folder:
+            loads[model.case] = _load(
+                config, model.case, model.verified, limits[model.case], Path(folder), devices
+            )
+    return loads
+
+
+def _load(
+    config: pytest.Config,
+    case: Case,
+    model: VerifiedModel,
+    limit: float,
+    folder: Path,
+    devices: dict[str, Device],
+) -> str:
+    """Load one model, for no more than `limit` seconds."""
+    from engine.process import Engine, EngineError, probe_gpu
+    from hub.model import ModelError
+
+    def stop(*_: object) -> None:
+        raise _TimeUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        asked = config.getoption("device")
+        if asked != "auto":
+            devices[case.adapter] = asked
+        elif case.adapter not in devices:
+            fault = probe_gpu(case, model, folder / "probe")
+            devices[case.adapter] = "cpu" if fault else "gpu"
+        with Engine(case, model, folder / "engine", devices[case.adapter]) as engine:
+            engine.ready()
+    except _TimeUp:
+        return f"not within {limit:g} s"
+    except (EngineError, ModelError) as error:
+        return str(error).removeprefix(f"{case.label}: ")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return "loads"

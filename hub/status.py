@@ -1,0 +1,339 @@
+"""What `--check-models` says of a model: where its files lie, and whether they are the right ones.
+
+Each file is hashed, in the hub cache and in the place where the library itself would look, below
+the current folder. No request is made. `as_json` gives what `--check-models=json` prints:
+
+    cache                  the hub cache
+    complete               whether every model is complete there
+    models[]               in the order of the tests
+      adapter, size, variant, repo, revision
+      commit               what the revision stood for when it was last fetched, or null
+      files                the names of the files that are needed, in the repo
+      cache, library       the two places, each with
+        state              a State, of all files together
+        bytes              of the files that are there
+        files[]            name, path, state, bytes and sha256 (null for a missing file),
+                           reason (what is wrong, or ""),
+                           origin (repo, commit and file whose bytes these are instead, or null)
+      loads                null but for --check-models=load: "loads", "not tried", or why not
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from adapters import adapter_class
+from hub import embedded
+from hub.cache import RepoFolder, cached_repos, digest, hash_name, inspect
+from hub.model import ModelError, VerifiedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from rich.console import RenderableType
+
+    from adapters.base import Case, ModelFiles
+    from hub.cache import Finding
+
+State = Literal["complete", "incomplete", "corrupt", "other model", "missing", "unknown"]
+"""Unknown: there is a file, and nothing in the cache says what it must be."""
+
+_BY_WEIGHT: tuple[State, ...] = ("other model", "corrupt", "unknown")
+"""One file in such a state gives the whole its state; the first of these wins."""
+
+_STYLES: dict[State, str] = {
+    "complete": "green",
+    "incomplete": "yellow",
+    "corrupt": "bold red",
+    "other model": "bold red",
+    "missing": "dim",
+    "unknown": "yellow",
+}
+_THREADS = 8
+_GIT = "0" * 40  # has the form of a git sha1
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file of a cached repo that some bytes are; `commit` and `file` "" where no link says."""
+
+    repo: str
+    commit: str
+    file: str
+
+    def __str__(self) -> str:
+        """Return `repo@commit file`."""
+        commit = f"@{self.commit[:12]}" if self.commit else ""
+        return f"{self.repo}{commit} {self.file or '(a file that no commit has now)'}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """One file in one place; `size` in bytes."""
+
+    name: str
+    path: Path
+    state: State
+    size: int | None
+    sha256: str | None
+    reason: str
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """All files of a model in one place."""
+
+    files: tuple[FileStatus, ...]
+
+    @property
+    def state(self) -> State:
+        """One word for all files."""
+        states = {file.state for file in self.files}
+        for state in _BY_WEIGHT:
+            if state in states:
+                return state
+        if states == {"complete"}:
+            return "complete"
+        return "incomplete" if "complete" in states else "missing"
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files that are there."""
+        return sum(file.size or 0 for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One case's model. `verified` is None unless it is complete in the hub cache."""
+
+    case: Case
+    files: ModelFiles
+    commit: str | None
+    cache: Place
+    library: Place
+    verified: VerifiedModel | None
+
+
+def check(cases: Iterable[Case], cache: Path, folder: Path) -> list[ModelStatus]:
+    """Look each case up in the hub cache `cache` and where its library looks from `folder`."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="status") as pool:
+        return list(pool.map(lambda case: _check(case, cache, folder), cases))
+
+
+def _check(case: Case, cache: Path, folder: Path) -> ModelStatus:
+    adapter = adapter_class(case.adapter)
+    files = adapter.check_map[case.size][case.variant]
+    commit: str | None
+    verified: VerifiedModel | None = None
+    if files.embedded:
+        in_cache, verified = _embedded(files)
+        commit = verified.commit if verified else None
+        etags = {file.name: file.sha256 or "" for file in in_cache.files}
+    else:
+        inspection = inspect(cache, files)
+        commit = inspection.commit
+        found = inspection.findings
+        in_cache = Place(tuple(_in_cache(cache, finding) for finding in found.values()))
+        if inspection.state == "complete":
+            verified = inspection.verified()
+        etags = {name: finding.etag for name, finding in found.items()}
+    in_library = Place(
+        tuple(
+            _in_library(cache, files, name, folder / place, etags[name])
+            for name, place in adapter.place(case).items()
+        )
+    )
+    return ModelStatus(case, files, commit, in_cache, in_library, verified)
+
+
+def _embedded(files: ModelFiles) -> tuple[Place, VerifiedModel | None]:
+    """Return the project's own export of a model, made now where there is none."""
+    try:
+        model = embedded.make(files)
+    except (ModelError, OSError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        state: State = "missing" if missing else "corrupt"
+        return Place(
+            tuple(
+                FileStatus(name, embedded.CACHE, state, None, None, f"{name}: {error}")
+                for name in files.files
+            )
+        ), None
+    return Place(
+        tuple(
+            FileStatus(name, path, "complete", proof.size, proof.sha256, "")
+            for name, (path, proof) in model.files.items()
+        )
+    ), model
+
+
+def _in_cache(cache: Path, finding: Finding) -> FileStatus:
+    state: State = finding.state
+    reason, origin, proof = finding.reason, None, finding.proof
+    if state == "corrupt" and proof and (origin := find_origin(cache, finding.path, proof.sha256)):
+        state = "other model"
+        reason = f"{finding.name}: is {origin}, at {finding.path}"
+    return FileStatus(
+        finding.name,
+        finding.path,
+        state,
+        proof.size if proof else None,
+        proof.sha256 if proof else None,
+        reason,
+        origin,
+    )
+
+
+def _in_library(cache: Path, files: ModelFiles, name: str, path: Path, etag: str) -> FileStatus:
+    """Hold the file at `path` against the `etag` that the hub cache knows it by, "" if none."""
+    try:
+        proof, got = digest(path, etag)
+    except FileNotFoundError:
+        return FileStatus(name, path, "missing", None, None, f"{name}: not at {path}")
+    except OSError as error:
+        return FileStatus(name, path, "corrupt", None, None, f"{name}: cannot be read: {error}")
+    state: State = "complete"
+    reason, origin = "", None
+    if got != etag:
+        origin = find_origin(cache, path, proof.sha256)
+        if origin and (etag or (origin.repo, origin.file) != (files.repo, name)):
+            state, reason = "other model", f"is {origin}"
+        elif etag:
+            state = "corrupt"
+            reason = f"expected {hash_name(etag)} {etag}, got {got} of {proof.size} bytes"
+        else:
+            state = "unknown"
+            reason = f"nothing in the cache says what {files.revision} has here"
+        reason = f"{name}: {reason}, at {path}"
+    return FileStatus(name, path, state, proof.size, proof.sha256, reason, origin)
+
+
+def find_origin(cache: Path, path: Path, sha256: str) -> Origin | None:
+    """Return the cached repo's file whose bytes are those at `path`, known by its blob's name."""
+    repos = cached_repos(cache)
+    return _blob_named(cache, repos, sha256) or _blob_named(cache, repos, digest(path, _GIT)[1])
+
+
+def _blob_named(cache: Path, repos: Sequence[str], etag: str) -> Origin | None:
+    for repo in repos:
+        folder = RepoFolder(cache, repo)
+        if (folder.blobs / etag).exists():
+            snapshots = folder.root / "snapshots"
+            for path in sorted(snapshots.rglob("*")):
+                if folder.linked(path) == etag:
+                    commit, *name = path.relative_to(snapshots).parts
+                    return Origin(repo, commit, "/".join(name))
+            return Origin(repo, "", "")
+    return None
+
+
+def all_complete(models: Sequence[ModelStatus]) -> bool:
+    """Whether every model is complete in the hub cache; of none at all, nothing can be said."""
+    return bool(models) and all(model.verified for model in models)
+
+
+def as_json(
+    models: Sequence[ModelStatus], cache: Path, loads: dict[Case, str] | None = None
+) -> dict[str, Any]:
+    """Return the document that this module's docstring describes."""
+    return {
+        "cache": str(cache),
+        "complete": all_complete(models),
+        "models": [
+            {
+                **asdict(model.case),
+                "repo": model.files.repo,
+                "revision": model.files.revision,
+                "commit": model.commit,
+                "files": list(model.files.files),
+                "cache": _place_as_json(model.cache),
+                "library": _place_as_json(model.library),
+                "loads": loads[model.case] if loads else None,
+            }
+            for model in models
+        ],
+    }
+
+
+def _place_as_json(place: Place) -> dict[str, Any]:
+    return {
+        "state": place.state,
+        "bytes": place.size,
+        "files": [
+            {
+                "name": file.name,
+                "path": str(file.path),
+                "state": file.state,
+                "bytes": file.size,
+                "sha256": file.sha256,
+                "reason": file.reason,
+                "origin": asdict(file.origin) if file.origin else None,
+            }
+            for file in place.files
+        ],
+    }
+
+
+def as_table(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None) -> RenderableType:
+    """Return a table for people, a few lines for each model; made for 80 columns or more."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from hub.store import human
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    table.add_column("model", overflow="fold", min_width=45)
+    table.add_column("hub cache", min_width=11)
+    table.add_column("library", min_width=11)
+    if loads:
+        table.add_column("load", overflow="fold", min_width=9)
+
+    def cell(place: Place) -> Text:
+        size = f"\n{human(place.size)}" if place.size else ""
+        return Text.assemble((place.state, _STYLES[place.state]), (size, "dim"))
+
+    adapter = ""
+    for model in models:
+        if model.case.adapter != adapter:
+            adapter = model.case.adapter
+            table.add_row(Text(adapter, style="bold underline"))
+        commit = f"commit {model.commit[:12]}: " if model.commit else ""
+        row = [
+            Text.assemble(
+                (f"{model.case.size} {model.case.variant}\n", "bold"),
+                f"{model.files}\n",
+                (f"{commit}{', '.join(model.files.files)}", "dim"),
+            ),
+            cell(model.cache),
+            cell(model.library),
+        ]
+        if loads:
+            # The reason for a failure stands below the table.
+            row.append(Text(load if (load := loads[model.case]) in _SHORT_LOADS else "fails"))
+        table.add_row(*row)
+    return table
+
+
+_SHORT_LOADS = ("loads", "not tried")
+
+
+def explanations(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None) -> list[str]:
+    """Return a line for each file that is there and wrong, and for each load that failed."""
+    lines = []
+    for model in models:
+        for where, place in (("hub cache", model.cache), ("library", model.library)):
+            absent = place.state == "missing" and not model.files.embedded
+            lines += [
+                f"{model.case.label}: {where}: {file.reason}"
+                for file in place.files
+                if file.reason and not absent
+            ]
+        if loads and loads[model.case] not in _SHORT_LOADS:
+            lines.append(f"{model.case.label}: load: {loads[model.case]}")
+    return lines
