@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -43,6 +41,9 @@ def pins(lock: str, environment: dict[str, str]) -> list[tuple[str, str]]:
 
     environment: the markers in which the system and Python differ from the ones in use.
     """
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     requirements = [Requirement(requirement) for requirement, _ in entries(lock)]
     return [
         (canonicalize_name(requirement.name), str(requirement.specifier).removeprefix("=="))
@@ -53,6 +54,9 @@ def pins(lock: str, environment: dict[str, str]) -> list[tuple[str, str]]:
 
 def unmet(requirements: Iterable[str], environment: dict[str, str], lock: str) -> set[str]:
     """Return the names of the `requirements` that apply in `environment` and `lock` fails."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
     versions = dict(pins(lock, environment))
     return {
         requirement.name
@@ -167,6 +171,8 @@ def test_mlx_comes_with_its_backend(environment: dict[str, str]) -> None:
 
 def test_only_the_lifted_requirements_are_unmet() -> None:
     """The tests' lock meets all that its packages require, but for what pyproject.toml lifts."""
+    from packaging.requirements import Requirement
+
     uv = PROJECT["tool"]["uv"]
     lifted = {Requirement(r).name for r in uv["exclude-dependencies"] + uv["override-dependencies"]}
     required = [

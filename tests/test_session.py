@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fixtures.audio import clips
 from tests.toy_adapter import VARIANTS
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def _edit(file: Path, old: str, new: str) -> None:
 def _start(tree: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """A function that starts a session in the copied project."""
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         options = ["--benchmark-only", f"--benchmark-json={tmp_path}/saved.json"]
-        environment = {**os.environ, "HF_TOKEN": TOKEN, "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", **variables}
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *arguments, *options, f"--basetemp={tmp_path}/run"],
             cwd=tree,
@@ -195,6 +196,52 @@ def test_model_that_cannot_be_had_is_skipped_with_its_repo(
     assert session.saved_names == set()
     assert "skipped:  lightning-whisper-mlx[medium-8bit]: " in session.output
     assert "mlx-community/whisper-medium-mlx-8bit" in session.output
+
+
+def test_needs_no_program_on_the_path(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+    tmp_path: Path,
+) -> None:
+    """The real library is measured where there is no ffmpeg, no espeak and no compiler."""
+    session = finish(
+        start("benchmarks/test_transcribe.py", "-k", "micro-fp16-short", PATH=str(tmp_path))
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved_names == {"test_transcribe[lightning-whisper-mlx-micro-fp16-short]"}
+
+
+def test_own_recording_joins_the_clips(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+    tmp_path: Path,
+) -> None:
+    """A file named with --audio is transcribed, and scored against the text beside it."""
+    clip = clips()["short"]
+    shutil.copy(clip.path, tmp_path / "mine.wav")
+    (tmp_path / "mine.txt").write_text(clip.reference, encoding="utf-8")
+    chosen = ("-k", "toy-micro-good-mine or toy-micro-mishears-mine")
+
+    session = finish(start("benchmarks", *chosen, f"--audio={tmp_path}/mine.wav"))
+
+    assert session.saved_names == {"test_transcribe[toy-micro-good-mine]"}
+    assert "[toy-micro-mishears-mine]: toy[micro-mishears] on mine: expected" in session.output
+
+
+def test_bad_recording_is_told_before_anything_runs(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+    tmp_path: Path,
+) -> None:
+    """A file that is not audio ends the session with its name and the reason, and no traceback."""
+    (tmp_path / "notes.wav").write_text("not a sound", encoding="utf-8")
+
+    session = finish(start("benchmarks", "-k", "toy", f"--audio={tmp_path}/notes.wav"))
+
+    assert session.status == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: --audio: {tmp_path}/notes.wav: is not audio" in session.output
+    assert "Traceback" not in session.output
 
 
 def test_variants_cover_what_can_go_wrong() -> None:
