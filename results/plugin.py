@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 OUTCOMES = pytest.StashKey[Outcomes]()
-MIN_WIDTH = 120
-"""Columns: a table that wraps is worse than one that the terminal wraps."""
+WIDTH = 500
+"""Columns: more than any table needs, as one with shortened cells says less than a wrapped one."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         text = io.StringIO()
         console = Console(
             file=text,
-            width=max(MIN_WIDTH, terminalreporter._tw.fullwidth),
+            width=WIDTH,
             force_terminal=terminalreporter._tw.hasmarkup,
         )
         console.print(table(outcomes.passed))
