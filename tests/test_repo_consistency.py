@@ -44,6 +44,7 @@ PUBLISHED = [
 ]
 WRONG_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in wrong_map.REPOS]
 WRONG_MAP = "tests.consistency.wrong_map:WrongMap"
+MODES: tuple[Mode, Mode] = ("fork", "once")
 CARELESS = "tests.consistency.careless:Careless"
 
 
@@ -173,9 +174,18 @@ def test_model_that_the_library_does_not_know_is_found(
 
 
 @pytest.mark.skipif(MODE != "fork", reason="every process is a fresh one here")
-def test_forked_process_sees_what_a_fresh_one_sees(observer: Meet) -> None:
-    """A process forked after the imports loads as one does that has just made them."""
-    case = Case("lightning-whisper-mlx", "medium", "4bit")
-    library = REGISTRY[case.adapter]
+@pytest.mark.parametrize(
+    ("library", "subject"),
+    [
+        (REGISTRY["lightning-whisper-mlx"], Case("lightning-whisper-mlx", "medium", "4bit")),
+        (CARELESS, Case("careless", "toy", "aborts")),
+    ],
+    ids=["lightning-whisper-mlx-medium-4bit", "careless-toy-aborts"],
+)
+def test_forked_process_sees_what_a_fresh_one_sees(
+    library: str, subject: Case, observer: Meet
+) -> None:
+    """A process forked after the imports loads, and ends, as one that has just made them."""
+    forked, fresh = (observer(library, mode).observe(subject) for mode in MODES)
 
-    assert observer(library, "fork").observe(case) == observer(library, "once").observe(case)
+    assert forked == fresh

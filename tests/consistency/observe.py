@@ -90,8 +90,15 @@ def load(adapter: Adapter, case: Case, folder: Path) -> dict[str, Any]:
         adapter.load(case)
     except Exception as problem:  # noqa: BLE001 - whatever a library raises is part of the answer
         traceback.print_exc()
-        error = f"{type(problem).__name__}: {problem}"
+        first_line, *_ = str(problem).splitlines() or [""]
+        error = f"{type(problem).__name__}: {first_line}"
     return {"opened": opened.hashes, "error": error}
+
+
+def ended(status: int) -> dict[str, Any]:
+    """Return the answer of a process that gave none, from its exit status, as subprocess has it."""
+    how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return {"opened": {}, "error": f"the process that loaded the model ended with {how}"}
 
 
 def main() -> None:
@@ -110,9 +117,7 @@ def main() -> None:
                 # No interpreter shutdown: a library's destructors may hang or abort.
                 os._exit(0)
             if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-                how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-                error = f"the process that loaded the model ended with {how}"
-                print(json.dumps({"opened": {}, "error": error}), file=answers)
+                print(json.dumps(ended(status)), file=answers)
 
 
 if __name__ == "__main__":

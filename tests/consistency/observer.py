@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.process import sealed_environment
 from tests.consistency.compare import RepoFile
+from tests.consistency.observe import ended
 from tests.consistency.verdict import Observation
 
 if TYPE_CHECKING:
@@ -127,27 +128,26 @@ class _Process:
     @cached_property
     def table(self) -> Table:
         """The first line of its answers."""
-        table: Table = self._read()
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            log = self._log.read_text(encoding="utf-8", errors="replace")
+            raise RuntimeError(f"expected the library's own table, got no answer:\n{log[-2000:]}")
+        table: Table = json.loads(line)
         return table
 
     def ask(self, case: list[str], folder: Path) -> dict[str, Any]:
         """Have it load a case; return its answer."""
         assert self.table is not None
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([case, str(folder)]) + "\n")
         self._process.stdin.flush()
-        answer: dict[str, Any] = self._read()
+        line = self._process.stdout.readline()
+        answer: dict[str, Any] = json.loads(line) if line else ended(self._process.wait())
         return answer
 
     def end(self) -> None:
         """End it, whatever it is doing."""
         self._process.kill()
         self._process.communicate()
-
-    def _read(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            tail = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            raise RuntimeError(f"the observing process ended without an answer:\n{tail}")
-        return json.loads(line)
