@@ -66,12 +66,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         from rich.console import Console
 
         text = io.StringIO()
-        console = Console(
-            file=text,
-            width=WIDTH,
-            force_terminal=terminalreporter._tw.hasmarkup,
-        )
+        console = Console(file=text, width=WIDTH, force_terminal=terminalreporter.hasmarkup)
         console.print(table(outcomes.passed))
-        terminalreporter.write(text.getvalue())
+        for line in text.getvalue().rstrip().splitlines():
+            terminalreporter.line(line.rstrip())
     for note in notes(outcomes):
         terminalreporter.line(note)
