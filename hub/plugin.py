@@ -220,11 +220,11 @@ def plan_lines(plan: Plan) -> list[str]:
 
     there = human(sum(model.size or 0 for model in plan.complete))
     coming, free = human(plan.download_size), human(plan.free)
-    lines = [
+    summary = (
         f"models: {len(plan.complete)} there and verified ({there}), {len(plan.to_fetch)} to fetch "
         f"({coming} to download, {free} free on the disk), {len(plan.unavailable)} left out"
-    ]
-    lines += [
+    )
+    lines = [
         f"  fetch      {model.files}: {human(model.download_size)}"
         for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
     ]
@@ -236,7 +236,7 @@ def plan_lines(plan: Plan) -> list[str]:
         f"  left out   {', '.join(dict.fromkeys(str(model.files) for model in alike))}: {reason}"
         for reason, alike in reasons.items()
     ]
-    return lines
+    return [summary, *lines]
 
 
 def _report_fetched(
@@ -453,7 +453,8 @@ def _load(
     except _TimeUp:
         return f"not within {limit:g} s"
     except (EngineError, ModelError) as error:
-        return str(error).removeprefix(f"{case.label}: ")
+        reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
+        return reason.removesuffix("; its last lines on stderr:")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

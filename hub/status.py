@@ -287,10 +287,10 @@ def as_table(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None
 
     from hub.store import human
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    table.add_column("model", overflow="fold", min_width=45)
-    table.add_column("hub cache", min_width=11)
-    table.add_column("library", min_width=11)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
+    table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=44)
+    table.add_column("hub cache", min_width=12)
+    table.add_column("library", min_width=12)
     if loads:
         table.add_column("load", overflow="fold", min_width=9)
 
@@ -303,7 +303,7 @@ def as_table(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None
         if model.case.adapter != adapter:
             adapter = model.case.adapter
             table.add_row(Text(adapter, style="bold underline"))
-        commit = f"commit {model.commit[:12]}: " if model.commit else ""
+        commit = f"{model.commit[:12]}: " if model.commit else ""
         row = [
             Text.assemble(
                 (f"{model.case.size} {model.case.variant}\n", "bold"),
