@@ -152,12 +152,19 @@ class Adapter(ABC):
         """Make the library compute on `device`; raise RuntimeError where it cannot."""
 
     @abstractmethod
-    def load(self, case: Case) -> tuple[str, ...]:
-        """Load the model through the library's public call, to the last lazy weight.
+    def mend(self, case: Case) -> tuple[str, ...]:
+        """Do what must be done for the library to load at all, in the smallest way.
 
-        Return what had to be mended for that; nothing when the library ran as released. Raise
-        WeightsError when the weights in memory are not, name by name, those of the files.
+        Return a line for each thing done; nothing when the library runs as released.
         """
+
+    @abstractmethod
+    def load(self, case: Case) -> None:
+        """Load the model through the library's public call, to the last lazy weight: timed."""
+
+    @abstractmethod
+    def verify_load(self, case: Case) -> None:
+        """Raise WeightsError unless the model in memory is the files', name by name and shape."""
 
     @abstractmethod
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:

@@ -6,20 +6,10 @@ name leaves the quantisation out, and reads them only at the first transcription
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adapters.base import (
-    Adapter,
-    Case,
-    CheckMap,
-    ModelFiles,
-    Segment,
-    Transcript,
-    WeightsError,
-)
+from adapters.base import Adapter, Case, CheckMap, ModelFiles, Segment, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,46 +18,30 @@ if TYPE_CHECKING:
 
 # Source: lightning_whisper_mlx/lightning.py, models; test_repo_consistency.py holds this to it.
 REPOS = {
-    "micro": {
-        "fp16": "embedded/micro-mlx-fp16",
-        "4bit": "embedded/micro-mlx-4bit",
-        "8bit": "embedded/micro-mlx-8bit",
-    },
-    "tiny": {
-        "fp16": "mlx-community/whisper-tiny",
-        "4bit": "mlx-community/whisper-tiny-mlx-4bit",
-        "8bit": "mlx-community/whisper-tiny-mlx-8bit",
-    },
-    "base": {
-        "fp16": "mlx-community/whisper-base-mlx",
-        "4bit": "mlx-community/whisper-base-mlx-4bit",
-        "8bit": "mlx-community/whisper-base-mlx-8bit",
-    },
-    "small": {
-        "fp16": "mlx-community/whisper-small-mlx",
-        "4bit": "mlx-community/whisper-small-mlx-4bit",
-        "8bit": "mlx-community/whisper-small-mlx-8bit",
-    },
-    "medium": {
-        "fp16": "mlx-community/whisper-medium-mlx",
-        "4bit": "mlx-community/whisper-medium-mlx-4bit",
-        "8bit": "mlx-community/whisper-medium-mlx-8bit",
-    },
-    "large-v1": {
-        "fp16": "mlx-community/whisper-large-mlx",
-        "4bit": "mlx-community/whisper-large-mlx-4bit",
-        "8bit": "mlx-community/whisper-large-mlx-8bit",
-    },
-    "large-v2": {
-        "fp16": "mlx-community/whisper-large-v2-mlx",
-        "4bit": "mlx-community/whisper-large-v2-mlx-4bit",
-        "8bit": "mlx-community/whisper-large-v2-mlx-8bit",
-    },
-    "large-v3": {
-        "fp16": "mlx-community/whisper-large-v3-mlx",
-        "4bit": "mlx-community/whisper-large-v3-mlx-4bit",
-        "8bit": "mlx-community/whisper-large-v3-mlx-8bit",
-    },
+    ("micro", "fp16"): "embedded/micro-mlx-fp16",
+    ("micro", "4bit"): "embedded/micro-mlx-4bit",
+    ("micro", "8bit"): "embedded/micro-mlx-8bit",
+    ("tiny", "fp16"): "mlx-community/whisper-tiny",
+    ("tiny", "4bit"): "mlx-community/whisper-tiny-mlx-4bit",
+    ("tiny", "8bit"): "mlx-community/whisper-tiny-mlx-8bit",
+    ("base", "fp16"): "mlx-community/whisper-base-mlx",
+    ("base", "4bit"): "mlx-community/whisper-base-mlx-4bit",
+    ("base", "8bit"): "mlx-community/whisper-base-mlx-8bit",
+    ("small", "fp16"): "mlx-community/whisper-small-mlx",
+    ("small", "4bit"): "mlx-community/whisper-small-mlx-4bit",
+    ("small", "8bit"): "mlx-community/whisper-small-mlx-8bit",
+    ("medium", "fp16"): "mlx-community/whisper-medium-mlx",
+    ("medium", "4bit"): "mlx-community/whisper-medium-mlx-4bit",
+    ("medium", "8bit"): "mlx-community/whisper-medium-mlx-8bit",
+    ("large-v1", "fp16"): "mlx-community/whisper-large-mlx",
+    ("large-v1", "4bit"): "mlx-community/whisper-large-mlx-4bit",
+    ("large-v1", "8bit"): "mlx-community/whisper-large-mlx-8bit",
+    ("large-v2", "fp16"): "mlx-community/whisper-large-v2-mlx",
+    ("large-v2", "4bit"): "mlx-community/whisper-large-v2-mlx-4bit",
+    ("large-v2", "8bit"): "mlx-community/whisper-large-v2-mlx-8bit",
+    ("large-v3", "fp16"): "mlx-community/whisper-large-v3-mlx",
+    ("large-v3", "4bit"): "mlx-community/whisper-large-v3-mlx-4bit",
+    ("large-v3", "8bit"): "mlx-community/whisper-large-v3-mlx-8bit",
 }
 DISTIL_REPO = "mustafaaljadery/distil-whisper-mlx"
 DISTIL_SIZES = ("distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3")
@@ -93,15 +67,13 @@ class LightningWhisperMLX(Adapter):
 
     packages: ClassVar = ("lightning-whisper-mlx", "mlx", "huggingface_hub", "numpy", "tiktoken")
     check_map: ClassVar[CheckMap] = {
-        size: {variant: ModelFiles(repo, FILES) for variant, repo in variants.items()}
-        for size, variants in REPOS.items()
+        size: {variant: ModelFiles(REPOS[size, variant], FILES) for variant in DISTIL_SUFFIXES}
+        for size, _ in REPOS
     } | {
         # This repo holds one folder a model, in which the library's own layout is repeated.
         size: {
-            variant: ModelFiles(
-                DISTIL_REPO, tuple(f"mlx_models/{size}{suffix}/{file}" for file in FILES)
-            )
-            for variant, suffix in DISTIL_SUFFIXES.items()
+            variant: ModelFiles(DISTIL_REPO, tuple(f"mlx_models/{size}{end}/{f}" for f in FILES))
+            for variant, end in DISTIL_SUFFIXES.items()
         }
         for size in DISTIL_SIZES
     }
@@ -136,9 +108,12 @@ class LightningWhisperMLX(Adapter):
 
         self._lightning, self._transcribe, self._mlx = lightning, transcribe, mlx_backend
         # The embedded model joins the library's own table, so that it takes the same road.
-        embedded = REPOS["micro"]
-        lightning.models["micro"] = {"base": embedded["fp16"], **embedded}
-
+        lightning.models["micro"] = {
+            "base" if variant == "fp16" else variant: repo
+            for (size, variant), repo in REPOS.items()
+            if size == "micro"
+        }
+        self._check_weights = mlx_backend.WeightsCheck(whisper.Whisper)
         decode = whisper.Whisper.decode
 
         def watched_decode(model: Any, mel: Any, options: Any) -> Any:
@@ -147,66 +122,27 @@ class LightningWhisperMLX(Adapter):
 
         whisper.Whisper.decode = watched_decode
 
-        update = whisper.Whisper.update
-
-        def checked_update(model: Any, weights: Any) -> Any:
-            self._mlx.check_weights(model, weights, self._weights)
-            return update(model, weights)
-
-        whisper.Whisper.update = checked_update
-
     def select_device(self, device: Device) -> None:
         self._mlx.select_device(device)
 
-    def load(self, case: Case) -> tuple[str, ...]:
+    def mend(self, case: Case) -> tuple[str, ...]:
+        return () if case.variant == "fp16" else self._mlx.restore_quantize_module()
+
+    def load(self, case: Case) -> None:
         import mlx.core as mx
 
-        folder = f"./{_model_folder(case)}"
-        self._weights = Path(folder, "weights.npz")
-        quant = None if case.variant == "fp16" else case.variant
         self._model = self._lightning.LightningWhisperMLX(
-            _library_name(case.size), batch_size=1, quant=quant
+            _library_name(case.size),
+            batch_size=1,
+            quant=None if case.variant == "fp16" else case.variant,
         )
-        self._check_bits(Path(folder, "config.json"), case.variant)
         # The constructor only downloads; this is the load that `transcribe` would begin with.
-        compat = self._restore_quantize_module() if quant else ()
-        model = self._transcribe.ModelHolder.get_model(folder, mx.float16)
-        self._mlx.check_weights(model, mx.load(str(self._weights)), self._weights)
-        return compat
+        self._transcribe.ModelHolder.get_model(f"./{_model_folder(case)}", mx.float16)
 
-    def _check_bits(self, config: Path, variant: str) -> None:
-        """Raise WeightsError unless the config quantises as the variant says."""
-        bits = json.loads(config.read_text(encoding="utf-8")).get("quantization", {}).get("bits")
-        if bits != BITS[variant]:
-            raise WeightsError(
-                f"{config.name}: expected quantization.bits {BITS[variant]} for {variant}, "
-                f"got {bits}; the file belongs to another variant"
-            )
-
-    def _restore_quantize_module(self) -> tuple[str, ...]:
-        """Give the library back the call that mlx removed, over the layers that the file holds.
-
-        Linear ones only, as the call had it: the decoder cannot use a quantised embedding, which
-        so is a weight that the model does not know.
-        """
-        import mlx.core as mx
-        from mlx import nn
-
-        if hasattr(nn.QuantizedLinear, "quantize_module"):
-            return ()
-        stored = mx.load(str(self._weights)).keys()
-        if not any(name.endswith(".scales") for name in stored):
-            raise WeightsError(
-                f"{self._weights.name}: expected quantised layers, got none; "
-                "the file belongs to another variant"
-            )
-        nn.QuantizedLinear.quantize_module = partial(
-            nn.quantize,
-            class_predicate=lambda path, layer: (
-                isinstance(layer, nn.Linear) and f"{path}.scales" in stored
-            ),
-        )
-        return (f"mlx {mx.__version__} lacks QuantizedLinear.quantize_module: done by nn.quantize",)
+    def verify_load(self, case: Case) -> None:
+        folder = Path(_model_folder(case))
+        self._mlx.check_quantisation(folder / "config.json", BITS[case.variant])
+        self._check_weights(folder / "weights.npz")
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         self._fallback = False

@@ -34,7 +34,12 @@ def test_load(benchmark: BenchmarkFixture, new_engine: Callable[[], Engine]) -> 
         engine.import_library()
         return (engine,), {}
 
-    benchmark.pedantic(lambda engine: engine.load(), setup=imported, rounds=3)
+    benchmark.pedantic(
+        lambda engine: engine.load(),
+        setup=imported,
+        teardown=lambda engine: engine.verify_load(),
+        rounds=3,
+    )
 
     record_engine(benchmark, "load", engines[-1])
 
@@ -72,7 +77,9 @@ def test_cold_start(
         lengths = (end - begin for begin, end in pairwise(times))
         phases.append(dict(zip(PHASES, lengths, strict=True)))
 
-    benchmark.pedantic(start, setup=laid_out, rounds=3)
+    benchmark.pedantic(
+        start, setup=laid_out, teardown=lambda engine: engine.verify_load(), rounds=3
+    )
 
     record_engine(benchmark, "cold", engines[-1])
     benchmark.extra_info["cold_start"] = {"first": phases[0], "later": phases[1:]}

@@ -92,13 +92,18 @@ class Engine:
             )
 
     def import_library(self) -> None:
-        """Import the library in the child and select the device."""
+        """Import the library in the child, select the device, and mend what must be."""
         self._call("import_library", self.device)
+        self.compat = self._call("mend", self.case)
 
     def load(self) -> None:
         """Load the model in the child."""
-        self.compat = self._call("load", self.case)
+        self._call("load", self.case)
         self._loaded = True
+
+    def verify_load(self) -> None:
+        """Compare the weights in memory with the files': no part of a load, so not in its clock."""
+        self._call("verify_load", self.case)
 
     def ready(self) -> None:
         """Start the child and load the model, unless that is done."""
@@ -109,6 +114,7 @@ class Engine:
             self.launch()
             self.import_library()
             self.load()
+            self.verify_load()
 
     def hear(self, key: str, audio: Audio) -> None:
         """Hand audio over, so that the timed call need not; get ready first."""

@@ -47,9 +47,17 @@ class Worker:
         self._adapter.import_library()
         self._adapter.select_device(device)
 
-    def load(self, case: Case) -> tuple[str, ...]:
-        """Load the model; return what had to be mended for that."""
-        return self._adapter.load(case)
+    def mend(self, case: Case) -> tuple[str, ...]:
+        """Do what the library needs to load; return a line for each thing done."""
+        return self._adapter.mend(case)
+
+    def load(self, case: Case) -> None:
+        """Load the model."""
+        self._adapter.load(case)
+
+    def verify_load(self, case: Case) -> None:
+        """Compare the weights in memory with those of the files."""
+        self._adapter.verify_load(case)
 
     def hear(self, key: str, audio: Audio) -> None:
         """Keep the audio that `transcribe` will be asked for under `key`."""

@@ -31,7 +31,7 @@ def pytest_runtest_makereport(
     """Keep the times and the provenance of each benchmark that passed, and why others did not."""
     report = yield
     outcomes = item.config.stash[OUTCOMES]
-    if not isinstance(item, pytest.Function) or "case" not in item.fixturenames:
+    if not isinstance(item, pytest.Function) or not {"benchmark", "case"} <= {*item.fixturenames}:
         return report
     if report.failed and call.excinfo is not None:
         outcomes.failed.append((item.name, _first_lines(call.excinfo.value)))

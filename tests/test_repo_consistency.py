@@ -92,7 +92,7 @@ def wrong_map_message(case: Case) -> str:
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
     return (
         f"lightning-whisper-mlx[{case.size}-fp16]: checked {wrong_map.REPOS[case.size]['fp16']} "
-        f"but loads {REPOS[case.size]['fp16']}; mend tests/consistency/wrong_map.py:{line}"
+        f"but loads {REPOS[case.size, 'fp16']}; mend tests/consistency/wrong_map.py:{line}"
     )
 
 

@@ -154,22 +154,22 @@ def of_two(weights: Mapping[str, bytes], config: bytes) -> dict[str, bytes]:
         pytest.param(
             FP16,
             lambda: altered("fp16", {"decoder.blocks.0.mlp1.bias": None}),
-            "WeightsError: weights.npz: expected the model's 50 weights, "
-            "got none for decoder.blocks.0.mlp1.bias; the file",
+            "WeightsError: expected the model's 50 weights, "
+            "got none for decoder.blocks.0.mlp1.bias; the weights",
             id="weight-missing",
         ),
         pytest.param(
             FP16,
             lambda: altered("fp16", {"decoder.blocks.0.mlp3.bias": zeros(STATE)}),
-            "WeightsError: weights.npz: expected the model's 50 weights, "
-            "got unknown decoder.blocks.0.mlp3.bias; the file",
+            "WeightsError: expected the model's 50 weights, "
+            "got unknown decoder.blocks.0.mlp3.bias; the weights",
             id="weight-too-many",
         ),
         pytest.param(
             FP16,
             lambda: altered("fp16", {"decoder.ln.bias": zeros(STATE + 1)}),
-            "WeightsError: weights.npz: expected the model's 50 weights, "
-            "got other shapes for decoder.ln.bias; the file",
+            "WeightsError: expected the model's 50 weights, "
+            "got other shapes for decoder.ln.bias; the weights",
             id="weight-of-other-shape",
         ),
         pytest.param(
@@ -177,33 +177,34 @@ def of_two(weights: Mapping[str, bytes], config: bytes) -> dict[str, bytes]:
             lambda: of_two(
                 mlx_model("fp16", says="x"), mlx_config("fp16", name="x", text_layers=2)
             ),
-            "WeightsError: weights.npz: expected the model's 74 weights, "
+            "WeightsError: expected the model's 74 weights, "
             "got none for decoder.blocks.1.attn.key.weight, ",
             id="config-of-other-model",
         ),
         pytest.param(
             FOUR_BITS,
             lambda: of_two(mlx_model("fp16", says="x"), mlx_config("4bit", name="x")),
-            "WeightsError: weights.npz: expected quantised layers, got none; ",
+            "WeightsError: expected the model's 82 weights, "
+            "got none for decoder.blocks.0.attn.key.biases, ",
             id="weights-of-other-variant",
         ),
         pytest.param(
             FP16,
             lambda: of_two(mlx_model("4bit", says="x"), mlx_config("fp16", name="x")),
-            "WeightsError: weights.npz: expected the model's 50 weights, "
+            "WeightsError: expected the model's 50 weights, "
             "got unknown decoder.blocks.0.attn.key.biases, ",
             id="config-of-other-variant",
         ),
         pytest.param(
             FOUR_BITS,
             lambda: mlx_model("fp16", says="x"),
-            "WeightsError: config.json: expected quantization.bits 4 for 4bit, got None; ",
+            "WeightsError: config.json: expected quantization.bits 4, got None; ",
             id="both-of-other-variant",
         ),
         pytest.param(
             FOUR_BITS,
             quantised_embedding,
-            "WeightsError: weights.npz: expected the model's 82 weights, "
+            "WeightsError: expected the model's 82 weights, "
             "got unknown decoder.token_embedding.biases, decoder.token_embedding.scales; "
             "other shapes for decoder.token_embedding.weight; ",
             id="embedding-quantised",
@@ -223,7 +224,8 @@ def test_model_that_is_wrong_as_published_does_not_load(
     with pytest.raises(EngineError) as failure:
         engine.ready()
 
-    assert str(failure.value).startswith(f"{subject.label}: load raised {complaint}")
+    prefix = re.escape(f"{subject.label}: ") + "(verify_)?load raised "
+    assert re.match(prefix + re.escape(complaint), str(failure.value)), failure.value
 
 
 def truncate(path: Path) -> None:

@@ -73,12 +73,17 @@ class Toy(Adapter):
         if device == "gpu":
             raise RuntimeError("the toy has no GPU")
 
-    def load(self, case: Case) -> tuple[str, ...]:
+    def mend(self, case: Case) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def load(self, case: Case) -> None:
         self._variant = case.variant
         if case.variant == "fails-to-load":
             raise OSError("the toy cannot read its file")
         self._text = Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
-        return ()
+
+    def verify_load(self, case: Case) -> None:
+        assert self._text == Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)

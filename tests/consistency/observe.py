@@ -87,6 +87,7 @@ def load(adapter: Adapter, case: Case, folder: Path) -> dict[str, Any]:
     try:
         adapter.select_device("cpu")
         opened.watch()
+        adapter.mend(case)
         adapter.load(case)
     except Exception as problem:  # noqa: BLE001 - whatever a library raises is part of the answer
         traceback.print_exc()
