@@ -1,0 +1,192 @@
+"""The embedded model's files are those of its card, and its exports are well-formed.
+
+What it transcribes is tested through the engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.models.micro import export
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEIGHTS = export.FOLDER / export.WEIGHTS
+CONFIG = {
+    "model_type": "whisper",
+    "n_mels": 80,
+    "n_audio_ctx": 1500,
+    "n_audio_state": 128,
+    "n_audio_head": 2,
+    "n_audio_layer": 2,
+    "n_vocab": 51_865,
+    "n_text_ctx": 448,
+    "n_text_state": 128,
+    "n_text_head": 2,
+    "n_text_layer": 3,
+}
+
+LOAD_QUANTISED = """
+import json, sys
+from pathlib import Path
+import mlx.core as mx, mlx.nn as nn
+from mlx.utils import tree_unflatten
+from lightning_whisper_mlx import whisper
+
+folder = Path(sys.argv[1])
+config = json.loads((folder / "config.json").read_text())
+config.pop("model_type")
+quantization = config.pop("quantization")
+weights = mx.load(str(folder / "weights.npz"))
+model = whisper.Whisper(whisper.ModelDimensions(**config), mx.float16)
+nn.quantize(model, **quantization, class_predicate=lambda name, _: f"{name}.scales" in weights)
+model.load_weights(list(weights.items()), strict=True)
+original = mx.load(sys.argv[2])
+worst = 0.0
+for name, layer in model.named_modules():
+    if isinstance(layer, nn.QuantizedLinear):
+        restored = mx.dequantize(
+            layer.weight, layer.scales, layer.biases, layer.group_size, layer.bits
+        )
+        exact = original[f"{name}.weight"]
+        step = mx.repeat(mx.abs(layer.scales), layer.group_size, axis=1)
+        worst = max(worst, mx.max(mx.abs(restored - exact) / step).item())
+print(worst)
+"""
+
+
+def sha256(path: Path) -> str:
+    """Of the file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def in_new_process(code: str, *arguments: object) -> str:
+    """What the code prints; mlx stays out of the pytest process."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def export_in_new_process(variant: str, out: Path) -> Path:
+    """Run the exporter's command line and give its folder."""
+    command = [sys.executable, "-m", "fixtures.models.micro.export", "mlx", variant, str(out)]
+    subprocess.run(command, cwd=export.FOLDER.parents[2], check=True, timeout=120)
+    return out
+
+
+def test_weights_are_small_enough_to_keep() -> None:
+    """The repository pays at most 4 MB for the model."""
+    assert WEIGHTS.stat().st_size <= 4_000_000
+
+
+def test_weights_are_those_of_the_card() -> None:
+    """The model card's measurements belong to these very bytes."""
+    card = (export.FOLDER / "README.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"\b[0-9a-f]{64}\b", card) == [sha256(WEIGHTS)]
+
+
+def test_config_holds_the_dimensions_and_nothing_else() -> None:
+    """Libraries pass every key but `model_type` to ModelDimensions."""
+    config = json.loads((export.FOLDER / export.CONFIG).read_text(encoding="utf-8"))
+
+    assert config == CONFIG
+
+
+def test_weights_fit_the_config() -> None:
+    """Shapes follow the dimensions, floats are float16, convolutions are (out, kernel, in)."""
+    import numpy as np
+
+    weights = export.read_weights()
+
+    assert {array.dtype for name, array in weights.items() if name != "alignment_heads"} == {
+        np.dtype(np.float16)
+    }
+    assert weights["encoder.conv1.weight"].shape == (128, 3, 80)
+    assert weights["encoder.conv2.weight"].shape == (128, 3, 128)
+    assert weights["decoder.token_embedding.weight"].shape == (51_865, 128)
+    assert weights["decoder.positional_embedding"].shape == (448, 128)
+    assert weights["alignment_heads"].tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
+    assert all(np.isfinite(array).all() for array in weights.values())
+
+
+def test_library_has_a_place_for_every_weight(tmp_path: Path) -> None:
+    """Strictly loaded: a missing key would leave random values, silently."""
+    code = """
+import json, sys
+import mlx.core as mx
+from lightning_whisper_mlx import whisper
+config = json.load(open(sys.argv[1] + "/config.json"))
+config.pop("model_type")
+model = whisper.Whisper(whisper.ModelDimensions(**config), mx.float16)
+model.load_weights(sys.argv[1] + "/weights.npz", strict=True)
+print("loaded")
+"""
+    export_in_new_process("fp16", tmp_path)
+
+    assert in_new_process(code, tmp_path) == "loaded"
+
+
+def test_fp16_export_is_the_kept_model(tmp_path: Path) -> None:
+    """The unquantised variant is a copy."""
+    export.export("mlx", "fp16", tmp_path)
+
+    names = [export.CONFIG, export.WEIGHTS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert all(sha256(tmp_path / name) == sha256(export.FOLDER / name) for name in names)
+
+
+@pytest.mark.parametrize(("variant", "bits"), [("4bit", 4), ("8bit", 8)])
+def test_quantised_exports_are_deterministic_and_load(
+    variant: str, bits: int, tmp_path: Path
+) -> None:
+    """Two exports agree to the byte, load strictly, and lie close to the weights."""
+    first = export_in_new_process(variant, tmp_path / "first")
+    second = export_in_new_process(variant, tmp_path / "second")
+    config = json.loads((first / export.CONFIG).read_text(encoding="utf-8"))
+
+    assert sha256(first / export.WEIGHTS) == sha256(second / export.WEIGHTS)
+    assert config == {**CONFIG, "quantization": {"group_size": 64, "bits": bits}}
+    # In steps: mlx moves the scale so that zero is exact, and the ends of a group then clip.
+    assert float(in_new_process(LOAD_QUANTISED, first, WEIGHTS)) < 2
+
+
+@pytest.mark.parametrize(("variant", "bits"), [("4bit", 4), ("8bit", 8)])
+def test_quantised_exports_pack_linear_layers_only(variant: str, bits: int, tmp_path: Path) -> None:
+    """Each linear weight becomes packed uint32, scales and biases; all else is untouched."""
+    import numpy as np
+
+    with np.load(export_in_new_process(variant, tmp_path) / export.WEIGHTS) as written:
+        quantised = dict(written)
+    original = export.read_weights()
+    packed = {name for name, array in quantised.items() if array.dtype == np.uint32}
+
+    # Encoder blocks have six linear layers, decoder blocks ten.
+    assert len(packed) == 2 * 6 + 3 * 10
+    for name in packed:
+        rows, columns = original[name].shape
+        layer = name.removesuffix(".weight")
+        assert quantised[name].shape == (rows, columns * bits // 32)
+        assert quantised[f"{layer}.scales"].shape == (rows, columns // 64)
+        assert quantised[f"{layer}.biases"].shape == (rows, columns // 64)
+    assert all(
+        np.array_equal(array, quantised[name])
+        for name, array in original.items()
+        if name not in packed
+    )
+    assert "decoder.token_embedding.weight" not in packed
+
+
+def test_unknown_exports_list_the_known_ones(tmp_path: Path) -> None:
+    """The error says what can be written."""
+    with pytest.raises(
+        ValueError, match="cannot write mlx 3bit; expected one of: mlx fp16, mlx 4bit"
+    ):
+        export.export("mlx", "3bit", tmp_path)
