@@ -408,7 +408,12 @@ class Store:
         elif local.faults:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
         others = [repo for repo in cached_repos(self.cache) if repo != files.repo]
-        if near := difflib.get_close_matches(files.repo, others, cutoff=0.7):
+        near = [
+            repo
+            for repo in difflib.get_close_matches(files.repo, others, n=5, cutoff=0.7)
+            if any(RepoFolder(self.cache, repo).root.glob("snapshots/*"))
+        ]
+        if near:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
         if self.token:
             message = message.replace(self.token, "(token)")

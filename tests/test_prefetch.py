@@ -229,6 +229,16 @@ def test_a_revision_other_than_main_is_its_own(hub: Hub, store: Store) -> None:
     ]
 
 
+def test_a_repo_in_xet_storage_is_read_over_http(store: Store) -> None:
+    """Xet has a protocol of its own, which may lead nowhere; the hub serves its files as well."""
+    with Hub(xet=True) as hub:
+        hub.add(BASE.repo, content(BASE))
+
+        model = replace(store, endpoint=hub.endpoint).prepare(BASE)
+
+    assert read(model) == content(BASE)
+
+
 def test_progress_comes_to_the_size_of_each_file(hub: Hub, store: Store) -> None:
     """Also where a try was in vain, whose bytes are taken back."""
     hub.fault(Fault(flip=5), times=1, file="weights.npz", kind="cdn")
@@ -294,6 +304,14 @@ def closed_endpoint() -> str:
     """Return an address at which nothing listens."""
     with Hub() as hub:
         return hub.endpoint
+
+
+def test_what_a_failed_fetch_left_is_not_offered(hub: Hub, store: Store) -> None:
+    """Only repos of which the cache holds something are named in an error."""
+    hub.fault(Fault(status=404), kind="cdn")
+    refusal(store, BASE)
+
+    assert BASE.repo not in str(refusal(offline(store), QUANTISED)).replace(QUANTISED.repo, "")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -373,6 +391,54 @@ def test_harm_is_found_and_mended(
     assert (read(mended), mended.commit) == (content(BASE), model.commit)
     assert {file for kind, file in requested(hub) if kind == "resolve"} <= {name}
     assert leftovers(store) == []
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_nothing_is_removed_to_be_replaced(
+    store: Store, harm: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At no moment is a file absent that was there: the new one is renamed over it."""
+    harm(store.prepare(BASE).files["weights.npz"][0])
+    removed: list[str] = []
+    unlink = os.unlink
+
+    def note(path: "os.PathLike[str] | str", *, dir_fd: int | None = None) -> None:
+        if dir_fd is None and "staging-" not in str(path):
+            removed.append(str(path))
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", note)
+    monkeypatch.setattr(os, "remove", note)
+
+    fresh(store).prepare(BASE)
+
+    assert removed == []
+
+
+def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Store) -> None:
+    """A cache that was copied without its links is good; without its manifest it is not."""
+    model = store.prepare(BASE)
+    path, proof = model.files["weights.npz"]
+    blob = path.resolve()
+    path.unlink()
+    blob.rename(path)
+    manifest = RepoFolder(store.cache, BASE.repo).manifest_path("main", model.commit)
+    hub.clear()
+
+    assert offline(store).prepare(BASE) == model
+
+    model.files["config.json"][0].unlink()
+    mended = fresh(store).prepare(BASE)
+
+    assert mended == model
+    assert mended.files["weights.npz"] == (path, proof)
+    assert not path.is_symlink()
+    assert requested(hub) == [("info", None)]
+
+    manifest.unlink()
+
+    assert "a hash to hold it against" in str(refusal(offline(store), BASE))
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
 
 
 def test_harm_that_cannot_be_mended_is_an_error(hub: Hub, store: Store) -> None:
@@ -583,11 +649,12 @@ def test_a_cut_download_goes_on_where_it_stopped(hub: Hub, store: Store) -> None
 
 
 def test_a_hub_that_ignores_ranges_is_read_from_the_start(hub: Hub, store: Store) -> None:
-    """Nothing is put behind the first piece that does not belong there."""
+    """Nothing is put behind the first piece that does not belong there, and no try is lost."""
     hub.fault(Fault(after=100_000, end="close"), times=1, kind="cdn")
     hub.fault(Fault(status=200), times=1, kind="cdn")
 
     assert read(store.prepare(BASE)) == content(BASE)
+    assert [each.kind for each in hub.requests].count("cdn") == 2
 
 
 def test_tries_that_get_on_are_not_counted(hub: Hub, store: Store) -> None:
