@@ -181,9 +181,10 @@ class Remote:
                 proof, etag = content.result()
                 if etag != file.etag or proof.size != file.size:
                     start_over()
+                    more = " or more" if proof.size > file.size else ""
                     raise _Again(
                         f"expected {hash_name(etag)} {file.etag} of {file.size} bytes, "
-                        f"got {etag} of {proof.size} bytes or more",
+                        f"got {etag} of {proof.size} bytes{more}",
                         final=VerificationError,
                     )
                 return proof
@@ -278,11 +279,11 @@ class Remote:
             )
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             token = (
-                "the token that was sent does" if self._token else "no token was sent, which may"
+                "the token that was sent does not open it" if self._token else "no token was sent"
             )
             return Unavailable(
-                f"{said}: there is no such repo, or it is private and {token} not open it; "
-                "check its id in the adapter's check map, or set HF_TOKEN to one that does"
+                f"{said}: there is no such repo, or it is private and {token}; check its id in "
+                "the adapter's check map, or set HF_TOKEN to a token that opens it"
             )
         return RepoError(
             f"{said}: expected repo, revision and file to exist; mend the adapter's check map"
