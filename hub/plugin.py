@@ -204,7 +204,9 @@ def _fetch(
             returncode=pytest.ExitCode.INTERRUPTED,
         )
     for model in plan.to_fetch:
-        if not _is_verified(outcome := fetched[model.files]):
+        if _is_verified(outcome := fetched[model.files]):
+            out.line(f"  verified   {model.files}")
+        else:
             out.line(f"  failed     {outcome}", red=True)
     config.stash[FETCHED].update(fetched)
     return fetched

@@ -160,7 +160,7 @@ def _embedded(files: ModelFiles) -> tuple[Place, VerifiedModel | None]:
         state: State = "missing" if missing else "corrupt"
         return Place(
             tuple(
-                FileStatus(name, embedded.CACHE, state, None, None, f"{name}: {error}")
+                FileStatus(name, embedded.CACHE, state, None, None, str(error))
                 for name in files.files
             )
         ), None
@@ -328,12 +328,11 @@ def explanations(models: Sequence[ModelStatus], loads: dict[Case, str] | None = 
     lines = []
     for model in models:
         for where, place in (("hub cache", model.cache), ("library", model.library)):
-            absent = place.state == "missing" and not model.files.embedded
+            if place.state == "missing" and not (model.files.embedded and place is model.cache):
+                continue  # the table says it all
             lines += [
-                f"{model.case.label}: {where}: {file.reason}"
-                for file in place.files
-                if file.reason and not absent
+                f"{model.case.label}: {where}: {file.reason}" for file in place.files if file.reason
             ]
         if loads and loads[model.case] not in _SHORT_LOADS:
             lines.append(f"{model.case.label}: load: {loads[model.case]}")
-    return lines
+    return list(dict.fromkeys(lines))

@@ -263,11 +263,12 @@ def test_complete_selection_has_status_0(hub: Hub, home: Path, harmed: Path) -> 
 
 
 def test_load_is_tried_where_the_files_are_complete(hub: Hub, home: Path, harmed: Path) -> None:
-    """Stand-ins are no weights: the library's own error is shown, and the status is 1."""
-    cases = select("tiny-fp16", "tiny-4bit")
+    """The embedded model loads; for a stand-in the library's own error is shown, status 1."""
+    cases = select("micro-fp16", "tiny-fp16", "tiny-4bit")
     ended = run(hub, home, harmed, "--check-models=load", "--device=cpu", "-k", cases)
 
     assert (ended.status, hub.requests) == (pytest.ExitCode.TESTS_FAILED, [])
+    assert re.search(r"^micro fp16 +complete .* loads *$", ended.stdout, re.MULTILINE)
     assert re.search(r"^tiny fp16 .* fails *$", ended.stdout, re.MULTILINE)
     assert re.search(r"^tiny 4bit .* not tried *$", ended.stdout, re.MULTILINE)
     assert f"{ADAPTER}[tiny-fp16]: load: " in ended.stdout
