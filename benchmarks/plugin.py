@@ -6,7 +6,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -221,33 +220,49 @@ def audio(case: Case, clip: Clip, device: Device) -> Audio:
     return read_audio(clip.path)
 
 
-@pytest.fixture
-def new_engine(
-    case: Case,
-    model: VerifiedModel,
-    device: Device,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[], Engine]]:
-    """A function that returns a new engine of the case, not started, and ends the one before."""
+@pytest.fixture(scope="session")
+def make_engine(
+    case: Case, model: VerifiedModel, device: Device, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Engine]:
+    """A function that returns an engine of the case, not started; whoever calls it ends it."""
     from engine.process import Engine
 
-    with ExitStack() as current:
-
-        def make() -> Engine:
-            current.close()
-            return current.enter_context(
-                Engine(case, model, tmp_path_factory.mktemp("engine"), device)
-            )
-
-        yield make
+    return lambda: Engine(case, model, tmp_path_factory.mktemp("engine"), device)
 
 
 @pytest.fixture(scope="session")
-def engine(
-    case: Case, model: VerifiedModel, device: Device, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Engine]:
-    """The case's engine, kept for all tests that need the model warm."""
-    from engine.process import Engine
+def kept(case: Case) -> Iterator[list[Engine]]:  # noqa: ARG001 - what is kept ends with its case
+    """The engine that the tests of a case share, once one of them has asked for it."""
+    engines: list[Engine] = []
+    yield engines
+    _end(engines)
 
-    with Engine(case, model, tmp_path_factory.mktemp("engine"), device) as engine:
-        yield engine
+
+def _end(engines: list[Engine]) -> None:
+    while engines:
+        engines.pop().close()
+
+
+@pytest.fixture
+def engine(kept: list[Engine], make_engine: Callable[[], Engine]) -> Engine:
+    """The case's engine, warm from test to test; a new one where a call has broken the last."""
+    if kept and kept[-1].broken:
+        _end(kept)
+    if not kept:
+        kept.append(make_engine())
+    return kept[-1]
+
+
+@pytest.fixture
+def new_engine(
+    kept: list[Engine], make_engine: Callable[[], Engine]
+) -> Iterator[Callable[[], Engine]]:
+    """A function that returns a new engine and ends the one before: one model is in memory."""
+
+    def make() -> Engine:
+        _end(kept)
+        kept.append(make_engine())
+        return kept[-1]
+
+    yield make
+    _end(kept)

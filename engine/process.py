@@ -38,7 +38,8 @@ class Engine:
     """A child process that holds one model, in a folder with that model's verified files only.
 
     The child is started by the first call that needs it. After a failure every further call raises
-    the same failure again: nothing that comes after a crash can be trusted.
+    the same failure again: nothing that comes after a crash can be trusted. An engine that is
+    `broken` had loaded its model before, so that another may fare better on other audio.
     """
 
     def __init__(self, case: Case, model: VerifiedModel, folder: Path, device: Device) -> None:
@@ -51,8 +52,14 @@ class Engine:
         self._log = folder / "engine.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._loaded = False
+        self._verified = False
         self._failure: EngineError | None = None
         self._heard: set[str] = set()
+
+    @property
+    def broken(self) -> bool:
+        """Whether the engine failed in a call, after its model was loaded and verified."""
+        return self._verified and self._failure is not None
 
     def __enter__(self) -> Self:
         """Return the engine; nothing is started yet."""
@@ -104,6 +111,7 @@ class Engine:
     def verify_load(self) -> None:
         """Compare the weights in memory with the files': no part of a load, so not in its clock."""
         self._call("verify_load", self.case)
+        self._verified = True
 
     def ready(self) -> None:
         """Start the child and load the model, unless that is done."""
