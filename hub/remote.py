@@ -35,6 +35,9 @@ Result = TypeVar("Result")
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _NETWORK = "check the network, or try again later"
 
+FIRST_TRIES = 2
+"""How often a hub is tried that has never answered: most likely there is no network."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -233,7 +236,7 @@ class Remote:
             if self._unreachable:
                 raise Unavailable(f"{subject}: {self._unreachable}; {_NETWORK}")
             before = received()
-            reachable = True
+            reachable, absent = True, False
             try:
                 return once()
             except _Again as error:
@@ -242,12 +245,13 @@ class Remote:
                 failure = _Again(f"{type(error).__name__}: {error}")
                 never = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
                 reachable = self._reached and not never
+                absent = never and not self._reached
             if received() - before < self._retry.progress:
                 attempt += 1
-            if attempt >= self._retry.attempts:
+            if attempt >= (FIRST_TRIES if absent else self._retry.attempts):
                 if not reachable:
                     self._unreachable = f"cannot reach {self._endpoint} ({failure})"
-                    failure = _Again(self._unreachable)
+                    continue
                 raise failure.final(f"{subject}: {failure}, after {attempt} tries; {_NETWORK}")
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled

@@ -13,7 +13,7 @@ import pytest
 from adapters import all_cases
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("mlx", "torch", "numba", "ctranslate2", "numpy", "huggingface_hub", "hypothesis", "rich")
+HEAVY = ("mlx", "torch", "numba", "ctranslate2", "numpy", "huggingface_hub", "soundfile", "rich")
 TURNS = 5
 
 
