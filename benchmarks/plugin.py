@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -191,18 +192,58 @@ def device(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Device:
     """What the case's library computes on: what --device says, or the GPU where it works."""
+    return choose_device(request.config, case, model, tmp_path_factory.mktemp("probe"))
+
+
+def choose_device(config: pytest.Config, case: Case, model: VerifiedModel, folder: Path) -> Device:
+    """Return what a case's library is to compute on; `folder` is for a probe of the GPU."""
     from engine.process import probe_gpu
 
-    asked: Device | Literal["auto"] = request.config.getoption("device")
+    asked: Device | Literal["auto"] = config.getoption("device")
     if asked != "auto":
         return asked
-    gpu_faults = request.config.stash[GPU_FAULTS]
+    gpu_faults = config.stash[GPU_FAULTS]
     if case.adapter not in gpu_faults:
-        fault = probe_gpu(case, model, tmp_path_factory.mktemp("probe"))
+        fault = probe_gpu(case, model, folder)
         gpu_faults[case.adapter] = fault
         if fault and sys.platform == "darwin":
             warnings.warn(f"measuring on the CPU, not the GPU: {fault}", stacklevel=1)
     return "cpu" if gpu_faults[case.adapter] else "gpu"
+
+
+class _TimeUp(BaseException):
+    """Above Exception, so that nothing on the way takes it for a failure of its own."""
+
+
+def pytest_load_model(
+    config: pytest.Config, case: Case, model: VerifiedModel, seconds: float
+) -> str:
+    """Load a model in an engine, for `--check-models=load`."""
+    from engine.process import Engine, EngineError
+    from hub.model import ModelError
+
+    def stop(*_: object) -> None:
+        raise _TimeUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as name:
+            folder = Path(name)
+            (folder / "probe").mkdir()
+            (folder / "engine").mkdir()
+            device = choose_device(config, case, model, folder / "probe")
+            with Engine(case, model, folder / "engine", device) as engine:
+                engine.ready()
+    except _TimeUp:
+        return f"not within {seconds:g} s"
+    except (EngineError, ModelError) as error:
+        reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
+        return reason.removesuffix("; its last lines on stderr:")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return "loads"
 
 
 @pytest.fixture(scope="session")

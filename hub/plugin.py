@@ -13,24 +13,18 @@ import json
 import os
 import re
 import shlex
-import signal
 import sys
-import tempfile
-import threading
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from adapters import adapter_class, all_cases
+from hub.progress import busy, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from rich.progress import Progress, TaskID
-
-    from adapters.base import Case, Device, ModelFiles
+    from adapters.base import Case, ModelFiles
     from hub.model import ModelError, VerifiedModel
     from hub.status import ModelStatus
     from hub.store import Plan, PlannedModel, Store
@@ -60,6 +54,13 @@ def _kind_of_check(text: str) -> str:
             "a path goes before it"
         )
     return text
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let a later room load models."""
+    from hub import hooks
+
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -191,13 +192,13 @@ def _fetch(
     out = config.get_terminal_writer()
     store = session_store(config)
     try:
-        with _busy(f"verifying {len(models)} models"):
+        with busy(f"verifying {len(models)} models"):
             plan = store.plan(models, max_download=config.getoption("max_download"))
         for line in plan_lines(plan):
             out.line(line)
         out.flush()
-        with _progress(plan, out) as progress:
-            fetched = store.fetch(plan, progress)
+        with progress(plan, out) as watcher:
+            fetched = store.fetch(plan, watcher)
     except KeyboardInterrupt:
         pytest.exit(
             "interrupted while fetching models; whole files are kept, parts were removed",
@@ -268,93 +269,6 @@ def _report_fetched(
     return lacking
 
 
-def _watched() -> bool:
-    """Whether there is a person at a terminal, to whom moving bars say something."""
-    return sys.stdout.isatty() and not os.environ.get("CI")
-
-
-@contextmanager
-def _busy(doing: str) -> Iterator[None]:
-    """Say what goes on while the block runs, to a person."""
-    if not _watched():
-        yield
-        return
-    from rich.console import Console
-
-    with Console().status(doing):
-        yield
-
-
-@contextmanager
-def _progress(plan: Plan, out: Any) -> Iterator[_Bars | _Lines]:
-    """Give what tells of downloads: bars on a terminal, lines elsewhere."""
-    if not _watched():
-        yield _Lines(out)
-        return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, transient=True) as bars:
-        yield _Bars(bars, plan.download_size)
-
-
-class _Bars:
-    """A bar for each download that is under way, and one for all."""
-
-    def __init__(self, bars: Progress, total: int) -> None:
-        self._bars = bars
-        self._all = bars.add_task("all models", total=total)
-        self._tasks: dict[tuple[str, str], TaskID] = {}
-
-    def start(self, repo: str, file: str, size: int) -> None:
-        """Add a bar."""
-        self._tasks[repo, file] = self._bars.add_task(f"{repo} {file}", total=size)
-
-    def advance(self, repo: str, file: str, size: int) -> None:
-        """Move two bars on, or back."""
-        self._bars.advance(self._tasks[repo, file], size)
-        self._bars.advance(self._all, size)
-
-    def finish(self, repo: str, file: str) -> None:
-        """Take a bar away."""
-        self._bars.remove_task(self._tasks[repo, file])
-
-
-class _Lines:
-    """A line for each download, as it begins."""
-
-    def __init__(self, out: Any) -> None:
-        self._out = out
-        self._one_at_a_time = threading.Lock()
-
-    def start(self, repo: str, file: str, size: int) -> None:
-        """Write a line."""
-        from hub.store import human
-
-        with self._one_at_a_time:
-            self._out.line(f"  download   {repo} {file}: {human(size)}")
-            self._out.flush()
-
-    def advance(self, repo: str, file: str, size: int) -> None:
-        """Say nothing."""
-
-    def finish(self, repo: str, file: str) -> None:
-        """Say nothing: failures are told at the end, with their reason."""
-
-
 # Checking
 
 
@@ -372,7 +286,11 @@ def _check(config: pytest.Config, kind: str, needs: Mapping[Case, float]) -> int
     if kind == "json":
         return lacking
 
-    loads = _loads(config, models, needs) if kind == "load" else None
+    loads = (
+        {model.case: _load(config, model, needs[model.case]) for model in models}
+        if kind == "load"
+        else None
+    )
     from rich.console import Console
 
     out = config.get_terminal_writer()
@@ -405,59 +323,11 @@ def _next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) -
     return shlex.join(["pytest", *kept, "--prefetch-only" if fetch else "--benchmark-only"])
 
 
-class _TimeUp(BaseException):
-    """Above Exception, so that nothing on the way takes it for a failure of its own."""
-
-
-def _loads(
-    config: pytest.Config, models: Sequence[ModelStatus], limits: Mapping[Case, float]
-) -> dict[Case, str]:
-    """Load each complete model in an engine; "loads", "not tried", or why it does not."""
-    devices: dict[str, Device] = {}
-    loads = {}
-    for model in models:
-        if model.verified is None:
-            loads[model.case] = "not tried"
-            continue
-        with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as folder:
-            loads[model.case] = _load(
-                config, model.case, model.verified, limits[model.case], Path(folder), devices
-            )
+def _load(config: pytest.Config, model: ModelStatus, seconds: float) -> str:
+    """Return "loads", "not tried", or why a model does not load."""
+    if model.verified is None:
+        return "not tried"
+    loads: str = config.hook.pytest_load_model(
+        config=config, case=model.case, model=model.verified, seconds=seconds
+    )
     return loads
-
-
-def _load(
-    config: pytest.Config,
-    case: Case,
-    model: VerifiedModel,
-    limit: float,
-    folder: Path,
-    devices: dict[str, Device],
-) -> str:
-    """Load one model, for no more than `limit` seconds."""
-    from engine.process import Engine, EngineError, probe_gpu
-    from hub.model import ModelError
-
-    def stop(*_: object) -> None:
-        raise _TimeUp
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, limit)
-    try:
-        asked = config.getoption("device")
-        if asked != "auto":
-            devices[case.adapter] = asked
-        elif case.adapter not in devices:
-            fault = probe_gpu(case, model, folder / "probe")
-            devices[case.adapter] = "cpu" if fault else "gpu"
-        with Engine(case, model, folder / "engine", devices[case.adapter]) as engine:
-            engine.ready()
-    except _TimeUp:
-        return f"not within {limit:g} s"
-    except (EngineError, ModelError) as error:
-        reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
-        return reason.removesuffix("; its last lines on stderr:")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    return "loads"

@@ -24,7 +24,7 @@ from adapters.base import Case
 from fixtures.hub import Fault, Hub
 from hub.cache import RepoFolder, inspect
 from hub.model import VerifiedModel, prove
-from hub.plugin import _load, parse_size
+from hub.plugin import parse_size
 from tests.harm import flip_bit, kept_times, truncate
 from tests.toy_adapter import FILE
 
@@ -297,15 +297,16 @@ def test_load_ends_at_the_limit_of_its_size(
     monkeypatch.setitem(REGISTRY, "toy", "tests.toy_adapter:Toy")
     (path := tmp_path / FILE).write_text("words", encoding="utf-8")
     model = VerifiedModel("embedded/toy", "0" * 40, {FILE: (path, prove(path))})
-    folder = tmp_path / "engines"
     handler = signal.getsignal(signal.SIGALRM)
 
-    got = _load(pytestconfig, Case("toy", "micro", variant), model, limit, folder, {"toy": "cpu"})
+    got: str = pytestconfig.hook.pytest_load_model(
+        config=pytestconfig, case=Case("toy", "micro", variant), model=model, seconds=limit
+    )
 
     assert got.startswith(expected)
     assert signal.getsignal(signal.SIGALRM) == handler
-    left = [child.cwd() for child in psutil.Process().children(recursive=True)]
-    assert [cwd for cwd in left if cwd.startswith(str(folder))] == []
+    left = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    assert [command for command in left if "engine" in command] == []
 
 
 def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Path) -> None:
