@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.measure import measure_warm
-from benchmarks.record import record_engine, record_transcripts
+from benchmarks.measure import measure_clip
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -27,12 +26,7 @@ def test_long_form(
     settings: DecodeSettings,
 ) -> None:
     """Seconds for long audio; its length over that is the real-time factor, RTFx."""
-    engine.hear(clip.name, audio)
-
-    transcripts = measure_warm(benchmark, lambda: engine.transcribe(clip.name, settings))
-
-    record_engine(benchmark, "long-form", engine)
-    record_transcripts(benchmark, engine, clip, settings, transcripts)
+    measure_clip(benchmark, "long-form", engine, clip, audio, settings)
 
 
 @pytest.mark.over("long", batched=True)
@@ -46,10 +40,5 @@ def test_batch_size(
     batch_size: int,
 ) -> None:
     """Seconds for long audio with so many 30 s windows decoded at once."""
-    engine.hear(clip.name, audio)
     settings = replace(settings, batch_size=batch_size)
-
-    transcripts = measure_warm(benchmark, lambda: engine.transcribe(clip.name, settings))
-
-    record_engine(benchmark, "batch", engine)
-    record_transcripts(benchmark, engine, clip, settings, transcripts)
+    measure_clip(benchmark, "batch", engine, clip, audio, settings)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.measure import measure_warm
-from benchmarks.record import record_engine, record_transcripts
+from benchmarks.measure import measure_clip
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -26,9 +25,4 @@ def test_transcribe(
     settings: DecodeSettings,
 ) -> None:
     """Seconds from a clip's samples to its transcript."""
-    engine.hear(clip.name, audio)
-
-    transcripts = measure_warm(benchmark, lambda: engine.transcribe(clip.name, settings))
-
-    record_engine(benchmark, "warm", engine)
-    record_transcripts(benchmark, engine, clip, settings, transcripts)
+    measure_clip(benchmark, "warm", engine, clip, audio, settings)
