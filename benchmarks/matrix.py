@@ -26,6 +26,9 @@ TIME_LIMITS = {
 WINDOW_SECONDS = 30
 """What a Whisper model hears at once."""
 
+CUT_SLACK = 0.05
+"""What a cut may cost beyond its sentence: half a one, as a prompt, misleads the next window."""
+
 MAX_WER = {"micro": 0.0}
 """A transcript with a higher word error rate is a failure, not a result."""
 
@@ -45,7 +48,9 @@ def max_wer(case: Case, clip: Clip) -> float:
     across a cut, and is not failed for that.
     """
     limit = MAX_WER.get(case.size, MAX_WER_OF_REAL_SIZES)
-    return limit + (cut_share(clip) if adapter_class(case.adapter).fixed_windows else 0.0)
+    if adapter_class(case.adapter).fixed_windows and (cut := cut_share(clip)):
+        limit += cut + CUT_SLACK
+    return limit
 
 
 def cut_share(clip: Clip) -> float:
@@ -70,14 +75,8 @@ def suits(case: Case, clip: Clip) -> bool:
     return bool(clip.reference) or clip.origin == ORIGIN
 
 
-def combinations(
-    clips: Mapping[str, Clip], names: Iterable[str], *, batched: bool
-) -> list[tuple[Case, Clip]]:
-    """Return every case with each clip of `names` that suits it; `batched` leaves libraries out."""
+def combinations(clips: Mapping[str, Clip], names: Iterable[str]) -> list[tuple[Case, Clip]]:
+    """Return every case with each clip of `names` that suits it."""
     return [
-        (case, clips[name])
-        for case in all_cases()
-        if not batched or adapter_class(case.adapter).batches
-        for name in names
-        if suits(case, clips[name])
+        (case, clips[name]) for case in all_cases() for name in names if suits(case, clips[name])
     ]

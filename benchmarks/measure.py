@@ -1,23 +1,45 @@
-"""The clock: how a call is timed, and how often."""
+"""The clock: what is timed, and how often."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
+from adapters import adapter_class
 from benchmarks.record import record_engine, record_transcripts
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from adapters.base import Audio, DecodeSettings, Transcript
+    from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
     from engine.process import Engine
     from fixtures.audio import Clip
 
-BUDGET = 6.0
-"""Seconds that the rounds of one warm benchmark should take together."""
+BRIEF_SECONDS = 15
+"""Longer clips get fewer rounds."""
 
-MIN_ROUNDS, MAX_ROUNDS = 3, 10
+ROUNDS = {"gpu": (10, 5), "cpu": (2, 1)}
+"""How often a warm call is timed, by device: of a brief clip, of a longer one."""
+
+STARTS = {"gpu": 3, "cpu": 2}
+"""How often a start is timed."""
+
+
+def is_slow(case: Case, device: Device) -> bool:
+    """Tell whether a device runs a case's variant many times slower than others do."""
+    return case.variant in adapter_class(case.adapter).slow_variants.get(device, ())
+
+
+def warm_rounds(case: Case, device: Device, clip: Clip) -> int:
+    """Return how often a warm call is timed."""
+    brief, longer = ROUNDS[device]
+    if is_slow(case, device):
+        return 1
+    return brief if clip.seconds <= BRIEF_SECONDS else longer
+
+
+def start_rounds(case: Case, device: Device) -> int:
+    """Return how often a start is timed."""
+    return 1 if is_slow(case, device) else STARTS[device]
 
 
 def measure_clip(
@@ -28,10 +50,9 @@ def measure_clip(
     audio: Audio,
     settings: DecodeSettings,
 ) -> None:
-    """Time the transcription of a clip, after one discarded call; record and score every one.
+    """Time the transcription of a clip by a warm engine; record and score each transcript.
 
-    The discarded call also tells how many rounds fit the budget, so that a model of half a second
-    gets ten and one of a minute gets three.
+    An engine is warm once it has transcribed something, which happens outside the clock.
     """
     engine.hear(clip.name, audio)
     transcripts: list[Transcript] = []
@@ -39,11 +60,9 @@ def measure_clip(
     def timed() -> None:
         transcripts.append(engine.transcribe(clip.name, settings))
 
-    start = time.perf_counter()
-    timed()
-    seconds = time.perf_counter() - start
-    rounds = max(MIN_ROUNDS, min(MAX_ROUNDS, int(BUDGET / seconds)))
-    benchmark.pedantic(timed, rounds=rounds)
+    if not engine.warm:
+        timed()
+    benchmark.pedantic(timed, rounds=warm_rounds(engine.case, engine.device, clip))
 
     record_engine(benchmark, measure, engine)
     record_transcripts(benchmark, engine, clip, settings, transcripts)

@@ -15,6 +15,7 @@ import pytest
 from adapters import adapter_class, all_cases
 from adapters.base import Case, DecodeSettings
 from benchmarks.matrix import combinations, time_limit
+from benchmarks.measure import is_slow
 from benchmarks.own_audio import own_clip
 from fixtures.audio import Clip, clips
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 CASES = {str(case): case for case in all_cases()}
 OWN_CLIPS = pytest.StashKey[Mapping[str, Clip]]()
-SLOW_SECONDS = 5
-"""The longest clip that a variant is given that its device runs many times slower."""
+SHORTEST = "short"
+"""The one clip for variants that a device runs many times slower."""
 
 GPU_FAULTS = pytest.StashKey[dict[str, str | None]]()
 """adapter → why its library cannot use the GPU here; None where it can."""
@@ -57,8 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the user's own recordings, and say at once what is wrong with them."""
     config.addinivalue_line(
         "markers",
-        "over(*clips, own=False, batched=False): run over every case, with each clip that suits "
-        "it; own adds the files of --audio, batched leaves out libraries that cannot batch",
+        "over(*clips, own=False): run over every case, with each clip that suits it; own adds "
+        "the files of --audio",
     )
     try:
         own = [own_clip(path) for path in config.getoption("audio")]
@@ -91,9 +92,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                     id=f"{case}-{clip.name}",
                     marks=pytest.mark.timeout(time_limit(case)),
                 )
-                for case, clip in combinations(
-                    all_clips(metafunc.config), names, batched=marker.kwargs.get("batched", False)
-                )
+                for case, clip in combinations(all_clips(metafunc.config), names)
             ],
             indirect=True,
             scope="session",
@@ -251,11 +250,10 @@ def audio(case: Case, clip: Clip, device: Device) -> Audio:
     """The clip's samples; skips what would take a variant that is slow on the device too long."""
     from engine.audio import read_audio
 
-    slow = adapter_class(case.adapter).slow_variants.get(device, frozenset())
-    if case.variant in slow and clip.seconds > SLOW_SECONDS:
+    if is_slow(case, device) and clip.name != SHORTEST:
         pytest.skip(
-            f"{case.label}: many times slower on this device ({device}) than elsewhere; "
-            f"only clips of up to {SLOW_SECONDS} s are measured"
+            f"{case.label}: many times slower on the {device} than elsewhere, so that it is "
+            f"measured on the clip {SHORTEST!r} alone"
         )
     clip.verify()
     return read_audio(clip.path)
@@ -287,7 +285,7 @@ def _end(engines: list[Engine]) -> None:
 @pytest.fixture
 def engine(kept: list[Engine], make_engine: Callable[[], Engine]) -> Engine:
     """The case's engine, warm from test to test; a new one where a call has broken the last."""
-    if kept and kept[-1].broken:
+    if kept and not kept[-1].usable:
         _end(kept)
     if not kept:
         kept.append(make_engine())
@@ -295,15 +293,15 @@ def engine(kept: list[Engine], make_engine: Callable[[], Engine]) -> Engine:
 
 
 @pytest.fixture
-def new_engine(
-    kept: list[Engine], make_engine: Callable[[], Engine]
-) -> Iterator[Callable[[], Engine]]:
-    """A function that returns a new engine and ends the one before: one model is in memory."""
+def new_engine(kept: list[Engine], make_engine: Callable[[], Engine]) -> Callable[[], Engine]:
+    """A function that returns a new engine and ends the one before: one model is in memory.
+
+    The last one made is kept for later tests, as warm as it is.
+    """
 
     def make() -> Engine:
         _end(kept)
         kept.append(make_engine())
         return kept[-1]
 
-    yield make
-    _end(kept)
+    return make

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def record_engine(benchmark: BenchmarkFixture, measure: str, engine: Engine) -> None:
     """Record which model ran, where, in which versions, and how much memory it took.
 
-    `measure` says what the times are: warm, cold, load, long-form, batch or memory.
+    `measure` says what the times are: warm, cold, load or long-form.
     """
     case, model, memory = engine.case, engine.model, engine.memory()
     benchmark.extra_info.update(

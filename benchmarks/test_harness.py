@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.record import record_engine, record_transcripts
+from benchmarks.turns import compare
 from fixtures.audio import clips
 
 if TYPE_CHECKING:
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from adapters.base import DecodeSettings
+    from adapters.base import DecodeSettings, Transcript
     from engine.process import Engine
 
-TURNS = 15
 MAX_RATIO = 1.02
 MICRO = pytest.mark.parametrize(
     "case", ["lightning-whisper-mlx-micro-fp16"], indirect=True, scope="session"
@@ -70,31 +69,20 @@ def test_overhead(
     bare_seconds: Callable[[], float],
     settings: DecodeSettings,
 ) -> None:
-    """A warm call through an engine takes at most 1.02 times as long as the library's bare call.
-
-    The two take turns, so that a slow drift of the machine touches both.
-    """
+    """A warm call through an engine takes at most 1.02 times as long as the library's bare call."""
     from engine.audio import read_audio
 
     clip = clips()["short"]
     engine.hear(clip.name, read_audio(clip.path))
-    bare_seconds()
-    engine.transcribe(clip.name, settings)
-    bare: list[float] = []
+    transcripts: list[Transcript] = []
 
-    transcript = benchmark.pedantic(
-        engine.transcribe,
-        args=(clip.name, settings),
-        setup=lambda: bare.append(bare_seconds()),
-        rounds=TURNS,
-    )
+    def call() -> None:
+        transcripts.append(engine.transcribe(clip.name, settings))
+
+    compare(benchmark, call, bare_seconds, most=MAX_RATIO, turns=3)
 
     record_engine(benchmark, "overhead", engine)
-    record_transcripts(benchmark, engine, clip, settings, [transcript])
-    if benchmark.stats is not None:
-        ratio = benchmark.stats.stats.median / statistics.median(bare)
-        benchmark.extra_info["ratio_to_bare_call"] = ratio
-        assert ratio <= MAX_RATIO
+    record_transcripts(benchmark, engine, clip, settings, transcripts)
 
 
 @MICRO

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters import adapter_class
 from benchmarks.measure import measure_clip
 
 if TYPE_CHECKING:
@@ -18,20 +19,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.over("long")
-def test_long_form(
-    benchmark: BenchmarkFixture,
-    engine: Engine,
-    clip: Clip,
-    audio: Audio,
-    settings: DecodeSettings,
-) -> None:
-    """Seconds for long audio; its length over that is the real-time factor, RTFx."""
-    measure_clip(benchmark, "long-form", engine, clip, audio, settings)
-
-
-@pytest.mark.over("long", batched=True)
 @pytest.mark.parametrize("batch_size", [1, 6, 12, 24], ids=lambda size: f"batch{size}")
-def test_batch_size(
+def test_long_form(
     benchmark: BenchmarkFixture,
     engine: Engine,
     clip: Clip,
@@ -39,6 +28,11 @@ def test_batch_size(
     settings: DecodeSettings,
     batch_size: int,
 ) -> None:
-    """Seconds for long audio with so many 30 s windows decoded at once."""
+    """Seconds for long audio with so many 30 s windows decoded at once.
+
+    The audio's length over that is the real-time factor, RTFx.
+    """
+    if batch_size > 1 and not adapter_class(engine.case.adapter).batches:
+        pytest.skip(f"{engine.case.label}: decodes one window after another")
     settings = replace(settings, batch_size=batch_size)
-    measure_clip(benchmark, "batch", engine, clip, audio, settings)
+    measure_clip(benchmark, "long-form", engine, clip, audio, settings)

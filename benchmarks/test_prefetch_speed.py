@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import statistics
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters.base import ModelFiles
+from benchmarks.turns import compare, seconds
 from fixtures.hub import Hub
 
 if TYPE_CHECKING:
@@ -56,37 +55,6 @@ def _new_store(hub: Hub, tmp_path: Path) -> Callable[[], Store]:
     return make
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Return how long a call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def compare(
-    benchmark: BenchmarkFixture,
-    ours: Callable[[], object],
-    theirs: Callable[[], object],
-    *,
-    most: float,
-    turns: int,
-) -> None:
-    """Time `ours`, with `theirs` before each round; fail where the median ratio is over `most`."""
-    theirs()  # connections, imports and the disk's cache are warm for both
-    ours()
-    ratios: list[float] = []
-    before: list[float] = []
-
-    def timed() -> None:
-        ratios.append(seconds(ours) / before[-1])
-
-    benchmark.pedantic(timed, setup=lambda: before.append(seconds(theirs)), rounds=turns)
-
-    ratio = statistics.median(ratios)
-    benchmark.extra_info["ratio"] = ratio
-    assert ratio <= most, f"expected a median ratio of at most {most}, got {sorted(ratios)}"
-
-
 def test_prefetch_and_snapshot_download(
     benchmark: BenchmarkFixture, hub: Hub, new_store: Callable[[], Store], tmp_path: Path
 ) -> None:
@@ -109,7 +77,7 @@ def test_prefetch_and_snapshot_download(
         for files in MODELS:
             snapshot_download(files.repo, cache_dir=cache, endpoint=hub.endpoint, token=False)
 
-    compare(benchmark, ours, theirs, most=1.1, turns=5)
+    compare(benchmark, ours, lambda: seconds(theirs), most=1.1, turns=5)
 
 
 @pytest.mark.parametrize("models", [[LARGE], MODELS], ids=["one", "eight"])
@@ -133,6 +101,6 @@ def test_cached_models_and_hashing_once(
             with path.open("rb") as file:
                 hashlib.file_digest(file, "sha256").hexdigest()
 
-    compare(benchmark, ours, theirs, most=1.3, turns=25)
+    compare(benchmark, ours, lambda: seconds(theirs), most=1.3, turns=9)
 
     assert hub.requests == []

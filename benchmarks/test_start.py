@@ -1,4 +1,4 @@
-"""What comes before the first warm call: the load, the cold start, and the memory it takes."""
+"""What comes before the first warm call: the load, and the cold start with its memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.measure import start_rounds
 from benchmarks.record import record_engine, record_transcripts
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from adapters.base import Audio, DecodeSettings, Transcript
+    from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
     from engine.process import Engine
     from fixtures.audio import Clip
 
@@ -23,7 +24,9 @@ PHASES = ("start", "import", "load", "first_call")
 
 
 @pytest.mark.over
-def test_load(benchmark: BenchmarkFixture, new_engine: Callable[[], Engine]) -> None:
+def test_load(
+    benchmark: BenchmarkFixture, new_engine: Callable[[], Engine], case: Case, device: Device
+) -> None:
     """Seconds to load the model, each time in a process that has just imported the library."""
     engines: list[Engine] = []
 
@@ -38,24 +41,27 @@ def test_load(benchmark: BenchmarkFixture, new_engine: Callable[[], Engine]) -> 
         lambda engine: engine.load(),
         setup=imported,
         teardown=lambda engine: engine.verify_load(),
-        rounds=3,
+        rounds=start_rounds(case, device),
     )
 
     record_engine(benchmark, "load", engines[-1])
 
 
 @pytest.mark.over("short")
-def test_cold_start(
+def test_cold_start_and_memory(
     benchmark: BenchmarkFixture,
     new_engine: Callable[[], Engine],
+    case: Case,
+    device: Device,
     clip: Clip,
     audio: Audio,
     settings: DecodeSettings,
 ) -> None:
-    """Seconds from starting a process to its first transcript, and what part each phase has.
+    """Seconds from starting a process to its first transcript, by phase, and the memory it took.
 
     The files have just been hashed, so the system has them in memory. The first round stands apart
-    in `cold_start`: on macOS the system keeps compiled GPU code between processes.
+    in `cold_start`: on macOS the system keeps compiled GPU code between processes. The peak memory
+    is that of the last process, which has loaded the model and transcribed once.
     """
     engines: list[Engine] = []
     transcripts: list[Transcript] = []
@@ -78,30 +84,12 @@ def test_cold_start(
         phases.append(dict(zip(PHASES, lengths, strict=True)))
 
     benchmark.pedantic(
-        start, setup=laid_out, teardown=lambda engine: engine.verify_load(), rounds=3
+        start,
+        setup=laid_out,
+        teardown=lambda engine: engine.verify_load(),
+        rounds=start_rounds(case, device),
     )
 
     record_engine(benchmark, "cold", engines[-1])
     benchmark.extra_info["cold_start"] = {"first": phases[0], "later": phases[1:]}
     record_transcripts(benchmark, engines[-1], clip, settings, transcripts)
-
-
-@pytest.mark.over("short")
-def test_peak_memory(
-    benchmark: BenchmarkFixture,
-    new_engine: Callable[[], Engine],
-    clip: Clip,
-    audio: Audio,
-    settings: DecodeSettings,
-) -> None:
-    """Peak memory of a process that loads the model and transcribes once.
-
-    It is in `peak_memory_bytes` and `accelerator_memory_bytes`; the time is that of the call.
-    """
-    engine = new_engine()
-    engine.hear(clip.name, audio)
-
-    transcript = benchmark.pedantic(engine.transcribe, args=(clip.name, settings))
-
-    record_engine(benchmark, "memory", engine)
-    record_transcripts(benchmark, engine, clip, settings, [transcript])

@@ -38,8 +38,8 @@ class Engine:
     """A child process that holds one model, in a folder with that model's verified files only.
 
     The child is started by the first call that needs it. After a failure every further call raises
-    the same failure again: nothing that comes after a crash can be trusted. An engine that is
-    `broken` had loaded its model before, so that another may fare better on other audio.
+    the same failure again: nothing that comes after a crash can be trusted. One that had
+    loaded its model before is no longer `usable`: another may fare better on other audio.
     """
 
     def __init__(self, case: Case, model: VerifiedModel, folder: Path, device: Device) -> None:
@@ -53,13 +53,19 @@ class Engine:
         self._process: subprocess.Popen[bytes] | None = None
         self._loaded = False
         self._verified = False
+        self._transcribed = False
         self._failure: EngineError | None = None
         self._heard: set[str] = set()
 
     @property
-    def broken(self) -> bool:
-        """Whether the engine failed in a call, after its model was loaded and verified."""
-        return self._verified and self._failure is not None
+    def warm(self) -> bool:
+        """Whether the engine has transcribed anything yet."""
+        return self._transcribed
+
+    @property
+    def usable(self) -> bool:
+        """Whether a new engine would fare no better: it works, or it failed to load."""
+        return self._failure is None or not self._verified
 
     def __enter__(self) -> Self:
         """Return the engine; nothing is started yet."""
@@ -133,7 +139,9 @@ class Engine:
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is what a clock goes round."""
-        return cast("Transcript", self._call("transcribe", key, settings))
+        transcript = self._call("transcribe", key, settings)
+        self._transcribed = True
+        return cast("Transcript", transcript)
 
     def ping(self) -> None:
         """Make an empty call."""

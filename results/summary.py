@@ -65,11 +65,9 @@ def table(results: Sequence[Result]) -> Table:
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("device", no_wrap=True)
     for result in results:
-        if result.info["measure"] not in ("warm", "long-form", "batch"):
+        if result.info["measure"] not in ("warm", "long-form"):
             continue
-        cold, load, memory = (
-            by_measure.get((measure, result.case)) for measure in ("cold", "load", "memory")
-        )
+        cold, load = (by_measure.get((measure, result.case)) for measure in ("cold", "load"))
         made.add_row(
             *result.case,
             _clip(result),
@@ -78,7 +76,7 @@ def table(results: Sequence[Result]) -> Table:
             f"{result.info['rtfx']:.1f}",
             seconds(cold.median) if cold else "",
             seconds(load.median) if load else "",
-            megabytes(memory.info["peak_memory_bytes"]) if memory else "",
+            megabytes(cold.info["peak_memory_bytes"]) if cold else "",
             _wer(result),
             result.info["device"],
         )
@@ -89,7 +87,7 @@ def notes(outcomes: Outcomes) -> list[str]:
     """Return the lines under the table: what to know of its rows, and why others are not there."""
     lines: dict[str, None] = {}
     for result in outcomes.passed:
-        if ratio := result.info.get("ratio_to_bare_call"):
+        if ratio := result.info.get("measure") == "overhead" and result.info["ratio"]:
             lines[f"harness:  a call takes {ratio:.3f} times the library's own"] = None
         label = f"{result.info['adapter']}[{result.info['size']}-{result.info['variant']}]"
         for mended in result.info["compat"]:
@@ -116,7 +114,7 @@ def megabytes(size: int) -> str:
 
 def _clip(result: Result) -> str:
     batch = f" ×{result.info['settings']['batch_size']}"
-    return str(result.info["clip"]) + (batch if result.info["measure"] == "batch" else "")
+    return str(result.info["clip"]) + (batch if result.info["measure"] == "long-form" else "")
 
 
 def _spread(result: Result) -> str:
