@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fixtures.audio import Clip
 
 
-@pytest.mark.over("short", "paragraph", "window", "noisy", "silence", "human", own=True)
+@pytest.mark.over("short", "paragraph", "window", "noisy", "human", own=True)
 def test_transcribe(
     benchmark: BenchmarkFixture,
     engine: Engine,
