@@ -118,6 +118,8 @@ def _clip(result: Result) -> str:
 
 
 def _spread(result: Result) -> str:
+    if result.rounds == 1:
+        return "1 round"
     share = result.iqr / result.median
     return f"{share:.0%}{' !' if share > NOISY_SPREAD else ''}"
 
