@@ -26,6 +26,7 @@ from hub.cache import RepoFolder, inspect
 from hub.model import VerifiedModel, prove
 from hub.plugin import parse_size
 from tests.harm import flip_bit, kept_times, truncate
+from tests.processes import running_engines
 from tests.toy_adapter import FILE
 
 if TYPE_CHECKING:
@@ -292,8 +293,6 @@ def test_load_ends_at_the_limit_of_its_size(
     expected: str,
 ) -> None:
     """It loads, or does not, or is ended; an alarm that was set before is set again."""
-    import psutil
-
     monkeypatch.setitem(REGISTRY, "toy", "tests.toy_adapter:Toy")
     (path := tmp_path / FILE).write_text("words", encoding="utf-8")
     model = VerifiedModel("embedded/toy", "0" * 40, {FILE: (path, prove(path))})
@@ -305,8 +304,7 @@ def test_load_ends_at_the_limit_of_its_size(
 
     assert got.startswith(expected)
     assert signal.getsignal(signal.SIGALRM) == handler
-    left = [child.cmdline() for child in psutil.Process().children(recursive=True)]
-    assert [command for command in left if "engine" in command] == []
+    assert running_engines() == []
 
 
 def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Path) -> None:

@@ -17,12 +17,11 @@ from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from engine.process import Engine, EngineError, probe_gpu, sealed_environment
 from hub.model import VerificationError, VerifiedModel, prove
+from tests.processes import running_engines
 from tests.toy_adapter import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import psutil
 
 SETTINGS = DecodeSettings()
 TEXT = "what the toy says"
@@ -57,17 +56,6 @@ def _toy(
     yield make
     for engine in engines:
         engine.close()
-
-
-def children() -> list[psutil.Process]:
-    """Return the processes that this one has started and that still run."""
-    import psutil
-
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE
-    ]
 
 
 def wait_until_gone(pid: int) -> bool:
@@ -120,7 +108,7 @@ def test_failure_is_named(toy: Callable[[str], Engine], variant: str, outcome: s
     assert message.startswith(f"toy[micro-{variant}]: ")
     assert outcome in message
     assert "  | the toy is asked for 16000 samples" in message
-    assert children() == []
+    assert running_engines() == []
 
 
 def test_failure_to_load_is_named(toy: Callable[[str], Engine]) -> None:
@@ -128,7 +116,7 @@ def test_failure_to_load_is_named(toy: Callable[[str], Engine]) -> None:
     with pytest.raises(EngineError, match="load raised OSError: the toy cannot read its file"):
         toy("fails-to-load")
 
-    assert children() == []
+    assert running_engines() == []
 
 
 def test_failed_engine_stays_failed(toy: Callable[[str], Engine]) -> None:
@@ -141,7 +129,7 @@ def test_failed_engine_stays_failed(toy: Callable[[str], Engine]) -> None:
         engine.ready()
 
     assert second.value is first.value
-    assert children() == []
+    assert running_engines() == []
 
 
 def test_interrupted_call_ends_the_engine(toy: Callable[[str], Engine]) -> None:
@@ -162,7 +150,7 @@ def test_interrupted_call_ends_the_engine(toy: Callable[[str], Engine]) -> None:
 
     (note,) = failure.value.__notes__
     assert note.startswith("toy[micro-hangs]: stopped during transcribe, which had not returned")
-    assert children() == []
+    assert running_engines() == []
 
 
 def test_what_a_library_starts_ends_with_its_engine(toy: Callable[[str], Engine]) -> None:
@@ -170,6 +158,7 @@ def test_what_a_library_starts_ends_with_its_engine(toy: Callable[[str], Engine]
     engine = toy("leaves-child")
     grandchild = int(engine.transcribe("clip", SETTINGS).text)
     os.kill(grandchild, 0)
+    assert len(running_engines()) == 1
 
     engine.close()
 
@@ -234,7 +223,7 @@ def test_file_changed_after_its_verification_is_not_run(
     with pytest.raises(VerificationError, match=r"config\.json: expected sha256 .*, got .*"):
         toy("good")
 
-    assert children() == []
+    assert running_engines() == []
 
 
 def test_environment_has_no_secret_and_no_way_out(
@@ -263,4 +252,4 @@ def test_gpu_that_does_not_work_is_told(
 
     assert reason is not None
     assert "import_library raised RuntimeError: the toy has no GPU" in reason
-    assert children() == []
+    assert running_engines() == []

@@ -13,7 +13,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from adapters.base import Case, DecodeSettings
@@ -31,6 +30,7 @@ from tests.consistency.stand_ins import (
     mlx_weights,
     npz,
 )
+from tests.processes import running_engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -277,7 +277,7 @@ def test_file_changed_after_its_verification_is_not_loaded(
     with pytest.raises(VerificationError, match=rf"whisper-tiny@\w+ {file}: expected .*{found}"):
         engine.ready()
 
-    assert psutil.Process().children() == []
+    assert running_engines() == []
 
 
 def test_failed_model_leaves_the_next_one_alone(prepare: Prepare, start: Start) -> None:

@@ -1,0 +1,19 @@
+"""What the engines of a test leave behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+
+def running_engines() -> list[psutil.Process]:
+    """Return the engines that this process has started and that still run."""
+    import psutil
+
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.status() != psutil.STATUS_ZOMBIE and "engine" in child.cmdline()
+    ]
