@@ -35,7 +35,7 @@ def make(files: ModelFiles) -> VerifiedModel:
     folder = CACHE / f"{name}-{_key(source)}"
     try:
         return _read(files, folder, source)
-    except (FileNotFoundError, VerificationError):
+    except (FileNotFoundError, VerificationError, ValueError, KeyError, TypeError):
         _export(checkpoint, form, variant, folder)
     return _read(files, folder, source)
 
