@@ -136,7 +136,7 @@ class Adapter(ABC):
         """Return where the library looks for each required file, inside the engine's folder."""
 
     @abstractmethod
-    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
         """Return size → variant → repo as the library's own code has it, read there, all of it.
 
         Sizes and variants go by the check map's names, which is held to this. Called on its own,

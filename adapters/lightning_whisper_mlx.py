@@ -88,7 +88,7 @@ class LightningWhisperMLX(Adapter):
         files = cls.check_map[case.size][case.variant].files
         return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
 
-    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
         from lightning_whisper_mlx.lightning import models
 
         return {

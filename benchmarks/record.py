@@ -77,8 +77,9 @@ def record_transcripts(
             pytest.fail(f"{subject}: expected words, got an empty transcript")
         return
     limit = max_wer(engine.case, clip)
-    benchmark.extra_info["wer"] = score(clip.reference, heard.text).wer
-    if benchmark.extra_info["wer"] > limit:
+    scored = score(clip.reference, heard.text)
+    benchmark.extra_info.update(wer=scored.wer, coverage=scored.coverage)
+    if scored.wer > limit:
         pytest.fail(
             f"{subject}: expected a word error rate of at most {limit:.3f}; "
             f"{difference(clip.reference, heard.text)}"

@@ -109,13 +109,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """One case's model. `verified` is None unless it is complete in the hub cache."""
+    """One case's model, in the hub cache and in the library's own place.
+
+    `verified` is None unless it is complete in the hub cache.
+    """
 
     case: Case
     files: ModelFiles
     commit: str | None
     cache: Place
-    library: Place
+    own_place: Place
     verified: VerifiedModel | None
 
 
@@ -252,7 +255,7 @@ def as_json(
                 "commit": model.commit,
                 "files": list(model.files.files),
                 "cache": _place_as_json(model.cache),
-                "library": _place_as_json(model.library),
+                "library": _place_as_json(model.own_place),
                 "loads": loads[model.case] if loads else None,
             }
             for model in models
@@ -311,7 +314,7 @@ def as_table(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None
                 (f"{commit}{', '.join(model.files.files)}", "dim"),
             ),
             cell(model.cache),
-            cell(model.library),
+            cell(model.own_place),
         ]
         if loads:
             # The reason for a failure stands below the table.
@@ -327,7 +330,7 @@ def explanations(models: Sequence[ModelStatus], loads: dict[Case, str] | None = 
     """Return a line for each file that is there and wrong, and for each load that failed."""
     lines = []
     for model in models:
-        for where, place in (("hub cache", model.cache), ("library", model.library)):
+        for where, place in (("hub cache", model.cache), ("library", model.own_place)):
             if place.state == "missing" and not (model.files.embedded and place is model.cache):
                 continue  # the table says it all
             lines += [

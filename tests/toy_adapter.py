@@ -63,7 +63,7 @@ class Toy(Adapter):
     def place(cls, case: Case) -> Mapping[str, str]:
         return {FILE: f"models/{case.size}/{FILE}"}
 
-    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
         return {}
 
     def import_library(self) -> None:

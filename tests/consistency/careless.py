@@ -40,7 +40,7 @@ class Careless(Adapter):
     def place(cls, case: Case) -> Mapping[str, str]:  # noqa: ARG003
         return {file: file for file in FILES}
 
-    def library_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
         return {"toy": {"careful": REPO, "careless": REPO}}
 
     def import_library(self) -> None:
