@@ -62,12 +62,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not outcomes:
         return
     terminalreporter.section("whisper-speedtest")
-    if outcomes.passed:
+    rows = table(outcomes.passed)
+    if rows.row_count:
         from rich.console import Console
 
         text = io.StringIO()
         console = Console(file=text, width=WIDTH, force_terminal=terminalreporter.hasmarkup)
-        console.print(table(outcomes.passed))
+        console.print(rows)
         for line in text.getvalue().rstrip().splitlines():
             terminalreporter.line(line.rstrip())
     for note in notes(outcomes):

@@ -52,7 +52,8 @@ class Outcomes:
 def table(results: Sequence[Result]) -> Table:
     """Return a table with a row for each case and clip that was timed warm.
 
-    The load and the peak memory are those of the case, whichever the clip.
+    The load and the peak memory are those of the case, whichever the clip; a case of which nothing
+    was timed warm has a row for these alone.
     """
     from rich.box import SIMPLE
     from rich.table import Table
@@ -64,23 +65,25 @@ def table(results: Sequence[Result]) -> Table:
     for heading in ("median", "spread", "RTFx", "cold start", "load", "peak memory", "WER"):
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("device", no_wrap=True)
-    for result in results:
-        if result.info["measure"] not in ("warm", "long-form"):
-            continue
+    warm = [result for result in results if result.info["measure"] in ("warm", "long-form")]
+    told = {result.case for result in warm}
+    started = {r.case: r for r in results if r.info["measure"] in ("cold", "load")}
+    for result in [*warm, *(r for case, r in started.items() if case not in told)]:
         cold, load = (by_measure.get((measure, result.case)) for measure in ("cold", "load"))
+        clip, median, spread, rtfx, wer = _warm_cells(result) if result.case in told else [""] * 5
         made.add_row(
-            *result.case,
-            _clip(result),
-            seconds(result.median),
-            _spread(result),
-            f"{result.info['rtfx']:.1f}",
+            *(*result.case, clip, median, spread, rtfx),
             seconds(cold.median) if cold else "",
             seconds(load.median) if load else "",
             megabytes(cold.info["peak_memory_bytes"]) if cold else "",
-            _wer(result),
-            result.info["device"],
+            *(wer, result.info["device"]),
         )
     return made
+
+
+def _warm_cells(result: Result) -> list[str]:
+    rtfx = f"{result.info['rtfx']:.1f}"
+    return [_clip(result), seconds(result.median), _spread(result), rtfx, _wer(result)]
 
 
 def notes(outcomes: Outcomes) -> list[str]:
