@@ -49,7 +49,9 @@ class Case:
 class ModelFiles:
     """One entry of a check map: the files of a repo that a case needs.
 
-    `repo` is a Hugging Face id, or one under `embedded/` for a model that the project makes.
+    `repo` is a Hugging Face id, or one under `embedded/` for a model that the project makes, or the
+    URL of a folder on a plain web server. Such a folder holds one file for each revision, which is
+    that file's sha256: `{repo}/{revision}/{file}`.
     """
 
     repo: str
@@ -60,6 +62,11 @@ class ModelFiles:
     def embedded(self) -> bool:
         """Whether the project makes this model itself, with no hub involved."""
         return self.repo.startswith(EMBEDDED)
+
+    @property
+    def by_url(self) -> bool:
+        """Whether this is a file on a plain web server, with no hub involved."""
+        return self.repo.startswith(("https://", "http://"))
 
     def __str__(self) -> str:
         """Return `repo@revision`."""
@@ -132,8 +139,12 @@ class Adapter(ABC):
 
     @classmethod
     @abstractmethod
-    def place(cls, case: Case) -> Mapping[str, str]:
-        """Return where the library looks for each required file, inside the engine's folder."""
+    def place(cls, case: Case) -> Mapping[str, str] | None:
+        """Return where the library looks for each required file; None: in the hub cache.
+
+        A path is relative to the working directory, or begins with `~/`. An engine's home is its
+        working directory, and its hub cache holds the one model.
+        """
 
     @abstractmethod
     def own_table(self) -> Mapping[str, Mapping[str, str]]:
