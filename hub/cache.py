@@ -10,16 +10,17 @@
 The first three are huggingface_hub's own layout, so that its tools see the files; they look at
 nothing else. A blob may itself be a link into huggingface_hub's store of blobs shared by repos:
 what is hashed is what is read, and what is replaced is the link.
+
+A file by URL lies there in the same way, in `models--host--path`, without a ref: its commit is its
+revision, which is its sha256.
 Source: huggingface_hub 2.4.0, file_download.py, utils/_cache_manager.py and utils/_shared_blobs.py.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -30,20 +31,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from hub.model import Proof, VerificationError, VerifiedModel
+from hub.hashes import digest, hash_name, is_commit, is_etag, is_sha256
+from hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from adapters.base import ModelFiles
+    from hub.model import Proof
 
 State = Literal["complete", "incomplete", "corrupt", "missing"]
 
-CHUNK = 1 << 20
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MALFORMED = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_MODELS = "models--"
 _OWN = ".speedtest"
 _STAGING = "staging-"
 _LOCK = "lock"
@@ -51,7 +51,7 @@ _LOCK = "lock"
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file as the hub lists it; `etag` is its sha256 (in LFS) or git's sha1, in hex digits."""
+    """A file as the hub lists it; `etag` is its sha256 (in LFS, by URL) or git's sha1, in hex."""
 
     name: str
     size: int
@@ -158,14 +158,32 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
 
 
 def cached_repos(cache: Path) -> list[str]:
-    """Return the ids of the model repos that have a folder in the cache."""
+    """Return the model repos that have a folder in the cache: their ids, or URLs."""
     with suppress(OSError):
         return sorted(
-            name.removeprefix("models--").replace("--", "/")
+            _repo_in(cache / name)
             for name in os.listdir(cache)  # noqa: PTH208 - of a thousand entries only the names
-            if name.startswith("models--")
+            if name.startswith(_MODELS)
         )
     return []
+
+
+def _folder_name(repo: str) -> str:
+    return _MODELS + repo.rpartition("://")[2].replace("/", "--")
+
+
+def _repo_in(folder: Path) -> str:
+    """Return the repo whose folder this is; of a URL, our manifests know the scheme."""
+    repo = folder.name.removeprefix(_MODELS).replace("--", "/")
+    owner, *names = repo.split("/")
+    if len(names) < 2 and not {".", ":"} & set(owner):  # an id on the hub, and no host's name
+        return repo
+    for path in (folder / _OWN).glob("*@*.json"):
+        with suppress(*_MALFORMED):
+            noted = json.loads(path.read_text(encoding="utf-8"))["repo"]
+            if _folder_name(noted) == folder.name:
+                return str(noted)
+    return f"https://{repo}" if len(names) > 1 else repo
 
 
 def is_safe(name: str) -> bool:
@@ -174,59 +192,14 @@ def is_safe(name: str) -> bool:
     return not ({"", ".", ".."} & set(parts) or "\\" in name or "\0" in name)
 
 
-def is_commit(text: str) -> bool:
-    """Whether `text` can be the id of a commit."""
-    return bool(_COMMIT.fullmatch(text))
-
-
-def is_etag(text: str) -> bool:
-    """Whether `text` can be a sha256 or a git sha1, in hex digits."""
-    return bool(_ETAG.fullmatch(text))
-
-
-class FileDigest:
-    """Hashes a file of a known size as its bytes come.
-
-    `etag` is what it should come to; its length says whether that is a sha256 or git's sha1.
-    """
-
-    def __init__(self, size: int, etag: str) -> None:
-        self.received = 0
-        self._sha256 = hashlib.sha256()
-        self._git = None
-        if len(etag) == 40:
-            self._git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-
-    def update(self, chunk: bytes | memoryview) -> None:
-        """Add the next bytes."""
-        self.received += len(chunk)
-        self._sha256.update(chunk)
-        if self._git:
-            self._git.update(chunk)
-
-    def result(self) -> tuple[Proof, str]:
-        """Return what the file is, and the etag that it came to."""
-        sha256 = self._sha256.hexdigest()
-        return Proof(self.received, sha256), self._git.hexdigest() if self._git else sha256
-
-
-def digest(path: Path, etag: str) -> tuple[Proof, str]:
-    """Read a file once; return what it is, and its etag, in the form of `etag`."""
-    with path.open("rb") as file:
-        content = FileDigest(os.fstat(file.fileno()).st_size, etag)
-        buffer = memoryview(bytearray(CHUNK))
-        while size := file.readinto(buffer):
-            content.update(buffer[:size])
-    return content.result()
-
-
 class RepoFolder:
-    """One repo's folder in the hub cache."""
+    """One repo's folder in the hub cache; a repo may be the URL of a folder on a web server."""
 
     def __init__(self, cache: Path, repo: str) -> None:
         """Name the folder; it need not exist."""
         self.repo = repo
-        self.root = cache / f"models--{repo.replace('/', '--')}"
+        self.by_url = "://" in repo
+        self.root = cache / _folder_name(repo)
         self.blobs = self.root / "blobs"
         self.own = self.root / _OWN
 
@@ -236,22 +209,27 @@ class RepoFolder:
 
     def commit(self, revision: str) -> str | None:
         """Return the commit that a revision stands for, as far as huggingface_hub noted it."""
-        if _COMMIT.fullmatch(revision):
+        if self._may_be(revision, revision):
             return revision
         with suppress(OSError, UnicodeDecodeError):
             noted = (self.root / "refs" / revision).read_text(encoding="utf-8").strip()
-            return noted if _COMMIT.fullmatch(noted) else None
+            return noted if self._may_be(revision, noted) else None
         return None
+
+    def _may_be(self, revision: str, commit: str) -> bool:
+        """Whether a revision can stand for a commit; that of a file by URL is the commit itself."""
+        return is_sha256(commit) and commit == revision if self.by_url else is_commit(commit)
 
     def look(self, commit: str, name: str, record: Record | None) -> Finding:
         """Hash one file of a commit, and hold it against its etag.
 
         The etag is the name of the blob that the file is a link to. A file that is no such link has
         only the manifest's `record` to be held against. Where the record names another blob than
-        the link does, the link is believed, unless that other blob is there, too.
+        the link does, the link is believed, unless that other blob is there, too. The etag of a
+        file by URL is its commit, whatever link or manifest say.
         """
         path = self.pointer(commit, name)
-        etag = self.linked(path)
+        etag = commit if self.by_url else self.linked(path)
         expected = etag or (record.sha256 if record else "")
 
         def found(state: State, proof: Proof | None, reason: str) -> Finding:
@@ -274,7 +252,8 @@ class RepoFolder:
                 proof,
                 f"expected {wanted}{size}, got {got} of {proof.size} bytes at {path}",
             )
-        if record and etag and record.etag != etag and (self.blobs / record.etag).exists():
+        linked = etag and not self.by_url
+        if record and linked and record.etag != etag and (self.blobs / record.etag).exists():
             return found(
                 "corrupt",
                 proof,
@@ -296,7 +275,7 @@ class RepoFolder:
         """Return the etag of the blob of this repo that `path` is a link to, "" if it is none."""
         with suppress(OSError):  # no link, or one into nowhere
             target = path.parent / path.readlink()
-            if _ETAG.fullmatch(target.name) and target.parent.samefile(self.blobs):
+            if is_etag(target.name) and target.parent.samefile(self.blobs):
                 return target.name
         return ""
 
@@ -315,8 +294,8 @@ class RepoFolder:
                 if (
                     [read["repo"], read["revision"], read["commit"]]
                     == [self.repo, revision, commit]
-                    and is_commit(commit)
-                    and all(_SHA256.fullmatch(record.sha256) for record in records.values())
+                    and self._may_be(revision, commit)
+                    and all(is_sha256(record.sha256) for record in records.values())
                     and all(is_etag(record.etag) for record in records.values())
                 ):
                     found.append((path.stat().st_mtime_ns, commit, records))
@@ -430,8 +409,3 @@ def _locked(folder: Path) -> Iterator[bool]:
 def _remove(folder: Path) -> None:
     """Remove a staging folder. Another run may be doing so, too; what stays is for the next one."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def hash_name(etag: str) -> str:
-    """Return what kind of hash an etag is."""
-    return "git sha1" if len(etag) == 40 else "sha256"

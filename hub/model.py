@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """There is no verified model; which of the errors below it is says why."""
+    """There is no verified model; which of the errors below it is says why.
+
+    `cause` is the same for all models that lack for the same reason, "" where each has its own.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class VerificationError(ModelError):
@@ -24,7 +31,7 @@ class Unavailable(ModelError):  # noqa: N818 - a state that skips a test, not an
 
 
 class RepoError(ModelError):
-    """The hub has no such repo, revision or file: the check map is at fault."""
+    """The hub, or server, has no such repo, revision or file: the check map is at fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from adapters.base import Case, ModelFiles
     from hub.model import ModelError, VerifiedModel
+    from hub.plan import Plan, PlannedModel
     from hub.status import ModelStatus
-    from hub.store import Plan, PlannedModel, Store
+    from hub.store import Store
 
 MAX_DOWNLOAD = "4GB"
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -219,7 +220,7 @@ def _is_verified(outcome: VerifiedModel | ModelError) -> bool:
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan for people: what is there, what is to come, and what is left out and why."""
-    from hub.store import human
+    from hub.sizes import human
 
     there = human(sum(model.size or 0 for model in plan.complete))
     coming, free = human(plan.download_size), human(plan.free)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from hub.store import Plan
+    from hub.plan import Plan
 
 
 def _watched() -> bool:
@@ -90,7 +90,7 @@ class Lines:
 
     def start(self, repo: str, file: str, size: int) -> None:
         """Write a line."""
-        from hub.store import human
+        from hub.sizes import human
 
         with self._one_at_a_time:
             self._out.line(f"  download   {repo} {file}: {human(size)}")

@@ -1,4 +1,4 @@
-"""The hub behind the store: lists repos and downloads files, and knows what every refusal means.
+"""What hubs and web servers have in common: files come from them, and each refusal means something.
 
 Files are read through huggingface_hub's own session, and not by `hf_hub_download`: that asks again
 for what the listing said, waits for up to minutes between tries of its own, hashes nothing, and
@@ -11,24 +11,24 @@ in a traceback, and in huggingface_hub's those are headers with the token.
 
 from __future__ import annotations
 
-import json
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from hub.cache import FileDigest, RemoteFile, hash_name, is_commit, is_etag, is_safe
-from hub.model import RepoError, Unavailable, VerificationError
+from hub.hashes import FileDigest, hash_name
+from hub.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import httpx2
-    from huggingface_hub.hf_api import ModelInfo
 
     from adapters.base import ModelFiles
-    from hub.model import Proof
+    from hub.cache import RemoteFile
+    from hub.model import ModelError, Proof
 
 Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _NETWORK = "check the network, or try again later"
 
 FIRST_TRIES = 2
-"""How often a hub is tried that has never answered: most likely there is no network."""
+"""How often a host is tried that has never answered: most likely there is no network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Retry:
     progress: int = 32_000_000
 
     def wait(self, attempt: int, asked: float) -> float:
-        """Return how long to wait after `attempt` tries, where the hub asks for `asked` seconds."""
+        """Return how long to wait after `attempt` tries, where the host asks for `asked` s."""
         return min(max(self.delay * 2.0 ** max(attempt - 1, 0), asked), self.longest)
 
 
@@ -70,7 +70,7 @@ class Cancelled(Exception):  # noqa: N818 - the end of a thread, not an error
 
 
 class _Again(Exception):  # noqa: N818 - a reason to try again
-    """A try failed in a way that the next may not; `wait` is what the hub asks for, in seconds."""
+    """A try failed in a way that the next may not; `wait` is what the host asks for, in seconds."""
 
     def __init__(
         self, reason: str, *, wait: float = 0.0, final: type[Exception] = Unavailable
@@ -80,13 +80,18 @@ class _Again(Exception):  # noqa: N818 - a reason to try again
         self.final = final
 
 
-class Remote:
-    """A hub. Thread-safe. Remembers that it cannot be reached, so that one model waits for all."""
+class Remote(ABC):
+    """A host of files. Thread-safe.
 
-    def __init__(self, endpoint: str, token: str | None, retry: Retry, timeout: float) -> None:
-        """Describe the hub; makes no request. `timeout` is in seconds without a byte."""
+    Remembers that it cannot be reached, so that one model waits for all.
+    """
+
+    name: ClassVar[str]
+    """What errors call it."""
+
+    def __init__(self, endpoint: str, retry: Retry, timeout: float) -> None:
+        """Describe the host; makes no request. `timeout` is in seconds without a byte."""
         self._endpoint = endpoint.rstrip("/")
-        self._token = token
         self._retry = retry
         self._timeout = timeout
         self._first = threading.Lock()
@@ -97,37 +102,38 @@ class Remote:
         """Resolve a model's revision to a commit, and list the repo's files at it.
 
         Raises:
-            Unavailable: The hub cannot be reached, or does not show the repo to this user.
+            Unavailable: The host cannot be reached, or does not show the repo to this user.
             RepoError: No such repo or revision, or a listing that cannot be right.
             Cancelled: `cancelled` was set.
         """
-        with self._first:  # the first finds out whether there is a hub at all; the rest wait
-            if not self._reached:
-                return self._listing(files, cancelled)
-        return self._listing(files, cancelled)
-
-    def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-        api = HfApi(endpoint=self._endpoint, token=self._token or False)
 
         def ask() -> Listing:
-            try:
-                info = api.model_info(
-                    files.repo, revision=files.revision, files_metadata=True, timeout=self._timeout
-                )
-            except HfHubHTTPError as error:
-                self._reached = True
-                raise self._refused(str(files), files, error.response) from None
-            except HFValidationError as error:
-                raise RepoError(f"{files}: no valid repo id; {error}") from None
-            except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
-                raise self._no_hub(str(files)) from None
-            self._reached = True
-            return _checked(files, info)
+            return self._tried(str(files), lambda: self._listing(files), cancelled)
 
-        return self._tried(str(files), ask, cancelled)
+        with self._first:  # the first finds out whether there is a host at all; the rest wait
+            if not self._reached:
+                return ask()
+        return ask()
+
+    @abstractmethod
+    def _listing(self, files: ModelFiles) -> Listing:
+        """Ask for a listing, once."""
+
+    @abstractmethod
+    def _url(self, files: ModelFiles, commit: str, name: str) -> str:
+        """Return a file's address."""
+
+    @abstractmethod
+    def _headers(self) -> Mapping[str, str]:
+        """Return what this host is told with each request."""
+
+    @abstractmethod
+    def _no_host(self) -> str:
+        """Return what a web page in place of an answer means."""
+
+    @abstractmethod
+    def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
+        """Return what an answer of status 400 or more means that will be the same the next time."""
 
     def download(
         self,
@@ -143,15 +149,14 @@ class Remote:
         `advance` is told of each piece, in bytes; less than 0 where a try was in vain.
 
         Raises:
-            Unavailable: The hub cannot be reached, breaks off each time, or refuses.
+            Unavailable: The host cannot be reached, breaks off each time, or refuses.
             RepoError: No such file.
             VerificationError: Other bytes than were listed, each time.
             Cancelled: `cancelled` was set.
         """
-        from huggingface_hub import hf_hub_url
-
-        url = hf_hub_url(files.repo, file.name, revision=commit, endpoint=self._endpoint)
-        subject = f"{files} (commit {commit[:12]}) {file.name}"
+        url = self._url(files, commit, file.name)
+        resolved = "" if commit == files.revision else f" (commit {commit[:12]})"
+        subject = f"{files}{resolved} {file.name}"
         with target.open("wb") as out:
             content = FileDigest(file.size, file.etag)
 
@@ -175,7 +180,7 @@ class Remote:
                         break
 
             def fetch() -> Proof:
-                self._stream(subject, files, url, content.received, read)
+                self._stream(subject, files, "GET", url, read, content.received)
                 if content.received < file.size:
                     raise _Again(
                         f"expected {file.size} bytes, got {content.received}",
@@ -198,27 +203,28 @@ class Remote:
         self,
         subject: str,
         files: ModelFiles,
+        method: str,
         url: str,
-        start: int,
         read: Callable[[httpx2.Response], None],
+        start: int = 0,
     ) -> None:
         """Hand the answer to `read`, from byte `start` on or, where it has status 200, all of it.
 
-        The token goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
+        A token goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
         """
         from huggingface_hub import get_session
 
-        headers = {"Accept-Encoding": "identity"}  # so that sizes and ranges are those of the file
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        # Without an encoding, so that sizes and ranges are those of the file.
+        headers = {"Accept-Encoding": "identity", **self._headers()}
         if start:
             headers["Range"] = f"bytes={start}-"
-        with get_session().stream("GET", url, headers=headers, timeout=self._timeout) as response:
+        with get_session().stream(method, url, headers=headers, timeout=self._timeout) as response:
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 raise self._refused(subject, files, response)
             kind = response.headers.get("Content-Type", "")
             if kind.startswith("text/html") and not url.endswith(".html"):
-                raise self._no_hub(subject)
+                raise self._web_page(subject)
+            self._reached = True
             read(response)
 
     def _tried(
@@ -256,62 +262,21 @@ class Remote:
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
 
-    def _no_hub(self, subject: str) -> Unavailable:
+    def _web_page(self, subject: str) -> Unavailable:
         """Return the error for a web page in place of an answer, and remember it."""
-        self._unreachable = (
-            f"{self._endpoint} answered with something else than a hub's data; it looks like the "
-            "sign-in page of a network (a captive portal): open a browser and sign in, or check "
-            "HF_ENDPOINT"
-        )
-        return Unavailable(f"{subject}: {self._unreachable}")
+        self._unreachable = self._no_host()
+        return Unavailable(f"{subject}: {self._unreachable}", self._unreachable)
 
     def _refused(self, subject: str, files: ModelFiles, response: httpx2.Response) -> Exception:
         """Return what an answer of status 400 or more means."""
+        self._reached = True
         status = response.status_code
-        code = response.headers.get("X-Error-Code", "")
-        said = f"{subject}: the hub answered {status}{f' {code}' if code else ''}"
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             asked = response.headers.get("Retry-After", "")
             return _Again(
-                f"the hub answered {status} {response.reason_phrase}",
+                f"{self.name} answered {status} {response.reason_phrase}",
                 wait=float(asked) if asked.isdecimal() else 0.0,
             )
-        if code == "GatedRepo":
-            return Unavailable(
-                f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set HF_TOKEN to "
-                "a token of that account"
-            )
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            token = (
-                "the token that was sent does not open it" if self._token else "no token was sent"
-            )
-            return Unavailable(
-                f"{said}: there is no such repo, or it is private and {token}; check its id in "
-                "the adapter's check map, or set HF_TOKEN to a token that opens it"
-            )
-        return RepoError(
-            f"{said}: expected repo, revision and file to exist; mend the adapter's check map"
-        )
-
-
-def _checked(files: ModelFiles, info: ModelInfo) -> Listing:
-    """Return a listing in which nothing is missing or leads out of a folder."""
-    commit = info.sha or ""
-    if not is_commit(commit):
-        raise RepoError(f"{files}: expected a commit from the hub, got {commit!r}")
-    listed = {}
-    for sibling in info.siblings or []:
-        if not is_safe(sibling.rfilename):
-            raise RepoError(
-                f"{files}: the hub lists the unsafe file name {sibling.rfilename!r}; do not use it"
-            )
-        etag = (sibling.lfs.sha256 if sibling.lfs else sibling.blob_id) or ""
-        if sibling.size is not None and is_etag(etag):
-            listed[sibling.rfilename] = RemoteFile(sibling.rfilename, sibling.size, etag)
-    if lacking := [name for name in files.files if name not in listed]:
-        raise RepoError(
-            f"{files} (commit {commit[:12]}): expected the files {', '.join(lacking)} with size "
-            f"and hash, the hub lists {', '.join(sorted(listed)) or 'none'}; "
-            "mend the adapter's check map"
-        )
-    return Listing(commit, listed)
+        code = response.headers.get("X-Error-Code", "")
+        said = f"{subject}: {self.name} answered {status}{f' {code}' if code else ''}"
+        return self._refusal(said, files, response)

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Literal
 
 from adapters import adapter_class
 from hub import embedded
-from hub.cache import RepoFolder, cached_repos, digest, hash_name, inspect
+from hub.cache import RepoFolder, cached_repos, inspect
+from hub.hashes import digest, hash_name
 from hub.model import ModelError, VerifiedModel
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def as_table(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None
     from rich.table import Table
     from rich.text import Text
 
-    from hub.store import human
+    from hub.sizes import human
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
     table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=44)

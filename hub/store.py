@@ -5,14 +5,16 @@
     outcomes = store.fetch(plan, progress)                   # ModelFiles → VerifiedModel or error
     model = store.prepare(files)                             # one model; raises the error
 
+A model's files are in a repo on the hub, or one file by its URL and sha256: which of the two it is
+decides whom the store asks for it, and nothing else.
+
 Its errors are of three kinds: Unavailable (no network, no licence, no room), RepoError (the check
-map names what the hub has not) and VerificationError (wrong bytes).
+map names what the hub or server has not) and VerificationError (wrong bytes).
 """
 
 from __future__ import annotations
 
 import difflib
-import math
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +23,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hub import web
 from hub.cache import Inspection, Record, RepoFolder, cached_repos, inspect, is_safe
+from hub.huggingface import HuggingFaceHub
 from hub.model import ModelError, RepoError, Unavailable, VerificationError, VerifiedModel
-from hub.remote import Remote, Retry
+from hub.plan import Plan, PlannedModel
+from hub.remote import Retry
+from hub.sizes import flag, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,10 +39,8 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from hub.cache import RemoteFile, Staging
     from hub.model import Proof
-    from hub.remote import Listing
-
-Key = tuple[str, str]
-"""A repo and an etag: what a download is of, whichever models and names it is for."""
+    from hub.plan import Key
+    from hub.remote import Listing, Remote
 
 
 class Progress(Protocol):
@@ -52,81 +56,6 @@ class Progress(Protocol):
         """Say that the file is verified and in place, or given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedModel:
-    """What is to be done for one model.
-
-    `local` is what the cache held. `commit` and `required`, the files that are needed, are None and
-    empty where the hub was not asked, as for a complete model; of them `held` are among the blobs
-    already, and the others have to come. `problem` says why nothing will be fetched, and is then
-    the outcome of `Store.fetch`.
-    """
-
-    files: ModelFiles
-    local: Inspection
-    commit: str | None = None
-    required: tuple[RemoteFile, ...] = ()
-    held: Mapping[str, Proof] = field(default_factory=dict)
-    problem: ModelError | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the model is there, every byte verified."""
-        return self.problem is None and self.local.state == "complete"
-
-    @property
-    def download(self) -> tuple[RemoteFile, ...]:
-        """The files to download; none where there is a problem."""
-        if self.problem:
-            return ()
-        return tuple(file for file in self.required if file.name not in self.held)
-
-    @property
-    def download_size(self) -> int:
-        """Bytes to download."""
-        return sum(_sizes(self).values())
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of all required files; None where neither the cache nor the hub said."""
-        if self.required:
-            return sum(file.size for file in self.required)
-        if self.local.state == "complete":
-            return self.local.verified().size
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a pre-fetch will do; `free` is the room on the cache's disk, in bytes."""
-
-    models: tuple[PlannedModel, ...]
-    free: int
-
-    @property
-    def complete(self) -> tuple[PlannedModel, ...]:
-        """The models that are there, every byte verified."""
-        return tuple(model for model in self.models if model.complete)
-
-    @property
-    def to_fetch(self) -> tuple[PlannedModel, ...]:
-        """The models that will be completed, by downloads or by links to what is there."""
-        return tuple(model for model in self.models if not model.complete and not model.problem)
-
-    @property
-    def unavailable(self) -> tuple[PlannedModel, ...]:
-        """The models with a problem."""
-        return tuple(model for model in self.models if model.problem)
-
-    @property
-    def download_size(self) -> int:
-        """Bytes to download; a file that several models share counts once."""
-        downloads: dict[Key, int] = {}
-        for model in self.models:
-            downloads |= _sizes(model)
-        return sum(downloads.values())
-
-
 @dataclass(eq=False)
 class Store:
     """A hub cache and the hub behind it. Thread-safe; keep one for a whole session.
@@ -134,7 +63,7 @@ class Store:
     Attributes:
         cache: The hub cache, as HF_HUB_CACHE.
         endpoint: The hub's address, as HF_ENDPOINT.
-        token: Sent to the endpoint only; never shown.
+        token: Sent to the endpoint only, and to no other server; never shown.
         offline: Make no request at all.
         memory: The machine's, in bytes; a larger model is not fetched. None: not looked at.
         retry: When to try again.
@@ -152,7 +81,8 @@ class Store:
     workers: int = 8
 
     def __post_init__(self) -> None:
-        self._remote = Remote(self.endpoint, self.token, self.retry, self.timeout)
+        self._hub = HuggingFaceHub(self.endpoint, self.token, self.retry, self.timeout)
+        self._servers: dict[str, web.WebServer] = {}
 
     @classmethod
     def from_environment(cls, *, offline: bool = False) -> Self:
@@ -187,12 +117,14 @@ class Store:
             planned = [look.result() for look in looks]
         free = shutil.disk_usage(_existing(self.cache)).free
         problems: dict[ModelFiles, ModelError] = {}
+        asked = Plan(tuple(planned), free).download_size
         taken: dict[Key, int] = {}
         for model in sorted(planned, key=lambda model: model.download_size):
-            needed = taken | _sizes(model)
+            needed = taken | model.sizes
             if needed == taken:
                 continue
-            if problem := self._no_room(model, sum(needed.values()), max_download, free):
+            total = sum(needed.values())
+            if problem := self._no_room(model, total, asked, max_download, free):
                 problems[model.files] = self._explained(model.local, problem)
             else:
                 taken = needed
@@ -267,6 +199,7 @@ class Store:
                     f"{files}: expected the names of the files that a model needs, "
                     f"got {files.files}; mend the adapter's check map"
                 )
+            remote = self._remote(files)
             local = self.inspect(files)
             model = PlannedModel(files, local)
             if model.complete:
@@ -276,18 +209,31 @@ class Store:
                     f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that"
                 )
             else:
-                model = self._resolved(local, self._remote.listing(files, cancelled))
+                model = self._resolved(local, remote.listing(files, cancelled))
             if self.memory and model.size and model.size > self.memory:
                 raise Unavailable(
                     f"{files}: {human(model.size)} of files, more than this machine's "
-                    f"{human(self.memory)} of memory; choose a smaller size or variant"
+                    f"{human(self.memory)} of memory; choose a smaller size or variant",
+                    f"more than this machine's {human(self.memory)} of memory",
                 )
         except ModelError as error:
             return PlannedModel(files, local, problem=self._explained(local, error))
         return model
 
+    def _remote(self, files: ModelFiles) -> Remote:
+        """Return whom to ask for a model; one for each origin, as each may be out of reach alone.
+
+        Raises:
+            RepoError: The check map has a file by URL that cannot be fetched and verified.
+        """
+        if not files.by_url:
+            return self._hub
+        origin = web.origin(files)
+        server = web.WebServer(origin, self.retry, self.timeout)
+        return self._servers.setdefault(origin, server)
+
     def _resolved(self, local: Inspection, listing: Listing) -> PlannedModel:
-        """Hold what there is against what the hub lists."""
+        """Hold what there is against what the hub or server lists."""
         folder = RepoFolder(self.cache, local.files.repo)
         required = tuple(listing.files[name] for name in local.files.files)
         held = {}
@@ -300,20 +246,29 @@ class Store:
         return PlannedModel(local.files, local, listing.commit, required, held)
 
     def _no_room(
-        self, model: PlannedModel, total: int, max_download: int | None, free: int
+        self, model: PlannedModel, total: int, asked: int, max_download: int | None, free: int
     ) -> Unavailable | None:
-        """Return why a model's downloads do not fit, where `total` includes the smaller models'."""
+        """Return why a model's downloads do not fit.
+
+        `total` includes the smaller models', and `asked` everybody's.
+        """
         size = human(model.download_size)
         if max_download is not None and total > max_download:
             return Unavailable(
                 f"{model.files}: {size} to download do not fit into the {human(max_download)} that "
-                f"may be; raise that with --max-download {flag(total)}"
+                f"may be; raise that with --max-download {flag(total)}",
+                f"no room in the {human(max_download)} that may be downloaded; "
+                f"for all there is with --max-download {flag(asked)}",
             )
         if total > free:
+            disk = (
+                f"on the disk of {self.cache}, which has {human(free)} free; make room "
+                "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
+            )
             return Unavailable(
                 f"{model.files}: {size} to download, {human(total)} with the smaller models, do "
-                f"not fit on the disk of {self.cache}, which has {human(free)} free; make room "
-                "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
+                f"not fit {disk}",
+                f"no room {disk}",
             )
         return None
 
@@ -330,7 +285,7 @@ class Store:
         progress.start(repo, file.name, file.size)
         try:
             staged = staging.new()
-            proof = self._remote.download(
+            proof = self._remote(model.files).download(
                 model.files,
                 model.commit or "",
                 file,
@@ -400,11 +355,13 @@ class Store:
         """Add to a refusal what the cache holds, and how near it comes; leave the token out."""
         files = local.files
         message = str(error)
+        cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
         if local.state == "corrupt":
             wrong = "; ".join(fault.reason for fault in local.faults)
             message = f"{files}: {wrong}; not replaced, since: {message}"
             kind = VerificationError if kind is Unavailable else kind
+            cause = ""
         elif local.faults:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
         others = [repo for repo in cached_repos(self.cache) if repo != files.repo]
@@ -417,7 +374,8 @@ class Store:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
         if self.token:
             message = message.replace(self.token, "(token)")
-        return kind(message)
+            cause = cause.replace(self.token, "(token)")
+        return kind(message, cause)
 
 
 class _Silent:
@@ -431,26 +389,6 @@ class _Silent:
 
     def finish(self, repo: str, file: str) -> None:
         """Do nothing."""
-
-
-def human(size: int) -> str:
-    """Return a number of bytes for people: "1.5 GB", where 1 GB is 1000³ bytes."""
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if size >= 1000**power:
-            return f"{size / 1000**power:.1f} {unit}"
-    return f"{size} bytes"
-
-
-def flag(size: int) -> str:
-    """Return a number of bytes as an option takes it, rounded up: "1.6GB"."""
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
-        if size >= 1000**power:
-            return f"{math.ceil(size / 1000**power * 10) / 10:.1f}{unit}"
-    return f"{math.ceil(size / 1000)}kB"
-
-
-def _sizes(model: PlannedModel) -> dict[Key, int]:
-    return {(model.files.repo, file.etag): file.size for file in model.download}
 
 
 def _existing(path: Path) -> Path:

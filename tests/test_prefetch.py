@@ -29,8 +29,10 @@ from hub.model import (
     VerifiedModel,
     prove,
 )
+from hub.plan import Plan
 from hub.remote import Retry
-from hub.store import Plan, Store, flag, human
+from hub.sizes import flag, human
+from hub.store import Store
 from tests.harm import (
     BASE,
     HARMS,
@@ -355,7 +357,7 @@ def test_a_hub_that_goes_away_in_between_is_remembered(store: Store) -> None:
     """What was fetched by then stays."""
     store.prepare(BASE)
     gone = replace(store, endpoint=closed_endpoint())
-    gone._remote._reached = True
+    gone._hub._reached = True
 
     first, second = (refusal(gone, QUANTISED) for _ in range(2))
 

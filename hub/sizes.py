@@ -1,0 +1,21 @@
+"""Numbers of bytes, for people and for options."""
+
+from __future__ import annotations
+
+import math
+
+
+def human(size: int) -> str:
+    """Return a number of bytes for people: "1.5 GB", where 1 GB is 1000³ bytes."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if size >= 1000**power:
+            return f"{size / 1000**power:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def flag(size: int) -> str:
+    """Return a number of bytes as an option takes it, rounded up: "1.6GB"."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB")):
+        if size >= 1000**power:
+            return f"{math.ceil(size / 1000**power * 10) / 10:.1f}{unit}"
+    return f"{math.ceil(size / 1000)}kB"
