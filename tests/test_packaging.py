@@ -1,19 +1,30 @@
-"""The locks, the README's two commands and .ci/run fit each other and the stated dependencies."""
+"""Locks, environments, the README's two commands and .ci/run fit the stated dependencies."""
 
+import configparser
 import importlib.metadata
 import itertools
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from adapters import REGISTRY
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+GROUPS = {name: PROJECT["dependency-groups"][name] for name in ("lint", "tests", "tox", "typing")}
+TOX = configparser.ConfigParser(interpolation=None)
+TOX.read(ROOT / "tox.ini")
+SDIST_ONLY = "openai-whisper"
 PLATFORMS = (
     {"sys_platform": "darwin", "platform_machine": "arm64"},
     {"sys_platform": "linux", "platform_machine": "x86_64"},
@@ -23,6 +34,7 @@ ENVIRONMENTS = [
     for platform, python in itertools.product(PLATFORMS, ("3.11", "3.12", "3.13"))
 ]
 in_each_lock = pytest.mark.parametrize("lock", LOCKS)
+in_each_extra = pytest.mark.parametrize("extra", EXTRAS)
 in_each_environment = pytest.mark.parametrize(
     "environment", ENVIRONMENTS, ids=lambda e: f"{e['sys_platform']}-{e['python_version']}"
 )
@@ -33,6 +45,8 @@ def entries(lock: str) -> list[tuple[str, list[str]]]:
     text = (ROOT / "requirements" / f"{lock}.txt").read_text().replace("\\\n", "")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert lines.pop(0) == "--only-binary :all:", f"{lock}: nothing may be compiled on installation"
+    if lock == SDIST_ONLY:
+        assert lines.pop(0) == f"--no-binary {SDIST_ONLY}"
     return [(line.split("--hash=")[0].strip(), line.split("--hash=")[1:]) for line in lines]
 
 
@@ -52,12 +66,12 @@ def pins(lock: str, environment: dict[str, str]) -> list[tuple[str, str]]:
     ]
 
 
-def unmet(requirements: Iterable[str], environment: dict[str, str], lock: str) -> set[str]:
-    """Return the names of the `requirements` that apply in `environment` and `lock` fails."""
+def unmet(requirements: Iterable[str], environment: dict[str, str], *locks: str) -> set[str]:
+    """Return the names of the `requirements` that apply in `environment` and the `locks` fail."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    versions = dict(pins(lock, environment))
+    versions = {name: version for lock in locks for name, version in pins(lock, environment)}
     return {
         requirement.name
         for requirement in map(Requirement, requirements)
@@ -127,7 +141,7 @@ def test_lock_holds_versions_and_hashes_only(lock: str) -> None:
 @in_each_lock
 def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str]) -> None:
     """On each system and Python, each stated dependency has one version, and it is in its range."""
-    stated = PROJECT["dependency-groups"][lock]
+    stated = {**GROUPS, **EXTRAS}[lock]
     if lock == "tests":
         stated = stated + PROJECT["project"]["dependencies"]
     names = [name for name, _ in pins(lock, environment)]
@@ -138,17 +152,55 @@ def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str])
 
 @in_each_environment
 @in_each_lock
-def test_lock_agrees_with_the_tests_lock(lock: str, environment: dict[str, str]) -> None:
-    """What a lock shares with the tests' lock has the same version, so both fit one environment."""
-    versions = dict(pins("tests", environment))
+def test_lock_agrees_with_those_it_is_installed_with(
+    lock: str, environment: dict[str, str]
+) -> None:
+    """What a lock shares with the tests' or an extra's has one version: all fit one environment."""
+    others = {pin for other in ("tests", *EXTRAS) for pin in pins(other, environment)}
+    versions = dict(others)
 
     differing = [
         (name, version)
-        for name, version in pins(lock, environment)
+        for name, version in [*pins(lock, environment), *others]
         if versions.get(name, version) != version
     ]
 
     assert differing == []
+
+
+@in_each_environment
+@in_each_extra
+def test_default_install_has_nothing_of_an_extra(extra: str, environment: dict[str, str]) -> None:
+    """An extra's lock holds what the extra adds to the tests' lock, and that something."""
+    default = {name for name, _ in pins("tests", environment)}
+    added = {name for name, _ in pins(extra, environment)}
+
+    assert added
+    assert added & default == set()
+
+
+def test_extras_are_the_libraries_outside_the_default_install() -> None:
+    """Each library has an extra, a lock, an environment of tox and one in CI, all of its name."""
+    default = "lightning-whisper-mlx"
+    [section] = [name for name in TOX.sections() if name.startswith("testenv:{")]
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    [in_ci] = re.findall(r"environment:\s+\[(.*)\]", workflow)
+
+    expected = sorted(REGISTRY.keys() - {default})
+    assert any(stated.startswith(default) for stated in PROJECT["project"]["dependencies"])
+    assert sorted(EXTRAS) == expected
+    assert sorted(set(LOCKS) - GROUPS.keys()) == expected
+    assert sorted(re.findall(r"[^,{}]+", section.removeprefix("testenv:"))) == expected
+    assert sorted(in_ci.split(", ")) == sorted([*expected, "libraries"])
+
+
+def test_libraries_environment_has_every_extra() -> None:
+    """The environment of all libraries installs all their locks, the one with a build last."""
+    installed = re.findall(r"requirements/(.*)\.txt", TOX["testenv:libraries"]["deps"])
+
+    assert sorted(installed) == sorted(["tests", *EXTRAS])
+    # `--only-binary :all:` in a lock after it would undo its `--no-binary`.
+    assert installed[-1] == SDIST_ONLY
 
 
 @in_each_lock
@@ -169,19 +221,79 @@ def test_mlx_comes_with_its_backend(environment: dict[str, str]) -> None:
     assert backends == expected
 
 
-def test_only_the_lifted_requirements_are_unmet() -> None:
-    """The tests' lock meets all that its packages require, but for what pyproject.toml lifts."""
+@pytest.mark.parametrize("lock", ["tests", *EXTRAS])
+def test_only_the_lifted_requirements_are_unmet(lock: str) -> None:
+    """The default install, and each extra on it, lack only what pyproject.toml lifts."""
     from packaging.requirements import Requirement
 
     uv = PROJECT["tool"]["uv"]
     lifted = {Requirement(r).name for r in uv["exclude-dependencies"] + uv["override-dependencies"]}
-    required = [
-        requirement
-        for package, _ in pins("tests", {})
-        for requirement in importlib.metadata.requires(package) or []
-    ]
+    try:
+        required = [
+            requirement
+            for package, _ in pins(lock, {})
+            for requirement in importlib.metadata.requires(package) or []
+        ]
+    except importlib.metadata.PackageNotFoundError as error:
+        if lock == "tests":
+            raise
+        pytest.skip(f"{lock} is not installed: no {error.name}; see `tox -e {lock}`")
 
-    assert unmet(required, {}, "tests") == lifted
+    assert unmet(required, {}, "tests", lock) <= lifted
+
+
+@pytest.fixture(name="wheels")
+def _wheels(tmp_path: Path) -> Path:
+    """A folder with a wheel of torch, for the CPU where other builds are heavy."""
+    version = "2.13.0" if sys.platform == "darwin" else "2.13.0+cpu"
+    (tmp_path / "wheels").mkdir()
+    with zipfile.ZipFile(tmp_path / f"wheels/torch-{version}-py3-none-any.whl", "w") as wheel:
+        for name, text in {
+            "METADATA": f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n",
+            "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            "RECORD": "",
+        }.items():
+            wheel.writestr(f"torch-{version}.dist-info/{name}", text)
+    return tmp_path / "wheels"
+
+
+def get_torch(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run get_torch.py where torch is what lies in `folder`, as a user who set `variables`."""
+    pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_TARGET": str(folder)}
+    return subprocess.run(
+        # -S: without what is installed beside this test; pip's environment is another.
+        [sys.executable, "-S", ROOT / "requirements/get_torch.py", "library"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **pip, **variables},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_torch_comes_from_where_pip_is_told_to_look(tmp_path: Path, wheels: Path) -> None:
+    """A build of torch for the CPU is found through pip's own settings, and then kept."""
+    found = get_torch(tmp_path / "site", PIP_FIND_LINKS=str(wheels))
+    kept = get_torch(tmp_path / "site")
+
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("library: torch 2.13.0")
+    assert (kept.returncode, kept.stdout) == (0, found.stdout)
+
+
+def test_torch_is_what_the_user_chose(tmp_path: Path, wheels: Path) -> None:
+    """TORCH names another requirement; where that is not to be had, no other is taken."""
+    run = get_torch(tmp_path / "site", PIP_FIND_LINKS=str(wheels), TORCH="torch==2.12.*")
+
+    assert run.returncode == 1
+    assert "library: left out. Expected torch==2.12.*" in run.stderr
+    assert not (tmp_path / "site").exists()
+
+
+def test_torch_that_is_nowhere_is_told(tmp_path: Path) -> None:
+    """Without a light build of torch, the libraries left out are named, and what to set."""
+    run = get_torch(tmp_path / "site")
+
+    assert run.returncode == 1
+    assert "library: left out. Expected torch==2.13.0" in run.stderr
+    assert "set PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL" in run.stderr
 
 
 def test_readme_has_two_commands() -> None:
@@ -199,11 +311,11 @@ def test_readme_has_two_commands() -> None:
 
 
 def test_ci_run_makes_the_calls_of_the_readme(bare_machine: Path) -> None:
-    """.ci/run calls just what the README's two commands call, the tests first."""
+    """.ci/run calls what the README's two commands call, the tests first, then all libraries."""
     commands = sorted(readme_commands(), key=lambda command: not command.endswith("/tox"))
     steps = " && ".join(commands).replace(".venv/bin/", "").split(" && ")
 
-    assert ci_run(bare_machine) == (0, steps)
+    assert ci_run(bare_machine) == (0, [*steps, "tox -e libraries"])
 
 
 def test_ci_run_passes_over_an_old_python(bare_machine: Path) -> None:
