@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,8 +18,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, IncompleteRead, RemoteDisconnected
+from http.client import HTTPConnection, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,9 +33,12 @@ from fixtures.hub.content import CHUNK, chunks
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
+ROOT = Path(__file__).parent.parent
 WEIGHTS = bytes(range(256)) * 20
 CONFIG = b'{"n_vocab": 51865}'
 FILES = {"weights.npz": WEIGHTS, "config.json": CONFIG}
+HUGGING_FACE = "https://huggingface.co"
+ELSEWHERE = "https://models.example.org"
 OTHERS = "hf_of_someone_else"
 STALE = b"another model's weights"
 LIMITS = {"HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}  # seconds
@@ -128,6 +134,30 @@ def _verify(repo: str, **options: Any) -> dict[str, Any]:
     }
 
 
+def _by_urllib(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    try:
+        with urlopen(Request(url, headers=headers, method=method)) as response:  # noqa: S310
+            return response.status, response.read()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def _by_requests(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    response = import_module("requests").request(method, url, headers=headers, timeout=10)
+    return response.status_code, response.content
+
+
+def _by_httpx2(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    import httpx2
+
+    response = httpx2.request(method, url, headers=headers, follow_redirects=True)
+    return response.status_code, response.content
+
+
 def _whoami(token: str) -> str:
     from huggingface_hub import HfApi
 
@@ -157,6 +187,38 @@ def _client(
     env = running_hub.env(home=tmp_path_factory.mktemp("home")) | LIMITS
     with _child(env) as pool:
         yield pool
+
+
+@pytest.fixture(name="running_proxy", scope="module")
+def _running_proxy() -> Iterator[Hub]:
+    with Hub(https=True) as hub:
+        yield hub
+
+
+@pytest.fixture(name="proxy")
+def _proxy(running_proxy: Hub) -> Iterator[Hub]:
+    """A hub that intercepts HTTPS, with FILES as org/model."""
+    running_proxy.clear()
+    running_proxy.add("org/model", FILES)
+    yield running_proxy
+    running_proxy.heal()
+
+
+@pytest.fixture(name="intercepted", scope="module")
+def _intercepted(
+    running_proxy: Hub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["ProcessPoolExecutor"]:
+    env = running_proxy.env(home=tmp_path_factory.mktemp("home")) | LIMITS
+    with _child(env) as pool:
+        yield pool
+
+
+@pytest.fixture(name="ask_out")
+def _ask_out(intercepted: "ProcessPoolExecutor") -> Ask:
+    """As `ask`, in a process whose https requests are intercepted."""
+    return lambda call, *args, **options: _submit(intercepted, call, *args, **options).result(
+        timeout=30
+    )
 
 
 @pytest.fixture(name="ask")
@@ -784,6 +846,309 @@ def test_xet_has_no_way_back_to_http(repo: str, folder: Path, tmp_path: Path) ->
 
     assert got.error is not None
     assert (last.kind, "xet-read-token" in last.path) == ("other", True)
+
+
+# HTTPS to any host
+
+
+def _tunnel(hub: Hub, host: str, *, trusting: bool) -> HTTPSConnection:
+    """A connection to `host` through `hub`, whose authority the client trusts or not."""
+    authority = hub.env()["SSL_CERT_FILE"] if trusting else None
+    address = urlsplit(hub.endpoint)
+    context = ssl.create_default_context(cafile=authority)
+    connection = HTTPSConnection(str(address.hostname), address.port, context=context, timeout=10)
+    connection.set_tunnel(host, 443)
+    return connection
+
+
+CLIENTS = [_by_urllib, _by_requests, _by_httpx2]
+Client = Callable[..., tuple[int, bytes]]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_fixed_address_of_the_hub_comes_to_the_loopback_hub(
+    proxy: Hub, ask_out: Ask, client: Client
+) -> None:
+    """A library that names huggingface.co itself gets the loopback hub's files, by the CDN too."""
+    got = ask_out(client, f"{HUGGING_FACE}/org/model/resolve/main/weights.npz")
+
+    assert got == Outcome(value=(200, WEIGHTS))
+    assert [(r.method, r.host, r.kind, r.status) for r in proxy.requests] == [
+        ("GET", "huggingface.co", "resolve", 302),
+        ("GET", None, "cdn", 200),
+    ]
+    assert proxy.downloads() == {("org/model", "main", "weights.npz")}
+
+
+def test_client_that_is_sent_to_the_real_hub_comes_to_the_loopback_hub(
+    proxy: Hub, ask_out: Ask, folder: Path
+) -> None:
+    """`huggingface_hub` itself is served in the tunnel: info, tree, HEAD and GET."""
+    where = {"endpoint": HUGGING_FACE, "local_dir": str(folder)}
+
+    assert ask_out(_snapshot, "org/model", **where).value == FILES
+    assert {r.kind for r in proxy.requests} == {"info", "tree", "resolve", "cdn"}
+    assert {r.host for r in proxy.requests if r.kind != "cdn"} == {"huggingface.co"}
+
+
+def test_endpoint_is_asked_without_a_tunnel(proxy: Hub, ask_out: Ask, folder: Path) -> None:
+    """What goes to HF_ENDPOINT goes there as ever, in the same environment."""
+    assert ask_out(_snapshot, "org/model", local_dir=str(folder)).value == FILES
+    assert {r.host for r in proxy.requests} == {None}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_address_of_another_host_is_served(proxy: Hub, ask_out: Ask, client: Client) -> None:
+    """A body at an exact address: its head, the whole of it, a range; and nothing beside it."""
+    url = f"{ELSEWHERE}/{client.__name__}/tiny.pt"
+    blob = proxy.add_url(url, WEIGHTS)
+
+    assert ask_out(client, url, "HEAD").value == (200, b"")
+    assert ask_out(client, url).value == (200, WEIGHTS)
+    assert ask_out(client, url, Range="bytes=10-19").value == (206, WEIGHTS[10:20])
+    assert ask_out(client, f"{url}.sig").value[0] == 404
+    assert ask_out(client, "https://unknown.example.org/").value[0] == 404
+    assert [(r.method, r.host, r.kind, r.status) for r in proxy.requests] == [
+        ("HEAD", "models.example.org", "url", 200),
+        ("GET", "models.example.org", "url", 200),
+        ("GET", "models.example.org", "url", 206),
+        ("GET", "models.example.org", "url", 404),
+        ("GET", "unknown.example.org", "url", 404),
+    ]
+    assert proxy.urls() == {url, f"{url}.sig", "https://unknown.example.org/"}
+    assert proxy.urls(found=True) == {url}
+    assert (blob.size, proxy.downloads()) == (len(WEIGHTS), set())
+
+
+def test_path_of_a_repo_on_another_host_is_no_download(proxy: Hub, ask_out: Ask) -> None:
+    """A mirror of the hub is another host: its repos are not the hub's."""
+    mirrored = f"{ELSEWHERE}/org/model/resolve/main/config.json"
+
+    assert ask_out(_by_urllib, mirrored).value[0] == 404
+    assert (proxy.downloads(), proxy.urls()) == (set(), {mirrored})
+
+
+def test_port_is_part_of_an_address(proxy: Hub, ask_out: Ask) -> None:
+    """Another port is another address."""
+    url = "https://models.example.org:8443/tiny.pt"
+    proxy.add_url(url, b"8443")
+
+    assert ask_out(_by_urllib, url).value == (200, b"8443")
+    assert ask_out(_by_urllib, f"{ELSEWHERE}/tiny.pt").value[0] == 404
+
+
+def test_tunnel_serves_one_request_after_another(proxy: Hub) -> None:
+    """A connection that is kept alive is one tunnel for all that is asked in it."""
+    got = []
+    with closing(_tunnel(proxy, "huggingface.co", trusting=True)) as connection:
+        connection.connect()
+        connection.auto_open = 0  # so that a second connection would be an error
+        for name in FILES:
+            connection.request("GET", f"/org/model/resolve/main/{name}")
+            response = connection.getresponse()
+            got.append((response.status, response.read()))
+
+    assert got == [(302, b"Found. Redirecting"), (200, CONFIG)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        pytest.param(Fault(status=503), 503, None, id="503"),
+        pytest.param(Fault(flip=0), 200, bytes([WEIGHTS[0] ^ 1]) + WEIGHTS[1:], id="flip"),
+        pytest.param(Fault(truncate=7), 200, WEIGHTS[:7], id="short"),
+        pytest.param(
+            Fault(headers={"Content-Length": None}, after=7, end="close"),
+            *(200, WEIGHTS[:7]),
+            id="cut, no length",
+        ),
+    ],
+)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_fault_shows_in_a_tunnel(
+    proxy: Hub, ask_out: Ask, client: Client, fault: Fault, status: int, body: bytes | None
+) -> None:
+    """What goes wrong can be aimed at a host, and the client sees it as from there."""
+    url = f"{ELSEWHERE}/faults/tiny.pt"
+    proxy.add_url(url, WEIGHTS)
+    proxy.fault(fault, host="models.example.org")
+
+    got = ask_out(client, url).value
+    assert got[0] == status
+    assert body is None or got[1] == body
+    assert ask_out(client, f"{HUGGING_FACE}/org/model/resolve/main/config.json").value[0] == 200
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+@pytest.mark.parametrize("after", [None, 7])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_tunnel_that_ends_early_is_an_error(
+    proxy: Hub, ask_out: Ask, client: Client, after: int | None, end: Any
+) -> None:
+    """A connection that breaks before or in the body is no success, and no failure of the hub's."""
+    url = f"{ELSEWHERE}/broken/tiny.pt"
+    proxy.add_url(url, WEIGHTS)
+    proxy.fault(Fault(after=after, end=end))
+
+    assert ask_out(client, url).error is not None
+
+
+def test_client_that_does_not_trust_the_hub_gets_nothing(proxy: Hub) -> None:
+    """Outside of `env` the certificate is worth nothing: a client refuses it, and asks nothing."""
+    with (
+        closing(_tunnel(proxy, "huggingface.co", trusting=False)) as connection,
+        pytest.raises(ssl.SSLCertVerificationError, match="certificate"),
+    ):
+        connection.request("GET", "/")
+
+    assert proxy.requests == []
+
+
+def test_certificate_is_for_one_host(proxy: Hub) -> None:
+    """Each host has a certificate of its own, so that a client sees whom it has reached."""
+    names = []
+    for host in ("huggingface.co", "models.example.org"):
+        with closing(_tunnel(proxy, host, trusting=True)) as connection:
+            connection.connect()
+            certificate = connection.sock.getpeercert()
+            assert certificate
+            names.append(certificate["subjectAltName"])
+
+    assert names == [(("DNS", "huggingface.co"),), (("DNS", "models.example.org"),)]
+
+
+def test_hub_that_was_not_asked_to_intercepts_nothing() -> None:
+    """An ordinary hub refuses a tunnel, and names no proxy and no certificate."""
+    with Hub() as hub, closing(_tunnel(hub, "huggingface.co", trusting=False)) as connection:
+        assert not {"HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"} & hub.env().keys()
+        with pytest.raises(OSError, match="Tunnel connection failed: 501"):
+            connection.request("GET", "/")
+
+
+def test_keys_are_the_cost_of_interception_alone() -> None:
+    """An ordinary hub comes up without a package that makes certificates."""
+    code = """
+        import sys
+        from fixtures.hub import Hub
+        for https in (False, True):
+            with Hub(https=https):
+                print(https, "trustme" in sys.modules, "cryptography" in sys.modules)
+    """
+    command = [sys.executable, "-c", dedent(code)]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+
+    assert done.stdout.splitlines() == ["False False False", "True True True"]
+
+
+def test_authority_goes_with_its_hub() -> None:
+    """The certificate is there while the hub is up; the folder that held it goes."""
+    with Hub(https=True) as hub:
+        env = hub.env()
+        file = Path(env["SSL_CERT_FILE"])
+        assert file.read_text(encoding="ascii").startswith("-----BEGIN CERTIFICATE-----")
+        assert env["REQUESTS_CA_BUNDLE"] == str(file)
+        assert env["HTTPS_PROXY"] == env["https_proxy"] == hub.endpoint
+
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "half a handshake"])
+def test_end_does_not_wait_for_a_handshake(begun: bytes) -> None:
+    """A tunnel whose client says nothing, or stops in the middle, does not outlive the hub."""
+    before = set(threading.enumerate())
+    with Hub(https=True) as hub:
+        address = urlsplit(hub.endpoint)
+        waiting = socket.create_connection((str(address.hostname), address.port))
+        waiting.sendall(b"CONNECT models.example.org:443 HTTP/1.1\r\n\r\n")
+        assert waiting.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        waiting.sendall(begun)
+
+    assert set(threading.enumerate()) == before
+    with closing(waiting):
+        assert waiting.recv(1) == b""
+    gc.collect()  # an unclosed socket would warn here, which is an error
+
+
+def test_end_does_not_wait_for_an_idle_tunnel() -> None:
+    """Nor does one that is open and at rest, or whose answer hangs."""
+    before = set(threading.enumerate())
+    with Hub(https=True) as hub:
+        hub.fault(Fault(end="hang"))
+        idle, hung = (_tunnel(hub, "models.example.org", trusting=True) for _ in range(2))
+        idle.connect()
+        hung.request("GET", "/")
+        hub.wait_for(host="models.example.org", held=True)
+
+    assert set(threading.enumerate()) == before
+    with closing(idle), closing(hung), pytest.raises(RemoteDisconnected):
+        hung.getresponse()
+    gc.collect()  # an unclosed socket would warn here, which is an error
+
+
+@pytest.mark.parametrize("url", [f"{HUGGING_FACE}/a/b", "http://models.example.org/a", "a/b"])
+def test_address_that_no_request_could_have_is_refused(proxy: Hub, url: str) -> None:
+    """The hub's own files are repos; and only https is intercepted."""
+    with pytest.raises(ValueError, match="expected Hub"):
+        proxy.add_url(url, b"")
+
+
+def test_address_needs_a_hub_that_intercepts(hub: Hub) -> None:
+    """Without interception no request could come for it."""
+    with pytest.raises(ValueError, match=r"expected Hub\(https=True\)"):
+        hub.add_url(f"{ELSEWHERE}/tiny.pt", b"")
+
+
+def test_what_is_not_there_may_be_left_out_of_the_downloads(
+    hub: Hub, ask: Ask, repo: str, folder: Path
+) -> None:
+    """A file, or a repo, that was asked for in vain is among the downloads unless `found` is."""
+    ask(_download, repo, "config.json", local_dir=str(folder))
+    ask(_download, repo, "vocab.json", local_dir=str(folder))
+    ask(_download, "org/none", "config.json", local_dir=str(folder))
+
+    there = {(repo, "main", "config.json")}
+    assert hub.downloads(found=True) == there
+    assert hub.downloads() == there | {
+        (repo, "main", "vocab.json"),
+        ("org/none", "main", "config.json"),
+    }
+
+
+# Libraries with addresses of their own
+
+
+def _fetch_ggml(folder: str) -> bytes:
+    library = import_module("pywhispercpp.utils")
+    return Path(library.download_model("tiny", folder)).read_bytes()
+
+
+def _fetch_pt(folder: str) -> str:
+    library = import_module("whisper")
+    return str(library.load_model("tiny", download_root=folder))
+
+
+def test_pywhispercpp_is_seen_on_the_wire(proxy: Hub, ask_out: Ask, folder: Path) -> None:
+    """Its download names huggingface.co, heeds no HF_ENDPOINT, and comes here all the same."""
+    pytest.importorskip("pywhispercpp")
+    proxy.add("ggerganov/whisper.cpp", {"ggml-tiny.bin": WEIGHTS})
+
+    assert ask_out(_fetch_ggml, str(folder)).value == WEIGHTS
+    assert proxy.downloads(found=True) == {("ggerganov/whisper.cpp", "main", "ggml-tiny.bin")}
+
+
+@pytest.mark.torch
+def test_openai_whisper_is_seen_on_the_wire(proxy: Hub, ask_out: Ask, folder: Path) -> None:
+    """Its download has one address, with the sha256 in it, to which it holds what comes."""
+    pytest.importorskip("whisper")
+    url = (
+        "https://openaipublic.azureedge.net/main/whisper/models/"
+        "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
+    )
+    proxy.add_url(url, WEIGHTS)
+
+    assert ask_out(_fetch_pt, str(folder)).error == "RuntimeError"  # the checksum does not match
+    assert proxy.urls(found=True) == {url}
+    assert (folder / "tiny.pt").read_bytes() == WEIGHTS
 
 
 # The hub by itself
