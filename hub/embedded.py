@@ -1,7 +1,7 @@
 """Models that the project makes itself: exports of a checkpoint in fixtures/models.
 
 Each export is kept, with its manifest, in `.cache/models/<name>-<key>/`, where the key is a hash of
-what it is made from: the checkpoint, the exporter and the version of mlx.
+what it is made from: the checkpoint, the exporters and the versions of the packages that they use.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def make(files: ModelFiles) -> VerifiedModel:
     name = files.repo.removeprefix(EMBEDDED)
     checkpoint, form, variant = name.split("-", 2)
     source = ROOT / "fixtures" / "models" / checkpoint
-    folder = CACHE / f"{name}-{_key(source)}"
+    folder = CACHE / f"{name}-{_key(source, form)}"
     try:
         return _read(files, folder, source)
     except (FileNotFoundError, VerificationError, ValueError, KeyError, TypeError):
@@ -40,10 +41,14 @@ def make(files: ModelFiles) -> VerifiedModel:
     return _read(files, folder, source)
 
 
-def _key(source: Path) -> str:
-    digest = hashlib.sha256(version("mlx").encode())
-    for file in ("weights.npz", "config.json", "export.py"):
-        digest.update((source / file).read_bytes())
+def _key(source: Path, form: str) -> str:
+    exporter = import_module(f"fixtures.models.{source.name}.export")
+    digest = hashlib.sha256()
+    for package in exporter.FORMATS[form].packages:
+        digest.update(f"{package}=={version(package)}\n".encode())
+    made_from = ("weights.npz", "config.json", "export.py", "formats/*.py")
+    for file in (file for name in made_from for file in sorted(source.glob(name))):
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -58,7 +63,7 @@ def _read(files: ModelFiles, folder: Path, source: Path) -> VerifiedModel:
 
 
 def _export(checkpoint: str, form: str, variant: str, folder: Path) -> None:
-    """Export in another process, as it imports mlx, beside the folder; then rename into place."""
+    """Export in another process, as it imports much, beside the folder; then rename into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as staging:
         made = Path(staging, "model")

@@ -24,9 +24,10 @@ from hub.progress import busy, progress
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from _pytest._io import TerminalWriter
+
     from adapters.base import Case, ModelFiles
     from hub.model import ModelError, VerifiedModel
-    from hub.plan import Plan, PlannedModel
     from hub.status import ModelStatus
     from hub.store import Store
 
@@ -190,12 +191,14 @@ def _fetch(
     models = [files for files in dict.fromkeys(map(_files, needs)) if not files.embedded]
     if not models:
         return {}
+    from hub.report import plan_lines, short_name
+
     out = config.get_terminal_writer()
     store = session_store(config)
     try:
         with busy(f"verifying {len(models)} models"):
             plan = store.plan(models, max_download=config.getoption("max_download"))
-        for line in plan_lines(plan):
+        for line in plan_lines(plan, _width(out)):
             out.line(line)
         out.flush()
         with progress(plan, out) as watcher:
@@ -207,40 +210,19 @@ def _fetch(
         )
     for model in plan.to_fetch:
         if _is_verified(outcome := fetched[model.files]):
-            out.line(f"  verified   {model.files}")
+            out.line(f"  verified   {short_name(model.files)}")
         else:
             out.line(f"  failed     {outcome}", red=True)
     config.stash[FETCHED].update(fetched)
     return fetched
 
 
+def _width(out: TerminalWriter) -> int:
+    return max(80, out.fullwidth)
+
+
 def _is_verified(outcome: VerifiedModel | ModelError) -> bool:
     return not isinstance(outcome, Exception)
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """Return the plan for people: what is there, what is to come, and what is left out and why."""
-    from hub.sizes import human
-
-    there = human(sum(model.size or 0 for model in plan.complete))
-    coming, free = human(plan.download_size), human(plan.free)
-    summary = (
-        f"models: {len(plan.complete)} there and verified ({there}), {len(plan.to_fetch)} to fetch "
-        f"({coming} to download, {free} free on the disk), {len(plan.unavailable)} left out"
-    )
-    lines = [
-        f"  fetch      {model.files}: {human(model.download_size)}"
-        for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
-    ]
-    reasons: dict[str, list[PlannedModel]] = {}
-    for model in plan.unavailable:
-        reason = str(model.problem).removeprefix(f"{model.files}: ")
-        reasons.setdefault(reason, []).append(model)
-    lines += [
-        f"  left out   {', '.join(dict.fromkeys(str(model.files) for model in alike))}: {reason}"
-        for reason, alike in reasons.items()
-    ]
-    return [summary, *lines]
 
 
 def _report_fetched(
@@ -275,7 +257,8 @@ def _report_fetched(
 
 def _check(config: pytest.Config, kind: str, needs: Mapping[Case, float]) -> int:
     """Print the state of each case's model; return how many are not complete or do not load."""
-    from hub.status import all_complete, as_json, as_table, check, explanations
+    from hub.report import absent_lines, as_table, explanations
+    from hub.status import all_complete, as_json, check
 
     cache = session_store(config).cache
     models = check(needs, cache, config.invocation_params.dir)
@@ -295,14 +278,17 @@ def _check(config: pytest.Config, kind: str, needs: Mapping[Case, float]) -> int
     from rich.console import Console
 
     out = config.get_terminal_writer()
-    text = io.StringIO()
-    Console(file=text, width=max(80, out.fullwidth), force_terminal=out.hasmarkup).print(
-        as_table(models, loads)
-    )
-    out.line(text.getvalue())
-    for line in explanations(models, loads):
+    width = _width(out)
+    if not all(model.absent for model in models):
+        text = io.StringIO()
+        Console(file=text, width=width, force_terminal=out.hasmarkup).print(as_table(models, loads))
+        out.line(text.getvalue())
+    for line in [*absent_lines(models, width), *explanations(models, loads)]:
         out.line(line)
-    out.line(f"hub cache: {cache}; library: where it looks from {config.invocation_params.dir}")
+    out.line(
+        f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "
+        "in your home, or in the hub cache itself"
+    )
     out.line(
         f"{len(models) - lacking} of {len(models)} complete in the hub cache; next: "
         + _next_command(config.invocation_params.args, fetch=not all_complete(models)),

@@ -1,15 +1,17 @@
 """What `--check-models` says of a model: where its files lie, and whether they are the right ones.
 
-Each file is hashed, in the hub cache and in the place where the library itself would look, below
-the current folder. No request is made. `as_json` gives what `--check-models=json` prints:
+Each file is hashed, in the hub cache and in the place where the library itself would look: below
+the current folder, below the user's home or, again, in the hub cache. What several cases have in
+common is hashed once. No request is made. `as_json` gives what `--check-models=json` prints:
 
     cache                  the hub cache
     complete               whether every model is complete there
     models[]               in the order of the tests
-      adapter, size, variant, repo, revision
+      adapter, size, variant
+      repo, revision       on the hub; or a folder's URL, and the sha256 of the one file
       commit               what the revision stood for when it was last fetched, or null
       files                the names of the files that are needed, in the repo
-      cache, library       the two places, each with
+      cache, library       the two places, which may be the same, each with
         state              a State, of all files together
         bytes              of the files that are there
         files[]            name, path, state, bytes and sha256 (null for a missing file),
@@ -32,10 +34,8 @@ from hub.hashes import digest, hash_name
 from hub.model import ModelError, VerifiedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
-
-    from rich.console import RenderableType
 
     from adapters.base import Case, ModelFiles
     from hub.cache import Finding
@@ -46,14 +46,6 @@ State = Literal["complete", "incomplete", "corrupt", "other model", "missing", "
 _BY_WEIGHT: tuple[State, ...] = ("other model", "corrupt", "unknown")
 """One file in such a state gives the whole its state; the first of these wins."""
 
-_STYLES: dict[State, str] = {
-    "complete": "green",
-    "incomplete": "yellow",
-    "corrupt": "bold red",
-    "other model": "bold red",
-    "missing": "dim",
-    "unknown": "yellow",
-}
 _THREADS = 8
 _GIT = "0" * 40  # has the form of a git sha1
 
@@ -110,7 +102,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """One case's model, in the hub cache and in the library's own place.
+    """One case's model, in the hub cache and in the library's own place, which may be the same.
 
     `verified` is None unless it is complete in the hub cache.
     """
@@ -122,37 +114,74 @@ class ModelStatus:
     own_place: Place
     verified: VerifiedModel | None
 
+    @property
+    def absent(self) -> bool:
+        """Whether no file of it is in either place, with nothing more to say of it."""
+        places = {self.cache.state, self.own_place.state}
+        return places == {"missing"} and not self.files.embedded
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the cache says of a model; `etags` are what its files have to hash to, "" if unknown."""
+
+    commit: str | None
+    place: Place
+    verified: VerifiedModel | None
+    etags: Mapping[str, str]
+
 
 def check(cases: Iterable[Case], cache: Path, folder: Path) -> list[ModelStatus]:
     """Look each case up in the hub cache `cache` and where its library looks from `folder`."""
+    models: dict[Case, ModelFiles] = {}
+    own: dict[Case, list[tuple[ModelFiles, str, Path]]] = {}
+    for case in cases:
+        adapter = adapter_class(case.adapter)
+        models[case] = adapter.check_map[case.size][case.variant]
+        own[case] = [
+            (models[case], name, _expanded(folder, place))
+            for name, place in (adapter.place(case) or {}).items()
+        ]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="status") as pool:
-        return list(pool.map(lambda case: _check(case, cache, folder), cases))
+        distinct = list(dict.fromkeys(models.values()))
+        looks = pool.map(lambda files: _known(files, cache), distinct)
+        known = dict(zip(distinct, looks, strict=True))
+
+        def look(files: ModelFiles, name: str, path: Path) -> FileStatus:
+            return _in_library(cache, files, name, path, known[files].etags[name])
+
+        places = list(dict.fromkeys(place for places in own.values() for place in places))
+        found = dict(zip(places, pool.map(lambda place: look(*place), places), strict=True))
+    return [
+        ModelStatus(
+            case,
+            files,
+            known[files].commit,
+            known[files].place,
+            Place(tuple(found[place] for place in own[case])) if own[case] else known[files].place,
+            known[files].verified,
+        )
+        for case, files in models.items()
+    ]
 
 
-def _check(case: Case, cache: Path, folder: Path) -> ModelStatus:
-    adapter = adapter_class(case.adapter)
-    files = adapter.check_map[case.size][case.variant]
-    commit: str | None
-    verified: VerifiedModel | None = None
+def _expanded(folder: Path, place: str) -> Path:
+    return Path(place).expanduser() if place.startswith("~/") else folder / place
+
+
+def _known(files: ModelFiles, cache: Path) -> _Known:
     if files.embedded:
         in_cache, verified = _embedded(files)
-        commit = verified.commit if verified else None
         etags = {file.name: file.sha256 or "" for file in in_cache.files}
-    else:
-        inspection = inspect(cache, files)
-        commit = inspection.commit
-        found = inspection.findings
-        in_cache = Place(tuple(_in_cache(cache, finding) for finding in found.values()))
-        if inspection.state == "complete":
-            verified = inspection.verified()
-        etags = {name: finding.etag for name, finding in found.items()}
-    in_library = Place(
-        tuple(
-            _in_library(cache, files, name, folder / place, etags[name])
-            for name, place in adapter.place(case).items()
-        )
+        return _Known(verified.commit if verified else None, in_cache, verified, etags)
+    inspection = inspect(cache, files)
+    found = inspection.findings
+    return _Known(
+        inspection.commit,
+        Place(tuple(_in_cache(cache, finding) for finding in found.values())),
+        inspection.verified() if inspection.state == "complete" else None,
+        {name: finding.etag for name, finding in found.items()},
     )
-    return ModelStatus(case, files, commit, in_cache, in_library, verified)
 
 
 def _embedded(files: ModelFiles) -> tuple[Place, VerifiedModel | None]:
@@ -281,62 +310,3 @@ def _place_as_json(place: Place) -> dict[str, Any]:
             for file in place.files
         ],
     }
-
-
-def as_table(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None) -> RenderableType:
-    """Return a table for people, a few lines for each model; made for 80 columns or more."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from hub.sizes import human
-
-    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
-    table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=44)
-    table.add_column("hub cache", min_width=12)
-    table.add_column("library", min_width=12)
-    if loads:
-        table.add_column("load", overflow="fold", min_width=9)
-
-    def cell(place: Place) -> Text:
-        size = f"\n{human(place.size)}" if place.size else ""
-        return Text.assemble((place.state, _STYLES[place.state]), (size, "dim"))
-
-    adapter = ""
-    for model in models:
-        if model.case.adapter != adapter:
-            adapter = model.case.adapter
-            table.add_row(Text(adapter, style="bold underline"))
-        commit = f"{model.commit[:12]}: " if model.commit else ""
-        row = [
-            Text.assemble(
-                (f"{model.case.size} {model.case.variant}\n", "bold"),
-                f"{model.files}\n",
-                (f"{commit}{', '.join(model.files.files)}", "dim"),
-            ),
-            cell(model.cache),
-            cell(model.own_place),
-        ]
-        if loads:
-            # The reason for a failure stands below the table.
-            row.append(Text(load if (load := loads[model.case]) in _SHORT_LOADS else "fails"))
-        table.add_row(*row)
-    return table
-
-
-_SHORT_LOADS = ("loads", "not tried")
-
-
-def explanations(models: Sequence[ModelStatus], loads: dict[Case, str] | None = None) -> list[str]:
-    """Return a line for each file that is there and wrong, and for each load that failed."""
-    lines = []
-    for model in models:
-        for where, place in (("hub cache", model.cache), ("library", model.own_place)):
-            if place.state == "missing" and not (model.files.embedded and place is model.cache):
-                continue  # the table says it all
-            lines += [
-                f"{model.case.label}: {where}: {file.reason}" for file in place.files if file.reason
-            ]
-        if loads and loads[model.case] not in _SHORT_LOADS:
-            lines.append(f"{model.case.label}: load: {loads[model.case]}")
-    return list(dict.fromkeys(lines))

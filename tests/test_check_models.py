@@ -51,9 +51,9 @@ SIZES = dict.fromkeys(FETCHED, SMALL) | {"tiny-8bit": SMALL, "tiny-4bit": LARGE}
 
 
 def select(*cases: str) -> str:
-    """Return the value of -k that selects these cases."""
+    """Return the value of -k that selects these cases of one library."""
     named = " or ".join(f"({case.replace('-', ' and ')})" for case in cases)
-    return f"({named}) and not distil"
+    return f"lightning and ({named}) and not distil"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ def test_what_does_not_fit_names_the_flag_and_is_asked_for_once(hub: Hub, tmp_pa
     assert "raise that with --max-download 2.1MB" in ended.stdout
     assert [request.kind for request in hub.requests] == ["info"]
 
-    ended = run(hub, tmp_path, tmp_path, *size, "--prefetch-only", "-k", "tiny")
+    ended = run(hub, tmp_path, tmp_path, *size, "--prefetch-only", "-k", "lightning and tiny")
 
     assert ended.status == pytest.ExitCode.TESTS_FAILED, ended.text
     assert "models: 2 of 3 complete and verified" in ended.stdout
