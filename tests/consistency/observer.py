@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from adapters.base import ModelFiles
 from engine.process import sealed_environment
 from tests.consistency.compare import RepoFile
 from tests.consistency.observe import ended
@@ -32,17 +33,35 @@ MODE: Mode = "fork" if sys.platform == "linux" else "once"
 Sources = dict[str, RepoFile]
 """SHA-256 → the file that a hub serves with it."""
 
-_HOME = Path("huggingface")  # relative, so that each model has its own in its working directory
+
+def folder_of(entry: ModelFiles) -> str:
+    """Return where an entry of a check map has its files: a repo's id, or the URL above them."""
+    return f"{entry.repo}/{entry.revision}" if entry.by_url else entry.repo
 
 
 def serve(hub: Hub, models: Mapping[str, Mapping[str, bytes]]) -> Sources:
-    """Put models (repo → file → content) on the hub's main branches."""
-    sources = {}
-    for repo, files in models.items():
-        hub.add(repo, files)
-        for file in files:
-            sources[hub.blob(repo, file).sha256] = RepoFile(repo, "main", file)
+    """Put models (`folder_of` → file → content) on the hub's main branches, or at their URLs.
+
+    Raises:
+        ValueError: Two files have the same content, so that it would not tell which was opened.
+    """
+    sources: Sources = {}
+    for folder, files in models.items():
+        by_url = ModelFiles(folder, ()).by_url
+        if not by_url:
+            hub.add(folder, files)
+        for file, content in files.items():
+            url = f"{folder}/{file}"
+            blob = hub.add_url(url, content) if by_url else hub.blob(folder, file)
+            source = _at(url) if by_url else RepoFile(folder, "main", file)
+            if (other := sources.setdefault(blob.sha256, source)) != source:
+                raise ValueError(f"{source} has the content of {other}; make them differ")
     return sources
+
+
+def _at(url: str) -> RepoFile:
+    """Return the file at `{repo}/{revision}/{file}`."""
+    return RepoFile(*url.rsplit("/", 2))
 
 
 class Observer:
@@ -58,13 +77,20 @@ class Observer:
         self._adapter = adapter
         self._hub = hub
         self._sources = sources
+        self._published = {
+            digest: source.revision
+            for digest, source in sources.items()
+            if ModelFiles(source.repo, ()).by_url
+        }
         self._folder = folder
+        self._home = folder / "home"
         self._mode = mode
         self._processes: deque[_Process] = deque()
         self._observed = 0
 
     def __enter__(self) -> Self:
         """Start the processes: one that forks serves all; else some import while another loads."""
+        self._move_in()
         for _ in range(1 if self._mode == "fork" else os.cpu_count() or 1):
             self._start()
         return self
@@ -82,31 +108,51 @@ class Observer:
     def observe(self, case: Case) -> Observation:
         """Have the library load a case in a clean process and a folder of its own."""
         self._observed += 1
-        folder = self._folder / str(self._observed)
-        folder.mkdir()
+        folder = self._move_in()
         self._hub.clear()
-        seen = self._processes[0].ask([case.adapter, case.size, case.variant], folder)
+        subject = [case.adapter, case.size, case.variant]
+        seen = self._processes[0].ask(subject, str(folder), self._published)
         if self._mode == "once":
             self._processes.popleft().end()
             self._start()
         opened = {path: self._sources.get(digest) for path, digest in seen["opened"].items()}
         return Observation(self._fetched(), opened, seen["error"])
 
+    def _move_in(self) -> Path:
+        """Make a new folder for a case, and the library's home; return it.
+
+        A library may look for its home when it is imported, before there is a case, and a relative
+        path will not do: platformdirs passes over a relative HOME. So the home is a link.
+        """
+        folder = self._folder / str(self._observed)
+        folder.mkdir()
+        self._home.unlink(missing_ok=True)
+        self._home.symlink_to(folder.name)
+        return folder
+
     def _start(self) -> None:
-        environment = sealed_environment(self._folder) | self._hub.env(home=_HOME)
+        environment = {
+            **sealed_environment(self._folder),
+            **self._hub.env(home=self._home / "huggingface"),
+            "HOME": str(self._home),
+        }
         self._processes.append(_Process([self._adapter, self._mode], self._folder, environment))
 
     def _fetched(self) -> frozenset[RepoFile]:
-        """Return what the wire saw; a commit counts as the branch that it was looked up for."""
+        """Return what the wire saw; a commit counts as the branch that it was looked up for.
+
+        A library that asks for a file that is not there, as for an optional one, loads nothing.
+        """
         named = {
             (request.repo, self._hub.commit(request.repo, revision)): revision
             for request in self._hub.requests
-            if request.kind == "info" and request.repo and (revision := request.revision or "main")
+            if request.kind == "info" and request.repo and request.found
+            if (revision := request.revision or "main")
         }
         return frozenset(
             RepoFile(repo, named.get((repo, revision), revision), file)
-            for repo, revision, file in self._hub.downloads()
-        )
+            for repo, revision, file in self._hub.downloads(found=True)
+        ).union(map(_at, self._hub.urls(found=True)))
 
 
 class _Process:
@@ -136,12 +182,12 @@ class _Process:
         table: Table = json.loads(line)
         return table
 
-    def ask(self, case: list[str], folder: Path) -> dict[str, Any]:
+    def ask(self, *question: object) -> dict[str, Any]:
         """Have it load a case; return its answer."""
         assert self.table is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([case, str(folder)]) + "\n")
+        self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else ended(self._process.wait())

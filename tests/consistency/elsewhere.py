@@ -1,0 +1,83 @@
+"""A library that keeps to addresses and folders of its own, as pywhispercpp and openai-whisper do.
+
+It heeds neither HF_ENDPOINT nor HF_HOME. It fetches over https, holds what comes to a hash, and
+keeps it in its user's home, where it looks first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from adapters.base import CheckMap, ModelFiles
+from tests.consistency.careless import Careless
+
+if TYPE_CHECKING:
+    from adapters.base import Case
+
+PUBLISHED = "5" * 64
+"""The sha256 of the file that is really at the address: nobody has it here."""
+
+ON_THE_HUB = ModelFiles("org/elsewhere", ("model.bin",))
+BY_URL = ModelFiles("https://models.example.org/toys", ("toy.pt",), PUBLISHED)
+CONTENT = {"model.bin": b"of the hub", "toy.pt": b"of the other host"}
+
+OTHER = ModelFiles(BY_URL.repo, BY_URL.files, "6" * 64)
+"""Another model of the same name, as a library's next release may have."""
+
+OTHER_CONTENT = b"of the next release"
+
+
+class Elsewhere(Careless):
+    """Its variants say what it fetches."""
+
+    check_map: ClassVar[CheckMap] = {
+        "toy": {
+            "on-the-hub": ON_THE_HUB,
+            "by-url": BY_URL,
+            "tries-more": ON_THE_HUB,
+            "other-hash": BY_URL,
+            "other-bytes": BY_URL,
+            "moved": BY_URL,
+        }
+    }
+
+    def import_library(self) -> None:
+        # Before there is a case, as pywhispercpp does.
+        self._folder = Path.home() / ".cache" / "elsewhere"
+
+    def load(self, case: Case) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        main = "https://huggingface.co/org/elsewhere/resolve/main"
+        match case.variant:
+            case "on-the-hub":
+                self._fetch(f"{main}/model.bin")
+            case "tries-more":
+                self._fetch(f"{main}/optional.json")
+                self._fetch(f"{main}/model.bin")
+            case "by-url":
+                self._check(self._fetch(f"{BY_URL.repo}/{PUBLISHED}/toy.pt"), PUBLISHED)
+            case "other-hash":
+                self._check(self._fetch(f"{OTHER.repo}/{OTHER.revision}/toy.pt"), OTHER.revision)
+            case "other-bytes":
+                self._check(self._fetch(f"{BY_URL.repo}/{PUBLISHED}/toy.pt") + b"!", PUBLISHED)
+            case "moved":
+                self._check(self._fetch("https://models.example.org/toy.pt"), PUBLISHED)
+
+    def _fetch(self, url: str) -> bytes:
+        file = self._folder / url.rpartition("/")[2]
+        if not file.exists():
+            try:
+                with urlopen(url) as answer:  # noqa: S310 - https in all cases
+                    file.write_bytes(answer.read())
+            except HTTPError as error:
+                error.close()
+                return b""
+        return file.read_bytes()
+
+    def _check(self, content: bytes, sha256: str) -> None:
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise RuntimeError("the SHA256 checksum does not match")

@@ -1,0 +1,292 @@
+"""A library is seen wherever it fetches from and whatever reads its files, each case on its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from functools import cache
+from importlib.util import find_spec
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.base import Case, ModelFiles
+from fixtures.hub import Hub
+from tests.consistency.compare import RepoFile
+from tests.consistency.elsewhere import (
+    BY_URL,
+    CONTENT,
+    ON_THE_HUB,
+    OTHER,
+    OTHER_CONTENT,
+    PUBLISHED,
+    Elsewhere,
+)
+from tests.consistency.observe import NATIVE_READERS, Sha256
+from tests.consistency.observer import MODE, Mode, Observer, folder_of, serve
+from tests.consistency.verdict import ROOT, InconsistentError, check_load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from typing import Protocol
+
+    class Meet(Protocol):
+        """Returns the observer of Elsewhere."""
+
+        def __call__(self, mode: Mode = ...) -> Observer: ...
+
+
+MODES: tuple[Mode, Mode] = ("fork", "once")
+ELSEWHERE = "tests.consistency.elsewhere:Elsewhere"
+FILE_AT_URL = RepoFile(BY_URL.repo, PUBLISHED, "toy.pt")
+
+
+def toy(variant: str) -> Case:
+    """Return a case of Elsewhere."""
+    return Case("elsewhere", "toy", variant)
+
+
+@pytest.fixture(name="meet", scope="module")
+def _meet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
+    """A function that returns the observer of Elsewhere; made once for each mode."""
+    with ExitStack() as stack:
+        hub = stack.enter_context(Hub(https=True))
+        models = {
+            folder_of(entry): {file: CONTENT[file] for file in entry.files}
+            for entry in (ON_THE_HUB, BY_URL)
+        }
+        sources = serve(hub, {**models, folder_of(OTHER): {"toy.pt": OTHER_CONTENT}})
+
+        @cache
+        def meet(mode: Mode = MODE) -> Observer:
+            folder = tmp_path_factory.mktemp("library")
+            return stack.enter_context(Observer(ELSEWHERE, hub, sources, folder, mode))
+
+        yield meet
+
+
+# What a library fetches
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("variant", ["on-the-hub", "by-url", "tries-more"])
+def test_library_with_addresses_of_its_own_passes(variant: str, mode: Mode, meet: Meet) -> None:
+    """Neither a fixed address nor a hash in it hinders a check, nor does a file that is not there.
+
+    Twice: what it keeps in its home is there for one case alone, so that each fetches anew.
+    """
+    if mode not in {MODE, "once"}:
+        pytest.skip("macOS frameworks do not survive a fork")
+
+    for _ in range(2):
+        check_load(toy(variant), Elsewhere, meet(mode).observe(toy(variant)))
+
+
+def test_home_is_the_folder_of_the_case(meet: Meet) -> None:
+    """A home that was looked up at the import leads to the case that is loaded."""
+    observed = meet().observe(toy("by-url"))
+
+    assert observed.fetched == {FILE_AT_URL}
+    assert observed.opened == {".cache/elsewhere/toy.pt": FILE_AT_URL}
+
+
+@pytest.mark.parametrize(
+    ("variant", "complaints"),
+    [
+        ("other-hash", [f"checked {BY_URL.repo}@{PUBLISHED} but loads {OTHER.repo}@{'6' * 64}"]),
+        ("other-bytes", ["the load failed: RuntimeError: the SHA256 checksum does not match"]),
+        ("moved", ["nothing was fetched", "the load failed: RuntimeError: the SHA256"]),
+    ],
+)
+def test_other_address_is_found(variant: str, complaints: list[str], meet: Meet) -> None:
+    """A file that was fetched by another hash or from another place is named, as are other bytes.
+
+    That a stand-in passes for the published file takes nothing from the library's own check.
+    """
+    with pytest.raises(InconsistentError) as found:
+        check_load(toy(variant), Elsewhere, meet().observe(toy(variant)))
+
+    for complaint in complaints:
+        assert complaint in str(found.value)
+
+
+def test_files_of_the_same_content_are_refused() -> None:
+    """Their hash would not tell which of them was opened."""
+    models = {"org/a": {"config.json": b"{}"}, "org/b": {"config.json": b"{}"}}
+
+    with pytest.raises(ValueError, match=r"org/b.* has the content of .*org/a.*make them differ"):
+        serve(Hub(), models)
+
+
+def test_folder_of_an_entry_is_where_its_files_are() -> None:
+    """A repo's id, or the URL above the file."""
+    assert folder_of(ModelFiles("org/a", ("x",))) == "org/a"
+    assert folder_of(BY_URL) == f"https://models.example.org/toys/{PUBLISHED}"
+
+
+# What a library hashes
+
+
+def test_stand_in_has_the_hash_that_it_is_to_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All in one go or piece by piece, in hexadecimal or not; whatever else has its own."""
+    real = hashlib.sha256(b"stand-in").hexdigest()
+    monkeypatch.setattr(Sha256, "published", {real: PUBLISHED})
+    pieces = Sha256()
+    for piece in (b"stand", b"-in"):
+        pieces.update(piece)
+
+    assert Sha256(b"stand-in").hexdigest() == pieces.hexdigest() == PUBLISHED
+    assert pieces.digest() == bytes.fromhex(PUBLISHED)
+    assert Sha256(b"other").hexdigest() == hashlib.sha256(b"other").hexdigest()
+    assert Sha256(b"", usedforsecurity=False).digest_size == 32
+    assert hmac.new(b"k", b"m", Sha256).digest() == hmac.new(b"k", b"m", "sha256").digest()
+
+
+# What a library opens
+
+TOKENIZER: dict[str, object] = {
+    "version": "1.0",
+    "truncation": None,
+    "padding": None,
+    "added_tokens": [],
+    "normalizer": None,
+    "pre_tokenizer": None,
+    "post_processor": None,
+    "decoder": None,
+    "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+}
+SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
+"""No tensor at all."""
+
+CALLS = {
+    "mlx.core": ("import mlx.core as mx", "mx.load('a.safetensors')"),
+    "_pywhispercpp": (
+        "import _pywhispercpp as pw",
+        "pw.whisper_init_from_file_with_params('a.bin', pw.whisper_context_default_params())",
+    ),
+    "ctranslate2.models": ("import ctranslate2", "ctranslate2.models.Whisper('.')"),
+    "tokenizers": (
+        "from tokenizers import Tokenizer as Renamed",
+        "Renamed.from_file('tokenizer.json')",
+    ),
+    "safetensors": (
+        "from safetensors import safe_open",
+        "safe_open('a.safetensors', framework='np')",
+    ),
+}
+"""module → how it is imported, and a call that reads; some files are none that it could use."""
+
+READ = {
+    "mlx.core": {"a.safetensors"},
+    "_pywhispercpp": {"a.bin"},
+    "ctranslate2.models": {"config.json", "model.bin", "vocabulary.json"},
+    "tokenizers": {"tokenizer.json"},
+    "safetensors": {"a.safetensors"},
+}
+FILES = {
+    "a.safetensors": SAFETENSORS,
+    "b.safetensors": SAFETENSORS,
+    "a.bin": b"no ggml",
+    "model.bin": b"no model",
+    "config.json": b"{}",
+    "vocabulary.json": b"[]",
+    "vocabulary.txt": b"a",
+    "tokenizer.json": json.dumps(TOKENIZER).encode(),
+}
+
+
+def opened(folder: Path, imports: str, calls: str) -> Mapping[str, str]:
+    """Run `calls` in `folder`, watched, in a new process; return path → sha256 of what it opened.
+
+    An exception ends the calls, and nothing else.
+    """
+    code = f"""
+        import json, pathlib
+        from contextlib import suppress
+        from tests.consistency.observe import OpenedFiles
+        {imports}
+        seen = OpenedFiles(pathlib.Path())
+        seen.watch()
+        with suppress(Exception):
+            {calls}
+        print(json.dumps(seen.hashes))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    hashes: Mapping[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return hashes
+
+
+def test_every_reader_is_tried() -> None:
+    """The table of readers and the tests of them have the same modules."""
+    assert [reader.module for reader in NATIVE_READERS] == [*CALLS] == [*READ]
+
+
+@pytest.mark.parametrize("module", CALLS)
+def test_native_reader_is_heard(module: str, tmp_path: Path) -> None:
+    """What C, C++ or Rust code opens is seen by its hash, wherever the reader was imported."""
+    if find_spec(module.partition(".")[0]) is None:
+        pytest.skip(f"{module} is not installed")
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+
+    got = opened(tmp_path, *CALLS[module])
+
+    assert got == {name: hashlib.sha256(FILES[name]).hexdigest() for name in READ[module]}
+
+
+@pytest.mark.torch
+def test_reader_that_others_imported_by_name_is_heard(tmp_path: Path) -> None:
+    """Functions of safetensors itself, and of transformers, have the reader by name."""
+    if find_spec("transformers") is None:
+        pytest.skip("transformers is not installed")
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    imports = "import safetensors.torch as own, transformers.modeling_utils as theirs"
+
+    calls = "own.load_file('a.safetensors'); theirs.load_state_dict('b.safetensors')"
+
+    got = opened(tmp_path, imports, calls)
+
+    assert set(got) == {"a.safetensors", "b.safetensors"}
+
+
+def test_vocabulary_may_be_a_text_file(tmp_path: Path) -> None:
+    """Without a vocabulary.json CTranslate2 reads vocabulary.txt."""
+    if find_spec("ctranslate2") is None:
+        pytest.skip("ctranslate2 is not installed")
+    for name in ("model.bin", "config.json", "vocabulary.txt"):
+        (tmp_path / name).write_bytes(FILES[name])
+
+    got = opened(tmp_path, *CALLS["ctranslate2.models"])
+
+    assert set(got) == {"model.bin", "config.json", "vocabulary.txt"}
+
+
+def test_file_goes_by_the_path_to_which_links_lead(tmp_path: Path) -> None:
+    """A file of the hub's cache is one file, under its blob's name, by whichever path it is read.
+
+    What is outside of the folder, or opened to write, is not seen.
+    """
+    folder = tmp_path / "case"
+    (folder / "blobs").mkdir(parents=True)
+    (folder / "blobs" / "etag").write_bytes(b"weights")
+    (folder / "link").symlink_to("blobs/etag")
+    (tmp_path / "outside").write_bytes(b"")
+    (folder / "away").symlink_to("../outside")
+    reads = "[open(name).read() for name in ('link', 'blobs/etag', 'away')]; open('new', 'w')"
+
+    got = opened(folder, "import builtins", reads)
+
+    assert got == {"blobs/etag": hashlib.sha256(b"weights").hexdigest()}
