@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -31,14 +31,22 @@ from hub.cache import RepoFolder, Staging
 from hub.model import ModelError, VerifiedModel
 from hub.remote import Retry
 from hub.store import Store
-from tests.harm import BASE, HARMS, QUANTISED, content, link_other_blob
+from tests.harm import BASE, HARMS, QUANTISED, content, link_other_blob, weights
+from tests.web_server import PORTAL, Trouble, WebServer
 
 pytestmark = pytest.mark.property
 
 WIDE = replace(BASE, files=(*BASE.files, "vocabulary.json"))
 ALONE = replace(BASE, files=("vocabulary.json",))
-MODELS = (BASE, WIDE, ALONE, QUANTISED)
-"""Three models of one repo, with files in common, and one of another."""
+SITE = "http://models.example"
+"""Asked by way of a proxy, so that it has the same name each time."""
+URL_BODIES = [weights(f"by URL {number}", 10_000) for number in range(2)]
+BY_URL = tuple(
+    ModelFiles(f"{SITE}/models", ("weights.npz",), hashlib.sha256(body).hexdigest())
+    for body in URL_BODIES
+)
+MODELS = (BASE, WIDE, ALONE, QUANTISED, *BY_URL)
+"""Three models of one repo, with files in common, one of another, and two of one web server."""
 
 TROUBLES: dict[str, tuple[Fault, dict[str, Any], str]] = {
     "list-503": (Fault(status=503), {"kind": "info"}, "503"),
@@ -53,6 +61,18 @@ TROUBLES: dict[str, tuple[Fault, dict[str, Any], str]] = {
     "config-wrong": (Fault(flip=0), {"kind": "resolve", "file": "config.json"}, "sha1"),
 }
 SIZE = 10_000
+
+URL_TROUBLES: dict[str, tuple[Trouble, str | None, str]] = {
+    "size-503": (Trouble(503), "HEAD", "503"),
+    "size-404": (Trouble(404), "HEAD", "check map"),
+    "no-size": (Trouble(headers={"Content-Length": None}), "HEAD", "Content-Length"),
+    "file-403": (Trouble(403), "GET", "no token is sent"),
+    "portal": (PORTAL, None, "captive portal"),
+    "cut": (Trouble(cut=1000), "GET", "Error"),
+    "short": (Trouble(end=1000), "GET", "bytes"),
+    "wrong": (Trouble(flip=0), "GET", "sha256"),
+    "other": (Trouble(body=URL_BODIES[0][::-1]), "GET", "sha256"),
+}
 
 
 class Killed(BaseException):
@@ -74,7 +94,9 @@ class Fatal:
 
 
 class Sessions(RuleBasedStateMachine):
-    """Sessions one after another, and two at a time, on one cache and one hub."""
+    """Sessions one after another, and two at a time, on one cache, one hub and one web server."""
+
+    server: ClassVar[WebServer]
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +116,9 @@ class Sessions(RuleBasedStateMachine):
         for files in (WIDE, QUANTISED):
             first = content(files, size=SIZE)
             self.editions[self.hub.add(files.repo, first)] = first
+        self.server.heal()
+        for files, body in zip(BY_URL, URL_BODIES, strict=True):
+            self.editions[files.revision] = {"weights.npz": body}
 
     def teardown(self) -> None:
         """A last session, without trouble, has every model, and removes all leftovers."""
@@ -130,6 +155,22 @@ class Sessions(RuleBasedStateMachine):
     def fetch(self, files: ModelFiles) -> None:
         """Without trouble every model can be had."""
         self.must_have(self.prepare(files))
+
+    @rule(files=st.sampled_from(BY_URL), trouble=st.sampled_from(sorted(URL_TROUBLES)))
+    def fetch_by_url_in_trouble(self, files: ModelFiles, trouble: str) -> None:
+        """It is there, or the trouble is named, and no hub is asked."""
+        fault, method, says = URL_TROUBLES[trouble]
+        self.hub.clear()
+        self.server.requests.clear()
+        self.server.trouble(fault, method)
+        outcome = self.prepare(files)
+        met = any(request.trouble for request in self.server.requests)
+        self.server.heal()
+        assert self.hub.requests == []
+        assert isinstance(outcome, ModelError) == met
+        if met:
+            assert str(files) in str(outcome)
+            assert says in str(outcome)
 
     @rule(files=st.sampled_from(MODELS), trouble=st.sampled_from(sorted(TROUBLES)))
     def fetch_in_trouble(self, files: ModelFiles, trouble: str) -> None:
@@ -209,7 +250,7 @@ class Sessions(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.relinked)
     @rule(
-        files=st.sampled_from((BASE, QUANTISED)),
+        files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
         name=st.sampled_from(BASE.files),
         harm=st.sampled_from(HARMS),
         mend=st.booleans(),
@@ -230,7 +271,7 @@ class Sessions(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.relinked)
     @rule(
-        files=st.sampled_from((BASE, QUANTISED)),
+        files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
         name=st.sampled_from(BASE.files),
         blob=st.booleans(),
     )
@@ -243,7 +284,7 @@ class Sessions(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.relinked)
     @rule(
-        files=st.sampled_from((BASE, QUANTISED)),
+        files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
         what=st.sampled_from(["refs/main", ".speedtest/*.json"]),
         text=st.sampled_from([None, "", "{}", "\0", "0" * 40]),
     )
@@ -279,19 +320,25 @@ def test_any_sequence_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    close_session()
-    run_state_machine_as_test(
-        Sessions,
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=20,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            phases=[
-                Phase.generate
-            ],  # to see a shorter sequence, add Phase.shrink: it takes minutes
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    close_session()
+    with WebServer() as server:
+        for body in URL_BODIES:
+            server.add("weights.npz", body)
+        monkeypatch.setattr(Sessions, "server", server, raising=False)
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, server.endpoint)
+        close_session()
+        run_state_machine_as_test(
+            Sessions,
+            settings=settings(
+                max_examples=40,
+                stateful_step_count=20,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                phases=[
+                    Phase.generate
+                ],  # to see a shorter sequence, add Phase.shrink: it takes minutes
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        close_session()
