@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
 from adapters.base import Adapter, Case
 
 REGISTRY: dict[str, str] = {
     "lightning-whisper-mlx": "adapters.lightning_whisper_mlx:LightningWhisperMLX",
+    "mlx-whisper": "adapters.mlx_whisper:MLXWhisper",
+    "faster-whisper": "adapters.faster_whisper:FasterWhisper",
+    "whisper.cpp": "adapters.whisper_cpp:WhisperCpp",
+    "openai-whisper": "adapters.openai_whisper:OpenAIWhisper",
+    "transformers": "adapters.transformers:Transformers",
 }
 """adapter name → `module:class`."""
 
@@ -24,6 +31,22 @@ def adapter_class(name: str) -> type[Adapter]:
     if name not in REGISTRY:
         raise KeyError(f"no adapter {name!r}; the registry has {', '.join(REGISTRY)}")
     return load_adapter(REGISTRY[name])
+
+
+@cache
+def lacking(name: str) -> str:
+    """Return why an adapter's library cannot be used here and what would help; "" if it can."""
+    for package in adapter_class(name).packages:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            how = (
+                "see PyTorch in README.md"
+                if package == "torch"
+                else f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
+            )
+            return f"{name}: {package} is not installed; {how}"
+    return ""
 
 
 def all_cases() -> list[Case]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from adapters.cores import usual_threads
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -77,17 +79,34 @@ CheckMap = Mapping[str, Mapping[str, ModelFiles]]
 """size → variant → the files to resolve, fetch and verify."""
 
 
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Where a decode that looks wrong is done anew, each time at the next. Source: openai/whisper."""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """What every library is told about decoding, so that they are compared on equal terms.
-
-    Decoding is greedy, without voice activity detection, and asks for timestamps.
-    """
+    """What every library is told about decoding; as it stands, the terms they are compared on."""
 
     language: str = "en"
+    beam_size: int = 1
+    """1 is greedy."""
     temperature: float = 0.0
+    fallback: bool = False
+    """Decode anew, at higher temperatures, what looks wrong: takes longer, and is random."""
+    timestamps: bool = True
+    context: bool = False
+    """Earlier text as a prompt for the next window."""
+    vad: bool = False
+    """Leave out what a voice activity detector takes for silence."""
     batch_size: int = 1
     """30 s windows decoded at once, where the library can."""
+    threads: int = field(default_factory=usual_threads)
+    """On the CPU."""
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures to decode at, one after another."""
+        return TEMPERATURES if self.fallback else (self.temperature,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,35 @@ class Transcript:
     segments: tuple[Segment, ...]
     fallback: bool
 
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Transcript:
+        """Return a result in the form of openai/whisper, which mlx-whisper has kept."""
+        return cls(
+            result["text"].strip(),
+            tuple(
+                Segment(segment["start"], segment["end"], segment["text"].strip())
+                for segment in result["segments"]
+            ),
+            any(segment["temperature"] > 0 for segment in result["segments"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What a library is like, as far as the suite must know."""
+
+    names_all: bool
+    """It has a table of its models; else it takes the id of any repo."""
+
+    batches: bool
+    """It decodes several 30 s windows at once when it is asked to."""
+
+    cuts: Literal["always", "in batches", "never"]
+    """When it cuts audio every 30 s, be it in mid-word, and not where the last text ends."""
+
+    timestamps: bool
+    """Segments begin and end where the model says; else they are whole windows."""
+
 
 class WeightsError(Exception):
     """The weights in memory are not those of the verified files."""
@@ -119,8 +167,8 @@ class WeightsError(Exception):
 class Adapter(ABC):
     """A Whisper library, seen by the suite. Instances live in engine processes only.
 
-    An engine's working directory holds the case's verified files, where `place` put them, and
-    nothing else.
+    An engine's working directory holds the case's verified files, where `place` says, and nothing
+    else.
     """
 
     packages: ClassVar[tuple[str, ...]]
@@ -128,30 +176,35 @@ class Adapter(ABC):
 
     check_map: ClassVar[CheckMap]
 
-    batches: ClassVar[bool]
-    """Whether the library decodes several 30 s windows at once when it is asked to."""
+    traits: ClassVar[Traits]
 
-    fixed_windows: ClassVar[bool]
-    """Whether audio is cut every 30 s; other libraries go on from where the last text ends."""
+    tuned: ClassVar[Mapping[str, Any]]
+    """What the library's own documentation recommends: fields of DecodeSettings."""
 
-    slow_variants: ClassVar[Mapping[Device, frozenset[str]]]
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    """Fields of DecodeSettings that the library cannot be told, with what it does instead.
+
+    None where that has no meaning, or nobody knows.
+    """
+
+    slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
     """Variants that a device runs many times slower, so that only the shortest clip is measured."""
 
     @classmethod
-    @abstractmethod
-    def place(cls, case: Case) -> Mapping[str, str] | None:
+    def place(cls, case: Case) -> Mapping[str, str] | None:  # noqa: ARG003
         """Return where the library looks for each required file; None: in the hub cache.
 
         A path is relative to the working directory, or begins with `~/`. An engine's home is its
         working directory, and its hub cache holds the one model.
         """
+        return None
 
     @abstractmethod
     def own_table(self) -> Mapping[str, Mapping[str, str]]:
         """Return size → variant → repo as the library's own code has it, read there, all of it.
 
-        Sizes and variants go by the check map's names, which is held to this. Called on its own,
-        before anything below.
+        Sizes and variants go by the check map's names, which is held to this; a file that is named
+        by URL has that in place of a repo. Called on its own, before anything below.
         """
 
     @abstractmethod
@@ -159,28 +212,34 @@ class Adapter(ABC):
         """Import the library and whatever it imports late."""
 
     @abstractmethod
-    def select_device(self, device: Device) -> None:
-        """Make the library compute on `device`; raise RuntimeError where it cannot."""
+    def select_device(self, device: Device, threads: int) -> None:
+        """Make the library compute on `device`; raise RuntimeError where it cannot.
 
-    @abstractmethod
-    def mend(self, case: Case) -> tuple[str, ...]:
+        On the CPU it is to use so many threads, where it can be told.
+        """
+
+    def mend(self, case: Case) -> tuple[str, ...]:  # noqa: ARG002
         """Do what must be done for the library to load at all, in the smallest way.
 
         Return a line for each thing done; nothing when the library runs as released.
         """
+        return ()
 
     @abstractmethod
     def load(self, case: Case) -> None:
         """Load the model through the library's public call, to the last lazy weight: timed."""
 
     @abstractmethod
-    def verify_load(self, case: Case) -> None:
-        """Raise WeightsError unless the model in memory is the files', name by name and shape."""
+    def verify_load(self, case: Case) -> str:
+        """Return the type that the model computes in, as `float16`.
+
+        Raise WeightsError unless the model in memory is the files', as far as can be seen.
+        """
 
     @abstractmethod
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         """Transcribe `audio`: the timed call, so nothing is done here that can be done before."""
 
-    @abstractmethod
     def accelerator_memory(self) -> int | None:
         """Return the accelerator's own peak, in bytes; None where there is no such figure."""
+        return None

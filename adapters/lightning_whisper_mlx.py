@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from adapters.base import Adapter, Case, CheckMap, ModelFiles, Segment, Transcript
+from adapters import base
+from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck, restore_quantize_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from adapters.base import Audio, DecodeSettings, Device
 
 # Source: lightning_whisper_mlx/lightning.py, models; test_repo_consistency.py holds this to it.
 REPOS = {
@@ -48,7 +47,6 @@ DISTIL_SIZES = ("distil-small.en", "distil-medium.en", "distil-large-v2", "disti
 DISTIL_SUFFIXES = {"fp16": "", "4bit": "-4-bit", "8bit": "-8-bit"}
 
 FILES = ("weights.npz", "config.json")
-BITS = {"fp16": None, "4bit": 4, "8bit": 8}  # a weight, in config.json
 FRAMES_PER_SECOND = 100  # lightning_whisper_mlx/audio.py
 
 
@@ -57,34 +55,35 @@ def _library_name(size: str) -> str:
     return "large" if size == "large-v1" else size
 
 
-def _model_folder(case: Case) -> str:
+def _model_folder(case: base.Case) -> str:
     suffix = DISTIL_SUFFIXES[case.variant] if case.size in DISTIL_SIZES else ""
     return f"mlx_models/{_library_name(case.size)}{suffix}"
 
 
-class LightningWhisperMLX(Adapter):
+class LightningWhisperMLX(MLXAdapter):
     """The library's public class, `LightningWhisperMLX(model, batch_size, quant)`."""
 
-    packages: ClassVar = ("lightning-whisper-mlx", "mlx", "huggingface_hub", "numpy", "tiktoken")
-    check_map: ClassVar[CheckMap] = {
-        size: {variant: ModelFiles(REPOS[size, variant], FILES) for variant in DISTIL_SUFFIXES}
+    packages = ("lightning-whisper-mlx", "mlx", "huggingface_hub", "numpy", "tiktoken")
+    check_map: ClassVar[base.CheckMap] = {
+        size: {kind: base.ModelFiles(REPOS[size, kind], FILES) for kind in BITS}
         for size, _ in REPOS
     } | {
         # This repo holds one folder a model, in which the library's own layout is repeated.
         size: {
-            variant: ModelFiles(DISTIL_REPO, tuple(f"mlx_models/{size}{end}/{f}" for f in FILES))
-            for variant, end in DISTIL_SUFFIXES.items()
+            kind: base.ModelFiles(DISTIL_REPO, tuple(f"mlx_models/{size}{end}/{f}" for f in FILES))
+            for kind, end in DISTIL_SUFFIXES.items()
         }
         for size in DISTIL_SIZES
     }
-
-    batches: ClassVar = True
-    fixed_windows: ClassVar = True
-    # mlx's CPU backend: quantised matrix products take ten times as long as fp16 ones.
-    slow_variants: ClassVar = {"cpu": frozenset({"4bit", "8bit"})}
+    traits = base.Traits(names_all=True, batches=True, cuts="always", timestamps=False)
+    tuned: ClassVar = {"batch_size": 12}  # the default of its class
+    fixed: ClassVar = {  # its public call takes a language, and nothing else
+        **{"beam_size": 1, "temperature": 0.0, "fallback": True, "timestamps": True},
+        **{"context": True, "vad": False, "threads": None},
+    }
 
     @classmethod
-    def place(cls, case: Case) -> Mapping[str, str]:
+    def place(cls, case: base.Case) -> Mapping[str, str]:
         files = cls.check_map[case.size][case.variant].files
         return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
 
@@ -94,7 +93,7 @@ class LightningWhisperMLX(Adapter):
         return {
             "large-v1" if name == "large" else name: (
                 # The constructor quantises a distil model by the folder, in the same repo.
-                dict.fromkeys(DISTIL_SUFFIXES, repos["base"])
+                dict.fromkeys(BITS, repos["base"])
                 if "distil" in name
                 else {"fp16" if quant == "base" else quant: repo for quant, repo in repos.items()}
             )
@@ -104,16 +103,12 @@ class LightningWhisperMLX(Adapter):
     def import_library(self) -> None:
         from lightning_whisper_mlx import lightning, transcribe, whisper
 
-        from adapters import mlx_backend
-
-        self._lightning, self._transcribe, self._mlx = lightning, transcribe, mlx_backend
+        self._lightning, self._transcribe = lightning, transcribe
         # The embedded model joins the library's own table, so that it takes the same road.
         lightning.models["micro"] = {
-            "base" if variant == "fp16" else variant: repo
-            for (size, variant), repo in REPOS.items()
-            if size == "micro"
+            "base" if kind == "fp16" else kind: REPOS["micro", kind] for kind in BITS
         }
-        self._check_weights = mlx_backend.WeightsCheck(whisper.Whisper)
+        self._check_weights = WeightsCheck(whisper.Whisper)
         decode = whisper.Whisper.decode
 
         def watched_decode(model: Any, mel: Any, options: Any) -> Any:
@@ -122,13 +117,10 @@ class LightningWhisperMLX(Adapter):
 
         whisper.Whisper.decode = watched_decode
 
-    def select_device(self, device: Device) -> None:
-        self._mlx.select_device(device)
+    def mend(self, case: base.Case) -> tuple[str, ...]:
+        return () if case.variant == "fp16" else restore_quantize_module()
 
-    def mend(self, case: Case) -> tuple[str, ...]:
-        return () if case.variant == "fp16" else self._mlx.restore_quantize_module()
-
-    def load(self, case: Case) -> None:
+    def load(self, case: base.Case) -> None:
         import mlx.core as mx
 
         self._model = self._lightning.LightningWhisperMLX(
@@ -139,21 +131,19 @@ class LightningWhisperMLX(Adapter):
         # The constructor only downloads; this is the load that `transcribe` would begin with.
         self._transcribe.ModelHolder.get_model(f"./{_model_folder(case)}", mx.float16)
 
-    def verify_load(self, case: Case) -> None:
-        folder = Path(_model_folder(case))
-        self._mlx.check_quantisation(folder / "config.json", BITS[case.variant])
-        self._check_weights(folder / "weights.npz")
+    def verify_load(self, case: base.Case) -> str:
+        weights, config = (Path(_model_folder(case), name) for name in FILES)
+        return self._check_weights(weights, config, BITS[case.variant])
 
-    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
+    def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
+        import mlx.core as mx
+
         self._fallback = False
-        self._mlx.seed()
+        mx.random.seed(0)  # a fallback decode samples
         self._model.batch_size = settings.batch_size
         result = self._model.transcribe(audio, language=settings.language)
         segments = tuple(
-            Segment(start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND, text.strip())
+            base.Segment(start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND, text.strip())
             for start, end, text in result["segments"]
         )
-        return Transcript(result["text"].strip(), segments, self._fallback)
-
-    def accelerator_memory(self) -> int | None:
-        return self._mlx.peak_memory()
+        return base.Transcript(result["text"].strip(), segments, self._fallback)

@@ -1,48 +1,46 @@
-"""What the adapters of mlx libraries share: the device, the memory figure, the checks of a model.
-
-Engine process only.
-"""
+"""What the adapters of mlx libraries share: the device, the memory figure, the checks of a model."""
 
 from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import mlx.core as mx
-from mlx import nn
-from mlx.utils import tree_flatten
-
-from adapters.base import WeightsError
+from adapters import base
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from adapters.base import Device
-
 COMPUTED = frozenset({"alignment_heads"})
 """Parameters that a model computes itself when its file has none."""
 
-
-def select_device(device: Device) -> None:
-    """Make mlx compute on `device` and try it; raise RuntimeError where it does not work."""
-    kind = mx.gpu if device == "gpu" else mx.cpu
-    if not mx.is_available(kind):
-        raise RuntimeError(f"mlx {mx.__version__} has no {device} on this machine")
-    mx.set_default_device(kind)
-    product = mx.ones((64, 64)) @ mx.ones((64, 64))
-    if (total := product.sum().item()) != 64**3:
-        raise RuntimeError(f"mlx on {device}: a product of ones summed to {total}, not {64**3}")
+BITS = {"fp16": None, "4bit": 4, "8bit": 8}
+"""variant → bits a weight, in config.json."""
 
 
-def seed() -> None:
-    """Make the sampling of a fallback decode the same in every call."""
-    mx.random.seed(0)
+class MLXAdapter(base.Adapter):
+    """A library on mlx."""
 
+    # mlx's CPU backend: quantised matrix products take ten times as long as fp16 ones.
+    slow_variants: ClassVar = {"cpu": frozenset({"4bit", "8bit"})}
 
-def peak_memory() -> int:
-    """Return mlx's peak of active memory, in bytes; buffers that it only caches are not in it."""
-    return int(mx.get_peak_memory())
+    def select_device(self, device: base.Device, threads: int) -> None:  # noqa: ARG002
+        """Try the device, too; mlx cannot be told a number of threads."""
+        import mlx.core as mx
+
+        kind = mx.gpu if device == "gpu" else mx.cpu
+        if not mx.is_available(kind):
+            raise RuntimeError(f"mlx {mx.__version__} has no {device} on this machine")
+        mx.set_default_device(kind)
+        product = mx.ones((64, 64)) @ mx.ones((64, 64))
+        if (total := product.sum().item()) != 64**3:
+            raise RuntimeError(f"mlx on {device}: a product of ones summed to {total}, not {64**3}")
+
+    def accelerator_memory(self) -> int:
+        """Return mlx's peak of active memory; buffers that it only caches are not in it."""
+        import mlx.core as mx
+
+        return int(mx.get_peak_memory())
 
 
 class WeightsCheck:
@@ -68,9 +66,23 @@ class WeightsCheck:
 
         model_class.update = watched_update
 
-    def __call__(self, file: Path) -> None:
-        """Raise WeightsError unless the last model's weights are those of `file`."""
-        self._compare(_shapes(mx.load(str(file))))
+    def __call__(self, weights: Path, config: Path, bits: int | None) -> str:
+        """Raise WeightsError unless the last model's weights are those of the file `weights`.
+
+        And unless `config` quantises to so many bits a weight; None: not at all. Return the type
+        that the model computes in.
+        """
+        import mlx.core as mx
+
+        settings = json.loads(config.read_text(encoding="utf-8"))
+        if (got := settings.get("quantization", {}).get("bits")) != bits:
+            raise base.WeightsError(
+                f"{config.name}: expected quantization.bits {bits}, got {got}; "
+                "the file belongs to another variant"
+            )
+        stored = mx.load(str(weights))
+        self._compare(_shapes(stored))
+        return str(stored["encoder.conv1.weight"].dtype).removeprefix("mlx.core.")
 
     def _compare(self, stored: dict[str, tuple[int, ...]]) -> None:
         own = self._shapes
@@ -78,21 +90,11 @@ class WeightsCheck:
         extra = sorted(stored.keys() - own.keys())
         reshaped = sorted(n for n in own.keys() & stored.keys() if own[n] != stored[n])
         if missing or extra or reshaped:
-            raise WeightsError(
+            raise base.WeightsError(
                 f"expected the model's {len(own)} weights, "
                 f"got {_sample('none for', missing)}{_sample('unknown', extra)}"
                 f"{_sample('other shapes for', reshaped)}the weights are another model's"
             )
-
-
-def check_quantisation(config: Path, bits: int | None) -> None:
-    """Raise WeightsError unless a config.json quantises to `bits` a weight; None: not at all."""
-    got = json.loads(config.read_text(encoding="utf-8")).get("quantization", {}).get("bits")
-    if got != bits:
-        raise WeightsError(
-            f"{config.name}: expected quantization.bits {bits}, got {got}; "
-            "the file belongs to another variant"
-        )
 
 
 def restore_quantize_module() -> tuple[str, ...]:
@@ -100,6 +102,9 @@ def restore_quantize_module() -> tuple[str, ...]:
 
     Return what was mended.
     """
+    import mlx.core as mx
+    from mlx import nn
+
     if hasattr(nn.QuantizedLinear, "quantize_module"):
         return ()
     nn.QuantizedLinear.quantize_module = partial(
@@ -109,6 +114,8 @@ def restore_quantize_module() -> tuple[str, ...]:
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    from mlx.utils import tree_flatten
+
     return {name: tuple(weight.shape) for name, weight in tree_flatten(tree)}
 
 

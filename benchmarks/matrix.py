@@ -10,7 +10,7 @@ from benchmarks.own_audio import ORIGIN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from adapters.base import Case
+    from adapters.base import Case, DecodeSettings
     from fixtures.audio import Clip
 
 TIME_LIMITS = {
@@ -41,16 +41,27 @@ def time_limit(case: Case) -> int:
     return next(limit for name, limit in reversed(TIME_LIMITS.items()) if name in case.size)
 
 
-def max_wer(case: Case, clip: Clip) -> float:
+def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:
     """Return the highest word error rate that counts as a right transcript of the clip.
 
     A library that cuts audio every 30 s, in mid-word if need be, may lose the sentences that run
-    across a cut, and is not failed for that.
+    across a cut, or write parts of them twice, and is not failed for that.
     """
     limit = MAX_WER.get(case.size, MAX_WER_OF_REAL_SIZES)
-    if adapter_class(case.adapter).fixed_windows and (cut := cut_share(clip)):
+    if is_cut(case, settings) and (cut := cut_share(clip)):
         limit += cut + CUT_SLACK
     return limit
+
+
+def is_cut(case: Case, settings: DecodeSettings) -> bool:
+    """Tell whether a case's library cuts audio every 30 s when it is told these settings."""
+    match adapter_class(case.adapter).traits.cuts:
+        case "always":
+            return True
+        case "in batches":
+            return settings.batch_size > 1 and not settings.vad
+        case "never":
+            return False
 
 
 def cut_share(clip: Clip) -> float:

@@ -7,12 +7,13 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from adapters import adapter_class, all_cases
+from adapters import adapter_class, all_cases, lacking
 from adapters.base import Case, DecodeSettings
 from benchmarks.matrix import combinations, time_limit
 from benchmarks.measure import is_slow
@@ -61,6 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "over(*clips, own=False): run over every case, with each clip that suits it; own adds "
         "the files of --audio",
     )
+    config.addinivalue_line(
+        "markers", "tuned: the settings that each library's own documentation recommends"
+    )
     try:
         own = [own_clip(path) for path in config.getoption("audio")]
     except ValueError as error:
@@ -90,7 +94,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                     str(case),
                     clip.name,
                     id=f"{case}-{clip.name}",
-                    marks=pytest.mark.timeout(time_limit(case)),
+                    marks=_marks(case),
                 )
                 for case, clip in combinations(all_clips(metafunc.config), names)
             ],
@@ -101,12 +105,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             "case",
             [
-                pytest.param(name, id=name, marks=pytest.mark.timeout(time_limit(case)))
+                pytest.param(name, id=name, marks=_marks(case))
                 for name, case in CASES.items()
             ],
             indirect=True,
             scope="session",
         )
+
+
+def _marks(case: Case) -> list[pytest.MarkDecorator]:
+    """Return a time limit, and a reason to skip where the case's library is not installed."""
+    marks = [pytest.mark.timeout(time_limit(case))]
+    if reason := lacking(case.adapter):
+        marks.append(pytest.mark.skip(reason=reason))
+    return marks
 
 
 @pytest.hookimpl(trylast=True)
@@ -164,9 +176,11 @@ def clip(request: pytest.FixtureRequest) -> Clip:
     return all_clips(request.config)[request.param]
 
 
-@pytest.fixture(scope="session")
-def settings() -> DecodeSettings:
-    """The decoding that all libraries are compared by."""
+@pytest.fixture
+def settings(case: Case, request: pytest.FixtureRequest) -> DecodeSettings:
+    """The decoding that all libraries are compared by; for a test marked tuned, the library's."""
+    if request.node.get_closest_marker("tuned"):
+        return replace(DecodeSettings(), **adapter_class(case.adapter).tuned)
     return DecodeSettings()
 
 
@@ -259,14 +273,20 @@ def audio(case: Case, clip: Clip, device: Device) -> Audio:
     return read_audio(clip.path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def make_engine(
-    case: Case, model: VerifiedModel, device: Device, tmp_path_factory: pytest.TempPathFactory
+    case: Case,
+    model: VerifiedModel,
+    device: Device,
+    settings: DecodeSettings,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[], Engine]:
     """A function that returns an engine of the case, not started; whoever calls it ends it."""
     from engine.process import Engine
 
-    return lambda: Engine(case, model, tmp_path_factory.mktemp("engine"), device)
+    return lambda: Engine(
+        case, model, tmp_path_factory.mktemp("engine"), device, settings.threads
+    )
 
 
 @pytest.fixture(scope="session")
@@ -283,9 +303,14 @@ def _end(engines: list[Engine]) -> None:
 
 
 @pytest.fixture
-def engine(kept: list[Engine], make_engine: Callable[[], Engine]) -> Engine:
-    """The case's engine, warm from test to test; a new one where a call has broken the last."""
-    if kept and not kept[-1].usable:
+def engine(
+    kept: list[Engine], make_engine: Callable[[], Engine], settings: DecodeSettings
+) -> Engine:
+    """The case's engine, warm from test to test.
+
+    A new one where a call has broken the last, or where it has another number of threads.
+    """
+    if kept and not (kept[-1].usable and kept[-1].threads == settings.threads):
         _end(kept)
     if not kept:
         kept.append(make_engine())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def record_engine(benchmark: BenchmarkFixture, measure: str, engine: Engine) -> None:
     """Record which model ran, where, in which versions, and how much memory it took.
 
-    `measure` says what the times are: warm, cold, load or long-form.
+    `measure` says what the times are: warm, tuned, cold, load or long-form.
     """
     case, model, memory = engine.case, engine.model, engine.memory()
     benchmark.extra_info.update(
@@ -42,6 +42,7 @@ def record_engine(benchmark: BenchmarkFixture, measure: str, engine: Engine) -> 
         commit=model.commit,
         files={name: asdict(proof) for name, (_, proof) in model.files.items()},
         device=engine.device,
+        dtype=engine.dtype,
         versions={name: version(name) for name in adapter_class(case.adapter).packages},
         compat=list(engine.compat),
         peak_memory_bytes=memory.footprint,
@@ -56,13 +57,16 @@ def record_transcripts(
     settings: DecodeSettings,
     transcripts: Sequence[Transcript],
 ) -> None:
-    """Record what was heard and how well; fail the test if any of the transcripts is wrong."""
+    """Record what was heard and how well; fail the test if any of the transcripts is wrong.
+
+    What a library cannot be told stands among the settings as it does it.
+    """
     heard = transcripts[-1]
     benchmark.extra_info.update(
         clip=clip.name,
         clip_sha256=clip.sha256,
         clip_seconds=clip.seconds,
-        settings=asdict(settings),
+        settings=asdict(settings) | adapter_class(engine.case.adapter).fixed,
         transcript=heard.text,
         fallback=any(transcript.fallback for transcript in transcripts),
         wer=None,
@@ -76,7 +80,7 @@ def record_transcripts(
         if not heard.text:
             pytest.fail(f"{subject}: expected words, got an empty transcript")
         return
-    limit = max_wer(engine.case, clip)
+    limit = max_wer(engine.case, clip, settings)
     scored = score(clip.reference, heard.text)
     benchmark.extra_info.update(wer=scored.wer, coverage=scored.coverage)
     if scored.wer > limit:

@@ -32,7 +32,7 @@ def test_long_form(
 
     The audio's length over that is the real-time factor, RTFx.
     """
-    if batch_size > 1 and not adapter_class(engine.case.adapter).batches:
+    if batch_size > 1 and not adapter_class(engine.case.adapter).traits.batches:
         pytest.skip(f"{engine.case.label}: decodes one window after another")
     settings = replace(settings, batch_size=batch_size)
     measure_clip(benchmark, "long-form", engine, clip, audio, settings)

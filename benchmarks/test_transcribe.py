@@ -26,3 +26,16 @@ def test_transcribe(
 ) -> None:
     """Seconds from a clip's samples to its transcript."""
     measure_clip(benchmark, "warm", engine, clip, audio, settings)
+
+
+@pytest.mark.tuned
+@pytest.mark.over("long", own=True)
+def test_tuned(
+    benchmark: BenchmarkFixture,
+    engine: Engine,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+) -> None:
+    """The same with what each library's own documentation recommends, so on unequal terms."""
+    measure_clip(benchmark, "tuned", engine, clip, audio, settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from adapters import REGISTRY, adapter_class
+from adapters.cores import usual_threads
 from engine.worker import Answer
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from hub.model import VerifiedModel
 
 ROOT = Path(__file__).resolve().parent.parent
+HF_HOME = "huggingface"
+"""In an engine's folder."""
+
 LOG_LINES = 20
 """How much of an engine's stderr an error shows."""
 
@@ -42,11 +46,24 @@ class Engine:
     loaded its model before is no longer `usable`: another may fare better on other audio.
     """
 
-    def __init__(self, case: Case, model: VerifiedModel, folder: Path, device: Device) -> None:
-        """Describe the engine; `folder` must not exist yet and becomes its working directory."""
+    def __init__(
+        self,
+        case: Case,
+        model: VerifiedModel,
+        folder: Path,
+        device: Device,
+        threads: int | None = None,
+    ) -> None:
+        """Describe the engine; `folder` must not exist yet and becomes its working directory.
+
+        `threads` are those that the library is given on the CPU; None: as on equal terms.
+        """
         self.case = case
         self.model = model
         self.device = device
+        self.threads = usual_threads() if threads is None else threads
+        self.dtype = ""
+        """What the model computes in, once its load was verified."""
         self.compat: tuple[str, ...] = ()
         self._folder = folder
         self._log = folder / "engine.log"
@@ -78,11 +95,24 @@ class Engine:
     def lay_out(self) -> None:
         """Check the files once more, and put them where the library looks for them."""
         self.model.recheck()
-        for file, place in adapter_class(self.case.adapter).place(self.case).items():
+        adapter = adapter_class(self.case.adapter)
+        places = adapter.place(self.case)
+        if places is None:
+            revision = adapter.check_map[self.case.size][self.case.variant].revision
+            places = self._hub_cache(revision)
+        for file, place in places.items():
             path, _ = self.model.files[file]
-            target = self._folder / place
+            target = self._folder / place.removeprefix("~/")  # which is its home
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path)
+
+    def _hub_cache(self, revision: str) -> dict[str, str]:
+        """Begin a hub cache for this model alone; return where its files belong."""
+        repo = f"{HF_HOME}/hub/models--{self.model.repo.replace('/', '--')}"
+        reference = self._folder / repo / "refs" / revision
+        reference.parent.mkdir(parents=True)
+        reference.write_text(self.model.commit, encoding="utf-8")
+        return {file: f"{repo}/snapshots/{self.model.commit}/{file}" for file in self.model.files}
 
     def launch(self) -> None:
         """Start the child process: an interpreter without the library."""
@@ -106,7 +136,7 @@ class Engine:
 
     def import_library(self) -> None:
         """Import the library in the child, select the device, and mend what must be."""
-        self._call("import_library", self.device)
+        self._call("import_library", self.device, self.threads)
         self.compat = self._call("mend", self.case)
 
     def load(self) -> None:
@@ -116,7 +146,7 @@ class Engine:
 
     def verify_load(self) -> None:
         """Compare the weights in memory with the files': no part of a load, so not in its clock."""
-        self._call("verify_load", self.case)
+        self.dtype = self._call("verify_load", self.case)
         self._verified = True
 
     def ready(self) -> None:
@@ -229,7 +259,7 @@ def sealed_environment(folder: Path) -> dict[str, str]:
         **inherited,
         "HOME": str(folder),
         "TMPDIR": str(scratch),
-        "HF_HOME": str(folder / "huggingface"),
+        "HF_HOME": str(folder / HF_HOME),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -42,10 +42,10 @@ class Worker:
     def ping(self) -> None:
         """Do nothing: the cost of a call."""
 
-    def import_library(self, device: Device) -> None:
+    def import_library(self, device: Device, threads: int) -> None:
         """Import the library and make it compute on `device`."""
         self._adapter.import_library()
-        self._adapter.select_device(device)
+        self._adapter.select_device(device, threads)
 
     def mend(self, case: Case) -> tuple[str, ...]:
         """Do what the library needs to load; return a line for each thing done."""
@@ -55,9 +55,9 @@ class Worker:
         """Load the model."""
         self._adapter.load(case)
 
-    def verify_load(self, case: Case) -> None:
-        """Compare the weights in memory with those of the files."""
-        self._adapter.verify_load(case)
+    def verify_load(self, case: Case) -> str:
+        """Compare the weights in memory with those of the files; return what they compute in."""
+        return self._adapter.verify_load(case)
 
     def hear(self, key: str, audio: Audio) -> None:
         """Keep the audio that `transcribe` will be asked for under `key`."""

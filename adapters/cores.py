@@ -1,0 +1,30 @@
+"""How many threads a library is given on the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+USUAL_THREADS = 4
+"""What CTranslate2 and whisper.cpp take by themselves, where there are as many cores."""
+
+
+def fast_cores() -> int:
+    """Return the number of cores to compute on: on Apple silicon, those made for performance."""
+    if sys.platform == "darwin":
+        return _sysctl("hw.perflevel0.physicalcpu")
+    return len(os.sched_getaffinity(0))
+
+
+def usual_threads() -> int:
+    """Return the number of threads on equal terms."""
+    return min(USUAL_THREADS, fast_cores())
+
+
+def _sysctl(name: str) -> int:
+    value, size = ctypes.c_int32(), ctypes.c_size_t(4)
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.sysctlbyname(name.encode(), ctypes.byref(value), ctypes.byref(size), None, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"sysctl knows no {name}; is this Apple silicon?")
+    return value.value

@@ -1,0 +1,134 @@
+"""faster-whisper: Whisper on CTranslate2, for CPUs and NVIDIA GPUs.
+
+It takes a size, downloads the five files of its repo into the hub cache, and converts the weights
+as it loads them. Without tokenizer.json it would take that of another repo, openai/whisper-tiny.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from adapters import base
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Source: faster_whisper/utils.py, _MODELS; test_repo_consistency.py holds this to it.
+REPOS = {
+    "micro": "embedded/micro-ctranslate2-fp16",
+    "tiny": "Systran/faster-whisper-tiny",
+    "tiny.en": "Systran/faster-whisper-tiny.en",
+    "base": "Systran/faster-whisper-base",
+    "base.en": "Systran/faster-whisper-base.en",
+    "small": "Systran/faster-whisper-small",
+    "small.en": "Systran/faster-whisper-small.en",
+    "medium": "Systran/faster-whisper-medium",
+    "medium.en": "Systran/faster-whisper-medium.en",
+    "large-v1": "Systran/faster-whisper-large-v1",
+    "large-v2": "Systran/faster-whisper-large-v2",
+    "large-v3": "Systran/faster-whisper-large-v3",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "distil-small.en": "Systran/faster-distil-whisper-small.en",
+    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
+    "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
+    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+}
+OTHER_NAMES = frozenset({"large", "turbo"})  # of large-v3 and large-v3-turbo
+FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
+NEWER_FILES = (*FILES[:3], "vocabulary.json", "preprocessor_config.json")
+NEWER = frozenset(size for size in REPOS if size.startswith(("micro", "large-v3", "distil")))
+
+COMPUTE_TYPES = {"fp16": "default", "float32": "float32", "int8": "int8"}
+"""variant → compute type. The default is that of the weights, float16, where the device has it."""
+
+
+class FasterWhisper(base.Adapter):
+    """The library's public class, `WhisperModel(size, device, compute_type, cpu_threads)`."""
+
+    packages = ("faster-whisper", "ctranslate2", "tokenizers", "huggingface_hub", "numpy")
+    check_map: ClassVar[base.CheckMap] = {
+        size: {
+            variant: base.ModelFiles(repo, NEWER_FILES if size in NEWER else FILES)
+            for variant in COMPUTE_TYPES
+        }
+        for size, repo in REPOS.items()
+    }
+    traits = base.Traits(names_all=True, batches=True, cuts="in batches", timestamps=True)
+    tuned: ClassVar = {"batch_size": 8, "vad": True}  # the defaults of its batched pipeline
+
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+        from faster_whisper.utils import _MODELS
+
+        return {
+            size: dict.fromkeys(COMPUTE_TYPES, repo)
+            for size, repo in _MODELS.items()
+            if size not in OTHER_NAMES
+        }
+
+    def import_library(self) -> None:
+        import faster_whisper
+
+        self._library = faster_whisper
+        # The embedded model joins the library's own table, so that it takes the same road.
+        faster_whisper.utils._MODELS["micro"] = REPOS["micro"]
+
+    def select_device(self, device: base.Device, threads: int) -> None:
+        import ctranslate2
+
+        if device == "gpu" and not ctranslate2.get_cuda_device_count():
+            raise RuntimeError("CTranslate2 computes on CPUs and NVIDIA GPUs, and there is none")
+        self._device = "cuda" if device == "gpu" else "cpu"
+        self._threads = threads
+
+    def load(self, case: base.Case) -> None:
+        self._model = self._library.WhisperModel(
+            case.size,
+            device=self._device,
+            compute_type=COMPUTE_TYPES[case.variant],
+            cpu_threads=self._threads,
+        )
+        self._batched = self._library.BatchedInferencePipeline(self._model)
+
+    def verify_load(self, case: base.Case) -> str:
+        computes_in = str(self._model.model.compute_type)
+        asked = COMPUTE_TYPES[case.variant]
+        if asked not in {"default", *computes_in.split("_")}:
+            raise base.WeightsError(f"expected compute type {asked}, got {computes_in}")
+        folder = Path(self._library.utils.download_model(case.size))
+        tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        ids = {*tokenizer["model"]["vocab"].values(), *(t["id"] for t in tokenizer["added_tokens"])}
+        if (size := self._model.hf_tokenizer.get_vocab_size()) != len(ids):
+            raise base.WeightsError(f"expected a tokenizer of {len(ids)} tokens, got one of {size}")
+        return computes_in
+
+    def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
+        options = {
+            "language": settings.language,
+            "beam_size": settings.beam_size,
+            "temperature": settings.temperatures,
+            "condition_on_previous_text": settings.context,
+            "without_timestamps": not settings.timestamps,
+            "vad_filter": settings.vad,
+        }
+        if settings.batch_size > 1:
+            windows = None if settings.vad else _windows(len(audio) / 16_000)
+            heard, _ = self._batched.transcribe(
+                audio, batch_size=settings.batch_size, clip_timestamps=windows, **options
+            )
+        else:
+            heard, _ = self._model.transcribe(audio, **options)
+        segments = list(heard)  # which is when it decodes
+        return base.Transcript(
+            "".join(part.text for part in segments).strip(),
+            tuple(base.Segment(part.start, part.end, part.text.strip()) for part in segments),
+            any((part.temperature or 0) > 0 for part in segments),
+        )
+
+
+def _windows(seconds: float) -> list[dict[str, float]]:
+    """Return windows of 30 s, which the batched pipeline wants from whoever turns its VAD off."""
+    starts = range(0, max(1, int(seconds)), 30)
+    return [{"start": start, "end": min(start + 30, seconds)} for start in starts]

@@ -1,0 +1,91 @@
+"""mlx-whisper: the Whisper of Apple's mlx-examples.
+
+It takes the id of any repo, downloads all of it into the hub cache, and reads it only at the first
+transcription.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from adapters import base
+from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Source: the Whisper collection of mlx-community, on the hub.
+NAMES = {
+    "tiny": "tiny",
+    "base": "base",
+    "small": "small",
+    "medium": "medium",
+    "large-v1": "large",
+    "large-v2": "large-v2",
+    "large-v3": "large-v3",
+}
+ENDINGS = {"fp16": "-mlx", "4bit": "-mlx-4bit", "8bit": "-mlx-8bit"}
+ODD_ONES = {("tiny", "fp16"): "mlx-community/whisper-tiny"}
+NPZ, SAFETENSORS = ("weights.npz", "config.json"), ("weights.safetensors", "config.json")
+
+
+def _files(size: str, variant: str) -> base.ModelFiles:
+    usual = f"mlx-community/whisper-{NAMES[size]}{ENDINGS[variant]}"
+    return base.ModelFiles(ODD_ONES.get((size, variant), usual), NPZ)
+
+
+class MLXWhisper(MLXAdapter):
+    """The library's one public call, `mlx_whisper.transcribe(audio, path_or_hf_repo=…)`."""
+
+    packages = ("mlx-whisper", "mlx", "huggingface_hub", "numpy", "tiktoken")
+    check_map: ClassVar[base.CheckMap] = {
+        "micro": {kind: base.ModelFiles(f"embedded/micro-mlx-{kind}", NPZ) for kind in ENDINGS},
+        **{size: {kind: _files(size, kind) for kind in ENDINGS} for size in NAMES},
+        "large-v3-turbo": {
+            "fp16": base.ModelFiles("mlx-community/whisper-large-v3-turbo", SAFETENSORS)
+        },
+    }
+    traits = base.Traits(names_all=False, batches=False, cuts="never", timestamps=True)
+    tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
+    fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1, "threads": None}
+
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+        transcribe = import_module("mlx_whisper.transcribe").transcribe
+        return {"tiny": {"fp16": signature(transcribe).parameters["path_or_hf_repo"].default}}
+
+    def import_library(self) -> None:
+        # The module, which the package's function of that name hides.
+        self._library = import_module("mlx_whisper.transcribe")
+        self._check_weights = WeightsCheck(import_module("mlx_whisper.whisper").Whisper)
+
+    def load(self, case: base.Case) -> None:
+        import mlx.core as mx
+
+        self._repo = self.check_map[case.size][case.variant].repo
+        # This is the load that `transcribe` would begin with.
+        self._library.ModelHolder.get_model(self._repo, mx.float16)
+
+    def verify_load(self, case: base.Case) -> str:
+        from huggingface_hub import snapshot_download
+
+        folder = Path(snapshot_download(self._repo))
+        weights, config = self.check_map[case.size][case.variant].files
+        return self._check_weights(folder / weights, folder / config, BITS[case.variant])
+
+    def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
+        import mlx.core as mx
+
+        mx.random.seed(0)  # a fallback decode samples
+        return base.Transcript.of(
+            self._library.transcribe(
+                audio,
+                path_or_hf_repo=self._repo,
+                language=settings.language,
+                temperature=settings.temperatures,
+                condition_on_previous_text=settings.context,
+                without_timestamps=not settings.timestamps,
+            )
+        )

@@ -1,0 +1,110 @@
+"""openai-whisper: OpenAI's own code, on PyTorch.
+
+It takes a size and downloads one checkpoint, by a URL that holds its sha256, into `~/.cache`. It
+hashes the whole file at every load.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from adapters import base
+from adapters.torch_backend import TorchAdapter, check_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = "https://openaipublic.azureedge.net/main/whisper/models"
+# Source: whisper/__init__.py, _MODELS; test_repo_consistency.py holds this to it.
+HASHES = {
+    "tiny": "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9",
+    "tiny.en": "d3dd57d32accea0b295c96e26691aa14d8822fac7d9d27d5dc00b4ca2826dd03",
+    "base": "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e",
+    "base.en": "25a8566e1d0c1e2231d1c762132cd20e0f96a85d16145c3a00adf5d1ac670ead",
+    "small": "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794",
+    "small.en": "f953ad0fd29cacd07d5a9eda5624af0f6bcf2258be67c92b79389873d91e0872",
+    "medium": "345ae4da62f9b3d59415adc60127b97c714f32e89e936602e85993674d08dcb1",
+    "medium.en": "d7440d1dc186f76616474e0ff0b3b6b879abc9d1a4926b7adfa41db2d497ab4f",
+    "large-v1": "e4b87e7e0bf463eb8e6956e646f1e277e901512310def2c24bf0e11bd3c28e9a",
+    "large-v2": "81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524",
+    "large-v3": "e5b1a55b89c1367dacf97e3e19bfd829a01529dbfdeefa8caeb59b3f1b81dadb",
+    "large-v3-turbo": "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a",
+}
+OTHER_NAMES = frozenset({"large", "turbo"})  # of large-v3 and large-v3-turbo
+
+
+class OpenAIWhisper(TorchAdapter):
+    """The library's public calls, `load_model(size, device)` and `model.transcribe(audio)`."""
+
+    packages = ("openai-whisper", "torch", "numpy", "tiktoken")
+    check_map: ClassVar[base.CheckMap] = {
+        "micro": {"fp16": base.ModelFiles("embedded/micro-torch-fp16", ("micro.pt",))},
+        **{
+            size: {"fp16": base.ModelFiles(FOLDER, (f"{size}.pt",), sha256)}
+            for size, sha256 in HASHES.items()
+        },
+    }
+    traits = base.Traits(names_all=True, batches=False, cuts="never", timestamps=True)
+    tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
+    fixed: ClassVar = {"vad": False, "batch_size": 1}
+
+    @classmethod
+    def place(cls, case: base.Case) -> Mapping[str, str]:
+        return {f"{case.size}.pt": f"~/.cache/whisper/{case.size}.pt"}
+
+    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+        import whisper
+
+        return {n: {"fp16": url} for n, url in whisper._MODELS.items() if n not in OTHER_NAMES}
+
+    def import_library(self) -> None:
+        import whisper
+
+        self._library = whisper
+
+    def select_device(self, device: base.Device, threads: int) -> None:
+        import torch
+
+        super().select_device(device, threads)
+        torch.eye(2).to_sparse().to(self._device)  # every model has such a tensor
+
+    def mend(self, case: base.Case) -> tuple[str, ...]:
+        if case.size == "micro":
+            # The embedded model joins the library's own table, so that it takes the same road.
+            from hashlib import sha256
+
+            digest = sha256(self._file(case).read_bytes()).hexdigest()
+            self._library._MODELS["micro"] = f"embedded/{digest}/micro.pt"
+            self._library._ALIGNMENT_HEADS["micro"] = None
+        return ()
+
+    def load(self, case: base.Case) -> None:
+        self._model = self._library.load_model(case.size, device=self._device)
+
+    def verify_load(self, case: base.Case) -> str:
+        import torch
+
+        stored = torch.load(self._file(case), map_location="cpu", weights_only=True)
+        check_tensors(stored["model_state_dict"], self._model.state_dict())
+        return "float32" if self._device.type == "cpu" else "float16"
+
+    def _file(self, case: base.Case) -> Path:
+        (place,) = self.place(case).values()
+        return Path(place).expanduser()
+
+    def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
+        import torch
+
+        torch.manual_seed(0)
+        return base.Transcript.of(
+            self._model.transcribe(
+                audio,
+                language=settings.language,
+                beam_size=settings.beam_size if settings.beam_size > 1 else None,
+                temperature=settings.temperatures,
+                condition_on_previous_text=settings.context,
+                without_timestamps=not settings.timestamps,
+                fp16=self._device.type != "cpu",
+            )
+        )

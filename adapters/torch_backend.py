@@ -1,0 +1,58 @@
+"""What the adapters of PyTorch libraries share: the device, the memory, the check of the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapters import base
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TorchAdapter(base.Adapter):
+    """A library on PyTorch; `_device` is the torch.device that it computes on."""
+
+    _device: Any
+
+    def select_device(self, device: base.Device, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        name = "cpu"
+        if device == "gpu":
+            name = "mps" if torch.backends.mps.is_available() else "cuda"
+            if name == "cuda" and not torch.cuda.is_available():
+                raise RuntimeError(f"PyTorch {torch.__version__} finds no GPU on this machine")
+        self._device = torch.device(name)
+
+    def accelerator_memory(self) -> int | None:
+        """Return the peak on an NVIDIA GPU; for Apple's, PyTorch has no such figure."""
+        import torch
+
+        return torch.cuda.max_memory_allocated() if self._device.type == "cuda" else None
+
+
+def check_tensors(
+    stored: Mapping[str, Any], own: Mapping[str, Any], tied: frozenset[str] = frozenset()
+) -> None:
+    """Raise WeightsError unless a model's tensors are those stored, value by value.
+
+    `tied` names tensors that are another one as well, and may be left out of a file.
+    """
+    import torch
+
+    missing = sorted(own.keys() - stored.keys() - tied)
+    extra = sorted(stored.keys() - own.keys())
+    changed = sorted(
+        name
+        for name in own.keys() & stored.keys()
+        if own[name].shape != stored[name].shape
+        or not torch.equal(own[name].cpu(), stored[name].to(own[name].dtype))
+    )
+    if missing or extra or changed:
+        raise base.WeightsError(
+            f"expected the model's {len(own)} tensors as they are in the file; "
+            f"{len(missing)} are not in it {missing[:3]}, {len(extra)} are not in the model "
+            f"{extra[:3]}, {len(changed)} have other values {changed[:3]}"
+        )
