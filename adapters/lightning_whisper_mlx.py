@@ -77,10 +77,9 @@ class LightningWhisperMLX(MLXAdapter):
     }
     traits = base.Traits(names_all=True, batches=True, cuts="always", timestamps=False)
     tuned: ClassVar = {"batch_size": 12}  # the default of its class
-    fixed: ClassVar = {  # its public call takes a language, and nothing else
-        **{"beam_size": 1, "temperature": 0.0, "fallback": True, "timestamps": True},
-        **{"context": True, "vad": False, "threads": None},
-    }
+    # Its public call takes a language, and nothing else.
+    fixed: ClassVar = {"beam_size": 1, "temperature": 0.0, "fallback": True, "vad": False}
+    fixed |= {"timestamps": True, "context": True, "threads": None}
 
     @classmethod
     def place(cls, case: base.Case) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What the adapters of mlx libraries share: the device, the memory figure, the checks of a model."""
+"""What the adapters of mlx libraries share: the device, the memory, the checks of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the adapters of PyTorch libraries share: the device, the memory, the check of the weights."""
+"""What the adapters of PyTorch libraries share: device, memory, and the check of the weights."""
 
 from __future__ import annotations
 

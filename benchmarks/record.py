@@ -66,7 +66,7 @@ def record_transcripts(
         clip=clip.name,
         clip_sha256=clip.sha256,
         clip_seconds=clip.seconds,
-        settings=asdict(settings) | adapter_class(engine.case.adapter).fixed,
+        settings={**asdict(settings), **adapter_class(engine.case.adapter).fixed},
         transcript=heard.text,
         fallback=any(transcript.fallback for transcript in transcripts),
         wer=None,

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures.models.micro import export
+from fixtures.models.micro.formats import checkpoint, vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WEIGHTS = export.FOLDER / export.WEIGHTS
+WEIGHTS = checkpoint.FOLDER / checkpoint.WEIGHTS
+MODULES = {"mlx": "mlx.core"}
+"""package → module, where they are not the same."""
+
 CONFIG = {
     "model_type": "whisper",
     "n_mels": 80,
@@ -74,10 +78,11 @@ def in_new_process(code: str, *arguments: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def export_in_new_process(variant: str, out: Path) -> Path:
+def export_in_new_process(variant: str, out: Path, file_format: str = "mlx") -> Path:
     """Run the exporter's command line and give its folder."""
-    command = [sys.executable, "-m", "fixtures.models.micro.export", "mlx", variant, str(out)]
-    subprocess.run(command, cwd=export.FOLDER.parents[2], check=True, timeout=120)
+    exporter = [sys.executable, "-m", "fixtures.models.micro.export"]
+    command = [*exporter, file_format, variant, str(out)]
+    subprocess.run(command, cwd=checkpoint.FOLDER.parents[2], check=True, timeout=120)
     return out
 
 
@@ -88,14 +93,14 @@ def test_weights_are_small_enough_to_keep() -> None:
 
 def test_weights_are_those_of_the_card() -> None:
     """The model card's measurements belong to these very bytes."""
-    card = (export.FOLDER / "README.md").read_text(encoding="utf-8")
+    card = (checkpoint.FOLDER / "README.md").read_text(encoding="utf-8")
 
     assert re.findall(r"\b[0-9a-f]{64}\b", card) == [sha256(WEIGHTS)]
 
 
 def test_config_holds_the_dimensions_and_nothing_else() -> None:
     """Libraries pass every key but `model_type` to ModelDimensions."""
-    config = json.loads((export.FOLDER / export.CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((checkpoint.FOLDER / checkpoint.CONFIG).read_text(encoding="utf-8"))
 
     assert config == CONFIG
 
@@ -104,7 +109,7 @@ def test_weights_fit_the_config() -> None:
     """Shapes follow the dimensions, floats are float16, convolutions are (out, kernel, in)."""
     import numpy as np
 
-    weights = export.read_weights()
+    weights = checkpoint.mlx_weights()
 
     assert {array.dtype for name, array in weights.items() if name != "alignment_heads"} == {
         np.dtype(np.float16)
@@ -138,9 +143,9 @@ def test_fp16_export_is_the_kept_model(tmp_path: Path) -> None:
     """The unquantised variant is a copy."""
     export.export("mlx", "fp16", tmp_path)
 
-    names = [export.CONFIG, export.WEIGHTS]
+    names = [checkpoint.CONFIG, checkpoint.WEIGHTS]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-    assert all(sha256(tmp_path / name) == sha256(export.FOLDER / name) for name in names)
+    assert all(sha256(tmp_path / name) == sha256(checkpoint.FOLDER / name) for name in names)
 
 
 @pytest.mark.parametrize(("variant", "bits"), [("4bit", 4), ("8bit", 8)])
@@ -150,9 +155,9 @@ def test_quantised_exports_are_deterministic_and_load(
     """Two exports agree to the byte, load strictly, and lie close to the weights."""
     first = export_in_new_process(variant, tmp_path / "first")
     second = export_in_new_process(variant, tmp_path / "second")
-    config = json.loads((first / export.CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((first / checkpoint.CONFIG).read_text(encoding="utf-8"))
 
-    assert sha256(first / export.WEIGHTS) == sha256(second / export.WEIGHTS)
+    assert sha256(first / checkpoint.WEIGHTS) == sha256(second / checkpoint.WEIGHTS)
     assert config == {**CONFIG, "quantization": {"group_size": 64, "bits": bits}}
     # In steps: mlx moves the scale so that zero is exact, and the ends of a group then clip.
     assert float(in_new_process(LOAD_QUANTISED, first, WEIGHTS)) < 2
@@ -163,9 +168,9 @@ def test_quantised_exports_pack_linear_layers_only(variant: str, bits: int, tmp_
     """Each linear weight becomes packed uint32, scales and biases; all else is untouched."""
     import numpy as np
 
-    with np.load(export_in_new_process(variant, tmp_path) / export.WEIGHTS) as written:
+    with np.load(export_in_new_process(variant, tmp_path) / checkpoint.WEIGHTS) as written:
         quantised = dict(written)
-    original = export.read_weights()
+    original = checkpoint.mlx_weights()
     packed = {name for name, array in quantised.items() if array.dtype == np.uint32}
 
     # Encoder blocks have six linear layers, decoder blocks ten.
@@ -182,6 +187,62 @@ def test_quantised_exports_pack_linear_layers_only(variant: str, bits: int, tmp_
         if name not in packed
     )
     assert "decoder.token_embedding.weight" not in packed
+
+
+@pytest.mark.parametrize(
+    ("file_format", "variant"),
+    [(name, kind) for name, form in export.FORMATS.items() for kind in form.variants],
+)
+def test_same_export_gives_the_same_bytes(file_format: str, variant: str, tmp_path: Path) -> None:
+    """Every format comes out the same twice, in processes of their own."""
+    for package in export.FORMATS[file_format].packages:
+        pytest.importorskip(MODULES.get(package, package), reason=f"needs {package}")
+    folders = [tmp_path / "first", tmp_path / "second"]
+
+    first, second = (
+        {path.name: sha256(path) for path in out.iterdir()}
+        for out in folders
+        if export_in_new_process(variant, out, file_format)
+    )
+
+    assert first == second
+
+
+def test_vocabulary_is_the_tokenizer_of_the_libraries() -> None:
+    """The ids of special tokens, and of texts, are those of lightning-whisper-mlx's tokenizer."""
+    code = """
+import json
+from lightning_whisper_mlx.tokenizer import get_tokenizer
+encoding = get_tokenizer(True).encoding
+print(json.dumps({"special": encoding._special_tokens, "n_vocab": encoding.n_vocab}))
+"""
+    told = json.loads(in_new_process(code))
+
+    assert vocabulary.special_ids() == told["special"]
+    assert len(vocabulary.ranks()) + len(vocabulary.special_ids()) == told["n_vocab"] == 51_865
+
+
+@pytest.mark.property
+def test_merges_spell_every_text_as_the_ranks_do() -> None:
+    """Byte pair encoding by the recovered merges gives a text the tokens of tiktoken's ranks."""
+    tokenizers = pytest.importorskip("tokenizers", reason="comes with faster-whisper")
+    import tiktoken
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    ours = tokenizers.Tokenizer.from_str(vocabulary.tokenizer_json())
+    theirs = tiktoken.Encoding(
+        "multilingual",
+        pat_str=vocabulary.PATTERN,
+        mergeable_ranks={token: rank for rank, token in enumerate(vocabulary.ranks())},
+        special_tokens={"<|endoftext|>": 50_257},
+    )
+
+    @given(st.text())
+    def check(text: str) -> None:
+        assert ours.encode(text, add_special_tokens=False).ids == theirs.encode_ordinary(text)
+
+    check()
 
 
 def test_unknown_exports_list_the_known_ones(tmp_path: Path) -> None:

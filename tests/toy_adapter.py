@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from adapters.base import Adapter, CheckMap, ModelFiles, Transcript
+from adapters.base import Adapter, CheckMap, ModelFiles, Traits, Transcript
 from fixtures.audio import clips
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ class Toy(Adapter):
     check_map: ClassVar[CheckMap] = {
         "micro": {variant: ModelFiles("embedded/micro-mlx-fp16", (FILE,)) for variant in VARIANTS}
     }
-    batches: ClassVar = False
-    fixed_windows: ClassVar = True
-    slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
+    traits = Traits(names_all=True, batches=False, cuts="always", timestamps=False)
+    tuned: ClassVar = {"batch_size": 2}
 
     @classmethod
     def place(cls, case: Case) -> Mapping[str, str]:
@@ -69,12 +68,9 @@ class Toy(Adapter):
     def import_library(self) -> None:
         print("the toy library greets on stdout")
 
-    def select_device(self, device: Device) -> None:
+    def select_device(self, device: Device, threads: int) -> None:  # noqa: ARG002
         if device == "gpu":
             raise RuntimeError("the toy has no GPU")
-
-    def mend(self, case: Case) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
 
     def load(self, case: Case) -> None:
         self._variant = case.variant
@@ -82,8 +78,9 @@ class Toy(Adapter):
             raise OSError("the toy cannot read its file")
         self._text = Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
 
-    def verify_load(self, case: Case) -> None:
+    def verify_load(self, case: Case) -> str:
         assert self._text == Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
+        return "text"
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
@@ -113,6 +110,3 @@ class Toy(Adapter):
                 return Transcript("all of it wrong", (), fallback=False)
         known = {clip.samples: clip.reference for clip in clips().values()}
         return Transcript(known.get(len(audio), self._text), (), fallback=False)
-
-    def accelerator_memory(self) -> int | None:
-        return None

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from adapters.base import Adapter, CheckMap, ModelFiles
+from adapters.base import Adapter, CheckMap, ModelFiles, Traits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +32,8 @@ class Careless(Adapter):
     check_map: ClassVar[CheckMap] = {
         "toy": {variant: ModelFiles(REPO, tuple(FILES)) for variant in VARIANTS}
     }
-    batches: ClassVar = False
-    fixed_windows: ClassVar = True
-    slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
+    traits = Traits(names_all=True, batches=False, cuts="always", timestamps=False)
+    tuned: ClassVar = {"batch_size": 2}
 
     @classmethod
     def place(cls, case: Case) -> Mapping[str, str]:  # noqa: ARG003
@@ -48,11 +47,8 @@ class Careless(Adapter):
 
         self._hub = huggingface_hub
 
-    def select_device(self, device: Device) -> None:
+    def select_device(self, device: Device, threads: int) -> None:
         """Compute nothing."""
-
-    def mend(self, case: Case) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
 
     def load(self, case: Case) -> None:
         names = set(FILES)
@@ -85,11 +81,8 @@ class Careless(Adapter):
         for name in names:
             (folder / name).read_bytes()
 
-    def verify_load(self, case: Case) -> None:
-        """Hold no weights."""
+    def verify_load(self, case: Case) -> str:  # noqa: ARG002
+        return "nothing"
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         raise NotImplementedError
-
-    def accelerator_memory(self) -> int | None:
-        return None
