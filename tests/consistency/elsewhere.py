@@ -47,7 +47,10 @@ class Elsewhere(Careless):
 
     def import_library(self) -> None:
         # Before there is a case, as pywhispercpp does.
-        self._folder = Path.home() / ".cache" / "elsewhere"
+        home = Path.home()
+        if not home.is_absolute():
+            raise RuntimeError(f"the home is {home}: platformdirs would go by the user's real one")
+        self._folder = home / ".cache" / "elsewhere"
 
     def load(self, case: Case) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

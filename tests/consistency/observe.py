@@ -167,7 +167,7 @@ def load(
     opened = OpenedFiles(folder)
     error = None
     try:
-        adapter.select_device("cpu")
+        adapter.select_device("cpu", 1)
         opened.watch()
         adapter.mend(case)
         adapter.load(case)
