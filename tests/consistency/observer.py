@@ -122,12 +122,14 @@ class Observer:
         """Make a new folder for a case, and the library's home; return it.
 
         A library may look for its home when it is imported, before there is a case, and a relative
-        path will not do: platformdirs passes over a relative HOME. So the home is a link.
+        path will not do: platformdirs passes over a relative HOME. So the home is a link, which is
+        replaced in one step: other processes may be importing the library.
         """
         folder = self._folder / str(self._observed)
         folder.mkdir()
-        self._home.unlink(missing_ok=True)
-        self._home.symlink_to(folder.name)
+        link = self._folder / "next-home"
+        link.symlink_to(folder.name)
+        link.replace(self._home)
         return folder
 
     def _start(self) -> None:
