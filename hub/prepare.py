@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def prepare(files: ModelFiles, store: Store | None = None) -> VerifiedModel:
     """Return the verified model that a check map names; raise what `Store.prepare` raises.
 
-    Keep one `store` for a session, as it remembers a hub that cannot be reached; None is the store
+    Keep one `store` for a session, as it remembers a host that cannot be reached; None is the store
     that the environment describes.
     """
     if files.embedded:

@@ -166,7 +166,7 @@ def test_huggingface_hub_reads_the_cache_as_before(
         (Trouble(503), None, Unavailable, "the server answered 503 Service Unavailable, after 3"),
         (Trouble(429), "GET", Unavailable, "the server answered 429"),
         (Trouble(hang=True), None, Unavailable, "cannot reach http://127.0.0.1:"),
-        (Trouble(hang=True), "GET", Unavailable, "ReadTimeout"),
+        (Trouble(hang=True), "GET", Unavailable, ": ReadTimeout: timed out, after 3 tries"),
         (Trouble(headers={"Content-Length": None}), "HEAD", RepoError, "(Content-Length), got ''"),
         (PORTAL, None, Unavailable, "answered with a web page in place of a file"),
         (PORTAL, "GET", Unavailable, "captive portal"),

@@ -5,6 +5,7 @@ asked for, or raises and says why; and a model that was good stays so while repl
 """
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,11 @@ URL_TROUBLES: dict[str, tuple[Trouble, str | None, str]] = {
 }
 
 
+def lose_blob(path: Path) -> None:
+    """Remove what a link leads to."""
+    path.resolve().unlink()
+
+
 class Killed(BaseException):
     """The end of a process, as nothing that it would still do is done."""
 
@@ -124,6 +130,7 @@ class Sessions(RuleBasedStateMachine):
         """A last session, without trouble, has every model, and removes all leftovers."""
         with self.stack:
             for files in MODELS:
+                self.must_have(self.prepare(files))
                 for manifest in RepoFolder(self.store.cache, files.repo).own.glob("*.json"):
                     manifest.unlink()
                 self.must_have(self.prepare(files))
@@ -156,9 +163,24 @@ class Sessions(RuleBasedStateMachine):
         """Without trouble every model can be had."""
         self.must_have(self.prepare(files))
 
-    @rule(files=st.sampled_from(BY_URL), trouble=st.sampled_from(sorted(URL_TROUBLES)))
-    def fetch_by_url_in_trouble(self, files: ModelFiles, trouble: str) -> None:
-        """It is there, or the trouble is named, and no hub is asked."""
+    @rule(
+        files=st.sampled_from(BY_URL),
+        harm=st.sampled_from((None, lose_blob, *HARMS)),
+        noted=st.booleans(),
+        trouble=st.sampled_from(sorted(URL_TROUBLES)),
+    )
+    def fetch_by_url_in_trouble(
+        self, files: ModelFiles, harm: Callable[[Path], None] | None, noted: bool, trouble: str
+    ) -> None:
+        """It is there, or the trouble is named, and no hub is asked; no harm needs a manifest."""
+        if harm:
+            self.must_have(self.prepare(files))
+            folder = RepoFolder(self.store.cache, files.repo)
+            harm(folder.pointer(files.revision, files.files[0]))
+            self.good.discard(files)
+            if not noted:
+                shutil.rmtree(folder.own)
+            assert isinstance(self.prepare(files, offline=True), ModelError)
         fault, method, says = URL_TROUBLES[trouble]
         self.hub.clear()
         self.server.requests.clear()
