@@ -36,8 +36,10 @@ REPOS = {
 }
 FILES = (
     *("model.safetensors", "config.json", "generation_config.json", "preprocessor_config.json"),
-    *("tokenizer.json", "tokenizer_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"),
+    "normalizer.json",
 )
+LACKING = {"distil-large-v3.5": "normalizer.json"}
 TIED = frozenset({"proj_out.weight"})  # is the token embedding
 
 
@@ -46,7 +48,8 @@ class Transformers(TorchAdapter):
 
     packages = ("transformers", "torch", "tokenizers", "safetensors", "numpy")
     check_map: ClassVar[base.CheckMap] = {
-        size: {"fp16": base.ModelFiles(repo, FILES)} for size, repo in REPOS.items()
+        size: {"fp16": base.ModelFiles(repo, tuple(f for f in FILES if f != LACKING.get(size)))}
+        for size, repo in REPOS.items()
     }
     traits = base.Traits(names_all=False, batches=True, cuts="always", timestamps=True)
     tuned: ClassVar = {"batch_size": 24}  # insanely-fast-whisper's default

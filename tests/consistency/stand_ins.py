@@ -1,6 +1,6 @@
-"""Stand-ins for real checkpoints: whole Whisper models, a few kilobytes each, that say one word.
+"""Stand-ins for real checkpoints: whole Whisper models, a few kilobytes each.
 
-A stand-in says its word whatever it hears, so a transcript tells whose weights are in memory. All
+In the MLX format they say one word. Such a stand-in says its word whatever it hears, so a transcript tells whose weights are in memory. All
 layers are zero but three: the decoder's position embeddings point at one direction for each
 position, and the token embeddings have the position's token, and nothing else, in that direction.
 """
@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import tempfile
 from functools import cache
-from pathlib import PurePosixPath
+from importlib import import_module
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from fixtures.models.micro.formats.checkpoint import Checkpoint, micro
+from fixtures.models.micro.formats.vocabulary import special_ids
+from tests.consistency.observer import folder_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from adapters.base import Adapter
+    from adapters.base import Adapter, ModelFiles
 
     Weights = dict[str, NDArray[Any]]
     """name → array."""
@@ -95,20 +102,147 @@ def mlx_model(variant: str, *, says: str) -> Mapping[str, bytes]:
 
 
 def check_map_models(adapters: Iterable[type[Adapter]]) -> dict[str, dict[str, bytes]]:
-    """Return a stand-in for every repo of the adapters' check maps: repo → file → content.
+    """Return a stand-in for all that the adapters' check maps name: folder → file → content.
 
-    Each says the name of its repo, or of its folder there, so that no two are the same.
+    See `folder_of` for the folder. Each is a model that its library loads, and no two are the same.
     """
-    repos: dict[str, dict[str, bytes]] = {}
+    folders: dict[str, dict[str, bytes]] = {}
     for adapter in adapters:
-        for variants in adapter.check_map.values():
+        form = format_of(adapter)
+        for size, variants in adapter.check_map.items():
             for variant, entry in variants.items():
-                files = repos.setdefault(entry.repo, {})
-                for path in map(PurePosixPath, entry.files):
-                    if str(path) not in files:
-                        says = path.parent.name or PurePosixPath(entry.repo).name
-                        files[str(path)] = mlx_model(variant, says=says)[path.name]
-    return repos
+                files = folders.setdefault(folder_of(entry), {})
+                if entry.embedded or not set(entry.files) - set(files):
+                    continue
+                made = _mlx_files(entry) if form == "mlx" else _exported(form, size, entry)
+                names = (*entry.files, *(_TOKENIZER_SLOW if form == "transformers" else ()))
+                files.update({name: made(name, variant) for name in names})
+                if not entry.by_url:
+                    files.update({name: f"{name} of {entry.repo}".encode() for name in _ALWAYS})
+    return {folder: files for folder, files in folders.items() if files}
+
+
+def format_of(adapter: type[Adapter]) -> str:
+    """Return the format of a library's models, which the name of its embedded model tells."""
+    for one in adapter.__mro__:
+        for entry in vars(one).get("check_map", {}).get("micro", {}).values():
+            _, form, _ = entry.repo.split("-", 2)
+            return str(form)
+    raise ValueError(f"{adapter.__name__}: expected an embedded model in its check map, got none")
+
+
+def _mlx_files(entry: ModelFiles) -> Callable[[str, str], bytes]:
+    """Return what makes a file, by name and variant: a model that says its name."""
+
+    def make(name: str, variant: str) -> bytes:
+        path = PurePosixPath(name)
+        says = path.parent.name or PurePosixPath(entry.repo).name
+        if path.suffix == ".safetensors":
+            return safetensors(mlx_weights(variant, says=says))
+        return mlx_model(variant, says=says)[path.name]
+
+    return make
+
+
+def _exported(form: str, size: str, entry: ModelFiles) -> Callable[[str, str], bytes]:
+    """Return what makes a file, by name and variant: as the micro model is exported."""
+    folder = folder_of(entry)
+    # A ggml file's name is all that tells its model, so each is a model of its own.
+    name = PurePosixPath(entry.files[0]).stem.removeprefix("ggml-") if form == "ggml" else size
+    layers, heads = _LAYERS_AND_HEADS[_family(size)] if form == "torch" else (1, 1)
+    checkpoint = tiny_checkpoint(name, f"{folder} {name}", layers, heads)
+
+    @cache
+    def export(variant: str) -> dict[str, bytes]:
+        with tempfile.TemporaryDirectory() as out:
+            writer = import_module(f"fixtures.models.micro.formats.{form}")
+            writer.write(checkpoint, Path(out), variant)
+            return {path.name: path.read_bytes() for path in Path(out).iterdir()}
+
+    def make(file: str, variant: str) -> bytes:
+        made = export(variant)
+        if file == "vocabulary.txt":  # the older form
+            return "\n".join(json.loads(made["vocabulary.json"])).encode()
+        content = made[file]
+        if file == "added_tokens.json":
+            tokens = json.loads(content)
+            content = json.dumps({**tokens, f"<|{folder}|>": max(tokens.values()) + 1}).encode()
+        if file.endswith(_ALIKE):  # others differ by their vocabulary
+            content = json.dumps({**json.loads(content), "stand_in_for": folder}).encode()
+        return content
+
+    return make
+
+
+_ALWAYS = ("README.md", ".gitattributes")
+"""What every repo has, and a library fetches that takes all of one."""
+
+_TOKENIZER_SLOW = ("vocab.json", "merges.txt")
+"""What transformers fetches where it is there, and does not open beside a tokenizer.json."""
+
+_ALIKE = ("config.json", "special_tokens_map.json", "normalizer.json")
+"""Documents that take a name more, and would be the same for all models."""
+
+_LAYERS_AND_HEADS = {
+    **{"tiny": (4, 6), "base": (6, 8), "small": (12, 12), "medium": (24, 16), "large": (32, 20)},
+    "large-v3-turbo": (4, 20),
+}
+"""openai-whisper has a table of heads for each size, which must fit its decoder."""
+
+
+def _family(size: str) -> str:
+    if size in _LAYERS_AND_HEADS:
+        return size
+    return next(name for name in _LAYERS_AND_HEADS if name in size)
+
+
+def tiny_checkpoint(name: str, seed: str, layers: int, heads: int) -> Checkpoint:
+    """Return a checkpoint like micro's with so many layers and heads, in which nearly all is zero.
+
+    Its vocabulary has the bytes and `seed`, which is also what makes its weights differ from others.
+    """
+    import numpy as np
+
+    kept = micro()
+    ranks = [bytes([byte]) for byte in range(256)]
+    ranks += [seed[:length].encode() for length in range(2, len(seed) + 1)]
+    state = max(STATE, 2 * heads)
+    state += -state % heads
+    n_vocab = len(ranks) + len(special_ids(ranks))
+    dims = {
+        **kept.dimensions,
+        **{"n_vocab": n_vocab, "n_audio_state": state, "n_text_state": state},
+        **{"n_audio_head": heads, "n_text_head": heads},
+        **{"n_audio_layer": layers, "n_text_layer": layers},
+    }
+    old = kept.dimensions["n_audio_state"]
+    lengths = {old: state, 4 * old: 4 * state, kept.dimensions["n_vocab"]: n_vocab}
+    weights = {}
+    for template, array in kept.weights.items():
+        numbers = range(layers) if ".blocks.0." in template else [0]
+        if ".blocks." in template and ".blocks.0." not in template:
+            continue
+        shape = tuple(lengths.get(length, length) for length in array.shape)
+        for number in numbers:
+            one = template.replace(".blocks.0.", f".blocks.{number}.")
+            weights[one] = np.zeros(shape, np.float16)
+    random = np.random.default_rng(list(seed.encode()))
+    weights["decoder.ln.bias"] = random.standard_normal(state).astype(np.float16)
+    return Checkpoint(name, dims, weights, [[layers - 1, 0]], ranks)
+
+
+def safetensors(weights: Weights) -> bytes:
+    """Return weights in the safetensors format: the header's length, the header, the arrays."""
+    names = {"float16": "F16", "uint32": "U32"}
+    header: dict[str, object] = {}
+    start = 0
+    for name, array in weights.items():
+        end = start + array.nbytes
+        dtype = names[array.dtype.name]
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
+        start = end
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(a.tobytes() for a in weights.values())
 
 
 def _speech(says: str) -> Weights:
