@@ -104,10 +104,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     else:
         metafunc.parametrize(
             "case",
-            [
-                pytest.param(name, id=name, marks=_marks(case))
-                for name, case in CASES.items()
-            ],
+            [pytest.param(name, id=name, marks=_marks(case)) for name, case in CASES.items()],
             indirect=True,
             scope="session",
         )
@@ -284,9 +281,7 @@ def make_engine(
     """A function that returns an engine of the case, not started; whoever calls it ends it."""
     from engine.process import Engine
 
-    return lambda: Engine(
-        case, model, tmp_path_factory.mktemp("engine"), device, settings.threads
-    )
+    return lambda: Engine(case, model, tmp_path_factory.mktemp("engine"), device, settings.threads)
 
 
 @pytest.fixture(scope="session")

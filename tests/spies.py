@@ -1,7 +1,7 @@
 """The adapters, listened to: what arrives at the last Python call before a library decodes.
 
-A spy is the adapter, with that call wrapped. It answers with what was seen as its transcript: JSON,
-by the names of DecodeSettings. Registered in place of the adapter, it runs in an engine as that does.
+A spy is the adapter, with that call wrapped. Its transcript is what was seen: JSON, by the names of
+DecodeSettings. Registered in place of the adapter, it runs in an engine as that does.
 """
 
 from __future__ import annotations

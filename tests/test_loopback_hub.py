@@ -29,6 +29,7 @@ import pytest
 
 from fixtures.hub import CAPTIVE_PORTAL, Blob, Fault, Hub
 from fixtures.hub.content import CHUNK, chunks
+from fixtures.hub.tls import NEEDS_TRUSTME
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -189,8 +190,14 @@ def _client(
         yield pool
 
 
+@pytest.fixture(name="trustme", scope="module")
+def _trustme() -> None:
+    """Skips what needs a certificate where none can be made."""
+    pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
+
+
 @pytest.fixture(name="running_proxy", scope="module")
-def _running_proxy() -> Iterator[Hub]:
+def _running_proxy(trustme: None) -> Iterator[Hub]:  # noqa: ARG001
     with Hub(https=True) as hub:
         yield hub
 
@@ -1040,6 +1047,7 @@ def test_keys_are_the_cost_of_interception_alone() -> None:
     assert done.stdout.splitlines() == ["False False False", "True True True"]
 
 
+@pytest.mark.usefixtures("trustme")
 def test_authority_goes_with_its_hub() -> None:
     """The certificate is there while the hub is up; the folder that held it goes."""
     with Hub(https=True) as hub:
@@ -1053,6 +1061,7 @@ def test_authority_goes_with_its_hub() -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "half a handshake"])
+@pytest.mark.usefixtures("trustme")
 def test_end_does_not_wait_for_a_handshake(begun: bytes) -> None:
     """A tunnel whose client says nothing, or stops in the middle, does not outlive the hub."""
     before = set(threading.enumerate())
@@ -1069,6 +1078,7 @@ def test_end_does_not_wait_for_a_handshake(begun: bytes) -> None:
     gc.collect()  # an unclosed socket would warn here, which is an error
 
 
+@pytest.mark.usefixtures("trustme")
 def test_end_does_not_wait_for_an_idle_tunnel() -> None:
     """Nor does one that is open and at rest, or whose answer hangs."""
     before = set(threading.enumerate())

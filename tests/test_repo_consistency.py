@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,19 @@ from adapters import REGISTRY, adapter_class, all_cases, lacking
 from adapters.base import Case
 from adapters.lightning_whisper_mlx import REPOS
 from fixtures.hub import Hub
+from fixtures.models.micro.formats.vocabulary import tokenizer_json
 from tests.consistency import careless, wrong_map
 from tests.consistency.careless import Careless
+from tests.consistency.no_tokenizer import HIDDEN_REPO, TOKENIZER, NoTokenizer
 from tests.consistency.observer import MODE, Mode, Observer, serve
 from tests.consistency.stand_ins import check_map_models
-from tests.consistency.verdict import InconsistentError, check_load, check_offer, check_table
+from tests.consistency.verdict import (
+    InconsistentError,
+    check_load,
+    check_offer,
+    check_table,
+    line_to_mend,
+)
 from tests.consistency.wrong_map import WrongMap
 
 if TYPE_CHECKING:
@@ -44,6 +53,7 @@ PUBLISHED = [
 WRONG_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in wrong_map.REPOS]
 WRONG_MAP = "tests.consistency.wrong_map:WrongMap"
 MODES: tuple[Mode, Mode] = ("fork", "once")
+NO_TOKENIZER = "tests.consistency.no_tokenizer:NoTokenizer"
 CARELESS = "tests.consistency.careless:Careless"
 
 
@@ -51,7 +61,8 @@ CARELESS = "tests.consistency.careless:Careless"
 def _observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
     """A function that returns the observer of an adapter, by `module:class`; made once each."""
     with ExitStack() as stack:
-        hub = stack.enter_context(Hub(https=True))
+        # Extras whose library has an address in its code bring what answering for it takes.
+        hub = stack.enter_context(Hub(https=find_spec("trustme") is not None))
         adapters = [adapter_class(name) for name in REGISTRY if not lacking(name)]
         models = check_map_models(adapters)
         toy = {**careless.FILES, careless.EXTRA_FILE: b"words"}
@@ -146,6 +157,27 @@ def test_wrong_map_lacks_what_the_library_names(observer: Meet) -> None:
         "lightning-whisper-mlx[base-8bit]: loads mlx-community/whisper-base-mlx-8bit, "
         "which is not checked; add it to the check map in tests/consistency/wrong_map.py"
     ) in lines
+
+
+def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
+    """A tokenizer that faster-whisper takes from a repo that nobody named is a mismatch."""
+    if reason := lacking("faster-whisper"):
+        pytest.skip(reason)
+    case = Case("faster-whisper", "tiny", "fp16")
+    tokenizer = tokenizer_json([bytes([byte]) for byte in range(256)]).encode()
+    with Hub() as hub:
+        models = check_map_models([NoTokenizer])
+        sources = serve(hub, {**models, HIDDEN_REPO: {TOKENIZER: tokenizer}})
+        with Observer(NO_TOKENIZER, hub, sources, tmp_path) as library:
+            observed = library.observe(case)
+
+    with pytest.raises(InconsistentError) as found:
+        check_load(case, NoTokenizer, observed)
+
+    assert str(found.value) == (
+        f"faster-whisper[tiny-fp16]: loads {TOKENIZER} of {HIDDEN_REPO}@main, which is not "
+        f"checked; mend {line_to_mend(case, NoTokenizer)}"
+    )
 
 
 @pytest.mark.parametrize("variant", ["careful", "snapshot"])

@@ -1,8 +1,10 @@
 """Stand-ins for real checkpoints: whole Whisper models, a few kilobytes each.
 
-In the MLX format they say one word. Such a stand-in says its word whatever it hears, so a transcript tells whose weights are in memory. All
-layers are zero but three: the decoder's position embeddings point at one direction for each
-position, and the token embeddings have the position's token, and nothing else, in that direction.
+Those in the MLX format say one word, whatever they hear, so that a transcript tells whose weights
+are in memory. All layers are zero but three: the decoder's position embeddings point at one
+direction for each position, and the token embeddings have the position's token, and nothing else,
+in that direction. Those in other formats are written as the micro model's exports are, load, and
+say nothing.
 """
 
 from __future__ import annotations
@@ -184,7 +186,11 @@ _ALIKE = ("config.json", "special_tokens_map.json", "normalizer.json")
 """Documents that take a name more, and would be the same for all models."""
 
 _LAYERS_AND_HEADS = {
-    **{"tiny": (4, 6), "base": (6, 8), "small": (12, 12), "medium": (24, 16), "large": (32, 20)},
+    "tiny": (4, 6),
+    "base": (6, 8),
+    "small": (12, 12),
+    "medium": (24, 16),
+    "large": (32, 20),
     "large-v3-turbo": (4, 20),
 }
 """openai-whisper has a table of heads for each size, which must fit its decoder."""
@@ -199,7 +205,7 @@ def _family(size: str) -> str:
 def tiny_checkpoint(name: str, seed: str, layers: int, heads: int) -> Checkpoint:
     """Return a checkpoint like micro's with so many layers and heads, in which nearly all is zero.
 
-    Its vocabulary has the bytes and `seed`, which is also what makes its weights differ from others.
+    Its vocabulary has the bytes and `seed`, which is also what tells its weights from others.
     """
     import numpy as np
 
@@ -209,12 +215,9 @@ def tiny_checkpoint(name: str, seed: str, layers: int, heads: int) -> Checkpoint
     state = max(STATE, 2 * heads)
     state += -state % heads
     n_vocab = len(ranks) + len(special_ids(ranks))
-    dims = {
-        **kept.dimensions,
-        **{"n_vocab": n_vocab, "n_audio_state": state, "n_text_state": state},
-        **{"n_audio_head": heads, "n_text_head": heads},
-        **{"n_audio_layer": layers, "n_text_layer": layers},
-    }
+    dims = {**kept.dimensions, "n_vocab": n_vocab}
+    for part in ("audio", "text"):
+        dims |= {f"n_{part}_state": state, f"n_{part}_head": heads, f"n_{part}_layer": layers}
     old = kept.dimensions["n_audio_state"]
     lengths = {old: state, 4 * old: 4 * state, kept.dimensions["n_vocab"]: n_vocab}
     weights = {}
@@ -222,7 +225,7 @@ def tiny_checkpoint(name: str, seed: str, layers: int, heads: int) -> Checkpoint
         numbers = range(layers) if ".blocks.0." in template else [0]
         if ".blocks." in template and ".blocks.0." not in template:
             continue
-        shape = tuple(lengths.get(length, length) for length in array.shape)
+        shape = [lengths.get(length, length) for length in map(int, array.shape)]
         for number in numbers:
             one = template.replace(".blocks.0.", f".blocks.{number}.")
             weights[one] = np.zeros(shape, np.float16)

@@ -17,6 +17,7 @@ import pytest
 
 from adapters.base import Case, ModelFiles
 from fixtures.hub import Hub
+from fixtures.hub.tls import NEEDS_TRUSTME
 from tests.consistency.compare import RepoFile
 from tests.consistency.elsewhere import (
     BY_URL,
@@ -55,6 +56,7 @@ def toy(variant: str) -> Case:
 @pytest.fixture(name="meet", scope="module")
 def _meet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
     """A function that returns the observer of Elsewhere; made once for each mode."""
+    pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
     with ExitStack() as stack:
         hub = stack.enter_context(Hub(https=True))
         models = {

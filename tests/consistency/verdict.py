@@ -99,7 +99,7 @@ def line_to_mend(case: Case, adapter: type[Adapter]) -> str:
     """Return `file:line` of a case's entry in the adapter's source.
 
     That is `size: {variant: …}` in a literal; or else, since a map may be computed, the line that
-    names the repo, or the class.
+    names the repo, or the one where the map begins.
     """
     tree = ast.parse((ROOT / _source_of(adapter)).read_text(encoding="utf-8"))
     repo = adapter.check_map[case.size][case.variant].repo
@@ -111,7 +111,12 @@ def line_to_mend(case: Case, adapter: type[Adapter]) -> str:
         if variant == case.variant
     ]
     names = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value == repo]
-    line = next(iter([*values, *names]), None) or inspect.getsourcelines(adapter)[1]
+    maps = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "check_map"
+    ]
+    line = next(iter([*values, *names, *maps]), 1)
     return f"{_source_of(adapter)}:{line}"
 
 
