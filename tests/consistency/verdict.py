@@ -101,7 +101,7 @@ def line_to_mend(case: Case, adapter: type[Adapter]) -> str:
     That is `size: {variant: …}` in a literal; or else, since a map may be computed, the line that
     names the repo, or the one where the map begins.
     """
-    tree = ast.parse((ROOT / _source_of(adapter)).read_text(encoding="utf-8"))
+    tree = _without_functions(ast.parse((ROOT / _source_of(adapter)).read_text(encoding="utf-8")))
     repo = adapter.check_map[case.size][case.variant].repo
     values = [
         value.lineno
@@ -118,6 +118,14 @@ def line_to_mend(case: Case, adapter: type[Adapter]) -> str:
     ]
     line = next(iter([*values, *names, *maps]), 1)
     return f"{_source_of(adapter)}:{line}"
+
+
+def _without_functions(tree: ast.Module) -> ast.Module:
+    """Return what is left of a module, as a map is data: in a function stands the library's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            node.body = [one for one in node.body if not isinstance(one, ast.FunctionDef)]
+    return tree
 
 
 def _items(nodes: Iterable[ast.AST]) -> Iterator[tuple[object, ast.expr]]:
