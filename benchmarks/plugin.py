@@ -15,6 +15,7 @@ import pytest
 
 from adapters import adapter_class, all_cases, lacking
 from adapters.base import Case, DecodeSettings
+from benchmarks.left_out import LeftOut
 from benchmarks.matrix import combinations, time_limit
 from benchmarks.measure import is_slow
 from benchmarks.own_audio import own_clip
@@ -191,7 +192,9 @@ def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
     try:
         return session_model(request.config, files)
     except Unavailable as reason:
-        pytest.skip(f"{case.label}: {reason}")
+        raise LeftOut(
+            case, reason.cause or str(reason), repo=files.repo, message=str(reason)
+        ) from None
 
 
 @pytest.fixture(scope="session")
@@ -262,9 +265,10 @@ def audio(case: Case, clip: Clip, device: Device) -> Audio:
     from engine.audio import read_audio
 
     if is_slow(case, device) and clip.name != SHORTEST:
-        pytest.skip(
-            f"{case.label}: many times slower on the {device} than elsewhere, so that it is "
-            f"measured on the clip {SHORTEST!r} alone"
+        raise LeftOut(
+            case,
+            f"many times slower on the {device} than elsewhere, so that it is measured on the clip "
+            f"{SHORTEST!r} alone",
         )
     clip.verify()
     return read_audio(clip.path)

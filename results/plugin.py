@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.left_out import LeftOut
 from results.summary import Outcomes, Result, notes, table
 
 if TYPE_CHECKING:
@@ -35,8 +36,12 @@ def pytest_runtest_makereport(
         return report
     if report.failed and call.excinfo is not None:
         outcomes.failed.append((item.name, _first_lines(call.excinfo.value)))
-    elif report.skipped and isinstance(report.longrepr, tuple):
-        outcomes.skip(report.longrepr[2].removeprefix("Skipped: "))
+    elif report.skipped and call.excinfo is not None:
+        skip = call.excinfo.value
+        if isinstance(skip, LeftOut):
+            outcomes.skip(skip.cause, skip.case, skip.repo)
+        else:
+            outcomes.skip(str(skip))
     elif report.when == "call":
         benchmark: BenchmarkFixture = item.funcargs["benchmark"]
         if benchmark.stats is not None and benchmark.extra_info:

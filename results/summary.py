@@ -10,8 +10,14 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from adapters.base import Case
+
 NOISY_SPREAD = 0.10
 """From here on a spread is marked: the median may not be the same in the next run."""
+
+
+WARM = ("warm", "long-form", "tuned")
+"""The measures that have a row each; others belong to all rows of a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,17 @@ class Result:
 
 
 @dataclass(slots=True)
+class Skipped:
+    """What was skipped for one cause: how many tests, of which models.
+
+    `models`: adapter and repo → the sizes and variants. Without a repo, the models do not lack.
+    """
+
+    tests: int = 0
+    models: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Outcomes:
     """How the benchmarks of a session ended."""
 
@@ -37,16 +54,20 @@ class Outcomes:
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Test name and what failed."""
 
-    skipped: dict[str, int] = field(default_factory=dict)
-    """Reason and how many tests it held back."""
+    skipped: dict[str, Skipped] = field(default_factory=dict)
+    """By cause."""
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to tell of."""
         return bool(self.passed or self.failed or self.skipped)
 
-    def skip(self, reason: str) -> None:
-        """Count one more test that was skipped for a reason."""
-        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+    def skip(self, cause: str, case: Case | None = None, repo: str = "") -> None:
+        """Count one more test that was skipped for a cause."""
+        skipped = self.skipped.setdefault(cause, Skipped())
+        skipped.tests += 1
+        if case:
+            models = skipped.models.setdefault((case.adapter, repo), {})
+            models[f"{case.size}-{case.variant}"] = None
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -64,8 +85,8 @@ def table(results: Sequence[Result]) -> Table:
         made.add_column(heading, no_wrap=True)
     for heading in ("median", "spread", "RTFx", "cold start", "load", "peak memory", "WER"):
         made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("device", no_wrap=True)
-    warm = [result for result in results if result.info["measure"] in ("warm", "long-form")]
+    made.add_column("computed on", no_wrap=True)
+    warm = [result for result in results if result.info["measure"] in WARM]
     told = {result.case for result in warm}
     started = {r.case: r for r in results if r.info["measure"] in ("cold", "load")}
     for result in [*warm, *(r for case, r in started.items() if case not in told)]:
@@ -76,7 +97,7 @@ def table(results: Sequence[Result]) -> Table:
             seconds(cold.median) if cold else "",
             seconds(load.median) if load else "",
             megabytes(cold.info["peak_memory_bytes"]) if cold else "",
-            *(wer, result.info["device"]),
+            *(wer, f"{result.info['device']}, {result.info['dtype']}"),
         )
     return made
 
@@ -98,8 +119,11 @@ def notes(outcomes: Outcomes) -> list[str]:
         if result.info.get("fallback"):
             on = f"{label} on {_clip(result)}"
             lines[f"fallback: {on}: decoded anew at a higher temperature"] = None
-    for reason, count in outcomes.skipped.items():
-        lines[f"skipped:  {reason} ({count} test{'s' if count > 1 else ''})"] = None
+    for cause, skipped in outcomes.skipped.items():
+        tests = f"{skipped.tests} test{'s' if skipped.tests > 1 else ''}"
+        lines[f"skipped:  {cause} ({tests})"] = None
+        for (adapter, repo), models in skipped.models.items():
+            lines[f"          {adapter}[{', '.join(models)}]{repo and f': {repo}'}"] = None
     for name, what in outcomes.failed:
         lines[f"failed:   {name}: {what}"] = None
     return list(lines)
@@ -117,7 +141,8 @@ def megabytes(size: int) -> str:
 
 def _clip(result: Result) -> str:
     batch = f" ×{result.info['settings']['batch_size']}"
-    return str(result.info["clip"]) + (batch if result.info["measure"] == "long-form" else "")
+    added = {"long-form": batch, "tuned": " tuned"}.get(result.info["measure"], "")
+    return f"{result.info['clip']}{added}"
 
 
 def _spread(result: Result) -> str:
