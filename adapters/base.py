@@ -188,7 +188,7 @@ class Adapter(ABC):
     """
 
     slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
-    """Variants that a device runs many times slower, so that only the shortest clip is measured."""
+    """Variants that a device runs many times slower, so that only their starts are measured."""
 
     @classmethod
     def place(cls, case: Case) -> Mapping[str, str] | None:  # noqa: ARG003

@@ -29,11 +29,9 @@ def is_slow(case: Case, device: Device) -> bool:
     return case.variant in adapter_class(case.adapter).slow_variants.get(device, ())
 
 
-def warm_rounds(case: Case, device: Device, clip: Clip) -> int:
+def warm_rounds(device: Device, clip: Clip) -> int:
     """Return how often a warm call is timed."""
     brief, longer = ROUNDS[device]
-    if is_slow(case, device):
-        return 1
     return brief if clip.seconds <= BRIEF_SECONDS else longer
 
 
@@ -62,7 +60,7 @@ def measure_clip(
 
     if not engine.warm:
         timed()
-    benchmark.pedantic(timed, rounds=warm_rounds(engine.case, engine.device, clip))
+    benchmark.pedantic(timed, rounds=warm_rounds(engine.device, clip))
 
     record_engine(benchmark, measure, engine)
     record_transcripts(benchmark, engine, clip, settings, transcripts)

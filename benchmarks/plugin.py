@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 CASES = {str(case): case for case in all_cases()}
 OWN_CLIPS = pytest.StashKey[Mapping[str, Clip]]()
-SHORTEST = "short"
-"""The one clip for variants that a device runs many times slower."""
-
 GPU_FAULTS = pytest.StashKey[dict[str, str | None]]()
 """adapter → why its library cannot use the GPU here; None where it can."""
 
@@ -121,7 +118,10 @@ def _marks(case: Case) -> list[pytest.MarkDecorator]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of one case together, so that one model at a time is in memory."""
+    """Put the tests of one case together, so that one model at a time is in memory.
+
+    Starts come first: the engine that they leave is warm.
+    """
     order = {name: number for number, name in enumerate(CASES)}
 
     def place(item: pytest.Item) -> tuple[object, ...]:
@@ -129,7 +129,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return (-1,)
         line = item.function.__code__.co_firstlineno
         case = str(item.callspec.params["case"])
-        return order[case], item.path, line, *item.callspec.indices.values()
+        starts = item.path.name == "test_start.py"
+        return order[case], not starts, item.path, line, *item.callspec.indices.values()
 
     items.sort(key=place)
 
@@ -260,16 +261,10 @@ def pytest_load_model(
 
 
 @pytest.fixture(scope="session")
-def audio(case: Case, clip: Clip, device: Device) -> Audio:
-    """The clip's samples; skips what would take a variant that is slow on the device too long."""
+def audio(clip: Clip) -> Audio:
+    """The clip's samples."""
     from engine.audio import read_audio
 
-    if is_slow(case, device) and clip.name != SHORTEST:
-        raise LeftOut(
-            case,
-            f"many times slower on the {device} than elsewhere, so that it is measured on the clip "
-            f"{SHORTEST!r} alone",
-        )
     clip.verify()
     return read_audio(clip.path)
 
@@ -303,12 +298,19 @@ def _end(engines: list[Engine]) -> None:
 
 @pytest.fixture
 def engine(
-    kept: list[Engine], make_engine: Callable[[], Engine], settings: DecodeSettings
+    case: Case,
+    device: Device,
+    settings: DecodeSettings,
+    kept: list[Engine],
+    make_engine: Callable[[], Engine],
 ) -> Engine:
     """The case's engine, warm from test to test.
 
-    A new one where a call has broken the last, or where it has another number of threads.
+    A new one where a call has broken the last, or where it has another number of threads. Skips
+    variants that the device runs many times slower: their starts, with one transcript, are enough.
     """
+    if is_slow(case, device):
+        raise LeftOut(case, f"many times slower on the {device} than elsewhere: only started there")
     if kept and not (kept[-1].usable and kept[-1].threads == settings.threads):
         _end(kept)
     if not kept:

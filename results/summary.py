@@ -91,7 +91,10 @@ def table(results: Sequence[Result]) -> Table:
     started = {r.case: r for r in results if r.info["measure"] in ("cold", "load")}
     for result in [*warm, *(r for case, r in started.items() if case not in told)]:
         cold, load = (by_measure.get((measure, result.case)) for measure in ("cold", "load"))
-        clip, median, spread, rtfx, wer = _warm_cells(result) if result.case in told else [""] * 5
+        if result.case in told:
+            clip, median, spread, rtfx, wer = _warm_cells(result)
+        else:
+            clip, median, spread, rtfx, wer = "", "", "", "", _wer(cold) if cold else ""
         made.add_row(
             *(*result.case, clip, median, spread, rtfx),
             seconds(cold.median) if cold else "",

@@ -23,13 +23,16 @@ COMMANDS = [
 
 
 def library_table() -> str:
-    """Return the table of libraries, sizes and variants, as Markdown."""
-    rows = ["| library | sizes | variants |", "|---|---|---|"]
+    """Return the table of libraries, extras, sizes and variants, as Markdown."""
+    rows = ["| library | extra | sizes | variants |", "|---|---|---|---|"]
     for name in REGISTRY:
+        lock = f"requirements/{name}.txt"
+        torch = ", PyTorch" if "torch" in adapter_class(name).packages else ""
+        extra = f"`{lock}`{torch}" if (ROOT / lock).exists() else "default"
         check_map = adapter_class(name).check_map
         variants = dict.fromkeys(variant for models in check_map.values() for variant in models)
-        cells = (f"`{cell}`" for cell in check_map), (f"`{cell}`" for cell in variants)
-        rows.append(f"| {name} | {' '.join(cells[0])} | {' '.join(cells[1])} |")
+        cells = (" ".join(f"`{cell}`" for cell in column) for column in (check_map, variants))
+        rows.append(f"| {' | '.join([name, extra, *cells])} |")
     return "\n".join(rows)
 
 
