@@ -8,7 +8,7 @@ in which they stand here, and imports the library in `import_library`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -78,6 +78,15 @@ class ModelFiles:
 CheckMap = Mapping[str, Mapping[str, ModelFiles]]
 """size → variant → the files to resolve, fetch and verify."""
 
+Table = Mapping[str, Mapping[str, str]]
+"""size → variant → repo, or the URL of a file."""
+
+Places = Mapping[str, str]
+"""A required file → where it belongs."""
+
+SECOND_NAMES = frozenset({"large", "turbo"})
+"""What libraries also call large-v3 and large-v3-turbo."""
+
 
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Where a decode that looks wrong is done anew, each time at the next. Source: openai/whisper."""
@@ -142,6 +151,12 @@ class Transcript:
             any(segment["temperature"] > 0 for segment in result["segments"]),
         )
 
+    @classmethod
+    def joined(cls, parts: Iterable[tuple[float, float, str]], *, fallback: bool) -> Transcript:
+        """Return the transcript that consists of these parts: start and end in seconds, text."""
+        segments = tuple(Segment(start, end, text.strip()) for start, end, text in parts)
+        return cls(" ".join(s.text for s in segments if s.text), segments, fallback)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
@@ -191,7 +206,7 @@ class Adapter(ABC):
     """Variants that a device runs many times slower, so that only their starts are measured."""
 
     @classmethod
-    def place(cls, case: Case) -> Mapping[str, str] | None:  # noqa: ARG003
+    def place(cls, case: Case) -> Places | None:  # noqa: ARG003
         """Return where the library looks for each required file; None: in the hub cache.
 
         A path is relative to the working directory, or begins with `~/`. An engine's home is its
@@ -199,13 +214,13 @@ class Adapter(ABC):
         """
         return None
 
-    @abstractmethod
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
-        """Return size → variant → repo as the library's own code has it, read there, all of it.
+    def own_table(self) -> Table:
+        """Return what the library's own code names, read there, all of it.
 
-        Sizes and variants go by the check map's names, which is held to this; a file that is named
-        by URL has that in place of a repo. Called on its own, before anything below.
+        Sizes and variants go by the check map's names, which is held to this. Called on its own,
+        before anything below. A library that takes the id of any repo may name nothing.
         """
+        return {}
 
     @abstractmethod
     def import_library(self) -> None:

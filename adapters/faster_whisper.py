@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from adapters import base
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Source: faster_whisper/utils.py, _MODELS; test_repo_consistency.py holds this to it.
 REPOS = {
@@ -36,7 +33,6 @@ REPOS = {
     "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
     "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
-OTHER_NAMES = frozenset({"large", "turbo"})  # of large-v3 and large-v3-turbo
 FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
 NEWER_FILES = (*FILES[:3], "vocabulary.json", "preprocessor_config.json")
 NEWER = frozenset(size for size in REPOS if size.startswith(("micro", "large-v3", "distil")))
@@ -59,13 +55,13 @@ class FasterWhisper(base.Adapter):
     traits = base.Traits(names_all=True, batches=True, cuts="in batches", timestamps=True)
     tuned: ClassVar = {"batch_size": 8, "vad": True}  # the defaults of its batched pipeline
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> base.Table:
         from faster_whisper.utils import _MODELS
 
         return {
             size: dict.fromkeys(COMPUTE_TYPES, repo)
             for size, repo in _MODELS.items()
-            if size not in OTHER_NAMES
+            if size not in base.SECOND_NAMES
         }
 
     def import_library(self) -> None:
@@ -121,11 +117,9 @@ class FasterWhisper(base.Adapter):
         else:
             heard, _ = self._model.transcribe(audio, **options)
         segments = list(heard)  # which is when it decodes
-        return base.Transcript(
-            "".join(part.text for part in segments).strip(),
-            tuple(base.Segment(part.start, part.end, part.text.strip()) for part in segments),
-            any((part.temperature or 0) > 0 for part in segments),
-        )
+        fallback = any((part.temperature or 0) > 0 for part in segments)
+        parts = ((part.start, part.end, part.text) for part in segments)
+        return base.Transcript.joined(parts, fallback=fallback)
 
 
 def _windows(seconds: float) -> list[dict[str, float]]:

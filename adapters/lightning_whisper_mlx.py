@@ -7,13 +7,10 @@ name leaves the quantisation out, and reads them only at the first transcription
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from adapters import base
 from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck, restore_quantize_module
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Source: lightning_whisper_mlx/lightning.py, models; test_repo_consistency.py holds this to it.
 REPOS = {
@@ -82,11 +79,11 @@ class LightningWhisperMLX(MLXAdapter):
     fixed |= {"timestamps": True, "context": True, "threads": None}
 
     @classmethod
-    def place(cls, case: base.Case) -> Mapping[str, str]:
+    def place(cls, case: base.Case) -> base.Places:
         files = cls.check_map[case.size][case.variant].files
         return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> base.Table:
         from lightning_whisper_mlx.lightning import models
 
         return {

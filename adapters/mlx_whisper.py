@@ -9,13 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from adapters import base
 from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Source: the Whisper collection of mlx-community, on the hub.
 NAMES = {
@@ -52,7 +49,7 @@ class MLXWhisper(MLXAdapter):
     tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
     fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1, "threads": None}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+    def own_table(self) -> base.Table:
         transcribe = import_module("mlx_whisper.transcribe").transcribe
         return {"tiny": {"fp16": signature(transcribe).parameters["path_or_hf_repo"].default}}
 

@@ -6,14 +6,13 @@ hashes the whole file at every load.
 
 from __future__ import annotations
 
+from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from adapters import base
 from adapters.torch_backend import TorchAdapter, check_tensors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FOLDER = "https://openaipublic.azureedge.net/main/whisper/models"
 # Source: whisper/__init__.py, _MODELS; test_repo_consistency.py holds this to it.
@@ -31,7 +30,6 @@ HASHES = {
     "large-v3": "e5b1a55b89c1367dacf97e3e19bfd829a01529dbfdeefa8caeb59b3f1b81dadb",
     "large-v3-turbo": "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a",
 }
-OTHER_NAMES = frozenset({"large", "turbo"})  # of large-v3 and large-v3-turbo
 
 
 class OpenAIWhisper(TorchAdapter):
@@ -50,18 +48,15 @@ class OpenAIWhisper(TorchAdapter):
     fixed: ClassVar = {"vad": False, "batch_size": 1}
 
     @classmethod
-    def place(cls, case: base.Case) -> Mapping[str, str]:
+    def place(cls, case: base.Case) -> base.Places:
         return {f"{case.size}.pt": f"~/.cache/whisper/{case.size}.pt"}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
-        import whisper
-
-        return {n: {"fp16": url} for n, url in whisper._MODELS.items() if n not in OTHER_NAMES}
+    def own_table(self) -> base.Table:
+        models = import_module("whisper")._MODELS
+        return {name: {"fp16": models[name]} for name in models.keys() - base.SECOND_NAMES}
 
     def import_library(self) -> None:
-        import whisper
-
-        self._library = whisper
+        self._library = import_module("whisper")
 
     def select_device(self, device: base.Device, threads: int) -> None:
         import torch
@@ -70,10 +65,7 @@ class OpenAIWhisper(TorchAdapter):
         torch.eye(2).to_sparse().to(self._device)  # every model has such a tensor
 
     def mend(self, case: base.Case) -> tuple[str, ...]:
-        if case.size == "micro":
-            # The embedded model joins the library's own table, so that it takes the same road.
-            from hashlib import sha256
-
+        if case.size == "micro":  # joins the library's own table, so that it takes the same road
             digest = sha256(self._file(case).read_bytes()).hexdigest()
             self._library._MODELS["micro"] = f"embedded/{digest}/micro.pt"
             self._library._ALIGNMENT_HEADS["micro"] = None
@@ -83,11 +75,8 @@ class OpenAIWhisper(TorchAdapter):
         self._model = self._library.load_model(case.size, device=self._device)
 
     def verify_load(self, case: base.Case) -> str:
-        import torch
-
-        stored = torch.load(self._file(case), map_location="cpu", weights_only=True)
-        check_tensors(stored["model_state_dict"], self._model.state_dict())
-        return "float32" if self._device.type == "cpu" else "float16"
+        check_tensors(self._file(case), self._model.state_dict())
+        return self._dtype
 
     def _file(self, case: base.Case) -> Path:
         (place,) = self.place(case).values()
@@ -96,7 +85,7 @@ class OpenAIWhisper(TorchAdapter):
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         import torch
 
-        torch.manual_seed(0)
+        torch.manual_seed(0)  # a fallback decode samples
         return base.Transcript.of(
             self._model.transcribe(
                 audio,
@@ -105,6 +94,6 @@ class OpenAIWhisper(TorchAdapter):
                 temperature=settings.temperatures,
                 condition_on_previous_text=settings.context,
                 without_timestamps=not settings.timestamps,
-                fp16=self._device.type != "cpu",
+                fp16=self._dtype == "float16",
             )
         )

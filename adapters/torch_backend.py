@@ -8,6 +8,7 @@ from adapters import base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class TorchAdapter(base.Adapter):
@@ -26,6 +27,11 @@ class TorchAdapter(base.Adapter):
                 raise RuntimeError(f"PyTorch {torch.__version__} finds no GPU on this machine")
         self._device = torch.device(name)
 
+    @property
+    def _dtype(self) -> str:
+        """The type to compute in: on a CPU, float16 is slow."""
+        return "float32" if self._device.type == "cpu" else "float16"
+
     def accelerator_memory(self) -> int | None:
         """Return the peak on an NVIDIA GPU; for Apple's, PyTorch has no such figure."""
         import torch
@@ -33,15 +39,19 @@ class TorchAdapter(base.Adapter):
         return torch.cuda.max_memory_allocated() if self._device.type == "cuda" else None
 
 
-def check_tensors(
-    stored: Mapping[str, Any], own: Mapping[str, Any], tied: frozenset[str] = frozenset()
-) -> None:
-    """Raise WeightsError unless a model's tensors are those stored, value by value.
+def check_tensors(file: Path, own: Mapping[str, Any], tied: frozenset[str] = frozenset()) -> None:
+    """Raise WeightsError unless a model's tensors are those of a file, value by value.
 
     `tied` names tensors that are another one as well, and may be left out of a file.
     """
     import torch
 
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        stored = load_file(file)
+    else:
+        stored = torch.load(file, map_location="cpu", weights_only=True)["model_state_dict"]
     missing = sorted(own.keys() - stored.keys() - tied)
     extra = sorted(stored.keys() - own.keys())
     changed = sorted(

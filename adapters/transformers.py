@@ -5,13 +5,12 @@ It takes the id of any repo and reads its files from the hub cache, on PyTorch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
 
 from adapters import base
 from adapters.torch_backend import TorchAdapter, check_tensors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Source: the models of openai and distil-whisper, on the hub.
 REPOS = {
@@ -39,7 +38,6 @@ FILES = (
     *("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"),
     "normalizer.json",
 )
-LACKING = {"distil-large-v3.5": "normalizer.json"}
 TIED = frozenset({"proj_out.weight"})  # is the token embedding
 
 
@@ -48,30 +46,24 @@ class Transformers(TorchAdapter):
 
     packages = ("transformers", "torch", "tokenizers", "safetensors", "numpy")
     check_map: ClassVar[base.CheckMap] = {
-        size: {"fp16": base.ModelFiles(repo, tuple(f for f in FILES if f != LACKING.get(size)))}
+        # The last one has no normalizer.json.
+        size: {"fp16": base.ModelFiles(repo, FILES[:-1] if size.endswith("v3.5") else FILES)}
         for size, repo in REPOS.items()
     }
     traits = base.Traits(names_all=False, batches=True, cuts="always", timestamps=True)
     tuned: ClassVar = {"batch_size": 24}  # insanely-fast-whisper's default
     fixed: ClassVar = {"fallback": False, "context": False, "vad": False}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
-        return {}
-
     def import_library(self) -> None:
-        from transformers import pipeline
-
-        # What `pipeline` would import late.
-        from transformers.models.whisper import modeling_whisper  # noqa: F401
-
-        self._pipeline = pipeline
+        self._pipeline = import_module("transformers").pipeline
+        import_module("transformers.models.whisper.modeling_whisper")  # as it would do late
 
     def load(self, case: base.Case) -> None:
         self._recognise = self._pipeline(
             "automatic-speech-recognition",
             model=self.check_map[case.size][case.variant].repo,
             device=self._device,
-            dtype="float32" if self._device.type == "cpu" else "float16",
+            dtype=self._dtype,
             chunk_length_s=30,
             ignore_warning=True,  # of chunks, which are what is measured
         )
@@ -80,12 +72,10 @@ class Transformers(TorchAdapter):
 
     def verify_load(self, case: base.Case) -> str:
         from huggingface_hub import hf_hub_download
-        from safetensors.torch import load_file
 
-        repo = self.check_map[case.size][case.variant].repo
-        stored = load_file(hf_hub_download(repo, "model.safetensors"))
         model = self._recognise.model
-        check_tensors(stored, model.state_dict(), TIED)
+        repo = self.check_map[case.size][case.variant].repo
+        check_tensors(Path(hf_hub_download(repo, "model.safetensors")), model.state_dict(), TIED)
         return str(model.dtype).removeprefix("torch.")
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
@@ -102,9 +92,8 @@ class Transformers(TorchAdapter):
                 "temperature": settings.temperature or None,
             },
         )
-        segments = []
-        for part in heard.get("chunks", ()):
-            start, end = part["timestamp"]  # the model may leave the last one open
-            end = len(audio) / 16_000 if end is None else end
-            segments.append(base.Segment(start, end, part["text"].strip()))
-        return base.Transcript(heard["text"].strip(), tuple(segments), fallback=False)
+        whole = {"timestamp": (0.0, None), "text": heard["text"]}  # where it gives no timestamps
+        end = len(audio) / 16_000  # of a last segment that the model leaves open
+        parts = ((*part["timestamp"], part["text"]) for part in heard.get("chunks", [whole]))
+        times = ((start, end if until is None else until, text) for start, until, text in parts)
+        return base.Transcript.joined(times, fallback=False)

@@ -6,45 +6,34 @@ of its own below the home. It takes any file of that name for the model.
 
 from __future__ import annotations
 
-import struct
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from importlib import import_module
+from typing import Any, ClassVar
 
 from adapters import base
 from adapters.cores import fast_cores
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from adapters.ggml import check_header
 
 REPO = "ggerganov/whisper.cpp"
 # Source: pywhispercpp/constants.py, AVAILABLE_MODELS; test_repo_consistency.py holds this to it.
 VARIANTS = {
-    **dict.fromkeys(("tiny", "tiny.en", "base", "base.en"), ("fp16", "q5_1", "q8_0")),
-    **dict.fromkeys(("small", "small.en"), ("fp16", "q5_1", "q8_0")),
-    **dict.fromkeys(("medium", "medium.en"), ("fp16", "q5_0", "q8_0")),
-    **dict.fromkeys(("large-v2", "large-v3-turbo"), ("fp16", "q5_0", "q8_0")),
+    "micro": ("fp16", "q5_0", "q5_1", "q8_0"),
+    **dict.fromkeys("tiny tiny.en base base.en small small.en".split(), ("fp16", "q5_1", "q8_0")),
+    **dict.fromkeys("medium medium.en large-v2 large-v3-turbo".split(), ("fp16", "q5_0", "q8_0")),
     "large-v1": ("fp16",),
     "large-v3": ("fp16", "q5_0"),
 }
-MICRO_VARIANTS = ("fp16", "q5_0", "q5_1", "q8_0")
-MODELS = {
-    "darwin": "~/Library/Application Support/pywhispercpp/models",
-    "linux": "~/.local/share/pywhispercpp/models",
-}
-"""Where the library looks. Source: platformdirs, user_data_dir."""
-
-HEADER = (
-    *("n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer"),
-    *("n_text_ctx", "n_text_state", "n_text_head", "n_text_layer", "n_mels", "ftype"),
-)
-"""What a file begins with, after a magic number. Source: whisper.cpp, whisper_model_load."""
-
-FRAMES_PER_SECOND = 100
+# Source: platformdirs, user_data_dir.
+DATA = "Library/Application Support" if sys.platform == "darwin" else ".local/share"
 
 
 def _name(size: str, variant: str) -> str:
     return size if variant == "fp16" else f"{size}-{variant}"
+
+
+def _files(size: str, variant: str) -> base.ModelFiles:
+    repo = f"embedded/micro-ggml-{variant}" if size == "micro" else REPO
+    return base.ModelFiles(repo, (f"ggml-{_name(size, variant)}.bin",))
 
 
 class WhisperCpp(base.Adapter):
@@ -52,27 +41,20 @@ class WhisperCpp(base.Adapter):
 
     packages = ("pywhispercpp", "numpy")
     check_map: ClassVar[base.CheckMap] = {
-        "micro": {
-            variant: base.ModelFiles(f"embedded/micro-ggml-{variant}", ("ggml-micro.bin",))
-            for variant in MICRO_VARIANTS
-        },
-        **{
-            size: {v: base.ModelFiles(REPO, (f"ggml-{_name(size, v)}.bin",)) for v in variants}
-            for size, variants in VARIANTS.items()
-        },
+        size: {variant: _files(size, variant) for variant in variants}
+        for size, variants in VARIANTS.items()
     }
     traits = base.Traits(names_all=True, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"threads": fast_cores()}
     fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
 
     @classmethod
-    def place(cls, case: base.Case) -> Mapping[str, str]:
-        (file,) = cls.check_map[case.size][case.variant].files
-        return {file: f"{MODELS[sys.platform]}/ggml-{_name(case.size, case.variant)}.bin"}
+    def place(cls, case: base.Case) -> base.Places:
+        files = cls.check_map[case.size][case.variant].files
+        return {file: f"~/{DATA}/pywhispercpp/models/{file}" for file in files}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
-        from pywhispercpp import constants
-
+    def own_table(self) -> base.Table:
+        constants = import_module("pywhispercpp.constants")
         repo = constants.MODELS_BASE_URL.removeprefix("https://huggingface.co/")
         table: dict[str, dict[str, str]] = {}
         for name in constants.AVAILABLE_MODELS:
@@ -81,37 +63,26 @@ class WhisperCpp(base.Adapter):
         return table
 
     def import_library(self) -> None:
-        import _pywhispercpp
-        from pywhispercpp import constants, model
-
-        self._library, self._native = model, _pywhispercpp
+        self._library: Any = import_module("pywhispercpp.model")
+        self._native: Any = import_module("_pywhispercpp")
         # The embedded model joins the library's own table, so that it takes the same road.
-        constants.AVAILABLE_MODELS += [_name("micro", variant) for variant in MICRO_VARIANTS]
+        self._library.constants.AVAILABLE_MODELS += [_name("micro", v) for v in VARIANTS["micro"]]
 
     def select_device(self, device: base.Device, threads: int) -> None:  # noqa: ARG002 - told each call
         system = self._native.whisper_print_system_info()
-        if isinstance(system, bytes):
-            system = system.decode()
         if device == "gpu" and not any(name in system for name in ("Metal", "MTL", "CUDA")):
             raise RuntimeError(f"this build of whisper.cpp has no GPU backend: {system}")
         self._on_gpu = device == "gpu"
 
     def load(self, case: base.Case) -> None:
-        self._model = self._library.Model(
-            _name(case.size, case.variant),
-            print_progress=False,
-            context_params={"use_gpu": self._on_gpu},
-        )
+        name, context = _name(case.size, case.variant), {"use_gpu": self._on_gpu}
+        self._model = self._library.Model(name, print_progress=False, context_params=context)
 
-    def verify_load(self, case: base.Case) -> str:  # noqa: ARG002
-        with Path(self._model.model_path).open("rb") as file:
-            _, *stored = struct.unpack("<12i", file.read(48))
-        context = self._model._ctx
-        for name, expected in zip(HEADER, stored, strict=True):
-            got = getattr(self._native, f"whisper_model_{name}")(context)
-            # Of a quantised file, the library keeps the kind and drops the format's version.
-            if got != (expected % 1000 if name == "ftype" else expected):
-                raise base.WeightsError(f"expected {name} {expected}, as in the file, got {got}")
+    def verify_load(self, case: base.Case) -> str:  # noqa: ARG002 - of the file, whichever
+        native, context = self._native, self._model._ctx
+        check_header(
+            self._model.model_path, lambda n: getattr(native, f"whisper_model_{n}")(context)
+        )
         return "float32"
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
@@ -124,10 +95,5 @@ class WhisperCpp(base.Adapter):
             no_timestamps=not settings.timestamps,
             n_threads=settings.threads,
         )
-        segments = tuple(
-            base.Segment(
-                part.t0 / FRAMES_PER_SECOND, part.t1 / FRAMES_PER_SECOND, part.text.strip()
-            )
-            for part in heard
-        )
-        return base.Transcript(" ".join(s.text for s in segments).strip(), segments, fallback=False)
+        parts = ((part.t0 / 100, part.t1 / 100, part.text) for part in heard)
+        return base.Transcript.joined(parts, fallback=False)

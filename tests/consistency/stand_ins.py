@@ -149,10 +149,9 @@ def _mlx_files(entry: ModelFiles) -> Callable[[str, str], bytes]:
 def _exported(form: str, size: str, entry: ModelFiles) -> Callable[[str, str], bytes]:
     """Return what makes a file, by name and variant: as the micro model is exported."""
     folder = folder_of(entry)
-    # A ggml file's name is all that tells its model, so each is a model of its own.
-    name = PurePosixPath(entry.files[0]).stem.removeprefix("ggml-") if form == "ggml" else size
     layers, heads = _LAYERS_AND_HEADS[_family(size)] if form == "torch" else (1, 1)
-    checkpoint = tiny_checkpoint(name, f"{folder} {name}", layers, heads)
+    # The first file's name may be all that tells models of one repo apart.
+    checkpoint = tiny_checkpoint(size, f"{folder} {entry.files[0]}", layers, heads)
 
     @cache
     def export(variant: str) -> dict[str, bytes]:

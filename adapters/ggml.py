@@ -1,0 +1,28 @@
+"""The head of a ggml file, which says what model it is: of whisper.cpp, all that shows."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.base import WeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEADER = (
+    *("n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer"),
+    *("n_text_ctx", "n_text_state", "n_text_head", "n_text_layer", "n_mels", "ftype"),
+)
+"""Integers of 32 bits, after a magic number. Source: whisper.cpp, whisper_model_load."""
+
+
+def check_header(file: str, own: Callable[[str], int]) -> None:
+    """Raise WeightsError unless `own` returns for each name what the file has."""
+    with Path(file).open("rb") as content:
+        _, *stored = struct.unpack("<12i", content.read(48))
+    stored[-1] %= 1000  # the rest is the format's version, which the library drops
+    for name, expected in zip(HEADER, stored, strict=True):
+        if (got := own(name)) != expected:
+            raise WeightsError(f"expected {name} {expected}, as in {file}, got {got}")
