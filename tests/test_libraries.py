@@ -60,6 +60,14 @@ OTHER: dict[str, Any] = {
 }
 """A value for each field that is not that of equal terms."""
 
+SPEECH = {
+    # Text that repeats itself looks wrong: it compresses too well.
+    "fallback": ("short",) * 8,
+    "context": ("paragraph", "window"),
+    "batch_size": ("paragraph", "window"),
+}
+"""Clips, one after the other, on which a setting makes a difference."""
+
 
 def model_of(case: Case) -> VerifiedModel:
     """Return a case's verified files."""
@@ -188,10 +196,7 @@ def test_setting_reaches_the_library(
     adapter = adapter_class(name)
     monkeypatch.setitem(REGISTRY, name, SPIES[name])
     engine = start(Case(name, "micro", "fp16"), threads=settings.threads)
-    # Speech that it does not know makes it fall back; a second window has earlier text.
-    names = {"fallback": ("human",), "context": ("paragraph", "window")}.get(field, ("short",))
-    names = ("paragraph", "window") if field == "batch_size" else names
-    engine.hear("audio", audio_of(*names))
+    engine.hear("audio", audio_of(*SPEECH.get(field, ("short",))))
 
     seen = json.loads(engine.transcribe("audio", settings).text)
 
