@@ -89,5 +89,6 @@ def test_cold_start_and_memory(
 
     record_engine(benchmark, "cold", engines[-1])
     engines[-1].verify_load()  # only now, as it reads the weights once more: no part of the peak
+    benchmark.extra_info["dtype"] = engines[-1].dtype
     benchmark.extra_info["cold_start"] = {"first": phases[0], "later": phases[1:]}
     record_transcripts(benchmark, engines[-1], clip, settings, transcripts)

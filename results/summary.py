@@ -17,7 +17,10 @@ NOISY_SPREAD = 0.10
 
 
 WARM = ("warm", "long-form", "tuned")
-"""The measures that have a row each; others belong to all rows of a case."""
+"""The measures that have a row each."""
+
+STARTS = ("load", "cold")
+"""The measures that belong to all rows of a case, the later one last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,9 @@ def table(results: Sequence[Result]) -> Table:
     for heading in ("median", "spread", "RTFx", "cold start", "load", "peak memory", "WER"):
         made.add_column(heading, justify="right", no_wrap=True)
     made.add_column("computed on", no_wrap=True)
-    warm = [result for result in results if result.info["measure"] in WARM]
-    told = {result.case for result in warm}
-    started = {r.case: r for r in results if r.info["measure"] in ("cold", "load")}
-    for result in [*warm, *(r for case, r in started.items() if case not in told)]:
+    for result in _rows(results):
         cold, load = (by_measure.get((measure, result.case)) for measure in ("cold", "load"))
-        if result.case in told:
+        if result.info["measure"] in WARM:
             clip, median, spread, rtfx, wer = _warm_cells(result)
         else:
             clip, median, spread, rtfx, wer = "", "", "", "", _wer(cold) if cold else ""
@@ -103,6 +103,16 @@ def table(results: Sequence[Result]) -> Table:
             *(wer, f"{result.info['device']}, {result.info['dtype']}"),
         )
     return made
+
+
+def _rows(results: Sequence[Result]) -> list[Result]:
+    """Return the results that have a row each, case by case in the order in which they began."""
+    rows: dict[tuple[str, str, str], dict[str, list[Result]]] = {}
+    for result in results:
+        if (measure := result.info["measure"]) in {*WARM, *STARTS}:
+            kind = "warm" if measure in WARM else "start"
+            rows.setdefault(result.case, {}).setdefault(kind, []).append(result)
+    return [row for kinds in rows.values() for row in kinds.get("warm") or kinds["start"][-1:]]
 
 
 def _warm_cells(result: Result) -> list[str]:
