@@ -208,6 +208,9 @@ def test_setting_reaches_the_library(
         for other, value in vars_of(EQUAL).items():
             if other in seen and other not in {field, *adapter.fixed}:
                 assert seen[other] == value, other
+        if field in SPEECH:  # where it makes a difference, unlike in the tests of other fields
+            on_equal_terms = json.loads(engine.transcribe("audio", EQUAL).text)
+            assert on_equal_terms[field] == getattr(EQUAL, field)
 
 
 def vars_of(settings: DecodeSettings) -> dict[str, Any]:
