@@ -119,13 +119,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None  # pytest says so
     needs = needed(session.items)
     if check := config.getoption("check_models"):
-        session.testsfailed = _check(config, check, needs)
+        session.testsfailed = _check(session, check, needs)
         return True
     if config.getoption("collectonly"):
         return None
     only = config.getoption("prefetch_only")
     if only and not needs:
-        _nothing_to_do()
+        _nothing_to_do(session)
     fetched = _fetch(config, needs)
     if not only:
         return None
@@ -145,6 +145,12 @@ def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
             assert limit is not None  # every test over cases has one, see benchmarks.matrix
             needs[cases[str(item.callspec.params["case"])]] = limit.args[0]
     return needs
+
+
+def held_back(items: Sequence[pytest.Item]) -> list[str]:
+    """Return why tests over cases will be skipped, whose models are not needed then."""
+    marks = [item.get_closest_marker("skip") for item in items if item.get_closest_marker("over")]
+    return list(dict.fromkeys(mark.kwargs["reason"] for mark in marks if mark))
 
 
 def session_store(config: pytest.Config) -> Store:
@@ -174,9 +180,10 @@ def _files(case: Case) -> ModelFiles:
     return adapter_class(case.adapter).check_map[case.size][case.variant]
 
 
-def _nothing_to_do() -> NoReturn:
+def _nothing_to_do(session: pytest.Session) -> NoReturn:
+    hint = "; ".join(held_back(session.items)) or "give benchmarks as the path, and look at -k"
     pytest.exit(
-        "no selected test needs a model; give benchmarks as the path, and look at -k",
+        f"no selected test needs a model; {hint}",
         returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
     )
 
@@ -255,17 +262,18 @@ def _report_fetched(
 # Checking
 
 
-def _check(config: pytest.Config, kind: str, needs: Mapping[Case, float]) -> int:
+def _check(session: pytest.Session, kind: str, needs: Mapping[Case, float]) -> int:
     """Print the state of each case's model; return how many are not complete or do not load."""
     from hub.report import absent_lines, as_table, explanations
     from hub.status import all_complete, as_json, check
 
+    config = session.config
     cache = session_store(config).cache
     models = check(needs, cache, config.invocation_params.dir)
     if kind == "json":
         print(json.dumps(as_json(models, cache), indent=2))
     if not models:
-        _nothing_to_do()
+        _nothing_to_do(session)
     lacking = sum(model.verified is None for model in models)
     if kind == "json":
         return lacking
@@ -285,6 +293,8 @@ def _check(config: pytest.Config, kind: str, needs: Mapping[Case, float]) -> int
         out.line(text.getvalue())
     for line in [*absent_lines(models, width), *explanations(models, loads)]:
         out.line(line)
+    for reason in held_back(session.items):
+        out.line(f"not looked for: {reason}")
     out.line(
         f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "
         "in your home, or in the hub cache itself"

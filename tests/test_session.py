@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("adapters", "benchmarks", "engine", "fixtures", "hub", "results")
 TOKEN = "hf_" + "not" * 9
+ABSENT = '''"""A library that is not installed."""
+
+from adapters.toy import Toy
+
+
+class Absent(Toy):
+    """Needs a package that nobody has."""
+
+    packages = ("no-such-package",)
+'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +70,10 @@ def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, tree / file)
     shutil.copy(ROOT / "tests" / "toy_adapter.py", tree / "adapters" / "toy.py")
-    _edit(tree / "adapters" / "__init__.py", "= {\n", '= {\n    "toy": "adapters.toy:Toy",\n')
-    limit = '    if case.adapter == "toy":\n        return 3\n    return next('
+    (tree / "adapters" / "absent.py").write_text(ABSENT, encoding="utf-8")
+    lines = '    "toy": "adapters.toy:Toy",\n    "absent": "adapters.absent:Absent",\n'
+    _edit(tree / "adapters" / "__init__.py", "= {\n", f"= {{\n{lines}")
+    limit = '    if case.adapter in {"toy", "absent"}:\n        return 3\n    return next('
     _edit(tree / "benchmarks" / "matrix.py", "    return next(", limit)
     return tree
 
@@ -199,6 +211,30 @@ def test_model_that_cannot_be_had_is_skipped_with_its_repo(
     assert "skipped:  offline (--offline or HF_HUB_OFFLINE); run once" in session.output
     model = "lightning-whisper-mlx[medium-8bit]: mlx-community/whisper-medium-mlx-8bit"
     assert f"          {model}\n" in session.output
+
+
+def test_library_that_is_not_installed_is_skipped_with_its_extra(
+    start: Callable[..., subprocess.Popen[str]],
+    finish: Callable[[subprocess.Popen[str]], Session],
+) -> None:
+    """All of its tests are held back for one reason, and none of its models is looked for."""
+    reason = (
+        "absent: no-such-package is not installed; "
+        "pip install --no-deps --require-hashes -r requirements/absent.txt"
+    )
+    measured = finish(start("benchmarks", "-k", "absent"))
+    checked = finish(start("benchmarks", "-k", "absent", "--check-models"))
+    both = finish(start("benchmarks", "-k", "absent or toy-micro-good", "--check-models"))
+
+    assert measured.status == pytest.ExitCode.OK, measured.output
+    assert measured.saved_names == set()
+    assert re.search(
+        rf"^skipped:  {re.escape(reason)} \(\d+ tests\)$", measured.output, re.MULTILINE
+    )
+    assert checked.status == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert f"no selected test needs a model; {reason}" in checked.output
+    assert f"not looked for: {reason}" in both.output
+    assert "1 of 1 complete" in both.output
 
 
 def test_needs_no_program_on_the_path(
