@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import cast
 
 from adapters.base import Adapter, Case
@@ -38,7 +38,7 @@ def lacking(name: str) -> str:
     """Return why an adapter's library cannot be used here and what would help; "" if it can."""
     for package in adapter_class(name).packages:
         try:
-            version(package)
+            distribution(package)
         except PackageNotFoundError:
             how = (
                 "see PyTorch in README.md"

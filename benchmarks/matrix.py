@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
-from adapters import adapter_class, all_cases
+from adapters import adapter_class, all_cases, lacking
 from benchmarks.own_audio import ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from adapters.base import Case, DecodeSettings
     from fixtures.audio import Clip
@@ -22,6 +23,9 @@ TIME_LIMITS = {
     "large": 1800,
 }
 """Seconds that one test may take, by the first of these names that is part of the size."""
+
+BATCH_SIZES = (1, 6, 12, 24)
+"""How many windows at once, on long audio."""
 
 WINDOW_SECONDS = 30
 """What a Whisper model hears at once."""
@@ -83,8 +87,26 @@ def suits(case: Case, clip: Clip) -> bool:
     return case.size != "micro" or not clip.human or clip.origin == ORIGIN
 
 
-def combinations(clips: Mapping[str, Clip], names: Iterable[str]) -> list[tuple[Case, Clip]]:
-    """Return every case with each clip of `names` that suits it."""
-    return [
-        (case, clips[name]) for case in all_cases() for name in names if suits(case, clips[name])
-    ]
+def rows(
+    clips: Mapping[str, Clip], names: Sequence[str], *, batches: bool
+) -> Iterator[tuple[Case, tuple[str | int, ...]]]:
+    """Yield each case of the libraries that are installed, with what a test is told of it.
+
+    That is the case's name; a clip's, where there are `names`, of each that suits it; and with
+    `batches` each batch size that its library can be told.
+    """
+    for case in all_cases():
+        if lacking(case.adapter):
+            continue
+        suited = [name for name in names if suits(case, clips[name])]
+        sizes = BATCH_SIZES if adapter_class(case.adapter).traits.batches else BATCH_SIZES[:1]
+        told: list[Sequence[str | int]] = [[str(case)]]
+        told += [suited] if names else []
+        told += [sizes] if batches else []
+        for values in product(*told):
+            yield case, values
+
+
+def key(values: Iterable[str | int]) -> str:
+    """Return the part of a test's id that says what it is told; it is a stored key."""
+    return "-".join(f"batch{value}" if isinstance(value, int) else value for value in values)

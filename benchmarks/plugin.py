@@ -8,15 +8,16 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from adapters import adapter_class, all_cases, lacking
+from adapters import REGISTRY, adapter_class, all_cases, lacking
 from adapters.base import Case, DecodeSettings
 from benchmarks.left_out import LeftOut
-from benchmarks.matrix import combinations, time_limit
+from benchmarks.matrix import key, rows, time_limit
 from benchmarks.measure import is_slow
 from benchmarks.own_audio import own_clip
 from fixtures.audio import Clip, clips
@@ -78,42 +79,37 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise the tests marked `over`; a test's id is a stored key: case, then clip."""
+    """Parametrise the tests marked `over`; a test's id is a stored key: case, clip, batch size.
+
+    Of a library that is not installed there is one test, to be skipped with the extra to install.
+    """
     marker = metafunc.definition.get_closest_marker("over")
     if marker is None:
         return
+    clips = all_clips(metafunc.config)
     own = metafunc.config.stash[OWN_CLIPS] if marker.kwargs.get("own") else {}
     names = (*marker.args, *own)
-    if names:
-        metafunc.parametrize(
-            ("case", "clip"),
-            [
-                pytest.param(
-                    str(case),
-                    clip.name,
-                    id=f"{case}-{clip.name}",
-                    marks=_marks(case),
-                )
-                for case, clip in combinations(all_clips(metafunc.config), names)
-            ],
-            indirect=True,
-            scope="session",
-        )
-    else:
-        metafunc.parametrize(
-            "case",
-            [pytest.param(name, id=name, marks=_marks(case)) for name, case in CASES.items()],
-            indirect=True,
-            scope="session",
-        )
+    batches = bool(marker.kwargs.get("batches"))
+    parameters = [
+        pytest.param(*values, id=key(values), marks=_limit(time_limit(case)))
+        for case, values in rows(clips, names, batches=batches)
+    ]
+    for name in filter(lacking, REGISTRY):
+        values = [next(case for case in CASES if case.startswith(name)), *names[:1]]
+        skipped = pytest.mark.skip(reason=lacking(name))
+        parameters.append(pytest.param(*values, *([1] * batches), id=name, marks=skipped))
+    indirect = ["case", *(["clip"] if names else [])]
+    metafunc.parametrize(
+        [*indirect, *(["batch_size"] if batches else [])],
+        parameters,
+        indirect=indirect,
+        scope="session",
+    )
 
 
-def _marks(case: Case) -> list[pytest.MarkDecorator]:
-    """Return a time limit, and a reason to skip where the case's library is not installed."""
-    marks = [pytest.mark.timeout(time_limit(case))]
-    if reason := lacking(case.adapter):
-        marks.append(pytest.mark.skip(reason=reason))
-    return marks
+@cache
+def _limit(seconds: int) -> pytest.MarkDecorator:
+    return pytest.mark.timeout(seconds)
 
 
 @pytest.hookimpl(trylast=True)

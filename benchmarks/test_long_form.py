@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class
 from benchmarks.left_out import LeftOut
-from benchmarks.matrix import WINDOW_SECONDS
+from benchmarks.matrix import BATCH_SIZES, WINDOW_SECONDS
 from benchmarks.measure import measure_clip
 
 if TYPE_CHECKING:
@@ -21,11 +20,7 @@ if TYPE_CHECKING:
     from fixtures.audio import Clip
 
 
-BATCH_SIZES = (1, 6, 12, 24)
-
-
-@pytest.mark.over("long")
-@pytest.mark.parametrize("batch_size", BATCH_SIZES, ids=lambda size: f"batch{size}")
+@pytest.mark.over("long", batches=True)
 def test_long_form(
     benchmark: BenchmarkFixture,
     engine: Engine,
@@ -41,7 +36,5 @@ def test_long_form(
     windows = math.ceil(clip.seconds / WINDOW_SECONDS)
     if engine.device == "cpu" and batch_size > max(windows, BATCH_SIZES[1]):
         raise LeftOut(engine.case, f"{clip.name} has {windows} windows: no more fit into a batch")
-    if batch_size > 1 and not adapter_class(engine.case.adapter).traits.batches:
-        raise LeftOut(engine.case, "decodes one window after another")
     settings = replace(settings, batch_size=batch_size)
     measure_clip(benchmark, "long-form", engine, clip, audio, settings)

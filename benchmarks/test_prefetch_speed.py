@@ -10,7 +10,6 @@ import pytest
 
 from adapters.base import ModelFiles
 from benchmarks.turns import compare, seconds
-from fixtures.hub import Hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from fixtures.hub import Hub
     from hub.store import Store
 
 MODELS = [ModelFiles(f"org/model-{number}", ("weights.npz", "config.json")) for number in range(8)]
@@ -30,6 +30,8 @@ SIZES = {**dict.fromkeys(MODELS, 8_000_000), LARGE: 64_000_000}
 def _hub() -> Iterator[Hub]:
     """A loopback hub with stand-ins for all models."""
     from huggingface_hub import close_session
+
+    from fixtures.hub import Hub
 
     with pytest.MonkeyPatch.context() as patch, Hub() as hub:
         patch.setenv("NO_PROXY", "127.0.0.1")

@@ -8,6 +8,7 @@ must be the check map's. `consistency.wrong_map` is what all this must find.
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
@@ -19,13 +20,9 @@ import pytest
 from adapters import REGISTRY, adapter_class, all_cases, lacking
 from adapters.base import Case
 from adapters.lightning_whisper_mlx import REPOS
-from fixtures.hub import Hub
-from fixtures.models.micro.formats.vocabulary import tokenizer_json
 from tests.consistency import careless, wrong_map
 from tests.consistency.careless import Careless
 from tests.consistency.no_tokenizer import HIDDEN_REPO, TOKENIZER, NoTokenizer
-from tests.consistency.observer import MODE, Mode, Observer, serve
-from tests.consistency.stand_ins import check_map_models
 from tests.consistency.verdict import (
     InconsistentError,
     check_load,
@@ -39,16 +36,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol
 
+    from tests.consistency.observer import Mode, Observer
+
     class Meet(Protocol):
         """Returns the observer of the adapter `module:class`."""
 
         def __call__(self, adapter: str, mode: Mode = ...) -> Observer: ...
 
 
-PUBLISHED = [
+PUBLISHED = [  # of the libraries that are installed
     case
     for case in all_cases()
-    if not adapter_class(case.adapter).check_map[case.size][case.variant].embedded
+    if not lacking(case.adapter)
+    and not adapter_class(case.adapter).check_map[case.size][case.variant].embedded
 ]
 WRONG_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in wrong_map.REPOS]
 WRONG_MAP = "tests.consistency.wrong_map:WrongMap"
@@ -60,6 +60,10 @@ CARELESS = "tests.consistency.careless:Careless"
 @pytest.fixture(name="observer", scope="module")
 def _observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
     """A function that returns the observer of an adapter, by `module:class`; made once each."""
+    from fixtures.hub import Hub
+    from tests.consistency.observer import MODE, Observer, serve
+    from tests.consistency.stand_ins import check_map_models
+
     with ExitStack() as stack:
         # Extras whose library has an address in its code bring what answering for it takes.
         hub = stack.enter_context(Hub(https=find_spec("trustme") is not None))
@@ -163,6 +167,11 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
     """A tokenizer that faster-whisper takes from a repo that nobody named is a mismatch."""
     if reason := lacking("faster-whisper"):
         pytest.skip(reason)
+    from fixtures.hub import Hub
+    from fixtures.models.micro.formats.vocabulary import tokenizer_json
+    from tests.consistency.observer import Observer, serve
+    from tests.consistency.stand_ins import check_map_models
+
     case = Case("faster-whisper", "tiny", "fp16")
     tokenizer = tokenizer_json([bytes([byte]) for byte in range(256)]).encode()
     with Hub() as hub:
@@ -224,7 +233,7 @@ def test_model_that_the_library_does_not_know_is_found(
         check_table(case, Careless, observer(CARELESS).table)
 
 
-@pytest.mark.skipif(MODE != "fork", reason="every process is a fresh one here")
+@pytest.mark.skipif(sys.platform != "linux", reason="every process is a fresh one here")
 @pytest.mark.parametrize(
     ("library", "subject"),
     [
