@@ -15,22 +15,16 @@ from adapters import base
 from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck
 
 # Source: the Whisper collection of mlx-community, on the hub.
-NAMES = {
-    "tiny": "tiny",
-    "base": "base",
-    "small": "small",
-    "medium": "medium",
-    "large-v1": "large",
-    "large-v2": "large-v2",
-    "large-v3": "large-v3",
-}
+SIZES = ("tiny", "base", "small", "medium", "large-v1", "large-v2", "large-v3")
+ENGLISH = ("tiny.en", "base.en", "small.en", "medium.en")
 ENDINGS = {"fp16": "-mlx", "4bit": "-mlx-4bit", "8bit": "-mlx-8bit"}
 ODD_ONES = {("tiny", "fp16"): "mlx-community/whisper-tiny"}
 NPZ, SAFETENSORS = ("weights.npz", "config.json"), ("weights.safetensors", "config.json")
 
 
 def _files(size: str, variant: str) -> base.ModelFiles:
-    usual = f"mlx-community/whisper-{NAMES[size]}{ENDINGS[variant]}"
+    name = "large" if size == "large-v1" else size
+    usual = f"mlx-community/whisper-{name}{ENDINGS[variant]}"
     return base.ModelFiles(ODD_ONES.get((size, variant), usual), NPZ)
 
 
@@ -40,7 +34,8 @@ class MLXWhisper(MLXAdapter):
     packages = ("mlx-whisper", "mlx", "huggingface_hub", "numpy", "tiktoken")
     check_map: ClassVar[base.CheckMap] = {
         "micro": {kind: base.ModelFiles(f"embedded/micro-mlx-{kind}", NPZ) for kind in ENDINGS},
-        **{size: {kind: _files(size, kind) for kind in ENDINGS} for size in NAMES},
+        **{size: {kind: _files(size, kind) for kind in ENDINGS} for size in SIZES},
+        **{size: {"fp16": _files(size, "fp16")} for size in ENGLISH},
         "large-v3-turbo": {
             "fp16": base.ModelFiles("mlx-community/whisper-large-v3-turbo", SAFETENSORS)
         },
