@@ -45,7 +45,8 @@ def lacking(name: str) -> str:
                 if package == "torch"
                 else f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
             )
-            return f"{name}: {package} is not installed; {how}"
+            what = name if package == name else f"{name} needs {package}, which"
+            return f"{what} is not installed; {how}"
     return ""
 
 

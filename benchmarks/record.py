@@ -71,7 +71,8 @@ def record_transcripts(
         fallback=any(transcript.fallback for transcript in transcripts),
         wer=None,
     )
-    if benchmark.stats is not None:  # None with --benchmark-disable
+    started = benchmark.extra_info["measure"] == "cold"  # of which it would say nothing
+    if benchmark.stats is not None and not started:  # None with --benchmark-disable
         benchmark.extra_info["rtfx"] = clip.seconds / benchmark.stats.stats.median
     subject = f"{engine.case.label} on {clip.name}"
     if (texts := {transcript.text for transcript in transcripts}) != {heard.text}:

@@ -115,7 +115,7 @@ class Engine:
         return {file: f"{repo}/snapshots/{self.model.commit}/{file}" for file in self.model.files}
 
     def launch(self) -> None:
-        """Start the child process: an interpreter without the library."""
+        """Start the child process, an interpreter without the library, and wait until it is up."""
         self._connection, theirs = Pipe()
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -133,6 +133,7 @@ class Engine:
                 # starts can be ended with it.
                 start_new_session=True,
             )
+        self.ping()
 
     def import_library(self) -> None:
         """Import the library in the child, select the device, and mend what must be."""

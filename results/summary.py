@@ -143,8 +143,10 @@ def notes(outcomes: Outcomes) -> list[str]:
 
 
 def seconds(value: float) -> str:
-    """Return a time with three digits that count: `12.3 s`, `87.1 ms`."""
-    return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+    """Return a time with three digits that count: `12.0 s`, `87.1 ms`."""
+    number, unit = (value, "s") if value >= 1 else (value * 1e3, "ms")
+    decimals = 2 if number < 10 else 1 if number < 100 else 0
+    return f"{number:.{decimals}f} {unit}"
 
 
 def megabytes(size: int) -> str:

@@ -119,6 +119,21 @@ def test_failure_to_load_is_named(toy: Callable[[str], Engine]) -> None:
     assert running_engines() == []
 
 
+def test_launch_waits_until_the_process_is_up(
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that does not come up fails its launch, so that its start is in no later phase."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.no_such_module:Toy")
+    (tmp_path / "engine").mkdir()
+    case = Case("toy", "micro", "good")
+
+    with (
+        Engine(case, model, tmp_path / "engine", "cpu") as engine,
+        pytest.raises(EngineError, match="exit status 1 during ping"),
+    ):
+        engine.launch()
+
+
 def test_failed_engine_stays_failed(toy: Callable[[str], Engine]) -> None:
     """Every call after a failure raises that failure, and starts nothing."""
     engine = toy("aborts")

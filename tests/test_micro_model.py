@@ -71,7 +71,7 @@ def require(*packages: str) -> None:
         try:
             version(package)
         except PackageNotFoundError:
-            pytest.skip(f"{package} is not installed; requirements/libraries.txt has it")
+            pytest.skip(f"{package} is not installed; `tox -e libraries` has it")
 
 
 def sha256(path: Path) -> str:

@@ -22,6 +22,13 @@ COMMANDS = [
 ]
 
 
+SIZES = """
+    micro tiny tiny.en base base.en small small.en medium medium.en large-v1 large-v2 large-v3
+    large-v3-turbo distil-small.en distil-medium.en distil-large-v2 distil-large-v3
+    distil-large-v3.5
+""".split()
+
+
 def library_table() -> str:
     """Return the table of libraries, extras, sizes and variants, as Markdown."""
     rows = ["| library | extra | sizes | variants |", "|---|---|---|---|"]
@@ -30,8 +37,9 @@ def library_table() -> str:
         torch = ", PyTorch" if "torch" in adapter_class(name).packages else ""
         extra = f"`{lock}`{torch}" if (ROOT / lock).exists() else "default"
         check_map = adapter_class(name).check_map
+        sizes = sorted(check_map, key=SIZES.index)
         variants = dict.fromkeys(variant for models in check_map.values() for variant in models)
-        cells = (" ".join(f"`{cell}`" for cell in column) for column in (check_map, variants))
+        cells = (" ".join(f"`{cell}`" for cell in column) for column in (sizes, variants))
         rows.append(f"| {' | '.join([name, extra, *cells])} |")
     return "\n".join(rows)
 

@@ -219,7 +219,7 @@ def test_library_that_is_not_installed_is_skipped_with_its_extra(
 ) -> None:
     """All of its tests are held back for one reason, and none of its models is looked for."""
     reason = (
-        "absent: no-such-package is not installed; "
+        "absent needs no-such-package, which is not installed; "
         "pip install --no-deps --require-hashes -r requirements/absent.txt"
     )
     measured = finish(start("benchmarks", "-k", "absent"))
