@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,8 @@ def test_prefetch_and_snapshot_download(
         for files in MODELS:
             snapshot_download(files.repo, cache_dir=cache, endpoint=hub.endpoint, token=False)
 
-    compare(benchmark, ours, lambda: seconds(theirs), most=1.1, turns=5)
+    # What one has written, the system may still be writing to the disk when the other's turn comes.
+    compare(benchmark, ours, lambda: seconds(theirs), most=1.1, turns=5, settle=os.sync)
 
 
 @pytest.mark.parametrize("models", [[LARGE], MODELS], ids=["one", "eight"])

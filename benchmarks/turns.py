@@ -27,11 +27,13 @@ def compare(
     most: float,
     turns: int,
     most_turns: int = 25,
+    settle: Callable[[], object] = lambda: None,
 ) -> None:
     """Time `ours`, and fail where its median is over `most` times that of `theirs`.
 
     `theirs` returns its own seconds. After so many turns the answer may still be the machine's
-    noise: as long as it is against us, more turns are taken, up to `most_turns`.
+    noise: as long as it is against us, more turns are taken, up to `most_turns`. `settle` is called
+    before each of the two, outside both clocks, so that neither pays for the other's leavings.
     """
     theirs()  # connections, imports and the disk's cache are warm for both
     ours()
@@ -39,7 +41,9 @@ def compare(
     their_seconds: list[float] = []
 
     def turn() -> None:
+        settle()
         their_seconds.append(theirs())
+        settle()
 
     benchmark.pedantic(lambda: our_seconds.append(seconds(ours)), setup=turn, rounds=turns)
     while (ratio := median(our_seconds) / median(their_seconds)) > most:

@@ -50,7 +50,7 @@ class FileDigest:
         if len(etag) == 40:
             self._git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
-    def update(self, chunk: bytes | memoryview) -> None:
+    def update(self, chunk: bytes | bytearray | memoryview) -> None:
         """Add the next bytes."""
         self.received += len(chunk)
         self._sha256.update(chunk)

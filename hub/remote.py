@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from hub.hashes import FileDigest, hash_name
+from hub.hashes import CHUNK, FileDigest, hash_name
 from hub.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
@@ -167,17 +167,27 @@ class Remote(ABC):
                 out.truncate()
                 content = FileDigest(file.size, file.etag)
 
+            def keep(pieces: bytearray) -> None:
+                out.write(pieces)
+                content.update(pieces)
+                advance(len(pieces))
+
             def read(response: httpx2.Response) -> None:
                 if response.status_code != HTTPStatus.PARTIAL_CONTENT and content.received:
                     start_over()
-                for chunk in response.iter_bytes():
-                    out.write(chunk)
-                    content.update(chunk)
-                    advance(len(chunk))
-                    if cancelled.is_set():
-                        raise Cancelled
-                    if content.received > file.size:
-                        break
+                pieces = bytearray()  # together, as each write and hash lets other threads go first
+                try:
+                    for piece in response.iter_bytes():
+                        pieces += piece
+                        if cancelled.is_set():
+                            raise Cancelled
+                        if content.received + len(pieces) > file.size:
+                            break
+                        if len(pieces) >= CHUNK:
+                            keep(pieces)
+                            pieces = bytearray()
+                finally:
+                    keep(pieces)
 
             def fetch() -> Proof:
                 self._stream(subject, files, "GET", url, read, content.received)
