@@ -1,3 +1,7 @@
 """Loads the rooms' plugins; they hold the options, hooks and fixtures."""
 
-pytest_plugins = ["benchmarks.plugin", "hub.plugin", "results.plugin"]
+pytest_plugins = [
+    "whisper_speedtest.session.plugin",
+    "whisper_speedtest.session.models",
+    "whisper_speedtest.results.plugin",
+]

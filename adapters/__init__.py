@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import cast
 
-from adapters.base import Adapter, Case
+from adapters.base import Adapter, Case, ModelFiles
 
 REGISTRY: dict[str, str] = {
     "lightning-whisper-mlx": "adapters.lightning_whisper_mlx:LightningWhisperMLX",
@@ -33,8 +33,13 @@ def adapter_class(name: str) -> type[Adapter]:
     return load_adapter(REGISTRY[name])
 
 
+def files_of(case: Case) -> ModelFiles:
+    """Return the repo, revision and files that the check map names for a case."""
+    return adapter_class(case.adapter).check_map[case.size][case.variant]
+
+
 @cache
-def lacking(name: str) -> str:
+def why_not_installed(name: str) -> str:
     """Return why an adapter's library cannot be used here and what would help; "" if it can."""
     for package in adapter_class(name).packages:
         try:

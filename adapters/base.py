@@ -84,7 +84,7 @@ Table = Mapping[str, Mapping[str, str]]
 Places = Mapping[str, str]
 """A required file → where it belongs."""
 
-SECOND_NAMES = frozenset({"large", "turbo"})
+ALIASES = frozenset({"large", "turbo"})
 """What libraries also call large-v3 and large-v3-turbo."""
 
 
@@ -162,7 +162,7 @@ class Transcript:
 class Traits:
     """What a library is like, as far as the suite must know."""
 
-    names_all: bool
+    has_model_table: bool
     """It has a table of its models; else it takes the id of any repo."""
 
     batches: bool
@@ -214,7 +214,7 @@ class Adapter(ABC):
         """
         return None
 
-    def own_table(self) -> Table:
+    def model_table(self) -> Table:
         """Return what the library's own code names, read there, all of it.
 
         Sizes and variants go by the check map's names, which is held to this. Called on its own,

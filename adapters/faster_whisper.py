@@ -52,16 +52,16 @@ class FasterWhisper(base.Adapter):
         }
         for size, repo in REPOS.items()
     }
-    traits = base.Traits(names_all=True, batches=True, cuts="in batches", timestamps=True)
+    traits = base.Traits(has_model_table=True, batches=True, cuts="in batches", timestamps=True)
     tuned: ClassVar = {"batch_size": 8, "vad": True}  # the defaults of its batched pipeline
 
-    def own_table(self) -> base.Table:
+    def model_table(self) -> base.Table:
         from faster_whisper.utils import _MODELS
 
         return {
             size: dict.fromkeys(COMPUTE_TYPES, repo)
             for size, repo in _MODELS.items()
-            if size not in base.SECOND_NAMES
+            if size not in base.ALIASES
         }
 
     def import_library(self) -> None:

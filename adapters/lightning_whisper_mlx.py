@@ -72,7 +72,7 @@ class LightningWhisperMLX(MLXAdapter):
         }
         for size in DISTIL_SIZES
     }
-    traits = base.Traits(names_all=True, batches=True, cuts="always", timestamps=False)
+    traits = base.Traits(has_model_table=True, batches=True, cuts="always", timestamps=False)
     tuned: ClassVar = {"batch_size": 12}  # the default of its class
     # Its public call takes a language, and nothing else.
     fixed: ClassVar = {"beam_size": 1, "temperature": 0.0, "fallback": True, "vad": False}
@@ -83,7 +83,7 @@ class LightningWhisperMLX(MLXAdapter):
         files = cls.check_map[case.size][case.variant].files
         return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
 
-    def own_table(self) -> base.Table:
+    def model_table(self) -> base.Table:
         from lightning_whisper_mlx.lightning import models
 
         return {

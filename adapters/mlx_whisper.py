@@ -40,11 +40,11 @@ class MLXWhisper(MLXAdapter):
             "fp16": base.ModelFiles("mlx-community/whisper-large-v3-turbo", SAFETENSORS)
         },
     }
-    traits = base.Traits(names_all=False, batches=False, cuts="never", timestamps=True)
+    traits = base.Traits(has_model_table=False, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
     fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1, "threads": None}
 
-    def own_table(self) -> base.Table:
+    def model_table(self) -> base.Table:
         transcribe = import_module("mlx_whisper.transcribe").transcribe
         return {"tiny": {"fp16": signature(transcribe).parameters["path_or_hf_repo"].default}}
 

@@ -43,7 +43,7 @@ class OpenAIWhisper(TorchAdapter):
             for size, sha256 in HASHES.items()
         },
     }
-    traits = base.Traits(names_all=True, batches=False, cuts="never", timestamps=True)
+    traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
     fixed: ClassVar = {"vad": False, "batch_size": 1}
 
@@ -51,9 +51,9 @@ class OpenAIWhisper(TorchAdapter):
     def place(cls, case: base.Case) -> base.Places:
         return {f"{case.size}.pt": f"~/.cache/whisper/{case.size}.pt"}
 
-    def own_table(self) -> base.Table:
+    def model_table(self) -> base.Table:
         models = import_module("whisper")._MODELS
-        return {name: {"fp16": models[name]} for name in models.keys() - base.SECOND_NAMES}
+        return {name: {"fp16": models[name]} for name in models.keys() - base.ALIASES}
 
     def import_library(self) -> None:
         self._library = import_module("whisper")

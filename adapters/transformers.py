@@ -50,7 +50,7 @@ class Transformers(TorchAdapter):
         size: {"fp16": base.ModelFiles(repo, FILES[:-1] if size.endswith("v3.5") else FILES)}
         for size, repo in REPOS.items()
     }
-    traits = base.Traits(names_all=False, batches=True, cuts="always", timestamps=True)
+    traits = base.Traits(has_model_table=False, batches=True, cuts="always", timestamps=True)
     tuned: ClassVar = {"batch_size": 24}  # insanely-fast-whisper's default
     fixed: ClassVar = {"fallback": False, "context": False, "vad": False}
 

@@ -44,7 +44,7 @@ class WhisperCpp(base.Adapter):
         size: {variant: _files(size, variant) for variant in variants}
         for size, variants in VARIANTS.items()
     }
-    traits = base.Traits(names_all=True, batches=False, cuts="never", timestamps=True)
+    traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"threads": fast_cores()}
     fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
 
@@ -53,7 +53,7 @@ class WhisperCpp(base.Adapter):
         files = cls.check_map[case.size][case.variant].files
         return {file: f"~/{DATA}/pywhispercpp/models/{file}" for file in files}
 
-    def own_table(self) -> base.Table:
+    def model_table(self) -> base.Table:
         constants = import_module("pywhispercpp.constants")
         repo = constants.MODELS_BASE_URL.removeprefix("https://huggingface.co/")
         table: dict[str, dict[str, str]] = {}

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.left_out import LeftOut
-from benchmarks.matrix import BATCH_SIZES, WINDOW_SECONDS
-from benchmarks.measure import measure_clip
+from whisper_speedtest.measure.clock import measure_clip
+from whisper_speedtest.session.selection import BATCH_SIZES, WINDOW_SECONDS
+from whisper_speedtest.session.skips import LeftOut
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import Audio, DecodeSettings
-    from engine.process import Engine
     from fixtures.audio import Clip
+    from whisper_speedtest.engine.process import Engine
 
 
 @pytest.mark.over("long", batches=True)

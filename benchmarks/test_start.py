@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.measure import start_rounds
-from benchmarks.record import record_engine, record_transcripts
+from whisper_speedtest.measure.clock import start_rounds
+from whisper_speedtest.measure.record import record_engine, record_transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
-    from engine.process import Engine
     from fixtures.audio import Clip
+    from whisper_speedtest.engine.process import Engine
 
 PHASES = ("start", "import", "load", "first_call")
 

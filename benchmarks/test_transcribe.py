@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.measure import measure_clip
+from whisper_speedtest.measure.clock import measure_clip
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import Audio, DecodeSettings
-    from engine.process import Engine
     from fixtures.audio import Clip
+    from whisper_speedtest.engine.process import Engine
 
 
 @pytest.mark.over("short", "paragraph", "window", "noisy", "human", own=True)

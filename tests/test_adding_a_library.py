@@ -16,20 +16,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.project import ROOT, copy_project, edit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
-ROOT = Path(__file__).resolve().parent.parent
 NAME = "parrot"
-
-
-def edit(file: Path, before: str, line: str) -> None:
-    """Add a line before the first place of some text."""
-    text = file.read_text(encoding="utf-8")
-    assert before in text
-    file.write_text(text.replace(before, line + before, 1), encoding="utf-8")
 
 
 def add_adapter(tree: Path) -> None:
@@ -40,17 +34,21 @@ def add_adapter(tree: Path) -> None:
 def add_registry_line(tree: Path) -> None:
     """Register it, last."""
     registry = '    "parrot": "adapters.parrot:ParrotAdapter",\n'
-    edit(tree / "adapters" / "__init__.py", '}\n"""adapter name', registry)
+    edit(tree / "adapters" / "__init__.py", mark := '}\n"""adapter name', registry + mark)
 
 
 def add_extra(tree: Path) -> None:
     """Give it an extra; this library has no distribution to name."""
-    edit(tree / "pyproject.toml", "\n[dependency-groups]", "parrot = []\n")
+    edit(tree / "pyproject.toml", mark := "\n[dependency-groups]", f"parrot = []\n{mark}")
 
 
 def add_changelog_line(tree: Path) -> None:
     """Say so."""
-    edit(tree / "CHANGELOG.md", "\n### Results affected", "- The adapter for parrot.\n")
+    edit(
+        tree / "CHANGELOG.md",
+        mark := "\n### Results affected",
+        f"- The adapter for parrot.\n{mark}",
+    )
 
 
 STEPS = {
@@ -66,7 +64,7 @@ STEPS = {
 def _run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A function that runs pytest in a copy of the project to which the library was added."""
     tree = tmp_path_factory.mktemp("copy") / "project"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    copy_project(tree, tests=True)
     for step in STEPS.values():
         step(tree)
 

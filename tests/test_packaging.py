@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from adapters import REGISTRY
+from tests.helpers.project import ROOT
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]

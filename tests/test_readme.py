@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from adapters import REGISTRY, adapter_class
+from tests.helpers.project import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     command

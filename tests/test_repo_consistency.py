@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, lacking
+from adapters import REGISTRY, adapter_class, all_cases, files_of, why_not_installed
 from adapters.base import Case
 from adapters.lightning_whisper_mlx import REPOS
 from tests.consistency import careless, wrong_map
@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 PUBLISHED = [  # of the libraries that are installed
     case
     for case in all_cases()
-    if not lacking(case.adapter)
-    and not adapter_class(case.adapter).check_map[case.size][case.variant].embedded
+    if not why_not_installed(case.adapter) and not files_of(case).embedded
 ]
 WRONG_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in wrong_map.REPOS]
 WRONG_MAP = "tests.consistency.wrong_map:WrongMap"
@@ -67,7 +66,7 @@ def _observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
     with ExitStack() as stack:
         # Extras whose library has an address in its code bring what answering for it takes.
         hub = stack.enter_context(Hub(https=find_spec("trustme") is not None))
-        adapters = [adapter_class(name) for name in REGISTRY if not lacking(name)]
+        adapters = [adapter_class(name) for name in REGISTRY if not why_not_installed(name)]
         models = check_map_models(adapters)
         toy = {**careless.FILES, careless.EXTRA_FILE: b"words"}
         sources = serve(hub, {**models, careless.REPO: toy})
@@ -86,7 +85,7 @@ def _library(observer: Meet) -> Callable[[str], Observer]:
     """A function that returns the observer of a registered adapter, if its library is installed."""
 
     def meet(name: str) -> Observer:
-        if reason := lacking(name):
+        if reason := why_not_installed(name):
             pytest.skip(reason)
         return observer(REGISTRY[name])
 
@@ -165,7 +164,7 @@ def test_wrong_map_lacks_what_the_library_names(observer: Meet) -> None:
 
 def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
     """A tokenizer that faster-whisper takes from a repo that nobody named is a mismatch."""
-    if reason := lacking("faster-whisper"):
+    if reason := why_not_installed("faster-whisper"):
         pytest.skip(reason)
     from fixtures.hub import Hub
     from fixtures.models.micro.formats.vocabulary import tokenizer_json

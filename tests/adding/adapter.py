@@ -21,11 +21,11 @@ class ParrotAdapter(base.Adapter):
     check_map: ClassVar[base.CheckMap] = {
         size: {"fp16": base.ModelFiles(repo, FILES)} for size, repo in REPOS.items()
     }
-    traits = base.Traits(names_all=True, batches=False, cuts="never", timestamps=False)
+    traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=False)
     tuned: ClassVar = {"threads": 1}
     fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+    def model_table(self) -> Mapping[str, Mapping[str, str]]:
         from tests.adding.parrot import MODELS
 
         return {size: {"fp16": repo} for size, repo in MODELS.items()}

@@ -32,14 +32,14 @@ class Careless(Adapter):
     check_map: ClassVar[CheckMap] = {
         "toy": {variant: ModelFiles(REPO, tuple(FILES)) for variant in VARIANTS}
     }
-    traits = Traits(names_all=True, batches=False, cuts="always", timestamps=False)
+    traits = Traits(has_model_table=True, batches=False, cuts="always", timestamps=False)
     tuned: ClassVar = {"batch_size": 2}
 
     @classmethod
     def place(cls, case: Case) -> Mapping[str, str]:  # noqa: ARG003
         return {file: file for file in FILES}
 
-    def own_table(self) -> Mapping[str, Mapping[str, str]]:
+    def model_table(self) -> Mapping[str, Mapping[str, str]]:
         return {"toy": {"careful": REPO, "careless": REPO}}
 
     def import_library(self) -> None:

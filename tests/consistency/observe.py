@@ -190,7 +190,7 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as answers:
         os.dup2(2, 1)  # what a library prints is no answer
         adapter = load_adapter(path)()
-        print(json.dumps(adapter.own_table()), file=answers)
+        print(json.dumps(adapter.model_table()), file=answers)
         adapter.import_library()
         for line in sys.stdin:
             case, folder, published = json.loads(line)

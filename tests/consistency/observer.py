@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from adapters.base import ModelFiles
-from engine.process import sealed_environment
 from tests.consistency.compare import RepoFile
 from tests.consistency.observe import ended
 from tests.consistency.verdict import Observation
+from tests.helpers.project import ROOT
+from whisper_speedtest.engine.process import sealed_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,6 +138,7 @@ class Observer:
             **sealed_environment(self._folder),
             **self._hub.env(home=self._home / "huggingface"),
             "HOME": str(self._home),
+            "PYTHONPATH": str(ROOT),
         }
         self._processes.append(_Process([self._adapter, self._mode], self._folder, environment))
 

@@ -10,7 +10,8 @@ from adapters import adapter_class, all_cases
 from adapters.base import Case
 from adapters.lightning_whisper_mlx import LightningWhisperMLX
 from tests.consistency.compare import RepoFile, compare, describe
-from tests.consistency.verdict import ROOT, InconsistentError, Observation, check_load, line_to_mend
+from tests.consistency.verdict import InconsistentError, Observation, check_load, line_to_mend
+from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,8 @@ from tests.consistency.elsewhere import (
 )
 from tests.consistency.observe import NATIVE_READERS, Sha256
 from tests.consistency.observer import MODE, Mode, Observer, folder_of, serve
-from tests.consistency.verdict import ROOT, InconsistentError, check_load
+from tests.consistency.verdict import InconsistentError, check_load
+from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.consistency.compare import RepoFile, compare, describe
+from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from adapters.base import Adapter, Case, ModelFiles
 
-ROOT = Path(__file__).resolve().parents[2]
 
 Table = dict[str, dict[str, str]]
 """size → variant → repo."""
@@ -56,7 +56,7 @@ def check_table(case: Case, adapter: type[Adapter], table: Table) -> None:
         else:
             said = frozenset(RepoFile(named, entry.revision, file) for file in entry.files)
         _blame(case, adapter, _differences(entry, said))
-    elif adapter.traits.names_all:
+    elif adapter.traits.has_model_table:
         _blame(case, adapter, [f"checked {entry.repo} but the library has no such model"])
 
 

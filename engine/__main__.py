@@ -1,5 +1,0 @@
-"""The entry of the child process; see engine/worker.py."""
-
-from engine.worker import main
-
-main()

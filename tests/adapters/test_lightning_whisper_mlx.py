@@ -1,0 +1,126 @@
+"""The real library on the embedded model: exact, repeatable, and telling what was done to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import adapter_class
+from adapters.base import Case, DecodeSettings
+from fixtures.audio import clips
+from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.hub.prepare import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from adapters.base import Transcript
+
+ADAPTER = "lightning-whisper-mlx"
+SETTINGS = DecodeSettings()
+
+
+@pytest.fixture(name="new_engine", scope="module")
+def _new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+    """A function that makes an engine of the embedded model, by variant."""
+    engines: list[Engine] = []
+    check_map = adapter_class(ADAPTER).check_map["micro"]
+
+    def make(variant: str) -> Engine:
+        folder = tmp_path_factory.mktemp("engine")
+        case = Case(ADAPTER, "micro", variant)
+        engines.append(Engine(case, prepare(check_map[variant]), folder, "cpu"))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture(name="engine", scope="module")
+def _engine(new_engine: Callable[[str], Engine]) -> Engine:
+    """The unquantised embedded model, warm once it has been used."""
+    return new_engine("fp16")
+
+
+def transcribe(engine: Engine, name: str, settings: DecodeSettings = SETTINGS) -> Transcript:
+    """Return what an engine makes of a clip."""
+    from whisper_speedtest.speech.audio import read_audio
+
+    engine.hear(name, read_audio(clips()[name].path))
+    return engine.transcribe(name, settings)
+
+
+@pytest.mark.parametrize("name", ["short", "paragraph", "noisy", "silence"])
+def test_clip_is_exact(engine: Engine, name: str) -> None:
+    """The embedded model writes a clip's reference to the letter, with no fallback decode."""
+    transcript = transcribe(engine, name)
+
+    assert transcript.text == clips()[name].reference
+    assert not transcript.fallback
+
+
+@pytest.mark.parametrize("variant", ["4bit", "8bit"])
+def test_quantised_variant_loads_and_says_what_was_mended(
+    new_engine: Callable[[str], Engine], variant: str
+) -> None:
+    """4bit and 8bit really load with the current mlx, and their results carry the mend.
+
+    That they transcribe exactly is held by the benchmarks; on mlx's CPU backend it takes long.
+    """
+    engine = new_engine(variant)
+
+    engine.ready()
+
+    (mended,) = engine.compat
+    assert "QuantizedLinear.quantize_module" in mended
+
+
+def test_unquantised_variant_runs_as_released(engine: Engine) -> None:
+    """Nothing is mended for fp16."""
+    engine.ready()
+
+    assert engine.compat == ()
+
+
+def test_two_engines_give_the_same_transcripts(
+    engine: Engine, new_engine: Callable[[str], Engine]
+) -> None:
+    """Two runs in a row give the same transcripts, of speech the model knows and of speech not."""
+    other = new_engine("fp16")
+
+    for name in ("short", "human"):
+        assert transcribe(other, name) == transcribe(engine, name)
+
+
+def test_segments_are_in_seconds(engine: Engine) -> None:
+    """The library's segments, which are in mel frames, come out as seconds of the clip."""
+    clip = clips()["paragraph"]
+
+    (segment,) = transcribe(engine, clip.name).segments
+
+    assert segment.start == 0.0
+    assert segment.end == pytest.approx(clip.seconds, abs=0.05)
+    assert segment.text == clip.reference
+
+
+def test_fallback_is_told(engine: Engine) -> None:
+    """A decode at a higher temperature, here for text that repeats itself, is in the transcript."""
+    import numpy as np
+
+    from whisper_speedtest.speech.audio import read_audio
+
+    engine.hear("repeated", np.tile(read_audio(clips()["short"].path), 8))
+
+    assert engine.transcribe("repeated", SETTINGS).fallback
+
+
+def test_memory_is_that_of_the_engine(engine: Engine) -> None:
+    """The peak is this process's own: more than the model's weights, less than a second pytest."""
+    engine.ready()
+    memory = engine.memory()
+
+    assert memory.footprint > engine.model.size
+    assert memory.accelerator is not None
+    assert 0 < memory.accelerator < memory.footprint

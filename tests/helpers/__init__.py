@@ -1,0 +1,1 @@
+"""What several tests use: a toy library, spies, harm to files, web servers."""

@@ -1,0 +1,112 @@
+"""A library that does on demand what real ones do by accident; its variants say what and when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from adapters.base import Adapter, CheckMap, ModelFiles, Traits, Transcript
+from fixtures.audio import clips
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adapters.base import Audio, Case, DecodeSettings, Device
+
+FILE = "config.json"
+VARIANTS = (
+    "good",
+    "raises",
+    "mishears",
+    "aborts",
+    "killed",
+    "exits",
+    "hangs",
+    "babbles",
+    "opens-network",
+    "resolves-name",
+    "leaves-child",
+    "fails-to-load",
+)
+
+
+def _abort() -> NoReturn:
+    os.abort()
+
+
+def _kill() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL was survived")
+
+
+class Toy(Adapter):
+    """Knows the project's clips by heart, and else tells what is in its file.
+
+    Everything else is told by its variant.
+    """
+
+    packages: ClassVar = ("pytest",)
+    check_map: ClassVar[CheckMap] = {
+        "micro": {variant: ModelFiles("embedded/micro-mlx-fp16", (FILE,)) for variant in VARIANTS}
+    }
+    traits = Traits(has_model_table=True, batches=False, cuts="always", timestamps=False)
+    tuned: ClassVar = {"batch_size": 2}
+
+    @classmethod
+    def place(cls, case: Case) -> Mapping[str, str]:
+        return {FILE: f"models/{case.size}/{FILE}"}
+
+    def model_table(self) -> Mapping[str, Mapping[str, str]]:
+        return {}
+
+    def import_library(self) -> None:
+        print("the toy library greets on stdout")
+
+    def select_device(self, device: Device, threads: int) -> None:  # noqa: ARG002
+        if device == "gpu":
+            raise RuntimeError("the toy has no GPU")
+
+    def load(self, case: Case) -> None:
+        self._variant = case.variant
+        if case.variant == "fails-to-load":
+            raise OSError("the toy cannot read its file")
+        self._text = Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
+
+    def verify_load(self, case: Case) -> str:
+        assert self._text == Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
+        return "text"
+
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
+        print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
+        match self._variant:
+            case "raises":
+                raise ValueError("the toy dislikes this audio")
+            case "aborts":
+                _abort()
+            case "killed":
+                _kill()
+            case "exits":
+                os._exit(3)
+            case "hangs":
+                Path("hanging").touch()
+                time.sleep(3600)
+            case "babbles":
+                os.write(int(sys.argv[-1]), b"\0\0\0\5hello")
+            case "opens-network":
+                with socket.socket() as connection:
+                    connection.connect(("127.0.0.1", 9))
+            case "resolves-name":
+                socket.getaddrinfo("huggingface.co", 443)
+            case "leaves-child":
+                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+                return Transcript(str(child.pid), (), fallback=False)
+            case "mishears":
+                return Transcript("all of it wrong", (), fallback=False)
+        known = {clip.samples: clip.reference for clip in clips().values()}
+        return Transcript(known.get(len(audio), self._text), (), fallback=False)

@@ -1,0 +1,561 @@
+"""`read_audio` gives what was recorded, or names the file, the reason and the next step."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whisper_speedtest.speech.audio import AudioError, read_audio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+SECONDS = 1.0
+
+
+def tones(
+    rate: int, frequencies: tuple[float, ...] = (150.0, 440.0, 1234.5, 3300.0)
+) -> NDArray[np.float64]:
+    """Return one second of steady tones that fade in and out, sampled at `rate`, within ±0.8.
+
+    As the tones are computed, not recorded, the same sound is known exactly at every rate.
+    """
+    import numpy as np
+
+    time = np.arange(round(SECONDS * rate)) / rate
+    fade = np.sin(np.pi * time / SECONDS) ** 2
+    mix = sum(np.sin(2 * np.pi * frequency * time) for frequency in frequencies)
+    return 0.8 * fade * mix / len(frequencies)
+
+
+def encoded(
+    samples: ArrayLike, rate: int = 16_000, container: str = "WAV", subtype: str | None = None
+) -> bytes:
+    """Return the bytes of a sound file."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=container, subtype=subtype)
+    return file.getvalue()
+
+
+def wav(announced: int, samples: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
+    """Return a 16 kHz mono 8-bit WAV file by hand, whatever length its header announces."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 16_000, 16_000, 1, 8)
+    data = struct.pack("<4sI", b"data", announced)
+    body = b"WAVE" + form + before + data + samples + after
+    return struct.pack("<4sI", b"RIFF", min(len(body), 0xFFFF_FFFF)) + body
+
+
+def comments(count: int) -> bytes:
+    """Return WAV chunks: `count` comments of 100 bytes, and one of odd length, padded by a byte."""
+    body = b"INFO" + struct.pack("<4sI100s", b"ICMT", 100, b"a comment") * count
+    return struct.pack("<4sI", b"LIST", len(body)) + body + struct.pack("<4sI", b"odd ", 1) + b"!\0"
+
+
+def mp3_frames() -> bytes:
+    """Return an MP3 file without its first frame, which is the header that says how many follow."""
+    mp3 = encoded(tones(16_000), container="MP3")
+    return mp3[mp3.index(mp3[:2], 4) :]
+
+
+def mp3_that_does_not_count() -> bytes:
+    """Return an MP3 file with an Info header in which the number of frames is marked as missing."""
+    mp3 = bytearray(encoded(tones(16_000), container="MP3"))
+    flags = (mp3.find(b"Xing") if b"Xing" in mp3 else mp3.index(b"Info")) + 7
+    mp3[flags] &= ~1
+    return bytes(mp3)
+
+
+def ogg_without_last_page() -> bytes:
+    """Return an Ogg file cut where a page ends, so that all that is left is whole."""
+    import numpy as np
+
+    ogg = encoded(np.tile(tones(16_000), 5), container="OGG")
+    return ogg[: ogg.rindex(b"OggS")]
+
+
+def flac_stream() -> bytes:
+    """Return a FLAC file whose header says 0 samples, which stands for "unknown"."""
+    flac = bytearray(encoded(tones(16_000), container="FLAC"))
+    flac[21] &= 0xF0
+    flac[22:26] = bytes(4)
+    return bytes(flac)
+
+
+# What is read
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000])
+def test_every_sample_rate_gives_the_sound_at_16_khz(rate: int, tmp_path: Path) -> None:
+    """The samples are those of the same sound at 16 000 Hz: same pitch, level, start and length."""
+    import numpy as np
+
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(tones(rate), rate, subtype="FLOAT"))
+
+    audio = read_audio(path)
+
+    assert audio.dtype == np.float32
+    np.testing.assert_allclose(audio, tones(16_000), atol=1e-4)
+
+
+def test_what_16_khz_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
+    """A tone of 9 000 Hz disappears; without a filter it would come back at 7 000 Hz."""
+    import numpy as np
+
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(tones(44_100, (9_000.0,)), 44_100, subtype="FLOAT"))
+
+    audio = read_audio(path)
+
+    np.testing.assert_allclose(audio, np.zeros(16_000), atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 6])
+def test_channels_are_averaged(channels: int, tmp_path: Path) -> None:
+    """Each channel counts the same, and none is dropped."""
+    import numpy as np
+
+    voices = np.stack([tones(16_000, (200.0 * (n + 1),)) for n in range(channels)], axis=1)
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(voices, subtype="FLOAT"))
+
+    audio = read_audio(path)
+
+    assert audio.shape == (16_000,)
+    np.testing.assert_allclose(audio, voices.mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "error"),
+    [
+        ("WAVEX", "PCM_24", 1e-6),
+        ("AIFF", "PCM_16", 2e-5),
+        ("CAF", "PCM_16", 2e-5),
+        ("CAF", "ALAC_16", 2e-5),
+        ("FLAC", "PCM_16", 2e-5),
+        ("WAV", "ULAW", 0.005),
+        ("WAV", "IMA_ADPCM", 0.02),
+        ("OGG", "VORBIS", 0.02),
+        ("OGG", "OPUS", 0.03),
+        ("MP3", "MPEG_LAYER_III", 0.02),
+    ],
+)
+def test_every_format_gives_the_sound_in_its_place(
+    container: str, subtype: str, error: float, tmp_path: Path
+) -> None:
+    """Formats differ by their coding error alone (given as RMS): no delay, no loss of an end.
+
+    One sample of delay would already be an error of 0.11. The file's suffix says something else,
+    as happens: its content decides.
+    """
+    import numpy as np
+
+    path = tmp_path / "clip.aac"
+    path.write_bytes(encoded(tones(16_000), 16_000, container, subtype))
+
+    audio = read_audio(path)
+
+    assert 16_000 <= len(audio) < 16_000 + 1_017  # IMA ADPCM fills its last block
+    expected = np.pad(tones(16_000), (0, len(audio) - 16_000))
+    assert np.sqrt(np.mean((audio - expected) ** 2)) < error
+
+
+@pytest.mark.property
+@pytest.mark.parametrize(
+    ("subtype", "step"),
+    [
+        ("PCM_U8", 2.0**-7),
+        ("PCM_16", 2.0**-15),
+        ("PCM_24", 2.0**-23),
+        ("PCM_32", 2.0**-23),  # what float32 keeps of it
+        ("FLOAT", 0.0),
+        ("DOUBLE", 0.0),
+    ],
+)
+def test_a_wav_gives_back_its_samples(subtype: str, step: float, tmp_path: Path) -> None:
+    """A round trip costs the rounding to a step, and one step for -1 to 1 not being symmetric."""
+    import numpy as np
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    path = tmp_path / "clip.wav"
+
+    @settings(deadline=None)
+    @given(
+        seed=st.integers(0, 2**32 - 1),
+        length=st.integers(1_600, 5_000),
+        peak=st.floats(1e-3, 1.0),
+    )
+    def check(seed: int, length: int, peak: float) -> None:
+        samples = np.random.default_rng(seed).uniform(-peak, peak, length).astype(np.float32)
+        path.write_bytes(encoded(samples, subtype=subtype))
+
+        np.testing.assert_allclose(read_audio(path), samples, rtol=0, atol=1.5 * step)
+
+    check()
+
+
+def test_16_bit_samples_come_back_exactly(tmp_path: Path) -> None:
+    """All 65 536 values are read as themselves, in units of full scale."""
+    import numpy as np
+
+    values = np.arange(-32_768, 32_768, dtype=np.int16)
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(values))
+
+    np.testing.assert_array_equal(read_audio(path), values / np.float32(32_768))
+
+
+def test_overshoot_is_clipped(tmp_path: Path) -> None:
+    """A full-scale square wave overshoots as it is resampled, and still lies within ±1."""
+    import numpy as np
+    import soxr
+
+    square = np.where(np.arange(44_100) // 50 % 2 == 0, 1.0, -1.0)
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(square, 44_100, subtype="FLOAT"))
+
+    audio = read_audio(path)
+
+    assert np.abs(soxr.resample(square, 44_100, 16_000)).max() > 1.01
+    assert (audio.min(), audio.max()) == (-1.0, 1.0)
+
+
+def test_silence_is_audio(tmp_path: Path) -> None:
+    """Zeros are read as zeros, in stereo too."""
+    import numpy as np
+
+    path = tmp_path / "silence.flac"
+    path.write_bytes(encoded(np.zeros((8_000, 2)), container="FLAC"))
+
+    np.testing.assert_array_equal(read_audio(path), np.zeros(8_000, np.float32))
+
+
+@pytest.mark.parametrize("announced", [0x7FFF_F000, 0x8000_0000, 0xFFFF_FFFF])
+def test_a_streamed_wav_is_read_to_its_end(announced: int, tmp_path: Path) -> None:
+    """sox, arecord and ffmpeg write these lengths when they cannot know better."""
+    path = tmp_path / "streamed.wav"
+    path.write_bytes(wav(announced, bytes(range(256)) * 10))
+
+    audio = read_audio(path)
+
+    assert len(audio) == 2_560
+    assert audio[-1] == 127 / 128
+
+
+def test_a_wav_may_hold_more_than_samples(tmp_path: Path) -> None:
+    """Comments, an odd number of bytes, padding and junk at the end are no damage."""
+    path = tmp_path / "clip.wav"
+    path.write_bytes(wav(2_001, b"\x80" * 2_001 + b"\0", before=comments(50), after=b"junk" * 3))
+
+    assert read_audio(path).shape == (2_001,)
+
+
+def test_a_caf_may_hold_more_than_samples(tmp_path: Path) -> None:
+    """Unlike WAV's, its chunks may start at odd offsets."""
+    caf = encoded(tones(16_000), container="CAF")
+    first_chunk_end = caf.index(b"free")
+    odd = struct.pack(">4sq", b"odd ", 1) + b"!"
+    path = tmp_path / "clip.caf"
+    path.write_bytes(caf[:first_chunk_end] + odd + caf[first_chunk_end:])
+
+    assert read_audio(path).shape == (16_000,)
+
+
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC", "MP3"])
+@pytest.mark.parametrize("tags", [1, 2])
+def test_a_file_may_start_with_tags(container: str, tags: int, tmp_path: Path) -> None:
+    """ID3 tags, say with a cover picture of 100 kB, are stepped over in every format."""
+    size = 100_000
+    tag = b"ID3\4\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + bytes(size)
+    path = tmp_path / "clip.mp3"
+    path.write_bytes(tag * tags + encoded(tones(16_000), container=container))
+
+    assert read_audio(path).shape == (16_000,)
+
+
+# What is refused
+
+
+def missing(_path: Path) -> None:
+    """Leave nothing there."""
+
+
+def folder(path: Path) -> None:
+    """Make a folder."""
+    path.mkdir()
+
+
+def pipe(path: Path) -> None:
+    """Make a named pipe, which nobody writes to: opening it would wait for ever."""
+    os.mkfifo(path)
+
+
+def link_to_itself(path: Path) -> None:
+    """Make a link that never arrives."""
+    path.symlink_to(path)
+
+
+def holding(content: Callable[[], bytes]) -> Callable[[Path], None]:
+    """Return a function that makes a file of this content, which is made only when needed."""
+
+    def make(path: Path) -> None:
+        path.write_bytes(content())
+
+    return make
+
+
+def with_sample(value: float) -> bytes:
+    """Return a stereo float WAV of 0.2 s in which one sample, at 0.1 s on the left, is `value`."""
+    import numpy as np
+
+    samples = np.zeros((3_200, 2))
+    samples[1_600, 0] = value
+    return encoded(samples, subtype="FLOAT")
+
+
+def opposite_channels() -> bytes:
+    """Return a stereo file whose right channel is the left one upside down."""
+    import numpy as np
+
+    return encoded(np.outer(tones(16_000), [1, -1]), subtype="FLOAT")
+
+
+BAD = {
+    "missing": (missing, "no such file", "check the path"),
+    "folder": (folder, "is a folder", "name a file in it"),
+    "pipe": (pipe, "is not a plain file", "copy the sound"),
+    "link to itself": (link_to_itself, "cannot be read: ", "check the path"),
+    "empty": (holding(bytes), "is empty (0 bytes)", "export it again"),
+    "text": (
+        holding(lambda: b"<!DOCTYPE html>" * 99),
+        "is not audio: tags aside, it starts with b'<!DOCTYPE ht'",
+        "download or export it again",
+    ),
+    "M4A": (
+        holding(lambda: b"\0\0\0\x1cftypM4A \0\0\2\0M4A isomiso2" + bytes(999)),
+        "is MPEG-4 audio (M4A: AAC or Apple Lossless), which libsndfile does not read",
+        "afconvert -f WAVE -d LEI16@16000 -c 1 ",
+    ),
+    "AAC": (holding(lambda: b"\xff\xf1\x60\x40" + bytes(999)), "is AAC (ADTS)", "ffmpeg -i "),
+    "WebM": (holding(lambda: b"\x1aE\xdf\xa3" + bytes(999)), "is WebM or Matroska", "ffmpeg -i "),
+    "WMA": (holding(lambda: b"0&\xb2u\x8ef\xcf\x11" + bytes(999)), "is Windows Media", "ffmpeg"),
+    "AU": (
+        holding(lambda: encoded(tones(16_000), container="AU")),
+        "is AU, where a missing end goes unnoticed",
+        "ffmpeg -i ",
+    ),
+    "MP3 without header": (holding(mp3_frames), "is MP3 without its length", "ffmpeg -i "),
+    "MP3 without count": (
+        holding(mp3_that_does_not_count),
+        "is MP3 without its length",
+        "ffmpeg -i ",
+    ),
+    "FLAC stream": (holding(flac_stream), "is too long or of unknown length", "ffmpeg -i "),
+    "truncated WAV": (
+        holding(lambda: encoded(tones(16_000))[:20_000]),
+        "is truncated: its header announces 32000 bytes of samples, 19956 are there",
+        "download or export it again",
+    ),
+    "truncated WAV with comments": (
+        holding(lambda: wav(5_000, bytes(4_999), before=comments(100))),
+        "is truncated: its header announces 5000 bytes of samples, 4999 are there",
+        "download or export it again",
+    ),
+    "truncated AIFF": (
+        holding(lambda: encoded(tones(16_000), container="AIFF")[:20_000]),
+        "is truncated: its header announces 32008 bytes of samples",
+        "download or export it again",
+    ),
+    "truncated MP3": (
+        holding(lambda: encoded(tones(16_000), container="MP3")[:-200]),
+        "is truncated: its header announces 16000 samples, ",
+        "download or export it again",
+    ),
+    "truncated OGG": (
+        holding(lambda: encoded(tones(16_000), container="OGG")[:-1]),
+        "is truncated: its last Ogg page is missing or incomplete",
+        "download or export it again",
+    ),
+    "OGG without its last page": (
+        holding(ogg_without_last_page),
+        "is truncated: its last Ogg page is missing or incomplete",
+        "download or export it again",
+    ),
+    "truncated FLAC": (
+        holding(lambda: encoded(tones(16_000), container="FLAC")[:-1]),
+        "is truncated, damaged or unsupported (libsndfile: ",
+        "download or export it again",
+    ),
+    "header only": (holding(lambda: encoded([])), "holds no samples, only a header", "export it"),
+    "unfinished": (holding(lambda: wav(0, bytes(9_999))), "holds no samples", "export it again"),
+    "too short": (
+        holding(lambda: encoded([0.5] * 1_599)),
+        "too short for speech: 0.0999 s (1599 samples at 16000 Hz)",
+        "choose a longer recording",
+    ),
+    "wrong rate": (holding(lambda: encoded([0.5] * 99, 16)), "says 16 Hz", "export it again"),
+    "NaN": (
+        holding(lambda: with_sample(float("nan"))),
+        "1 of 3200 samples are NaN or infinite, the first at 0.100 s",
+        "export it again",
+    ),
+    "infinite": (holding(lambda: with_sample(float("-inf"))), "NaN or infinite", "export it"),
+    "integers as floats": (
+        holding(lambda: with_sample(-32_768.0)),
+        "samples reach 32768, expected -1 to 1",
+        "scale them",
+    ),
+    "channels that cancel": (
+        holding(opposite_channels),
+        "its 2 channels cancel each other out",
+        "export one of them",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "reason", "next_step"), BAD.values(), ids=BAD.keys())
+def test_what_cannot_be_used_is_refused(
+    make: Callable[[Path], None], reason: str, next_step: str, tmp_path: Path
+) -> None:
+    """The error names the file, the reason and the next step, in one line."""
+    path = tmp_path / "my clip.wav"
+    make(path)
+
+    with pytest.raises(AudioError) as refusal:
+        read_audio(path)
+
+    message = str(refusal.value)
+    assert message.startswith(f"{path}: ")
+    assert reason in message
+    assert next_step in message
+    assert "\n" not in message
+
+
+@pytest.mark.property
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("WAV", "PCM_16"),
+        ("WAV", "IMA_ADPCM"),
+        ("WAVEX", "FLOAT"),
+        ("AIFF", "PCM_24"),
+        ("CAF", "PCM_16"),
+        ("FLAC", "PCM_16"),
+        ("OGG", "VORBIS"),
+        ("OGG", "OPUS"),
+        ("MP3", "MPEG_LAYER_III"),
+    ],
+)
+def test_a_file_cut_off_anywhere_is_refused(container: str, subtype: str, tmp_path: Path) -> None:
+    """No part of a sound file passes for the whole, wherever the cut is."""
+    from hypothesis import example, given, settings
+    from hypothesis import strategies as st
+
+    whole = encoded(tones(16_000), 16_000, container, subtype)
+    path = tmp_path / "clip"
+
+    @settings(deadline=None)
+    @given(length=st.integers(0, len(whole) - 1))
+    @example(length=len(whole) - 1)
+    def check(length: int) -> None:
+        path.write_bytes(whole[:length])
+
+        with pytest.raises(AudioError, match=r"truncated|is empty|is not audio|damaged|no samples"):
+            read_audio(path)
+
+    check()
+    path.write_bytes(whole)
+    assert len(read_audio(path)) >= 16_000
+
+
+@pytest.mark.property
+def test_a_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
+    """Whatever a header says, the answer is audio within ±1 or an AudioError, nothing else."""
+    import numpy as np
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    files = [encoded(tones(16_000), container=name) for name in ("WAV", "AIFF", "CAF", "FLAC")]
+    files += [encoded(tones(16_000), container=name) for name in ("OGG", "MP3")]
+    path = tmp_path / "clip"
+
+    @settings(deadline=None)
+    @given(
+        whole=st.sampled_from(files),
+        patches=st.dictionaries(st.integers(0, 199), st.integers(0, 255), min_size=1, max_size=5),
+    )
+    def check(whole: bytes, patches: dict[int, int]) -> None:
+        damaged = bytearray(whole)
+        for position, byte in patches.items():
+            damaged[position] = byte
+        path.write_bytes(damaged)
+        try:
+            audio = read_audio(path)
+        except AudioError:
+            return
+        assert audio.size > 0
+        assert np.abs(audio).max() <= 1.0
+
+    check()
+
+
+def test_the_library_error_is_kept_as_the_cause(tmp_path: Path) -> None:
+    """What libsndfile said is kept as the cause, for whoever wants to look further."""
+    import soundfile
+
+    path = tmp_path / "clip.flac"
+    path.write_bytes(encoded(tones(16_000), container="FLAC")[:9_000])
+
+    with pytest.raises(AudioError) as refusal:
+        read_audio(path)
+
+    assert isinstance(refusal.value.__cause__, soundfile.LibsndfileError)
+
+
+def test_the_conversion_command_can_be_pasted(tmp_path: Path) -> None:
+    """Names with spaces and quotes are quoted, and the source is never the target."""
+    path = tmp_path / "it's mine.m4a"
+    path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(99))
+
+    with pytest.raises(AudioError) as refusal:
+        read_audio(path)
+
+    quoted = str(tmp_path / "it'\"'\"'s mine")
+    assert str(refusal.value).endswith(
+        f"ffmpeg -i '{quoted}.m4a' -ac 1 -ar 16000 '{quoted}-16k.wav'"
+    )
+
+
+@pytest.fixture
+def plain_user() -> Iterator[None]:
+    """Go on as a user without special rights: root may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)
+    yield
+    os.seteuid(user)
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A good file without read permission is refused for that reason, not called missing."""
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(tones(16_000)))
+    assert read_audio(path).shape == (16_000,)
+    path.chmod(0)
+    request.getfixturevalue("plain_user")
+
+    with pytest.raises(AudioError, match=r"clip\.wav: may not be read; check its permissions"):
+        read_audio(path)

@@ -1,0 +1,242 @@
+"""`score` counts word errors as the field does; `difference` shows them to a person."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.project import ROOT
+from whisper_speedtest.speech.scoring import Score, difference, score
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+
+WORDS = "the old ship sailed north past a quiet harbour while many gulls followed it".split()
+"""Words the normaliser neither joins nor drops, one of them in British spelling."""
+
+
+def texts(min_size: int = 0) -> SearchStrategy[list[str]]:
+    """Draw texts as lists of words, few enough of them that they often repeat."""
+    from hypothesis import strategies as st
+
+    return st.lists(st.sampled_from(WORDS), min_size=min_size, max_size=20)
+
+
+def errors(result: Score) -> int:
+    """Return how many words were wrong, missing or added."""
+    return result.substitutions + result.deletions + result.insertions
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "wer", "coverage", "hits", "substitutions", "deletions", "added"),
+    [
+        ("the ship sailed", "the ship sailed", 0.0, 1.0, 3, 0, 0, 0),
+        (
+            "the ship sailed north past it",
+            "a ship sailed north it it now",
+            3 / 6,
+            4 / 6,
+            4,
+            2,
+            0,
+            1,
+        ),
+        ("the ship", "", 1.0, 0.0, 0, 0, 2, 0),
+        ("", "", 0.0, 1.0, 0, 0, 0, 0),
+        ("", "thank you for watching", 4.0, 1.0, 0, 0, 0, 4),
+    ],
+    ids=["same", "some of each", "nothing heard", "silence", "heard in silence"],
+)
+def test_errors_are_counted_word_by_word(
+    reference: str,
+    hypothesis: str,
+    wer: float,
+    coverage: float,
+    hits: int,
+    substitutions: int,
+    deletions: int,
+    added: int,
+) -> None:
+    """Counted by hand; an empty reference gives numbers too."""
+    assert score(reference, hypothesis) == Score(
+        wer=wer,
+        coverage=coverage,
+        reference_words=len(reference.split()),
+        hits=hits,
+        substitutions=substitutions,
+        deletions=deletions,
+        insertions=added,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis"),
+    [
+        ("Mr. Smith's colour isn't grey.", "mister smith is color is not gray"),
+        ("Twenty-one gulls, 3 ships; one hundred dollars!", "21 gulls three ships $100"),
+        ("Wait... what?", "[noise] um, wait what"),
+        ("…", "..."),
+    ],
+    ids=["spelling", "numbers", "noise", "only dots"],
+)
+def test_another_way_to_write_it_is_exact(reference: str, hypothesis: str) -> None:
+    """Spelling, numbers, contractions, fillers and dots are matters of style."""
+    result = score(reference, hypothesis)
+
+    assert (result.wer, result.coverage, result.exact) == (0.0, 1.0, True)
+
+
+@pytest.mark.parametrize("hypothesis", ["the shop sailed", "the sailed", "the ship has sailed", ""])
+def test_a_single_word_off_is_not_exact(hypothesis: str) -> None:
+    """A wrong, a missing and an added word each count."""
+    assert not score("the ship sailed", hypothesis).exact
+
+
+def test_packages_not_yet_compiled_score_without_a_warning(tmp_path: Path) -> None:
+    """As in a fresh environment, where the first import compiles the normaliser and jiwer."""
+    scoring = "whisper_speedtest.speech.scoring"
+    code = f"from {scoring} import score; print(score('the ship', 'The ship.').exact)"
+    command = [sys.executable, "-W", "error", "-X", f"pycache_prefix={tmp_path}", "-c", code]
+
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (run.stdout, run.stderr) == ("True\n", "")
+
+
+@pytest.mark.property
+def test_a_text_scores_itself_without_errors() -> None:
+    """Case and punctuation make no difference to that."""
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    @settings(deadline=None)
+    @given(words=texts(), comma=st.sampled_from([" ", ", ", "; ", "! ", "...  ", " – ", "\n"]))
+    def check(words: list[str], comma: str) -> None:
+        result = score(" ".join(words), comma.join(words).upper() + comma)
+
+        assert (result.wer, result.coverage, result.exact) == (0.0, 1.0, True)
+        assert result.reference_words == result.hits == len(words)
+
+    check()
+
+
+@pytest.mark.property
+def test_the_counts_add_up() -> None:
+    """Each word of either text is a hit or an error, and all ratios are made of the counts."""
+    from hypothesis import given, settings
+
+    @settings(deadline=None)
+    @given(reference=texts(), hypothesis=texts())
+    def check(reference: list[str], hypothesis: list[str]) -> None:
+        result = score(" ".join(reference), " ".join(hypothesis))
+
+        assert result.reference_words == len(reference)
+        assert result.hits + result.substitutions + result.deletions == len(reference)
+        assert result.hits + result.substitutions + result.insertions == len(hypothesis)
+        assert result.wer * max(len(reference), 1) == pytest.approx(errors(result))
+        assert result.coverage * len(reference) == pytest.approx(result.hits)
+        assert 0.0 <= result.coverage <= 1.0
+        assert result.exact == (reference == hypothesis) == (result.wer == 0.0)
+
+    check()
+
+
+@pytest.mark.property
+def test_the_errors_are_the_fewest_possible() -> None:
+    """Both directions cost the same, detours cost no less, and a word more or less costs one."""
+    from hypothesis import given, settings
+
+    @settings(deadline=None)
+    @given(first=texts(), second=texts(), third=texts())
+    def check(first: list[str], second: list[str], third: list[str]) -> None:
+        a, b, c = (" ".join(words) for words in (first, second, third))
+
+        assert errors(score(a, b)) == errors(score(b, a))
+        assert errors(score(a, c)) <= errors(score(a, b)) + errors(score(b, c))
+        assert errors(score(a, b)) >= abs(len(first) - len(second))
+        assert abs(errors(score(a, f"{b} now")) - errors(score(a, b))) <= 1
+
+    check()
+
+
+@pytest.mark.property
+def test_texts_scored_together_have_no_more_errors_than_apart() -> None:
+    """And a sentence lost from the middle costs its own words, no others."""
+    from hypothesis import given, settings
+
+    @settings(deadline=None)
+    @given(first=texts(), lost=texts(min_size=1), last=texts(), heard=texts())
+    def check(first: list[str], lost: list[str], last: list[str], heard: list[str]) -> None:
+        a, b, c, d = (" ".join(words) for words in (first, lost, last, heard))
+
+        together = score(f"{a} {b}", f"{c} {d}")
+        assert errors(together) <= errors(score(a, c)) + errors(score(b, d))
+
+        without = score(f"{a} {b} {c}", f"{a} {c}")
+        assert (without.deletions, errors(without)) == (len(lost), len(lost))
+        assert without.coverage == pytest.approx(1 - len(lost) / without.reference_words)
+
+    check()
+
+
+@pytest.mark.property
+def test_any_text_gets_a_score_that_json_can_hold() -> None:
+    """Control characters, emoji, other scripts: a finite number, and a difference to print."""
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    @settings(deadline=None)
+    @given(reference=st.text(), hypothesis=st.text())
+    def check(reference: str, hypothesis: str) -> None:
+        result = score(reference, hypothesis)
+
+        assert math.isfinite(result.wer)
+        assert json.loads(json.dumps(asdict(result), allow_nan=False)) == asdict(result)
+        assert difference(reference, hypothesis)
+
+    check()
+
+
+def test_a_difference_names_each_change_where_it_is() -> None:
+    """Counts, both texts, and every changed word between its neighbours."""
+    shown = difference(
+        "The old ship sailed north, past a quiet harbour.",
+        "The odd ship sailed north past quiet harbour now.",
+    )
+
+    assert shown.splitlines() == [
+        "WER 0.333 over 9 words: 1 wrong, 1 missing, 1 added",
+        "  expected: The old ship sailed north, past a quiet harbour.",
+        "  got:      The odd ship sailed north past quiet harbour now.",
+        "  word 2: the [old → odd] ship sailed",
+        "  word 7: north past [a → (nothing)] quiet harbor",
+        "  word 10: quiet harbor [(nothing) → now]",
+    ]
+
+
+def test_a_difference_without_one_says_so() -> None:
+    """Nothing is listed for texts that differ in style only."""
+    assert difference("The ship.", "the ship").splitlines() == [
+        "WER 0.000 over 2 words: 0 wrong, 0 missing, 0 added",
+        "  expected: The ship.",
+        "  got:      the ship",
+    ]
+
+
+def test_a_difference_stays_short() -> None:
+    """Long texts that share nothing, and a loop of one endless word, still fit a screen."""
+    alternating = difference("north past " * 500, "north gulls " * 500, max_changes=3)
+    endless = difference("north\n" * 500, "ha" * 5_000)
+
+    assert alternating.splitlines()[-1] == "  and 497 more changes"
+    for shown in (alternating, endless):
+        assert len(shown.splitlines()) <= 8
+        assert max(map(len, shown.splitlines())) < 300

@@ -1,0 +1,1 @@
+"""What the suite itself costs: measured in its own CI, and not a benchmark of any library."""

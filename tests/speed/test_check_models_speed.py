@@ -1,0 +1,63 @@
+"""What `--check-models` costs in a large hub cache, against huggingface_hub's own scan of it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import all_cases, files_of
+from tests.speed.turns import compare, seconds
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+REPOS = 1000
+SIZE = "tiny"
+LIBRARIES = ("lightning-whisper-mlx", "mlx-whisper", "faster-whisper", "transformers")
+"""Those with a repo a model. Of a file by URL, nobody can make one that hashes as it should."""
+
+FILE_SIZE = 4096  # bytes
+MIN_RATIO = 10
+CASES = [case for case in all_cases() if case.size == SIZE and case.adapter in LIBRARIES]
+
+
+@pytest.fixture(name="large_cache", scope="module")
+def _large_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub cache of 1,000 repos, those of one size among them, in huggingface_hub's layout."""
+    cache = tmp_path_factory.mktemp("hub")
+    models = [files_of(case) for case in CASES]
+    repos = {files.repo: files.files for files in models}
+    repos |= {f"someone/model-{n}": models[0].files for n in range(REPOS - len(repos))}
+    for repo, names in repos.items():
+        folder = cache / f"models--{repo.replace('/', '--')}"
+        commit = hashlib.sha1(repo.encode(), usedforsecurity=False).hexdigest()
+        snapshot = folder / "snapshots" / commit
+        for made in (folder / "blobs", folder / "refs", snapshot):
+            made.mkdir(parents=True)
+        (folder / "refs" / "main").write_text(commit, encoding="utf-8")
+        for name in names:
+            content = hashlib.shake_256(f"{repo}/{name}".encode()).digest(FILE_SIZE)
+            etag = hashlib.sha256(content).hexdigest()
+            (folder / "blobs" / etag).write_bytes(content)
+            (snapshot / name).symlink_to(Path("..", "..", "blobs", etag))
+    return cache
+
+
+def test_check_of_one_size_is_ten_times_as_fast_as_a_scan_of_the_cache(
+    benchmark: BenchmarkFixture, large_cache: Path, tmp_path: Path
+) -> None:
+    """Seconds to check one size among 1,000 repos; a scan of them all takes ten times as long."""
+    from huggingface_hub import scan_cache_dir
+
+    from whisper_speedtest.hub.status import all_complete, check
+
+    def scan() -> None:
+        assert len(scan_cache_dir(large_cache).repos) == REPOS
+
+    def check_size() -> None:
+        assert all_complete(check(CASES, large_cache, tmp_path))
+
+    compare(benchmark, check_size, lambda: seconds(scan), most=1 / MIN_RATIO, turns=5)

@@ -1,0 +1,97 @@
+"""A plain web server: files that a check map names by URL and sha256, with no hub involved."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+from whisper_speedtest.hub.cache import RemoteFile
+from whisper_speedtest.hub.hashes import is_sha256
+from whisper_speedtest.hub.model import RepoError, Unavailable
+from whisper_speedtest.hub.remote import Listing, Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx2
+
+    from adapters.base import ModelFiles
+    from whisper_speedtest.hub.model import ModelError
+
+_FOLDER = re.compile(r"(https?://[\w.-]+(?::\d+)?)(?:/[^\s/?#@\\]+)*")
+
+
+def origin(files: ModelFiles) -> str:
+    """Return the scheme, host and port of a file by URL.
+
+    Raises:
+        RepoError: The check map's entry is none that can be fetched and verified.
+    """
+    folder = _FOLDER.fullmatch(files.repo)
+    if folder is None:
+        raise RepoError(
+            f"{files}: expected the URL of a folder, https://host/path, without user, query or "
+            f"slash at its end, got {files.repo}; mend the adapter's check map"
+        )
+    if not is_sha256(files.revision):
+        raise RepoError(
+            f"{files}: expected the file's sha256, 64 hex digits, as the revision of a file by "
+            f"URL, got {files.revision!r}; mend the adapter's check map"
+        )
+    if len(files.files) != 1:
+        raise RepoError(
+            f"{files}: expected one file, the one that has this sha256, "
+            f"got {files.files}; mend the adapter's check map"
+        )
+    return folder[1]
+
+
+class WebServer(Remote):
+    """The server of some folders: one origin. Is never told who asks."""
+
+    name: ClassVar = "the server"
+
+    def _listing(self, files: ModelFiles) -> Listing:
+        """Ask for the size alone; the check map says the rest."""
+        (name,) = files.files
+        sizes: list[str] = []
+        self._stream(
+            str(files),
+            files,
+            "HEAD",
+            self._url(files, files.revision, name),
+            lambda response: sizes.append(response.headers.get("Content-Length", "")),
+        )
+        if not sizes[0].isdecimal():
+            raise RepoError(
+                f"{files}: expected {self.name} to say how long {name} is (Content-Length), "
+                f"got {sizes[0]!r}; check the URL in the adapter's check map"
+            )
+        file = RemoteFile(name, int(sizes[0]), files.revision)
+        return Listing(files.revision, {name: file})
+
+    def _url(self, files: ModelFiles, commit: str, name: str) -> str:
+        return f"{files.repo}/{commit}/{quote(name)}"
+
+    def _headers(self) -> Mapping[str, str]:
+        return {}
+
+    def _no_host(self) -> str:
+        return (
+            f"{self._endpoint} answered with a web page in place of a file; it looks like the "
+            "sign-in page of a network (a captive portal): open a browser and sign in, or check "
+            "the URL in the adapter's check map"
+        )
+
+    def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
+        if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return Unavailable(
+                f"{said}: it does not give {files.files[0]} to everybody, and no token is sent to "
+                "it; check the URL in the adapter's check map, and whether a proxy forbids it"
+            )
+        return RepoError(
+            f"{said}: expected {self._url(files, files.revision, files.files[0])} to exist; "
+            "mend the adapter's check map"
+        )

@@ -1,0 +1,103 @@
+"""How a pre-fetch shows that it goes on: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress, TaskID
+
+    from whisper_speedtest.hub.plan import Plan
+
+
+def _watched() -> bool:
+    """Whether there is a person at a terminal, to whom moving bars say something."""
+    return sys.stdout.isatty() and not os.environ.get("CI")
+
+
+@contextmanager
+def busy(doing: str) -> Iterator[None]:
+    """Say what goes on while the block runs, to a person."""
+    if not _watched():
+        yield
+        return
+    from rich.console import Console
+
+    with Console().status(doing):
+        yield
+
+
+@contextmanager
+def progress(plan: Plan, out: Any) -> Iterator[Bars | Lines]:
+    """Give what tells of downloads: bars on a terminal, lines elsewhere."""
+    if not _watched():
+        yield Lines(out)
+        return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, transient=True) as bars:
+        yield Bars(bars, plan.download_size)
+
+
+class Bars:
+    """A bar for each download that is under way, and one for all."""
+
+    def __init__(self, bars: Progress, total: int) -> None:
+        self._bars = bars
+        self._all = bars.add_task("all models", total=total)
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def start(self, repo: str, file: str, size: int) -> None:
+        """Add a bar."""
+        self._tasks[repo, file] = self._bars.add_task(f"{repo} {file}", total=size)
+
+    def advance(self, repo: str, file: str, size: int) -> None:
+        """Move two bars on, or back."""
+        self._bars.advance(self._tasks[repo, file], size)
+        self._bars.advance(self._all, size)
+
+    def finish(self, repo: str, file: str) -> None:
+        """Take a bar away."""
+        self._bars.remove_task(self._tasks[repo, file])
+
+
+class Lines:
+    """A line for each download, as it begins."""
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+        self._one_at_a_time = threading.Lock()
+
+    def start(self, repo: str, file: str, size: int) -> None:
+        """Write a line."""
+        from whisper_speedtest.hub.sizes import human
+
+        with self._one_at_a_time:
+            self._out.line(f"  download   {repo} {file}: {human(size)}")
+            self._out.flush()
+
+    def advance(self, repo: str, file: str, size: int) -> None:
+        """Say nothing."""
+
+    def finish(self, repo: str, file: str) -> None:
+        """Say nothing: failures are told at the end, with their reason."""

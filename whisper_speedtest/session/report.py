@@ -1,0 +1,193 @@
+"""What is told to people of models: the plan of a pre-fetch, and the state of a selection.
+
+There may be hundreds, so what many have in common is said once, with their names below.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from adapters.base import Case, ModelFiles
+    from whisper_speedtest.hub.plan import Plan, PlannedModel
+    from whisper_speedtest.hub.status import ModelStatus, Place, State
+
+_STYLES: dict[State, str] = {
+    "complete": "green",
+    "incomplete": "yellow",
+    "corrupt": "bold red",
+    "other model": "bold red",
+    "missing": "dim",
+    "unknown": "yellow",
+}
+_SHORT_LOADS = ("loads", "not tried")
+
+
+def short_name(files: ModelFiles) -> str:
+    """Return `repo@revision`; of a file by URL, whose revision is a long hash, `URL file`."""
+    return f"{files.repo} {files.files[0]}" if files.by_url and files.files else str(files)
+
+
+def plan_lines(plan: Plan, width: int) -> list[str]:
+    """Return the plan: what is there, what is to come, and what is left out and why.
+
+    Names are wrapped to `width`, in columns.
+    """
+    from whisper_speedtest.hub.sizes import human
+
+    coming, free = human(plan.download_size), human(plan.free)
+    summary = (
+        f"models: {len(plan.complete)} there and verified ({human(plan.size_there)}), "
+        f"{len(plan.to_fetch)} to fetch ({coming} to download, {free} free on the disk), "
+        f"{len(plan.unavailable)} left out"
+    )
+    lines = [
+        summary,
+        *(
+            f"  fetch      {short_name(model.files)}: {human(model.download_size)}"
+            for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
+        ),
+    ]
+    causes: dict[str, list[PlannedModel]] = {}
+    for model in plan.unavailable:
+        assert model.problem is not None
+        causes.setdefault(model.problem.cause or str(model.problem), []).append(model)
+    for cause, alike in causes.items():
+        if len(alike) == 1:
+            lines.append(f"  left out   {alike[0].problem}")
+            continue
+        lines.append(f"  left out   {len(alike)} models: {cause}")
+        for owner, names in _by_owner(model.files for model in alike).items():
+            lines += _wrapped(f"{owner}: ", names, width, indent=13)
+    return lines
+
+
+def _by_owner(models: Iterable[ModelFiles]) -> Mapping[str, list[str]]:
+    """Return the names of models under what they have in common: an owner on the hub, or a URL."""
+    owners: dict[str, dict[str, int]] = {}
+    for files in models:
+        if files.by_url:
+            owner, name = files.repo, ", ".join(files.files)
+        else:
+            owner, _, name = str(files).rpartition("/")
+        names = owners.setdefault(owner, {})
+        names[name] = names.get(name, 0) + 1
+    return {
+        owner: [name if count == 1 else f"{name} ({count} models)" for name, count in names.items()]
+        for owner, names in owners.items()
+    }
+
+
+def _wrapped(head: str, names: Sequence[str], width: int, indent: int) -> list[str]:
+    """Return `head` and the names, indented, with no name broken."""
+    text = head + ", ".join(name.replace(" ", "\0") for name in names)
+    return [
+        line.replace("\0", " ")
+        for line in textwrap.wrap(
+            text,
+            width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
+
+
+def as_table(
+    models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
+) -> RenderableType:
+    """Return a table, a few lines for each model of which there is any file.
+
+    Made for 80 columns or more.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from whisper_speedtest.hub.sizes import human
+
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
+    table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=44)
+    table.add_column("hub cache", min_width=12)
+    table.add_column("library", min_width=12)
+    if loads:
+        table.add_column("load", overflow="fold", min_width=9)
+
+    def cell(place: Place) -> Text:
+        size = f"\n{human(place.size)}" if place.size else ""
+        return Text.assemble((place.state, _STYLES[place.state]), (size, "dim"))
+
+    adapter = ""
+    for model in models:
+        if model.absent:
+            continue
+        if model.case.adapter != adapter:
+            adapter = model.case.adapter
+            table.add_row(Text(adapter, style="bold underline"))
+        # The revision of a file by URL is its commit, which comes next.
+        repo = model.files.repo if model.files.by_url else str(model.files)
+        commit = f"{model.commit[:12]}: " if model.commit else ""
+        row = [
+            Text.assemble(
+                (f"{model.case.size} {model.case.variant}\n", "bold"),
+                f"{repo}\n",
+                (f"{commit}{', '.join(model.files.files)}", "dim"),
+            ),
+            cell(model.cache),
+            cell(model.own_place),
+        ]
+        if loads:
+            # The reason for a failure stands below the table.
+            row.append(Text(load if (load := loads[model.case]) in _SHORT_LOADS else "fails"))
+        table.add_row(*row)
+    return table
+
+
+def absent_lines(models: Sequence[ModelStatus], width: int) -> list[str]:
+    """Return the models of which there is no file anywhere: adapter, repo, then sizes and variants.
+
+    They are wrapped to `width`, in columns.
+    """
+    adapters: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for model in models:
+        if model.absent:
+            repo = model.files.repo if model.files.by_url else str(model.files)
+            sizes = adapters.setdefault(model.case.adapter, {}).setdefault(repo, {})
+            sizes.setdefault(model.case.size, []).append(model.case.variant)
+    lines = []
+    for adapter, repos in adapters.items():
+        lines.append(f"missing, in the hub cache and where {adapter} looks:")
+        for repo, sizes in repos.items():
+            names = [f"{size} {' '.join(variants)}" for size, variants in sizes.items()]
+            lines += _wrapped(f"{repo}: ", names, width, indent=2)
+    return lines
+
+
+def explanations(
+    models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
+) -> list[str]:
+    """Return a line for each file that is there and wrong, and for each load that failed."""
+    reasons: dict[str, list[str]] = {}
+    for model in models:
+        places = {"hub cache": model.cache}
+        if model.own_place is not model.cache:
+            places["library"] = model.own_place
+        found = [
+            f"{where}: {file.reason}"
+            for where, place in places.items()
+            # Of a missing model the rest says it all, but not why the embedded one is missing.
+            if place.state != "missing" or (model.files.embedded and place is model.cache)
+            for file in place.files
+            if file.reason
+        ]
+        if loads and loads[model.case] not in _SHORT_LOADS:
+            found.append(f"load: {loads[model.case]}")
+        for reason in found:
+            reasons.setdefault(reason, []).append(model.case.label)
+    return [f"{', '.join(dict.fromkeys(labels))}: {reason}" for reason, labels in reasons.items()]
