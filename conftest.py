@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "whisper_speedtest.session.plugin",
+    "whisper_speedtest.session.fixtures",
     "whisper_speedtest.session.models",
     "whisper_speedtest.results.plugin",
 ]

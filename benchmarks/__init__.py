@@ -1,1 +1,1 @@
-"""The benchmarks: plain pytest tests, and the only place with a clock."""
+"""The benchmarks: plain pytest tests of libraries, one measure a test."""

@@ -1,4 +1,4 @@
-"""Warm transcription: the model is loaded and has transcribed once before the clock starts."""
+"""Transcription by a model that is loaded and has transcribed once before the clock starts."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.measure.clock import measure_clip
+from whisper_speedtest.measure.clock import time_calls
+from whisper_speedtest.measure.judging import judge
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.protocol import calls_of
 
 if TYPE_CHECKING:
-    from pytest_benchmark.fixture import BenchmarkFixture
-
     from adapters.base import Audio, DecodeSettings
     from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.recording import Recorder
 
 
-@pytest.mark.over("short", "paragraph", "window", "noisy", "human", own=True)
+@pytest.mark.over("short", "paragraph", "window", "noisy", "human", measure=Measure.WARM, own=True)
 def test_transcribe(
-    benchmark: BenchmarkFixture,
-    engine: Engine,
-    clip: Clip,
-    audio: Audio,
-    settings: DecodeSettings,
+    record: Recorder, engine: Engine, clip: Clip, audio: Audio, settings: DecodeSettings
 ) -> None:
     """Seconds from a clip's samples to its transcript."""
-    measure_clip(benchmark, "warm", engine, clip, audio, settings)
+    calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
+
+    record.calls(engine, clip, calls)
+    judge(engine.case, clip, settings, calls.transcripts)
 
 
 @pytest.mark.tuned
-@pytest.mark.over("long", own=True)
+@pytest.mark.over("long", measure=Measure.TUNED, own=True)
 def test_tuned(
-    benchmark: BenchmarkFixture,
-    engine: Engine,
-    clip: Clip,
-    audio: Audio,
-    settings: DecodeSettings,
+    record: Recorder, engine: Engine, clip: Clip, audio: Audio, settings: DecodeSettings
 ) -> None:
     """The same with what each library's own documentation recommends, so on unequal terms."""
-    measure_clip(benchmark, "tuned", engine, clip, audio, settings)
+    calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
+
+    record.calls(engine, clip, calls)
+    judge(engine.case, clip, settings, calls.transcripts)

@@ -70,7 +70,7 @@ def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = '    "toy": "adapters.toy:Toy",\n    "absent": "adapters.absent:Absent",\n'
     edit(tree / "adapters" / "__init__.py", "= {\n", f"= {{\n{lines}")
     limit = '    if case.adapter in {"toy", "absent"}:\n        return 3\n    return next('
-    edit(tree / "whisper_speedtest" / "session" / "selection.py", "    return next(", limit)
+    edit(tree / "whisper_speedtest" / "measure" / "protocol.py", "    return next(", limit)
     return tree
 
 

@@ -1,66 +1,159 @@
-"""The clock: what is timed, and how often."""
+"""The clock: the only place of the project that times a library.
+
+Python's garbage collector, tracers and profilers of this process are paused while it runs.
+"""
 
 from __future__ import annotations
 
+import gc
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
-from adapters import adapter_class
-from whisper_speedtest.measure.record import record_engine, record_transcripts
+from whisper_speedtest.measure.result import Sample, Start
 
 if TYPE_CHECKING:
-    from pytest_benchmark.fixture import BenchmarkFixture
+    from collections.abc import Callable, Iterator
 
-    from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
+    from adapters.base import Audio, DecodeSettings, Transcript
     from fixtures.audio import Clip
+    from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
 
-BRIEF_SECONDS = 15
-"""Longer clips get fewer rounds."""
-
-ROUNDS = {"gpu": (10, 5), "cpu": (2, 1)}
-"""How often a warm call is timed, by device: of a brief clip, of a longer one."""
-
-STARTS = {"gpu": 3, "cpu": 2}
-"""How often a start is timed."""
+EMPTY_CALLS = 21
+"""How many empty calls tell what a call through an engine costs; odd, so that one is the median."""
 
 
-def is_slow(case: Case, device: Device) -> bool:
-    """Tell whether a device runs a case's variant many times slower than others do."""
-    return case.variant in adapter_class(case.adapter).slow_variants.get(device, ())
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What timed calls took, and what was heard in each of them."""
+
+    samples: tuple[Sample, ...]
+    transcripts: tuple[Transcript, ...]
+    empty_call: float
+    """What a call through the engine costs by itself, in seconds."""
 
 
-def warm_rounds(device: Device, clip: Clip) -> int:
-    """Return how often a warm call is timed."""
-    brief, longer = ROUNDS[device]
-    return brief if clip.seconds <= BRIEF_SECONDS else longer
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An engine that loaded its model under the clock, and the memory that this took."""
+
+    engine: Engine
+    sample: Sample
+    memory: Memory
 
 
-def start_rounds(case: Case, device: Device) -> int:
-    """Return how often a start is timed."""
-    return 1 if is_slow(case, device) else STARTS[device]
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An engine that was started under the clock, what it heard first, and the memory it took."""
+
+    engine: Engine
+    phases: Start
+    transcript: Transcript
+    memory: Memory
 
 
-def measure_clip(
-    benchmark: BenchmarkFixture,
-    measure: str,
-    engine: Engine,
-    clip: Clip,
-    audio: Audio,
-    settings: DecodeSettings,
-) -> None:
-    """Time the transcription of a clip by a warm engine; record and score each transcript.
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Pause what would take time of its own while the block runs."""
+    tracer, profiler, collects = sys.gettrace(), sys.getprofile(), gc.isenabled()
+    sys.settrace(None)
+    sys.setprofile(None)
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+        sys.setprofile(profiler)
+        sys.settrace(tracer)
 
-    An engine is warm once it has transcribed something, which happens outside the clock.
+
+def seconds_of(step: Callable[[], object]) -> float:
+    """Return how many seconds a step takes."""
+    with _undisturbed():
+        begin = time.perf_counter()
+        step()
+        return time.perf_counter() - begin
+
+
+def time_calls(
+    engine: Engine, clip: Clip, audio: Audio, settings: DecodeSettings, calls: int
+) -> Calls:
+    """Time so many transcriptions of a clip by a warm engine; then some empty calls.
+
+    An engine is warm once it has transcribed something: where it has not, it does so here first,
+    outside the clock. The audio is handed over before the clock, too.
     """
     engine.hear(clip.name, audio)
     transcripts: list[Transcript] = []
 
-    def timed() -> None:
+    def call() -> None:
         transcripts.append(engine.transcribe(clip.name, settings))
 
     if not engine.warm:
-        timed()
-    benchmark.pedantic(timed, rounds=warm_rounds(engine.device, clip))
+        call()
+        transcripts.clear()
+    samples = [Sample(process=0, order=order, seconds=seconds_of(call)) for order in range(calls)]
+    empty_call = time_empty_calls(engine, clip, settings)
+    return Calls(tuple(samples), tuple(transcripts), empty_call)
 
-    record_engine(benchmark, measure, engine)
-    record_transcripts(benchmark, engine, clip, settings, transcripts)
+
+def time_load(engine: Engine, number: int) -> Loaded:
+    """Time the load of a new engine, which is the start `number` of this measurement.
+
+    The load is verified afterwards, and after the peak of the memory was read, to which that adds.
+    """
+    engine.lay_out()
+    engine.launch()
+    engine.import_library()
+    sample = Sample(process=number, order=number, seconds=seconds_of(engine.load))
+    memory = engine.memory()
+    engine.verify_load()
+    return Loaded(engine, sample, memory)
+
+
+def time_start(
+    engine: Engine, number: int, clip: Clip, audio: Audio, settings: DecodeSettings
+) -> Started:
+    """Time a new engine, the start `number` of this measurement, up to its first transcript.
+
+    What belongs to no start is outside the clock: laying out the verified files, and verifying the
+    load, which comes last, since it adds to the peak of the engine's memory.
+    """
+    engine.lay_out()
+    launch = seconds_of(engine.launch)
+    import_library = seconds_of(engine.import_library)
+    load = seconds_of(engine.load)
+    transcripts: list[Transcript] = []
+
+    def first_call() -> None:
+        engine.hear(clip.name, audio)
+        transcripts.append(engine.transcribe(clip.name, settings))
+
+    phases = Start(
+        process=number,
+        launch=launch,
+        import_library=import_library,
+        load=load,
+        first_call=seconds_of(first_call),
+    )
+    memory = engine.memory()
+    engine.verify_load()
+    return Started(engine, phases, transcripts[0], memory)
+
+
+def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:
+    """Return what a call through an engine costs by itself, in seconds: the median of some.
+
+    Request and answer are those of a transcription of the clip, which the engine has made before.
+    """
+
+    def call() -> None:
+        engine.echo(clip.name, settings)
+
+    call()
+    return median(seconds_of(call) for _ in range(EMPTY_CALLS))

@@ -1,1 +1,1 @@
-"""What is told of a run: reads what the benchmarks recorded, and times nothing."""
+"""What is told of a run. Takes results, and never looks into pytest-benchmark."""

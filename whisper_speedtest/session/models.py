@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from adapters import all_cases, files_of
+from adapters import files_of
 from whisper_speedtest.session.device import load_model
 from whisper_speedtest.session.progress import busy, progress
+from whisper_speedtest.session.selection import needed, not_installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,28 +128,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
-    """Return the cases that some tests run over, each with the seconds that one test may take."""
-    cases = {str(case): case for case in all_cases()}
-    needs: dict[Case, float] = {}
-    for item in items:
-        if not isinstance(item, pytest.Function) or item.get_closest_marker("over") is None:
-            continue
-        if item.get_closest_marker("skip") is None:
-            limit = item.get_closest_marker("timeout")
-            assert (
-                limit is not None
-            )  # every test over cases has one, see whisper_speedtest.session.selection
-            needs[cases[str(item.callspec.params["case"])]] = limit.args[0]
-    return needs
-
-
-def held_back(items: Sequence[pytest.Item]) -> list[str]:
-    """Return why tests over cases will be skipped, whose models are not needed then."""
-    marks = [item.get_closest_marker("skip") for item in items if item.get_closest_marker("over")]
-    return list(dict.fromkeys(mark.kwargs["reason"] for mark in marks if mark))
-
-
 def session_store(config: pytest.Config) -> Store:
     """Return the session's one store, made when it is first asked for."""
     from whisper_speedtest.hub.store import Store
@@ -173,7 +152,7 @@ def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
 
 
 def _nothing_to_do(session: pytest.Session) -> NoReturn:
-    hint = "; ".join(held_back(session.items)) or "give benchmarks as the path, and look at -k"
+    hint = "; ".join(not_installed(session.items)) or "give benchmarks as the path, and look at -k"
     pytest.exit(
         f"no selected test needs a model; {hint}",
         returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
@@ -285,7 +264,7 @@ def _check(session: pytest.Session, kind: str, needs: Mapping[Case, float]) -> i
         out.line(text.getvalue())
     for line in [*absent_lines(models, width), *explanations(models, loads)]:
         out.line(line)
-    for reason in held_back(session.items):
+    for reason in not_installed(session.items):
         out.line(f"not looked for: {reason}")
     out.line(
         f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "

@@ -1,34 +1,39 @@
-"""The benchmarks' plugin: options, matrix, fixtures, and what keeps failures to themselves."""
+"""The session's plugin: which tests there are, and a record of how each of them ended."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, files_of, why_not_installed
-from adapters.base import Case, DecodeSettings
-from fixtures.audio import Clip, clips
-from whisper_speedtest.measure.clock import is_slow
-from whisper_speedtest.session.device import choose_device
-from whisper_speedtest.session.selection import key, rows, time_limit
-from whisper_speedtest.session.skips import LeftOut
+from fixtures.audio import clips
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.session import selection
+from whisper_speedtest.session.skips import NotMeasured
 from whisper_speedtest.speech.recordings import own_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator
 
-    from adapters.base import Audio, Device
-    from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.hub.model import VerifiedModel
+    from pytest_benchmark.fixture import BenchmarkFixture
 
-CASES = {str(case): case for case in all_cases()}
-OWN_CLIPS = pytest.StashKey[Mapping[str, Clip]]()
+    from fixtures.audio import Clip
+    from whisper_speedtest.measure.result import Result
+
+OWN_CLIPS = pytest.StashKey[Mapping[str, "Clip"]]()
+"""The user's own recordings, by name."""
+
+RECORDER = pytest.StashKey["Recorder"]()
+"""Of a test over cases: what is recorded of its measurement."""
+
+NOT_INSTALLED = pytest.StashKey[dict[str, None]]()
+"""Why libraries were left out altogether, each reason once."""
+
+RESULTS = pytest.StashKey[list["Result"]]()
+"""Every result of the session, in the order in which the tests ended."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,11 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the user's own recordings, and say at once what is wrong with them."""
-    config.addinivalue_line(
-        "markers",
-        "over(*clips, own=False): run over every case, with each clip that suits it; own adds "
-        "the files of --audio",
-    )
+    config.addinivalue_line("markers", selection.MARKER)
     config.addinivalue_line(
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
@@ -65,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except ValueError as error:
         raise pytest.UsageError(f"--audio: {error}") from error
     config.stash[OWN_CLIPS] = {clip.name: clip for clip in own}
+    config.stash[NOT_INSTALLED] = {}
+    config.stash[RESULTS] = []
 
 
 def pytest_sessionstart() -> None:
@@ -74,200 +77,90 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise the tests marked `over`; a test's id is a stored key: case, clip, batch size.
-
-    Of a library that is not installed there is one test, to be skipped with the extra to install.
-    """
-    marker = metafunc.definition.get_closest_marker("over")
-    if marker is None:
-        return
-    clips = all_clips(metafunc.config)
-    own = metafunc.config.stash[OWN_CLIPS] if marker.kwargs.get("own") else {}
-    names = (*marker.args, *own)
-    batches = bool(marker.kwargs.get("batches"))
-    parameters = [
-        pytest.param(*values, id=key(values), marks=_limit(time_limit(case)))
-        for case, values in rows(clips, names, batches=batches)
-    ]
-    for name in filter(why_not_installed, REGISTRY):
-        values = [next(case for case in CASES if case.startswith(name)), *names[:1]]
-        skipped = pytest.mark.skip(reason=why_not_installed(name))
-        parameters.append(pytest.param(*values, *([1] * batches), id=name, marks=skipped))
-    indirect = ["case", *(["clip"] if names else [])]
-    metafunc.parametrize(
-        [*indirect, *(["batch_size"] if batches else [])],
-        parameters,
-        indirect=indirect,
-        scope="session",
-    )
-
-
-@cache
-def _limit(seconds: int) -> pytest.MarkDecorator:
-    return pytest.mark.timeout(seconds)
+    """Parametrise the tests marked `over`."""
+    selection.parametrize(metafunc, clips(), metafunc.config.stash[OWN_CLIPS])
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of one case together, so that one model at a time is in memory.
+    """Put the tests of one case together."""
+    selection.sort(items)
 
-    Starts come first: the engine that they leave is warm.
-    """
-    order = {name: number for number, name in enumerate(CASES)}
 
-    def place(item: pytest.Item) -> tuple[object, ...]:
-        if not isinstance(item, pytest.Function) or item.get_closest_marker("over") is None:
-            return (-1,)
-        line = item.function.__code__.co_firstlineno
-        case = str(item.callspec.params["case"])
-        starts = item.path.name == "test_start.py"
-        return order[case], not starts, item.path, line, *item.callspec.indices.values()
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin the record of a test over cases, so that a failure of its fixtures is in it, too."""
+    from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.session.fixtures import settings_of
 
-    items.sort(key=place)
+    case, measure = selection.case_of(item), selection.measure_of(item)
+    if case is None or measure is None or not isinstance(item, pytest.Function):
+        return
+    clip = selection.parameters_of(item).clip
+    settings = None if measure is Measure.LOAD else settings_of(item)
+    item.stash[RECORDER] = Recorder(item.name, measure, case, clip, settings)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Tell pytest-benchmark of every way to fail.
+    """Hand the samples of a test over cases to pytest-benchmark, once it has passed.
 
-    By itself it takes note of exceptions inside the clock alone, and only of those that are no
-    BaseException: a wrong transcript would be saved as a good result, and a time limit, a skip or
-    a Ctrl-C inside the clock would cost the results of all.
+    Until then pytest-benchmark knows nothing of it: no wrong transcript is saved as a good result,
+    and no time limit or Ctrl-C inside the clock costs the results of others.
     """
-    try:
-        return (yield)
-    except BaseException:
-        benchmark = getattr(item, "funcargs", {}).get("benchmark")
-        if benchmark is not None:
-            benchmark.has_error = True
-        raise
+    outcome = yield
+    if (recorder := item.stash.get(RECORDER, None)) and recorder.result.samples:
+        _replay(getattr(item, "funcargs", {})["benchmark"], recorder.result.seconds)
+    return outcome
+
+
+def _replay(benchmark: BenchmarkFixture, seconds: list[float]) -> None:
+    """Let pytest-benchmark time some rounds by a clock that shows what was measured before."""
+    readings = iter([reading for each in seconds for reading in (0.0, each)])
+
+    def recorded_seconds() -> float:
+        return next(readings)
+
+    benchmark._timer = recorded_seconds
+    benchmark.pedantic(lambda: None, rounds=len(seconds))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Finish the record of a test over cases: how it ended and why."""
+    report = yield
+    recorder = item.stash.get(RECORDER, None)
+    if report.skipped and selection.measure_of(item) and recorder is None and call.excinfo:
+        item.config.stash[NOT_INSTALLED][str(call.excinfo.value)] = None
+    if recorder is None or (report.passed and report.when != "call"):
+        return report
+    error = call.excinfo.value if call.excinfo else None
+    if report.skipped:
+        cause = error.cause if isinstance(error, NotMeasured) else ""
+        result = recorder.ended(Outcome.SKIPPED, str(error), cause or str(error))
+    elif report.failed:
+        result = recorder.ended(Outcome.FAILED, _first_lines(error) if error else "")
+    else:
+        from whisper_speedtest.measure.result import to_json
+
+        result = recorder.ended(Outcome.PASSED)
+        benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
+        benchmark.extra_info.update(to_json(result))
+    item.config.stash[RESULTS].append(result)
+    return report
+
+
+def _first_lines(error: BaseException) -> str:
+    """Return the line that says what failed, and the one that a time limit was given by the engine.
+
+    Notes carry what the engine knows of an error that is not its own.
+    """
+    lines = [str(text).partition("\n")[0] for text in (error, *getattr(error, "__notes__", ()))]
+    return "; ".join(lines)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Leave the host's name out of the results."""
+    """Leave the host's name out of what pytest-benchmark saves."""
     del machine_info["node"]
-
-
-def all_clips(config: pytest.Config) -> dict[str, Clip]:
-    """Return the project's clips and the user's own, by name."""
-    own = config.stash[OWN_CLIPS]
-    return {**clips(), **own}
-
-
-@pytest.fixture(scope="session")
-def case(request: pytest.FixtureRequest) -> Case:
-    """The adapter, size and variant under test."""
-    return CASES[request.param]
-
-
-@pytest.fixture(scope="session")
-def clip(request: pytest.FixtureRequest) -> Clip:
-    """The audio under test."""
-    return all_clips(request.config)[request.param]
-
-
-@pytest.fixture
-def settings(case: Case, request: pytest.FixtureRequest) -> DecodeSettings:
-    """The decoding that all libraries are compared by; for a test marked tuned, the library's."""
-    if request.node.get_closest_marker("tuned"):
-        return replace(DecodeSettings(), **adapter_class(case.adapter).tuned)
-    return DecodeSettings()
-
-
-@pytest.fixture(scope="session")
-def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
-    """The case's verified files; a model that cannot be had skips the test with the reason."""
-    from whisper_speedtest.hub.model import Unavailable
-    from whisper_speedtest.session.models import session_model
-
-    files = files_of(case)
-    try:
-        return session_model(request.config, files)
-    except Unavailable as reason:
-        raise LeftOut(
-            case, reason.cause or str(reason), repo=files.repo, message=str(reason)
-        ) from None
-
-
-@pytest.fixture(scope="session")
-def device(
-    request: pytest.FixtureRequest,
-    case: Case,
-    model: VerifiedModel,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Device:
-    """What the case's library computes on: what --device says, or the GPU where it works."""
-    return choose_device(request.config, case, model, tmp_path_factory.mktemp("probe"))
-
-
-@pytest.fixture(scope="session")
-def audio(clip: Clip) -> Audio:
-    """The clip's samples."""
-    from whisper_speedtest.speech.audio import read_audio
-
-    clip.verify()
-    return read_audio(clip.path)
-
-
-@pytest.fixture
-def make_engine(
-    case: Case,
-    model: VerifiedModel,
-    device: Device,
-    settings: DecodeSettings,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[], Engine]:
-    """A function that returns an engine of the case, not started; whoever calls it ends it."""
-    from whisper_speedtest.engine.process import Engine
-
-    return lambda: Engine(case, model, tmp_path_factory.mktemp("engine"), device, settings.threads)
-
-
-@pytest.fixture(scope="session")
-def kept(case: Case) -> Iterator[list[Engine]]:  # noqa: ARG001 - what is kept ends with its case
-    """The engine that the tests of a case share, once one of them has asked for it."""
-    engines: list[Engine] = []
-    yield engines
-    _end(engines)
-
-
-def _end(engines: list[Engine]) -> None:
-    while engines:
-        engines.pop().close()
-
-
-@pytest.fixture
-def engine(
-    case: Case,
-    device: Device,
-    settings: DecodeSettings,
-    kept: list[Engine],
-    make_engine: Callable[[], Engine],
-) -> Engine:
-    """The case's engine, warm from test to test.
-
-    A new one where a call has broken the last, or where it has another number of threads. Skips
-    variants that the device runs many times slower: their starts, with one transcript, are enough.
-    """
-    if is_slow(case, device):
-        raise LeftOut(case, f"many times slower on the {device} than elsewhere: only started there")
-    if kept and not (kept[-1].usable and kept[-1].threads == settings.threads):
-        _end(kept)
-    if not kept:
-        kept.append(make_engine())
-    return kept[-1]
-
-
-@pytest.fixture
-def new_engine(kept: list[Engine], make_engine: Callable[[], Engine]) -> Callable[[], Engine]:
-    """A function that returns a new engine and ends the one before: one model is in memory.
-
-    The last one made is kept for later tests, as warm as it is.
-    """
-
-    def make() -> Engine:
-        _end(kept)
-        kept.append(make_engine())
-        return kept[-1]
-
-    return make

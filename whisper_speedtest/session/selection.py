@@ -1,82 +1,84 @@
-"""Which cases and clips a benchmark runs over, and for how long it may run."""
+"""Which tests there are: each benchmark over the cases, clips and batch sizes that suit it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from adapters import adapter_class, all_cases, why_not_installed
+import pytest
+
+from adapters import REGISTRY, all_cases, why_not_installed
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.protocol import batch_sizes, time_limit
 from whisper_speedtest.speech.recordings import ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from adapters.base import Case, DecodeSettings
+    from adapters.base import Case
     from fixtures.audio import Clip
 
-TIME_LIMITS = {
-    "micro": 240,
-    "tiny": 180,
-    "base": 240,
-    "small": 420,
-    "medium": 900,
-    "large": 1800,
-}
-"""Seconds that one test may take, by the first of these names that is part of the size."""
-
-BATCH_SIZES = (1, 6, 12, 24)
-"""How many windows at once, on long audio."""
-
-WINDOW_SECONDS = 30
-"""What a Whisper model hears at once."""
-
-CUT_SLACK = 0.05
-"""What a cut may cost beyond its sentence: half a one, as a prompt, misleads the next window."""
-
-MAX_WER = {"micro": 0.0}
-"""A transcript with a higher word error rate is a failure, not a result."""
-
-MAX_WER_OF_REAL_SIZES = 0.3
-"""Loose on purpose: it tells a wrong model from the right one, not a good one from a better."""
+MARKER = (
+    "over(*clips, measure, own=False, batches=False): run over every case, with each of the clips "
+    "that suits it; own adds the recordings of --audio, batches each batch size of the library"
+)
 
 
-def time_limit(case: Case) -> int:
-    """Return the seconds that a test of this case may take."""
-    return next(limit for name, limit in reversed(TIME_LIMITS.items()) if name in case.size)
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What one item of a benchmark is about; its parts are the item's parameters."""
+
+    case: Case
+    clip: Clip | None = None
+    batch_size: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The part of the test's id in brackets; it is a stored key."""
+        parts = [str(self.case)]
+        parts += [self.clip.name] if self.clip else []
+        parts += [f"batch{self.batch_size}"] if self.batch_size else []
+        return "-".join(parts)
 
 
-def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:
-    """Return the highest word error rate that counts as a right transcript of the clip.
+def parameters_of(item: pytest.Function) -> Selected:
+    """Return what an item of a test over cases is about."""
+    return Selected(**cast("dict[str, Any]", item.callspec.params))
 
-    A library that cuts audio every 30 s, in mid-word if need be, may lose the sentences that run
-    across a cut, or write parts of them twice, and is not failed for that.
+
+def measure_of(item: pytest.Item) -> Measure | None:
+    """Return what a test measures over the cases; None of any other test."""
+    marker = item.get_closest_marker("over")
+    return Measure(marker.kwargs["measure"]) if marker else None
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """Return the case that a test runs over; None of any other test, and of one to be skipped.
+
+    The test that stands for a library which is not installed runs over no case.
     """
-    limit = MAX_WER.get(case.size, MAX_WER_OF_REAL_SIZES)
-    if is_cut(case, settings) and (cut := cut_share(clip)):
-        limit += cut + CUT_SLACK
-    return limit
+    if not isinstance(item, pytest.Function) or measure_of(item) is None:
+        return None
+    if item.get_closest_marker("skip"):
+        return None
+    return parameters_of(item).case
 
 
-def is_cut(case: Case, settings: DecodeSettings) -> bool:
-    """Tell whether a case's library cuts audio every 30 s when it is told these settings."""
-    match adapter_class(case.adapter).traits.cuts:
-        case "always":
-            return True
-        case "in batches":
-            return settings.batch_size > 1 and not settings.vad
-        case "never":
-            return False
+def select(
+    cases: Sequence[Case], clips: Sequence[Clip], *, over_clips: bool, batches: bool
+) -> Iterator[Selected]:
+    """Yield what a benchmark runs over, in the order of the cases.
 
-
-def cut_share(clip: Clip) -> float:
-    """Return the share of a clip's words that belong to sentences across a 30 s border."""
-    words = sum(len(sentence.text.split()) for sentence in clip.sentences)
-    cut = sum(
-        len(sentence.text.split())
-        for sentence in clip.sentences
-        if sentence.start // WINDOW_SECONDS != sentence.end // WINDOW_SECONDS
-    )
-    return cut / words if words else 0.0
+    With `over_clips`, that is each case with each of the `clips` that suits it, and with `batches`
+    each of those with each batch size that the case's library can be told.
+    """
+    for case in cases:
+        suited = [clip for clip in clips if suits(case, clip)] if over_clips else [None]
+        sizes = batch_sizes(case) if batches else [None]
+        for clip, batch_size in product(suited, sizes):
+            yield Selected(case, clip, batch_size)
 
 
 def suits(case: Case, clip: Clip) -> bool:
@@ -87,26 +89,76 @@ def suits(case: Case, clip: Clip) -> bool:
     return case.size != "micro" or not clip.human or clip.origin == ORIGIN
 
 
-def rows(
-    clips: Mapping[str, Clip], names: Sequence[str], *, batches: bool
-) -> Iterator[tuple[Case, tuple[str | int, ...]]]:
-    """Yield each case of the libraries that are installed, with what a test is told of it.
+def parametrize(
+    metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Mapping[str, Clip]
+) -> None:
+    """Give a test marked `over` its items: case, clip and batch size, each as what it is.
 
-    That is the case's name; a clip's, where there are `names`, of each that suits it; and with
-    `batches` each batch size that its library can be told.
+    Of a library that is not installed there is one item, to be skipped with the way to install it.
     """
-    for case in all_cases():
-        if why_not_installed(case.adapter):
-            continue
-        suited = [name for name in names if suits(case, clips[name])]
-        sizes = BATCH_SIZES if adapter_class(case.adapter).traits.batches else BATCH_SIZES[:1]
-        told: list[Sequence[str | int]] = [[str(case)]]
-        told += [suited] if names else []
-        told += [sizes] if batches else []
-        for values in product(*told):
-            yield case, values
+    marker = metafunc.definition.get_closest_marker("over")
+    if marker is None:
+        return
+    chosen = [clips[name] for name in marker.args]
+    chosen += own.values() if marker.kwargs.get("own") else []
+    batches = bool(marker.kwargs.get("batches"))
+    installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
+
+    def values(selected: Selected) -> list[object]:
+        parts: list[object] = [selected.case]
+        parts += [selected.clip] if marker.args else []
+        parts += [selected.batch_size] if batches else []
+        return parts
+
+    parameters = [
+        pytest.param(*values(each), id=each.key, marks=_limit(time_limit(each.case)))
+        for each in select(installed, chosen, over_clips=bool(marker.args), batches=batches)
+    ]
+    for name in filter(why_not_installed, REGISTRY):
+        case = next(case for case in all_cases() if case.adapter == name)
+        placeholder = Selected(case, chosen[0] if marker.args else None, 1 if batches else None)
+        skipped = pytest.mark.skip(reason=why_not_installed(name))
+        parameters.append(pytest.param(*values(placeholder), id=name, marks=skipped))
+    indirect = ["case", *(["clip"] if marker.args else [])]
+    metafunc.parametrize(
+        [*indirect, *(["batch_size"] if batches else [])],
+        parameters,
+        indirect=indirect,
+        scope="session",
+    )
 
 
-def key(values: Iterable[str | int]) -> str:
-    """Return the part of a test's id that says what it is told; it is a stored key."""
-    return "-".join(f"batch{value}" if isinstance(value, int) else value for value in values)
+@cache
+def _limit(seconds: int) -> pytest.MarkDecorator:
+    return pytest.mark.timeout(seconds)
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put the tests of one case together, so that one case's models at a time are in memory.
+
+    Starts come first, as the engine that they leave has loaded the model. All other tests come
+    before these.
+    """
+    order = {case: number for number, case in enumerate(all_cases())}
+
+    def place(item: pytest.Item) -> tuple[object, ...]:
+        measure = measure_of(item)
+        if measure is None or not isinstance(item, pytest.Function):
+            return (-1,)
+        line = item.function.__code__.co_firstlineno
+        case = order[parameters_of(item).case]
+        return case, not measure.of_a_start, item.path, line, *item.callspec.indices.values()
+
+    items.sort(key=place)
+
+
+def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
+    """Return the cases that some tests run over, each with the seconds that one test may take."""
+    cases = filter(None, map(case_of, items))
+    return {case: float(time_limit(case)) for case in cases}
+
+
+def not_installed(items: Sequence[pytest.Item]) -> list[str]:
+    """Return why tests of libraries that are not installed will be skipped, each reason once."""
+    marks = [item.get_closest_marker("skip") for item in items if measure_of(item)]
+    return list(dict.fromkeys(mark.kwargs["reason"] for mark in marks if mark))

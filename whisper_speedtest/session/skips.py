@@ -1,4 +1,4 @@
-"""A skip that says which case it is of, so that a summary need not repeat the reason for each."""
+"""A skip that says which case it is of, and what it has in common with others."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     from adapters.base import Case
 
 
-class LeftOut(pytest.skip.Exception):  # type: ignore[misc, name-defined]
-    """Skips a test of a case, for a `cause` that other cases may share.
+class NotMeasured(pytest.skip.Exception):  # type: ignore[misc, name-defined]
+    """Skips a test of a case.
 
-    `repo` is that of the model, where the model is what lacks.
+    `cause` is what tests of other cases may be skipped for as well: the summary says it once.
+    `reason` is the whole of it where that says more.
     """
 
-    def __init__(self, case: Case, cause: str, *, repo: str = "", message: str = "") -> None:
-        super().__init__(f"{case.label}: {message or cause}")
-        self.case = case
+    def __init__(self, case: Case, cause: str, reason: str = "") -> None:
+        super().__init__(f"{case.label}: {reason or cause}")
         self.cause = cause
-        self.repo = repo

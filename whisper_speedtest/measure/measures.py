@@ -1,0 +1,48 @@
+"""What can be measured, and how a measurement can end. Imports nothing, as collection needs it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Measure(StrEnum):
+    """What the samples of a result are the seconds of."""
+
+    COLD = "cold"
+    """From the start of a new process to its first transcript."""
+
+    LOAD = "load"
+    """Loading the model, in a process that has just imported the library."""
+
+    WARM = "warm"
+    """Transcribing a clip with a model that has transcribed before, on equal terms."""
+
+    TUNED = "tuned"
+    """The same as warm, with the settings that the library's own documentation recommends."""
+
+    LONG_FORM = "long-form"
+    """Transcribing long audio, so many windows of 30 s at once."""
+
+    @property
+    def of_a_start(self) -> bool:
+        """Whether this belongs to the model, whichever clip it then transcribes."""
+        return self in {Measure.COLD, Measure.LOAD}
+
+
+class Outcome(StrEnum):
+    """How a measurement ended."""
+
+    PASSED = "passed"
+    """It was measured, and every transcript was right."""
+
+    FAILED = "failed"
+    """Something went wrong; the reason says what."""
+
+    SKIPPED = "skipped"
+    """It could not be measured here, for a reason that is no fault of the library."""
+
+    TIMED_OUT = "timed out"
+    """A call or a start took longer than its limit."""
+
+    BUSY = "busy"
+    """It was measured beside other work of the machine, so its times are not to be trusted."""

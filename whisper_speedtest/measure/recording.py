@@ -1,0 +1,126 @@
+"""Fills in the record of one measurement, step by step, so that a failure keeps what was known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from adapters import adapter_class, files_of
+from whisper_speedtest.measure.judging import score_of
+from whisper_speedtest.measure.result import (
+    ClipFacts,
+    ModelFacts,
+    Provenance,
+    Result,
+    Sample,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from adapters.base import Case, DecodeSettings, Transcript
+    from fixtures.audio import Clip
+    from whisper_speedtest.engine.memory import Memory
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.measure.clock import Calls, Loaded, Started
+    from whisper_speedtest.measure.measures import Measure, Outcome
+
+
+class Recorder:
+    """Records one measurement; `result` is what is known of it so far."""
+
+    def __init__(
+        self,
+        test: str,
+        measure: Measure,
+        case: Case,
+        clip: Clip | None,
+        settings: DecodeSettings | None,
+    ) -> None:
+        """Begin with what is known before anything runs.
+
+        Settings that the library ignores stand in the record with the values it uses anyway.
+        """
+        files = files_of(case)
+        ignored = adapter_class(case.adapter).ignored_settings
+        self.result = Result(
+            test=test,
+            measure=measure,
+            case=case,
+            model=ModelFacts(repo=files.repo, revision=files.revision),
+            clip=ClipFacts(name=clip.name, sha256=clip.sha256, seconds=clip.seconds)
+            if clip
+            else None,
+            settings=replace(settings, **ignored) if settings else None,
+        )
+
+    def model(self, model: VerifiedModel) -> None:
+        """Record which files the measurement is of, as they were verified."""
+        self._add(
+            model=ModelFacts(
+                repo=model.repo,
+                revision=model.revision,
+                commit=model.commit,
+                files={name: proof for name, (_, proof) in model.files.items()},
+            )
+        )
+
+    def calls(self, engine: Engine, clip: Clip, calls: Calls) -> None:
+        """Record timed calls of a warm engine."""
+        self._engine(engine, engine.memory(), calls.empty_call)
+        self._add(samples=calls.samples)
+        self._heard(clip, calls.transcripts)
+
+    def loads(self, loads: Sequence[Loaded]) -> None:
+        """Record timed loads."""
+        self._engine(loads[-1].engine, loads[-1].memory)
+        self._add(samples=tuple(each.sample for each in loads))
+
+    def starts(self, clip: Clip, starts: Sequence[Started]) -> None:
+        """Record timed starts: the samples are the sums of their phases."""
+        self._engine(starts[-1].engine, starts[-1].memory)
+        self._add(
+            starts=tuple(each.phases for each in starts),
+            samples=tuple(
+                Sample(process=each.phases.process, order=order, seconds=each.phases.total)
+                for order, each in enumerate(starts)
+            ),
+        )
+        self._heard(clip, [each.transcript for each in starts])
+
+    def _engine(self, engine: Engine, memory: Memory, empty_call: float | None = None) -> None:
+        """Record which model an engine holds, how it computes, and the memory that it took."""
+        facts = engine.facts
+        self.model(engine.model)
+        self._add(
+            memory=memory,
+            provenance=Provenance(
+                device=engine.device,
+                dtype=facts.dtype,
+                threads=facts.threads,
+                versions=dict(facts.versions),
+                mends=facts.mends,
+                empty_call=empty_call,
+            ),
+        )
+
+    def _heard(self, clip: Clip, transcripts: Sequence[Transcript]) -> None:
+        """Record what was heard in the last call, and how near it comes to what was said."""
+        text = transcripts[-1].text
+        self._add(
+            transcript=text,
+            fallback=any(each.fallback for each in transcripts),
+            score=score_of(clip, text),
+        )
+
+    def ended(self, outcome: Outcome, reason: str = "", cause: str = "") -> Result:
+        """Record how it ended, and return the result."""
+        self._add(outcome=outcome, reason=reason, cause=cause)
+        return self.result
+
+    def _add(self, **fields: Any) -> None:
+        self.result = msgspec.structs.replace(self.result, **fields)

@@ -1,0 +1,207 @@
+"""The product of this project: a result, which is one measurement with all it takes to believe it.
+
+Results are frozen and typed. `to_json` and `from_json` are exact inverses of each other, and
+`json_schema` describes what is written; README.md names the parts. Every number carries its unit
+in its name or its description: times are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+# msgspec reads these annotations when the program runs.
+from adapters.base import Case, DecodeSettings, Device
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.hub.model import Proof
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.speech.scoring import Score
+
+Seconds = Annotated[float, Meta(ge=0)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a result: it cannot be changed, and it takes no field that it does not know."""
+
+
+class Sample(Part, frozen=True, kw_only=True):
+    """One timed call."""
+
+    process: Annotated[int, Meta(ge=0)]
+    """Which engine of this measurement made it, counted from 0."""
+
+    order: Annotated[int, Meta(ge=0)]
+    """When it was made, counted from 0 over all processes of this measurement."""
+
+    seconds: Seconds
+
+
+class Start(Part, frozen=True, kw_only=True):
+    """The phases of one start of an engine, in seconds; they follow each other without a gap."""
+
+    process: Annotated[int, Meta(ge=0)]
+    """Which start of this measurement it was, counted from 0."""
+
+    launch: Seconds
+    """From nothing to an interpreter that answers, without the library."""
+
+    import_library: Seconds
+    """Importing the library and selecting the device."""
+
+    load: Seconds
+    """Loading the model through the library's own public call."""
+
+    first_call: Seconds
+    """The first transcription, with the audio handed over."""
+
+    @property
+    def total(self) -> float:
+        """Seconds from nothing to the first transcript."""
+        return self.launch + self.import_library + self.load + self.first_call
+
+
+class ClipFacts(Part, frozen=True, kw_only=True):
+    """The audio that was transcribed."""
+
+    name: str
+    sha256: Sha256
+    """Of the file."""
+
+    seconds: Seconds
+    """Its length."""
+
+
+class ModelFacts(Part, frozen=True, kw_only=True):
+    """The model that was measured."""
+
+    repo: str
+    """A Hugging Face id, `embedded/…` for a model of this project, or the URL of a folder."""
+
+    revision: str
+    commit: str | None = None
+    """What the revision stood for; None until the files were verified."""
+
+    files: dict[str, Proof] = {}
+    """Each file's name, size in bytes and sha256, as verified right before and after the load."""
+
+
+class Provenance(Part, frozen=True, kw_only=True):
+    """How and where it was computed; asked of the engine's process, which does the computing."""
+
+    device: Device
+    dtype: str
+    """The type that the model computes in, as `float16`."""
+
+    threads: int | None
+    """CPU threads that the library computes with; None where nobody can tell."""
+
+    versions: dict[str, str]
+    """Distribution → version, of the library and of what it computes with."""
+
+    mends: tuple[str, ...]
+    """What had to be done for the library to load at all; empty where it runs as released."""
+
+    empty_call: Seconds | None = None
+    """What a call through the engine costs by itself: the median of some empty calls whose request
+    and answer are those of a transcription; None where starts were measured."""
+
+
+class Result(Part, frozen=True, kw_only=True):
+    """One measurement of one case, however it ended."""
+
+    version: Literal[1] = 1
+    """Of this form. It grows with each change that an older reader would misread."""
+
+    test: str
+    """The test's id without its file, which is a stored key."""
+
+    measure: Measure
+    case: Case
+    outcome: Outcome = Outcome.PASSED
+    reason: str = ""
+    """Why it did not pass; empty where it passed."""
+
+    cause: str = ""
+    """The part of the reason that results of other cases share; empty where there is none."""
+
+    model: ModelFacts
+    clip: ClipFacts | None = None
+    settings: DecodeSettings | None = None
+    """What the library decoded with; a field is None where it cannot be told, or nobody knows."""
+
+    samples: tuple[Sample, ...] = ()
+    starts: tuple[Start, ...] = ()
+    """The phases of each start, where starts were measured, in the order of the samples."""
+
+    memory: Memory | None = None
+    """The peaks of the last engine, read before its load was verified where starts were timed."""
+    transcript: str | None = None
+    """What was heard in the last call."""
+
+    fallback: bool | None = None
+    """Whether a library decoded anything anew at a higher temperature, in any of the calls."""
+
+    score: Score | None = None
+    """Of the transcript against the reference; None where nobody knows what was said."""
+
+    provenance: Provenance | None = None
+
+    @property
+    def seconds(self) -> list[float]:
+        """Seconds of each sample, in the order in which they were taken."""
+        return [each.seconds for each in sorted(self.samples, key=lambda each: each.order)]
+
+    @property
+    def median(self) -> float:
+        """The median of the samples, in seconds. Raises ValueError where there are none."""
+        if not self.samples:
+            raise ValueError(f"{self.test}: expected samples, got none; it {self.outcome}")
+        return median(self.seconds)
+
+    @property
+    def spread(self) -> float | None:
+        """The middle half of the samples over their median: 0.1 is 10 %; None of one sample.
+
+        It is the distance between the medians of the upper and of the lower half; of two samples,
+        the difference between them.
+        """
+        ordered = sorted(self.seconds)
+        half = len(ordered) // 2
+        if not half:
+            return None
+        return (median(ordered[-half:]) - median(ordered[:half])) / self.median
+
+    @property
+    def rtfx(self) -> float | None:
+        """Seconds of audio transcribed in a second; None where no transcription was timed."""
+        if self.clip is None or self.measure.of_a_start or not self.samples:
+            return None
+        return self.clip.seconds / self.median
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Return a result as JSON's own types: dicts, lists, strings and numbers."""
+    json: dict[str, Any] = msgspec.to_builtins(result)
+    return json
+
+
+def from_json(json: object) -> Result:
+    """Return the result that `to_json` gave.
+
+    Raises:
+        ValueError: A field is missing, unknown, of another type or out of its range; the message
+            names it.
+    """
+    return msgspec.convert(json, Result)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a result, draft 2020-12."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **msgspec.json.schema(Result),
+    }

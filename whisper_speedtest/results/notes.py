@@ -1,0 +1,83 @@
+"""The lines under the closing table: what to know of its rows, and why others are not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.table import clip_name
+from whisper_speedtest.results.units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from whisper_speedtest.measure.result import Result
+
+
+def notes(results: Sequence[Result], not_installed: Iterable[str] = ()) -> list[str]:
+    """Return the lines, each once: the suite's own cost, mends, fallbacks, skips, failures.
+
+    `not_installed` are the reasons for which libraries were left out altogether.
+    """
+    passed = [each for each in results if each.outcome is Outcome.PASSED]
+    lines = [
+        *_cost(passed),
+        *_mends(passed),
+        *_fallbacks(passed),
+        *_skips(results),
+        *(f"skipped:  {reason}" for reason in not_installed),
+        *(
+            f"failed:   {each.test}: {each.reason}"
+            for each in results
+            if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
+        ),
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _cost(passed: Sequence[Result]) -> list[str]:
+    """Say what the suite adds to each timed call, at most."""
+    costs = [each.provenance.empty_call for each in passed if each.provenance]
+    known = [cost for cost in costs if cost is not None]
+    if not known:
+        return []
+    return [f"harness:  a call through an engine takes {seconds(max(known))} more than the library"]
+
+
+def _mends(passed: Sequence[Result]) -> list[str]:
+    return [
+        f"mended:   {each.case.label}: {mend}"
+        for each in passed
+        if each.provenance
+        for mend in each.provenance.mends
+    ]
+
+
+def _fallbacks(passed: Sequence[Result]) -> list[str]:
+    return [
+        f"fallback: {each.case.label} on {clip_name(each)}: decoded anew at a higher temperature"
+        for each in passed
+        if each.fallback
+    ]
+
+
+def _skips(results: Sequence[Result]) -> list[str]:
+    """Say each cause once, with the number of tests and the models that it is about."""
+    causes: dict[str, list[Result]] = {}
+    for result in results:
+        if result.outcome is Outcome.SKIPPED:
+            causes.setdefault(result.cause, []).append(result)
+    lines = []
+    for cause, skipped in causes.items():
+        lines.append(f"skipped:  {cause} ({len(skipped)} test{'s' if len(skipped) > 1 else ''})")
+        models: dict[tuple[str, str], dict[str, None]] = {}
+        for each in skipped:
+            # Where the model was verified, it is not what was wanting.
+            repo = "" if each.model.commit else f": {each.model.repo}"
+            variant = f"{each.case.size}-{each.case.variant}"
+            models.setdefault((each.case.adapter, repo), {})[variant] = None
+        lines += [
+            f"          {adapter}[{', '.join(variants)}]{repo}"
+            for (adapter, repo), variants in models.items()
+        ]
+    return lines

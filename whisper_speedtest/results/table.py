@@ -1,0 +1,145 @@
+"""The closing table: one row for each case and clip that was timed warm. Its columns are data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.units import megabytes, percent, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.table import Table
+
+    from adapters.base import Case
+    from whisper_speedtest.measure.result import Result
+
+NOISY_SPREAD = 0.10
+"""A spread over this is marked: the median may not be the same in the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one row tells of a case: one warm measurement, and those of its starts.
+
+    `warm` is None where only starts were measured; the starts are None where they were not.
+    """
+
+    case: Case
+    warm: Result | None
+    cold: Result | None
+    load: Result | None
+
+    @property
+    def any(self) -> Result:
+        """A result of the row, for what all of them tell alike."""
+        result = self.warm or self.cold or self.load
+        assert result is not None  # a row is made of at least one
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table: its heading, and what stands under it in a row."""
+
+    heading: str
+    cell: Callable[[Row], str]
+    right: bool = True
+    """Whether the cells are numbers, which stand at the right."""
+
+
+def rows(results: Sequence[Result]) -> list[Row]:
+    """Return the rows of the results that passed, case by case in the order in which they began.
+
+    The starts are those of the case, so they stand in each of its rows.
+    """
+    cases: dict[Case, list[Result]] = {}
+    for result in results:
+        if result.outcome is Outcome.PASSED:
+            cases.setdefault(result.case, []).append(result)
+    found = []
+    for case, measured in cases.items():
+        starts = {each.measure: each for each in measured if each.measure.of_a_start}
+        cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
+        warm = [each for each in measured if not each.measure.of_a_start]
+        found += [Row(case, each, cold, load) for each in warm or (None,)]
+    return found
+
+
+def clip_name(result: Result) -> str:
+    """Return a clip's name with what is special about its measurement: `long ×6`, `long tuned`."""
+    name = result.clip.name if result.clip else ""
+    if result.measure is Measure.LONG_FORM and result.settings:
+        return f"{name} ×{result.settings.batch_size}"
+    return f"{name} tuned" if result.measure is Measure.TUNED else name
+
+
+def _median(row: Row) -> str:
+    return seconds(row.warm.median) if row.warm else ""
+
+
+def _spread(row: Row) -> str:
+    if row.warm is None:
+        return ""
+    if row.warm.spread is None:
+        return "1 round"
+    return f"{percent(row.warm.spread)}{' !' if row.warm.spread > NOISY_SPREAD else ''}"
+
+
+def _rtfx(row: Row) -> str:
+    return f"{row.warm.rtfx:.1f}" if row.warm and row.warm.rtfx is not None else ""
+
+
+def _cold_start(row: Row) -> str:
+    return seconds(row.cold.median) if row.cold else ""
+
+
+def _load(row: Row) -> str:
+    return seconds(row.load.median) if row.load else ""
+
+
+def _peak_memory(row: Row) -> str:
+    return megabytes(row.cold.memory.footprint) if row.cold and row.cold.memory else ""
+
+
+def _wer(row: Row) -> str:
+    result = row.warm or row.cold
+    if result is None:
+        return ""
+    return percent(result.score.wer, 1) if result.score else "unchecked"
+
+
+def _computed_on(row: Row) -> str:
+    facts = row.any.provenance
+    return f"{facts.device}, {facts.dtype}" if facts else ""
+
+
+COLUMNS = (
+    Column("adapter", lambda row: row.case.adapter, right=False),
+    Column("size", lambda row: row.case.size, right=False),
+    Column("variant", lambda row: row.case.variant, right=False),
+    Column("clip", lambda row: clip_name(row.warm) if row.warm else "", right=False),
+    Column("median", _median),
+    Column("spread", _spread),
+    Column("RTFx", _rtfx),
+    Column("cold start", _cold_start),
+    Column("load", _load),
+    Column("peak memory", _peak_memory),
+    Column("WER", _wer),
+    Column("computed on", _computed_on, right=False),
+)
+
+
+def table(results: Sequence[Result]) -> Table | None:
+    """Return the table of the results; None where there is no row."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    made = Table(box=SIMPLE, pad_edge=False)
+    for column in COLUMNS:
+        made.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
+    for row in rows(results):
+        made.add_row(*(column.cell(row) for column in COLUMNS))
+    return made if made.row_count else None

@@ -1,0 +1,22 @@
+"""Quantities for people: three digits that count, and the unit."""
+
+from __future__ import annotations
+
+
+def seconds(value: float) -> str:
+    """Return a time of `value` seconds: `12.0 s`, `87.1 ms`, `64.0 µs`."""
+    number, unit = value, "s"
+    if value < 1:
+        number, unit = (value * 1e3, "ms") if value >= 1e-3 else (value * 1e6, "µs")
+    decimals = 2 if number < 10 else 1 if number < 100 else 0
+    return f"{number:.{decimals}f} {unit}"
+
+
+def megabytes(size: int) -> str:
+    """Return a size of `size` bytes in MB, which are 1,000,000 bytes: `1,234 MB`."""
+    return f"{size / 1e6:,.0f} MB"
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """Return a share, where 1 is the whole, in percent: `4.2%`."""
+    return f"{share:.{decimals}%}"

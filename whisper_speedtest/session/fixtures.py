@@ -1,0 +1,159 @@
+"""What the benchmarks are given: a case, its verified model, an engine, a clip, a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import adapter_class, files_of
+from adapters.base import DecodeSettings
+from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.selection import parameters_of
+from whisper_speedtest.session.skips import NotMeasured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from adapters.base import Audio, Case, Device
+    from fixtures.audio import Clip
+    from whisper_speedtest.engine.pool import EnginePool
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.measure.recording import Recorder
+
+
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnginePool]:
+    """The engines of the session, which all tests of a case share."""
+    from whisper_speedtest.engine.pool import EnginePool, memory_limit_of_machine
+
+    limit = memory_limit_of_machine()
+    with EnginePool(lambda: tmp_path_factory.mktemp("engine"), limit) as engines:
+        yield engines
+
+
+@pytest.fixture(scope="session")
+def case(request: pytest.FixtureRequest, pool: EnginePool) -> Iterator[Case]:
+    """The adapter, size and variant under test; its engines end with its last test."""
+    case: Case = request.param
+    yield case
+    pool.end_case(case)
+
+
+@pytest.fixture(scope="session")
+def clip(request: pytest.FixtureRequest) -> Clip:
+    """The audio under test."""
+    clip: Clip = request.param
+    return clip
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> DecodeSettings:
+    """What the library is told about decoding."""
+    return settings_of(request.node)
+
+
+def settings_of(item: pytest.Item) -> DecodeSettings:
+    """Return what the library of a test over cases is told about decoding.
+
+    That is what all libraries are compared by, with the test's batch size; for a test marked
+    `tuned`, it is what the library's own documentation recommends.
+    """
+    assert isinstance(item, pytest.Function)
+    selected = parameters_of(item)
+    if item.get_closest_marker("tuned"):
+        return replace(DecodeSettings(), **adapter_class(selected.case.adapter).tuned)
+    return replace(DecodeSettings(), batch_size=selected.batch_size or 1)
+
+
+@pytest.fixture(scope="session")
+def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
+    """The case's verified files; a model that cannot be had skips the test with the reason."""
+    from whisper_speedtest.hub.model import Unavailable
+    from whisper_speedtest.session.models import session_model
+
+    try:
+        return session_model(request.config, files_of(case))
+    except Unavailable as error:
+        raise NotMeasured(case, error.cause or str(error), str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def device(
+    request: pytest.FixtureRequest,
+    case: Case,
+    model: VerifiedModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Device:
+    """What the case's library computes on: what --device says, or the GPU where it works."""
+    return choose_device(request.config, case, model, tmp_path_factory.mktemp("probe"))
+
+
+@pytest.fixture(scope="session")
+def audio(clip: Clip) -> Audio:
+    """The clip's samples."""
+    from whisper_speedtest.speech.audio import read_audio
+
+    clip.verify()
+    return read_audio(clip.path)
+
+
+@pytest.fixture
+def record(
+    request: pytest.FixtureRequest,
+    benchmark: BenchmarkFixture,  # noqa: ARG001 - given the samples once the test has passed
+) -> Recorder:
+    """The record of this test's measurement."""
+    recorder: Recorder = request.node.stash[RECORDER]
+    return recorder
+
+
+@pytest.fixture
+def engine(
+    record: Recorder,
+    pool: EnginePool,
+    case: Case,
+    model: VerifiedModel,
+    device: Device,
+    settings: DecodeSettings,
+) -> Engine:
+    """The case's engine, which has transcribed before unless this test is the first.
+
+    Skips variants that the device runs many times slower than others do: their starts, with one
+    transcript each, are enough.
+    """
+    from whisper_speedtest.measure.protocol import is_slow
+
+    record.model(model)
+    if is_slow(case, device):
+        raise NotMeasured(
+            case, f"many times slower on the {device} than elsewhere: only started there"
+        )
+    return pool.warm(case, model, device, settings.threads)
+
+
+@pytest.fixture
+def new_engine(
+    record: Recorder,
+    pool: EnginePool,
+    case: Case,
+    model: VerifiedModel,
+    device: Device,
+    settings: DecodeSettings,
+) -> Callable[[], Engine]:
+    """A function that ends the case's engines and returns a new one, not started.
+
+    So one model is in memory at a time, and the last one made serves the later tests.
+    """
+    record.model(model)
+
+    def make() -> Engine:
+        pool.end_case(case)
+        return pool.new(case, model, device, settings.threads)
+
+    return make
