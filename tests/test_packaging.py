@@ -21,7 +21,7 @@ from tests.helpers.project import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-GROUPS = {name: PROJECT["dependency-groups"][name] for name in ("lint", "tests", "tox", "typing")}
+GROUPS = {name: stated for name, stated in PROJECT["dependency-groups"].items() if name != "lock"}
 TOX = configparser.ConfigParser(interpolation=None)
 TOX.read(ROOT / "tox.ini")
 SDIST_ONLY = "openai-whisper"
