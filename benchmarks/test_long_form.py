@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import Audio, DecodeSettings
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.speech.clip import Clip
 
 
 @pytest.mark.over("long", batches=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.speech.clip import Clip
 
 BRIEF_SECONDS = 15
 """Longer clips get fewer rounds."""

@@ -14,7 +14,6 @@ import pytest
 
 from adapters import adapter_class
 from whisper_speedtest.session.selection import max_wer
-from whisper_speedtest.speech.recordings import is_unreferenced
 from whisper_speedtest.speech.scoring import difference, score
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import DecodeSettings, Transcript
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.speech.clip import Clip
 
 
 def record_engine(benchmark: BenchmarkFixture, measure: str, engine: Engine) -> None:
@@ -77,7 +76,7 @@ def record_transcripts(
     subject = f"{engine.case.label} on {clip.name}"
     if (texts := {transcript.text for transcript in transcripts}) != {heard.text}:
         pytest.fail(f"{subject}: expected one transcript from every call, got {sorted(texts)}")
-    if is_unreferenced(clip):
+    if clip.reference is None:
         if not heard.text:
             pytest.fail(f"{subject}: expected words, got an empty transcript")
         return

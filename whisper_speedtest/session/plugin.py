@@ -13,11 +13,12 @@ import pytest
 
 from adapters import REGISTRY, adapter_class, all_cases, files_of, why_not_installed
 from adapters.base import Case, DecodeSettings
-from fixtures.audio import Clip, clips
+from fixtures.audio import clips
 from whisper_speedtest.measure.clock import is_slow
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.selection import key, rows, time_limit
 from whisper_speedtest.session.skips import LeftOut
+from whisper_speedtest.speech.clip import Clip
 from whisper_speedtest.speech.recordings import own_clip
 
 if TYPE_CHECKING:

@@ -6,13 +6,12 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from adapters import adapter_class, all_cases, why_not_installed
-from whisper_speedtest.speech.recordings import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from adapters.base import Case, DecodeSettings
-    from fixtures.audio import Clip
+    from whisper_speedtest.speech.clip import Clip
 
 TIME_LIMITS = {
     "micro": 240,
@@ -84,7 +83,7 @@ def suits(case: Case, clip: Clip) -> bool:
 
     A user's own recording is tried by every model that the user selects.
     """
-    return case.size != "micro" or not clip.human or clip.origin == ORIGIN
+    return case.size != "micro" or not clip.human or clip.is_own
 
 
 def rows(
