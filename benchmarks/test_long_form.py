@@ -15,9 +15,9 @@ from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
     from adapters.base import Audio, DecodeSettings
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.speech.clip import Clip
 
 
 @pytest.mark.over("long", measure=Measure.LONG_FORM, batches=True)

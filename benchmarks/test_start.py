@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from adapters.base import Audio, Case, DecodeSettings, Device
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.speech.clip import Clip
 
 
 @pytest.mark.over(measure=Measure.LOAD)

@@ -13,9 +13,9 @@ from whisper_speedtest.measure.protocol import calls_of
 
 if TYPE_CHECKING:
     from adapters.base import Audio, DecodeSettings
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.speech.clip import Clip
 
 
 @pytest.mark.over("short", "paragraph", "window", "noisy", "human", measure=Measure.WARM, own=True)

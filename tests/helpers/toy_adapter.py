@@ -108,5 +108,5 @@ class Toy(Adapter):
                 return Transcript(str(child.pid), (), fallback=False)
             case "mishears":
                 return Transcript("all of it wrong", (), fallback=False)
-        known = {clip.samples: clip.reference for clip in clips().values()}
+        known = {clip.samples: clip.reference or "" for clip in clips().values()}
         return Transcript(known.get(len(audio), self._text), (), fallback=False)

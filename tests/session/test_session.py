@@ -250,7 +250,7 @@ def test_own_recording_joins_the_clips(
     """A file named with --audio is transcribed, and scored against the text beside it."""
     clip = clips()["short"]
     shutil.copy(clip.path, tmp_path / "mine.wav")
-    (tmp_path / "mine.txt").write_text(clip.reference, encoding="utf-8")
+    (tmp_path / "mine.txt").write_text(clip.sentences[0].text, encoding="utf-8")
     chosen = ("-k", "toy-micro-good-mine or toy-micro-mishears-mine")
 
     session = finish(start("benchmarks", *chosen, f"--audio={tmp_path}/mine.wav"))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from adapters.base import Audio, DecodeSettings, Transcript
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.speech.clip import Clip
 
 EMPTY_CALLS = 21
 """How many empty calls tell what a call through an engine costs; odd, so that one is the median."""

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from adapters import adapter_class
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
-from whisper_speedtest.speech.recordings import is_unreferenced
 from whisper_speedtest.speech.scoring import difference, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters.base import Case, DecodeSettings, Transcript
-    from fixtures.audio import Clip
+    from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.scoring import Score
 
 MAX_WER = {"micro": 0.0}
@@ -47,13 +46,12 @@ def judge(
             f"{subject}: expected one transcript from every call, got {sorted(texts)}"
         )
     (text,) = texts
-    scored = score_of(clip, text)
-    if scored is None:
+    if clip.reference is None:
         if not text:
             raise WrongTranscriptError(f"{subject}: expected words, got an empty transcript")
         return
     limit = max_wer(case, clip, settings)
-    if scored.wer > limit:
+    if score(clip.reference, text).wer > limit:
         raise WrongTranscriptError(
             f"{subject}: expected a word error rate of at most {limit:.3f}; "
             f"{difference(clip.reference, text)}"
@@ -62,7 +60,7 @@ def judge(
 
 def score_of(clip: Clip, text: str) -> Score | None:
     """Score what was heard of a clip; None where nobody wrote down what is said in it."""
-    return None if is_unreferenced(clip) else score(clip.reference, text)
+    return None if clip.reference is None else score(clip.reference, text)
 
 
 def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from adapters.base import Case, DecodeSettings, Transcript
-    from fixtures.audio import Clip
     from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.clock import Calls, Loaded, Started
     from whisper_speedtest.measure.measures import Measure, Outcome
+    from whisper_speedtest.speech.clip import Clip
 
 
 class Recorder:

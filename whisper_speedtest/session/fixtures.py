@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class, files_of
-from adapters.base import DecodeSettings
+from adapters import files_of
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.plugin import RECORDER
-from whisper_speedtest.session.selection import parameters_of
+from whisper_speedtest.session.selection import settings_of
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
@@ -19,12 +17,12 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from adapters.base import Audio, Case, Device
-    from fixtures.audio import Clip
+    from adapters.base import Audio, Case, DecodeSettings, Device
     from whisper_speedtest.engine.pool import EnginePool
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.speech.clip import Clip
 
 
 @pytest.fixture(scope="session")
@@ -56,19 +54,6 @@ def clip(request: pytest.FixtureRequest) -> Clip:
 def settings(request: pytest.FixtureRequest) -> DecodeSettings:
     """What the library is told about decoding."""
     return settings_of(request.node)
-
-
-def settings_of(item: pytest.Item) -> DecodeSettings:
-    """Return what the library of a test over cases is told about decoding.
-
-    That is what all libraries are compared by, with the test's batch size; for a test marked
-    `tuned`, it is what the library's own documentation recommends.
-    """
-    assert isinstance(item, pytest.Function)
-    selected = parameters_of(item)
-    if item.get_closest_marker("tuned"):
-        return replace(DecodeSettings(), **adapter_class(selected.case.adapter).tuned)
-    return replace(DecodeSettings(), batch_size=selected.batch_size or 1)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,11 @@ import pytest
 
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.recording import Recorder
+from whisper_speedtest.measure.result import Result, to_json
 from whisper_speedtest.session import selection
 from whisper_speedtest.session.skips import NotMeasured
+from whisper_speedtest.speech.clip import Clip
 from whisper_speedtest.speech.recordings import own_clip
 
 if TYPE_CHECKING:
@@ -20,19 +23,17 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from fixtures.audio import Clip
-    from whisper_speedtest.measure.result import Result
 
-OWN_CLIPS = pytest.StashKey[Mapping[str, "Clip"]]()
+OWN_CLIPS = pytest.StashKey[Mapping[str, Clip]]()
 """The user's own recordings, by name."""
 
-RECORDER = pytest.StashKey["Recorder"]()
+RECORDER = pytest.StashKey[Recorder]()
 """Of a test over cases: what is recorded of its measurement."""
 
 NOT_INSTALLED = pytest.StashKey[dict[str, None]]()
 """Why libraries were left out altogether, each reason once."""
 
-RESULTS = pytest.StashKey[list["Result"]]()
+RESULTS = pytest.StashKey[list[Result]]()
 """Every result of the session, in the order in which the tests ended."""
 
 
@@ -90,14 +91,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin the record of a test over cases, so that a failure of its fixtures is in it, too."""
-    from whisper_speedtest.measure.recording import Recorder
-    from whisper_speedtest.session.fixtures import settings_of
-
     case, measure = selection.case_of(item), selection.measure_of(item)
     if case is None or measure is None or not isinstance(item, pytest.Function):
         return
     clip = selection.parameters_of(item).clip
-    settings = None if measure is Measure.LOAD else settings_of(item)
+    settings = None if measure is Measure.LOAD else selection.settings_of(item)
     item.stash[RECORDER] = Recorder(item.name, measure, case, clip, settings)
 
 
@@ -143,8 +141,6 @@ def pytest_runtest_makereport(
     elif report.failed:
         result = recorder.ended(Outcome.FAILED, _first_lines(error) if error else "")
     else:
-        from whisper_speedtest.measure.result import to_json
-
         result = recorder.ended(Outcome.PASSED)
         benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
         benchmark.extra_info.update(to_json(result))

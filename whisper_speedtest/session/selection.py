@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from adapters import REGISTRY, all_cases, why_not_installed
+from adapters import REGISTRY, adapter_class, all_cases, why_not_installed
+from adapters.base import DecodeSettings
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import batch_sizes, time_limit
-from whisper_speedtest.speech.recordings import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from adapters.base import Case
-    from fixtures.audio import Clip
+    from whisper_speedtest.speech.clip import Clip
 
 MARKER = (
     "over(*clips, measure, own=False, batches=False): run over every case, with each of the clips "
@@ -66,6 +66,19 @@ def case_of(item: pytest.Item) -> Case | None:
     return parameters_of(item).case
 
 
+def settings_of(item: pytest.Item) -> DecodeSettings:
+    """Return what the library of a test over cases is told about decoding.
+
+    That is what all libraries are compared by, with the test's batch size; for a test marked
+    `tuned`, it is what the library's own documentation recommends.
+    """
+    assert isinstance(item, pytest.Function)
+    selected = parameters_of(item)
+    if item.get_closest_marker("tuned"):
+        return replace(DecodeSettings(), **adapter_class(selected.case.adapter).tuned)
+    return replace(DecodeSettings(), batch_size=selected.batch_size or 1)
+
+
 def select(
     cases: Sequence[Case], clips: Sequence[Clip], *, over_clips: bool, batches: bool
 ) -> Iterator[Selected]:
@@ -86,7 +99,7 @@ def suits(case: Case, clip: Clip) -> bool:
 
     A user's own recording is tried by every model that the user selects.
     """
-    return case.size != "micro" or not clip.human or clip.origin == ORIGIN
+    return case.size != "micro" or not clip.human or clip.is_own
 
 
 def parametrize(

@@ -1,43 +1,59 @@
-"""Recordings of the user's own, named with --audio."""
+"""Recordings of the user's own, which the option --audio names."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
 
-from fixtures.audio import Clip
+from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ORIGIN = "--audio"
-
 
 def own_clip(path: Path) -> Clip:
-    """Return a user's sound file as a clip; a text file beside it, `<stem>.txt`, is its reference.
+    """Describe a user's sound file as a clip that is named after the file.
+
+    Its reference is the text file of the same name with the suffix `.txt`, in UTF-8. Without such
+    a file there is no reference; an empty one says that nothing is spoken.
 
     Raises:
-        AudioError: as `whisper_speedtest.speech.audio.read_audio` does.
+        AudioError: when the sound cannot be used (see `read_audio`) or the text cannot be read.
     """
     from whisper_speedtest.speech.audio import SAMPLE_RATE, read_audio
 
     samples = len(read_audio(path))
-    text = path.with_suffix(".txt")
     return Clip(
         name=path.stem,
-        file=str(path.absolute()),
+        file=path.absolute(),
         package=None,
         seconds=samples / SAMPLE_RATE,
         samples=samples,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        reference=text.read_text(encoding="utf-8") if text.exists() else "",
+        reference=_reference_beside(path),
         human=True,
         licence="unknown",
-        origin=ORIGIN,
+        origin=OWN_ORIGIN,
         sentences=(),
     )
 
 
-def is_unreferenced(clip: Clip) -> bool:
-    """Tell whether nobody said what is spoken in a clip: a user's, with no text beside it."""
-    return clip.origin == ORIGIN and not clip.reference
+def _reference_beside(path: Path) -> str | None:
+    """Return the text that lies beside a sound file, or None where there is none."""
+    from whisper_speedtest.speech.audio import AudioError
+
+    file = path.with_suffix(".txt")
+    try:
+        return file.read_bytes().decode().removeprefix("\N{BYTE ORDER MARK}")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise AudioError(
+            f"{file}: expected a text in UTF-8, the reference of {path.name}, got the byte "
+            f"0x{error.object[error.start]:02x} at offset {error.start}; save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise AudioError(
+            f"{file}: expected a text, the reference of {path.name}, but it cannot be read: "
+            f"{error.strerror}; mend it or move it away"
+        ) from error
