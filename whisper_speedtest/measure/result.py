@@ -205,3 +205,11 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **msgspec.json.schema(Result),
     }
+
+
+if __name__ == "__main__":
+    import json
+    from pathlib import Path
+
+    schema = json.dumps(json_schema(), indent=2)
+    Path(__file__).with_suffix(".schema.json").write_text(f"{schema}\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""Results made by hand, with values that differ from one another wherever two could be confused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapters.base import Case, DecodeSettings
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.hub.model import Proof
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.result import (
+    ClipFacts,
+    ModelFacts,
+    Provenance,
+    Result,
+    Sample,
+    Start,
+)
+from whisper_speedtest.speech.scoring import Score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CASE = Case("lightning-whisper-mlx", "tiny", "4bit")
+SHA256 = "ab" * 32
+COMMIT = "12" * 20
+CLIP = ClipFacts(name="short", sha256="cd" * 32, seconds=12.0)
+MODEL = ModelFacts(
+    repo="mlx-community/whisper-tiny-mlx-4bit",
+    revision="main",
+    commit=COMMIT,
+    files={"weights.npz": Proof(23_456_789, SHA256)},
+)
+SETTINGS = DecodeSettings(threads=4)
+PROVENANCE = Provenance(
+    device="gpu",
+    dtype="float16",
+    threads=None,
+    versions={"lightning-whisper-mlx": "0.0.10", "mlx": "0.32.4"},
+    mends=(),
+    empty_call=0.000_064,
+)
+
+
+def samples(*seconds: float) -> tuple[Sample, ...]:
+    """Return samples of one process, in the order in which they are named."""
+    return tuple(Sample(process=0, order=order, seconds=each) for order, each in enumerate(seconds))
+
+
+def score(wer: float = 0.0) -> Score:
+    """Return a score with this word error rate, over 1,000 words."""
+    wrong = round(wer * 1000)
+    return Score(
+        wer=wer,
+        coverage=1 - wer,
+        reference_words=1000,
+        hits=1000 - wrong,
+        substitutions=wrong,
+        deletions=0,
+        insertions=0,
+    )
+
+
+def warm(*seconds: float, **changes: Any) -> Result:
+    """Return a warm result with these samples."""
+    fields: dict[str, Any] = {
+        "test": "test_transcribe[lightning-whisper-mlx-tiny-4bit-short]",
+        "measure": Measure.WARM,
+        "case": CASE,
+        "model": MODEL,
+        "clip": CLIP,
+        "settings": SETTINGS,
+        "samples": samples(*(seconds or (2.0, 2.5))),
+        "memory": Memory(footprint=777_000_000, accelerator=55_000_000),
+        "transcript": "the ship",
+        "fallback": False,
+        "score": score(),
+        "provenance": PROVENANCE,
+    }
+    return Result(**fields | changes)
+
+
+def cold(*totals: float, **changes: Any) -> Result:
+    """Return a cold start's result whose starts take so many seconds in all."""
+    starts = tuple(
+        Start(
+            process=number,
+            launch=total * 0.1,
+            import_library=total * 0.2,
+            load=total * 0.3,
+            first_call=total * 0.4,
+        )
+        for number, total in enumerate(totals or (5.0, 7.0))
+    )
+    fields: dict[str, Any] = {
+        "test": "test_cold_start_and_memory[lightning-whisper-mlx-tiny-4bit-short]",
+        "measure": Measure.COLD,
+        "starts": starts,
+        "samples": _of_processes(totals or (5.0, 7.0)),
+        "memory": Memory(footprint=324_600_000, accelerator=44_000_000),
+    }
+    return warm(**fields | changes)
+
+
+def load(*seconds: float, **changes: Any) -> Result:
+    """Return the result of loads that took so many seconds."""
+    fields: dict[str, Any] = {
+        "test": "test_load[lightning-whisper-mlx-tiny-4bit]",
+        "measure": Measure.LOAD,
+        "clip": None,
+        "settings": None,
+        "samples": _of_processes(seconds or (0.5, 0.7)),
+        "memory": Memory(footprint=222_000_000, accelerator=33_000_000),
+        "transcript": None,
+        "fallback": None,
+        "score": None,
+    }
+    return warm(**fields | changes)
+
+
+def _of_processes(seconds: Sequence[float]) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(process=order, order=order, seconds=each) for order, each in enumerate(seconds)
+    )

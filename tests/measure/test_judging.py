@@ -1,0 +1,154 @@
+"""What counts as right: limits at their boundary, cuts, and transcripts that differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from adapters import REGISTRY, adapter_class
+from adapters.base import Case, DecodeSettings, Transcript
+from fixtures.audio import clips
+from whisper_speedtest.measure.judging import (
+    MAX_EXTRA_WER_OF_CUTS,
+    WrongTranscriptError,
+    is_cut,
+    judge,
+    max_wer,
+    score_of,
+    share_of_cut_words,
+)
+from whisper_speedtest.speech.clip import Clip, Sentence
+
+MICRO = Case("faster-whisper", "micro", "fp16")
+TINY = Case("faster-whisper", "tiny", "fp16")
+EQUAL = DecodeSettings()
+
+
+def clip_of(reference: str | None, *sentences: Sentence) -> Clip:
+    """Return a clip in which this is said."""
+    return replace(clips()["short"], reference=reference, sentences=sentences)
+
+
+def heard(*texts: str) -> list[Transcript]:
+    """Return the transcripts of some calls."""
+    return [Transcript(text, (), fallback=False) for text in texts]
+
+
+TEN = "one two three four five six seven eight nine ten".replace("one", "ship")
+
+
+def test_exact_transcript_is_right() -> None:
+    """Case and punctuation are no errors."""
+    judge(MICRO, clip_of("The ship sails."), EQUAL, heard("the ship sails", "the ship sails"))
+
+
+def test_one_wrong_word_of_micro_is_a_failure_that_shows_it() -> None:
+    """The message names library, clip and limit, and the words."""
+    with pytest.raises(WrongTranscriptError) as caught:
+        judge(MICRO, clip_of("the ship sails"), EQUAL, heard("the sheep sails"))
+
+    message = str(caught.value)
+    assert message.startswith(
+        "faster-whisper[micro-fp16] on short: expected a word error rate of at most 0.000; "
+    )
+    assert "[ship → sheep]" in message
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(3, True), (4, False)])
+def test_real_sizes_may_have_three_wrong_words_of_ten(wrong: int, right: bool) -> None:
+    """30 % is still right, and more is not."""
+    words = "ship boat car tree house road hill lake bird fish".split()
+    text = " ".join(["wrong"] * wrong + words[wrong:])
+
+    def judged() -> None:
+        judge(TINY, clip_of(" ".join(words)), EQUAL, heard(text))
+
+    if right:
+        judged()
+    else:
+        with pytest.raises(WrongTranscriptError, match=r"at most 0\.300; .*WER 0\.400"):
+            judged()
+
+
+def test_calls_that_hear_different_texts_are_a_failure_that_shows_them() -> None:
+    """Also when the last of them is right, and when the first is."""
+    clip = clip_of("the ship sails")
+    for texts in (("the ship", "the ship sails"), ("the ship sails", "the ship")):
+        with pytest.raises(
+            WrongTranscriptError,
+            match=r"short: expected one transcript from every call, "
+            r"got \['the ship', 'the ship sails'\]",
+        ):
+            judge(MICRO, clip, EQUAL, heard(*texts))
+
+
+def test_recording_without_a_reference_must_give_words() -> None:
+    """Nobody knows which words are right, but silence is a failure."""
+    unknown = clip_of(None)
+
+    judge(MICRO, unknown, EQUAL, heard("anything"))
+    with pytest.raises(WrongTranscriptError, match="expected words, got an empty transcript"):
+        judge(MICRO, unknown, EQUAL, heard(""))
+
+
+def test_words_heard_in_silence_are_a_failure() -> None:
+    """A reference that is empty says that nothing is spoken; nothing heard is right."""
+    silence = clip_of("")
+
+    judge(MICRO, silence, EQUAL, heard(""))
+    with pytest.raises(WrongTranscriptError):
+        judge(MICRO, silence, EQUAL, heard("thank you"))
+
+
+def test_score_is_none_where_nobody_knows_what_is_said() -> None:
+    """An empty reference is scored, an absent one is not."""
+    assert score_of(clip_of(None), "anything") is None
+    scored = score_of(clip_of("the ship sails now"), "the ship sails")
+    assert scored is not None
+    assert scored.wer == 0.25
+    empty = score_of(clip_of(""), "")
+    assert empty is not None
+    assert empty.wer == 0.0
+
+
+BEFORE = Sentence("one two three", 0.0, 29.0)
+ACROSS = Sentence("four five", 29.0, 31.0)
+AFTER = Sentence("six seven eight nine ten", 31.0, 59.0)
+
+
+def test_share_of_cut_words_counts_words_of_sentences_across_a_border() -> None:
+    """Two words of ten are in the sentence that runs across 30 s."""
+    assert share_of_cut_words(clip_of("", BEFORE, ACROSS, AFTER)) == 0.2
+    assert share_of_cut_words(clip_of("", BEFORE, AFTER)) == 0.0
+    assert share_of_cut_words(clip_of("")) == 0.0
+
+
+def test_borders_are_every_thirty_seconds() -> None:
+    """A sentence from 59 s to 61 s is cut, one from 30 s to 59 s is not."""
+    assert share_of_cut_words(clip_of("", Sentence("a b", 59.0, 61.0))) == 1.0
+    assert share_of_cut_words(clip_of("", Sentence("a b", 30.0, 59.9))) == 0.0
+
+
+def test_libraries_are_cut_as_their_traits_say() -> None:
+    """Always, only in batches without a voice activity detector, or never."""
+    batch, vad = replace(EQUAL, batch_size=2), replace(EQUAL, batch_size=2, vad=True)
+    expected = {"always": (True, True, True), "in batches": (False, True, False)}
+    expected["never"] = (False, False, False)
+    for name in REGISTRY:
+        case = Case(name, "micro", "fp16")
+        cuts = adapter_class(name).traits.cuts
+        assert (is_cut(case, EQUAL), is_cut(case, batch), is_cut(case, vad)) == expected[cuts], name
+
+
+def test_limit_grows_by_the_cut_sentences_and_a_little_where_a_library_cuts() -> None:
+    """Of micro, whose limit is else 0, and of a real size, whose limit is else 0.3."""
+    clip, whole = clip_of("", BEFORE, ACROSS, AFTER), clip_of("", BEFORE, AFTER)
+    batch = replace(EQUAL, batch_size=2)
+
+    assert max_wer(MICRO, clip, EQUAL) == 0.0
+    assert max_wer(MICRO, clip, batch) == pytest.approx(0.2 + MAX_EXTRA_WER_OF_CUTS)
+    assert max_wer(TINY, clip, batch) == pytest.approx(0.3 + 0.2 + MAX_EXTRA_WER_OF_CUTS)
+    assert max_wer(MICRO, whole, batch) == 0.0
+    assert max_wer(TINY, whole, EQUAL) == 0.3
+    assert MAX_EXTRA_WER_OF_CUTS == 0.05

@@ -1,0 +1,230 @@
+"""A result: what is computed from its samples, and its way to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.helpers.results import CLIP, cold, load, samples, warm
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import Sample, Start, from_json, json_schema, to_json
+
+SCHEMA = Path(__file__).resolve().parents[2] / "whisper_speedtest/measure/result.schema.json"
+
+
+def test_median_is_the_middle_of_the_samples_and_not_their_mean() -> None:
+    """One slow call among three does not move the median."""
+    assert warm(1.0, 9.0, 2.0).median == 2.0
+    assert warm(1.0, 9.0, 2.0, 3.0).median == 2.5
+
+
+def test_seconds_are_in_the_order_in_which_they_were_taken() -> None:
+    """However the samples are stored, `seconds` goes by their order over all processes."""
+    mixed = (
+        Sample(process=1, order=2, seconds=3.0),
+        Sample(process=0, order=0, seconds=1.0),
+        Sample(process=1, order=1, seconds=2.0),
+    )
+
+    assert warm(samples=mixed).seconds == [1.0, 2.0, 3.0]
+
+
+def test_result_without_samples_has_no_median() -> None:
+    """Asked for one, it names its test and how that ended."""
+    failed = warm(samples=(), outcome=Outcome.FAILED)
+
+    with pytest.raises(ValueError, match=r"test_transcribe\[.*\]: expected samples, .*failed"):
+        _ = failed.median
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spread"),
+    [
+        ((4.0,), None),
+        ((4.0, 5.0), 1.0 / 4.5),
+        ((5.0, 4.0), 1.0 / 4.5),
+        ((1.0, 2.0, 9.0), 8.0 / 2.0),
+        ((1.0, 2.0, 4.0, 8.0), (6.0 - 1.5) / 3.0),
+        ((1.0, 2.0, 4.0, 8.0, 10.0), (9.0 - 1.5) / 4.0),
+        ((3.0, 3.0), 0.0),
+    ],
+    ids=["one", "two", "two-falling", "three", "four", "five", "same"],
+)
+def test_spread_is_between_the_medians_of_the_halves_over_the_median(
+    seconds: tuple[float, ...], spread: float | None
+) -> None:
+    """Of an odd number of samples the middle one is in neither half; one sample has no spread."""
+    assert warm(*seconds).spread == (spread if spread is None else pytest.approx(spread))
+
+
+def test_rtfx_is_seconds_of_audio_in_a_second() -> None:
+    """12 s of audio in 2 s are 6 times real time; a slower call gives a smaller figure."""
+    assert CLIP.seconds == 12.0
+    assert warm(2.0).rtfx == 6.0
+    assert warm(24.0).rtfx == 0.5
+
+
+def test_rtfx_is_of_a_timed_transcription_alone() -> None:
+    """A start, and a test of which nothing was timed, have none."""
+    assert cold(2.0).rtfx is None
+    assert load(2.0).rtfx is None
+    assert warm(samples=()).rtfx is None
+    assert warm(2.0, measure=Measure.TUNED).rtfx == 6.0
+    assert warm(2.0, measure=Measure.LONG_FORM).rtfx == 6.0
+
+
+def test_total_of_a_start_is_the_sum_of_its_phases() -> None:
+    """Each phase counts once."""
+    start = Start(process=0, launch=1.0, import_library=20.0, load=300.0, first_call=4000.0)
+
+    assert start.total == 4321.0
+
+
+def test_starts_are_measures_of_the_model_and_not_of_a_clip() -> None:
+    """The cold start and the load belong to all rows of a case; the others to one each."""
+    assert {measure for measure in Measure if measure.of_a_start} == {Measure.COLD, Measure.LOAD}
+
+
+def test_result_cannot_be_changed() -> None:
+    """What was measured stays as it was recorded."""
+    with pytest.raises(AttributeError):
+        warm().transcript = "another"  # type: ignore[misc]
+
+
+def test_json_holds_plain_values_under_the_documented_names() -> None:
+    """What a reader of the file finds, by name, unit and value."""
+    written = json.loads(json.dumps(to_json(cold(5.0))))
+
+    assert written["version"] == 1
+    assert written["measure"] == "cold"
+    assert written["outcome"] == "passed"
+    assert written["case"] == {
+        "adapter": "lightning-whisper-mlx",
+        "size": "tiny",
+        "variant": "4bit",
+    }
+    assert written["samples"] == [{"process": 0, "order": 0, "seconds": 5.0}]
+    assert written["starts"] == [
+        {"process": 0, "launch": 0.5, "import_library": 1.0, "load": 1.5, "first_call": 2.0}
+    ]
+    assert written["memory"] == {"footprint": 324_600_000, "accelerator": 44_000_000}
+    assert written["model"]["files"] == {
+        "weights.npz": {"size": 23_456_789, "sha256": "ab" * 32},
+    }
+    assert written["settings"]["threads"] == 4
+    assert written["provenance"]["threads"] is None
+    assert written["provenance"]["empty_call"] == 0.000_064
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (("invented",), 1, "unknown field `invented`"),
+        (("version",), 2, r"Invalid enum value 2 - at `\$.version`"),
+        (("outcome",), "great", "Invalid enum value 'great'"),
+        (("measure",), "lukewarm", "Invalid enum value 'lukewarm'"),
+        (("samples", 0, "seconds"), -0.001, r">= 0.* - at `\$.samples\[0\].seconds`"),
+        (("samples", 0, "seconds"), "fast", r"Expected `float`, got `str`"),
+        (("samples", 0, "process"), -1, r">= 0"),
+        (("samples", 0, "order"), -1, r">= 0"),
+        (("clip", "sha256"), "not a hash", r"matching regex .* - at `\$.clip.sha256`"),
+        (("provenance", "device"), "tpu", "Invalid enum value 'tpu'"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else None,
+)
+def test_json_that_is_no_result_is_refused_by_name(
+    path: tuple[str | int, ...], value: object, complaint: str
+) -> None:
+    """A field that is unknown, of another type or out of its range is named."""
+    written: Any = json.loads(json.dumps(to_json(warm())))
+    part = written
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+
+    with pytest.raises(ValueError, match=complaint):
+        from_json(written)
+
+
+def test_json_that_lacks_a_field_is_refused_by_name() -> None:
+    """A result is of a case, or it is no result."""
+    written = to_json(warm())
+    del written["case"]
+
+    with pytest.raises(ValueError, match="missing required field `case`"):
+        from_json(written)
+
+
+def test_schema_is_the_documented_one() -> None:
+    """The file beside the code, which other programs read, says what is really written."""
+    documented = json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+    assert json.loads(json.dumps(json_schema())) == documented, (
+        f"{SCHEMA.name} does not describe what is written; if the change is meant, let "
+        "`python -m whisper_speedtest.measure.result` write it anew, and raise Result.version "
+        "where an older reader would misread it"
+    )
+
+
+@pytest.mark.property
+def test_results_survive_json() -> None:
+    """Any result comes back from JSON as it was, whatever its texts, counts and times are."""
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    seconds = st.floats(0, 1e6, allow_nan=False)
+    part = st.builds(Sample, process=st.integers(0, 9), order=st.integers(0, 99), seconds=seconds)
+
+    @given(
+        outcome=st.sampled_from(Outcome),
+        measure=st.sampled_from(Measure),
+        taken=st.lists(part, max_size=5),
+        transcript=st.none() | st.text(),
+        reason=st.text(),
+        empty_call=st.none() | seconds,
+    )
+    def survive(
+        outcome: Outcome,
+        measure: Measure,
+        taken: list[Sample],
+        transcript: str | None,
+        reason: str,
+        empty_call: float | None,
+    ) -> None:
+        provenance = warm().provenance
+        assert provenance is not None
+        result = warm(
+            outcome=outcome,
+            measure=measure,
+            samples=tuple(taken),
+            transcript=transcript,
+            reason=reason,
+            provenance=msgspec.structs.replace(provenance, empty_call=empty_call),
+        )
+        assert from_json(json.loads(json.dumps(to_json(result)))) == result
+
+    survive()
+
+
+@pytest.mark.property
+def test_spread_and_median_ignore_the_order_of_calls() -> None:
+    """Both are of the set of samples; the spread is never negative, nor over the whole range."""
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    @given(st.lists(st.floats(0.001, 1e3), min_size=1, max_size=9))
+    def hold(seconds: list[float]) -> None:
+        result, reverse = warm(samples=samples(*seconds)), warm(samples=samples(*seconds[::-1]))
+        assert result.median == reverse.median
+        assert result.spread == reverse.spread
+        assert min(seconds) <= result.median <= max(seconds)
+        if len(seconds) > 1:
+            assert result.spread is not None
+            most = (max(seconds) - min(seconds)) / result.median
+            assert 0 <= result.spread <= most * (1 + 1e-9)
+
+    hold()
