@@ -87,8 +87,8 @@ def test_cold_start_and_memory(
 
     benchmark.pedantic(start, setup=laid_out, rounds=start_rounds(case, device))
 
-    record_engine(benchmark, "cold", engines[-1])
+    memory = engines[-1].memory()
     engines[-1].verify_load()  # only now, as it reads the weights once more: no part of the peak
-    benchmark.extra_info["dtype"] = engines[-1].dtype
+    record_engine(benchmark, "cold", engines[-1], memory)
     benchmark.extra_info["cold_start"] = {"first": phases[0], "later": phases[1:]}
     record_transcripts(benchmark, engines[-1], clip, settings, transcripts)

@@ -7,7 +7,6 @@ path or token is among it.
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,15 +23,19 @@ if TYPE_CHECKING:
 
     from adapters.base import DecodeSettings, Transcript
     from fixtures.audio import Clip
+    from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
 
 
-def record_engine(benchmark: BenchmarkFixture, measure: str, engine: Engine) -> None:
+def record_engine(
+    benchmark: BenchmarkFixture, measure: str, engine: Engine, memory: Memory | None = None
+) -> None:
     """Record which model ran, where, in which versions, and how much memory it took.
 
-    `measure` says what the times are: warm, tuned, cold, load or long-form.
+    `measure` says what the times are: warm, tuned, cold, load or long-form. `memory` is the peak;
+    None: that of now.
     """
-    case, model, memory = engine.case, engine.model, engine.memory()
+    case, model, facts, memory = engine.case, engine.model, engine.facts, memory or engine.memory()
     benchmark.extra_info.update(
         measure=measure,
         adapter=case.adapter,
@@ -42,9 +45,9 @@ def record_engine(benchmark: BenchmarkFixture, measure: str, engine: Engine) -> 
         commit=model.commit,
         files={name: asdict(proof) for name, (_, proof) in model.files.items()},
         device=engine.device,
-        dtype=engine.dtype,
-        versions={name: version(name) for name in adapter_class(case.adapter).packages},
-        compat=list(engine.compat),
+        dtype=facts.dtype,
+        versions=dict(facts.versions),
+        compat=list(facts.mends),
         peak_memory_bytes=memory.footprint,
         accelerator_memory_bytes=memory.accelerator,
     )

@@ -251,7 +251,8 @@ def engine(
     """
     if is_slow(case, device):
         raise LeftOut(case, f"many times slower on the {device} than elsewhere: only started there")
-    if kept and not (kept[-1].usable and kept[-1].threads == settings.threads):
+    # One that failed to load is kept: another would fare no better.
+    if kept and (kept[-1].threads != settings.threads or (kept[-1].failure and kept[-1].loaded)):
         _end(kept)
     if not kept:
         kept.append(make_engine())
