@@ -255,6 +255,10 @@ class Adapter(ABC):
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         """Transcribe `audio`: the timed call, so nothing is done here that can be done before."""
 
+    def threads(self) -> int | None:
+        """Return how many CPU threads the library computes with; None where it does not say."""
+        return None
+
     def accelerator_memory(self) -> int | None:
         """Return the accelerator's own peak, in bytes; None where there is no such figure."""
         return None

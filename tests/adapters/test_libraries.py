@@ -180,7 +180,7 @@ def test_load_is_verified_and_says_what_it_computes_in(case: Case, start: Start)
 
     engine.ready()
 
-    assert engine.dtype.startswith(("float", "int8"))
+    assert engine.facts.dtype.startswith(("float", "int8"))
 
 
 # On equal terms

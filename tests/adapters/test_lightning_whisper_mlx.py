@@ -73,7 +73,7 @@ def test_quantised_variant_loads_and_says_what_was_mended(
 
     engine.ready()
 
-    (mended,) = engine.compat
+    (mended,) = engine.facts.mends
     assert "QuantizedLinear.quantize_module" in mended
 
 
@@ -81,7 +81,7 @@ def test_unquantised_variant_runs_as_released(engine: Engine) -> None:
     """Nothing is mended for fp16."""
     engine.ready()
 
-    assert engine.compat == ()
+    assert engine.facts.mends == ()
 
 
 def test_two_engines_give_the_same_transcripts(

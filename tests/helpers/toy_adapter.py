@@ -1,4 +1,4 @@
-"""A library that does on demand what real ones do by accident; its variants say what and when."""
+"""A toy library that does on demand what real ones do by accident; a variant for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-from adapters.base import Adapter, CheckMap, ModelFiles, Traits, Transcript
+from adapters.base import Adapter, CheckMap, ModelFiles, Traits, Transcript, WeightsError
 from fixtures.audio import clips
 
 if TYPE_CHECKING:
@@ -33,7 +33,13 @@ VARIANTS = (
     "resolves-name",
     "leaves-child",
     "fails-to-load",
+    "varies",
+    "empty",
+    "slow",
+    "lazy",
 )
+SLOW_SECONDS = 0.2
+"""How long the variant "slow" sleeps in each call."""
 
 
 def _abort() -> NoReturn:
@@ -46,9 +52,10 @@ def _kill() -> NoReturn:
 
 
 class Toy(Adapter):
-    """Knows the project's clips by heart, and else tells what is in its file.
+    """Says a clip's reference where it knows the clip, and else the text in its file.
 
-    Everything else is told by its variant.
+    Its variant tells what it does otherwise. The engine's tests use some more variants, which are
+    not in the check map, so that no session runs them.
     """
 
     packages: ClassVar = ("pytest",)
@@ -74,16 +81,21 @@ class Toy(Adapter):
 
     def load(self, case: Case) -> None:
         self._variant = case.variant
+        self._file = Path(f"models/{case.size}/{FILE}")
+        self._calls = 0
         if case.variant == "fails-to-load":
             raise OSError("the toy cannot read its file")
-        self._text = Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
+        if case.variant != "lazy":
+            self._text = self._file.read_text(encoding="utf-8")
 
     def verify_load(self, case: Case) -> str:
-        assert self._text == Path(f"models/{case.size}/{FILE}").read_text(encoding="utf-8")
+        if case.variant != "lazy" and self._text != self._file.read_text(encoding="utf-8"):
+            raise WeightsError("the toy holds another text than its file")
         return "text"
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
+        self._calls += 1
         match self._variant:
             case "raises":
                 raise ValueError("the toy dislikes this audio")
@@ -108,5 +120,13 @@ class Toy(Adapter):
                 return Transcript(str(child.pid), (), fallback=False)
             case "mishears":
                 return Transcript("all of it wrong", (), fallback=False)
+            case "varies":
+                return Transcript(f"take {self._calls}", (), fallback=False)
+            case "empty":
+                return Transcript("", (), fallback=False)
+            case "slow":
+                time.sleep(SLOW_SECONDS)
+            case "lazy" if self._calls == 1:
+                self._text = self._file.read_text(encoding="utf-8")
         known = {clip.samples: clip.reference or "" for clip in clips().values()}
         return Transcript(known.get(len(audio), self._text), (), fallback=False)

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-# At the end of the path, so that a library that imports a module called `adapters` or `fixtures`
-# gets the one that is installed with it, and never ours.
+# The checkout goes to the end of the path, so that a library that imports a module called `tests`
+# or `fixtures` gets the one that is installed with it, and never the project's.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from whisper_speedtest.engine.worker import main

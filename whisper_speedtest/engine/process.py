@@ -6,31 +6,38 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from adapters import REGISTRY, adapter_class
 from adapters.cores import usual_threads
+from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.worker import Answer
+from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from multiprocessing.connection import Connection
     from typing import Self
 
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
+    from whisper_speedtest.engine.facts import EngineFacts
     from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.hub.model import VerifiedModel
 
 ENTRY = Path(__file__).with_name("__main__.py").resolve()
 HF_HOME = "huggingface"
-"""In an engine's folder."""
+"""The folder in an engine's folder that holds its hub cache."""
 
 LOG_LINES = 20
-"""How much of an engine's stderr an error shows."""
+"""How many of the last lines of an engine's log an error shows."""
 
-# What would let a library look beyond its engine's folder, or hand it a secret.
+SECONDS_TO_END = 10.0
+"""How long a child that has closed its connection may take to end, as for writing a core dump."""
+
+# Variables that would let a library look beyond its engine's folder, or hand it a secret.
 _LEFT_OUT = ("HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "PYTEST_", "PYTHONPATH")
 
 
@@ -41,9 +48,11 @@ class EngineError(Exception):
 class Engine:
     """A child process that holds one model, in a folder with that model's verified files only.
 
-    The child is started by the first call that needs it. After a failure every further call raises
-    the same failure again: nothing that comes after a crash can be trusted. One that had
-    loaded its model before is no longer `usable`: another may fare better on other audio.
+    The child is started by the first call that needs it. A failure of the child ends it, and every
+    further call raises the same failure again, since nothing that comes after a crash can be
+    trusted. So does a time limit or Ctrl-C that comes while the child is at work. What went wrong
+    before anything was started, as a file that is no longer the verified one, is a ModelError and
+    no failure of the engine.
     """
 
     def __init__(
@@ -54,35 +63,61 @@ class Engine:
         device: Device,
         threads: int | None = None,
     ) -> None:
-        """Describe the engine; `folder` must not exist yet and becomes its working directory.
+        """Describe the engine, and start nothing.
 
-        `threads` are those that the library is given on the CPU; None: as on equal terms.
+        `folder` is empty or new, and becomes the child's working directory. `threads` is how many
+        the library is given on the CPU; None stands for the number that all libraries are compared
+        with.
         """
         self.case = case
         self.model = model
         self.device = device
         self.threads = usual_threads() if threads is None else threads
-        self.dtype = ""
-        """What the model computes in, once its load was verified."""
-        self.compat: tuple[str, ...] = ()
         self._folder = folder
         self._log = folder / "engine.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._loaded = False
-        self._verified = False
-        self._transcribed = False
+        self._connection: Connection | None = None
+        self._unanswered: str | None = None
         self._failure: EngineError | None = None
+        self._facts: EngineFacts | None = None
+        self._closed = False
+        self._loaded = False
+        self._warm = False
         self._heard: set[str] = set()
+
+    @property
+    def failure(self) -> EngineError | None:
+        """What ended the engine, and what each further call raises; None while it works."""
+        return self._failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether the engine was closed, by its owner or by its failure: it cannot start again."""
+        return self._closed
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the load has returned, and its verification has found nothing wrong so far."""
+        return self._loaded
 
     @property
     def warm(self) -> bool:
         """Whether the engine has transcribed anything yet."""
-        return self._transcribed
+        return self._warm
 
     @property
-    def usable(self) -> bool:
-        """Whether a new engine would fare no better: it works, or it failed to load."""
-        return self._failure is None or not self._verified
+    def facts(self) -> EngineFacts:
+        """What the child knows of itself and its model.
+
+        Raises:
+            EngineError: The load has not been verified, so that there is nothing to be sure of.
+        """
+        if self._facts is None:
+            raise EngineError(
+                f"{self.case.label}: expected a verified load before its facts are asked for, got "
+                "none; call verify_load or ready first"
+            )
+        return self._facts
 
     def __enter__(self) -> Self:
         """Return the engine; nothing is started yet."""
@@ -93,18 +128,24 @@ class Engine:
         self.close()
 
     def lay_out(self) -> None:
-        """Check the files once more, and put them where the library looks for them."""
+        """Hash the files once more, and link them to where the library looks for them.
+
+        Raises:
+            VerificationError: A file is no longer the one that was verified.
+        """
+        self._require("lay_out")
         self.model.recheck()
-        adapter = adapter_class(self.case.adapter)
-        places = adapter.place(self.case)
-        if places is None:
-            revision = adapter.check_map[self.case.size][self.case.variant].revision
-            places = self._hub_cache(revision)
-        for file, place in places.items():
-            path, _ = self.model.files[file]
-            target = self._folder / place.removeprefix("~/")  # which is its home
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(path)
+        with self._failing_in("lay_out"):
+            adapter = adapter_class(self.case.adapter)
+            places = adapter.place(self.case)
+            if places is None:
+                revision = adapter.check_map[self.case.size][self.case.variant].revision
+                places = self._hub_cache(revision)
+            for file, place in places.items():
+                path, _ = self.model.files[file]
+                target = self._folder / place.removeprefix("~/")  # The child's home is its folder.
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(path)
 
     def _hub_cache(self, revision: str) -> dict[str, str]:
         """Begin a hub cache for this model alone; return where its files belong."""
@@ -116,29 +157,31 @@ class Engine:
 
     def launch(self) -> None:
         """Start the child process, an interpreter without the library, and wait until it is up."""
-        self._connection, theirs = Pipe()
-        with theirs, self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-P", str(ENTRY)),
-                    *(REGISTRY[self.case.adapter], str(theirs.fileno())),
-                ],
-                cwd=self._folder,
-                env=sealed_environment(self._folder),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=[theirs.fileno()],
-                # A Ctrl-C is for pytest, which then ends the engines; and all that a library
-                # starts can be ended with it.
-                start_new_session=True,
-            )
+        self._require("launch")
+        with self._failing_in("launch"), signals_held():
+            self._connection, theirs = Pipe()
+            with theirs, self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [
+                        *(sys.executable, "-P", str(ENTRY)),
+                        *(REGISTRY[self.case.adapter], str(theirs.fileno())),
+                    ],
+                    cwd=self._folder,
+                    env=sealed_environment(self._folder),
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[theirs.fileno()],
+                    # In a process group of its own, a child gets no Ctrl-C, which is for pytest
+                    # alone; and it can be ended together with all that its library has started.
+                    start_new_session=True,
+                )
         self.ping()
 
     def import_library(self) -> None:
-        """Import the library in the child, select the device, and mend what must be."""
+        """Import the library in the child, select the device, and mend what must be mended."""
         self._call("import_library", self.device, self.threads)
-        self.compat = self._call("mend", self.case)
+        self._call("mend", self.case)
 
     def load(self) -> None:
         """Load the model in the child."""
@@ -146,24 +189,47 @@ class Engine:
         self._loaded = True
 
     def verify_load(self) -> None:
-        """Compare the weights in memory with the files': no part of a load, so not in its clock."""
-        self.dtype = self._call("verify_load", self.case)
-        self._verified = True
+        """See that the model in memory is that of the files, and the files are still the verified.
+
+        The child compares the weights, and the files are hashed once more, since they may have been
+        exchanged between the last hashing and the load. This is no part of a load, so it belongs in
+        no clock.
+
+        Raises:
+            EngineError: They are not; the message names the file, what was expected and what was
+                got.
+        """
+        try:
+            facts = self._call("verify_load", self.case)
+            with self._failing_in("verify_load"):
+                try:
+                    self.model.recheck()
+                except ModelError as error:
+                    raise self._fail(f"a file changed during the load: {error}") from error
+        except BaseException:
+            self._loaded = False
+            raise
+        self._facts = cast("EngineFacts", facts)
 
     def ready(self) -> None:
-        """Start the child and load the model, unless that is done."""
-        if self._failure:
-            raise self._failure
+        """Start the child, load the model and verify the load, as far as that is not done yet."""
+        self._require("ready")
         if not self._loaded:
             self.lay_out()
             self.launch()
             self.import_library()
             self.load()
+        if self._facts is None:
             self.verify_load()
 
     def hear(self, key: str, audio: Audio) -> None:
-        """Hand audio over, so that the timed call need not; get ready first."""
-        self.ready()
+        """Hand audio over under a name, so that the timed call need not; load the model first.
+
+        Audio is sent once: a name stands for the same audio ever after.
+        """
+        self._require("hear")
+        if not self._loaded:
+            self.ready()
         if key not in self._heard:
             self._call("hear", key, audio)
             self._heard.add(key)
@@ -171,8 +237,16 @@ class Engine:
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is what a clock goes round."""
         transcript = self._call("transcribe", key, settings)
-        self._transcribed = True
+        self._warm = True
         return cast("Transcript", transcript)
+
+    def echo(self, key: str, settings: DecodeSettings) -> Transcript:
+        """Return the last transcript of that audio again, made anew by nobody.
+
+        Request and answer are those of `transcribe`, so this takes what a call through the engine
+        costs by itself.
+        """
+        return cast("Transcript", self._call("echo", key, settings))
 
     def ping(self) -> None:
         """Make an empty call."""
@@ -183,43 +257,80 @@ class Engine:
         return cast("Memory", self._call("memory"))
 
     def close(self) -> None:
-        """End the child process and whatever it started; safe to call at any time."""
-        if self._process is None:
-            return
-        # The child leads a group of its own, which may outlive it. Where nothing is left of the
-        # group, Linux says "no such process" and macOS "not permitted".
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
-        self._connection.close()
-        self._process = None
+        """End the child process and whatever it started; safe to call at any time, and again."""
+        self._closed = True
+        if self._process is not None:
+            # The child leads a group of its own, which may outlive it. Where nothing is left of
+            # the group, Linux says "no such process" and macOS "not permitted".
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _require(self, method: str) -> None:
+        """Raise the engine's failure if it has one, and an error if it was closed."""
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise EngineError(
+                f"{self.case.label}: expected an open engine for {method}, got one that was "
+                "closed; make a new one"
+            )
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        if self._failure:
-            raise self._failure
-        try:
-            self._connection.send((method, arguments))
-            answer = self._connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._fail(f"{self._how_it_ended()} during {method}") from error
-        except Exception as error:
-            what = f"its answer to {method} could not be read: {type(error).__name__}: {error}"
-            raise self._fail(what) from error
-        except BaseException as error:
-            # A time limit or a Ctrl-C came down on the wait. The answer may still come, so no
-            # further call can be made.
-            error.add_note(str(self._fail(f"stopped during {method}, which had not returned")))
-            raise
+        self._require(method)
+        if self._connection is None:
+            raise EngineError(
+                f"{self.case.label}: expected a running engine for {method}, got one that was not "
+                "started; call launch or ready first"
+            )
+        with self._failing_in(method):
+            if self._unanswered is not None:
+                # An interrupt came between two steps of this class, where nothing could note it.
+                raise self._fail(f"stopped during {self._unanswered}, which had not returned")
+            self._unanswered = method
+            try:
+                self._connection.send((method, arguments))
+                answer = self._connection.recv()
+            except (EOFError, OSError) as error:
+                raise self._fail(f"{self._how_it_ended()} during {method}") from error
+            except Exception as error:
+                what = f"its answer to {method} could not be read: {type(error).__name__}: {error}"
+                raise self._fail(what) from error
+            self._unanswered = None
         if not isinstance(answer, Answer):
             raise self._fail(f"expected an answer to {method}, got {answer!r:.80}")
-        if answer.error:
+        if answer.error is not None:
             raise self._fail(f"{method} raised {answer.error}")
         return answer.value
 
+    @contextmanager
+    def _failing_in(self, method: str) -> Iterator[None]:
+        """Make what goes wrong in the block the engine's failure, and end the engine."""
+        try:
+            yield
+        except EngineError:
+            raise
+        except Exception as error:
+            raise self._fail(f"{method} raised {type(error).__name__}: {error}") from error
+        except BaseException as error:
+            # A time limit or Ctrl-C came down on the wait. The answer may still come, so that no
+            # further call can be made.
+            error.add_note(str(self._fail(f"stopped during {method}, which had not returned")))
+            raise
+
     def _how_it_ended(self) -> str:
-        """Wait for the child, whose socket has closed, and say how it ended."""
+        """Wait for the child, whose end of the connection is closed, and say how it ended."""
         assert self._process is not None
-        code = self._process.wait()
+        try:
+            code = self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            return f"the engine hung up and did not end within {SECONDS_TO_END:g} s"
         if code >= 0:
             return f"the engine ended with exit status {code}"
         hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
@@ -227,10 +338,15 @@ class Engine:
 
     def _fail(self, what: str) -> EngineError:
         """End the child, and return the error that this and every further call raises."""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "\n".join(f"  | {line}" for line in lines[-LOG_LINES:]) or "  | (nothing)"
-        self._failure = EngineError(f"{self.case.label}: {what}; its last lines on stderr:\n{tail}")
+        message = f"{self.case.label}: {what}"
+        # Known as failed before anything else can be interrupted.
+        self._failure = EngineError(message)
         self.close()
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        tail = "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])
+        self._failure = EngineError(
+            f"{message}; its last lines on stderr:\n{tail or '  | (nothing)'}"
+        )
         return self._failure
 
 

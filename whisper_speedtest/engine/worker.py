@@ -1,22 +1,25 @@
 """The child process: holds one loaded model and answers its engine's calls, one at a time.
 
-Started as `python -P -m engine ADAPTER FD` in the engine's folder. FD is a socket on which
-pickled requests `(method, arguments)` come in and `Answer`s go out; only the parent, which runs the
-same code, writes to it. Standard input is a pipe that the parent never writes to: its end means
-that the parent is gone.
+Started as `python -P …/engine/__main__.py ADAPTER FD` in the engine's folder, as the leader of a
+process group of its own. FD is a socket on which pickled requests `(method, arguments)` come in and
+`Answer`s go out. Standard input is a pipe that the parent never writes to: its end means that the
+parent is gone.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import traceback
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from adapters import load_adapter
+from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory, peak_footprint
 from whisper_speedtest.engine.seal import forbid_network
 
@@ -37,27 +40,34 @@ class Worker:
 
     def __init__(self, adapter: str) -> None:
         self._adapter = load_adapter(adapter)()
+        self._mends: tuple[str, ...] = ()
         self._audio: dict[str, Audio] = {}
+        self._transcripts: dict[str, Transcript] = {}
 
     def ping(self) -> None:
-        """Do nothing: the cost of a call."""
+        """Do nothing."""
 
     def import_library(self, device: Device, threads: int) -> None:
         """Import the library and make it compute on `device`."""
         self._adapter.import_library()
         self._adapter.select_device(device, threads)
 
-    def mend(self, case: Case) -> tuple[str, ...]:
-        """Do what the library needs to load; return a line for each thing done."""
-        return self._adapter.mend(case)
+    def mend(self, case: Case) -> None:
+        """Change what must be changed for the library to load at all."""
+        self._mends = tuple(self._adapter.mend(case))
 
     def load(self, case: Case) -> None:
         """Load the model."""
         self._adapter.load(case)
 
-    def verify_load(self, case: Case) -> str:
-        """Compare the weights in memory with those of the files; return what they compute in."""
-        return self._adapter.verify_load(case)
+    def verify_load(self, case: Case) -> EngineFacts:
+        """Compare the weights in memory with those of the files; return what is known then."""
+        return EngineFacts(
+            versions={package: version(package) for package in self._adapter.packages},
+            threads=self._adapter.threads(),
+            dtype=self._adapter.verify_load(case),
+            mends=self._mends,
+        )
 
     def hear(self, key: str, audio: Audio) -> None:
         """Keep the audio that `transcribe` will be asked for under `key`."""
@@ -65,7 +75,15 @@ class Worker:
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over before: the timed call."""
-        return self._adapter.transcribe(self._audio[key], settings)
+        transcript = self._adapter.transcribe(self._audio[key], settings)
+        self._transcripts[key] = transcript
+        return transcript
+
+    def echo(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
+        """Return the last transcript of that audio once more, without transcribing."""
+        if key not in self._transcripts:
+            raise LookupError(f"nothing was transcribed as {key!r} yet; transcribe it first")
+        return self._transcripts[key]
 
     def memory(self) -> Memory:
         """Return the peaks since the process began."""
@@ -73,9 +91,21 @@ class Worker:
 
 
 def _end_with_parent() -> None:
-    """Wait for the parent's end of standard input to close, then end at once, even in mid-call."""
+    """See to it that this process and all that it starts are killed when the parent is gone."""
+    if sys.platform == "linux":
+        # The system itself kills the group when standard input ends, also while native code holds
+        # the interpreter's lock, so that no thread of Python's can run.
+        import fcntl
+
+        fcntl.fcntl(0, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
     os.read(0, 1)
-    os._exit(0)
+    os.killpg(0, signal.SIGKILL)
 
 
 def serve(adapter: str, connection: Connection) -> None:
@@ -98,7 +128,7 @@ def main() -> None:
     """Serve the parent on the socket that the command line names."""
     adapter, descriptor = sys.argv[1:]
     os.set_inheritable(int(descriptor), False)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _end_with_parent()
     forbid_network()
     serve(adapter, Connection(int(descriptor)))
     # No interpreter shutdown: a library's destructors may hang or abort, and nothing is left to do.

@@ -1,0 +1,23 @@
+"""What only the engine's own process knows about a loaded model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the child process said of itself and of its model once the load was verified."""
+
+    versions: Mapping[str, str]
+    """Distribution → installed version, for the packages that the adapter names."""
+
+    threads: int | None
+    """CPU threads that the library computes with; None where it cannot be asked."""
+
+    dtype: str
+    """The number type that the model computes in, as `float16`."""
+
+    mends: tuple[str, ...]
+    """A line for each thing that had to be changed for the library to load at all."""

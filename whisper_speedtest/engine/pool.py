@@ -1,0 +1,142 @@
+"""The engines of a session: several may live at once, within a share of the machine's memory."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+from adapters.cores import usual_threads
+from whisper_speedtest.engine.process import Engine, EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Self
+
+    from adapters.base import Case, Device
+    from whisper_speedtest.hub.model import VerifiedModel
+
+DEFAULT_SHARE = 0.5
+"""How much of the machine's memory all engines together may take: the rest is for the system, its
+file cache, and pytest."""
+
+LIBRARY_BYTES = 500_000_000
+"""An estimate of what a library takes before it loads a model: PyTorch's takes most."""
+
+BYTES_PER_MODEL_BYTE = 4
+"""An estimate of the peak while a model is loaded, over the size of its files: weights stored as
+float16 become float32 on a CPU, and are in memory in both forms, or twice, while they are read and
+verified."""
+
+
+def memory_limit_of_machine() -> int:
+    """Return the bytes that the engines of this machine may take together: DEFAULT_SHARE of all."""
+    import psutil
+
+    return int(psutil.virtual_memory().total * DEFAULT_SHARE)
+
+
+class EnginePool:
+    """Makes engines, hands them out again while they work, and ends all of them.
+
+    Before an engine is made, those that were handed out longest ago are closed, until what the
+    remaining ones and the new one take fits into the limit. The new one is made in any case.
+    What an engine takes is its peak footprint; until that is known, the largest one of its case;
+    and until there is one, an estimate: LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
+    """
+
+    def __init__(self, new_folder: Callable[[], Path], memory_limit: int) -> None:
+        """Take the limit in bytes, and a function that returns a new, empty folder."""
+        self._new_folder = new_folder
+        self._limit = memory_limit
+        self._engines: list[Engine] = []  # In the order in which they were last handed out.
+        self._measured: dict[Engine, int] = {}
+        self._largest: dict[Case, int] = {}
+        self._over = False
+
+    def __enter__(self) -> Self:
+        """Return the pool; it holds no engine yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all engines."""
+        self.close()
+
+    def warm(
+        self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
+    ) -> Engine:
+        """Return the engine of exactly this set-up that was handed out last, or else a new one.
+
+        One that failed after its load is replaced. One that failed to load is returned as it is,
+        since a new one would fare no better: its failure is raised anew by each call.
+        """
+        same = [
+            engine
+            for engine in reversed(self._engines)
+            if (engine.case, engine.model, engine.device) == (case, model, device)
+            and engine.threads == (usual_threads() if threads is None else threads)
+        ]
+        usable = [engine for engine in same if _is_live(engine)]
+        hopeless = [engine for engine in same if engine.failure and not engine.loaded]
+        for engine in (*usable, *hopeless):
+            self._engines.remove(engine)
+            self._engines.append(engine)
+            return engine
+        return self.new(case, model, device, threads)
+
+    def new(
+        self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
+    ) -> Engine:
+        """Return a further engine of this set-up, not started."""
+        if self._over:
+            raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
+        self._make_room(case, model)
+        engine = Engine(case, model, self._new_folder(), device, threads)
+        self._engines.append(engine)
+        return engine
+
+    def note_memory(self, engine: Engine, footprint: int) -> None:
+        """Take note of an engine's peak footprint, in bytes."""
+        self._measured[engine] = max(footprint, self._measured.get(engine, 0))
+        self._largest[engine.case] = max(footprint, self._largest.get(engine.case, 0))
+
+    def end_case(self, case: Case) -> None:
+        """Close all engines of a case, and forget them."""
+        self._end([engine for engine in self._engines if engine.case == case])
+
+    def close(self) -> None:
+        """Close all engines; none can be made any more."""
+        self._over = True
+        self._end(self._engines.copy())
+
+    def _end(self, engines: list[Engine]) -> None:
+        # One that cannot be closed, or an interrupt meanwhile, keeps none of the others open.
+        with ExitStack() as stack:
+            for engine in engines:
+                stack.callback(engine.close)
+        self._engines = [engine for engine in self._engines if engine not in engines]
+
+    def _make_room(self, case: Case, model: VerifiedModel) -> None:
+        for engine in self._engines:
+            # Before its load is done, a peak would tell little of what is still to come.
+            if _is_live(engine) and engine.loaded:
+                with suppress(EngineError):  # It has died meanwhile, and takes nothing any more.
+                    self.note_memory(engine, engine.memory().footprint)
+        live = [engine for engine in self._engines if _is_live(engine)]
+        needed = self._expected(case, model)
+        while live and needed + sum(map(self._taken, live)) > self._limit:
+            live.pop(0).close()
+
+    def _taken(self, engine: Engine) -> int:
+        """Return the bytes to count for a live engine."""
+        measured = self._measured.get(engine)
+        return self._expected(engine.case, engine.model) if measured is None else measured
+
+    def _expected(self, case: Case, model: VerifiedModel) -> int:
+        """Return the bytes to count for an engine that was not measured yet."""
+        estimate = LIBRARY_BYTES + BYTES_PER_MODEL_BYTE * model.size
+        return self._largest.get(case, estimate)
+
+
+def _is_live(engine: Engine) -> bool:
+    return engine.failure is None and not engine.closed
