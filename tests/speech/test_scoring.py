@@ -39,6 +39,8 @@ def errors(result: Score) -> int:
     ("reference", "hypothesis", "wer", "coverage", "hits", "substitutions", "deletions", "added"),
     [
         ("the ship sailed", "the ship sailed", 0.0, 1.0, 3, 0, 0, 0),
+        ("the old ship sailed north", "old sailed", 3 / 5, 2 / 5, 2, 0, 3, 0),
+        ("old sailed", "the old ship sailed north", 3 / 2, 1.0, 2, 0, 0, 3),
         (
             "the ship sailed north past it",
             "a ship sailed north it it now",
@@ -53,7 +55,10 @@ def errors(result: Score) -> int:
         ("", "", 0.0, 1.0, 0, 0, 0, 0),
         ("", "thank you for watching", 4.0, 1.0, 0, 0, 0, 4),
     ],
-    ids=["same", "some of each", "nothing heard", "silence", "heard in silence"],
+    ids=[
+        *("same", "some missing", "some added", "some of each"),
+        *("nothing heard", "silence", "heard in silence"),
+    ],
 )
 def test_errors_are_counted_word_by_word(
     reference: str,
@@ -65,8 +70,10 @@ def test_errors_are_counted_word_by_word(
     deletions: int,
     added: int,
 ) -> None:
-    """Counted by hand; an empty reference gives numbers too."""
-    assert score(reference, hypothesis) == Score(
+    """The counts are those of a person; an empty reference gives numbers too."""
+    found = score(reference, hypothesis)
+
+    assert found == Score(
         wer=wer,
         coverage=coverage,
         reference_words=len(reference.split()),
@@ -75,6 +82,7 @@ def test_errors_are_counted_word_by_word(
         deletions=deletions,
         insertions=added,
     )
+    assert {type(value) for value in asdict(found).values()} == {int, float}, "plain numbers only"
 
 
 @pytest.mark.parametrize(
@@ -229,6 +237,28 @@ def test_a_difference_without_one_says_so() -> None:
         "  expected: The ship.",
         "  got:      the ship",
     ]
+
+
+def test_a_difference_shows_eight_changes() -> None:
+    """The ninth and later ones are counted, and not at all when there are eight."""
+    reference = ["gulls", "followed"] * 9
+    heard = ["ships", "followed"] * 9
+
+    for count, last in (
+        (8, "  word 15: gulls followed [gulls → ships] followed"),
+        (9, "  and 1 more changes"),
+    ):
+        shown = difference(" ".join(reference[: 2 * count]), " ".join(heard[: 2 * count]))
+        assert shown.splitlines()[-1] == last
+        assert len(shown.splitlines()) == 3 + 8 + (count > 8)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(100, "n" * 100), (101, "n" * 99 + "…")])
+def test_a_difference_cuts_texts_of_more_than_a_hundred_characters(length: int, shown: str) -> None:
+    """What is left has a hundred characters with the mark that more follows."""
+    lines = difference("n" * length, "").splitlines()
+
+    assert lines[1:3] == [f"  expected: {shown}", "  got:      (nothing)"]
 
 
 def test_a_difference_stays_short() -> None:

@@ -1,7 +1,7 @@
 """Scores a transcript against its reference: word errors, coverage, and which words differ.
 
-Both texts first pass Whisper's own English normaliser, so that case, punctuation, spelling
-variants and the way a number is written are no errors. Scoring happens after the clock.
+Both texts first pass Whisper's own English normaliser, so that case, punctuation, the spelling of
+a word and the way a number is written are no errors.
 """
 
 from __future__ import annotations
@@ -16,32 +16,41 @@ if TYPE_CHECKING:
 
     from jiwer import WordOutput
 
+MAX_LINE = 100
+"""Characters of a text that `difference` shows; what is longer is cut."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How one transcript compares to its reference, in normalised words."""
+    """How a transcript compares to its reference, counted in normalised words."""
 
     wer: float
     """Word error rate: (substitutions + deletions + insertions) / reference_words, in [0, ∞).
 
-    With an empty reference it is the number of inserted words, as in jiwer: 0.0 for an empty
-    transcript, and always a number that JSON can hold.
+    When the reference is empty it is the number of inserted words, as in jiwer, so that it is
+    always a number that JSON can hold.
     """
 
     coverage: float
-    """Share of the reference's words that were found: hits / reference_words, in [0, 1].
+    """Share of the reference's words that the transcript has: hits / reference_words, in [0, 1].
 
-    It is blind to insertions. With an empty reference it is 1.0: nothing is missing.
+    Insertions do not change it. When the reference is empty it is 1.0, since nothing is missing.
     """
 
     reference_words: int
+    """How many words the reference has."""
+
     hits: int
+    """Words that are the same in both."""
+
     substitutions: int
+    """Words of the reference in whose place the transcript has another word."""
+
     deletions: int
-    """Words of the reference that are missing."""
+    """Words of the reference that the transcript lacks."""
 
     insertions: int
-    """Words that the reference does not have."""
+    """Words of the transcript that the reference lacks."""
 
     @property
     def exact(self) -> bool:
@@ -67,8 +76,9 @@ def score(reference: str, hypothesis: str) -> Score:
 def difference(reference: str, hypothesis: str, *, max_changes: int = 8) -> str:
     """Describe in a few lines how a transcript differs from its reference, for failure messages.
 
-    Gives the counts, the start of both texts as they are, and each changed run of normalised words
-    between its neighbours, at most `max_changes` of them. Texts past 100 characters are cut.
+    The lines give the counts, the start of both texts as they were written, and each run of
+    changed words between its neighbours: at most `max_changes` runs, in normalised words. Texts of
+    more than 100 characters are cut.
     """
     words = _align(reference, hypothesis)
     expected, got = words.references[0], words.hypotheses[0]
@@ -97,16 +107,16 @@ def _align(reference: str, hypothesis: str) -> WordOutput:
 
 
 def _normalise(text: str) -> str:
-    """Normalise a text, and drop what is no word: of "..." the normaliser leaves a full stop."""
+    """Normalise a text and keep only its words: of "..." the normaliser leaves a full stop."""
     words = _normaliser()(text).split()
     return " ".join(word for word in words if any(map(str.isalnum, word)))
 
 
 @cache
 def _normaliser() -> Callable[[str], str]:
-    """Return the English normaliser of OpenAI's whisper; made once, as that takes a while."""
-    # Compiling the package warns of an escape in one of its docstrings; installers leave that
-    # to the first import, which under `filterwarnings = error` would then fail.
+    """Return the English normaliser of OpenAI's whisper, which takes a while to make."""
+    # Python warns of an escape in one of its docstrings when it first compiles the package, which
+    # may be now. Under `filterwarnings = error` the import would fail.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*invalid escape sequence")
         from whisper_normalizer.english import EnglishTextNormalizer
@@ -116,5 +126,6 @@ def _normaliser() -> Callable[[str], str]:
 
 
 def _shorten(text: str) -> str:
+    """Return a text as one line of at most 100 characters."""
     line = " ".join(text.split())
-    return f"{line[:99]}…" if len(line) > 100 else line or "(nothing)"
+    return f"{line[: MAX_LINE - 1]}…" if len(line) > MAX_LINE else line or "(nothing)"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import struct
+import wave
 from typing import TYPE_CHECKING
 
 import pytest
 
+from whisper_speedtest.speech import audio as reading
 from whisper_speedtest.speech.audio import AudioError, read_audio
 
 if TYPE_CHECKING:
@@ -170,20 +172,57 @@ def test_every_format_gives_the_sound_in_its_place(
     assert np.sqrt(np.mean((audio - expected) ** 2)) < error
 
 
-@pytest.mark.property
 @pytest.mark.parametrize(
-    ("subtype", "step"),
-    [
-        ("PCM_U8", 2.0**-7),
-        ("PCM_16", 2.0**-15),
-        ("PCM_24", 2.0**-23),
-        ("PCM_32", 2.0**-23),  # what float32 keeps of it
-        ("FLOAT", 0.0),
-        ("DOUBLE", 0.0),
-    ],
+    ("rate", "length"), [(44_100, 4_411), (44_100, 4_412), (8_000, 801), (96_000, 9_604)]
 )
-def test_a_wav_gives_back_its_samples(subtype: str, step: float, tmp_path: Path) -> None:
-    """A round trip costs the rounding to a step, and one step for -1 to 1 not being symmetric."""
+def test_the_time_axis_is_kept(rate: int, length: int, tmp_path: Path) -> None:
+    """The number of samples is the file's seconds times 16 000, rounded."""
+    import numpy as np
+
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(np.full(length, 0.1), rate))
+
+    assert len(read_audio(path)) == round(length / rate * 16_000)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_pcm_samples_come_back_exactly(width: int, tmp_path: Path) -> None:
+    """Samples of any bytes are read as themselves, in units of full scale, in their order.
+
+    Of 32 bits, float32 keeps the first 24. Samples of 8 bits are unsigned.
+    """
+    import numpy as np
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    path = tmp_path / "clip.wav"
+
+    @settings(deadline=None)
+    @given(pattern=st.binary(min_size=1, max_size=400), length=st.integers(1_600, 1_700))
+    def check(pattern: bytes, length: int) -> None:
+        content = (pattern * (width * length))[: width * length]
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(width)
+            file.setframerate(16_000)
+            file.writeframes(content)
+        parts = [content[start : start + width] for start in range(0, len(content), width)]
+        if width == 1:
+            values = [part[0] - 128 for part in parts]
+        else:
+            values = [int.from_bytes(part, "little", signed=True) for part in parts]
+
+        expected = np.array(values, np.float32) / np.float32(1 << 8 * width - 1)
+        np.testing.assert_array_equal(read_audio(path), expected)
+
+    check()
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_float_samples_come_back_exactly(subtype: str, tmp_path: Path) -> None:
+    """Samples that are stored as numbers up to 1 are read as those numbers."""
     import numpy as np
     from hypothesis import given, settings
     from hypothesis import strategies as st
@@ -192,15 +231,13 @@ def test_a_wav_gives_back_its_samples(subtype: str, step: float, tmp_path: Path)
 
     @settings(deadline=None)
     @given(
-        seed=st.integers(0, 2**32 - 1),
-        length=st.integers(1_600, 5_000),
-        peak=st.floats(1e-3, 1.0),
+        seed=st.integers(0, 2**32 - 1), length=st.integers(1_600, 5_000), peak=st.floats(1e-3, 1.0)
     )
     def check(seed: int, length: int, peak: float) -> None:
         samples = np.random.default_rng(seed).uniform(-peak, peak, length).astype(np.float32)
         path.write_bytes(encoded(samples, subtype=subtype))
 
-        np.testing.assert_allclose(read_audio(path), samples, rtol=0, atol=1.5 * step)
+        np.testing.assert_array_equal(read_audio(path), samples)
 
     check()
 
@@ -239,6 +276,45 @@ def test_silence_is_audio(tmp_path: Path) -> None:
     path.write_bytes(encoded(np.zeros((8_000, 2)), container="FLAC"))
 
     np.testing.assert_array_equal(read_audio(path), np.zeros(8_000, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate"), [([0.5] * 1_600, 16_000), ([0.5] * 800, 8_000), ([0.5] * 400, 4_000)]
+)
+def test_a_tenth_of_a_second_is_enough(samples: list[float], rate: int, tmp_path: Path) -> None:
+    """So is a sample rate of 4 000 Hz: neither bound is refused itself."""
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(samples, rate))
+
+    assert len(read_audio(path)) == 1_600
+
+
+def test_twice_full_scale_is_clipped_and_not_refused(tmp_path: Path) -> None:
+    """Decoders overshoot; only more than twice full scale means that the unit is another."""
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded([0.0] * 1_600 + [-2.0, 0.25], subtype="FLOAT"))
+
+    assert read_audio(path)[1_600:].tolist() == [-1.0, 0.25]
+
+
+def test_channels_that_leave_a_thousandth_are_averaged(tmp_path: Path) -> None:
+    """What is left is more than a thousandth of the peak: quiet, and no reason to refuse."""
+    import numpy as np
+
+    path = tmp_path / "clip.wav"
+    path.write_bytes(nearly_opposite_channels(1 / 990))
+
+    assert np.abs(read_audio(path)).max() == pytest.approx(0.5 / 990, rel=1e-3)
+
+
+def test_a_silent_channel_counts_as_one(tmp_path: Path) -> None:
+    """Speech on the left and nothing on the right is half as loud, and is not refused."""
+    import numpy as np
+
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(np.outer(tones(16_000), [1, 0]), subtype="FLOAT"))
+
+    np.testing.assert_allclose(read_audio(path), tones(16_000) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("announced", [0x7FFF_F000, 0x8000_0000, 0xFFFF_FFFF])
@@ -316,19 +392,19 @@ def holding(content: Callable[[], bytes]) -> Callable[[Path], None]:
 
 
 def with_sample(value: float) -> bytes:
-    """Return a stereo float WAV of 0.2 s in which one sample, at 0.1 s on the left, is `value`."""
+    """Return a stereo float WAV of 0.4 s in which one sample, at 0.2 s on the left, is `value`."""
     import numpy as np
 
     samples = np.zeros((3_200, 2))
     samples[1_600, 0] = value
-    return encoded(samples, subtype="FLOAT")
+    return encoded(samples, 8_000, subtype="FLOAT")
 
 
-def opposite_channels() -> bytes:
-    """Return a stereo file whose right channel is the left one upside down."""
+def nearly_opposite_channels(left: float) -> bytes:
+    """Return a stereo file with a peak of 0.5 whose channels average to `left` times the peak."""
     import numpy as np
 
-    return encoded(np.outer(tones(16_000), [1, -1]), subtype="FLOAT")
+    return encoded(np.outer(np.full(16_000, 0.5), [1, 2 * left - 1]), subtype="DOUBLE")
 
 
 BAD = {
@@ -361,7 +437,14 @@ BAD = {
         "is MP3 without its length",
         "ffmpeg -i ",
     ),
-    "FLAC stream": (holding(flac_stream), "is too long or of unknown length", "ffmpeg -i "),
+    "FLAC stream": (
+        holding(flac_stream),
+        (
+            "is too long or of unknown length: its header announces 9223372036854775807 samples, "
+            "at most 1073741824 expected"
+        ),
+        "ffmpeg -i ",
+    ),
     "truncated WAV": (
         holding(lambda: encoded(tones(16_000))[:20_000]),
         "is truncated: its header announces 32000 bytes of samples, 19956 are there",
@@ -401,13 +484,22 @@ BAD = {
     "unfinished": (holding(lambda: wav(0, bytes(9_999))), "holds no samples", "export it again"),
     "too short": (
         holding(lambda: encoded([0.5] * 1_599)),
-        "too short for speech: 0.0999 s (1599 samples at 16000 Hz)",
+        "too short for speech: 0.0999 s (1599 samples at 16000 Hz), at least 0.1 s expected",
         "choose a longer recording",
     ),
-    "wrong rate": (holding(lambda: encoded([0.5] * 99, 16)), "says 16 Hz", "export it again"),
+    "too short at 8 kHz": (
+        holding(lambda: encoded([0.5] * 799, 8_000)),
+        "too short for speech: 0.0999 s (799 samples at 8000 Hz)",
+        "choose a longer recording",
+    ),
+    "wrong rate": (
+        holding(lambda: encoded([0.5] * 3_999, 3_999)),
+        "its header says 3999 Hz, speech needs at least 4000 Hz",
+        "export it again",
+    ),
     "NaN": (
         holding(lambda: with_sample(float("nan"))),
-        "1 of 3200 samples are NaN or infinite, the first at 0.100 s",
+        "1 of 3200 samples are NaN or infinite, the first at 0.200 s",
         "export it again",
     ),
     "infinite": (holding(lambda: with_sample(float("-inf"))), "NaN or infinite", "export it"),
@@ -416,8 +508,18 @@ BAD = {
         "samples reach 32768, expected -1 to 1",
         "scale them",
     ),
+    "just over twice full scale": (
+        holding(lambda: with_sample(2.0001)),
+        "samples reach 2.0001, expected -1 to 1",
+        "export it as PCM",
+    ),
+    "opposite channels": (
+        holding(lambda: nearly_opposite_channels(0.0)),
+        "its 2 channels cancel each other out",
+        "export one of them",
+    ),
     "channels that cancel": (
-        holding(opposite_channels),
+        holding(lambda: nearly_opposite_channels(1 / 1_010)),
         "its 2 channels cancel each other out",
         "export one of them",
     ),
@@ -440,6 +542,27 @@ def test_what_cannot_be_used_is_refused(
     assert reason in message
     assert next_step in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(("length", "channels"), [(16_001, 1), (8_001, 2)])
+def test_a_file_that_would_fill_the_memory_is_refused(
+    length: int, channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is on the samples of all channels; here it is 16 000, so that files stay small."""
+    import numpy as np
+
+    monkeypatch.setattr(reading, "MAX_SAMPLES", 16_000)
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded(np.full((length, channels), 0.1)))
+
+    with pytest.raises(AudioError) as refusal:
+        read_audio(path)
+
+    assert (
+        f"its header announces {length * channels} samples, at most 16000 expected; convert it: "
+    ) in str(refusal.value)
+    path.write_bytes(encoded(np.full((16_000 // channels, channels), 0.1)))
+    assert len(read_audio(path)) == 16_000 // channels
 
 
 @pytest.mark.property

@@ -1,0 +1,121 @@
+"""A user's own sound file becomes a clip, with the text beside it as what is said."""
+
+from __future__ import annotations
+
+import hashlib
+import wave
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whisper_speedtest.speech.audio import AudioError
+from whisper_speedtest.speech.clip import Clip
+from whisper_speedtest.speech.recordings import own_clip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(name="recording")
+def _recording(tmp_path: Path) -> Path:
+    """A stereo file of half a second at 8 000 Hz, so that no number is there twice."""
+    path = tmp_path / "my talk.v2.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(bytes(2 * 2 * 4_000))
+    return path
+
+
+def test_a_recording_is_described_as_it_is_heard(recording: Path) -> None:
+    """Length and samples are those at 16 000 Hz, the hash is that of the file."""
+    assert own_clip(recording) == Clip(
+        name="my talk.v2",
+        file=recording,
+        package=None,
+        seconds=0.5,
+        samples=8_000,
+        sha256=hashlib.sha256(recording.read_bytes()).hexdigest(),
+        reference=None,
+        human=True,
+        licence="unknown",
+        origin="--audio",
+        sentences=(),
+    )
+
+
+def test_a_recording_is_found_from_any_folder(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is the user's; engines and workers run in other folders."""
+    monkeypatch.chdir(recording.parent)
+    clip = own_clip(recording.relative_to(recording.parent))
+    monkeypatch.chdir("/")
+
+    clip.verify()
+
+    assert clip.path == recording
+
+
+@pytest.mark.parametrize(
+    ("content", "reference"),
+    [
+        (None, None),
+        (b"", ""),
+        (b"Hello there.", "Hello there."),
+        ("¿Qué tal?\n".encode(), "¿Qué tal?\n"),
+        (b"\xef\xbb\xbfHello.", "Hello."),
+    ],
+    ids=["missing", "empty", "a line", "beyond ASCII", "with a byte order mark"],
+)
+def test_the_text_beside_a_recording_is_its_reference(
+    content: bytes | None, reference: str | None, recording: Path
+) -> None:
+    """Without the file nobody said what is spoken; an empty one says that nothing is."""
+    if content is not None:
+        recording.with_name("my talk.v2.txt").write_bytes(content)
+
+    assert own_clip(recording).reference == reference
+
+
+def test_a_text_of_another_name_is_not_the_reference(recording: Path) -> None:
+    """Only the recording's own name counts, with all its dots."""
+    for name in ("my talk.txt", "my talk.v2.wav.txt", "other.txt"):
+        recording.with_name(name).write_text("Not this one.", encoding="utf-8")
+
+    assert own_clip(recording).reference is None
+
+
+def test_a_text_in_another_encoding_is_refused(recording: Path) -> None:
+    """The error names the text file, what is wrong in it and where."""
+    text = recording.with_name("my talk.v2.txt")
+    text.write_bytes(b"\xef\xbb\xbfcaf\xe9")
+
+    with pytest.raises(AudioError) as refusal:
+        own_clip(recording)
+
+    assert str(refusal.value) == (
+        f"{text}: expected a text in UTF-8, the reference of my talk.v2.wav, got the byte 0xe9 at "
+        "offset 6; save it as UTF-8"
+    )
+
+
+def test_a_text_that_cannot_be_read_is_refused(recording: Path) -> None:
+    """A folder of that name is no text, and is not taken for a missing one."""
+    text = recording.with_name("my talk.v2.txt")
+    text.mkdir()
+
+    with pytest.raises(AudioError) as refusal:
+        own_clip(recording)
+
+    assert str(refusal.value) == (
+        f"{text}: expected a text, the reference of my talk.v2.wav, but it cannot be read: "
+        "Is a directory; mend it or move it away"
+    )
+
+
+def test_a_recording_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    """The reason is that of reading it."""
+    with pytest.raises(AudioError, match="no such file"):
+        own_clip(tmp_path / "missing.wav")
