@@ -1,17 +1,34 @@
-"""The checkout under test, and copies of it in which a test may change things."""
+"""The checkout under test, copies of it, and the environment of what a test starts in one."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_THE_MACHINE = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
+    "SSL_CERT_DIR", "SSL_CERT_FILE",
+)  # fmt: skip
+"""Variables that a program needs to run at all, and that change nothing of what the suite does."""
 
 
 def copy_project(tree: Path, *, tests: bool = False) -> None:
     """Copy what a session of benchmarks needs into `tree`; with `tests`, all of the checkout."""
     left_out = [".*", "__pycache__", *([] if tests else ["tests"])]
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*left_out), dirs_exist_ok=True)
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a process that a test starts: the machine's variables, `changes`.
+
+    Whatever the tests themselves were started with stays out: FORCE_COLOR would colour the output
+    that a test reads, COLUMNS would break it elsewhere, HF_HUB_OFFLINE would stop a download, and
+    a worker of pytest-xdist would have its benchmarks turned off.
+    """
+    environment = {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
+    return {**environment, "COLUMNS": "80", **changes}
 
 
 def edit(file: Path, old: str, new: str) -> None:

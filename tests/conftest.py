@@ -1,0 +1,39 @@
+"""How the suite's own tests are run: `pytest tests` spreads them over all processors.
+
+Nothing in there times anything, so tests may run beside each other. What times something is in
+tests/speed/, which only its own name selects (see norecursedirs in pyproject.toml), and runs alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads these options
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Start a worker for each processor where all tests were asked for, unless -n says otherwise.
+
+    A part of the tests is run by this process, which answers sooner; so is everything that needs
+    the terminal (-s, --pdb) and everything that runs nothing (--collect-only).
+    """
+    option = config.option
+    here = config.invocation_params.dir
+    all_tests = [Path(here, argument).resolve() for argument in config.args] == [TESTS]
+    chosen = option.numprocesses is not None or option.dist != "no" or option.tx
+    at_the_terminal = option.usepdb or option.capture == "no"
+    if all_tests and not chosen and not at_the_terminal and not option.collectonly:
+        option.numprocesses = os.cpu_count()
+        # A worker begins with one contiguous part, so that a module's fixtures are made once, and
+        # takes half of another's rest when it has none left.
+        option.dist = "worksteal"
+
+
+def pytest_sessionstart() -> None:
+    """Let no process that a test starts take itself for a worker of pytest-xdist."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]
