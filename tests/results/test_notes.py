@@ -1,0 +1,149 @@
+"""The lines under the table: each fact once, and nothing that a user would miss left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tests.helpers.results import CASE, MODEL, PROVENANCE, SETTINGS, cold, load, warm
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import ModelFacts
+from whisper_speedtest.results.notes import notes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from whisper_speedtest.measure.result import Result
+
+NO_COST = msgspec.structs.replace(PROVENANCE, empty_call=None)
+ABSENT = ModelFacts(repo="mlx-community/whisper-tiny-mlx-4bit", revision="main")
+
+
+def quiet(**changes: Any) -> Result:
+    """Return a result of which there is nothing to say."""
+    return warm(**{"provenance": NO_COST, **changes})
+
+
+def skipped(cause: str, **changes: Any) -> Result:
+    """Return a result that was skipped."""
+    return quiet(
+        **{"outcome": Outcome.SKIPPED, "reason": f"all of it: {cause}", "cause": cause, **changes}
+    )
+
+
+def test_there_is_nothing_to_say_of_a_plain_result() -> None:
+    """No line without a reason."""
+    assert notes([quiet()]) == []
+    assert notes([]) == []
+
+
+def test_cost_of_a_call_is_the_largest_of_all_results() -> None:
+    """It is said once, and of results that passed alone."""
+    small, large, huge = (
+        msgspec.structs.replace(PROVENANCE, empty_call=cost) for cost in (64e-6, 71e-6, 9.0)
+    )
+
+    assert notes(
+        [
+            warm(provenance=small),
+            warm(provenance=large),
+            warm(provenance=huge, outcome=Outcome.FAILED, test="t", reason="r"),
+        ]
+    )[:1] == ["harness:  a call through an engine takes 71.0 µs more than the library's own"]
+
+
+def test_mend_is_said_once_a_case() -> None:
+    """However many results of the case carry it."""
+    mended = msgspec.structs.replace(NO_COST, mends=("one thing", "another"))
+
+    assert notes([load(provenance=mended), cold(provenance=mended)]) == [
+        "mended:   lightning-whisper-mlx[tiny-4bit]: one thing",
+        "mended:   lightning-whisper-mlx[tiny-4bit]: another",
+    ]
+
+
+def test_fallback_is_said_of_its_clip() -> None:
+    """With the batch size, where there is one."""
+    long_form = quiet(
+        fallback=True, measure=Measure.LONG_FORM, settings=replace(SETTINGS, batch_size=6)
+    )
+
+    (line,) = notes([quiet(fallback=False), long_form])
+
+    label = "lightning-whisper-mlx[tiny-4bit]"
+    assert line == f"fallback: {label} on short ×6: decoded anew at a higher temperature"
+
+
+def test_skips_are_told_by_cause_with_their_models() -> None:
+    """One line a cause with the number of tests, and one for each adapter and repo."""
+    base = replace(CASE, size="base")
+    absent = ModelFacts(repo="mlx-community/whisper-base-mlx-4bit", revision="main")
+
+    assert notes(
+        [
+            skipped("offline", model=ABSENT),
+            skipped("offline", model=ABSENT),
+            skipped("offline", case=base, model=absent),
+            skipped("too slow", model=MODEL),
+        ]
+    ) == [
+        "skipped:  offline (3 tests)",
+        "          lightning-whisper-mlx[tiny-4bit]: mlx-community/whisper-tiny-mlx-4bit",
+        "          lightning-whisper-mlx[base-4bit]: mlx-community/whisper-base-mlx-4bit",
+        "skipped:  too slow (1 test)",
+        "          lightning-whisper-mlx[tiny-4bit]",
+    ]
+
+
+def test_variants_of_one_repo_share_a_line() -> None:
+    """As of a library that makes its variants from the same files."""
+    int8 = replace(CASE, variant="int8")
+
+    _, line = notes([skipped("offline", model=ABSENT), skipped("offline", case=int8, model=ABSENT)])
+
+    assert line == f"          lightning-whisper-mlx[tiny-4bit, tiny-int8]: {ABSENT.repo}"
+
+
+def test_libraries_that_are_not_installed_are_told_with_the_remedy() -> None:
+    """Each reason once, as it is."""
+    assert notes([], ["x is not installed; pip install x"]) == [
+        "skipped:  x is not installed; pip install x"
+    ]
+
+
+def test_failures_and_time_outs_are_told_by_test() -> None:
+    """What failed and why; a result that passed is not among them."""
+    assert notes(
+        [
+            quiet(test="test_a[one]", outcome=Outcome.FAILED, reason="it crashed"),
+            quiet(test="test_b[two]", outcome=Outcome.TIMED_OUT, reason="not within 3 s"),
+            quiet(test="test_c[three]"),
+        ]
+    ) == ["failed:   test_a[one]: it crashed", "failed:   test_b[two]: not within 3 s"]
+
+
+def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
+    """Cost, mends, fallbacks, skips, libraries, failures."""
+    lines = notes(
+        [
+            quiet(outcome=Outcome.FAILED, reason="it crashed"),
+            skipped("offline", model=MODEL),
+            warm(
+                fallback=True,
+                provenance=msgspec.structs.replace(PROVENANCE, mends=("one thing",)),
+            ),
+        ],
+        ["x is not installed"],
+    )
+
+    assert [line.split(":")[0] for line in lines] == [
+        "harness",
+        "mended",
+        "fallback",
+        "skipped",
+        "          lightning-whisper-mlx[tiny-4bit]",
+        "skipped",
+        "failed",
+    ]

@@ -1,0 +1,183 @@
+"""The closing table: which rows there are, and what stands in each cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tests.helpers.results import CASE, CLIP, MODEL, PROVENANCE, SETTINGS, cold, load, score, warm
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.table import COLUMNS, clip_name, rows, table
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
+
+OTHER = replace(CASE, size="base")
+
+
+def cells(*results: Result) -> list[dict[str, str]]:
+    """Return each row of the results' table: heading → cell."""
+    return [{each.heading: each.cell(row) for each in COLUMNS} for row in rows(results)]
+
+
+def printed(*results: Result) -> list[list[str]]:
+    """Return the lines of the table as they are printed: the words of each."""
+    from rich.console import Console
+
+    made = table(results)
+    assert made is not None
+    console = Console(width=300)
+    with console.capture() as capture:
+        console.print(made)
+    return [line.split() for line in capture.get().splitlines() if line.strip()]
+
+
+def test_row_has_each_value_under_its_heading() -> None:
+    """One case, measured cold, loaded and warm: every cell, with its unit."""
+    results = [load(0.5, 0.7), cold(5.0, 7.0), warm(2.0, 2.5, score=score(0.042))]
+
+    assert cells(*results) == [
+        {
+            "adapter": "lightning-whisper-mlx",
+            "size": "tiny",
+            "variant": "4bit",
+            "clip": "short",
+            "median": "2.25 s",
+            "spread": "22% !",
+            "RTFx": "5.3",
+            "cold start": "6.00 s",
+            "load": "600 ms",
+            "peak memory": "325 MB",
+            "WER": "4.2%",
+            "computed on": "gpu, float16",
+        }
+    ]
+
+
+def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
+    """What is printed is what the columns give, from left to right."""
+    headings, _, row = printed(load(0.5, 0.7), cold(5.0, 7.0), warm(2.0, 2.0))
+
+    assert " ".join(headings) == (
+        "adapter size variant clip median spread RTFx cold start load peak memory WER computed on"
+    )
+    assert " ".join(row) == (
+        "lightning-whisper-mlx tiny 4bit short 2.00 s 0% 6.0 6.00 s 600 ms 325 MB 0.0% gpu, float16"
+    )
+
+
+def test_peak_memory_is_that_of_the_cold_start() -> None:
+    """Warm engines may have been through more, and the accelerator's share is another figure."""
+    (row,) = cells(cold(memory=Memory(footprint=1_234_000_000, accelerator=1)), warm())
+
+    assert row["peak memory"] == "1,234 MB"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cell"),
+    [
+        ((2.0,), "1 round"),
+        ((2.0, 2.0), "0%"),
+        ((9.5, 10.5), "10%"),
+        ((9.4, 10.6), "12% !"),
+    ],
+)
+def test_spread_over_a_tenth_is_marked(seconds: tuple[float, ...], cell: str) -> None:
+    """A tenth itself is not; one round has no spread."""
+    (row,) = cells(warm(*seconds))
+
+    assert row["spread"] == cell
+
+
+def test_transcript_that_nobody_could_check_says_so() -> None:
+    """Its word error rate is not 0 %."""
+    (row,) = cells(warm(score=None))
+
+    assert row["WER"] == "unchecked"
+
+
+def test_each_warm_result_has_a_row_with_the_starts_of_its_case() -> None:
+    """The starts of another case are not in it."""
+    long = msgspec.structs.replace(CLIP, name="long")
+    rows = cells(
+        cold(5.0),
+        load(0.5),
+        warm(1.0),
+        warm(4.0, clip=long),
+        cold(9.0, case=OTHER),
+        warm(3.0, case=OTHER),
+    )
+
+    assert [(row["size"], row["clip"], row["cold start"], row["load"]) for row in rows] == [
+        ("tiny", "short", "5.00 s", "500 ms"),
+        ("tiny", "long", "5.00 s", "500 ms"),
+        ("base", "short", "9.00 s", ""),
+    ]
+
+
+def test_starts_count_whether_they_were_measured_before_or_after() -> None:
+    """The order of the tests changes nothing."""
+    assert cells(warm(1.0), load(0.5), cold(5.0)) == cells(cold(5.0), load(0.5), warm(1.0))
+
+
+def test_case_of_which_only_starts_were_measured_has_one_row_for_them() -> None:
+    """Its clip, median, spread and RTFx are empty; its word error rate is that of the start."""
+    (row,) = cells(load(0.5), cold(5.0, score=score(0.1)))
+
+    assert (row["clip"], row["median"], row["spread"], row["RTFx"]) == ("", "", "", "")
+    assert (row["cold start"], row["load"], row["WER"]) == ("5.00 s", "500 ms", "10.0%")
+    assert row["computed on"] == "gpu, float16"
+
+
+def test_case_of_which_only_the_load_was_measured_has_a_row() -> None:
+    """Nothing was transcribed, so there is no word error rate, and no peak of a whole start."""
+    (row,) = cells(load(0.5))
+
+    assert (row["load"], row["cold start"], row["WER"], row["peak memory"]) == (
+        "500 ms",
+        "",
+        "",
+        "",
+    )
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome != "passed"])
+def test_what_did_not_pass_has_no_row(outcome: Outcome) -> None:
+    """No number of it stands beside those that can be believed, however fast it was."""
+    assert cells(warm(0.001, outcome=outcome)) == []
+    assert table([warm(0.001, outcome=outcome)]) is None
+    (row,) = cells(cold(0.001, outcome=outcome), warm(2.0))
+    assert row["cold start"] == ""
+
+
+def test_clip_is_named_with_what_is_special_about_its_measurement() -> None:
+    """Of long-form audio the batch size, and of tuned settings that they are."""
+    settings = replace(SETTINGS, batch_size=6)
+
+    assert clip_name(warm(settings=settings)) == "short"
+    assert clip_name(warm(settings=settings, measure=Measure.LONG_FORM)) == "short ×6"
+    assert clip_name(warm(settings=settings, measure=Measure.TUNED)) == "short tuned"
+
+
+def test_numbers_stand_at_the_right() -> None:
+    """Names stand at the left."""
+    assert [column.heading for column in COLUMNS if not column.right] == [
+        "adapter",
+        "size",
+        "variant",
+        "clip",
+        "computed on",
+    ]
+
+
+def test_device_and_type_are_those_of_the_result() -> None:
+    """What it was computed on, and in what."""
+    provenance = msgspec.structs.replace(PROVENANCE, device="cpu", dtype="int8_float32")
+
+    (row,) = cells(warm(provenance=provenance, model=MODEL))
+
+    assert row["computed on"] == "cpu, int8_float32"

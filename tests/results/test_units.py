@@ -1,0 +1,66 @@
+"""Quantities for people: three digits that count, and the right unit."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from whisper_speedtest.results.units import megabytes, percent, seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3599.6, "3600 s"),
+        (100.0, "100 s"),
+        (99.94, "99.9 s"),
+        (12.0, "12.0 s"),
+        (10.0, "10.0 s"),
+        (9.994, "9.99 s"),
+        (1.0, "1.00 s"),
+        (0.9994, "999 ms"),
+        (0.0871, "87.1 ms"),
+        (0.001, "1.00 ms"),
+        (0.000999, "999 µs"),
+        (0.000064, "64.0 µs"),
+        (0.0, "0.00 µs"),
+    ],
+)
+def test_times_have_three_digits_and_their_unit(value: float, text: str) -> None:
+    """Seconds from 1 s on, milliseconds from 1 ms on, else microseconds."""
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 MB"), (499_999, "0 MB"), (1_048_576, "1 MB"), (324_600_000, "325 MB")],
+)
+def test_sizes_are_in_millions_of_bytes(size: int, text: str) -> None:
+    """A MB is 1,000,000 bytes, not 1,048,576."""
+    assert megabytes(size) == text
+    assert megabytes(1_048_576_000) == "1,049 MB"
+
+
+def test_shares_are_in_percent() -> None:
+    """A whole is 100 %."""
+    assert percent(1.0) == "100%"
+    assert percent(0.0421) == "4%"
+    assert percent(0.0421, 1) == "4.2%"
+
+
+@pytest.mark.property
+def test_times_can_be_read_back() -> None:
+    """What is printed is within half a per cent of the time, in the unit that it says."""
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
+
+    @given(st.floats(1e-6, 1e4))
+    def hold(value: float) -> None:
+        match = re.fullmatch(r"([\d.]+) (s|ms|µs)", seconds(value))
+        assert match is not None
+        assert float(match[1]) * units[match[2]] == pytest.approx(value, rel=0.0051)
+
+    hold()
