@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fixtures.audio import clips
+from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import Recorder
 from whisper_speedtest.measure.result import Result, to_json
@@ -19,13 +19,13 @@ from whisper_speedtest.speech.clip import Clip
 from whisper_speedtest.speech.recordings import own_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
 
-OWN_CLIPS = pytest.StashKey[Mapping[str, Clip]]()
-"""The user's own recordings, by name."""
+OWN_CLIPS = pytest.StashKey[list[Clip]]()
+"""The user's own recordings."""
 
 RECORDER = pytest.StashKey[Recorder]()
 """Of a test over cases: what is recorded of its measurement."""
@@ -57,18 +57,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the user's own recordings, and say at once what is wrong with them."""
+    """Say at once what is wrong with the environment, or with the user's own recordings."""
+    _refuse_foreign_packages()
     config.addinivalue_line("markers", selection.MARKER)
     config.addinivalue_line(
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
-    try:
-        own = [own_clip(path) for path in config.getoption("audio")]
-    except ValueError as error:
-        raise pytest.UsageError(f"--audio: {error}") from error
-    config.stash[OWN_CLIPS] = {clip.name: clip for clip in own}
+    config.stash[OWN_CLIPS] = _own_clips(config.getoption("audio"))
     config.stash[NOT_INSTALLED] = {}
     config.stash[RESULTS] = []
+
+
+def _refuse_foreign_packages() -> None:
+    """Refuse an environment in which engines would import another package in place of ours."""
+    root = Path(__file__).resolve().parents[2]
+    for name in ("adapters", "whisper_speedtest"):
+        if found := foreign_package(name, root):
+            raise pytest.UsageError(
+                f"{name}: expected no other package of this name beside the one in {root}, got "
+                f"{found}; uninstall that, or install this project's requirements into a virtual "
+                "environment of their own"
+            )
+
+
+def _own_clips(paths: Sequence[Path]) -> list[Clip]:
+    """Read the user's own recordings. Their names are parts of test ids, so each is there once."""
+    own: list[Clip] = []
+    for path in paths:
+        try:
+            clip = own_clip(path)
+        except ValueError as error:
+            raise pytest.UsageError(f"--audio: {error}") from error
+        for other in (*clips().values(), *own):
+            if other.name == clip.name:
+                raise pytest.UsageError(
+                    f"--audio: {path}: expected a file name that no other clip has, got "
+                    f"{clip.name!r}, which is {other.path}, too; rename the file"
+                )
+        own.append(clip)
+    return own
 
 
 def pytest_sessionstart() -> None:

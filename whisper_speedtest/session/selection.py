@@ -17,6 +17,8 @@ from whisper_speedtest.measure.protocol import batch_sizes, time_limit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from _pytest.mark import ParameterSet
+
     from adapters.base import Case
     from whisper_speedtest.speech.clip import Clip
 
@@ -80,16 +82,18 @@ def settings_of(item: pytest.Item) -> DecodeSettings:
 
 
 def select(
-    cases: Sequence[Case], clips: Sequence[Clip], *, over_clips: bool, batches: bool
+    marker: pytest.Mark, cases: Sequence[Case], clips: Mapping[str, Clip], own: Sequence[Clip] = ()
 ) -> Iterator[Selected]:
-    """Yield what a benchmark runs over, in the order of the cases.
+    """Yield what a test with the marker `over` runs over, in the order of the cases.
 
-    With `over_clips`, that is each case with each of the `clips` that suits it, and with `batches`
-    each of those with each batch size that the case's library can be told.
+    That is each case; where the marker names clips, with each of them that suits it, of `clips` and
+    of the user's `own`; and where it says so, with each batch size that its library can be told.
     """
+    chosen = [clips[name] for name in marker.args]
+    chosen += own if marker.kwargs.get("own") else []
     for case in cases:
-        suited = [clip for clip in clips if suits(case, clip)] if over_clips else [None]
-        sizes = batch_sizes(case) if batches else [None]
+        suited = [clip for clip in chosen if suits(case, clip)] if marker.args else [None]
+        sizes = batch_sizes(case) if marker.kwargs.get("batches") else [None]
         for clip, batch_size in product(suited, sizes):
             yield Selected(case, clip, batch_size)
 
@@ -102,9 +106,7 @@ def suits(case: Case, clip: Clip) -> bool:
     return case.size != "micro" or not clip.human or clip.is_own
 
 
-def parametrize(
-    metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Mapping[str, Clip]
-) -> None:
+def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Sequence[Clip]) -> None:
     """Give a test marked `over` its items: case, clip and batch size, each as what it is.
 
     Of a library that is not installed there is one item, to be skipped with the way to install it.
@@ -112,33 +114,24 @@ def parametrize(
     marker = metafunc.definition.get_closest_marker("over")
     if marker is None:
         return
-    chosen = [clips[name] for name in marker.args]
-    chosen += own.values() if marker.kwargs.get("own") else []
-    batches = bool(marker.kwargs.get("batches"))
+    names = ["case"]
+    names += ["clip"] if marker.args else []
+    names += ["batch_size"] if marker.kwargs.get("batches") else []
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
-    def values(selected: Selected) -> list[object]:
-        parts: list[object] = [selected.case]
-        parts += [selected.clip] if marker.args else []
-        parts += [selected.batch_size] if batches else []
-        return parts
+    def parameters(selected: Selected, **named: Any) -> ParameterSet:
+        return pytest.param(*(getattr(selected, name) for name in names), **named)
 
-    parameters = [
-        pytest.param(*values(each), id=each.key, marks=_limit(time_limit(each.case)))
-        for each in select(installed, chosen, over_clips=bool(marker.args), batches=batches)
+    items = [
+        parameters(each, id=each.key, marks=_limit(time_limit(each.case)))
+        for each in select(marker, installed, clips, own)
     ]
-    for name in filter(why_not_installed, REGISTRY):
-        case = next(case for case in all_cases() if case.adapter == name)
-        placeholder = Selected(case, chosen[0] if marker.args else None, 1 if batches else None)
-        skipped = pytest.mark.skip(reason=why_not_installed(name))
-        parameters.append(pytest.param(*values(placeholder), id=name, marks=skipped))
-    indirect = ["case", *(["clip"] if marker.args else [])]
-    metafunc.parametrize(
-        [*indirect, *(["batch_size"] if batches else [])],
-        parameters,
-        indirect=indirect,
-        scope="session",
-    )
+    for adapter in filter(why_not_installed, REGISTRY):
+        of_it = [case for case in all_cases() if case.adapter == adapter]
+        skip = pytest.mark.skip(reason=why_not_installed(adapter))
+        items.append(parameters(next(select(marker, of_it, clips)), id=adapter, marks=skip))
+    indirect = [name for name in names if name != "batch_size"]
+    metafunc.parametrize(names, items, indirect=indirect, scope="session")
 
 
 @cache

@@ -1,0 +1,120 @@
+"""Which tests there are: their ids are stored keys, so they are held to a stored list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import all_cases
+from adapters.base import Case
+from fixtures.audio import clips
+from tests.helpers.project import ROOT
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.session.selection import Selected, select, suits
+from whisper_speedtest.speech.clip import OWN_ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STORED = Path(__file__).with_name("stored_ids.txt")
+MICRO, TINY = (Case("faster-whisper", size, "fp16") for size in ("micro", "tiny"))
+BATCHLESS = Case("whisper.cpp", "tiny", "fp16")
+
+
+def benchmarks() -> Iterator[tuple[str, pytest.Mark]]:
+    """Yield each benchmark's name with its marker `over`."""
+    for path in sorted((ROOT / "benchmarks").glob("test_*.py")):
+        module = import_module(f"benchmarks.{path.stem}")
+        for name, test in vars(module).items():
+            for mark in getattr(test, "pytestmark", []):
+                if name.startswith("test_") and mark.name == "over":
+                    yield name, mark
+
+
+def over(*names: str, **options: object) -> pytest.Mark:
+    """Return a marker `over`."""
+    return pytest.mark.over(*names, measure=Measure.WARM, **options).mark
+
+
+def keys(marker: pytest.Mark, *cases: Case, own: str = "") -> list[str]:
+    """Return the bracketed part of the ids of a test with this marker."""
+    recordings = [replace(clips()["human"], name=own, origin=OWN_ORIGIN)] if own else []
+    return [each.key for each in select(marker, cases, clips(), recordings)]
+
+
+def test_ids_are_the_stored_ones() -> None:
+    """With every library installed, no id is new, gone or renamed without this list saying so.
+
+    Runs are compared by these ids: under another one, a slow-down goes unnoticed.
+    """
+    ids = {
+        f"{name}[{each.key}]"
+        for name, marker in benchmarks()
+        for each in select(marker, all_cases(), clips())
+    }
+    stored = set(STORED.read_text(encoding="utf-8").splitlines())
+
+    new, gone = sorted(ids - stored), sorted(stored - ids)
+    assert new + gone == [], (
+        f"{len(new)} ids are not in tests/session/{STORED.name} ({new[:3]}), {len(gone)} of it are "
+        f"no longer there ({gone[:3]}); if that is meant, edit the list, and say so under Results "
+        "affected in CHANGELOG.md"
+    )
+
+
+def test_every_benchmark_says_what_it_measures() -> None:
+    """Each measure has a benchmark, and no two have the same."""
+    measures = [Measure(marker.kwargs["measure"]) for _, marker in benchmarks()]
+
+    assert sorted(measures) == sorted(Measure)
+
+
+def test_id_names_case_clip_and_batch_size() -> None:
+    """In this order, joined by hyphens; what there is none of is left out."""
+    clip = clips()["short"]
+
+    assert Selected(TINY).key == "faster-whisper-tiny-fp16"
+    assert Selected(TINY, clip).key == "faster-whisper-tiny-fp16-short"
+    assert Selected(TINY, clip, 6).key == "faster-whisper-tiny-fp16-short-batch6"
+
+
+def test_cases_come_in_their_order_with_every_clip_and_batch_size() -> None:
+    """The batch size changes fastest, then the clip."""
+    assert keys(over("short", "long", batches=True), TINY, BATCHLESS) == [
+        *(f"faster-whisper-tiny-fp16-short-batch{size}" for size in (1, 6, 12, 24)),
+        *(f"faster-whisper-tiny-fp16-long-batch{size}" for size in (1, 6, 12, 24)),
+        "whisper.cpp-tiny-fp16-short-batch1",
+        "whisper.cpp-tiny-fp16-long-batch1",
+    ]
+
+
+def test_test_without_clips_runs_once_a_case() -> None:
+    """As the load does, whatever recordings the user has."""
+    assert keys(over(own=True), TINY, MICRO, own="mine") == [
+        "faster-whisper-tiny-fp16",
+        "faster-whisper-micro-fp16",
+    ]
+
+
+def test_own_recordings_join_the_tests_that_take_them() -> None:
+    """After the project's clips, and also for the embedded model: the user asked for it."""
+    assert keys(over("short", own=True), MICRO, own="mine") == [
+        "faster-whisper-micro-fp16-short",
+        "faster-whisper-micro-fp16-mine",
+    ]
+    assert keys(over("short"), MICRO, own="mine") == ["faster-whisper-micro-fp16-short"]
+
+
+def test_embedded_model_is_not_measured_on_a_human_voice() -> None:
+    """It knows synthetic voices alone; every other size is measured on both."""
+    human, synthetic = clips()["human"], clips()["short"]
+
+    assert not suits(MICRO, human)
+    assert suits(MICRO, synthetic)
+    assert suits(TINY, human)
+    assert suits(TINY, synthetic)
+    assert suits(MICRO, replace(human, origin=OWN_ORIGIN))
