@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,18 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import Recorder
 from whisper_speedtest.measure.result import Result, to_json
 from whisper_speedtest.session import selection
+from whisper_speedtest.session.recordings import own_clips
 from whisper_speedtest.session.skips import NotMeasured
 from whisper_speedtest.speech.clip import Clip
-from whisper_speedtest.speech.recordings import own_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Of the project."""
 
 OWN_CLIPS = pytest.StashKey[list[Clip]]()
 """The user's own recordings."""
@@ -51,57 +55,60 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         type=Path,
-        metavar="FILE",
-        help="transcribe this file too, any number of times; FILE.txt beside it is its reference",
+        metavar="PATH",
+        help="transcribe this file too, or each sound file in this folder; may be given several "
+        "times; a text file beside it, of the same name with .txt, is its reference",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say at once what is wrong with the environment, or with the user's own recordings."""
+    _refuse_another_project(config)
     _refuse_foreign_packages()
     config.addinivalue_line("markers", selection.MARKER)
     config.addinivalue_line(
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
-    config.stash[OWN_CLIPS] = _own_clips(config.getoption("audio"))
+    config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"))
     config.stash[NOT_INSTALLED] = {}
     config.stash[RESULTS] = []
 
 
 def _refuse_foreign_packages() -> None:
     """Refuse an environment in which engines would import another package in place of ours."""
-    root = Path(__file__).resolve().parents[2]
     for name in ("adapters", "whisper_speedtest"):
-        if found := foreign_package(name, root):
+        if found := foreign_package(name, ROOT):
             raise pytest.UsageError(
-                f"{name}: expected no other package of this name beside the one in {root}, got "
+                f"{name}: expected no other package of this name beside the one in {ROOT}, got "
                 f"{found}; uninstall that, or install this project's requirements into a virtual "
                 "environment of their own"
             )
 
 
-def _own_clips(paths: Sequence[Path]) -> list[Clip]:
-    """Read the user's own recordings. Their names are parts of test ids, so each is there once."""
-    own: list[Clip] = []
-    for path in paths:
-        try:
-            clip = own_clip(path)
-        except ValueError as error:
-            raise pytest.UsageError(f"--audio: {error}") from error
-        for other in (*clips().values(), *own):
-            if other.name == clip.name:
-                raise pytest.UsageError(
-                    f"--audio: {path}: expected a file name that no other clip has, got "
-                    f"{clip.name!r}, which is {other.path}, too; rename the file"
-                )
-        own.append(clip)
-    return own
+def _refuse_another_project(config: pytest.Config) -> None:
+    """Refuse to run by the settings of another project.
+
+    pytest chooses its project by all paths on the command line, and before it knows an option it
+    takes the option's value for a path.
+    """
+    if config.inipath is None or config.inipath.resolve() != ROOT / "pyproject.toml":
+        raise pytest.UsageError(
+            f"expected the settings of {ROOT / 'pyproject.toml'}, got those of "
+            f"{config.inipath or config.rootpath}; write options with an equals sign, as "
+            "--audio=FILE, and run pytest from this project"
+        )
 
 
 def pytest_sessionstart() -> None:
-    """End on SIGTERM and SIGHUP as on Ctrl-C: engines stopped, results so far written."""
+    """End on SIGTERM and SIGHUP as on Ctrl-C: engines stopped, results so far written.
+
+    A signal that is handled or ignored already stays so: nohup ignores SIGHUP.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # only the main thread may handle signals
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,0 +1,68 @@
+"""The user's own recordings, as `--audio` names them: files, or folders of files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.audio import clips
+from whisper_speedtest.speech.recordings import own_clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from whisper_speedtest.speech.clip import Clip
+
+SUFFIXES = (".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+"""The names of sound files that a folder is searched for. A file named by itself may have any."""
+
+
+def own_clips(paths: Sequence[Path]) -> list[Clip]:
+    """Read the user's own recordings.
+
+    Their names become parts of test ids, so each of them has to be there once, and no clip of the
+    project may have it.
+
+    Raises:
+        pytest.UsageError: A file cannot be used, a name is taken, or a folder has no sound files.
+    """
+    taken = dict(clips())
+    for path in _files(paths):
+        try:
+            clip = own_clip(path)
+        except ValueError as error:
+            raise pytest.UsageError(f"--audio: {error}") from error
+        if other := taken.get(clip.name):
+            raise pytest.UsageError(
+                f"--audio: {path}: expected a name that no other clip has, got {clip.name!r}, "
+                f"which is also {other.path}; rename the file"
+            )
+        taken[clip.name] = clip
+    return [clip for clip in taken.values() if clip.is_own]
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files, and of each folder the sound files in it, by name."""
+    for path in map(_home_expanded, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise pytest.UsageError(
+                f"--audio: {path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "
+                "got none; name the file itself where it has another suffix"
+            )
+        yield from found
+
+
+def _home_expanded(path: Path) -> Path:
+    """Return a path in which `~` is the user's home: of --audio=~/x no shell makes that."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise pytest.UsageError(
+            f"--audio: {path}: expected `~` to name a home folder, got: {error}"
+        ) from error
