@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import cast
 
-from adapters.base import Adapter, Case, ModelFiles
+from adapters.base import Adapter, AdapterError, Case, ModelFiles
+from adapters.contract import check_adapter
 
 REGISTRY: dict[str, str] = {
     "lightning-whisper-mlx": "adapters.lightning_whisper_mlx:LightningWhisperMLX",
@@ -20,22 +21,43 @@ REGISTRY: dict[str, str] = {
 """adapter name → `module:class`."""
 
 
+@cache
 def load_adapter(path: str) -> type[Adapter]:
-    """Return the adapter class that `module:class` names."""
+    """Return the adapter class that `module:class` names.
+
+    Raise AdapterError where there is none, or where it does not fill the contract of Adapter.
+    """
     module, _, name = path.partition(":")
-    return cast("type[Adapter]", getattr(import_module(module), name))
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        what = f"expected a class at `module:class`, got {type(error).__name__}: {error}"
+        raise AdapterError(f"{_registry_line(path)}: {what}") from error
+    try:
+        check_adapter(found)
+    except AdapterError as error:
+        raise AdapterError(f"{_registry_line(path)}: {error}") from None
+    return cast("type[Adapter]", found)
+
+
+def _registry_line(path: str) -> str:
+    """Return where and how the registry names an adapter; only the path where it does not."""
+    for name, registered in REGISTRY.items():
+        if registered == path:
+            return f'adapters/__init__.py, REGISTRY, "{name}": "{path}"'
+    return path
 
 
 def adapter_class(name: str) -> type[Adapter]:
-    """Return the class of a registered adapter."""
+    """Return the class of a registered adapter; raise AdapterError where it cannot be used."""
     if name not in REGISTRY:
-        raise KeyError(f"no adapter {name!r}; the registry has {', '.join(REGISTRY)}")
+        raise AdapterError(f"{name!r} is no adapter; expected one of {', '.join(REGISTRY)}")
     return load_adapter(REGISTRY[name])
 
 
 def files_of(case: Case) -> ModelFiles:
     """Return the repo, revision and files that the check map names for a case."""
-    return adapter_class(case.adapter).check_map[case.size][case.variant]
+    return adapter_class(case.adapter).files(case)
 
 
 @cache

@@ -1,8 +1,9 @@
 """What an adapter is: a check map, and the few calls that an engine makes on a library.
 
-An adapter is imported twice. The pytest process reads its check map, which is pure data, so an
-adapter module imports nothing heavy at its top. The engine process calls the methods, in the order
-in which they stand here, and imports the library in `import_library`.
+An adapter module is imported twice. The pytest process reads its check map and traits, which are
+plain data, so nothing heavy is imported at the top of the module. The engine process creates an
+instance and calls its methods in the order in which they stand in `Adapter`; `import_library` is
+the first that may import the library.
 """
 
 from __future__ import annotations
@@ -25,8 +26,21 @@ if TYPE_CHECKING:
 
 Device = Literal["gpu", "cpu"]
 
+Cuts = Literal["always", "in batches", "never"]
+
 EMBEDDED = "embedded/"
-"""Prefix of the ids of models that the project makes itself, from fixtures/models."""
+"""Prefix of the repo ids of models that the project makes itself, from fixtures/models."""
+
+SIZES = (
+    *("micro", "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en"),
+    *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
+    *("distil-small.en", "distil-medium.en"),
+    *("distil-large-v2", "distil-large-v3", "distil-large-v3.5"),
+)
+"""Every name that a check map may have for a size, in the order in which they are listed."""
+
+ALIASES = frozenset({"large", "turbo"})
+"""Second names that libraries have for large-v3 and large-v3-turbo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +66,8 @@ class ModelFiles:
     """One entry of a check map: the files of a repo that a case needs.
 
     `repo` is a Hugging Face id, or one under `embedded/` for a model that the project makes, or the
-    URL of a folder on a plain web server. Such a folder holds one file for each revision, which is
-    that file's sha256: `{repo}/{revision}/{file}`.
+    URL of a folder on a plain web server. Such a folder has one subfolder a revision, named by the
+    sha256 of the one file in it: `{repo}/{revision}/{file}`.
     """
 
     repo: str
@@ -62,12 +76,12 @@ class ModelFiles:
 
     @property
     def embedded(self) -> bool:
-        """Whether the project makes this model itself, with no hub involved."""
+        """Whether the project makes this model itself, without a hub."""
         return self.repo.startswith(EMBEDDED)
 
     @property
     def by_url(self) -> bool:
-        """Whether this is a file on a plain web server, with no hub involved."""
+        """Whether this is a file on a plain web server, not on a hub."""
         return self.repo.startswith(("https://", "http://"))
 
     def __str__(self) -> str:
@@ -82,39 +96,35 @@ Table = Mapping[str, Mapping[str, str]]
 """size → variant → repo, or the URL of a file."""
 
 Places = Mapping[str, str]
-"""A required file → where it belongs."""
-
-ALIASES = frozenset({"large", "turbo"})
-"""What libraries also call large-v3 and large-v3-turbo."""
-
+"""A file of the check map → the path at which the library looks for it."""
 
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Where a decode that looks wrong is done anew, each time at the next. Source: openai/whisper."""
+"""A window whose text looks wrong is decoded again at the next of these. Source: openai/whisper."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """What every library is told about decoding; as it stands, the terms they are compared on."""
+    """How a library is asked to decode. The defaults are the equal terms of every comparison."""
 
     language: str = "en"
     beam_size: int = 1
-    """1 is greedy."""
+    """1 is greedy decoding."""
     temperature: float = 0.0
     fallback: bool = False
-    """Decode anew, at higher temperatures, what looks wrong: takes longer, and is random."""
+    """Decode a window whose text looks wrong again at higher temperatures: slower, and random."""
     timestamps: bool = True
     context: bool = False
-    """Earlier text as a prompt for the next window."""
+    """Give the text so far to the next window as its prompt."""
     vad: bool = False
     """Leave out what a voice activity detector takes for silence."""
     batch_size: int = 1
     """30 s windows decoded at once, where the library can."""
-    threads: int = field(default_factory=usual_threads)
-    """On the CPU."""
+    threads: int | None = field(default_factory=usual_threads)
+    """Threads on the CPU; None: the library cannot be told."""
 
     @property
     def temperatures(self) -> tuple[float, ...]:
-        """The temperatures to decode at, one after another."""
+        """The temperatures to try, in order: one, or all of TEMPERATURES with `fallback`."""
         return TEMPERATURES if self.fallback else (self.temperature,)
 
 
@@ -131,8 +141,8 @@ class Segment:
 class Transcript:
     """What a library made of the audio.
 
-    `fallback` tells whether the library decoded any window anew at a higher temperature, which
-    takes longer and is random.
+    `fallback` says whether any window was decoded again at a higher temperature, which takes longer
+    and is random.
     """
 
     text: str
@@ -140,39 +150,46 @@ class Transcript:
     fallback: bool
 
     @classmethod
-    def of(cls, result: Mapping[str, Any]) -> Transcript:
-        """Return a result in the form of openai/whisper, which mlx-whisper has kept."""
+    def of(cls, result: Mapping[str, Any], settings: DecodeSettings) -> Transcript:
+        """Return a result in the form of openai/whisper, which mlx-whisper shares: times in s."""
         return cls(
             result["text"].strip(),
             tuple(
                 Segment(segment["start"], segment["end"], segment["text"].strip())
                 for segment in result["segments"]
             ),
-            any(segment["temperature"] > 0 for segment in result["segments"]),
+            any(segment["temperature"] > settings.temperature for segment in result["segments"]),
         )
 
     @classmethod
     def joined(cls, parts: Iterable[tuple[float, float, str]], *, fallback: bool) -> Transcript:
-        """Return the transcript that consists of these parts: start and end in seconds, text."""
+        """Return the transcript made of these parts, each a start and end in seconds and a text."""
         segments = tuple(Segment(start, end, text.strip()) for start, end, text in parts)
         return cls(" ".join(s.text for s in segments if s.text), segments, fallback)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What a library is like, as far as the suite must know."""
+    """How a library behaves, as far as the suite must know it."""
 
     has_model_table: bool
-    """It has a table of its models; else it takes the id of any repo."""
+    """The library has a table of its models; if not, it takes the id of any repo."""
 
     batches: bool
     """It decodes several 30 s windows at once when it is asked to."""
 
-    cuts: Literal["always", "in batches", "never"]
-    """When it cuts audio every 30 s, be it in mid-word, and not where the last text ends."""
+    cuts: Cuts
+    """When the library cuts audio every 30 s, in mid-word if need be.
+
+    At other times its next window begins where the text of the last one ended.
+    """
 
     timestamps: bool
-    """Segments begin and end where the model says; else they are whole windows."""
+    """Segments begin and end where the model says; if not, they are whole windows."""
+
+
+class AdapterError(Exception):
+    """An adapter that is unknown or cannot be used, or a model that an adapter does not have."""
 
 
 class WeightsError(Exception):
@@ -180,85 +197,108 @@ class WeightsError(Exception):
 
 
 class Adapter(ABC):
-    """A Whisper library, seen by the suite. Instances live in engine processes only.
+    """A Whisper library as the suite sees it. Instances live in engine processes only.
 
-    An engine's working directory holds the case's verified files, where `place` says, and nothing
-    else.
+    An engine's working directory, which is also its home, holds the case's verified files where
+    `place` says, and nothing else.
     """
 
     packages: ClassVar[tuple[str, ...]]
     """Distributions whose versions belong to every result; the library's own comes first."""
 
     check_map: ClassVar[CheckMap]
+    """Which repo, revision and files the suite fetches and verifies for each model."""
 
     traits: ClassVar[Traits]
 
     tuned: ClassVar[Mapping[str, Any]]
-    """What the library's own documentation recommends: fields of DecodeSettings."""
+    """Fields of DecodeSettings with the values that the library's own documentation recommends."""
 
-    fixed: ClassVar[Mapping[str, Any]] = {}
-    """Fields of DecodeSettings that the library cannot be told, with what it does instead.
+    ignored_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings the library ignores, with the value it uses anyway; None: unknown or not applicable.
 
-    None where that has no meaning, or nobody knows.
+    The keys are fields of DecodeSettings.
     """
 
     slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
     """Variants that a device runs many times slower, so that only their starts are measured."""
 
     @classmethod
-    def place(cls, case: Case) -> Places | None:  # noqa: ARG003
-        """Return where the library looks for each required file; None: in the hub cache.
+    def files(cls, case: Case) -> ModelFiles:
+        """Return the repo, revision and files of a case; raise AdapterError where there is none."""
+        variants = cls.check_map.get(case.size)
+        if variants is None:
+            sizes = ", ".join(cls.check_map)
+            raise AdapterError(f"{case.label}: expected one of the sizes {sizes}; got {case.size}")
+        if case.variant not in variants:
+            known = ", ".join(variants)
+            raise AdapterError(f"{case.label}: expected a variant of {known}; got {case.variant}")
+        return variants[case.variant]
 
-        A path is relative to the working directory, or begins with `~/`. An engine's home is its
-        working directory, and its hub cache holds the one model.
+    @classmethod
+    def place(cls, case: Case) -> Places | None:  # noqa: ARG003
+        """Return where the library looks for each file of a case; None: in the hub cache.
+
+        A path is relative to the working directory, or begins with `~/`.
         """
         return None
 
     def model_table(self) -> Table:
-        """Return what the library's own code names, read there, all of it.
+        """Return every model that the library's own code names, read from that code.
 
-        Sizes and variants go by the check map's names, which is held to this. Called on its own,
-        before anything below. A library that takes the id of any repo may name nothing.
+        Sizes and variants have the check map's names, so that the two can be compared. This is
+        called on its own, before any method below. A library that takes the id of any repo may
+        name nothing.
         """
         return {}
 
     @abstractmethod
     def import_library(self) -> None:
-        """Import the library and whatever it imports late."""
+        """Import the library, and what it would otherwise import during the first load or call."""
 
     @abstractmethod
     def select_device(self, device: Device, threads: int) -> None:
         """Make the library compute on `device`; raise RuntimeError where it cannot.
 
-        On the CPU it is to use so many threads, where it can be told.
+        On the CPU it is to use this number of threads, if it can be told one.
         """
 
     def mend(self, case: Case) -> tuple[str, ...]:  # noqa: ARG002
-        """Do what must be done for the library to load at all, in the smallest way.
+        """Do the least that makes the library load this case at all.
 
-        Return a line for each thing done; nothing when the library runs as released.
+        Return one line for each thing done, or nothing when the library runs as released.
         """
         return ()
 
     @abstractmethod
     def load(self, case: Case) -> None:
-        """Load the model through the library's public call, to the last lazy weight: timed."""
+        """Load the model through the library's public call, and all that is lazy. This is timed."""
 
     @abstractmethod
     def verify_load(self, case: Case) -> str:
-        """Return the type that the model computes in, as `float16`.
+        """Return the type that the model computes in, such as `float16`.
 
         Raise WeightsError unless the model in memory is the files', as far as can be seen.
         """
 
     @abstractmethod
+    def threads(self) -> int | None:
+        """Return how many threads the library computes with on the CPU, after a load.
+
+        The library is asked where it tells; if not, this is what it was told. None: unknown.
+        """
+
+    @abstractmethod
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
-        """Transcribe `audio`: the timed call, so nothing is done here that can be done before."""
+        """Transcribe `audio`. This is timed, so it does nothing that can be done before.
+
+        Every setting but `ignored_settings` is handed on; `threads` was told to `select_device`.
+        """
 
     def threads(self) -> int | None:
         """Return how many CPU threads the library computes with; None where it does not say."""
         return None
 
     def accelerator_memory(self) -> int | None:
-        """Return the accelerator's own peak, in bytes; None where there is no such figure."""
+        """Return the accelerator's own peak in bytes; None where there is no such figure."""
         return None

@@ -1,4 +1,4 @@
-"""How many threads a library is given on the CPU."""
+"""How many threads a library is asked to use on the CPU."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 import sys
 
 USUAL_THREADS = 4
-"""What CTranslate2 and whisper.cpp take by themselves, where there are as many cores."""
+"""The default of CTranslate2 and whisper.cpp, on a machine with at least as many cores."""
 
 
 def fast_cores() -> int:
-    """Return the number of cores to compute on: on Apple silicon, those made for performance."""
+    """Return the number of cores to compute on: on Apple silicon, the performance cores alone."""
     if sys.platform == "darwin":
         return _sysctl("hw.perflevel0.physicalcpu")
     return len(os.sched_getaffinity(0))
 
 
 def usual_threads() -> int:
-    """Return the number of threads on equal terms."""
+    """Return the number of threads that every library is given when they are compared."""
     return min(USUAL_THREADS, fast_cores())
 
 

@@ -1,12 +1,14 @@
 """faster-whisper: Whisper on CTranslate2, for CPUs and NVIDIA GPUs.
 
-It takes a size, downloads the five files of its repo into the hub cache, and converts the weights
-as it loads them. Without tokenizer.json it would take that of another repo, openai/whisper-tiny.
+It takes a size, downloads the files of that size's repo into the hub cache, and converts the
+weights while it loads them. In a repo without tokenizer.json it would use the tokenizer of another
+repo, openai/whisper-tiny.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,7 +40,7 @@ NEWER_FILES = (*FILES[:3], "vocabulary.json", "preprocessor_config.json")
 NEWER = frozenset(size for size in REPOS if size.startswith(("micro", "large-v3", "distil")))
 
 COMPUTE_TYPES = {"fp16": "default", "float32": "float32", "int8": "int8"}
-"""variant → compute type. The default is that of the weights, float16, where the device has it."""
+"""variant → compute type. `default` is the weights' own, float16, if the device computes in it."""
 
 
 class FasterWhisper(base.Adapter):
@@ -68,7 +70,7 @@ class FasterWhisper(base.Adapter):
         import faster_whisper
 
         self._library = faster_whisper
-        # The embedded model joins the library's own table, so that it takes the same road.
+        # The embedded model joins the library's own table, so that it loads as every other model.
         faster_whisper.utils._MODELS["micro"] = REPOS["micro"]
 
     def select_device(self, device: base.Device, threads: int) -> None:
@@ -100,6 +102,9 @@ class FasterWhisper(base.Adapter):
             raise base.WeightsError(f"expected a tokenizer of {len(ids)} tokens, got one of {size}")
         return computes_in
 
+    def threads(self) -> int:
+        return self._threads  # which CTranslate2 does not tell
+
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         options = {
             "language": settings.language,
@@ -116,13 +121,13 @@ class FasterWhisper(base.Adapter):
             )
         else:
             heard, _ = self._model.transcribe(audio, **options)
-        segments = list(heard)  # which is when it decodes
-        fallback = any((part.temperature or 0) > 0 for part in segments)
+        segments = list(heard)  # a generator, which decodes while it is read
+        fallback = any((part.temperature or 0) > settings.temperature for part in segments)
         parts = ((part.start, part.end, part.text) for part in segments)
         return base.Transcript.joined(parts, fallback=fallback)
 
 
 def _windows(seconds: float) -> list[dict[str, float]]:
-    """Return windows of 30 s, which the batched pipeline wants from whoever turns its VAD off."""
-    starts = range(0, max(1, int(seconds)), 30)
+    """Return windows of 30 s, start and end in seconds: without its VAD the pipeline needs them."""
+    starts = range(0, max(1, math.ceil(seconds)), 30)
     return [{"start": start, "end": min(start + 30, seconds)} for start in starts]

@@ -1,4 +1,4 @@
-"""The head of a ggml file, which says what model it is: of whisper.cpp, all that shows."""
+"""The header of a ggml file, with a model's dimensions: all that whisper.cpp tells of a model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HEADER = (
     *("n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer"),
     *("n_text_ctx", "n_text_state", "n_text_head", "n_text_layer", "n_mels", "ftype"),
 )
-"""Integers of 32 bits, after a magic number. Source: whisper.cpp, whisper_model_load."""
+"""32-bit integers, in this order after a magic number. Source: whisper.cpp, whisper_model_load."""
 
 
 def check_header(file: str, own: Callable[[str], int]) -> None:
-    """Raise WeightsError unless `own` returns for each name what the file has."""
+    """Raise WeightsError unless `own`, which asks the model in memory, tells what the file has."""
     with Path(file).open("rb") as content:
         _, *stored = struct.unpack("<12i", content.read(48))
-    stored[-1] %= 1000  # the rest is the format's version, which the library drops
+    stored[-1] %= 1000  # the thousands are the format's version, which the library drops
     for name, expected in zip(HEADER, stored, strict=True):
         if (got := own(name)) != expected:
             raise WeightsError(f"expected {name} {expected}, as in {file}, got {got}")

@@ -1,7 +1,7 @@
 """lightning-whisper-mlx: batched Whisper on mlx.
 
-The library downloads `weights.npz` and `config.json` into `./mlx_models/<name>`, a folder whose
-name leaves the quantisation out, and reads them only at the first transcription.
+The library downloads `weights.npz` and `config.json` into `./mlx_models/<name>`, whatever the
+quantisation, and reads them only at the first transcription.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FRAMES_PER_SECOND = 100  # lightning_whisper_mlx/audio.py
 
 
 def _library_name(size: str) -> str:
-    """Return what the library calls a size: its "large" is the first of the large models."""
+    """Return the library's name of a size: its "large" is large-v1."""
     return "large" if size == "large-v1" else size
 
 
@@ -65,7 +65,7 @@ class LightningWhisperMLX(MLXAdapter):
         size: {kind: base.ModelFiles(REPOS[size, kind], FILES) for kind in BITS}
         for size, _ in REPOS
     } | {
-        # This repo holds one folder a model, in which the library's own layout is repeated.
+        # This one repo has a folder for each model, at the path where the library looks for it.
         size: {
             kind: base.ModelFiles(DISTIL_REPO, tuple(f"mlx_models/{size}{end}/{f}" for f in FILES))
             for kind, end in DISTIL_SUFFIXES.items()
@@ -75,20 +75,26 @@ class LightningWhisperMLX(MLXAdapter):
     traits = base.Traits(has_model_table=True, batches=True, cuts="always", timestamps=False)
     tuned: ClassVar = {"batch_size": 12}  # the default of its class
     # Its public call takes a language, and nothing else.
-    fixed: ClassVar = {"beam_size": 1, "temperature": 0.0, "fallback": True, "vad": False}
-    fixed |= {"timestamps": True, "context": True, "threads": None}
+    ignored_settings: ClassVar = {
+        "beam_size": 1,
+        "temperature": 0.0,
+        "fallback": True,
+        "timestamps": True,
+        "context": True,
+        "vad": False,
+        "threads": None,
+    }
 
     @classmethod
     def place(cls, case: base.Case) -> base.Places:
-        files = cls.check_map[case.size][case.variant].files
-        return {file: f"{_model_folder(case)}/{Path(file).name}" for file in files}
+        return {file: f"{_model_folder(case)}/{Path(file).name}" for file in cls.files(case).files}
 
     def model_table(self) -> base.Table:
         from lightning_whisper_mlx.lightning import models
 
         return {
             "large-v1" if name == "large" else name: (
-                # The constructor quantises a distil model by the folder, in the same repo.
+                # The one repo of the distil models holds the quantised ones too, in other folders.
                 dict.fromkeys(BITS, repos["base"])
                 if "distil" in name
                 else {"fp16" if quant == "base" else quant: repo for quant, repo in repos.items()}
@@ -100,7 +106,7 @@ class LightningWhisperMLX(MLXAdapter):
         from lightning_whisper_mlx import lightning, transcribe, whisper
 
         self._lightning, self._transcribe = lightning, transcribe
-        # The embedded model joins the library's own table, so that it takes the same road.
+        # The embedded model joins the library's own table, so that it loads as every other model.
         lightning.models["micro"] = {
             "base" if kind == "fp16" else kind: REPOS["micro", kind] for kind in BITS
         }
@@ -124,7 +130,7 @@ class LightningWhisperMLX(MLXAdapter):
             batch_size=1,
             quant=None if case.variant == "fp16" else case.variant,
         )
-        # The constructor only downloads; this is the load that `transcribe` would begin with.
+        # The constructor only downloads. The first `transcribe` would begin with this call.
         self._transcribe.ModelHolder.get_model(f"./{_model_folder(case)}", mx.float16)
 
     def verify_load(self, case: base.Case) -> str:

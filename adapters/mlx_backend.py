@@ -1,4 +1,4 @@
-"""What the adapters of mlx libraries share: the device, the memory, the checks of a model."""
+"""What the adapters of mlx libraries share: device, memory, and the check of the weights."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMPUTED = frozenset({"alignment_heads"})
-"""Parameters that a model computes itself when its file has none."""
+"""Parameters that a model computes itself when its file does not have them."""
 
 BITS = {"fp16": None, "4bit": 4, "8bit": 8}
-"""variant → bits a weight, in config.json."""
+"""variant → bits a weight as in config.json; None: not quantised."""
 
 
 class MLXAdapter(base.Adapter):
     """A library on mlx."""
 
-    # mlx's CPU backend: quantised matrix products take ten times as long as fp16 ones.
+    # On mlx's CPU backend a quantised matrix product takes ten times as long as one in float16.
     slow_variants: ClassVar = {"cpu": frozenset({"4bit", "8bit"})}
 
     def select_device(self, device: base.Device, threads: int) -> None:  # noqa: ARG002
-        """Try the device, too; mlx cannot be told a number of threads."""
+        """Also compute something on the device. mlx cannot be told a number of threads."""
         import mlx.core as mx
 
         kind = mx.gpu if device == "gpu" else mx.cpu
@@ -36,8 +36,11 @@ class MLXAdapter(base.Adapter):
         if (total := product.sum().item()) != 64**3:
             raise RuntimeError(f"mlx on {device}: a product of ones summed to {total}, not {64**3}")
 
+    def threads(self) -> None:
+        """Return None: mlx does not tell."""
+
     def accelerator_memory(self) -> int:
-        """Return mlx's peak of active memory; buffers that it only caches are not in it."""
+        """Return the peak of mlx's active memory in bytes, without the buffers that it caches."""
         import mlx.core as mx
 
         return int(mx.get_peak_memory())
@@ -46,8 +49,8 @@ class MLXAdapter(base.Adapter):
 class WeightsCheck:
     """Tells whether a model was given exactly the weights that its file holds.
 
-    mlx takes any shape for a weight, and where one is missing it leaves random numbers and says
-    nothing. So the model's own names and shapes are noted before weights are put into it.
+    mlx accepts any shape for a weight, and silently keeps random numbers for a weight that the file
+    does not have. So the model's own names and shapes are noted before it is given its weights.
     """
 
     def __init__(self, model_class: Any) -> None:
@@ -60,17 +63,17 @@ class WeightsCheck:
             try:
                 return update(model, weights)
             except ValueError:
-                # Of a weight that the model does not know, mlx names the last word alone.
+                # mlx's own message has only the last part of an unknown weight's name.
                 self._compare(_shapes(weights))
                 raise
 
         model_class.update = watched_update
 
     def __call__(self, weights: Path, config: Path, bits: int | None) -> str:
-        """Raise WeightsError unless the last model's weights are those of the file `weights`.
+        """Return the type that the model computes in.
 
-        And unless `config` quantises to so many bits a weight; None: not at all. Return the type
-        that the model computes in.
+        Raise WeightsError unless the names and shapes of the last model's weights are those of the
+        file `weights`, and `config` quantises to `bits` a weight; None: not at all.
         """
         import mlx.core as mx
 
@@ -98,9 +101,9 @@ class WeightsCheck:
 
 
 def restore_quantize_module() -> tuple[str, ...]:
-    """Give a library back the call that mlx removed: it made every Linear layer a quantised one.
+    """Give mlx back the call that it removed, which made every Linear layer a quantised one.
 
-    Return what was mended.
+    Return a line that says so, or nothing where mlx still has the call.
     """
     import mlx.core as mx
     from mlx import nn

@@ -1,7 +1,7 @@
 """mlx-whisper: the Whisper of Apple's mlx-examples.
 
-It takes the id of any repo, downloads all of it into the hub cache, and reads it only at the first
-transcription.
+It takes the id of any repo, downloads the whole repo into the hub cache, and reads the model only
+at the first transcription.
 """
 
 from __future__ import annotations
@@ -42,29 +42,29 @@ class MLXWhisper(MLXAdapter):
     }
     traits = base.Traits(has_model_table=False, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
-    fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1, "threads": None}
+    ignored_settings: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1, "threads": None}
 
     def model_table(self) -> base.Table:
         transcribe = import_module("mlx_whisper.transcribe").transcribe
         return {"tiny": {"fp16": signature(transcribe).parameters["path_or_hf_repo"].default}}
 
     def import_library(self) -> None:
-        # The module, which the package's function of that name hides.
+        # This is the module; the package's attribute of that name is a function.
         self._library = import_module("mlx_whisper.transcribe")
         self._check_weights = WeightsCheck(import_module("mlx_whisper.whisper").Whisper)
 
     def load(self, case: base.Case) -> None:
         import mlx.core as mx
 
-        self._repo = self.check_map[case.size][case.variant].repo
-        # This is the load that `transcribe` would begin with.
+        self._repo = self.files(case).repo
+        # The first `transcribe` would begin with this call.
         self._library.ModelHolder.get_model(self._repo, mx.float16)
 
     def verify_load(self, case: base.Case) -> str:
         from huggingface_hub import snapshot_download
 
         folder = Path(snapshot_download(self._repo))
-        weights, config = self.check_map[case.size][case.variant].files
+        weights, config = self.files(case).files
         return self._check_weights(folder / weights, folder / config, BITS[case.variant])
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
@@ -79,5 +79,6 @@ class MLXWhisper(MLXAdapter):
                 temperature=settings.temperatures,
                 condition_on_previous_text=settings.context,
                 without_timestamps=not settings.timestamps,
-            )
+            ),
+            settings,
         )

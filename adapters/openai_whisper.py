@@ -1,7 +1,7 @@
 """openai-whisper: OpenAI's own code, on PyTorch.
 
-It takes a size and downloads one checkpoint, by a URL that holds its sha256, into `~/.cache`. It
-hashes the whole file at every load.
+It takes a size and downloads one checkpoint into `~/.cache/whisper`, from a URL that holds the
+file's sha256. It hashes the whole file at every load.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class OpenAIWhisper(TorchAdapter):
     }
     traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"fallback": True, "context": True}  # its own defaults
-    fixed: ClassVar = {"vad": False, "batch_size": 1}
+    ignored_settings: ClassVar = {"vad": False, "batch_size": 1}
 
     @classmethod
     def place(cls, case: base.Case) -> base.Places:
@@ -62,10 +62,10 @@ class OpenAIWhisper(TorchAdapter):
         import torch
 
         super().select_device(device, threads)
-        torch.eye(2).to_sparse().to(self._device)  # every model has such a tensor
+        torch.eye(2).to_sparse().to(self._device)  # every model has a sparse tensor
 
     def mend(self, case: base.Case) -> tuple[str, ...]:
-        if case.size == "micro":  # joins the library's own table, so that it takes the same road
+        if case.size == "micro":  # joins the library's own table, so that it loads as the others
             digest = sha256(self._file(case).read_bytes()).hexdigest()
             self._library._MODELS["micro"] = f"embedded/{digest}/micro.pt"
             self._library._ALIGNMENT_HEADS["micro"] = None
@@ -95,5 +95,6 @@ class OpenAIWhisper(TorchAdapter):
                 condition_on_previous_text=settings.context,
                 without_timestamps=not settings.timestamps,
                 fp16=self._dtype == "float16",
-            )
+            ),
+            settings,
         )

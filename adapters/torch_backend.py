@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class TorchAdapter(base.Adapter):
-    """A library on PyTorch; `_device` is the torch.device that it computes on."""
+    """A library on PyTorch."""
 
     _device: Any
+    """The torch.device that it computes on."""
 
     def select_device(self, device: base.Device, threads: int) -> None:
         import torch
@@ -29,11 +30,16 @@ class TorchAdapter(base.Adapter):
 
     @property
     def _dtype(self) -> str:
-        """The type to compute in: on a CPU, float16 is slow."""
+        """The type to compute in: float32 on a CPU, where float16 is slow."""
         return "float32" if self._device.type == "cpu" else "float16"
 
+    def threads(self) -> int:
+        import torch
+
+        return int(torch.get_num_threads())
+
     def accelerator_memory(self) -> int | None:
-        """Return the peak on an NVIDIA GPU; for Apple's, PyTorch has no such figure."""
+        """Return the peak in bytes on an NVIDIA GPU; PyTorch has no such figure for Apple's."""
         import torch
 
         return torch.cuda.max_memory_allocated() if self._device.type == "cuda" else None
@@ -42,7 +48,7 @@ class TorchAdapter(base.Adapter):
 def check_tensors(file: Path, own: Mapping[str, Any], tied: frozenset[str] = frozenset()) -> None:
     """Raise WeightsError unless a model's tensors are those of a file, value by value.
 
-    `tied` names tensors that are another one as well, and may be left out of a file.
+    `tied` names tensors that share another one's values, so that a file may leave them out.
     """
     import torch
 

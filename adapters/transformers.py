@@ -38,7 +38,7 @@ FILES = (
     *("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"),
     "normalizer.json",
 )
-TIED = frozenset({"proj_out.weight"})  # is the token embedding
+TIED = frozenset({"proj_out.weight"})  # shares the values of the token embedding
 
 
 class Transformers(TorchAdapter):
@@ -46,26 +46,26 @@ class Transformers(TorchAdapter):
 
     packages = ("transformers", "torch", "tokenizers", "safetensors", "numpy")
     check_map: ClassVar[base.CheckMap] = {
-        # The last one has no normalizer.json.
+        # The repo of distil-large-v3.5 has no normalizer.json.
         size: {"fp16": base.ModelFiles(repo, FILES[:-1] if size.endswith("v3.5") else FILES)}
         for size, repo in REPOS.items()
     }
     traits = base.Traits(has_model_table=False, batches=True, cuts="always", timestamps=True)
     tuned: ClassVar = {"batch_size": 24}  # insanely-fast-whisper's default
-    fixed: ClassVar = {"fallback": False, "context": False, "vad": False}
+    ignored_settings: ClassVar = {"fallback": False, "context": False, "vad": False}
 
     def import_library(self) -> None:
         self._pipeline = import_module("transformers").pipeline
-        import_module("transformers.models.whisper.modeling_whisper")  # as it would do late
+        import_module("transformers.models.whisper.modeling_whisper")  # else imported by the load
 
     def load(self, case: base.Case) -> None:
         self._recognise = self._pipeline(
             "automatic-speech-recognition",
-            model=self.check_map[case.size][case.variant].repo,
+            model=self.files(case).repo,
             device=self._device,
             dtype=self._dtype,
             chunk_length_s=30,
-            ignore_warning=True,  # of chunks, which are what is measured
+            ignore_warning=True,  # it warns that chunks are experimental
         )
         multilingual = self._recognise.model.generation_config.is_multilingual
         self._task = {"task": "transcribe"} if multilingual else {}
@@ -74,8 +74,8 @@ class Transformers(TorchAdapter):
         from huggingface_hub import hf_hub_download
 
         model = self._recognise.model
-        repo = self.check_map[case.size][case.variant].repo
-        check_tensors(Path(hf_hub_download(repo, "model.safetensors")), model.state_dict(), TIED)
+        file = Path(hf_hub_download(self.files(case).repo, "model.safetensors"))
+        check_tensors(file, model.state_dict(), TIED)
         return str(model.dtype).removeprefix("torch.")
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
@@ -92,8 +92,8 @@ class Transformers(TorchAdapter):
                 "temperature": settings.temperature or None,
             },
         )
-        whole = {"timestamp": (0.0, None), "text": heard["text"]}  # where it gives no timestamps
-        end = len(audio) / 16_000  # of a last segment that the model leaves open
+        whole = {"timestamp": (0.0, None), "text": heard["text"]}  # without timestamps
+        end = len(audio) / 16_000  # for a last segment that has no end
         parts = ((*part["timestamp"], part["text"]) for part in heard.get("chunks", [whole]))
         times = ((start, end if until is None else until, text) for start, until, text in parts)
         return base.Transcript.joined(times, fallback=False)

@@ -1,7 +1,7 @@
 """whisper.cpp, through pywhispercpp.
 
-It takes a model's name and downloads one file of one repo, which the name is part of, into a folder
-of its own below the home. It takes any file of that name for the model.
+It takes a model's name and downloads the file of that name, all from one repo, into a folder of
+its own below the home. A file that lies there already is loaded unseen, whatever is in it.
 """
 
 from __future__ import annotations
@@ -46,12 +46,11 @@ class WhisperCpp(base.Adapter):
     }
     traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=True)
     tuned: ClassVar = {"threads": fast_cores()}
-    fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
+    ignored_settings: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
 
     @classmethod
     def place(cls, case: base.Case) -> base.Places:
-        files = cls.check_map[case.size][case.variant].files
-        return {file: f"~/{DATA}/pywhispercpp/models/{file}" for file in files}
+        return {file: f"~/{DATA}/pywhispercpp/models/{file}" for file in cls.files(case).files}
 
     def model_table(self) -> base.Table:
         constants = import_module("pywhispercpp.constants")
@@ -65,25 +64,33 @@ class WhisperCpp(base.Adapter):
     def import_library(self) -> None:
         self._library: Any = import_module("pywhispercpp.model")
         self._native: Any = import_module("_pywhispercpp")
-        # The embedded model joins the library's own table, so that it takes the same road.
+        # The embedded model joins the library's own table, so that it loads as every other model.
         self._library.constants.AVAILABLE_MODELS += [_name("micro", v) for v in VARIANTS["micro"]]
 
-    def select_device(self, device: base.Device, threads: int) -> None:  # noqa: ARG002 - told each call
+    def select_device(self, device: base.Device, threads: int) -> None:
         system = self._native.whisper_print_system_info()
         if device == "gpu" and not any(name in system for name in ("Metal", "MTL", "CUDA")):
             raise RuntimeError(f"this build of whisper.cpp has no GPU backend: {system}")
         self._on_gpu = device == "gpu"
+        self._threads = threads
 
     def load(self, case: base.Case) -> None:
-        name, context = _name(case.size, case.variant), {"use_gpu": self._on_gpu}
-        self._model = self._library.Model(name, print_progress=False, context_params=context)
+        self._model = self._library.Model(
+            _name(case.size, case.variant),
+            print_progress=False,
+            context_params={"use_gpu": self._on_gpu},
+            n_threads=self._threads,
+        )
 
-    def verify_load(self, case: base.Case) -> str:  # noqa: ARG002 - of the file, whichever
+    def verify_load(self, case: base.Case) -> str:  # noqa: ARG002 - the library knows its file
         native, context = self._native, self._model._ctx
         check_header(
             self._model.model_path, lambda n: getattr(native, f"whisper_model_{n}")(context)
         )
         return "float32"
+
+    def threads(self) -> int:
+        return int(self._model.get_params()["n_threads"])
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         heard = self._model.transcribe(
@@ -93,7 +100,6 @@ class WhisperCpp(base.Adapter):
             temperature_inc=0.2 if settings.fallback else 0.0,
             no_context=not settings.context,
             no_timestamps=not settings.timestamps,
-            n_threads=settings.threads,
         )
         parts = ((part.t0 / 100, part.t1 / 100, part.text) for part in heard)
         return base.Transcript.joined(parts, fallback=False)

@@ -1,9 +1,10 @@
 """What is checked is what is loaded: every adapter's check map against its library.
 
-The library is met in clean processes. Its own table must name the repos of the check map, neither
-more nor fewer. Then its own constructor and load run against a loopback hub that serves a stand-in
-under every repo's id: what it asked for on the wire, and the hashes of the files that it opened,
-must be the check map's. `consistency.wrong_map` is what all this must find.
+Each library runs in a process of its own. Its own table of models must name the repos of the check
+map, neither more nor fewer. Then its own constructor and load run against a loopback hub that
+serves a stand-in model under every repo's id: the files that it requests, and the files that it
+opens (told by their hashes), must be those of the check map. `tests/consistency/historic_map.py` is
+the mistake that all this must find.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +20,17 @@ import pytest
 from adapters import REGISTRY, adapter_class, all_cases, files_of, why_not_installed
 from adapters.base import Case
 from adapters.lightning_whisper_mlx import REPOS
-from tests.consistency import careless, wrong_map
-from tests.consistency.careless import Careless
-from tests.consistency.no_tokenizer import HIDDEN_REPO, TOKENIZER, NoTokenizer
+from tests.consistency import faulty_library, historic_map
+from tests.consistency.faulty_library import FaultyLibrary
+from tests.consistency.historic_map import HistoricMap
+from tests.consistency.missing_tokenizer import HIDDEN_REPO, TOKENIZER, MissingTokenizer
 from tests.consistency.verdict import (
     InconsistentError,
     check_load,
     check_offer,
     check_table,
-    line_to_mend,
+    line_to_fix,
 )
-from tests.consistency.wrong_map import WrongMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from tests.consistency.observer import Mode, Observer
 
-    class Meet(Protocol):
-        """Returns the observer of the adapter `module:class`."""
+    class ObserverOf(Protocol):
+        """A function that returns the observer of the adapter at `module:class`."""
 
         def __call__(self, adapter: str, mode: Mode = ...) -> Observer: ...
 
@@ -49,47 +49,47 @@ PUBLISHED = [  # of the libraries that are installed
     for case in all_cases()
     if not why_not_installed(case.adapter) and not files_of(case).embedded
 ]
-WRONG_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in wrong_map.REPOS]
-WRONG_MAP = "tests.consistency.wrong_map:WrongMap"
+HISTORIC_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in historic_map.REPOS]
+HISTORIC_MAP = "tests.consistency.historic_map:HistoricMap"
 MODES: tuple[Mode, Mode] = ("fork", "once")
-NO_TOKENIZER = "tests.consistency.no_tokenizer:NoTokenizer"
-CARELESS = "tests.consistency.careless:Careless"
+MISSING_TOKENIZER = "tests.consistency.missing_tokenizer:MissingTokenizer"
+FAULTY_LIBRARY = "tests.consistency.faulty_library:FaultyLibrary"
 
 
-@pytest.fixture(name="observer", scope="module")
-def _observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
-    """A function that returns the observer of an adapter, by `module:class`; made once each."""
+@pytest.fixture(name="observer_of", scope="module")
+def _observer_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverOf]:
+    """A function that returns the observer of an adapter, by `module:class`; one for each."""
     from fixtures.hub import Hub
     from tests.consistency.observer import MODE, Observer, serve
     from tests.consistency.stand_ins import check_map_models
 
     with ExitStack() as stack:
-        # Extras whose library has an address in its code bring what answering for it takes.
-        hub = stack.enter_context(Hub(https=find_spec("trustme") is not None))
+        # Some libraries have an address in their code, for which the hub answers by https.
+        hub = stack.enter_context(Hub(https=True))
         adapters = [adapter_class(name) for name in REGISTRY if not why_not_installed(name)]
         models = check_map_models(adapters)
-        toy = {**careless.FILES, careless.EXTRA_FILE: b"words"}
-        sources = serve(hub, {**models, careless.REPO: toy})
-        hub.add(careless.REPO, careless.OTHER_FILES, revision="dev")
+        toy = {**faulty_library.FILES, faulty_library.EXTRA_FILE: b"words"}
+        sources = serve(hub, {**models, faulty_library.REPO: toy})
+        hub.add(faulty_library.REPO, faulty_library.OTHER_FILES, revision="dev")
 
         @cache
-        def meet(adapter: str, mode: Mode = MODE) -> Observer:
+        def observer_of(adapter: str, mode: Mode = MODE) -> Observer:
             folder = tmp_path_factory.mktemp("library")
             return stack.enter_context(Observer(adapter, hub, sources, folder, mode))
 
-        yield meet
+        yield observer_of
 
 
 @pytest.fixture(name="library")
-def _library(observer: Meet) -> Callable[[str], Observer]:
+def _library(observer_of: ObserverOf) -> Callable[[str], Observer]:
     """A function that returns the observer of a registered adapter, if its library is installed."""
 
-    def meet(name: str) -> Observer:
+    def library(name: str) -> Observer:
         if reason := why_not_installed(name):
             pytest.skip(reason)
-        return observer(REGISTRY[name])
+        return observer_of(REGISTRY[name])
 
-    return meet
+    return library
 
 
 @pytest.mark.parametrize("subject", PUBLISHED, ids=str)
@@ -118,47 +118,47 @@ def test_library_loads_the_files_that_are_checked(
     check_load(subject, adapter_class(subject.adapter), observed)
 
 
-def wrong_map_message(case: Case) -> str:
+def historic_map_message(case: Case) -> str:
     """What must be said about a case of the wrong map."""
-    lines = Path(wrong_map.__file__).read_text(encoding="utf-8").splitlines()
+    lines = Path(historic_map.__file__).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
     return (
-        f"lightning-whisper-mlx[{case.size}-fp16]: checked {wrong_map.REPOS[case.size]['fp16']} "
-        f"but loads {REPOS[case.size, 'fp16']}; mend tests/consistency/wrong_map.py:{line}"
+        f"lightning-whisper-mlx[{case.size}-fp16]: checked {historic_map.REPOS[case.size]['fp16']} "
+        f"but loads {REPOS[case.size, 'fp16']}; fix tests/consistency/historic_map.py:{line}"
     )
 
 
-@pytest.mark.parametrize("subject", WRONG_CASES, ids=str)
-def test_wrong_map_differs_from_the_table(subject: Case, observer: Meet) -> None:
+@pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
+def test_historic_map_differs_from_the_table(subject: Case, observer_of: ObserverOf) -> None:
     """The historic map is found by reading, with both repos and the line to mend."""
     with pytest.raises(InconsistentError) as found:
-        check_table(subject, WrongMap, observer(WRONG_MAP).table)
+        check_table(subject, HistoricMap, observer_of(HISTORIC_MAP).table)
 
-    assert str(found.value) == wrong_map_message(subject)
+    assert str(found.value) == historic_map_message(subject)
 
 
-@pytest.mark.parametrize("subject", WRONG_CASES, ids=str)
-def test_wrong_map_differs_from_the_load(subject: Case, observer: Meet) -> None:
+@pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
+def test_historic_map_differs_from_the_load(subject: Case, observer_of: ObserverOf) -> None:
     """The historic map is found by running the library, with both repos and the line to mend."""
-    observed = observer(WRONG_MAP).observe(subject)
+    observed = observer_of(HISTORIC_MAP).observe(subject)
 
     with pytest.raises(InconsistentError) as found:
-        check_load(subject, WrongMap, observed)
+        check_load(subject, HistoricMap, observed)
 
-    assert str(found.value) == wrong_map_message(subject)
+    assert str(found.value) == historic_map_message(subject)
 
 
-def test_wrong_map_lacks_what_the_library_names(observer: Meet) -> None:
+def test_historic_map_lacks_what_the_library_names(observer_of: ObserverOf) -> None:
     """Sizes and variants that the historic map does not have are named, each with its repo."""
     with pytest.raises(InconsistentError) as found:
-        check_offer("lightning-whisper-mlx", WrongMap, observer(WRONG_MAP).table)
+        check_offer("lightning-whisper-mlx", HistoricMap, observer_of(HISTORIC_MAP).table)
 
     lines = str(found.value).splitlines()
     published = [case for case in PUBLISHED if case.adapter == "lightning-whisper-mlx"]
-    assert len(lines) == len(published) - len(WRONG_CASES)
+    assert len(lines) == len(published) - len(HISTORIC_CASES)
     assert (
         "lightning-whisper-mlx[base-8bit]: loads mlx-community/whisper-base-mlx-8bit, "
-        "which is not checked; add it to the check map in tests/consistency/wrong_map.py"
+        "which is not checked; add it to the check map in tests/consistency/historic_map.py"
     ) in lines
 
 
@@ -174,26 +174,26 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
     case = Case("faster-whisper", "tiny", "fp16")
     tokenizer = tokenizer_json([bytes([byte]) for byte in range(256)]).encode()
     with Hub() as hub:
-        models = check_map_models([NoTokenizer])
+        models = check_map_models([MissingTokenizer])
         sources = serve(hub, {**models, HIDDEN_REPO: {TOKENIZER: tokenizer}})
-        with Observer(NO_TOKENIZER, hub, sources, tmp_path) as library:
+        with Observer(MISSING_TOKENIZER, hub, sources, tmp_path) as library:
             observed = library.observe(case)
 
     with pytest.raises(InconsistentError) as found:
-        check_load(case, NoTokenizer, observed)
+        check_load(case, MissingTokenizer, observed)
 
     assert str(found.value) == (
         f"faster-whisper[tiny-fp16]: loads {TOKENIZER} of {HIDDEN_REPO}@main, which is not "
-        f"checked; mend {line_to_mend(case, NoTokenizer)}"
+        f"checked; fix {line_to_fix(case, MissingTokenizer)}"
     )
 
 
-@pytest.mark.parametrize("variant", ["careful", "snapshot"])
-def test_library_that_keeps_to_the_check_map_passes(variant: str, observer: Meet) -> None:
+@pytest.mark.parametrize("variant", ["correct", "snapshot"])
+def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: ObserverOf) -> None:
     """Files may be fetched one by one, or as a snapshot of the commit that a branch stands for."""
-    case = Case("careless", "toy", variant)
+    case = Case("faulty", "tiny", variant)
 
-    check_load(case, Careless, observer(CARELESS).observe(case))
+    check_load(case, FaultyLibrary, observer_of(FAULTY_LIBRARY).observe(case))
 
 
 @pytest.mark.parametrize(
@@ -209,27 +209,29 @@ def test_library_that_keeps_to_the_check_map_passes(variant: str, observer: Meet
         ("raises", ["the load failed: OSError: the toy cannot read its files"]),
     ],
 )
-def test_careless_library_is_found(variant: str, complaints: list[str], observer: Meet) -> None:
+def test_faulty_library_is_found(
+    variant: str, complaints: list[str], observer_of: ObserverOf
+) -> None:
     """Whatever else a library fetches or opens is named, and so is what it does not."""
-    case = Case("careless", "toy", variant)
-    observed = observer(CARELESS).observe(case)
+    case = Case("faulty", "tiny", variant)
+    observed = observer_of(FAULTY_LIBRARY).observe(case)
 
     with pytest.raises(InconsistentError) as found:
-        check_load(case, Careless, observed)
+        check_load(case, FaultyLibrary, observed)
 
     for complaint in complaints:
         assert complaint in str(found.value)
-    assert str(found.value).startswith(f"careless[toy-{variant}]: ")
+    assert str(found.value).startswith(f"faulty[tiny-{variant}]: ")
 
 
 def test_model_that_the_library_does_not_know_is_found(
-    observer: Meet,
+    observer_of: ObserverOf,
 ) -> None:
     """A case of the check map that the library's table lacks is no case of that library."""
-    case = Case("careless", "toy", "snapshot")
+    case = Case("faulty", "tiny", "snapshot")
 
     with pytest.raises(InconsistentError, match="org/toy but the library has no such model"):
-        check_table(case, Careless, observer(CARELESS).table)
+        check_table(case, FaultyLibrary, observer_of(FAULTY_LIBRARY).table)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="every process is a fresh one here")
@@ -237,14 +239,14 @@ def test_model_that_the_library_does_not_know_is_found(
     ("library", "subject"),
     [
         (REGISTRY["lightning-whisper-mlx"], Case("lightning-whisper-mlx", "medium", "4bit")),
-        (CARELESS, Case("careless", "toy", "aborts")),
+        (FAULTY_LIBRARY, Case("faulty", "tiny", "aborts")),
     ],
-    ids=["lightning-whisper-mlx-medium-4bit", "careless-toy-aborts"],
+    ids=["lightning-whisper-mlx-medium-4bit", "faulty-tiny-aborts"],
 )
 def test_forked_process_sees_what_a_fresh_one_sees(
-    library: str, subject: Case, observer: Meet
+    library: str, subject: Case, observer_of: ObserverOf
 ) -> None:
     """A process forked after the imports loads, and ends, as one that has just made them."""
-    forked, fresh = (observer(library, mode).observe(subject) for mode in MODES)
+    forked, fresh = (observer_of(library, mode).observe(subject) for mode in MODES)
 
     assert forked == fresh

@@ -23,7 +23,7 @@ class ParrotAdapter(base.Adapter):
     }
     traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=False)
     tuned: ClassVar = {"threads": 1}
-    fixed: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
+    ignored_settings: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
 
     def model_table(self) -> Mapping[str, Mapping[str, str]]:
         from tests.adding.parrot import MODELS
@@ -47,6 +47,9 @@ class ParrotAdapter(base.Adapter):
         if not (self._parrot.weights and self._parrot.config):
             raise base.WeightsError(f"expected weights and settings of {case.size}, got none")
         return "float16"
+
+    def threads(self) -> int:
+        return 1
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         text = self._parrot.listen(audio, settings.language)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adapters.base import ModelFiles
 from tests.consistency.compare import RepoFile
-from tests.consistency.observe import ended
+from tests.consistency.loading_process import ended
 from tests.consistency.verdict import Observation
 from tests.helpers.project import ROOT
 from whisper_speedtest.engine.process import sealed_environment
@@ -160,13 +160,13 @@ class Observer:
 
 
 class _Process:
-    """A process of tests/consistency/observe.py."""
+    """A process of tests/consistency/loading_process.py."""
 
     def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._log = folder / "observe.log"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tests.consistency.observe", *arguments],
+                [sys.executable, "-P", "-m", "tests.consistency.loading_process", *arguments],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.PIPE,

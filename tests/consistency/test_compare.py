@@ -10,7 +10,7 @@ from adapters import adapter_class, all_cases
 from adapters.base import Case
 from adapters.lightning_whisper_mlx import LightningWhisperMLX
 from tests.consistency.compare import RepoFile, compare, describe
-from tests.consistency.verdict import InconsistentError, Observation, check_load, line_to_mend
+from tests.consistency.verdict import InconsistentError, Observation, check_load, line_to_fix
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
 def test_line_to_mend_has_the_repo(subject: Case) -> None:
     """For every case, the line that would be named holds the repo, or begins a computed map."""
     adapter = adapter_class(subject.adapter)
-    file, _, line = line_to_mend(subject, adapter).partition(":")
+    file, _, line = line_to_fix(subject, adapter).partition(":")
 
     text = (ROOT / file).read_text(encoding="utf-8")
     repo = f'"{adapter.check_map[subject.size][subject.variant].repo}"'
@@ -124,8 +124,8 @@ def test_verdict_names_case_complaint_and_line(observed: Observation, complaint:
     with pytest.raises(InconsistentError) as found:
         check_load(CASE, LightningWhisperMLX, observed)
 
-    line = line_to_mend(CASE, LightningWhisperMLX)
-    assert str(found.value) == f"lightning-whisper-mlx[medium-fp16]: {complaint}; mend {line}"
+    line = line_to_fix(CASE, LightningWhisperMLX)
+    assert str(found.value) == f"lightning-whisper-mlx[medium-fp16]: {complaint}; fix {line}"
 
 
 def test_verdict_on_what_is_checked_is_silence() -> None:

@@ -95,7 +95,7 @@ def check_load(case: Case, adapter: type[Adapter], observed: Observation) -> Non
     _blame(case, adapter, [*differences, *unknown, *failure])
 
 
-def line_to_mend(case: Case, adapter: type[Adapter]) -> str:
+def line_to_fix(case: Case, adapter: type[Adapter]) -> str:
     """Return `file:line` of a case's entry in the adapter's source.
 
     That is `size: {variant: …}` in a literal; or else, since a map may be computed, the line that
@@ -149,9 +149,9 @@ def _differences(entry: ModelFiles, load: AbstractSet[RepoFile]) -> list[str]:
 def _blame(case: Case, adapter: type[Adapter], complaints: list[str]) -> None:
     """Raise InconsistentError with each complaint once; do nothing when there is none."""
     if complaints:
-        line = line_to_mend(case, adapter)
+        line = line_to_fix(case, adapter)
         raise InconsistentError(
             "\n".join(
-                f"{case.label}: {complaint}; mend {line}" for complaint in dict.fromkeys(complaints)
+                f"{case.label}: {complaint}; fix {line}" for complaint in dict.fromkeys(complaints)
             )
         )

@@ -93,6 +93,9 @@ class Toy(Adapter):
             raise WeightsError("the toy holds another text than its file")
         return "text"
 
+    def threads(self) -> None:
+        """Return None: the toy computes nothing."""
+
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
         self._calls += 1

@@ -139,8 +139,7 @@ class Engine:
             adapter = adapter_class(self.case.adapter)
             places = adapter.place(self.case)
             if places is None:
-                revision = adapter.check_map[self.case.size][self.case.variant].revision
-                places = self._hub_cache(revision)
+                places = self._hub_cache(adapter.files(self.case).revision)
             for file, place in places.items():
                 path, _ = self.model.files[file]
                 target = self._folder / place.removeprefix("~/")  # The child's home is its folder.

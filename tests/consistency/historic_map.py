@@ -21,7 +21,7 @@ REPOS = {
 }
 
 
-class WrongMap(LightningWhisperMLX):
+class HistoricMap(LightningWhisperMLX):
     """Loads as the real adapter does, and checks something else."""
 
     check_map: ClassVar[CheckMap] = {

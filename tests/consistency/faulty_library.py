@@ -20,17 +20,17 @@ OTHER_FILES = {"config.json": b"{ }", "weights.npz": b"others"}
 
 EXTRA_FILE = "vocabulary.txt"
 VARIANTS = (
-    *("careful", "snapshot", "other-revision", "extra-file", "missing-file"),
+    *("correct", "snapshot", "other-revision", "extra-file", "missing-file"),
     *("unopened", "rewritten", "offline", "aborts", "raises"),
 )
 
 
-class Careless(Adapter):
+class FaultyLibrary(Adapter):
     """Fetches its files into the working directory and reads them, each time but for one thing."""
 
     packages: ClassVar = ("huggingface_hub",)
     check_map: ClassVar[CheckMap] = {
-        "toy": {variant: ModelFiles(REPO, tuple(FILES)) for variant in VARIANTS}
+        "tiny": {variant: ModelFiles(REPO, tuple(FILES)) for variant in VARIANTS}
     }
     traits = Traits(has_model_table=True, batches=False, cuts="always", timestamps=False)
     tuned: ClassVar = {"batch_size": 2}
@@ -40,7 +40,7 @@ class Careless(Adapter):
         return {file: file for file in FILES}
 
     def model_table(self) -> Mapping[str, Mapping[str, str]]:
-        return {"toy": {"careful": REPO, "careless": REPO}}
+        return {"tiny": {"correct": REPO, "careless": REPO}}
 
     def import_library(self) -> None:
         import huggingface_hub
@@ -83,6 +83,9 @@ class Careless(Adapter):
 
     def verify_load(self, case: Case) -> str:  # noqa: ARG002
         return "nothing"
+
+    def threads(self) -> None:
+        """Return None: nothing is computed."""
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         raise NotImplementedError

@@ -1,9 +1,9 @@
-"""The clean process in which a library loads a model, online, and is watched.
+"""The process in which a library loads a model online, while the files that it opens are recorded.
 
-Started as `python -P -m tests.consistency.observe ADAPTER fork|once`. It writes the library's own
-table as a line of JSON, then answers each line of standard input, `[case, folder, published]`, with
-a line `{"opened": {path: sha256}, "error": message or null}`. `published` says which stand-ins are
-to pass for the file that they stand for, sha256 → sha256; see `Sha256`.
+It is started as `python -P -m tests.consistency.loading_process ADAPTER fork|once`. It writes the
+library's own table as a line of JSON. Then it answers each line `[case, folder, published]` on
+standard input with a line `{"opened": {path: sha256}, "error": message or null}`. `published` maps
+the sha256 of a stand-in to that of the file that it stands for; see `Sha256`.
 
 With `fork`, each model is loaded by a child forked from this process, which has imported the
 library and done nothing else; with `once`, by this process itself, which then ends.

@@ -15,7 +15,7 @@ TOKENIZER = "tokenizer.json"
 HIDDEN_REPO = "openai/whisper-tiny.en"
 
 
-class NoTokenizer(FasterWhisper):
+class MissingTokenizer(FasterWhisper):
     """Loads as the real adapter does, from a repo without a tokenizer."""
 
     check_map: ClassVar[CheckMap] = {

@@ -17,19 +17,18 @@ import pytest
 
 from adapters.base import Case, ModelFiles
 from fixtures.hub import Hub
-from fixtures.hub.tls import NEEDS_TRUSTME
 from tests.consistency.compare import RepoFile
-from tests.consistency.elsewhere import (
+from tests.consistency.loading_process import NATIVE_READERS, Sha256
+from tests.consistency.observer import MODE, Mode, Observer, folder_of, serve
+from tests.consistency.own_addresses import (
     BY_URL,
     CONTENT,
     ON_THE_HUB,
     OTHER,
     OTHER_CONTENT,
     PUBLISHED,
-    Elsewhere,
+    OwnAddresses,
 )
-from tests.consistency.observe import NATIVE_READERS, Sha256
-from tests.consistency.observer import MODE, Mode, Observer, folder_of, serve
 from tests.consistency.verdict import InconsistentError, check_load
 from tests.helpers.project import ROOT
 
@@ -38,26 +37,25 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Protocol
 
-    class Meet(Protocol):
-        """Returns the observer of Elsewhere."""
+    class ObserverIn(Protocol):
+        """A function that returns the observer of OwnAddresses, in a mode."""
 
         def __call__(self, mode: Mode = ...) -> Observer: ...
 
 
 MODES: tuple[Mode, Mode] = ("fork", "once")
-ELSEWHERE = "tests.consistency.elsewhere:Elsewhere"
+OWN_ADDRESSES = "tests.consistency.own_addresses:OwnAddresses"
 FILE_AT_URL = RepoFile(BY_URL.repo, PUBLISHED, "toy.pt")
 
 
 def toy(variant: str) -> Case:
-    """Return a case of Elsewhere."""
-    return Case("elsewhere", "toy", variant)
+    """Return a case of OwnAddresses."""
+    return Case("own-addresses", "tiny", variant)
 
 
-@pytest.fixture(name="meet", scope="module")
-def _meet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
-    """A function that returns the observer of Elsewhere; made once for each mode."""
-    pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
+@pytest.fixture(name="observer_in", scope="module")
+def _observer_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverIn]:
+    """A function that returns the observer of OwnAddresses; one for each mode."""
     with ExitStack() as stack:
         hub = stack.enter_context(Hub(https=True))
         models = {
@@ -67,11 +65,11 @@ def _meet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
         sources = serve(hub, {**models, folder_of(OTHER): {"toy.pt": OTHER_CONTENT}})
 
         @cache
-        def meet(mode: Mode = MODE) -> Observer:
+        def observer_in(mode: Mode = MODE) -> Observer:
             folder = tmp_path_factory.mktemp("library")
-            return stack.enter_context(Observer(ELSEWHERE, hub, sources, folder, mode))
+            return stack.enter_context(Observer(OWN_ADDRESSES, hub, sources, folder, mode))
 
-        yield meet
+        yield observer_in
 
 
 # What a library fetches
@@ -79,7 +77,9 @@ def _meet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meet]:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("variant", ["on-the-hub", "by-url", "tries-more"])
-def test_library_with_addresses_of_its_own_passes(variant: str, mode: Mode, meet: Meet) -> None:
+def test_library_with_addresses_of_its_own_passes(
+    variant: str, mode: Mode, observer_in: ObserverIn
+) -> None:
     """Neither a fixed address nor a hash in it hinders a check, nor does a file that is not there.
 
     Twice: what it keeps in its home is there for one case alone, so that each fetches anew.
@@ -88,15 +88,15 @@ def test_library_with_addresses_of_its_own_passes(variant: str, mode: Mode, meet
         pytest.skip("macOS frameworks do not survive a fork")
 
     for _ in range(2):
-        check_load(toy(variant), Elsewhere, meet(mode).observe(toy(variant)))
+        check_load(toy(variant), OwnAddresses, observer_in(mode).observe(toy(variant)))
 
 
-def test_home_is_the_folder_of_the_case(meet: Meet) -> None:
+def test_home_is_the_folder_of_the_case(observer_in: ObserverIn) -> None:
     """A home that was looked up at the import leads to the case that is loaded."""
-    observed = meet().observe(toy("by-url"))
+    observed = observer_in().observe(toy("by-url"))
 
     assert observed.fetched == {FILE_AT_URL}
-    assert observed.opened == {".cache/elsewhere/toy.pt": FILE_AT_URL}
+    assert observed.opened == {".cache/own-addresses/toy.pt": FILE_AT_URL}
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,15 @@ def test_home_is_the_folder_of_the_case(meet: Meet) -> None:
         ("moved", ["nothing was fetched", "the load failed: RuntimeError: the SHA256"]),
     ],
 )
-def test_other_address_is_found(variant: str, complaints: list[str], meet: Meet) -> None:
+def test_other_address_is_found(
+    variant: str, complaints: list[str], observer_in: ObserverIn
+) -> None:
     """A file that was fetched by another hash or from another place is named, as are other bytes.
 
     That a stand-in passes for the published file takes nothing from the library's own check.
     """
     with pytest.raises(InconsistentError) as found:
-        check_load(toy(variant), Elsewhere, meet().observe(toy(variant)))
+        check_load(toy(variant), OwnAddresses, observer_in().observe(toy(variant)))
 
     for complaint in complaints:
         assert complaint in str(found.value)
@@ -212,7 +214,7 @@ def opened(folder: Path, imports: str, calls: str) -> Mapping[str, str]:
     code = f"""
         import json, pathlib
         from contextlib import suppress
-        from tests.consistency.observe import OpenedFiles
+        from tests.consistency.loading_process import OpenedFiles
         {imports}
         seen = OpenedFiles(pathlib.Path())
         seen.watch()

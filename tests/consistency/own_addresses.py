@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from adapters.base import CheckMap, ModelFiles
-from tests.consistency.careless import Careless
+from tests.consistency.faulty_library import FaultyLibrary
 
 if TYPE_CHECKING:
     from adapters.base import Case
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PUBLISHED = "5" * 64
 """The sha256 of the file that is really at the address: nobody has it here."""
 
-ON_THE_HUB = ModelFiles("org/elsewhere", ("model.bin",))
+ON_THE_HUB = ModelFiles("org/own-addresses", ("model.bin",))
 BY_URL = ModelFiles("https://models.example.org/toys", ("toy.pt",), PUBLISHED)
 CONTENT = {"model.bin": b"of the hub", "toy.pt": b"of the other host"}
 
@@ -31,11 +31,11 @@ OTHER = ModelFiles(BY_URL.repo, BY_URL.files, "6" * 64)
 OTHER_CONTENT = b"of the next release"
 
 
-class Elsewhere(Careless):
+class OwnAddresses(FaultyLibrary):
     """Its variants say what it fetches."""
 
     check_map: ClassVar[CheckMap] = {
-        "toy": {
+        "tiny": {
             "on-the-hub": ON_THE_HUB,
             "by-url": BY_URL,
             "tries-more": ON_THE_HUB,
@@ -50,11 +50,11 @@ class Elsewhere(Careless):
         home = Path.home()
         if not home.is_absolute():
             raise RuntimeError(f"the home is {home}: platformdirs would go by the user's real one")
-        self._folder = home / ".cache" / "elsewhere"
+        self._folder = home / ".cache" / "own-addresses"
 
     def load(self, case: Case) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        main = "https://huggingface.co/org/elsewhere/resolve/main"
+        main = "https://huggingface.co/org/own-addresses/resolve/main"
         match case.variant:
             case "on-the-hub":
                 self._fetch(f"{main}/model.bin")
