@@ -295,10 +295,6 @@ class Adapter(ABC):
         Every setting but `ignored_settings` is handed on; `threads` was told to `select_device`.
         """
 
-    def threads(self) -> int | None:
-        """Return how many CPU threads the library computes with; None where it does not say."""
-        return None
-
     def accelerator_memory(self) -> int | None:
         """Return the accelerator's own peak in bytes; None where there is no such figure."""
         return None
