@@ -21,6 +21,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     A part of the tests is run by this process, which answers sooner; so is everything that needs
     the terminal (-s, --pdb) and everything that runs nothing (--collect-only).
     """
+    if hasattr(config, "workerinput"):
+        return  # one of those workers, which is given the same arguments
     option = config.option
     here = config.invocation_params.dir
     all_tests = [Path(here, argument).resolve() for argument in config.args] == [TESTS]
