@@ -173,12 +173,13 @@ def test_schema_is_the_documented_one() -> None:
 @pytest.mark.property
 def test_results_survive_json() -> None:
     """Any result comes back from JSON as it was, whatever its texts, counts and times are."""
-    from hypothesis import given
+    from hypothesis import given, settings
     from hypothesis import strategies as st
 
     seconds = st.floats(0, 1e6, allow_nan=False)
     part = st.builds(Sample, process=st.integers(0, 9), order=st.integers(0, 99), seconds=seconds)
 
+    @settings(deadline=None)
     @given(
         outcome=st.sampled_from(Outcome),
         measure=st.sampled_from(Measure),
@@ -213,9 +214,10 @@ def test_results_survive_json() -> None:
 @pytest.mark.property
 def test_spread_and_median_ignore_the_order_of_calls() -> None:
     """Both are of the set of samples; the spread is never negative, nor over the whole range."""
-    from hypothesis import given
+    from hypothesis import given, settings
     from hypothesis import strategies as st
 
+    @settings(deadline=None)
     @given(st.lists(st.floats(0.001, 1e3), min_size=1, max_size=9))
     def hold(seconds: list[float]) -> None:
         result, reverse = warm(samples=samples(*seconds)), warm(samples=samples(*seconds[::-1]))

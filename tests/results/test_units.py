@@ -52,11 +52,12 @@ def test_shares_are_in_percent() -> None:
 @pytest.mark.property
 def test_times_can_be_read_back() -> None:
     """What is printed is within half a per cent of the time, in the unit that it says."""
-    from hypothesis import given
+    from hypothesis import given, settings
     from hypothesis import strategies as st
 
     units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
 
+    @settings(deadline=None)
     @given(st.floats(1e-6, 1e4))
     def hold(value: float) -> None:
         match = re.fullmatch(r"([\d.]+) (s|ms|µs)", seconds(value))
