@@ -43,6 +43,14 @@ def test_time_limit_goes_by_the_size(size: str) -> None:
     assert time_limit(Case("any", size, "fp16")) == LIMITS[size]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "limit"), [(92.0, 240.0), (120.0, 240.0), (180.0, 360.0), (1200.0, 2400.0)]
+)
+def test_time_limit_grows_with_long_audio(seconds: float, limit: float) -> None:
+    """In proportion, from two minutes on: a podcast of 20 minutes has ten times the time."""
+    assert time_limit(Case("any", "micro", "fp16"), seconds) == limit
+
+
 def test_every_size_has_a_time_limit() -> None:
     """No size of any library is left out above."""
     assert {case.size for case in all_cases()} == set(LIMITS)

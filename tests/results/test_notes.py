@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 NO_COST = msgspec.structs.replace(PROVENANCE, empty_call=None)
+NOTHING = "nothing was measured: every selected test was skipped"
 ABSENT = ModelFacts(repo="mlx-community/whisper-tiny-mlx-4bit", revision="main")
 
 
@@ -94,23 +95,39 @@ def test_skips_are_told_by_cause_with_their_models() -> None:
         "          lightning-whisper-mlx[base-4bit]: mlx-community/whisper-base-mlx-4bit",
         "skipped:  too slow (1 test)",
         "          lightning-whisper-mlx[tiny-4bit]",
+        NOTHING,
     ]
 
 
 def test_variants_of_one_repo_share_a_line() -> None:
     """As of a library that makes its variants from the same files."""
     int8 = replace(CASE, variant="int8")
+    both = [skipped("offline", model=ABSENT), skipped("offline", case=int8, model=ABSENT)]
 
-    _, line = notes([skipped("offline", model=ABSENT), skipped("offline", case=int8, model=ABSENT)])
-
-    assert line == f"          lightning-whisper-mlx[tiny-4bit, tiny-int8]: {ABSENT.repo}"
+    assert notes(both)[1] == (
+        f"          lightning-whisper-mlx[tiny-4bit, tiny-int8]: {ABSENT.repo}"
+    )
 
 
 def test_libraries_that_are_not_installed_are_told_with_the_remedy() -> None:
     """Each reason once, as it is."""
     assert notes([], ["x is not installed; pip install x"]) == [
-        "skipped:  x is not installed; pip install x"
+        "skipped:  x is not installed; pip install x",
+        NOTHING,
     ]
+
+
+def test_transcript_that_nobody_could_check_is_shown() -> None:
+    """The user can read it; one that was scored is not repeated here."""
+    assert notes([quiet(transcript="so it goes"), quiet(transcript="so it goes", score=None)]) == [
+        "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
+    ]
+
+
+def test_session_that_measured_something_does_not_say_that_it_measured_nothing() -> None:
+    """Also when other tests were skipped, or the only one that ran has failed."""
+    for ran in (quiet(), quiet(outcome=Outcome.FAILED, reason="it crashed")):
+        assert NOTHING not in notes([skipped("offline"), ran], ["x is not installed"])
 
 
 def test_failures_and_time_outs_are_told_by_test() -> None:

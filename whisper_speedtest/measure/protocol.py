@@ -9,6 +9,9 @@ from adapters import adapter_class
 if TYPE_CHECKING:
     from adapters.base import Case, Device
 
+LIMITED_SECONDS = 120
+"""The length of the longest clip that the limits below are made for; those of longer ones grow."""
+
 TIME_LIMITS = {
     "micro": 240,
     "tiny": 180,
@@ -35,9 +38,10 @@ STARTS = {"gpu": 3, "cpu": 2}
 """How many starts are timed, by device."""
 
 
-def time_limit(case: Case) -> int:
-    """Return the seconds that a test of this case may take."""
-    return next(limit for name, limit in reversed(TIME_LIMITS.items()) if name in case.size)
+def time_limit(case: Case, seconds: float = 0.0) -> float:
+    """Return the seconds that a test of this case may take, with a clip of so many seconds."""
+    limit = next(limit for name, limit in reversed(TIME_LIMITS.items()) if name in case.size)
+    return limit * max(1.0, seconds / LIMITED_SECONDS)
 
 
 def batch_sizes(case: Case) -> tuple[int, ...]:

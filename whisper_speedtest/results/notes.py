@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 
 def notes(results: Sequence[Result], not_installed: Iterable[str] = ()) -> list[str]:
-    """Return the lines, each once: the suite's own cost, mends, fallbacks, skips, failures.
+    """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
-    `not_installed` are the reasons for which libraries were left out altogether.
+    The last one says that nothing was measured, where that is so. `not_installed` are the reasons
+    for which libraries were left out altogether.
     """
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
         *_cost(passed),
         *_mends(passed),
         *_fallbacks(passed),
+        *_heard(passed),
         *_skips(results),
         *(f"skipped:  {reason}" for reason in not_installed),
         *(
@@ -32,6 +34,8 @@ def notes(results: Sequence[Result], not_installed: Iterable[str] = ()) -> list[
             if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
         ),
     ]
+    if lines and all(each.outcome is Outcome.SKIPPED for each in results):
+        lines.append("nothing was measured: every selected test was skipped")
     return list(dict.fromkeys(lines))
 
 
@@ -59,6 +63,15 @@ def _fallbacks(passed: Sequence[Result]) -> list[str]:
         f"fallback: {each.case.label} on {clip_name(each)}: decoded anew at a higher temperature"
         for each in passed
         if each.fallback
+    ]
+
+
+def _heard(passed: Sequence[Result]) -> list[str]:
+    """Show what was heard where nobody wrote down what was said, so that the user can judge."""
+    return [
+        f"heard:    {each.case.label} on {clip_name(each)}: {each.transcript}"
+        for each in passed
+        if each.transcript is not None and each.score is None
     ]
 
 

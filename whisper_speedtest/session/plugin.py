@@ -69,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
+    config.addinivalue_line("markers", "own: a recording of the user's own, named with --audio")
     config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"))
     config.stash[NOT_INSTALLED] = {}
     config.stash[RESULTS] = []
@@ -180,6 +181,19 @@ def pytest_runtest_makereport(
         benchmark.extra_info.update(to_json(result))
     item.config.stash[RESULTS].append(result)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """End with status 5 where tests over cases were run and all of them were skipped.
+
+    A session that measured nothing is no success.
+    """
+    stash = session.config.stash
+    results = stash[RESULTS]
+    skipped = all(result.outcome is Outcome.SKIPPED for result in results)
+    if exitstatus == pytest.ExitCode.OK and skipped and (results or stash[NOT_INSTALLED]):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def _first_lines(error: BaseException) -> str:

@@ -44,6 +44,11 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
+    @property
+    def time_limit(self) -> float:
+        """Seconds that the item may take."""
+        return time_limit(self.case, self.clip.seconds if self.clip else 0.0)
+
 
 def parameters_of(item: pytest.Function) -> Selected:
     """Return what an item of a test over cases is about."""
@@ -119,11 +124,18 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     names += ["batch_size"] if marker.kwargs.get("batches") else []
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
+    # A limit that the user chose on the command line is obeyed, and a mark would come before it.
+    own_limits = metafunc.config.getoption("timeout", None) is None
+
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
         return pytest.param(*(getattr(selected, name) for name in names), **named)
 
+    def marks(selected: Selected) -> list[pytest.MarkDecorator]:
+        found = [_limit(selected.time_limit)] if own_limits else []
+        return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
+
     items = [
-        parameters(each, id=each.key, marks=_limit(time_limit(each.case)))
+        parameters(each, id=each.key, marks=marks(each))
         for each in select(marker, installed, clips, own)
     ]
     for adapter in filter(why_not_installed, REGISTRY):
@@ -135,7 +147,7 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
 
 
 @cache
-def _limit(seconds: int) -> pytest.MarkDecorator:
+def _limit(seconds: float) -> pytest.MarkDecorator:
     return pytest.mark.timeout(seconds)
 
 
@@ -161,7 +173,7 @@ def sort(items: list[pytest.Item]) -> None:
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
     """Return the cases that some tests run over, each with the seconds that one test may take."""
     cases = filter(None, map(case_of, items))
-    return {case: float(time_limit(case)) for case in cases}
+    return {case: time_limit(case) for case in cases}
 
 
 def not_installed(items: Sequence[pytest.Item]) -> list[str]:
