@@ -8,129 +8,31 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import platform
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adapters import REGISTRY, why_not_installed
 from adapters.base import Case
 from fixtures.audio import clips
-from tests.helpers.project import ROOT, copy_project, edit
+from tests.helpers.project import ROOT
+from tests.helpers.sessions import TOKEN, Sessions
 from tests.helpers.toy_adapter import VARIANTS
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import from_json
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import psutil
-
-TOKEN = "hf_" + "not" * 9
-ABSENT = '''"""A library that is not installed."""
-
-from adapters.toy import Toy
-
-
-class Absent(Toy):
-    """Needs a package that nobody has."""
-
-    packages = ("no-such-package",)
-'''
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """How a session of pytest ended."""
-
-    status: int
-    output: str
-    saved: dict[str, Any] | None
-    """pytest-benchmark's JSON; None when there is none."""
-
-    @property
-    def saved_names(self) -> set[str]:
-        """The tests that have a result in the JSON."""
-        return {result["name"] for result in self.saved["benchmarks"]} if self.saved else set()
-
-
-@pytest.fixture(name="tree", scope="module")
-def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with the toy library in its registry, and short time limits."""
-    tree = tmp_path_factory.mktemp("project")
-    copy_project(tree)
-    shutil.copy(ROOT / "tests" / "helpers" / "toy_adapter.py", tree / "adapters" / "toy.py")
-    (tree / "adapters" / "absent.py").write_text(ABSENT, encoding="utf-8")
-    lines = '    "toy": "adapters.toy:Toy",\n    "absent": "adapters.absent:Absent",\n'
-    edit(tree / "adapters" / "__init__.py", "= {\n", f"= {{\n{lines}")
-    limit = '    if case.adapter in {"toy", "absent"}:\n        return 3\n    return next('
-    edit(tree / "whisper_speedtest" / "measure" / "protocol.py", "    return next(", limit)
-    return tree
-
-
-@pytest.fixture(name="start")
-def _start(tree: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """A function that starts a session in the copied project."""
-
-    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-        options = ["--benchmark-only", f"--benchmark-json={tmp_path}/saved.json"]
-        environment = {**os.environ, "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", **variables}
-        return subprocess.Popen(
-            [sys.executable, "-m", "pytest", *arguments, *options, f"--basetemp={tmp_path}/run"],
-            cwd=tree,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    return start
-
-
-@pytest.fixture(name="finish")
-def _finish(tmp_path: Path) -> Callable[[subprocess.Popen[str]], Session]:
-    """A function that waits for a session to end."""
-
-    def finish(process: subprocess.Popen[str]) -> Session:
-        output, _ = process.communicate(timeout=100)
-        saved = tmp_path / "saved.json"
-        return Session(
-            process.returncode,
-            output,
-            json.loads(saved.read_text(encoding="utf-8")) if saved.exists() else None,
-        )
-
-    return finish
-
-
-def engines_of(session_folder: Path) -> list[psutil.Process]:
-    """Return the processes whose working directory lies in a session's temporary folder."""
-    import psutil
-
-    return [
-        process
-        for process in psutil.process_iter(["cwd"])
-        if (process.info["cwd"] or "").startswith(str(session_folder))
-    ]
-
 
 def test_each_failure_is_a_row_and_costs_no_other_result(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
-    tmp_path: Path,
+    sessions: Sessions,
 ) -> None:
     """Crash, kill, hang, wrong words: each named in the summary and absent from the JSON."""
-    session = finish(start("benchmarks/test_transcribe.py", "-k", "toy and short"))
+    session = sessions.run("benchmarks/test_transcribe.py", "-k", "toy and short")
 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
     assert session.saved_names == {
@@ -144,43 +46,43 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
         "aborts": "toy[micro-aborts]: the engine was ended by SIGABRT during transcribe",
         "killed": "toy[micro-killed]: the engine was ended by SIGKILL",
         "exits": "toy[micro-exits]: the engine ended with exit status 3 during transcribe",
-        "hangs": "Timeout (>3.0s) from pytest-timeout.; toy[micro-hangs]: stopped during transcr",
+        "hangs": "Timeout (>5.0s) from pytest-timeout.; toy[micro-hangs]: stopped during transcr",
         "babbles": "toy[micro-babbles]: its answer to transcribe could not be read",
         "fails-to-load": "toy[micro-fails-to-load]: load raised OSError",
     }.items():
         assert f"failed:   test_transcribe[toy-micro-{variant}-short]: {outcome}" in session.output
     assert "INTERNALERROR" not in session.output
-    assert engines_of(tmp_path) == []
+    assert sessions.engines() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
     """Ctrl-C or SIGTERM inside a timed call ends the engines and saves what was measured before."""
-    process = start("benchmarks/test_transcribe.py", "-k", "toy and short and (good or hangs)")
+    process = sessions.start(
+        "benchmarks/test_transcribe.py", "-k", "toy and short and (good or hangs)"
+    )
     while not list(tmp_path.glob("run/*/hanging")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    assert engines_of(tmp_path)
+    assert sessions.engines()
 
     process.send_signal(number)
-    session = finish(process)
+    session = sessions.finish(process)
 
     assert session.status == pytest.ExitCode.INTERRUPTED, session.output
     assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
-    assert engines_of(tmp_path) == []
+    assert sessions.engines() == []
 
 
 def test_results_name_no_machine_and_no_person(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
 ) -> None:
     """The JSON holds no host name, path, user name or token, and all that a number needs."""
-    session = finish(start("benchmarks", "-k", "toy and good"))
+    session = sessions.run("benchmarks", "-k", "toy and good")
 
     assert session.status == pytest.ExitCode.OK, session.output
     assert session.saved is not None
@@ -192,11 +94,10 @@ def test_results_name_no_machine_and_no_person(
 
 
 def test_json_holds_results_and_pytest_benchmark_the_same_times(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
 ) -> None:
     """Each benchmark's extra_info is its result; pytest-benchmark's data are the samples of it."""
-    session = finish(start("benchmarks", "-k", "toy-micro-good", "--device=cpu"))
+    session = sessions.run("benchmarks", "-k", "toy-micro-good", "--device=cpu")
 
     assert session.saved is not None
     results = {each["name"]: from_json(each["extra_info"]) for each in session.saved["benchmarks"]}
@@ -232,11 +133,10 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
 
 
 def test_model_that_cannot_be_had_is_skipped_with_its_repo(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
 ) -> None:
     """A real size without network is a line with its repo and the reason, never another model."""
-    session = finish(start("benchmarks", "-k", "lightning and medium and 8bit and not distil"))
+    session = sessions.run("benchmarks", "-k", "lightning and medium and 8bit and not distil")
 
     assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED, session.output
     assert "nothing was measured: every selected test was skipped" in session.output
@@ -247,17 +147,16 @@ def test_model_that_cannot_be_had_is_skipped_with_its_repo(
 
 
 def test_library_that_is_not_installed_is_skipped_with_its_extra(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
 ) -> None:
     """All of its tests are held back for one reason, and none of its models is looked for."""
     reason = (
         "absent needs no-such-package, which is not installed; "
         "pip install --no-deps --require-hashes -r requirements/absent.txt"
     )
-    measured = finish(start("benchmarks", "-k", "absent"))
-    checked = finish(start("benchmarks", "-k", "absent", "--check-models"))
-    both = finish(start("benchmarks", "-k", "absent or toy-micro-good", "--check-models"))
+    measured = sessions.run("benchmarks", "-k", "absent")
+    checked = sessions.run("benchmarks", "-k", "absent", "--check-models")
+    both = sessions.run("benchmarks", "-k", "absent or toy-micro-good", "--check-models")
 
     assert measured.status == pytest.ExitCode.NO_TESTS_COLLECTED, measured.output
     assert measured.saved_names == set()
@@ -269,13 +168,12 @@ def test_library_that_is_not_installed_is_skipped_with_its_extra(
 
 
 def test_needs_no_program_on_the_path(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
     tmp_path: Path,
 ) -> None:
     """Every library is measured where there is no ffmpeg, no espeak and no compiler."""
-    session = finish(
-        start("benchmarks/test_transcribe.py", "-k", "micro-fp16-short", PATH=str(tmp_path))
+    session = sessions.run(
+        "benchmarks/test_transcribe.py", "-k", "micro-fp16-short", PATH=str(tmp_path)
     )
 
     assert session.status == pytest.ExitCode.OK, session.output
@@ -284,8 +182,7 @@ def test_needs_no_program_on_the_path(
 
 
 def test_own_recording_joins_the_clips(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
     tmp_path: Path,
 ) -> None:
     """A file named with --audio is transcribed, and scored against the text beside it."""
@@ -294,7 +191,7 @@ def test_own_recording_joins_the_clips(
     (tmp_path / "mine.txt").write_text(clip.sentences[0].text, encoding="utf-8")
     chosen = ("-k", "toy-micro-good-mine or toy-micro-mishears-mine")
 
-    session = finish(start("benchmarks", *chosen, f"--audio={tmp_path}/mine.wav"))
+    session = sessions.run("benchmarks", *chosen, f"--audio={tmp_path}/mine.wav")
 
     assert session.saved_names == {
         f"{test}[toy-micro-good-mine]" for test in ("test_transcribe", "test_tuned")
@@ -303,14 +200,13 @@ def test_own_recording_joins_the_clips(
 
 
 def test_bad_recording_is_told_before_anything_runs(
-    start: Callable[..., subprocess.Popen[str]],
-    finish: Callable[[subprocess.Popen[str]], Session],
+    sessions: Sessions,
     tmp_path: Path,
 ) -> None:
     """A file that is not audio ends the session with its name and the reason, and no traceback."""
     (tmp_path / "notes.wav").write_text("not a sound", encoding="utf-8")
 
-    session = finish(start("benchmarks", "-k", "toy", f"--audio={tmp_path}/notes.wav"))
+    session = sessions.run("benchmarks", "-k", "toy", f"--audio={tmp_path}/notes.wav")
 
     assert session.status == pytest.ExitCode.USAGE_ERROR
     assert f"ERROR: --audio: {tmp_path}/notes.wav: is not audio" in session.output

@@ -1,0 +1,133 @@
+"""What surrounds a session: other packages, other projects, signals, limits of the user's own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.audio import clips
+from tests.helpers.project import ROOT, child_environment
+
+if TYPE_CHECKING:
+    from tests.helpers.sessions import Sessions
+
+COLLECT = ("--collect-only", "-q", "-p", "no:cacheprovider")
+
+
+def collect(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Collect tests, and do not run them."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *COLLECT, *arguments],
+        cwd=ROOT,
+        env=child_environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", ["adapters", "whisper_speedtest"])
+def test_foreign_package_of_one_of_our_names_is_refused_in_a_line(
+    tmp_path: Path, name: str
+) -> None:
+    """Engines would import it in place of ours; PyPI has an `adapters`, for example."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    # As an installed package is found: on sys.path, behind the project.
+    path = f"import sys, pytest; sys.path.append({str(tmp_path)!r})"
+    code = f"{path}; sys.exit(pytest.main({list(COLLECT)}))"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: {name}: expected no other package of this name" in ended.stderr
+    assert f"got {tmp_path}/{name}/__init__.py; uninstall that" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_settings_of_another_project_are_refused(tmp_path: Path) -> None:
+    """Pytest takes the file after `--audio` for a path to tests, and may choose another project."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n", encoding="utf-8")
+
+    ended = collect("benchmarks", "--rootdir", tmp_path, "-c", tmp_path / "pyproject.toml")
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: expected the settings of {ROOT}/pyproject.toml, got those of" in ended.stderr
+    assert "--audio=FILE" in ended.stderr
+
+
+def test_limit_on_the_command_line_comes_before_the_suites_own(sessions: Sessions) -> None:
+    """A hanging call is ended after the user's one second, not after the five of the toy."""
+    session = sessions.run(
+        "benchmarks/test_transcribe.py", "-k", "toy-micro-hangs-short", "--timeout=1"
+    )
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED
+    assert "Timeout (>1.0s)" in session.output
+
+
+def test_long_recordings_have_longer_limits(tmp_path: Path) -> None:
+    """Four minutes of audio have twice the limit of micro: two minutes have all of it."""
+    import numpy as np
+    import soundfile
+
+    path = tmp_path / "podcast.wav"
+    soundfile.write(path, np.zeros(240 * 16_000, np.float32), 16_000)
+    code = (
+        "import pytest\n"
+        "def pytest_collection_finish(session):\n"
+        "    for item in session.items:\n"
+        "        print('limit', item.name, item.get_closest_marker('timeout').args[0])\n"
+    )
+    (tmp_path / "limits.py").write_text(code, encoding="utf-8")
+
+    ended = collect(
+        "benchmarks/test_transcribe.py",
+        "-k",
+        "lightning-whisper-mlx-micro-fp16",
+        "-p",
+        "limits",
+        f"--audio={path}",
+        PYTHONPATH=str(tmp_path),
+    )
+
+    assert "limit test_transcribe[lightning-whisper-mlx-micro-fp16-podcast] 480.0" in ended.stdout
+    assert "limit test_transcribe[lightning-whisper-mlx-micro-fp16-short] 240.0" in ended.stdout
+    assert clips()["long"].seconds < 120
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["default", "ignored"])
+def test_hangup_ends_a_session_unless_it_is_ignored(
+    sessions: Sessions, tmp_path: Path, ignored: bool
+) -> None:
+    """`nohup` ignores SIGHUP before it starts pytest, and then a closed terminal ends nothing."""
+    before = signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:  # a child inherits an ignored signal
+        process = sessions.start("benchmarks/test_transcribe.py", "-k", "toy-micro-hangs-short")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    while not list(tmp_path.glob("run/*/hanging")):
+        assert process.poll() is None, process.communicate()
+
+    process.send_signal(signal.SIGHUP)
+    session = sessions.finish(process)
+
+    expected = pytest.ExitCode.TESTS_FAILED if ignored else pytest.ExitCode.INTERRUPTED
+    assert session.status == expected, session.output
+    assert ("Timeout (>5.0s)" in session.output) is ignored
+    assert sessions.engines() == []
