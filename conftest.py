@@ -2,6 +2,8 @@
 
 pytest_plugins = [
     "whisper_speedtest.session.plugin",
-    "whisper_speedtest.session.models",
+    "whisper_speedtest.session.options",
+    "whisper_speedtest.session.prefetch",
+    "whisper_speedtest.session.check",
     "whisper_speedtest.results.plugin",
 ]
