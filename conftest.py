@@ -1,8 +1,10 @@
 """Loads the rooms' plugins; they hold the options, hooks and fixtures."""
 
 pytest_plugins = [
+    "whisper_speedtest.session.options",
     "whisper_speedtest.session.plugin",
     "whisper_speedtest.session.fixtures",
-    "whisper_speedtest.session.models",
+    "whisper_speedtest.session.prefetch",
+    "whisper_speedtest.session.check",
     "whisper_speedtest.results.plugin",
 ]

@@ -22,8 +22,9 @@ from fixtures.audio import clips
 from tests.helpers.processes import running_engines
 from tests.helpers.spies import SPIES
 from whisper_speedtest.engine.process import Engine, EngineError
-from whisper_speedtest.hub.model import VerifiedModel, prove
-from whisper_speedtest.hub.prepare import prepare
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ SPEECH = {
 
 def model_of(case: Case) -> VerifiedModel:
     """Return a case's verified files."""
-    return prepare(files_of(case))
+    return Store.from_environment().prepare(files_of(case))
 
 
 @pytest.fixture(name="start")
@@ -275,7 +276,7 @@ def test_corrupt_model_fails_its_load_only(
         if name == largest:
             (tmp_path / name).write_bytes(harm(path.read_bytes()))
         files[name] = (tmp_path / name, prove(tmp_path / name))
-    engine = start(case, VerifiedModel(whole.repo, whole.commit, files))
+    engine = start(case, VerifiedModel(whole.repo, whole.revision, whole.commit, files))
 
     with pytest.raises(EngineError) as failure:
         engine.ready()

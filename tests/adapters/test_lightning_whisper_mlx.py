@@ -10,7 +10,7 @@ from adapters import adapter_class
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.prepare import prepare
+from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,9 @@ def _new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     def make(variant: str) -> Engine:
         folder = tmp_path_factory.mktemp("engine")
         case = Case(ADAPTER, "micro", variant)
-        engines.append(Engine(case, prepare(check_map[variant]), folder, "cpu"))
+        engines.append(
+            Engine(case, Store.from_environment().prepare(check_map[variant]), folder, "cpu")
+        )
         return engines[-1]
 
     yield make

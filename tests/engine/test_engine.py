@@ -18,7 +18,8 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import running_engines
 from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.engine.process import Engine, EngineError, probe_gpu, sealed_environment
-from whisper_speedtest.hub.model import VerificationError, VerifiedModel, prove
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def _model(tmp_path: Path) -> VerifiedModel:
     path = tmp_path / "store" / FILE
     path.parent.mkdir()
     path.write_text(TEXT, encoding="utf-8")
-    return VerifiedModel("embedded/toy", "0" * 40, {FILE: (path, prove(path))})
+    return VerifiedModel("embedded/toy", "main", "0" * 40, {FILE: (path, prove(path))})
 
 
 @pytest.fixture(name="toy")
@@ -191,12 +192,14 @@ def test_engine_ends_with_a_killed_parent(tmp_path: Path, variant: str) -> None:
         from adapters import REGISTRY
         from adapters.base import Case, DecodeSettings
         from whisper_speedtest.engine.process import Engine
-        from whisper_speedtest.hub.model import VerifiedModel, prove
+        from whisper_speedtest.hub.hashes import prove
+        from whisper_speedtest.hub.model import VerifiedModel
 
         REGISTRY["toy"] = "tests.helpers.toy_adapter:Toy"
         file = Path("{FILE}")
         file.write_text("text")
-        model = VerifiedModel("embedded/toy", "0", {{"{FILE}": (file.absolute(), prove(file))}})
+        files = {{"{FILE}": (file.absolute(), prove(file))}}
+        model = VerifiedModel("embedded/toy", "main", "0", files)
         Path("engine").mkdir()
         engine = Engine(Case("toy", "micro", "{variant}"), model, Path("engine").absolute(), "cpu")
         engine.hear("clip", np.zeros(9, np.float32))

@@ -9,7 +9,8 @@ from adapters.base import Case, Transcript
 from tests.helpers.results import COMMIT, SHA256
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.model import Proof, VerifiedModel
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from pathlib import Path

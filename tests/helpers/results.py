@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.base import Case, DecodeSettings
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.model import Proof
+from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.result import (
     ClipFacts,

@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,36 +15,20 @@ from adapters.base import ModelFiles
 from fixtures.hub import Hub
 from tests.helpers.harm import BASE, HARMS, content, flip_bit, link_other_blob, weights
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
+from tests.hub.stores import FAST, NOWHERE, fresh, offline, refusal, repo_folder
 from whisper_speedtest.hub.cache import RepoFolder, cached_repos
+from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import (
     ModelError,
     RepoError,
     Unavailable,
     VerificationError,
     VerifiedModel,
-    prove,
 )
-from whisper_speedtest.hub.remote import Retry
 from whisper_speedtest.hub.store import Store
 
 NAME = "weights.npz"
 BODY = weights("tiny by URL")
-FAST = Retry(attempts=3, delay=0.01, longest=0.02)
-NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(name="server")
-def _server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
-    """A web server that serves nothing yet."""
-    from huggingface_hub import close_session, constants
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    close_session()
-    with WebServer() as server:
-        yield server
-    close_session()
 
 
 @pytest.fixture(name="tiny")
@@ -54,26 +38,9 @@ def _tiny(server: WebServer) -> ModelFiles:
 
 
 @pytest.fixture(name="store")
-def _store(tmp_path: Path) -> Store:
+def _store(hubless_store: Store) -> Store:
     """A store with an empty cache, for which there is no hub."""
-    return Store(tmp_path / "cache", NOWHERE, retry=FAST, timeout=5)
-
-
-def refusal(store: Store, files: ModelFiles) -> ModelError:
-    """Return the error of preparing a model."""
-    with pytest.raises(ModelError) as caught:
-        store.prepare(files)
-    return caught.value
-
-
-def offline(store: Store) -> Store:
-    """Return the same store in another session, offline."""
-    return replace(store, offline=True)
-
-
-def fresh(store: Store) -> Store:
-    """Return the same store in another session."""
-    return replace(store)
+    return hubless_store
 
 
 def asked(server: WebServer) -> list[tuple[str, str]]:
@@ -91,13 +58,13 @@ def test_lies_in_the_hub_cache_as_any_model(
 
     sha256 = hashlib.sha256(BODY).hexdigest()
     host = server.endpoint.removeprefix("http://")
-    folder = store.cache / f"models--{host}--models"
+    folder = store.settings.cache / f"models--{host}--models"
     pointer = folder / "snapshots" / sha256 / NAME
     assert (model.repo, model.commit) == (tiny.repo, sha256)
     assert model.files == {NAME: (pointer, prove(pointer))}
     assert pointer.readlink() == Path("..", "..", "blobs", sha256)
     assert pointer.read_bytes() == BODY
-    assert set(RepoFolder(store.cache, tiny.repo).manifests(sha256)) == {sha256}
+    assert set(repo_folder(store, tiny).manifests(sha256)) == {sha256}
     assert sorted(path.name for path in folder.iterdir()) == [".speedtest", "blobs", "snapshots"]
     path = f"/models/{sha256}/{NAME}"
     assert asked(server) == [("HEAD", path), ("GET", path)]
@@ -106,7 +73,7 @@ def test_lies_in_the_hub_cache_as_any_model(
 def test_what_is_there_takes_no_request(server: WebServer, tiny: ModelFiles, store: Store) -> None:
     """Nor does it need a manifest or a link: the check map alone says what it must be."""
     model = store.prepare(tiny)
-    folder = RepoFolder(store.cache, tiny.repo)
+    folder = repo_folder(store, tiny)
     path = model.files[NAME][0]
     server.requests.clear()
 
@@ -131,7 +98,7 @@ def test_files_of_one_folder_are_kept_beside_each_other(server: WebServer, store
         weights("base"),
     ]
     assert [offline(store).prepare(files) for files in models] == prepared
-    assert len(list(store.cache.iterdir())) == 1
+    assert len(list(store.settings.cache.iterdir())) == 1
 
 
 def test_huggingface_hub_reads_the_cache_as_before(
@@ -144,10 +111,10 @@ def test_huggingface_hub_reads_the_cache_as_before(
     server.trouble(Trouble(flip=0), "GET")
     refusal(store, server.add("other.bin", weights("other")))
 
-    scan = scan_cache_dir(store.cache)
+    scan = scan_cache_dir(store.settings.cache)
     listed = subprocess.run(
         [sys.executable, "-m", "huggingface_hub.cli.hf", "cache", "ls", "--format", "json"],
-        env={"HF_HUB_CACHE": str(store.cache), "HF_HUB_DISABLE_UPDATE_CHECK": "1"},
+        env={"HF_HUB_CACHE": str(store.settings.cache), "HF_HUB_DISABLE_UPDATE_CHECK": "1"},
         capture_output=True,
         text=True,
         check=True,
@@ -166,8 +133,8 @@ def test_huggingface_hub_reads_the_cache_as_before(
 @pytest.mark.parametrize(
     ("trouble", "method", "kind", "says"),
     [
-        (Trouble(404), "HEAD", RepoError, "mend the adapter's check map"),
-        (Trouble(410), None, RepoError, "mend the adapter's check map"),
+        (Trouble(404), "HEAD", RepoError, "fix the adapter's check map"),
+        (Trouble(410), None, RepoError, "fix the adapter's check map"),
         (Trouble(401), "HEAD", Unavailable, "no token is sent"),
         (Trouble(403), None, Unavailable, "no token is sent"),
         (Trouble(503), None, Unavailable, "the server answered 503 Service Unavailable, after 3"),
@@ -205,7 +172,7 @@ def test_trouble_is_named_and_leaves_nothing(
     says: str,
 ) -> None:
     """The file by its URL and hash, what was got, and what to do; and never the hub."""
-    session = replace(store, timeout=0.2, offline=trouble == "offline")
+    session = fresh(store, timeout=0.2, offline=trouble == "offline")
     files = replace(tiny, repo=f"{NOWHERE}/models") if trouble == "refused" else tiny
     if isinstance(trouble, Trouble):
         server.trouble(trouble, method)
@@ -216,7 +183,9 @@ def test_trouble_is_named_and_leaves_nothing(
     assert str(error).startswith(str(files))
     assert says in str(error)
     assert "the hub" not in str(error)
-    assert [path for path in store.cache.rglob("*") if path.is_file() or path.is_symlink()] == []
+    assert [
+        path for path in store.settings.cache.rglob("*") if path.is_file() or path.is_symlink()
+    ] == []
     server.heal()
     if trouble != "refused":
         assert fresh(store).prepare(tiny).files[NAME][0].read_bytes() == BODY
@@ -253,7 +222,7 @@ def test_a_passing_trouble_is_outlived(
     """Twice wrong, then good, is good with three tries."""
     server.trouble(trouble, method, times=2)
 
-    model = replace(store, timeout=0.3).prepare(tiny)
+    model = fresh(store, timeout=0.3).prepare(tiny)
 
     assert model.files[NAME][0].read_bytes() == BODY
 
@@ -279,7 +248,7 @@ def test_each_host_is_out_of_reach_alone(server: WebServer, tiny: ModelFiles, st
         server.trouble(Trouble(hang=True))
         models = [*far, near, BASE]
 
-        without_server = replace(store, endpoint=hub.endpoint, timeout=0.1)
+        without_server = fresh(store, endpoint=hub.endpoint, timeout=0.1)
         first = without_server.fetch(without_server.plan(models))
         met = len(server.requests)
         server.heal()
@@ -306,7 +275,7 @@ def test_nobody_is_told_who_asks(
         elsewhere = mirror.add(NAME, BODY)
         address = f"{elsewhere.repo}/{elsewhere.revision}/{NAME}"
         server.trouble(Trouble(302, {"Location": address}), "GET", times=1)
-        session = replace(store, endpoint=hub.endpoint, token=hub.token)
+        session = fresh(store, endpoint=hub.endpoint, token=hub.token)
 
         session.prepare(BASE)
         session.prepare(tiny)
@@ -347,7 +316,7 @@ def test_another_file_of_the_folder_is_never_taken_for_it(
     base = server.add(NAME, weights("base"))
     other = store.prepare(base)
     path = store.prepare(tiny).files[NAME][0]
-    folder = RepoFolder(store.cache, tiny.repo)
+    folder = repo_folder(store, tiny)
     (folder.blobs / tiny.revision).unlink()
     path.unlink()
     path.symlink_to(other.files[NAME][0].resolve())
@@ -376,7 +345,7 @@ def test_a_wrong_manifest_accuses_no_right_file(
     """Not even with the hash of another file that is there."""
     store.prepare(base := server.add(NAME, weights("base")))
     model = store.prepare(tiny)
-    path = RepoFolder(store.cache, tiny.repo).manifest_path(tiny.revision, tiny.revision)
+    path = repo_folder(store, tiny).manifest_path(tiny.revision, tiny.revision)
     manifest = json.loads(path.read_text())
     manifest["files"][NAME].update(sha256=base.revision, etag=base.revision)
     path.write_text(json.dumps(manifest))
@@ -416,7 +385,7 @@ def test_limits_count_files_by_url_among_the_rest(server: WebServer, store: Stor
         hub.add(BASE.repo, content(BASE, size=200_000))
         small = server.add("small.bin", weights("small", 100_000))
         large = server.add("large.bin", weights("large", 300_000))
-        session = replace(store, endpoint=hub.endpoint)
+        session = fresh(store, endpoint=hub.endpoint)
 
         plan = session.plan([large, BASE, small], max_download=350_000)
         outcomes = session.fetch(plan)
@@ -431,7 +400,7 @@ def test_more_than_the_memory_is_not_fetched(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
     """Nor more than the disk holds; both before the first byte."""
-    memory = refusal(replace(store, memory=1000), tiny)
+    memory = refusal(fresh(store, memory=1000), tiny)
     server.trouble(Trouble(headers={"Content-Length": str(10**18)}), "HEAD")
     disk = refusal(store, tiny)
 
@@ -473,9 +442,9 @@ def test_an_entry_that_proves_nothing_is_an_error(
 
     assert isinstance(error, RepoError)
     assert says in str(error)
-    assert "mend the adapter's check map" in str(error)
+    assert "fix the adapter's check map" in str(error)
     assert asked(server) == []
-    assert not store.cache.exists()
+    assert not store.settings.cache.exists()
 
 
 # Names
@@ -495,8 +464,10 @@ def test_repos_in_the_cache_have_the_names_of_the_check_map(
     ):
         (tmp_path / "cache" / folder).mkdir()
 
-    assert cached_repos(store.cache) == sorted(
+    found = cached_repos(store.settings.cache)
+    assert [each.repo for each in found] == sorted(
         [tiny.repo, "org/name", "name", "org.x/name", "https://example.org/whisper/models"]
     )
-    for repo in cached_repos(store.cache):
-        assert RepoFolder(store.cache, repo).root.is_dir()
+    for each in found:
+        assert each.root.is_dir()
+        assert RepoFolder(store.settings.cache, each.repo).root == each.root

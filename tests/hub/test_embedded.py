@@ -22,14 +22,14 @@ CHECKPOINT = embedded.ROOT / "fixtures" / "models" / "micro" / "weights.npz"
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the one export lies, once it was made."""
     monkeypatch.setattr(embedded, "CACHE", tmp_path)
-    embedded.make(MICRO)
+    embedded.inspect(MICRO).verified()
     (folder,) = tmp_path.iterdir()
     return folder
 
 
 def test_export_is_the_checkpoint(folder: Path) -> None:
     """The unquantised export has the checkpoint's bytes, and is named by their hash."""
-    model = embedded.make(MICRO)
+    model = embedded.inspect(MICRO).verified()
 
     path, proof = model.files["weights.npz"]
     assert path == folder / "weights.npz"
@@ -42,7 +42,7 @@ def test_export_is_kept(folder: Path) -> None:
     """An intact export is not made again."""
     made = folder.stat().st_mtime_ns
 
-    embedded.make(MICRO)
+    embedded.inspect(MICRO).verified()
 
     assert folder.stat().st_mtime_ns == made
 
@@ -62,7 +62,7 @@ def test_harmed_export_is_made_anew(folder: Path, harm: Callable[[Path], object]
     """What is not there to the last byte is exported again, and nothing is left lying about."""
     harm(folder)
 
-    model = embedded.make(MICRO)
+    model = embedded.inspect(MICRO).verified()
 
     model.recheck()
     assert (folder / "weights.npz").read_bytes() == CHECKPOINT.read_bytes()

@@ -12,18 +12,19 @@ import pytest
 
 from adapters import REGISTRY
 from adapters.base import Adapter, Case, CheckMap, ModelFiles
-from fixtures.hub import Hub
-from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, weights
+from tests.helpers.harm import BASE, QUANTISED, flip_bit, weights
 from tests.helpers.web_server import WebServer
-from whisper_speedtest.hub.status import as_json, check
-from whisper_speedtest.hub.store import Store
+from tests.hub.stores import offline
+from whisper_speedtest.hub.status import check
+from whisper_speedtest.session.check import as_json
 from whisper_speedtest.session.report import absent_lines, as_table, explanations, plan_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from whisper_speedtest.hub.status import ModelStatus
+    from whisper_speedtest.hub.store import Store
 
 HASHES = {name: f"{digit}" * 64 for digit, name in enumerate(("tiny", "base"), 1)}
 SITE = "https://openaipublic.azureedge.net/main/whisper/models"
@@ -59,26 +60,9 @@ CACHE = [Case("cache", "base", variant) for variant in ("fp16", "int8", "4bit")]
 @pytest.fixture(autouse=True)
 def _libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two libraries more, and a home and requests that are the test's own."""
-    from huggingface_hub import constants
-
     monkeypatch.setitem(REGISTRY, "home", f"{__name__}:InTheHome")
     monkeypatch.setitem(REGISTRY, "cache", f"{__name__}:InTheHubCache")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-
-
-@pytest.fixture(name="store")
-def _store(tmp_path: Path) -> Iterator[Store]:
-    """A store whose hub has two models."""
-    from huggingface_hub import close_session
-
-    close_session()
-    with Hub() as hub:
-        for files in (BASE, QUANTISED):
-            hub.add(files.repo, content(files))
-        yield Store(tmp_path / "cache", hub.endpoint)
-    close_session()
 
 
 @pytest.fixture(name="hashed")
@@ -115,18 +99,18 @@ def test_a_place_may_be_in_the_home(
     (folder / "base.pt").write_bytes(weights("base"))
     hashed.clear()
 
-    right = check(HOME, store.cache, tmp_path)
+    right = check(HOME, store, tmp_path)
     counts = dict(hashed)
     (folder / "tiny.pt").write_bytes(weights("base"))
-    wrong = check(HOME, store.cache, tmp_path)
+    wrong = check(HOME, store, tmp_path)
 
-    states = [(model.cache.state, model.own_place.state) for model in right]
+    states = [(model.cache.state, model.library.state) for model in right]
     assert states == [("missing", "complete")] * 2 + [("complete", "complete")] * 2
     assert counts == {"tiny.pt": 1, "base.pt": 2}
-    (file,) = wrong[0].own_place.files
+    (file,) = wrong[0].library.findings.values()
     assert (file.state, file.path) == ("other model", folder / "tiny.pt")
     assert f"tiny.pt: is {base.repo}@{base.revision[:12]} base.pt, at {file.path}" == file.reason
-    assert [model["repo"] for model in as_json(right, store.cache)["models"]] == [
+    assert [model["repo"] for model in as_json(right, store.settings.cache)["models"]] == [
         files.repo for files in (tiny, tiny, base, base)
     ]
 
@@ -136,10 +120,10 @@ def test_a_place_may_be_the_hub_cache(store: Store, tmp_path: Path, hashed: Coun
     flip_bit(store.prepare(BASE).files["weights.npz"][0])
     hashed.clear()
 
-    models = check(CACHE, store.cache, tmp_path)
+    models = check(CACHE, store, tmp_path)
 
     assert hashed == {"weights.npz": 1 + 1, "config.json": 1}  # git's sha1, to find the origin
-    document = as_json(models, store.cache)
+    document = as_json(models, store.settings.cache)
     assert [model["library"]["state"] for model in document["models"]] == [
         "corrupt",
         "corrupt",
@@ -164,7 +148,7 @@ def test_missing_models_are_told_by_repo(store: Store, tmp_path: Path) -> None:
     """Those of which there is no file anywhere are in no table; each repo comes once a library."""
     store.prepare(QUANTISED)
 
-    models = check([*HOME, *CACHE], store.cache, tmp_path)
+    models = check([*HOME, *CACHE], store, tmp_path)
 
     assert absent_lines(models, 100) == [
         "missing, in the hub cache and where home looks:",
@@ -179,13 +163,13 @@ def test_missing_models_are_told_by_repo(store: Store, tmp_path: Path) -> None:
     assert explanations(models) == []
 
 
-def test_a_file_by_url_fits_into_the_table(tmp_path: Path) -> None:
+def test_a_file_by_url_fits_into_the_table(store: Store, tmp_path: Path) -> None:
     """Its URL stands whole on one line, and twelve digits of its hash on the next."""
     path = tmp_path / "home" / ".cache" / "library" / "tiny.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"something else")
 
-    models = check(HOME[:1], tmp_path / "cache", tmp_path)
+    models = check(HOME[:1], store, tmp_path)
 
     rows = printed(models)
     at = rows.index(next(row for row in rows if row.startswith("tiny fp16")))
@@ -210,7 +194,7 @@ def test_plan_says_a_reason_once(store: Store) -> None:
     """With the names of all that are left out for it below, none broken, none wider than asked."""
     models = many(80)
 
-    lines = plan_lines(replace(store, offline=True).plan(models), 72)
+    lines = plan_lines(offline(store).plan(models), 72)
 
     summary, reason, *names = lines
     assert ", 240 left out" in summary

@@ -30,9 +30,11 @@ from adapters.base import ModelFiles
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, HARMS, QUANTISED, content, link_other_blob, weights
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
-from whisper_speedtest.hub.cache import RepoFolder, Staging
+from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.hub.hosted import HubSettings, Watcher
 from whisper_speedtest.hub.model import ModelError, VerifiedModel
 from whisper_speedtest.hub.remote import Retry
+from whisper_speedtest.hub.staging import Staging
 from whisper_speedtest.hub.store import Store
 
 pytestmark = pytest.mark.property
@@ -85,18 +87,12 @@ class Killed(BaseException):
     """The end of a process, as nothing that it would still do is done."""
 
 
-class Fatal:
-    """Progress that kills at the first bytes."""
-
-    def start(self, repo: str, file: str, size: int) -> None:
-        """Do nothing."""
+class Fatal(Watcher):
+    """Kills at the first bytes."""
 
     def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
         """End the process."""
         raise Killed
-
-    def finish(self, repo: str, file: str) -> None:
-        """Do nothing."""
 
 
 class Sessions(RuleBasedStateMachine):
@@ -111,7 +107,8 @@ class Sessions(RuleBasedStateMachine):
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         # With one worker, files come in the same order each time.
         retry = Retry(attempts=2, delay=0)
-        self.store = Store(Path(folder, "hub"), self.hub.endpoint, retry=retry, workers=1)
+        self.settings = HubSettings(Path(folder, "hub"), self.hub.endpoint, retry=retry, workers=1)
+        self.cache = self.settings.cache
         self.editions: dict[str, dict[str, bytes]] = {}
         self.good: set[ModelFiles] = set()
         self.relinked = False
@@ -131,15 +128,15 @@ class Sessions(RuleBasedStateMachine):
         with self.stack:
             for files in MODELS:
                 self.must_have(self.prepare(files))
-                for manifest in RepoFolder(self.store.cache, files.repo).own.glob("*.json"):
+                for manifest in RepoFolder(self.cache, files.repo).own.glob("*.json"):
                     manifest.unlink()
                 self.must_have(self.prepare(files))
-            assert list(self.store.cache.rglob("staging-*")) == []
+            assert list(self.cache.rglob("staging-*")) == []
 
     def prepare(self, files: ModelFiles, **session: Any) -> VerifiedModel | ModelError:
         """Return what a new session makes of a model; if that is one, it is the right one."""
         try:
-            model = replace(self.store, **session).prepare(files)
+            model = Store(replace(self.settings, **session)).prepare(files)
         except ModelError as error:
             return error
         got = {name: path.read_bytes() for name, (path, _) in model.files.items()}
@@ -175,7 +172,7 @@ class Sessions(RuleBasedStateMachine):
         """It is there, or the trouble is named, and no hub is asked; no harm needs a manifest."""
         if harm:
             self.must_have(self.prepare(files))
-            folder = RepoFolder(self.store.cache, files.repo)
+            folder = RepoFolder(self.cache, files.repo)
             harm(folder.pointer(files.revision, files.files[0]))
             self.good.discard(files)
             if not noted:
@@ -228,11 +225,11 @@ class Sessions(RuleBasedStateMachine):
             return guard
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("whisper_speedtest.hub.cache.shutil.rmtree", lambda *_, **__: None)
+            patch.setattr("whisper_speedtest.hub.staging.shutil.rmtree", lambda *_, **__: None)
             if point != "advance":
                 patch.setattr(Staging, point, guarded(getattr(Staging, point)))
             try:
-                self.store.prepare(files, Fatal() if point == "advance" else None)
+                Store(self.settings).prepare(files, Fatal() if point == "advance" else None)
             except Killed:
                 return
 
@@ -260,14 +257,14 @@ class Sessions(RuleBasedStateMachine):
         self.must_have(self.prepare(files))
         hf_hub_download(
             *(files.repo, name),
-            cache_dir=self.store.cache,
+            cache_dir=self.cache,
             endpoint=self.hub.endpoint,
             token=False,
         )
 
     def snapshot_files(self, files: ModelFiles, name: str) -> list[Path]:
         """Return a file in each commit that the cache has it of."""
-        snapshots = RepoFolder(self.store.cache, files.repo).root / "snapshots"
+        snapshots = RepoFolder(self.cache, files.repo).root / "snapshots"
         return [path for path in snapshots.glob(f"*/{name}") if path.exists()]
 
     @precondition(lambda self: not self.relinked)
@@ -312,7 +309,7 @@ class Sessions(RuleBasedStateMachine):
     )
     def spoil_notes(self, files: ModelFiles, what: str, text: str | None) -> None:
         """The ref or the manifests go, or become something else."""
-        for path in list(RepoFolder(self.store.cache, files.repo).root.glob(what)):
+        for path in list(RepoFolder(self.cache, files.repo).root.glob(what)):
             self.lose(files)
             if text is None:
                 path.unlink()

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters import files_of
 from adapters.base import Case, DecodeSettings
-from adapters.lightning_whisper_mlx import LightningWhisperMLX
-from fixtures.hub import Hub
 from tests.consistency.stand_ins import (
     GROUP,
     N_VOCAB,
@@ -30,14 +29,15 @@ from tests.consistency.stand_ins import (
 from tests.helpers.processes import running_engines
 from whisper_speedtest.engine.process import Engine, EngineError
 from whisper_speedtest.hub.model import VerificationError
-from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from fixtures.hub import Hub
     from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.hub.store import Store
 
     Prepare = Callable[[Case, Mapping[str, bytes]], VerifiedModel]
     Start = Callable[[Case, VerifiedModel], Engine]
@@ -48,17 +48,15 @@ SETTINGS = DecodeSettings()
 
 
 @pytest.fixture(name="prepare")
-def _prepare(tmp_path: Path) -> Iterator[Prepare]:
+def _prepare(hub: Hub, store: Store) -> Prepare:
     """A function that puts files in a case's repo, fetches them and returns what was verified."""
-    with Hub() as hub:
-        store = Store(tmp_path / "cache", hub.endpoint)
 
-        def prepare(case: Case, files: Mapping[str, bytes]) -> VerifiedModel:
-            checked = LightningWhisperMLX.check_map[case.size][case.variant]
-            hub.add(checked.repo, files)
-            return store.prepare(checked)
+    def prepare(case: Case, files: Mapping[str, bytes]) -> VerifiedModel:
+        checked = files_of(case)
+        hub.add(checked.repo, files)
+        return store.prepare(checked)
 
-        yield prepare
+    return prepare
 
 
 @pytest.fixture(name="start")

@@ -11,7 +11,7 @@ from adapters import adapter_class
 from adapters.base import DecodeSettings
 from tests.helpers.fake_engine import CASE
 from tests.helpers.results import COMMIT, SHA256
-from whisper_speedtest.hub.model import Proof
+from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.clock import time_calls, time_load, time_start
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import Recorder

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import REGISTRY, adapter_class
+from adapters import REGISTRY, files_of
 from adapters.base import Case
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import flip_bit, kept_times, truncate
@@ -27,8 +27,10 @@ from tests.helpers.processes import running_engines
 from tests.helpers.project import ROOT
 from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.hub.cache import RepoFolder, inspect
-from whisper_speedtest.hub.model import VerifiedModel, prove
-from whisper_speedtest.session.models import parse_size
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.session.check import load_model
+from whisper_speedtest.session.options import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,10 +42,10 @@ TOKEN = "hf_" + "secret" * 5
 SMALL, LARGE = 200_000, 2_000_000  # bytes of a stand-in's weights
 
 
-def files_of(case: str) -> ModelFiles:
+def entry(case: str) -> ModelFiles:
     """Return the check map's entry for `size-variant`."""
     size, _, variant = case.rpartition("-")
-    return adapter_class(ADAPTER).check_map[size][variant]
+    return files_of(Case(ADAPTER, size, variant))
 
 
 FETCHED = ("tiny-fp16", "base-fp16", "base-8bit", "small-fp16", "medium-fp16")
@@ -75,7 +77,7 @@ def _hub() -> Iterator[Hub]:
     """A hub that serves stand-ins of a few models."""
     with Hub(token=TOKEN) as hub:
         for case, size in SIZES.items():
-            files = files_of(case)
+            files = entry(case)
             hub.add_stand_in(files.repo, files.files, size=size)
         yield hub
 
@@ -133,7 +135,7 @@ def _prefetched(hub: Hub, home: Path) -> tuple[Ended, list[tuple[str | None, str
 
 def weights(cache: Path, case: str) -> Path:
     """Return where a case's weights lie in the cache: the link."""
-    finding = inspect(cache, files_of(case)).findings["weights.npz"]
+    finding = inspect(cache, entry(case)).findings["weights.npz"]
     assert finding.state == "complete"
     return finding.path
 
@@ -200,7 +202,7 @@ def test_prefetch_fetches_each_file_once_and_says_so(
     assert "models: 5 of 5 complete and verified" in ended.stdout
     assert "passed" not in ended.stdout
     assert sorted(downloads) == sorted(
-        (files_of(case).repo, file) for case in FETCHED for file in files_of(case).files
+        (entry(case).repo, file) for case in FETCHED for file in entry(case).files
     )
 
 
@@ -208,14 +210,14 @@ def test_prefetch_fetches_each_file_once_and_says_so(
 def test_each_state_is_told_from_the_others(document: dict[str, Any], name: str) -> None:
     """In the hub cache and in the library's place, with what a machine needs to know of it."""
     (model,) = (m for m in document["models"] if f"{m['size']}-{m['variant']}" == name)
-    files = files_of(name)
+    files = entry(name)
 
     assert (model["cache"]["state"], model["library"]["state"]) == STATES[name]
     assert (model["adapter"], model["repo"], model["revision"]) == (ADAPTER, files.repo, "main")
     assert model["files"] == list(files.files)
     for place in ("cache", "library"):
         origin = model[place]["files"][0]["origin"]
-        expected = files_of(ORIGINS[name, place]).repo if (name, place) in ORIGINS else None
+        expected = entry(ORIGINS[name, place]).repo if (name, place) in ORIGINS else None
         assert (origin and origin["repo"]) == expected
         assert [file["name"] for file in model[place]["files"]] == list(files.files)
         for file in model[place]["files"]:
@@ -248,8 +250,8 @@ def test_table_fits_eighty_columns_and_explains_what_is_wrong(
         size, _, variant = case.rpartition("-")
         (at,) = (n for n, row in enumerate(rows) if row.startswith(f"{size} {variant} "))
         assert re.split(r"\s{2,}", rows[at].strip())[1:] == list(states)
-        assert rows[at + 1].startswith(f"{files_of(case)}")
-    assert f"{ADAPTER}[tiny-4bit]: library: weights.npz: is {files_of('tiny-fp16').repo}@" in table
+        assert rows[at + 1].startswith(f"{entry(case)}")
+    assert f"{ADAPTER}[tiny-4bit]: library: weights.npz: is {entry('tiny-fp16').repo}@" in table
     assert f"{ADAPTER}[small-fp16]: hub cache: weights.npz: expected sha256 " in table
     assert "2 of 7 complete in the hub cache; next: pytest " in ended.stdout
     assert "--prefetch-only" in ended.stdout
@@ -295,12 +297,10 @@ def test_load_ends_at_the_limit_of_its_size(
     """It loads, or does not, or is ended; an alarm that was set before is set again."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     (path := tmp_path / FILE).write_text("words", encoding="utf-8")
-    model = VerifiedModel("embedded/toy", "0" * 40, {FILE: (path, prove(path))})
+    model = VerifiedModel("embedded/toy", "main", "0" * 40, {FILE: (path, prove(path))})
     handler = signal.getsignal(signal.SIGALRM)
 
-    got: str = pytestconfig.hook.pytest_load_model(
-        config=pytestconfig, case=Case("toy", "micro", variant), model=model, seconds=limit
-    )
+    got = load_model(pytestconfig, Case("toy", "micro", variant), model, limit)
 
     assert got.startswith(expected)
     assert signal.getsignal(signal.SIGALRM) == handler
@@ -317,7 +317,9 @@ def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Pa
 
 def test_sessions_without_hub_models_are_quiet(hub: Hub, home: Path, tmp_path: Path) -> None:
     """Neither the embedded model, nor the tests, nor a mere collection, ask or say anything."""
-    micro = run(hub, home, tmp_path, f"{ROOT}/tests/test_scoring.py", "--setup-plan", "-k", "micro")
+    micro = run(
+        hub, home, tmp_path, f"{ROOT}/tests/speech/test_scoring.py", "--setup-plan", "-k", "micro"
+    )
     collected = run(hub, home, tmp_path, "--collect-only", "--prefetch-only", "-k", "tiny")
 
     assert hub.requests == []
@@ -333,7 +335,7 @@ def test_what_does_not_fit_names_the_flag_and_is_asked_for_once(hub: Hub, tmp_pa
     assert ended.status == pytest.ExitCode.OK, ended.text
     assert "  left out   " in ended.stdout
     assert "skipped:  no room in the 1.0 MB that may be downloaded" in ended.stdout
-    assert f"          {ADAPTER}[tiny-4bit]: {files_of('tiny-4bit').repo}\n" in ended.stdout
+    assert f"          {ADAPTER}[tiny-4bit]: {entry('tiny-4bit').repo}\n" in ended.stdout
     assert "raise that with --max-download 2.1MB" in ended.stdout
     assert [request.kind for request in hub.requests] == ["info"]
 
@@ -341,7 +343,7 @@ def test_what_does_not_fit_names_the_flag_and_is_asked_for_once(hub: Hub, tmp_pa
 
     assert ended.status == pytest.ExitCode.TESTS_FAILED, ended.text
     assert "models: 2 of 3 complete and verified" in ended.stdout
-    assert files_of("tiny-4bit").repo not in {repo for repo, *_ in hub.downloads()}
+    assert entry("tiny-4bit").repo not in {repo for repo, *_ in hub.downloads()}
 
 
 def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
@@ -350,7 +352,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
     """The plan says what is needed, what is free, and what to do."""
     from urllib.request import ProxyHandler, build_opener
 
-    repo = files_of("tiny-fp16").repo
+    repo = entry("tiny-fp16").repo
     with build_opener(ProxyHandler({})).open(
         f"{hub.endpoint}/api/models/{repo}?blobs=true"
     ) as answer:
@@ -426,7 +428,7 @@ class Terminal:
 
 def test_ctrl_c_in_a_download_leaves_no_part_of_it(hub: Hub, tmp_path: Path) -> None:
     """The plan is on the screen before the first byte; then bars, and an end without traceback."""
-    files = files_of("tiny-4bit")
+    files = entry("tiny-4bit")
     shown = threading.Event()
     hub.fault(Fault(do=lambda _: shown.wait(30), rate=LARGE / 20), kind="cdn")
     own = RepoFolder(tmp_path / "hub", files.repo).own

@@ -14,7 +14,7 @@ from whisper_speedtest.session.device import choose_device
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODEL = VerifiedModel("embedded/toy", "0" * 40, {})
+MODEL = VerifiedModel("embedded/toy", "main", "0" * 40, {})
 
 
 @pytest.mark.parametrize("platform", ["darwin", "linux"])

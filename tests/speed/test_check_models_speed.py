@@ -52,12 +52,16 @@ def test_check_of_one_size_is_ten_times_as_fast_as_a_scan_of_the_cache(
     """Seconds to check one size among 1,000 repos; a scan of them all takes ten times as long."""
     from huggingface_hub import scan_cache_dir
 
+    from whisper_speedtest.hub.hosted import HubSettings
     from whisper_speedtest.hub.status import all_complete, check
+    from whisper_speedtest.hub.store import Store
+
+    store = Store(HubSettings(large_cache, "http://127.0.0.1:9"))
 
     def scan() -> None:
         assert len(scan_cache_dir(large_cache).repos) == REPOS
 
     def check_size() -> None:
-        assert all_complete(check(CASES, large_cache, tmp_path))
+        assert all_complete(check(CASES, store, tmp_path))
 
     compare(benchmark, check_size, lambda: seconds(scan), most=1 / MIN_RATIO, turns=5)

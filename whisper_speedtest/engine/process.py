@@ -15,6 +15,7 @@ from adapters import REGISTRY, adapter_class
 from adapters.cores import usual_threads
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.worker import Answer
+from whisper_speedtest.hub.cache import folder_name
 from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
@@ -139,17 +140,17 @@ class Engine:
             adapter = adapter_class(self.case.adapter)
             places = adapter.place(self.case)
             if places is None:
-                places = self._hub_cache(adapter.files(self.case).revision)
+                places = self._hub_cache()
             for file, place in places.items():
                 path, _ = self.model.files[file]
                 target = self._folder / place.removeprefix("~/")  # The child's home is its folder.
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(path)
 
-    def _hub_cache(self, revision: str) -> dict[str, str]:
+    def _hub_cache(self) -> dict[str, str]:
         """Begin a hub cache for this model alone; return where its files belong."""
-        repo = f"{HF_HOME}/hub/models--{self.model.repo.replace('/', '--')}"
-        reference = self._folder / repo / "refs" / revision
+        repo = f"{HF_HOME}/hub/{folder_name(self.model.repo)}"
+        reference = self._folder / repo / "refs" / self.model.revision
         reference.parent.mkdir(parents=True)
         reference.write_text(self.model.commit, encoding="utf-8")
         return {file: f"{repo}/snapshots/{self.model.commit}/{file}" for file in self.model.files}

@@ -6,15 +6,16 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
-from whisper_speedtest.hub.cache import RemoteFile, is_safe
+from whisper_speedtest.hub.cache import is_safe
 from whisper_speedtest.hub.hashes import is_commit, is_etag
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.remote import Listing, Remote
+from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.hf_api import ModelInfo
 
     from adapters.base import ModelFiles
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class HuggingFaceHub(Remote):
-    """The hub that HF_ENDPOINT names."""
+    """The hub at `endpoint`, which HF_ENDPOINT names."""
 
     name: ClassVar = "the hub"
 
@@ -44,7 +45,7 @@ class HuggingFaceHub(Remote):
             raise self._refused(str(files), files, error.response) from None
         except HFValidationError as error:
             raise RepoError(f"{files}: no valid repo id; {error}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError):
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
             raise self._web_page(str(files)) from None
         self._reached = True
         return _checked(files, info)
@@ -65,11 +66,27 @@ class HuggingFaceHub(Remote):
         )
 
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
-        if response.headers.get("X-Error-Code") == "GatedRepo":
-            return Unavailable(
-                f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set HF_TOKEN to "
-                "a token of that account"
-            )
+        from huggingface_hub.errors import (
+            DisabledRepoError,
+            GatedRepoError,
+            RemoteEntryNotFoundError,
+            RevisionNotFoundError,
+        )
+
+        match _typed(response):
+            case GatedRepoError():
+                return Unavailable(
+                    f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set "
+                    "HF_TOKEN to a token of that account"
+                )
+            case DisabledRepoError():
+                return Unavailable(f"{said}: the repo was disabled; choose another size or variant")
+            case RevisionNotFoundError():
+                lacking = f"revision {files.revision}"
+            case RemoteEntryNotFoundError():
+                lacking = "file"
+            case _:
+                lacking = "repo, revision and file"
         if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             token = (
                 "the token that was sent does not open it" if self._token else "no token was sent"
@@ -78,13 +95,25 @@ class HuggingFaceHub(Remote):
                 f"{said}: there is no such repo, or it is private and {token}; check its id in "
                 "the adapter's check map, or set HF_TOKEN to a token that opens it"
             )
-        return RepoError(
-            f"{said}: expected repo, revision and file to exist; mend the adapter's check map"
-        )
+        return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
+
+
+def _typed(response: httpx2.Response) -> HfHubHTTPError | None:
+    """Return huggingface_hub's own error for an answer; None where it has none to give."""
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils._http import hf_raise_for_status
+
+    try:
+        hf_raise_for_status(response)
+    except HfHubHTTPError as error:
+        return error
+    except (AttributeError, TypeError):  # it expects an object, where the answer is other JSON
+        return None
+    return None
 
 
 def _checked(files: ModelFiles, info: ModelInfo) -> Listing:
-    """Return a listing in which nothing is missing or leads out of a folder."""
+    """Return a listing that has all files of a model, and no file that leads out of a folder."""
     commit = info.sha or ""
     if not is_commit(commit):
         raise RepoError(f"{files}: expected a commit from the hub, got {commit!r}")
@@ -101,6 +130,6 @@ def _checked(files: ModelFiles, info: ModelInfo) -> Listing:
         raise RepoError(
             f"{files} (commit {commit[:12]}): expected the files {', '.join(lacking)} with size "
             f"and hash, the hub lists {', '.join(sorted(listed)) or 'none'}; "
-            "mend the adapter's check map"
+            "fix the adapter's check map"
         )
     return Listing(commit, listed)

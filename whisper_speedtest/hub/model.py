@@ -1,10 +1,11 @@
-"""A model whose every byte is known."""
+"""A verified model, and the errors that say why there is none."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from whisper_speedtest.hub.hashes import Proof, prove
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """There is no verified model; which of the errors below it is says why.
+    """There is no verified model. The subclasses say why.
 
-    `cause` is the same for all models that lack for the same reason, "" where each has its own.
+    `cause` is the part of the message that other models may share, as "no network"; it is "" where
+    the message is about this model alone.
     """
 
     def __init__(self, message: str, cause: str = "") -> None:
@@ -23,30 +25,27 @@ class ModelError(Exception):
 
 
 class VerificationError(ModelError):
-    """A file is not the one that it is taken for."""
+    """A file has other content than it must have, and could not be replaced."""
 
 
-class Unavailable(ModelError):  # noqa: N818 - a state that skips a test, not an error
-    """A model that cannot be had here and now; the message says which, why, and what would help."""
+class Unavailable(ModelError):  # noqa: N818 - skips a test, and is no error of anybody's
+    """The model cannot be had here and now. The message says why, and what would help."""
 
 
 class RepoError(ModelError):
-    """The hub, or server, has no such repo, revision or file: the check map is at fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a file must be: its size in bytes and the hex SHA-256 of its content."""
-
-    size: int
-    sha256: str
+    """The host has no such repo, revision or file, so the adapter's check map is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedModel:
-    """The files of one model, each with where it lies and what it was verified to be."""
+    """The files of one model: where each lies, and what it was when it was verified.
+
+    `revision` is the one that the check map names, `commit` the one that it stood for: on the hub
+    a git sha1; for a file by URL, and for a model that the project makes, a sha256.
+    """
 
     repo: str
+    revision: str
     commit: str
     files: Mapping[str, tuple[Path, Proof]]
 
@@ -56,20 +55,16 @@ class VerifiedModel:
         return sum(proof.size for _, proof in self.files.values())
 
     def recheck(self) -> None:
-        """Hash every file once more; raise VerificationError for the first that differs."""
+        """Hash every file again; raise VerificationError for the first that has changed."""
         for name, (path, proof) in self.files.items():
             check_file(f"{self.repo}@{self.commit[:12]} {name}", path, proof)
 
 
-def prove(path: Path) -> Proof:
-    """Return the size and hash of a file as it is now."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Proof(path.stat().st_size, digest)
-
-
 def check_file(subject: str, path: Path, expected: Proof) -> None:
-    """Raise VerificationError unless the file is what `expected` says; size first, it is free."""
+    """Raise VerificationError unless the file has the size and the hash that are expected.
+
+    The size is compared first, since that takes no reading.
+    """
     if not path.is_file():
         raise VerificationError(f"{subject}: expected {expected.size} bytes at {path}, got no file")
     if (size := path.stat().st_size) != expected.size:

@@ -1,29 +1,40 @@
-"""What a pre-fetch will do, before the first byte."""
+"""What a pre-fetch will do, decided before the first byte is downloaded."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.hub.sizes import flag, human
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
+    from pathlib import Path
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.cache import Inspection, RemoteFile
-    from whisper_speedtest.hub.model import ModelError, Proof
+    from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.inspection import Inspection
+    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.hub.remote import RemoteFile
 
 Key = tuple[str, str]
-"""A repo and an etag: what a download is of, whichever models and names it is for."""
+"""A repo and an etag: one download, which may be of several models and under several names."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
     """What is to be done for one model.
 
-    `local` is what the cache held. `commit` and `required`, the files that are needed, are None and
-    empty where nobody was asked, as for a complete model; of them `held` are among the blobs
-    already, and the others have to come. `problem` says why nothing will be fetched, and is then
-    the outcome of `Store.fetch`.
+    Attributes:
+        files: What the check map names.
+        local: What is there.
+        commit: The one that the host says the revision stands for; None where no host was asked,
+            as for a complete model.
+        required: The files that are needed, as the host lists them; empty where none was asked.
+        held: Those of them whose content is in the hub cache already. The others have to come.
+        problem: Why nothing will be fetched; this is then the outcome of `Store.fetch`.
     """
 
     files: ModelFiles
@@ -57,20 +68,22 @@ class PlannedModel:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all required files; None where neither the cache nor the hub or server said."""
+        """Bytes of all required files; None where neither the cache nor the host said."""
         if self.required:
             return sum(file.size for file in self.required)
-        if self.local.state == "complete":
-            return self.local.verified().size
-        return None
+        return self.local.size if self.local.state == "complete" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pre-fetch will do; `free` is the room on the cache's disk, in bytes."""
+    """What a pre-fetch will do.
+
+    `free` is the room on the hub cache's disk, in bytes; None where no model has to do with the hub
+    cache, since the project makes them all itself.
+    """
 
     models: tuple[PlannedModel, ...]
-    free: int
+    free: int | None
 
     @property
     def complete(self) -> tuple[PlannedModel, ...]:
@@ -90,13 +103,63 @@ class Plan:
     @property
     def download_size(self) -> int:
         """Bytes to download; a file that several models share counts once."""
-        downloads: dict[Key, int] = {}
-        for model in self.models:
-            downloads |= model.sizes
-        return sum(downloads.values())
+        return total_download(self.models)
 
     @property
     def size_there(self) -> int:
         """Bytes of the complete models; a file that several share counts once."""
         found = (finding for model in self.complete for finding in model.local.findings.values())
         return sum({each.path: each.proof.size for each in found if each.proof}.values())
+
+
+def total_download(models: Iterable[PlannedModel]) -> int:
+    """Return the bytes to download; a file that several models share counts once."""
+    downloads: dict[Key, int] = {}
+    for model in models:
+        downloads |= model.sizes
+    return sum(downloads.values())
+
+
+def without_room(
+    models: Iterable[PlannedModel], max_download: int | None, free: int, cache: Path
+) -> dict[ModelFiles, Unavailable]:
+    """Return the models whose downloads do not fit, each with the reason.
+
+    The smallest downloads come first. A model that does not fit takes no room from the next.
+
+    Args:
+        models: What is planned.
+        max_download: The bytes that may be downloaded; None: any number.
+        free: The bytes that are free on the disk of `cache`.
+        cache: The hub cache.
+    """
+    models = sorted(models, key=lambda model: model.download_size)
+    for_all = total_download(models)
+    taken: dict[Key, int] = {}
+    problems = {}
+    for model in models:
+        needed = taken | model.sizes
+        if needed == taken:
+            continue
+        total = sum(needed.values())
+        size = human(model.download_size)
+        if max_download is not None and total > max_download:
+            problems[model.files] = Unavailable(
+                f"{model.files}: {size} to download do not fit into the {human(max_download)} that "
+                f"may be; raise that with --max-download {flag(total)}",
+                f"no room in the {human(max_download)} that may be downloaded; "
+                f"for all there is with --max-download {flag(for_all)}",
+            )
+        elif total > free:
+            disk = (
+                f"on the disk of {cache}, which has {human(free)} free; make room "
+                "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
+            )
+            problems[model.files] = Unavailable(
+                f"{model.files}: {size} to download, {human(total)} with the smaller models, do "
+                f"not fit {disk}",
+                f"no room {disk}",
+            )
+        else:
+            taken = needed
+    return problems

@@ -1,4 +1,4 @@
-"""What hubs and web servers have in common: files come from them, and each refusal means something.
+"""What hubs and web servers have in common: listing and downloading files, tries and refusals.
 
 Files are read through huggingface_hub's own session, and not by `hf_hub_download`: that asks again
 for what the listing said, waits for up to minutes between tries of its own, hashes nothing, and
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import httpx2
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.cache import RemoteFile
-    from whisper_speedtest.hub.model import ModelError, Proof
+    from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.model import ModelError
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _NETWORK = "check the network, or try again later"
@@ -41,10 +41,14 @@ FIRST_TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a request is made anew: after 408, 429, 5xx, a timeout, a reset, a cut or wrong bytes.
+    """How often a request is made that ends in 408, 429, 5xx, a timeout, a cut or wrong bytes.
 
-    Waits `delay` seconds, then twice as long each time, but no more than `longest`. A try that
-    brought `progress` bytes does not count, so that a large file outlives a bad line.
+    Attributes:
+        attempts: Tries in all.
+        delay: Seconds to wait after the first try; each further wait is twice as long.
+        longest: No wait is longer than this, in seconds.
+        progress: A try that brought so many bytes is not counted, so that a large file can be
+            fetched over a bad line.
     """
 
     attempts: int = 5
@@ -53,8 +57,20 @@ class Retry:
     progress: int = 32_000_000
 
     def wait(self, attempt: int, asked: float) -> float:
-        """Return how long to wait after `attempt` tries, where the host asks for `asked` s."""
+        """Return the seconds to wait after `attempt` tries, where the host asks for `asked`."""
         return min(max(self.delay * 2.0 ** max(attempt - 1, 0), asked), self.longest)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as its host lists it.
+
+    `size` is in bytes. `etag` is the sha256 of a file in LFS or by URL, else git's sha1, in hex.
+    """
+
+    name: str
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +256,10 @@ class Remote(ABC):
     def _tried(
         self,
         subject: str,
-        once: Callable[[], Result],
+        once: Callable[[], Value],
         cancelled: threading.Event,
         received: Callable[[], int] = int,
-    ) -> Result:
+    ) -> Value:
         """Do `once` until it succeeds, fails for good or has failed too often."""
         import httpx2
 
@@ -282,11 +298,23 @@ class Remote(ABC):
         self._reached = True
         status = response.status_code
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            asked = response.headers.get("Retry-After", "")
             return _Again(
                 f"{self.name} answered {status} {response.reason_phrase}",
-                wait=float(asked) if asked.isdecimal() else 0.0,
+                wait=_asked_wait(response.headers),
             )
         code = response.headers.get("X-Error-Code", "")
         said = f"{subject}: {self.name} answered {status}{f' {code}' if code else ''}"
         return self._refusal(said, files, response)
+
+
+def _asked_wait(headers: Mapping[str, str]) -> float:
+    """Return how many seconds a host asks to wait, 0 where it does not say.
+
+    A hub that limits requests says when it will take more; any server may send Retry-After.
+    """
+    from huggingface_hub.utils._http import _parse_retry_after, parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(headers)
+    if limit and not limit.remaining:
+        return float(limit.reset_in_seconds)
+    return float(_parse_retry_after(headers) or 0)

@@ -7,10 +7,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
-from whisper_speedtest.hub.cache import RemoteFile
 from whisper_speedtest.hub.hashes import is_sha256
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.remote import Listing, Remote
+from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,17 +32,17 @@ def origin(files: ModelFiles) -> str:
     if folder is None:
         raise RepoError(
             f"{files}: expected the URL of a folder, https://host/path, without user, query or "
-            f"slash at its end, got {files.repo}; mend the adapter's check map"
+            f"slash at its end, got {files.repo}; fix the adapter's check map"
         )
     if not is_sha256(files.revision):
         raise RepoError(
             f"{files}: expected the file's sha256, 64 hex digits, as the revision of a file by "
-            f"URL, got {files.revision!r}; mend the adapter's check map"
+            f"URL, got {files.revision!r}; fix the adapter's check map"
         )
     if len(files.files) != 1:
         raise RepoError(
             f"{files}: expected one file, the one that has this sha256, "
-            f"got {files.files}; mend the adapter's check map"
+            f"got {files.files}; fix the adapter's check map"
         )
     return folder[1]
 
@@ -93,5 +92,5 @@ class WebServer(Remote):
             )
         return RepoError(
             f"{said}: expected {self._url(files, files.revision, files.files[0])} to exist; "
-            "mend the adapter's check map"
+            "fix the adapter's check map"
         )

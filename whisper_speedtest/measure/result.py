@@ -16,7 +16,7 @@ from msgspec import Meta
 # msgspec reads these annotations when the program runs.
 from adapters.base import Case, DecodeSettings, Device
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.model import Proof
+from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.speech.scoring import Score
 

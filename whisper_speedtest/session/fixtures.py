@@ -60,7 +60,7 @@ def settings(request: pytest.FixtureRequest) -> DecodeSettings:
 def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
     """The case's verified files; a model that cannot be had skips the test with the reason."""
     from whisper_speedtest.hub.model import Unavailable
-    from whisper_speedtest.session.models import session_model
+    from whisper_speedtest.session.prefetch import session_model
 
     try:
         return session_model(request.config, files_of(case))

@@ -17,9 +17,9 @@ from whisper_speedtest.measure.result import Result, to_json
 from whisper_speedtest.session import selection
 from whisper_speedtest.session.recordings import own_clips
 from whisper_speedtest.session.skips import NotMeasured
-from whisper_speedtest.speech.clip import Clip
 
 if TYPE_CHECKING:
+    from whisper_speedtest.speech.clip import Clip
     from collections.abc import Generator
 
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 """Of the project."""
 
-OWN_CLIPS = pytest.StashKey[list[Clip]]()
+OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 """The user's own recordings."""
 
 RECORDER = pytest.StashKey[Recorder]()
@@ -39,26 +39,6 @@ NOT_INSTALLED = pytest.StashKey[dict[str, None]]()
 
 RESULTS = pytest.StashKey[list[Result]]()
 """Every result of the session, in the order in which the tests ended."""
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what a user can choose."""
-    group = parser.getgroup("whisper-speedtest")
-    group.addoption(
-        "--device",
-        choices=["auto", "gpu", "cpu"],
-        default="auto",
-        help="what the libraries compute on; auto is the GPU where it works (default: auto)",
-    )
-    group.addoption(
-        "--audio",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="PATH",
-        help="transcribe this file too, or each sound file in this folder; may be given several "
-        "times; a text file beside it, of the same name with .txt, is its reference",
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -114,7 +94,8 @@ def pytest_sessionstart() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise the tests marked `over`."""
-    selection.parametrize(metafunc, clips(), metafunc.config.stash[OWN_CLIPS])
+    own = metafunc.config.stash[OWN_CLIPS]
+    selection.parametrize(metafunc, clips(), own)
 
 
 @pytest.hookimpl(trylast=True)

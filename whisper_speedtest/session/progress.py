@@ -8,6 +8,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from whisper_speedtest.hub.hosted import Watcher
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,7 +36,7 @@ def busy(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(plan: Plan, out: Any) -> Iterator[Bars | Lines]:
+def progress(plan: Plan, out: Any) -> Iterator[Watcher]:
     """Give what tells of downloads: bars on a terminal, lines elsewhere."""
     if not _watched():
         yield Lines(out)
@@ -59,7 +61,7 @@ def progress(plan: Plan, out: Any) -> Iterator[Bars | Lines]:
         yield Bars(bars, plan.download_size)
 
 
-class Bars:
+class Bars(Watcher):
     """A bar for each download that is under way, and one for all."""
 
     def __init__(self, bars: Progress, total: int) -> None:
@@ -81,8 +83,8 @@ class Bars:
         self._bars.remove_task(self._tasks[repo, file])
 
 
-class Lines:
-    """A line for each download, as it begins."""
+class Lines(Watcher):
+    """A line for each download, as it begins. Failures are told at the end, with their reason."""
 
     def __init__(self, out: Any) -> None:
         self._out = out
@@ -95,9 +97,3 @@ class Lines:
         with self._one_at_a_time:
             self._out.line(f"  download   {repo} {file}: {human(size)}")
             self._out.flush()
-
-    def advance(self, repo: str, file: str, size: int) -> None:
-        """Say nothing."""
-
-    def finish(self, repo: str, file: str) -> None:
-        """Say nothing: failures are told at the end, with their reason."""

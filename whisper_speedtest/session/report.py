@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from _pytest._io import TerminalWriter
     from rich.console import RenderableType
 
     from adapters.base import Case, ModelFiles
+    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.inspection import FileState, Inspection
     from whisper_speedtest.hub.plan import Plan, PlannedModel
-    from whisper_speedtest.hub.status import ModelStatus, Place, State
+    from whisper_speedtest.hub.status import ModelStatus
 
-_STYLES: dict[State, str] = {
+_STYLES: dict[FileState, str] = {
     "complete": "green",
     "incomplete": "yellow",
     "corrupt": "bold red",
@@ -25,7 +28,16 @@ _STYLES: dict[State, str] = {
     "missing": "dim",
     "unknown": "yellow",
 }
-_SHORT_LOADS = ("loads", "not tried")
+LOADS, NOT_TRIED = "loads", "not tried"
+"""What a load comes to, other than the reason why it failed."""
+
+MIN_WIDTH = 80
+"""Columns."""
+
+
+def width_of(out: TerminalWriter) -> int:
+    """Return the columns to fill: the terminal's, but no fewer than tables are made for."""
+    return max(MIN_WIDTH, out.fullwidth)
 
 
 def short_name(files: ModelFiles) -> str:
@@ -40,11 +52,11 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
     """
     from whisper_speedtest.hub.sizes import human
 
-    coming, free = human(plan.download_size), human(plan.free)
+    coming = f"{human(plan.download_size)} to download"
+    free = "" if plan.free is None else f", {human(plan.free)} free on the disk"
     summary = (
         f"models: {len(plan.complete)} there and verified ({human(plan.size_there)}), "
-        f"{len(plan.to_fetch)} to fetch ({coming} to download, {free} free on the disk), "
-        f"{len(plan.unavailable)} left out"
+        f"{len(plan.to_fetch)} to fetch ({coming}{free}), {len(plan.unavailable)} left out"
     )
     lines = [
         summary,
@@ -64,6 +76,17 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
         lines.append(f"  left out   {len(alike)} models: {cause}")
         for owner, names in _by_owner(model.files for model in alike).items():
             lines += _wrapped(f"{owner}: ", names, width, indent=13)
+    return lines
+
+
+def fetched_lines(plan: Plan, outcomes: Outcomes) -> list[tuple[str, bool]]:
+    """Return a line for each model that was to be fetched, and whether it is good news."""
+    lines = []
+    for model in plan.to_fetch:
+        outcome = outcomes[model.files]
+        failed = isinstance(outcome, Exception)
+        said = f"failed     {outcome}" if failed else f"verified   {short_name(model.files)}"
+        lines.append((f"  {said}", not failed))
     return lines
 
 
@@ -119,7 +142,7 @@ def as_table(
     if loads:
         table.add_column("load", overflow="fold", min_width=9)
 
-    def cell(place: Place) -> Text:
+    def cell(place: Inspection) -> Text:
         size = f"\n{human(place.size)}" if place.size else ""
         return Text.assemble((place.state, _STYLES[place.state]), (size, "dim"))
 
@@ -132,7 +155,7 @@ def as_table(
             table.add_row(Text(adapter, style="bold underline"))
         # The revision of a file by URL is its commit, which comes next.
         repo = model.files.repo if model.files.by_url else str(model.files)
-        commit = f"{model.commit[:12]}: " if model.commit else ""
+        commit = f"{model.cache.commit[:12]}: " if model.cache.commit else ""
         row = [
             Text.assemble(
                 (f"{model.case.size} {model.case.variant}\n", "bold"),
@@ -140,11 +163,12 @@ def as_table(
                 (f"{commit}{', '.join(model.files.files)}", "dim"),
             ),
             cell(model.cache),
-            cell(model.own_place),
+            cell(model.library),
         ]
         if loads:
             # The reason for a failure stands below the table.
-            row.append(Text(load if (load := loads[model.case]) in _SHORT_LOADS else "fails"))
+            load = loads[model.case]
+            row.append(Text(load if load in (LOADS, NOT_TRIED) else "fails"))
         table.add_row(*row)
     return table
 
@@ -176,17 +200,15 @@ def explanations(
     reasons: dict[str, list[str]] = {}
     for model in models:
         places = {"hub cache": model.cache}
-        if model.own_place is not model.cache:
-            places["library"] = model.own_place
+        if model.library is not model.cache:
+            places["library"] = model.library
         found = [
             f"{where}: {file.reason}"
             for where, place in places.items()
-            # Of a missing model the rest says it all, but not why the embedded one is missing.
-            if place.state != "missing" or (model.files.embedded and place is model.cache)
-            for file in place.files
-            if file.reason
+            if place.state != "missing"  # of which `absent_lines` or the table says all there is
+            for file in place.faults
         ]
-        if loads and loads[model.case] not in _SHORT_LOADS:
+        if loads and loads[model.case] not in (LOADS, NOT_TRIED):
             found.append(f"load: {loads[model.case]}")
         for reason in found:
             reasons.setdefault(reason, []).append(model.case.label)

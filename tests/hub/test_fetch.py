@@ -1,0 +1,206 @@
+"""What the store fetches, where it puts it, and what it takes no request for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.hub import Fault, Hub
+from tests.helpers.harm import BASE, QUANTISED, content
+from tests.hub.stores import (
+    fresh,
+    leftovers,
+    offline,
+    read,
+    refusal,
+    repo_folder,
+    requested,
+)
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.hosted import Watcher
+from whisper_speedtest.hub.model import (
+    RepoError,
+    Unavailable,
+    VerificationError,
+    VerifiedModel,
+)
+
+if TYPE_CHECKING:
+    from whisper_speedtest.hub.store import Store
+
+
+def test_fetches_into_the_layout_of_the_hub_cache(hub: Hub, store: Store) -> None:
+    """Blobs under their etags, a snapshot of links to them, and the ref; one request for each."""
+    commit = hub.commit(BASE.repo)
+
+    model = store.prepare(BASE)
+
+    folder = repo_folder(store, BASE).root
+    assert (model.repo, model.commit, read(model)) == (BASE.repo, commit, content(BASE))
+    for name in BASE.files:
+        pointer = folder / "snapshots" / commit / name
+        assert model.files[name][0] == pointer
+        assert pointer.readlink() == Path("..", "..", "blobs", hub.blob(BASE.repo, name).etag)
+    assert (folder / "refs" / "main").read_text() == commit
+    assert sorted(requested(hub), key=str) == [
+        ("info", None),
+        ("resolve", "config.json"),
+        ("resolve", "weights.npz"),
+    ]
+    assert hub.downloads() == {(BASE.repo, commit, name) for name in BASE.files}
+    assert leftovers(store) == []
+
+
+def test_proofs_are_size_and_sha256_of_every_file(hub: Hub, store: Store) -> None:
+    """Also for small files, for which the hub announces git's sha1 only."""
+    model = store.prepare(BASE)
+
+    announced = {name: hub.blob(BASE.repo, name) for name in BASE.files}
+    assert {name: proof for name, (_, proof) in model.files.items()} == {
+        name: Proof(blob.size, blob.sha256) for name, blob in announced.items()
+    }
+    assert not announced["config.json"].lfs
+
+
+def test_what_is_there_takes_no_request(hub: Hub, store: Store) -> None:
+    """Nor would any be answered: every one would be refused."""
+    first = store.prepare(BASE)
+    hub.clear()
+    hub.fault(Fault(status=500))
+
+    again = fresh(store).prepare(BASE)
+
+    assert (again, hub.requests) == (first, [])
+
+
+def test_what_hf_downloaded_is_recognised(hub: Hub, store: Store) -> None:
+    """A cache that huggingface_hub filled is as good; what was verified is then written down."""
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(BASE.repo, cache_dir=store.settings.cache, endpoint=hub.endpoint, token=False)
+    hub.clear()
+
+    model = store.prepare(BASE)
+
+    assert (read(model), hub.requests) == (content(BASE), [])
+    manifests = repo_folder(store, BASE).manifests("main")
+    assert {commit: set(files) for commit, files in manifests.items()} == {
+        model.commit: set(BASE.files)
+    }
+
+
+def test_variants_of_a_size_have_their_own_bytes(store: Store) -> None:
+    """Base, then 4bit, then base again, in one session."""
+    models = [store.prepare(files) for files in (BASE, QUANTISED, BASE)]
+
+    assert [read(model) for model in models] == [
+        content(BASE),
+        content(QUANTISED),
+        content(BASE),
+    ]
+
+
+def test_a_file_that_two_models_share_is_fetched_once(hub: Hub, store: Store) -> None:
+    """Cases of one repo may need different files of it."""
+    both = (BASE, replace(BASE, files=("config.json",)))
+
+    outcomes = store.fetch(store.plan(both))
+
+    assert [type(outcome) for outcome in outcomes.values()] == [VerifiedModel, VerifiedModel]
+    assert [file for kind, file in requested(hub) if kind == "resolve"].count("config.json") == 1
+
+
+def test_a_revision_other_than_main_is_its_own(hub: Hub, store: Store) -> None:
+    """A branch with a slash in its name and a bare commit each get what they name."""
+    branch = replace(BASE, revision="refs/pr/1")
+    hub.add(BASE.repo, content(BASE, "pr"), revision="refs/pr/1")
+    pinned = replace(BASE, revision=hub.commit(BASE.repo, "refs/pr/1"))
+
+    models = [store.prepare(files) for files in (BASE, branch, pinned)]
+
+    assert [read(model) for model in models] == [
+        content(BASE),
+        content(BASE, "pr"),
+        content(BASE, "pr"),
+    ]
+
+
+def test_a_repo_in_xet_storage_is_read_over_http(store: Store) -> None:
+    """Xet has a protocol of its own, which may lead nowhere; the hub serves its files as well."""
+    with Hub(xet=True) as hub:
+        hub.add(BASE.repo, content(BASE))
+
+        model = fresh(store, endpoint=hub.endpoint).prepare(BASE)
+
+    assert read(model) == content(BASE)
+
+
+def test_progress_comes_to_the_size_of_each_file(hub: Hub, store: Store) -> None:
+    """Also where a try was in vain, whose bytes are taken back."""
+    hub.fault(Fault(flip=5), times=1, file="weights.npz", kind="cdn")
+    seen: dict[str, list[int]] = {}
+
+    class Noted(Watcher):
+        def start(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            seen[file] = [size, 0, 0]
+
+        def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            seen[file][1] += size
+
+        def finish(self, repo: str, file: str) -> None:  # noqa: ARG002
+            seen[file][2] += 1
+
+    store.prepare(BASE, Noted())
+
+    sizes = {name: len(body) for name, body in content(BASE).items()}
+    assert seen == {name: [size, size, 1] for name, size in sizes.items()}
+
+
+def test_nothing_verified_is_an_error(store: Store) -> None:
+    """A model of no files would be complete in any folder."""
+    error = refusal(store, replace(BASE, files=()))
+
+    assert isinstance(error, RepoError)
+    assert "expected the names of the files" in str(error)
+
+
+def test_an_empty_folder_is_no_model(hub: Hub, store: Store) -> None:
+    """Nor is a snapshot without files."""
+    folder = repo_folder(store, BASE)
+    (folder.root / "snapshots" / hub.commit(BASE.repo)).mkdir(parents=True)
+    (folder.root / "refs").mkdir()
+    (folder.root / "refs" / "main").write_text(hub.commit(BASE.repo))
+
+    assert store.inspect(BASE).state == "missing"
+    assert isinstance(refusal(offline(store), BASE), Unavailable)
+    with pytest.raises(VerificationError, match="expected every file complete"):
+        store.inspect(BASE).verified()
+    assert read(store.prepare(BASE)) == content(BASE)
+
+
+def test_a_required_file_that_the_repo_lacks_is_named(store: Store) -> None:
+    """So is what there is, and what to mend."""
+    error = refusal(store, replace(BASE, files=("weights.npz", "model.bin")))
+
+    assert isinstance(error, RepoError)
+    assert "expected the files model.bin" in str(error)
+    assert "lists config.json, weights.npz" in str(error)
+    assert "check map" in str(error)
+
+
+@pytest.mark.parametrize("name", ["../x.json", "/etc/x.json", "a/../../x", "a\\x", "a//x", "x\0"])
+def test_names_that_lead_out_of_the_folder_are_refused(hub: Hub, store: Store, name: str) -> None:
+    """From the hub or from a check map, before anything is written."""
+    hub.add(BASE.repo, {**content(BASE), name: b"{}"})
+
+    listed = refusal(store, BASE)
+    asked = refusal(store, replace(BASE, files=(name,)))
+
+    assert isinstance(listed, RepoError)
+    assert isinstance(asked, RepoError)
+    assert "unsafe file name" in str(listed)
+    assert repr(name) in str(listed)
+    assert not store.settings.cache.exists()

@@ -1,0 +1,156 @@
+"""Hub caches in odd places, and what huggingface_hub's own tools say of ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.hub import Fault, Hub
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.project import ROOT
+from tests.hub.stores import (
+    fresh,
+    offline,
+    read,
+    refusal,
+    repo_folder,
+)
+from whisper_speedtest.hub.model import (
+    VerificationError,
+)
+
+if TYPE_CHECKING:
+    from whisper_speedtest.hub.store import Store
+
+
+@pytest.mark.parametrize(
+    "name", ["with some spaces", "Modèle-Zwischenspeicher-模型", "a'b\"c$d%20"]
+)
+def test_a_cache_path_may_have_any_name(store: Store, tmp_path: Path, name: str) -> None:
+    """Fetched, found again offline, harmed, mended."""
+    session = fresh(store, cache=tmp_path / name / "hub")
+
+    model = session.prepare(BASE)
+    flip_bit(model.files["weights.npz"][0])
+
+    assert isinstance(refusal(offline(session), BASE), VerificationError)
+    assert fresh(session).prepare(BASE) == model
+    assert offline(session).prepare(BASE) == model
+
+
+def test_a_cache_may_be_a_link(store: Store, tmp_path: Path) -> None:
+    """Also where the link's target moves to another place with all that is in it."""
+    (tmp_path / "disk").mkdir()
+    store.settings.cache.symlink_to(tmp_path / "disk")
+    model = store.prepare(BASE)
+    (tmp_path / "disk").rename(tmp_path / "other disk")
+    store.settings.cache.unlink()
+    store.settings.cache.symlink_to(tmp_path / "other disk")
+
+    assert offline(store).prepare(BASE) == model
+    assert read(model) == content(BASE)
+
+
+READ_ONLY = """
+import os, sys, tempfile
+from pathlib import Path
+from adapters.base import ModelFiles
+from whisper_speedtest.hub.hosted import HubSettings
+from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.hub.store import Store
+cache, endpoint, *repos = sys.argv[1:]
+with tempfile.TemporaryDirectory() as scratch:  # imports all there is, while it may be read
+    store = Store(HubSettings(Path(scratch), endpoint))
+    store.prepare(ModelFiles(repos[0], ("weights.npz", "config.json")))
+if os.geteuid() == 0:  # to whom permissions do not apply
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for repo in repos:
+    store = Store(HubSettings(Path(cache), endpoint))
+    try:
+        print(store.prepare(ModelFiles(repo, ("weights.npz", "config.json"))).commit)
+    except Unavailable as error:
+        print(error)
+"""
+
+
+def test_a_read_only_cache_serves_what_it_holds(hub: Hub, store: Store) -> None:
+    """For the rest the error says what is needed. Tried by a user who may really not write."""
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
+        session = fresh(store, cache=Path(place, "hub"))
+        commit = session.prepare(BASE).commit
+        repo_folder(session, BASE).manifest_path("main", commit).unlink()
+        folders = [Path(place), *(path for path in Path(place).rglob("*") if path.is_dir())]
+        for folder in folders:
+            folder.chmod(0o555)
+        try:
+            run = subprocess.run(
+                [
+                    *(sys.executable, "-c", READ_ONLY, session.settings.cache),
+                    *(hub.endpoint, BASE.repo, QUANTISED.repo),
+                ],
+                env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0"},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+        finally:
+            for folder in folders:
+                folder.chmod(0o755)
+
+    got, refused = run.stdout.splitlines()
+    assert got == commit
+    assert str(QUANTISED) in refused
+    assert f"cannot write to the hub cache {session.settings.cache}" in refused
+    assert os.strerror(errno.EACCES) in refused
+    assert "HF_HUB_CACHE" in refused
+
+
+def hf(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run huggingface_hub's own command on the cache."""
+    return subprocess.run(
+        [sys.executable, "-m", "huggingface_hub.cli.hf", *arguments],
+        env={
+            **os.environ,
+            "HF_HUB_CACHE": str(store.settings.cache),
+            "HF_ENDPOINT": store.settings.endpoint,
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            "HF_TOKEN": "",
+            "NO_PROXY": "127.0.0.1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -> None:
+    """`hf cache ls` lists the repo and complains of nothing; `hf cache verify` finds what we do."""
+    from huggingface_hub import scan_cache_dir
+
+    model = store.prepare(BASE)
+    refused = QUANTISED
+    hub.fault(Fault(flip=0), kind="cdn", repo=refused.repo)
+    refusal(store, refused)
+
+    listed = hf(store, "cache", "ls", "--format", "json")
+    intact = hf(store, "cache", "verify", BASE.repo, "--fail-on-missing-files")
+    flip_bit(model.files["weights.npz"][0])
+    corrupt = hf(store, "cache", "verify", BASE.repo, "--fail-on-missing-files")
+    scan = scan_cache_dir(store.settings.cache)
+
+    assert BASE.repo in listed.stdout
+    assert (intact.returncode, corrupt.returncode) == (0, 1)
+    assert f"expected {hub.blob(BASE.repo, 'weights.npz').sha256}" in corrupt.stdout
+    assert store.inspect(BASE).state == "corrupt"
+    assert scan.warnings == []
+    assert scan.incomplete_files == frozenset()
+    sizes = {repo.repo_id: repo.size_on_disk for repo in scan.repos}
+    assert sizes == {BASE.repo: model.size, refused.repo: 0}

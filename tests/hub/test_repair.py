@@ -1,0 +1,166 @@
+"""Files in the cache that are not what they are taken for: found offline, replaced online."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.hub import Fault, Hub
+from tests.helpers.harm import BASE, HARMS, content, flip_bit
+from tests.hub.stores import (
+    fresh,
+    leftovers,
+    offline,
+    read,
+    refusal,
+    repo_folder,
+    requested,
+)
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import (
+    Unavailable,
+    VerificationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from whisper_speedtest.hub.store import Store
+
+
+@pytest.mark.parametrize("name", BASE.files)
+@pytest.mark.parametrize("harm", HARMS)
+def test_harm_is_found_and_mended(
+    hub: Hub, store: Store, harm: Callable[[Path], None], name: str
+) -> None:
+    """Offline an error that shows both hashes; online that one file is fetched anew, or found."""
+    model = store.prepare(BASE)
+    harm(model.files[name][0])
+    path = model.files[name][0]
+    blob = hub.blob(BASE.repo, name)
+    hub.clear()
+
+    error = refusal(offline(store), BASE)
+    mended = fresh(store).prepare(BASE)
+
+    assert isinstance(error, VerificationError)
+    assert f"{name}: expected" in str(error)
+    assert blob.etag in str(error) or blob.sha256 in str(error)
+    assert str(path) in str(error)
+    assert "offline" in str(error)
+    assert (read(mended), mended.commit) == (content(BASE), model.commit)
+    assert {file for kind, file in requested(hub) if kind == "resolve"} <= {name}
+    assert leftovers(store) == []
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_nothing_is_removed_to_be_replaced(
+    store: Store, harm: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At no moment is a file absent that was there: the new one is renamed over it."""
+    harm(store.prepare(BASE).files["weights.npz"][0])
+    removed: list[str] = []
+    unlink = os.unlink
+
+    def note(path: os.PathLike[str] | str, *, dir_fd: int | None = None) -> None:
+        if dir_fd is None and "staging-" not in str(path):
+            removed.append(str(path))
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", note)
+    monkeypatch.setattr(os, "remove", note)
+
+    fresh(store).prepare(BASE)
+
+    assert removed == []
+
+
+def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Store) -> None:
+    """A cache that was copied without its links is good; without its manifest it is not."""
+    model = store.prepare(BASE)
+    path, proof = model.files["weights.npz"]
+    blob = path.resolve()
+    path.unlink()
+    blob.rename(path)
+    manifest = repo_folder(store, BASE).manifest_path("main", model.commit)
+    hub.clear()
+
+    assert offline(store).prepare(BASE) == model
+
+    model.files["config.json"][0].unlink()
+    mended = fresh(store).prepare(BASE)
+
+    assert mended == model
+    assert mended.files["weights.npz"] == (path, proof)
+    assert not path.is_symlink()
+    assert requested(hub) == [("info", None)]
+
+    manifest.unlink()
+
+    assert "a hash to compare with" in str(refusal(offline(store), BASE))
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+def test_harm_that_cannot_be_mended_is_an_error(hub: Hub, store: Store) -> None:
+    """Not a skip: what is on the disk is wrong, whatever the network does."""
+    path, proof = store.prepare(BASE).files["weights.npz"]
+    flip_bit(path)
+    hub.fault(Fault(status=503))
+
+    error = refusal(fresh(store), BASE)
+
+    assert isinstance(error, VerificationError)
+    assert proof.sha256 in str(error)
+    assert prove(path).sha256 in str(error)
+    assert "503" in str(error)
+
+
+def test_a_deleted_file_is_missing(hub: Hub, store: Store) -> None:
+    """Offline the model cannot be had; online only the blob that is gone is fetched."""
+    model = store.prepare(BASE)
+    model.files["weights.npz"][0].resolve().unlink()
+    hub.clear()
+
+    error = refusal(offline(store), BASE)
+
+    assert isinstance(error, Unavailable)
+    assert "not in the cache: weights.npz" in str(error)
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert [file for kind, file in requested(hub) if kind == "resolve"] == ["weights.npz"]
+
+
+def test_a_deleted_link_is_put_back_without_a_download(hub: Hub, store: Store) -> None:
+    """The blob is still there, and right."""
+    store.prepare(BASE).files["weights.npz"][0].unlink()
+    hub.clear()
+
+    model = fresh(store).prepare(BASE)
+
+    assert read(model) == content(BASE)
+    assert requested(hub) == [("info", None)]
+
+
+def test_a_blob_in_the_store_shared_by_repos_is_read_and_not_written_to(
+    hub: Hub, store: Store
+) -> None:
+    """huggingface_hub may keep blobs once for all repos; one that is corrupt is only left."""
+    pointer, proof = store.prepare(BASE).files["weights.npz"]
+    blob = repo_folder(store, BASE).blobs / hub.blob(BASE.repo, "weights.npz").etag
+    shared = store.settings.cache / "blobs" / "ab" / ("ab" * 32)
+    shared.parent.mkdir(parents=True)
+    blob.rename(shared)
+    blob.symlink_to(os.path.relpath(shared, blob.parent))
+    hub.clear()
+
+    intact = fresh(store).prepare(BASE)
+    flip_bit(shared)
+    corrupt = prove(shared)
+    mended = fresh(store).prepare(BASE)
+
+    assert intact.files["weights.npz"] == (pointer, proof)
+    assert read(mended) == content(BASE)
+    assert not blob.is_symlink()
+    assert prove(shared) == corrupt

@@ -1,0 +1,133 @@
+"""Pre-fetches that are killed or interrupted, and pre-fetches at the same time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.hub import Fault, Hub
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.project import ROOT
+from tests.hub.stores import (
+    leftovers,
+    offline,
+    read,
+)
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.hosted import Watcher
+
+if TYPE_CHECKING:
+    from adapters.base import ModelFiles
+    from whisper_speedtest.hub.store import Store
+
+FETCH = """
+import sys
+from pathlib import Path
+from adapters.base import ModelFiles
+from whisper_speedtest.hub.hosted import HubSettings
+from whisper_speedtest.hub.store import Store
+cache, endpoint, repo, *files = sys.argv[1:]
+Store(HubSettings(Path(cache), endpoint)).prepare(ModelFiles(repo, tuple(files)))
+"""
+"""What a child process does: one pre-fetch."""
+
+
+def child(store: Store, files: ModelFiles, code: str = FETCH) -> subprocess.Popen[str]:
+    """Start a process that pre-fetches a model."""
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            code,
+            store.settings.cache,
+            store.settings.endpoint,
+            files.repo,
+            *files.files,
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "HF_HUB_OFFLINE": "0"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_killed_run_leaves_nothing_that_the_next_does_not_remove(hub: Hub, store: Store) -> None:
+    """SIGKILL in the middle of the weights."""
+    hub.fault(Fault(after=100_000, end="hang"), kind="cdn")
+    killed = child(store, BASE)
+    hub.wait_for(kind="cdn", held=True)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    left = leftovers(store)
+    hub.heal()
+
+    model = store.prepare(BASE)
+
+    assert left != []
+    assert read(model) == content(BASE)
+    assert leftovers(store) == []
+
+
+def test_a_running_run_keeps_what_it_has_staged(hub: Hub, store: Store) -> None:
+    """Two pre-fetches at once both pass, though the second sweeps and ends in the first's midst."""
+    hub.fault(Fault(after=100_000, end="hang"), times=1, kind="cdn")
+    slow = child(store, BASE)
+    hub.wait_for(kind="cdn", held=True)
+
+    model = store.prepare(BASE)
+    hub.heal()
+    _, errors = slow.communicate()
+
+    assert (slow.returncode, errors) == (0, "")
+    assert read(model) == content(BASE)
+    assert leftovers(store) == []
+
+
+def test_two_repairs_at_once_leave_no_moment_without_the_file(hub: Hub, store: Store) -> None:
+    """Somebody who reads all the time finds a file each time, the old one or the new one."""
+    path, _ = store.prepare(BASE).files["weights.npz"]
+    flip_bit(path)
+    known = {prove(path).sha256, hub.blob(BASE.repo, "weights.npz").sha256}
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            try:
+                seen.add(prove(path).sha256)
+            except OSError as error:
+                seen.add(str(error))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        fetchers = [child(store, BASE), child(store, BASE)]
+        errors = [fetcher.communicate()[1] for fetcher in fetchers]
+    finally:
+        done.set()
+        watcher.join()
+
+    assert errors == ["", ""]
+    assert [fetcher.returncode for fetcher in fetchers] == [0, 0]
+    assert seen == known
+    assert read(offline(store).prepare(BASE)) == content(BASE)
+    assert leftovers(store) == []
+
+
+def test_an_interrupt_ends_all_downloads(hub: Hub, store: Store) -> None:
+    """Ctrl-C does not wait for gigabytes to come."""
+    hub.fault(Fault(rate=50_000), kind="cdn")
+
+    class Impatient(Watcher):
+        def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.fetch(store.plan([BASE, QUANTISED]), Impatient())
+
+    assert leftovers(store) == []

@@ -1,0 +1,126 @@
+"""How files get into the hub cache: downloaded beside it, verified, and then moved in at once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from whisper_speedtest.hub.cache import Record, RepoFolder
+
+_PREFIX = "staging-"
+_LOCK = "lock"
+
+
+@contextmanager
+def staging(folder: RepoFolder) -> Iterator[Staging]:
+    """Give a folder for a repo's downloads, which is removed when the block ends.
+
+    First removes what killed runs left behind. The folders of runs that go on are locked, and stay.
+    """
+    # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
+    for needed in (folder.root / "snapshots", folder.blobs, folder.own):
+        needed.mkdir(parents=True, exist_ok=True)
+    for left in folder.own.glob(f"{_PREFIX}*"):
+        with _locked(left) as abandoned:
+            if abandoned:
+                _remove(left)
+    while True:
+        path = Path(tempfile.mkdtemp(dir=folder.own, prefix=_PREFIX))
+        with _locked(path) as ours:
+            if ours:  # until it was locked, another run could take it for a leftover
+                try:
+                    yield Staging(folder, path)
+                finally:
+                    _remove(path)
+                return
+
+
+class Staging:
+    """A folder of one run's own, on the cache's file system, from which files are moved in.
+
+    What is moved appears at once and whole, and what it replaces is there until then.
+    """
+
+    def __init__(self, folder: RepoFolder, path: Path) -> None:
+        """Use `path`, which exists and is locked."""
+        self._folder = folder
+        self._path = path
+
+    def new(self) -> Path:
+        """Return a path for a new file."""
+        return self._path / secrets.token_hex(8)
+
+    def publish(self, staged: Path, etag: str) -> None:
+        """Move a verified file among the blobs."""
+        staged.replace(self._folder.blobs / etag)
+
+    def link(self, commit: str, name: str, etag: str) -> Path:
+        """Make a file of a commit a link to its blob; return the link."""
+        pointer = self._folder.pointer(commit, name)
+        if self._folder.linked(pointer) != etag:
+            pointer.parent.mkdir(parents=True, exist_ok=True)
+            link = self.new()
+            link.symlink_to(os.path.relpath(self._folder.blobs / etag, pointer.parent))
+            link.replace(pointer)
+        return pointer
+
+    def refer(self, revision: str, commit: str) -> None:
+        """Note which commit a revision stands for, as huggingface_hub does."""
+        if self._folder.commit(revision) != commit:
+            self._write(self._folder.root / "refs" / revision, commit)
+
+    def note(self, revision: str, commit: str, records: Mapping[str, Record]) -> None:
+        """Write a manifest, adding to one of the same commit."""
+        kept = self._folder.manifests(revision).get(commit, {})
+        manifest = {
+            "repo": self._folder.repo,
+            "revision": revision,
+            "commit": commit,
+            "files": {name: asdict(record) for name, record in sorted({**kept, **records}.items())},
+        }
+        self._write(self._folder.manifest_path(revision, commit), json.dumps(manifest, indent=2))
+
+    def _write(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.new()
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a staging folder while the block runs; False where another run has it or removed it.
+
+    The lock goes with the process that holds it, however that ends.
+    """
+    lock = folder / _LOCK
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat())
+    except (BlockingIOError, FileNotFoundError):
+        held = False
+    try:
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a staging folder. Another run may be doing so, too; what stays is for the next one."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,250 @@
+"""`--check-models`: says whether the models of the selection are there, right, and can be loaded.
+
+With `=json` a document is all that stands on stdout:
+
+    cache                  the hub cache
+    complete               whether every model is complete there
+    models[]               in the order of the tests
+      adapter, size, variant
+      repo, revision       on the hub; or a folder's URL, and the sha256 of the one file
+      commit               what the revision stood for when it was last fetched, or null
+      files                the names of the files that are needed, in the repo
+      cache, library       the two places, which may be the same, each with
+        state              a FileState, of all files together
+        bytes              of the files that are there
+        files[]            name, path, state, bytes and sha256 (null for a missing file),
+                           reason (what is wrong, or ""),
+                           origin (repo, commit and file whose bytes these are instead, or null)
+      loads                with =load,json only: "loads", "not tried" (where the model is not
+                           complete in the hub cache), or the reason why it does not load
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.prefetch import exit_without_models, session_store
+from whisper_speedtest.session.selection import needed, not_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    import psutil
+
+    from adapters.base import Case
+    from whisper_speedtest.hub.inspection import Inspection
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.hub.status import ModelStatus
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep stdout for the document alone where one was asked for."""
+    checks = config.getoption("check_models")
+    if checks is None:
+        return
+    if config.getoption("prefetch_only"):
+        raise pytest.UsageError("--check-models makes no request: leave out --prefetch-only")
+    if "json" in checks:
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(
+            pytest.TerminalReporter(config, sys.stderr), "terminalreporter"
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Check the models that the collected tests need, and end the session there."""
+    checks = session.config.getoption("check_models")
+    if checks is None:
+        return None
+    if session.testsfailed and not session.config.getoption("continue_on_collection_errors"):
+        return None  # pytest says so
+    session.testsfailed = _check(session, checks, needed(session.items))
+    return True
+
+
+def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case, float]) -> int:
+    """Print the state of each case's model; return how many are not complete or do not load."""
+    from whisper_speedtest.hub.status import check
+    from whisper_speedtest.session.report import LOADS, NOT_TRIED
+
+    config = session.config
+    store = session_store(config)
+    models = check(needs, store, config.invocation_params.dir)
+    loads = None
+    if "load" in checks:
+        loads = {
+            model.case: load_model(config, model.case, model.verified, needs[model.case])
+            if model.verified
+            else NOT_TRIED
+            for model in models
+        }
+    if "json" in checks:
+        print(json.dumps(as_json(models, store.settings.cache, loads), indent=2))
+    if not models:
+        exit_without_models(session)
+    if "json" not in checks:
+        _print(session, models, loads, store.settings.cache)
+    lacking = sum(model.verified is None for model in models)
+    failed = sum(load not in {LOADS, NOT_TRIED} for load in (loads or {}).values())
+    return lacking + failed
+
+
+def _print(
+    session: pytest.Session,
+    models: Sequence[ModelStatus],
+    loads: Mapping[Case, str] | None,
+    cache: Path,
+) -> None:
+    """Write the table, what is wrong, and what to do next."""
+    from rich.console import Console
+
+    from whisper_speedtest.hub.status import all_complete
+    from whisper_speedtest.session.report import absent_lines, as_table, explanations, width_of
+
+    config = session.config
+    out = config.get_terminal_writer()
+    width = width_of(out)
+    if not all(model.absent for model in models):
+        text = io.StringIO()
+        Console(file=text, width=width, force_terminal=out.hasmarkup).print(as_table(models, loads))
+        out.line(text.getvalue())
+    for line in [*absent_lines(models, width), *explanations(models, loads)]:
+        out.line(line)
+    for reason in not_installed(session.items):
+        out.line(f"not looked for: {reason}")
+    out.line(
+        f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "
+        "in your home, or in the hub cache itself"
+    )
+    complete = sum(model.verified is not None for model in models)
+    out.line(
+        f"{complete} of {len(models)} complete in the hub cache; next: "
+        + next_command(config.invocation_params.args, fetch=not all_complete(models)),
+        bold=True,
+    )
+
+
+def next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) -> str:
+    """Return the command line that fetches, or runs, what this one selected."""
+    from whisper_speedtest.session.options import CHECKS
+
+    kept = []
+    before = ""
+    for argument in map(str, arguments):
+        of_the_option = before == "--check-models" and set(argument.split(",")) <= set(CHECKS)
+        if not of_the_option and not argument.startswith("--check-models"):
+            kept.append(argument)
+        before = argument
+    return shlex.join(["pytest", *kept, "--prefetch-only" if fetch else "--benchmark-only"])
+
+
+def as_json(
+    models: Sequence[ModelStatus], cache: Path, loads: Mapping[Case, str] | None = None
+) -> dict[str, Any]:
+    """Return the document that this module's docstring describes; `loads` where they were tried."""
+    from whisper_speedtest.hub.status import all_complete
+
+    return {
+        "cache": str(cache),
+        "complete": all_complete(models),
+        "models": [
+            {
+                **asdict(model.case),
+                "repo": model.files.repo,
+                "revision": model.files.revision,
+                "commit": model.cache.commit,
+                "files": list(model.files.files),
+                "cache": _place_as_json(model.cache),
+                "library": _place_as_json(model.library),
+                **({} if loads is None else {"loads": loads[model.case]}),
+            }
+            for model in models
+        ],
+    }
+
+
+def _place_as_json(place: Inspection) -> dict[str, Any]:
+    return {
+        "state": place.state,
+        "bytes": place.size,
+        "files": [
+            {
+                "name": file.name,
+                "path": str(file.path),
+                "state": file.state,
+                "bytes": file.proof.size if file.proof else None,
+                "sha256": file.proof.sha256 if file.proof else None,
+                "reason": file.reason,
+                "origin": asdict(file.origin) if file.origin else None,
+            }
+            for file in place.findings.values()
+        ],
+    }
+
+
+def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds: float) -> str:
+    """Load a model in an engine; return "loads", or why it does not within so many seconds.
+
+    A thread waits for the load, and at the limit the processes that it has started are killed. A
+    signal whose handler raises would not do: it may come down in the midst of the start of an
+    engine, which nobody would know of then.
+    """
+    before = _children()
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
+        load = pool.submit(_load, config, case, model)
+        try:
+            done, _ = wait([load], timeout=seconds)
+            return load.result() if done else f"not within {seconds:g} s"
+        finally:
+            while not load.done():
+                _kill(_children() - before)
+                wait([load], timeout=0.05)
+
+
+def _children() -> set[psutil.Process]:
+    import psutil
+
+    return set(psutil.Process().children())
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    import psutil
+
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+            process.kill()
+
+
+def _load(config: pytest.Config, case: Case, model: VerifiedModel) -> str:
+    from whisper_speedtest.engine.process import Engine, EngineError
+    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.session.report import LOADS
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as name:
+            folder = Path(name)
+            (folder / "probe").mkdir()
+            (folder / "engine").mkdir()
+            device = choose_device(config, case, model, folder / "probe")
+            with Engine(case, model, folder / "engine", device) as engine:
+                engine.ready()
+    except (EngineError, ModelError) as error:
+        reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
+        return reason.removesuffix("; its last lines on stderr:")
+    return LOADS

@@ -1,0 +1,85 @@
+"""The options of the suite, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+MAX_DOWNLOAD = "4GB"
+CHECKS = ("load", "json")
+"""What --check-models can be told, either of them or both."""
+
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what a user can choose."""
+    group = parser.getgroup("whisper-speedtest")
+    group.addoption(
+        "--device",
+        choices=["auto", "gpu", "cpu"],
+        default="auto",
+        help="what the libraries compute on; auto is the GPU where it works (default: auto)",
+    )
+    group.addoption(
+        "--audio",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="transcribe this file too, or each sound file in this folder; may be given several "
+        "times; a text file beside it, of the same name with .txt, is its reference",
+    )
+    group.addoption(
+        "--check-models",
+        nargs="?",
+        const=frozenset[str](),
+        type=parse_checks,
+        metavar="load,json",
+        help="run no test; say whether the models that the selection needs are there and right, "
+        "without any request; =load: also whether they load; =json: for machines; =load,json: both",
+    )
+    group.addoption(
+        "--prefetch-only",
+        action="store_true",
+        help="run no test; download and verify the models that the selection needs",
+    )
+    group.addoption(
+        "--offline",
+        action="store_true",
+        help="make no request; models that are not there are skipped (as with HF_HUB_OFFLINE)",
+    )
+    group.addoption(
+        "--max-download",
+        type=parse_size,
+        default=MAX_DOWNLOAD,
+        metavar="SIZE",
+        help="download no more than this, smallest models first; 500MB, 1.5GiB "
+        f"(default: {MAX_DOWNLOAD})",
+    )
+
+
+def parse_size(text: str) -> int:
+    """Return a number of bytes: "500MB" and "4GB" are powers of 1000, "1.5GiB" of 1024."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if match is None or (match[3] and not match[2]):
+        raise argparse.ArgumentTypeError(
+            f"expected a size such as 500MB, 4GB or 1.5GiB, got {text!r}"
+        )
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2]])
+
+
+def parse_checks(text: str) -> frozenset[str]:
+    """Return what --check-models is told: "load", "json" or both, joined by a comma."""
+    checks = frozenset(text.split(","))
+    if not checks <= set(CHECKS):
+        raise argparse.ArgumentTypeError(
+            "expected --check-models, --check-models=load, --check-models=json or "
+            f"--check-models=load,json, got {text!r}; a path goes before it"
+        )
+    return checks

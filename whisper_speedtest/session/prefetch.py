@@ -1,0 +1,124 @@
+"""The models of a session: planned, fetched and verified before the first test.
+
+The models that the selected tests need are verified or downloaded outside every time limit and
+every clock. What comes of that is what the fixture `model` gives, without hashing it again. A
+selection that needs only models that the project makes itself says nothing, and needs no hub.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from adapters import files_of
+from whisper_speedtest.session.selection import needed, not_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from adapters.base import ModelFiles
+    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.hub.store import Store
+
+STORE: pytest.StashKey[Store] = pytest.StashKey()
+OUTCOMES: pytest.StashKey[Outcomes] = pytest.StashKey()
+"""What became of each model that this session has asked for."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Fetch the models that the collected tests need; True ends the session there."""
+    config = session.config
+    if config.getoption("check_models") is not None or config.getoption("collectonly"):
+        return None
+    if session.testsfailed and not config.getoption("continue_on_collection_errors"):
+        return None  # pytest says so
+    models = list(dict.fromkeys(map(files_of, needed(session.items))))
+    if not config.getoption("prefetch_only"):
+        fetch(config, models)
+        return None
+    if not models:
+        exit_without_models(session)
+    fetch(config, models)
+    session.testsfailed = _report(config, models)
+    return True
+
+
+def exit_without_models(session: pytest.Session) -> NoReturn:
+    """End a session that is about models, and whose selection needs none."""
+    hint = "; ".join(not_installed(session.items)) or "give benchmarks as the path, and look at -k"
+    pytest.exit(
+        f"no selected test needs a model; {hint}",
+        returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
+    )
+
+
+def session_store(config: pytest.Config) -> Store:
+    """Return the session's one store, made when it is first asked for."""
+    from whisper_speedtest.hub.store import Store
+
+    if STORE not in config.stash:
+        config.stash[STORE] = Store.from_environment(offline=config.getoption("offline"))
+    return config.stash[STORE]
+
+
+def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
+    """Return a model as the pre-fetch verified it, which is not done again.
+
+    A model that was not pre-fetched is verified, or fetched, now.
+
+    Raises:
+        ModelError: As `Store.prepare` does; each time the same for the same model.
+    """
+    outcomes = config.stash.setdefault(OUTCOMES, {})
+    if files not in outcomes:
+        store = session_store(config)
+        outcomes |= store.fetch(store.plan([files]))
+    outcome = outcomes[files]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def fetch(config: pytest.Config, models: Iterable[ModelFiles]) -> None:
+    """Plan, say so, and fetch; keep what became of each model for `session_model`."""
+    models = list(models)
+    if not models:
+        return
+    from whisper_speedtest.session.progress import busy, progress
+    from whisper_speedtest.session.report import fetched_lines, plan_lines, width_of
+
+    out = config.get_terminal_writer()
+    store = session_store(config)
+    try:
+        with busy(f"verifying {len(models)} models"):
+            plan = store.plan(models, max_download=config.getoption("max_download"))
+        if plan.free is not None:
+            for line in plan_lines(plan, width_of(out)):
+                out.line(line)
+            out.flush()
+        with progress(plan, out) as watcher:
+            outcomes = store.fetch(plan, watcher)
+    except KeyboardInterrupt:
+        pytest.exit(
+            "interrupted while fetching models; whole files are kept, parts were removed",
+            returncode=pytest.ExitCode.INTERRUPTED,
+        )
+    for line, good in fetched_lines(plan, outcomes):
+        out.line(line, red=not good)
+    config.stash.setdefault(OUTCOMES, {}).update(outcomes)
+
+
+def _report(config: pytest.Config, models: Sequence[ModelFiles]) -> int:
+    """Print how the pre-fetch ended; return how many models are not there."""
+    out = config.get_terminal_writer()
+    outcomes = config.stash[OUTCOMES]
+    lacking = [files for files in models if isinstance(outcomes[files], Exception)]
+    out.line(
+        f"models: {len(models) - len(lacking)} of {len(models)} complete and verified",
+        green=not lacking,
+        red=bool(lacking),
+    )
+    return len(lacking)
