@@ -1,13 +1,10 @@
-"""An engine is sealed to its model's files, and its failures have names and no survivors."""
+"""An engine goes through its phases, gives its failures names, and leaves no process behind."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,249 +12,570 @@ import pytest
 
 from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
-from tests.helpers.processes import running_engines
+from adapters.cores import usual_threads
+from tests.engine.conftest import TEXT
+from tests.helpers.processes import running_engines, wait_until_gone
 from tests.helpers.toy_adapter import FILE
-from whisper_speedtest.engine.process import Engine, EngineError, probe_gpu, sealed_environment
+from whisper_speedtest.engine.process import Engine, EngineError, probe_gpu
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from adapters.base import Audio
+
+    Toys = Callable[[str], Engine]
 
 SETTINGS = DecodeSettings()
-TEXT = "what the toy says"
+OFFLINE = (
+    "transcribe raised ConnectionRefusedError: an engine is offline, and the library asked for"
+)
 
 
-@pytest.fixture(name="model")
-def _model(tmp_path: Path) -> VerifiedModel:
-    """A model of one small file."""
-    path = tmp_path / "store" / FILE
-    path.parent.mkdir()
-    path.write_text(TEXT, encoding="utf-8")
-    return VerifiedModel("embedded/toy", "main", "0" * 40, {FILE: (path, prove(path))})
+def open_descriptors() -> set[str]:
+    """Return the numbers of this process's open files, pipes and sockets."""
+    return {path.name for path in Path("/dev/fd").iterdir()}
 
 
-@pytest.fixture(name="toy")
-def _toy(
-    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], Engine]]:
-    """A function that makes an engine of the toy library, by variant."""
-    import numpy as np
-
-    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
-    engines: list[Engine] = []
-
-    def make(variant: str) -> Engine:
-        engine = Engine(Case("toy", "micro", variant), model, tmp_path / "engine", "cpu")
-        engine.hear("clip", np.zeros(16_000, np.float32))
-        engines.append(engine)
-        return engine
-
-    (tmp_path / "engine").mkdir()
-    yield make
-    for engine in engines:
-        engine.close()
+# Phases
 
 
-def wait_until_gone(pid: int) -> bool:
-    """Tell whether a process ends within ten seconds."""
-    import psutil
-
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+def state(engine: Engine) -> dict[str, bool]:
+    """Return what an engine says of itself, apart from its failure."""
+    return {name: getattr(engine, name) for name in ("loaded", "warm", "closed")}
 
 
-def test_transcript_comes_back(toy: Callable[[str], Engine]) -> None:
-    """The transcript is what the library returned for the audio handed over before."""
+def test_each_flag_is_set_by_its_phase_and_by_no_earlier_one(new_toy: Toys, audio: Audio) -> None:
+    """An engine is loaded after its load, and warm after a transcription; never before."""
+    engine = new_toy("good")
+    states = {"new": state(engine)}
+
+    for phase in ("lay_out", "launch", "import_library", "load", "verify_load"):
+        getattr(engine, phase)()
+        states[phase] = state(engine)
+    engine.hear("clip", audio)
+    engine.ping()
+    engine.memory()
+    states["hear"] = state(engine)
+    engine.transcribe("clip", SETTINGS)
+    states["transcribe"] = state(engine)
+
+    started = {"loaded": False, "warm": False, "closed": False}
+    assert states == {
+        **dict.fromkeys(("new", "lay_out", "launch", "import_library"), started),
+        **{phase: {**started, "loaded": True} for phase in ("load", "verify_load", "hear")},
+        "transcribe": {**started, "loaded": True, "warm": True},
+    }
+    assert engine.failure is None
+
+
+def test_ready_goes_through_all_phases_once(new_toy: Toys) -> None:
+    """A ready engine has loaded and verified its model in one process, and stays as it is."""
+    engine = new_toy("good")
+    engine.ready()
+    processes = running_engines()
+
+    engine.ready()
+
+    assert engine.facts.dtype == "text"
+    assert len(processes) == 1
+    assert running_engines() == processes
+
+
+def test_ready_verifies_a_load_that_was_not_verified(new_toy: Toys) -> None:
+    """A model that was loaded phase by phase is verified, and not loaded again."""
+    engine = new_toy("good")
+    for phase in ("lay_out", "launch", "import_library", "load"):
+        getattr(engine, phase)()
+
+    engine.ready()
+
+    assert engine.facts.dtype == "text"
+
+
+def test_audio_can_be_handed_over_before_the_verification(new_toy: Toys, audio: Audio) -> None:
+    """A first call belongs to a cold start, whose clock a verification must stay out of."""
+    engine = new_toy("good")
+    for phase in ("lay_out", "launch", "import_library", "load"):
+        getattr(engine, phase)()
+
+    engine.hear("clip", audio)
+
+    assert engine.transcribe("clip", SETTINGS).text == TEXT
+    with pytest.raises(EngineError, match="expected a verified load"):
+        _ = engine.facts
+
+
+def test_facts_come_from_the_child(new_toy: Toys) -> None:
+    """Versions, threads, number type and mends are what the engine's process says of itself."""
+    engine = new_toy("tells")
+    engine.ready()
+
+    assert asdict(engine.facts) == {
+        "versions": {"pytest": pytest.__version__},
+        "threads": 3,
+        "dtype": "text",
+        "mends": ("the first mend", "the second"),
+    }
+
+
+def test_facts_of_a_load_that_was_not_verified_are_refused(new_toy: Toys) -> None:
+    """Before the load is verified there is nothing to be sure of; the error says what to call."""
+    engine = new_toy("good")
+
+    with pytest.raises(EngineError) as failure:
+        _ = engine.facts
+
+    assert str(failure.value) == (
+        "toy[micro-good]: expected a verified load before its facts are asked for, got none; "
+        "call verify_load or ready first"
+    )
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, usual_threads()), (7, 7)])
+def test_threads_are_those_of_equal_terms_unless_told(
+    model: VerifiedModel, tmp_path: Path, asked: int | None, given: int
+) -> None:
+    """An engine that is told no number of threads takes that by which libraries are compared."""
+    engine = Engine(Case("toy", "micro", "good"), model, tmp_path, "cpu", asked)
+
+    assert engine.threads == given
+
+
+# Calls
+
+
+def test_transcript_comes_back(toy: Toys) -> None:
+    """The transcript is what the library returned."""
     assert toy("good").transcribe("clip", SETTINGS).text == TEXT
 
 
-def test_library_output_cannot_disturb_the_answers(
-    toy: Callable[[str], Engine], tmp_path: Path
-) -> None:
+def test_audio_and_settings_reach_the_library_whole(new_toy: Toys) -> None:
+    """A minute of audio arrives with every sample, and each setting with its value."""
+    import json
+
+    import numpy as np
+
+    audio = np.linspace(-1, 1, 960_000, dtype=np.float32)
+    settings = replace(SETTINGS, language="de", beam_size=5, temperature=0.25, batch_size=8)
+    engine = new_toy("tells")
+    engine.hear("clip", audio)
+
+    told = json.loads(engine.transcribe("clip", settings).text)
+
+    assert told == {"samples": 960_000, "sum": float(audio.sum()), **asdict(settings)}
+
+
+def test_audio_is_sent_once_under_each_name(toy: Toys) -> None:
+    """A name stands for the audio that it was first given to, and other names for their own."""
+    import json
+
+    import numpy as np
+
+    engine = toy("tells")
+    engine.hear("clip", np.zeros(5, np.float32))
+    engine.hear("other", np.zeros(7, np.float32))
+
+    def samples(key: str) -> int:
+        return int(json.loads(engine.transcribe(key, SETTINGS).text)["samples"])
+
+    assert {key: samples(key) for key in ("clip", "other")} == {"clip": 16_000, "other": 7}
+
+
+def test_echo_is_the_last_transcript_and_asks_no_library(toy: Toys, tmp_path: Path) -> None:
+    """An echo repeats what was last said of that audio; nothing is transcribed for it."""
+    import numpy as np
+
+    engine = toy("varies")
+    engine.hear("other", np.zeros(7, np.float32))
+    said = [engine.transcribe(key, SETTINGS) for key in ("clip", "clip", "other")]
+
+    echoes = [engine.echo(key, SETTINGS) for key in ("clip", "other", "clip")]
+
+    assert [transcript.text for transcript in said] == ["take 1", "take 2", "take 3"]
+    assert echoes == [said[1], said[2], said[1]]
+    log = (tmp_path / "engine-0" / "engine.log").read_text(encoding="utf-8")
+    assert log.count("the toy is asked") == 3
+
+
+def test_echo_of_nothing_is_refused(toy: Toys) -> None:
+    """Before its first transcript, an engine has nothing to repeat, and it is not warm."""
+    engine = toy("good")
+
+    with pytest.raises(EngineError, match="nothing was transcribed as 'clip' yet; transcribe it"):
+        engine.echo("clip", SETTINGS)
+
+    assert not engine.warm
+
+
+def test_memory_is_the_child_s_peak_in_bytes(toy: Toys) -> None:
+    """The footprint is what the system says of that process; the accelerator's is the library's."""
+    engine = toy("tells")
+    (process,) = running_engines()
+
+    memory = engine.memory()
+
+    resident = process.memory_info().rss
+    assert resident <= memory.footprint < 2 * resident
+    assert memory.accelerator == 4096
+
+
+def test_library_output_cannot_disturb_the_answers(toy: Toys, tmp_path: Path) -> None:
     """What a library prints, on stdout too, goes to the engine's log."""
     toy("good").transcribe("clip", SETTINGS)
 
-    log = (tmp_path / "engine" / "engine.log").read_text(encoding="utf-8")
+    log = (tmp_path / "engine-0" / "engine.log").read_text(encoding="utf-8")
     assert log == "the toy library greets on stdout\nthe toy is asked for 16000 samples\n"
+
+
+@pytest.mark.parametrize("variant", ["slow", "lazy"])
+def test_slow_and_lazy_libraries_are_right_in_the_end(toy: Toys, variant: str) -> None:
+    """A library may take its time, or read its file in the first call."""
+    assert toy(variant).transcribe("clip", SETTINGS).text == TEXT
+
+
+def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
+    """No words are an answer, not a failure of the engine."""
+    engine = toy("empty")
+
+    assert engine.transcribe("clip", SETTINGS).text == ""
+    assert engine.warm
+
+
+# Failures
 
 
 @pytest.mark.parametrize(
     ("variant", "outcome"),
     [
-        ("raises", "transcribe raised ValueError: the toy dislikes this audio"),
-        ("aborts", "the engine was ended by SIGABRT during transcribe"),
-        ("killed", "the engine was ended by SIGKILL (the system's out-of-memory killer sends it)"),
-        ("exits", "the engine ended with exit status 3 during transcribe"),
-        ("babbles", "its answer to transcribe could not be read"),
-        ("opens-network", "an engine is offline, and the library asked for ('127.0.0.1', 9)"),
-        ("resolves-name", "an engine is offline, and the library asked for huggingface.co"),
+        ("raises", "transcribe raised ValueError: the toy dislikes this audio; "),
+        ("quits", "transcribe raised SystemExit: 5; "),
+        ("aborts", "the engine was ended by SIGABRT during transcribe; "),
+        (
+            "killed",
+            "the engine was ended by SIGKILL (the system's out-of-memory killer sends it) during t",
+        ),
+        ("exits", "the engine ended with exit status 3 during transcribe; "),
+        ("chats", "the engine ended with exit status 0 during transcribe; "),
+        ("babbles", "its answer to transcribe could not be read: "),
+        ("forges", "expected an answer to transcribe, got {'value': 'not of the engine's making'}"),
+        (
+            "opens-network",
+            f"{OFFLINE} ('127.0.0.1', 9): every",
+        ),
+        (
+            "resolves-name",
+            f"{OFFLINE} huggingface.co: every",
+        ),
     ],
 )
-def test_failure_is_named(toy: Callable[[str], Engine], variant: str, outcome: str) -> None:
-    """An error names the case, what happened in which call, and the end of the library's stderr."""
+def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
+    """An error names the case, what happened in which call, and the end of the library's log."""
     engine = toy(variant)
 
     with pytest.raises(EngineError) as failure:
         engine.transcribe("clip", SETTINGS)
 
-    message = str(failure.value)
-    assert message.startswith(f"toy[micro-{variant}]: ")
-    assert outcome in message
-    assert "  | the toy is asked for 16000 samples" in message
+    message = str(failure.value).replace('"', "'")
+    assert message.startswith(f"toy[micro-{variant}]: {outcome}")
+    assert "its last lines on stderr:\n  | " in message
+    assert engine.failure is failure.value
+    assert state(engine) == {"loaded": True, "warm": False, "closed": True}
     assert running_engines() == []
 
 
-def test_failure_to_load_is_named(toy: Callable[[str], Engine]) -> None:
+def test_error_shows_the_last_twenty_lines_of_the_log(toy: Toys) -> None:
+    """A library that said a lot is quoted from its end, in order."""
+    engine = toy("chats")  # Says thirty numbered lines.
+
+    with pytest.raises(EngineError) as failure:
+        engine.transcribe("clip", SETTINGS)
+
+    quoted = [f"  | line {number}" for number in range(11, 31)]
+    assert str(failure.value).splitlines()[1:] == quoted
+
+
+def test_engine_that_hangs_up_and_stays_is_ended(
+    toy: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that has closed its connection is not waited for longer than a limit."""
+    monkeypatch.setattr("whisper_speedtest.engine.process.SECONDS_TO_END", 0.2)
+    engine = toy("hangs-up")
+
+    with pytest.raises(EngineError, match=r"the engine hung up and did not end within 0\.2 s dur"):
+        engine.transcribe("clip", SETTINGS)
+
+    assert running_engines() == []
+
+
+def test_failure_to_load_is_named(new_toy: Toys) -> None:
     """A model that does not load is an error of that case, with the library's own words."""
-    with pytest.raises(EngineError, match="load raised OSError: the toy cannot read its file"):
-        toy("fails-to-load")
+    engine = new_toy("fails-to-load")
+
+    with pytest.raises(EngineError) as failure:
+        engine.ready()
+
+    expected = "toy[micro-fails-to-load]: load raised OSError: the toy cannot read its file; "
+    assert str(failure.value).startswith(expected)
+    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert running_engines() == []
+
+
+def test_failed_engine_raises_the_same_at_each_further_call(toy: Toys, audio: Audio) -> None:
+    """Whatever is asked of an engine after its failure raises that failure, and starts nothing."""
+    engine = toy("aborts")
+    with pytest.raises(EngineError) as first:
+        engine.transcribe("clip", SETTINGS)
+
+    for call in (
+        engine.lay_out,
+        engine.launch,
+        engine.import_library,
+        engine.load,
+        engine.verify_load,
+        engine.ready,
+        lambda: engine.hear("clip", audio),
+        lambda: engine.hear("other", audio),
+        lambda: engine.transcribe("clip", SETTINGS),
+        lambda: engine.echo("clip", SETTINGS),
+        engine.ping,
+        engine.memory,
+    ):
+        with pytest.raises(EngineError) as again:
+            call()
+        assert again.value is first.value
 
     assert running_engines() == []
 
 
 def test_launch_waits_until_the_process_is_up(
-    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that does not come up fails its launch, so that its start is in no later phase."""
+    engine = new_toy("good")
+    engine.lay_out()
     monkeypatch.setitem(REGISTRY, "toy", "tests.no_such_module:Toy")
-    (tmp_path / "engine").mkdir()
-    case = Case("toy", "micro", "good")
 
-    with (
-        Engine(case, model, tmp_path / "engine", "cpu") as engine,
-        pytest.raises(EngineError, match="exit status 1 during ping"),
-    ):
+    with pytest.raises(EngineError, match=r"exit status 1 during ping; (?s:.*)No module"):
         engine.launch()
 
 
-def test_failed_engine_stays_failed(toy: Callable[[str], Engine]) -> None:
-    """Every call after a failure raises that failure, and starts nothing."""
-    engine = toy("aborts")
-    with pytest.raises(EngineError) as first:
-        engine.transcribe("clip", SETTINGS)
+def test_process_that_cannot_be_started_is_a_failure(
+    new_toy: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system starts no process, the engine says so, keeps that, and leaks no pipe."""
+    engine = new_toy("good")
+    engine.lay_out()
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    before = open_descriptors()
 
-    with pytest.raises(EngineError) as second:
+    with pytest.raises(EngineError) as failure:
+        engine.launch()
+
+    expected = "toy[micro-good]: launch raised FileNotFoundError: "
+    assert str(failure.value).startswith(expected)
+    assert str(failure.value).endswith("stderr:\n  | (nothing)")
+    assert open_descriptors() == before
+    with pytest.raises(EngineError) as again:
+        engine.ready()
+    assert again.value is failure.value
+
+
+def test_folder_that_cannot_be_laid_out_is_a_failure(new_toy: Toys, tmp_path: Path) -> None:
+    """What stands in the way of the model's files is named, and nothing is started."""
+    engine = new_toy("good")
+    (tmp_path / "engine-0" / "models").write_text("a file, where a folder belongs")
+
+    with pytest.raises(
+        EngineError, match=r"lay_out raised (FileExists|NotADirectory)Error: "
+    ) as it:
         engine.ready()
 
-    assert second.value is first.value
+    assert engine.failure is it.value
+
+
+# The end
+
+
+def test_closing_ends_the_process_and_gives_back_its_descriptors(
+    new_toy: Toys, audio: Audio
+) -> None:
+    """A closed engine has neither process nor pipes; closing it again does no harm."""
+    before = open_descriptors()
+    engine = new_toy("good")
+    engine.hear("clip", audio)
+    assert len(running_engines()) == 1
+
+    engine.close()
+    engine.close()
+
+    assert engine.closed
+    assert engine.failure is None
+    assert running_engines() == []
+    assert open_descriptors() == before
+
+
+def test_closed_engine_does_not_start_again(new_toy: Toys) -> None:
+    """An engine that was closed before or after its start refuses further calls, and says why."""
+    used, unused = new_toy("good"), new_toy("good")
+    used.ready()
+
+    for engine, call in ((used, used.ping), (used, used.ready), (unused, unused.ready)):
+        engine.close()
+        with pytest.raises(EngineError, match=r"expected an open engine for .*; make a new one$"):
+            call()
+
+    assert used.facts.dtype == "text"
     assert running_engines() == []
 
 
-def test_interrupted_call_ends_the_engine(toy: Callable[[str], Engine]) -> None:
-    """A time limit that comes down on a hung call leaves no process, and a note that names it."""
-    engine = toy("hangs")
+def test_call_before_the_launch_is_refused(new_toy: Toys) -> None:
+    """A call needs a process; the error says which calls start one."""
+    with pytest.raises(EngineError, match=r"expected a running engine for load, .* call launch"):
+        new_toy("good").load()
 
-    def interrupt(*_: object) -> None:
-        pytest.fail("Timeout")
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    limit, _ = signal.setitimer(signal.ITIMER_REAL, 0.5)
-    try:
-        with pytest.raises(pytest.fail.Exception) as failure:
-            engine.transcribe("clip", SETTINGS)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, limit)
+def test_engine_ends_with_its_block(new_toy: Toys) -> None:
+    """As a context, an engine is closed at the end."""
+    with new_toy("good") as engine:
+        engine.ready()
+        assert len(running_engines()) == 1
 
-    (note,) = failure.value.__notes__
-    assert note.startswith("toy[micro-hangs]: stopped during transcribe, which had not returned")
+    assert engine.closed
     assert running_engines() == []
 
 
-def test_what_a_library_starts_ends_with_its_engine(toy: Callable[[str], Engine]) -> None:
+def test_what_a_library_starts_ends_with_its_engine(toy: Toys) -> None:
     """Closing an engine ends its grandchildren too."""
     engine = toy("leaves-child")
     grandchild = int(engine.transcribe("clip", SETTINGS).text)
     os.kill(grandchild, 0)
-    assert len(running_engines()) == 1
 
     engine.close()
 
     assert wait_until_gone(grandchild)
 
 
-@pytest.mark.parametrize("variant", ["good", "hangs"])
-def test_engine_ends_with_a_killed_parent(tmp_path: Path, variant: str) -> None:
-    """An engine does not outlive its parent, idle or in mid-call, even when that is SIGKILLed."""
-    script = textwrap.dedent(
-        f"""
-        import sys, threading
-        from pathlib import Path
-        import numpy as np
-        from adapters import REGISTRY
-        from adapters.base import Case, DecodeSettings
-        from whisper_speedtest.engine.process import Engine
-        from whisper_speedtest.hub.hashes import prove
-        from whisper_speedtest.hub.model import VerifiedModel
-
-        REGISTRY["toy"] = "tests.helpers.toy_adapter:Toy"
-        file = Path("{FILE}")
-        file.write_text("text")
-        files = {{"{FILE}": (file.absolute(), prove(file))}}
-        model = VerifiedModel("embedded/toy", "main", "0", files)
-        Path("engine").mkdir()
-        engine = Engine(Case("toy", "micro", "{variant}"), model, Path("engine").absolute(), "cpu")
-        engine.hear("clip", np.zeros(9, np.float32))
-        print(engine._process.pid, flush=True)
-        engine.transcribe("clip", DecodeSettings())
-        threading.Event().wait()
-        """
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE
-    ) as parent:
-        assert parent.stdout is not None
-        engine = int(parent.stdout.readline())
-        parent.kill()
-
-    assert wait_until_gone(engine)
+# Files
 
 
-def test_folder_holds_the_verified_files_only(toy: Callable[[str], Engine], tmp_path: Path) -> None:
+def test_folder_holds_the_verified_files_only(toy: Toys, tmp_path: Path) -> None:
     """The library finds the verified bytes where it looks, and no other file beside them."""
     toy("good")
 
+    folder = tmp_path / "engine-0"
     found = {
-        str(path.relative_to(tmp_path / "engine"))
-        for path in (tmp_path / "engine").rglob("*")
-        if not path.is_dir()
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*")
+        if path.is_file()
     }
-    assert found == {f"models/micro/{FILE}", "engine.log"}
+    log = "the toy library greets on stdout\n"
+    assert found == {f"models/micro/{FILE}": TEXT, "engine.log": log}
+
+
+def test_hub_cache_names_the_commit_that_was_verified(tmp_path: Path, model: VerifiedModel) -> None:
+    """A library that looks in the hub cache finds the files at the revision that it will ask for.
+
+    On disk: refs/<revision> holds the commit, and snapshots/<commit>/<file> the file.
+    """
+    (path, proof) = model.files[FILE]
+    files = {FILE: (path, proof), "model.bin": (path, proof)}
+    verified = VerifiedModel("Systran/faster-whisper-tiny", "main", "ab" * 20, files)
+    engine = Engine(Case("faster-whisper", "tiny", "fp16"), verified, tmp_path / "new", "cpu")
+
+    engine.lay_out()
+
+    repo = tmp_path / "new" / "huggingface" / "hub" / "models--Systran--faster-whisper-tiny"
+    found = {
+        str(file.relative_to(repo)): file.read_text(encoding="utf-8")
+        for file in repo.rglob("*")
+        if file.is_file()
+    }
+    assert found == {
+        "refs/main": "ab" * 20,
+        f"snapshots/{'ab' * 20}/{FILE}": TEXT,
+        f"snapshots/{'ab' * 20}/model.bin": TEXT,
+    }
+
+
+def test_home_of_a_library_is_its_engine_s_folder(tmp_path: Path, model: VerifiedModel) -> None:
+    """What a library looks for in the user's home lies in the folder of its engine."""
+    (path, proof) = model.files[FILE]
+    verified = VerifiedModel("embedded/micro", "main", "0" * 40, {"micro.pt": (path, proof)})
+    engine = Engine(Case("openai-whisper", "micro", "fp16"), verified, tmp_path / "new", "cpu")
+
+    engine.lay_out()
+
+    file = tmp_path / "new" / ".cache" / "whisper" / "micro.pt"
+    assert file.read_text(encoding="utf-8") == TEXT
+    assert file.resolve() == path.resolve()
+
+
+def sung(model: VerifiedModel) -> tuple[Path, str]:
+    """Change one word of the model's file, at the same size; return it, and what it was before."""
+    path, _ = model.files[FILE]
+    path.write_text(TEXT.replace("says", "sang"), encoding="utf-8")
+    return path, TEXT
 
 
 def test_file_changed_after_its_verification_is_not_run(
-    model: VerifiedModel, toy: Callable[[str], Engine]
+    model: VerifiedModel, new_toy: Toys
 ) -> None:
-    """The files are hashed once more before a model is loaded."""
-    path, _ = model.files[FILE]
-    path.write_text(TEXT.replace("says", "sang"), encoding="utf-8")
+    """The files are hashed right before a model is loaded; the engine itself has not failed."""
+    engine = new_toy("good")
+    sung(model)
 
     with pytest.raises(VerificationError, match=r"config\.json: expected sha256 .*, got .*"):
-        toy("good")
+        engine.ready()
 
+    assert engine.failure is None
+    assert not engine.loaded
     assert running_engines() == []
 
 
-def test_environment_has_no_secret_and_no_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_file_exchanged_between_the_check_and_the_load_is_found(
+    model: VerifiedModel, new_toy: Toys
 ) -> None:
-    """No token is handed to a library, and every cache it knows of lies in the engine's folder."""
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    monkeypatch.setenv("HF_HUB_CACHE", "/elsewhere")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    """The files are hashed again after the load: the error names the file, expected and got."""
+    engine = new_toy("lazy")  # Whose own comparison sees nothing.
+    for phase in ("lay_out", "launch", "import_library"):
+        getattr(engine, phase)()
+    path, _ = sung(model)
+    engine.load()
 
-    environment = sealed_environment(tmp_path)
+    with pytest.raises(EngineError) as failure:
+        engine.verify_load()
 
-    assert {"secret", "/elsewhere"}.isdisjoint(environment.values())
-    assert environment["HF_HUB_OFFLINE"] == "1"
-    assert environment["HF_HOME"].startswith(str(tmp_path))
-    assert environment["HOME"] == str(tmp_path)
+    _, proof = model.files[FILE]
+    expected = (
+        f"toy[micro-lazy]: a file changed during the load: embedded/toy@000000000000 {FILE}: "
+        f"expected sha256 {proof.sha256}, got {prove(path).sha256}; "
+    )
+    assert str(failure.value).startswith(expected)
+    assert engine.failure is failure.value
+    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert running_engines() == []
+
+
+def test_weights_that_are_not_the_files_are_found(model: VerifiedModel, new_toy: Toys) -> None:
+    """What was read from other bytes is found in memory, though the file is right again."""
+    engine = new_toy("good")
+    for phase in ("lay_out", "launch", "import_library"):
+        getattr(engine, phase)()
+    path, before = sung(model)
+    engine.load()
+    path.write_text(before, encoding="utf-8")
+
+    with pytest.raises(EngineError, match="verify_load raised WeightsError: the toy holds another"):
+        engine.verify_load()
+
+    assert not engine.loaded
+    with pytest.raises(EngineError, match="expected a verified load"):
+        _ = engine.facts
+
+
+# The GPU
 
 
 def test_gpu_that_does_not_work_is_told(
@@ -269,5 +587,17 @@ def test_gpu_that_does_not_work_is_told(
     reason = probe_gpu(Case("toy", "micro", "good"), model, tmp_path)
 
     assert reason is not None
-    assert "import_library raised RuntimeError: the toy has no GPU" in reason
+    assert re.match(
+        r"toy\[micro-good\]: import_library raised RuntimeError: the toy has no GPU; ", reason
+    )
+    assert running_engines() == []
+
+
+def test_gpu_that_works_is_no_fault(
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the library takes the GPU, the probe returns None, and leaves no process."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:ToyWithGPU")
+
+    assert probe_gpu(Case("toy", "micro", "good"), model, tmp_path) is None
     assert running_engines() == []

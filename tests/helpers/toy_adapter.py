@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
@@ -75,9 +79,16 @@ class Toy(Adapter):
     def import_library(self) -> None:
         print("the toy library greets on stdout")
 
-    def select_device(self, device: Device, threads: int) -> None:  # noqa: ARG002
+    def select_device(self, device: Device, threads: int) -> None:
         if device == "gpu":
             raise RuntimeError("the toy has no GPU")
+        self._threads = threads
+
+    def mend(self, case: Case) -> tuple[str, ...]:
+        return ("the first mend", "the second") if case.variant == "tells" else ()
+
+    def threads(self) -> int | None:
+        return self._threads
 
     def load(self, case: Case) -> None:
         self._variant = case.variant
@@ -85,18 +96,22 @@ class Toy(Adapter):
         self._calls = 0
         if case.variant == "fails-to-load":
             raise OSError("the toy cannot read its file")
+        if case.variant == "hangs-loading":
+            time.sleep(3600)
         if case.variant != "lazy":
             self._text = self._file.read_text(encoding="utf-8")
 
     def verify_load(self, case: Case) -> str:
+        if case.variant == "hangs-verifying":
+            time.sleep(3600)
         if case.variant != "lazy" and self._text != self._file.read_text(encoding="utf-8"):
             raise WeightsError("the toy holds another text than its file")
         return "text"
 
-    def threads(self) -> None:
-        """Return None: the toy computes nothing."""
+    def accelerator_memory(self) -> int | None:
+        return 4096 if self._variant == "tells" else None
 
-    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
         self._calls += 1
         match self._variant:
@@ -113,6 +128,23 @@ class Toy(Adapter):
                 time.sleep(3600)
             case "babbles":
                 os.write(int(sys.argv[-1]), b"\0\0\0\5hello")
+            case "forges":
+                forged = pickle.dumps({"value": "not of the engine's making"})
+                os.write(int(sys.argv[-1]), len(forged).to_bytes(4, "big") + forged)
+            case "hangs-up":
+                os.close(int(sys.argv[-1]))
+                time.sleep(3600)
+            case "hogs":
+                ctypes.PyDLL(None).sleep(3600)  # With the interpreter's lock held.
+            case "chats":
+                for number in range(1, 31):
+                    print(f"line {number}", file=sys.stderr)
+                os._exit(0)
+            case "quits":
+                sys.exit(5)
+            case "tells":
+                told = {"samples": len(audio), "sum": float(audio.sum()), **asdict(settings)}
+                return Transcript(json.dumps(told), (), fallback=False)
             case "opens-network":
                 with socket.socket() as connection:
                     connection.connect(("127.0.0.1", 9))
@@ -133,3 +165,10 @@ class Toy(Adapter):
                 self._text = self._file.read_text(encoding="utf-8")
         known = {clip.samples: clip.reference or "" for clip in clips().values()}
         return Transcript(known.get(len(audio), self._text), (), fallback=False)
+
+
+class ToyWithGPU(Toy):
+    """The toy library where it has a GPU."""
+
+    def select_device(self, device: Device, threads: int) -> None:  # noqa: ARG002
+        super().select_device("cpu", threads)

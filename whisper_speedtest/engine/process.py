@@ -258,14 +258,21 @@ class Engine:
 
     def close(self) -> None:
         """End the child process and whatever it started; safe to call at any time, and again."""
+        try:
+            self._end()
+        except BaseException:  # An interrupt, which is to go on once nothing is left running.
+            self._end()
+            raise
+
+    def _end(self) -> None:
         self._closed = True
         if self._process is not None:
             # The child leads a group of its own, which may outlive it. Where nothing is left of
             # the group, Linux says "no such process" and macOS "not permitted".
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             self._process.wait()
             self._process = None
         if self._connection is not None:

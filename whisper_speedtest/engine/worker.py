@@ -118,7 +118,7 @@ def serve(adapter: str, connection: Connection) -> None:
             return
         try:
             answer = Answer(getattr(worker, method)(*arguments))
-        except Exception as error:  # noqa: BLE001 - whatever a library raises is the answer
+        except BaseException as error:  # noqa: BLE001 - whatever a library raises is the answer
             traceback.print_exc()
             answer = Answer(error=f"{type(error).__name__}: {error}")
         connection.send(answer)

@@ -19,10 +19,11 @@ from whisper_speedtest.session.recordings import own_clips
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
-    from whisper_speedtest.speech.clip import Clip
     from collections.abc import Generator
 
     from pytest_benchmark.fixture import BenchmarkFixture
+
+    from whisper_speedtest.speech.clip import Clip
 
 
 ROOT = Path(__file__).resolve().parents[2]

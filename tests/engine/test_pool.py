@@ -1,0 +1,541 @@
+"""The pool hands out engines that work, keeps to its memory, and ends every engine it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from adapters import REGISTRY
+from adapters.base import Case, DecodeSettings
+from adapters.cores import usual_threads
+from tests.helpers.processes import running_engines, wait_until_gone
+from whisper_speedtest.engine import pool as pool_module
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.engine.pool import (
+    BYTES_PER_MODEL_BYTE,
+    LIBRARY_BYTES,
+    EnginePool,
+    memory_limit_of_machine,
+)
+from whisper_speedtest.engine.process import EngineError
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.model import VerifiedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from adapters.base import Audio, Device
+    from whisper_speedtest.engine.process import Engine
+
+SMALL, LARGE = Case("toy", "micro", "good"), Case("toy", "micro", "slow")
+
+
+def model_of(size: int, commit: str = "0" * 40) -> VerifiedModel:
+    """Return a model of so many bytes, which are nowhere."""
+    return VerifiedModel(
+        "embedded/toy", "main", commit, {"weights": (Path("weights"), Proof(size, "0"))}
+    )
+
+
+MODEL = model_of(1000)
+ESTIMATE = 500_000_000 + 4 * 1000
+"""What the pool expects of an engine of MODEL before any was measured, in bytes."""
+
+
+class FakeEngine:
+    """An engine without a process, which does as it is told and counts how often it is closed."""
+
+    def __init__(
+        self,
+        case: Case,
+        model: VerifiedModel,
+        folder: Path,
+        device: Device,
+        threads: int | None = None,
+    ) -> None:
+        self.case, self.model, self.folder, self.device = case, model, folder, device
+        self.threads = usual_threads() if threads is None else threads
+        self.loaded = self.closed = False
+        self.failure: EngineError | None = None
+        self.peak = 0
+        self.cannot_close: BaseException | None = None
+
+    def fail(self, *, loaded: bool) -> None:
+        """Fail before or after the load."""
+        self.loaded = loaded
+        self.failure = EngineError("the fake failed")
+        self.closed = True
+
+    def memory(self) -> Memory:
+        """Return the peak; one that has not loaded must not be asked."""
+        assert self.loaded
+        if self.failure:
+            raise self.failure
+        return Memory(self.peak, None)
+
+    def close(self) -> None:
+        """Take note, or raise what it was told to, once."""
+        if self.cannot_close is not None:
+            error, self.cannot_close = self.cannot_close, None
+            raise error
+        self.closed = True
+
+
+@pytest.fixture(name="made")
+def _made(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
+    """The engines that pools have made, in order; all are fakes."""
+    made: list[FakeEngine] = []
+
+    def make(*arguments: Any) -> FakeEngine:
+        made.append(FakeEngine(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(pool_module, "Engine", make)
+    return made
+
+
+def folders() -> Callable[[], Path]:
+    """Return a function that returns folder-0, folder-1 and so on."""
+    names = iter(range(1000))
+    return lambda: Path(f"folder-{next(names)}")
+
+
+@pytest.fixture(name="pool")
+def _pool(made: list[FakeEngine]) -> Iterator[EnginePool]:  # noqa: ARG001 - so that they are fakes
+    """A pool in which two engines of MODEL have room, by the estimate, and no third."""
+    with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
+        yield pool
+
+
+def handed_out(engine: Engine) -> FakeEngine:
+    """Return a pool's engine as the fake that it is."""
+    return cast("FakeEngine", engine)
+
+
+def loaded(engine: Engine, peak: int = 0) -> FakeEngine:
+    """Return a pool's engine, with its model loaded and a peak of so many bytes."""
+    fake = handed_out(engine)
+    fake.loaded, fake.peak = True, peak
+    return fake
+
+
+def open_ones(engines: Sequence[FakeEngine]) -> list[int]:
+    """Return which of the engines are not closed, by number."""
+    return [number for number, engine in enumerate(engines) if not engine.closed]
+
+
+# Handing out
+
+
+def test_engine_is_made_as_asked_and_not_started(pool: EnginePool, made: list[FakeEngine]) -> None:
+    """A new engine gets the set-up that was asked for, and a new folder."""
+    pool.new(SMALL, MODEL, "cpu", 3)
+    pool.warm(LARGE, MODEL, "gpu")
+
+    assert [(e.case, e.model, e.device, e.threads, e.folder) for e in made] == [
+        (SMALL, MODEL, "cpu", 3, Path("folder-0")),
+        (LARGE, MODEL, "gpu", usual_threads(), Path("folder-1")),
+    ]
+
+
+def test_warm_engine_is_handed_out_again(pool: EnginePool, made: list[FakeEngine]) -> None:
+    """One engine serves all who ask for the same set-up; no threads and the usual are the same."""
+    first = pool.warm(SMALL, MODEL, "cpu")
+
+    assert pool.warm(SMALL, MODEL, "cpu", usual_threads()) is first
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ((LARGE, MODEL, "cpu", 4), "case"),
+        ((SMALL, model_of(1000, "1" * 40), "cpu", 4), "model"),
+        ((SMALL, MODEL, "gpu", 4), "device"),
+        ((SMALL, MODEL, "cpu", 5), "threads"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_other_set_up_is_another_engine(
+    pool: EnginePool, other: tuple[Case, VerifiedModel, Device, int], what: str
+) -> None:
+    """An engine of another case, model, device or number of threads does not stand in."""
+    engine = pool.warm(SMALL, MODEL, "cpu", 4)
+
+    assert pool.warm(*other) is not engine, f"an engine of another {what} was handed out"
+    assert pool.warm(SMALL, MODEL, "cpu", 4) is engine
+
+
+def test_new_engine_is_always_another(pool: EnginePool) -> None:
+    """`new` returns a further engine though one lives; both stay open while both have room."""
+    first, second = pool.new(SMALL, MODEL, "cpu"), pool.new(SMALL, MODEL, "cpu")
+
+    assert first is not second
+    assert not first.closed
+    assert not second.closed
+
+
+def test_warm_engine_is_the_one_handed_out_last(pool: EnginePool) -> None:
+    """Of several engines of a set-up, the one that was used last is the warmest."""
+    pool.new(SMALL, MODEL, "cpu")
+    second = pool.new(SMALL, MODEL, "cpu")
+
+    assert pool.warm(SMALL, MODEL, "cpu") is second
+
+
+def test_engine_that_failed_after_its_load_is_replaced(pool: EnginePool) -> None:
+    """Another engine may fare better with other audio."""
+    failed = pool.warm(SMALL, MODEL, "cpu")
+    handed_out(failed).fail(loaded=True)
+
+    replacement = pool.warm(SMALL, MODEL, "cpu")
+
+    assert replacement is not failed
+    assert replacement.failure is None
+
+
+def test_engine_that_failed_to_load_is_returned_again(
+    pool: EnginePool, made: list[FakeEngine]
+) -> None:
+    """Another engine would fare no better, and take its time: the failure is raised anew."""
+    failed = pool.warm(SMALL, MODEL, "cpu")
+    handed_out(failed).fail(loaded=False)
+
+    assert pool.warm(SMALL, MODEL, "cpu") is failed
+    assert len(made) == 1
+    assert pool.new(SMALL, MODEL, "cpu") is not failed
+
+
+def test_engine_that_works_comes_before_one_that_failed_to_load(pool: EnginePool) -> None:
+    """A failure of one of several engines does not hide those that work."""
+    works = pool.new(SMALL, MODEL, "cpu")
+    handed_out(pool.new(SMALL, MODEL, "cpu")).fail(loaded=False)
+
+    assert pool.warm(SMALL, MODEL, "cpu") is works
+
+
+def test_engine_that_its_user_closed_is_not_handed_out(pool: EnginePool) -> None:
+    """A closed engine cannot start again, so that a new one takes its place."""
+    closed = pool.warm(SMALL, MODEL, "cpu")
+    closed.close()
+
+    assert pool.warm(SMALL, MODEL, "cpu") is not closed
+
+
+# Memory
+
+
+def test_estimate_is_that_of_the_documentation() -> None:
+    """Before anything was measured: half a gigabyte, and four times the model's files."""
+    assert (LIBRARY_BYTES, BYTES_PER_MODEL_BYTE) == (500_000_000, 4)
+
+
+@pytest.mark.parametrize(("limit", "left"), [(2 * ESTIMATE, [0, 1]), (2 * ESTIMATE - 1, [1])])
+def test_engines_live_together_up_to_the_limit(
+    made: list[FakeEngine], limit: int, left: list[int]
+) -> None:
+    """Two engines that fill the limit to the byte both live; with a byte less, the first goes."""
+    with EnginePool(folders(), limit) as pool:
+        pool.new(SMALL, MODEL, "cpu")
+        pool.new(LARGE, MODEL, "cpu")
+
+        assert open_ones(made) == left
+
+
+def test_one_engine_may_exceed_the_limit(made: list[FakeEngine]) -> None:
+    """The only engine is made whatever it takes, and lives alone."""
+    with EnginePool(folders(), memory_limit=1) as pool:
+        for _ in range(3):
+            pool.new(SMALL, MODEL, "cpu")
+
+        assert open_ones(made) == [2]
+
+
+def test_least_recently_used_engine_is_closed_first(
+    pool: EnginePool, made: list[FakeEngine]
+) -> None:
+    """Handing out an engine makes it the last to go."""
+    pool.warm(SMALL, MODEL, "cpu")
+    pool.warm(LARGE, MODEL, "cpu")
+    pool.warm(SMALL, MODEL, "cpu")
+
+    pool.new(LARGE, MODEL, "gpu")
+
+    assert open_ones(made) == [0, 2]
+
+
+def test_no_more_engines_are_closed_than_must(made: list[FakeEngine]) -> None:
+    """Room is made one engine at a time, from the one that was used longest ago."""
+    with EnginePool(folders(), memory_limit=4 * ESTIMATE) as pool:
+        for _ in range(4):
+            pool.new(SMALL, MODEL, "cpu")
+        pool.new(SMALL, model_of(1000 + ESTIMATE // 4), "cpu")  # Takes as much as two.
+
+        assert open_ones(made) == [2, 3, 4]
+
+
+@pytest.mark.parametrize(("peak", "left"), [(ESTIMATE // 2, [0, 1, 2]), (ESTIMATE, [1, 2])])
+def test_measured_engine_counts_with_its_peak(
+    made: list[FakeEngine], peak: int, left: list[int]
+) -> None:
+    """What an engine that has loaded takes is asked of it, and expected of the next of its case."""
+    with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
+        loaded(pool.new(SMALL, MODEL, "cpu"), peak)
+        loaded(pool.new(SMALL, MODEL, "cpu"), peak)
+        pool.new(SMALL, MODEL, "cpu")
+
+        assert open_ones(made) == left
+
+
+def test_noted_peak_counts_for_its_case_and_no_other(made: list[FakeEngine]) -> None:
+    """A peak that was noted is expected of further engines of that case; others are estimated."""
+    with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
+        pool.note_memory(pool.new(SMALL, MODEL, "cpu"), 10)
+        pool.new(SMALL, MODEL, "cpu")  # 20 bytes by now.
+        pool.new(LARGE, MODEL, "cpu")
+        assert open_ones(made) == [0, 1, 2]
+        pool.new(LARGE, MODEL, "cpu")  # Two estimates leave no room for the 20 bytes.
+
+        assert open_ones(made) == [2, 3]
+
+
+def test_largest_peak_of_a_case_is_expected_of_the_next(made: list[FakeEngine]) -> None:
+    """A smaller peak that is noted later makes no new engine smaller, closed ones count too."""
+    with EnginePool(folders(), memory_limit=3 * ESTIMATE) as pool:
+        first = pool.new(SMALL, MODEL, "cpu")
+        pool.note_memory(first, 2 * ESTIMATE)
+        first.close()
+        second = pool.new(SMALL, MODEL, "cpu")
+        pool.note_memory(second, 10)
+        pool.note_memory(second, 5)
+        pool.new(LARGE, MODEL, "cpu")  # One estimate beside 10 bytes.
+        assert open_ones(made) == [1, 2]
+        pool.new(SMALL, MODEL, "cpu")  # Two estimates, one and 10 bytes.
+
+        assert open_ones(made) == [2, 3]
+
+
+def test_dead_engine_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -> None:
+    """An engine whose process has ended is not counted, nor one that dies as it is asked."""
+    pool.new(SMALL, MODEL, "cpu")
+    handed_out(pool.new(SMALL, MODEL, "cpu")).fail(loaded=True)
+    pool.new(LARGE, MODEL, "cpu")
+    assert open_ones(made) == [0, 2]
+
+    dying = loaded(pool.new(SMALL, MODEL, "gpu"))
+    assert open_ones(made) == [2, 3]
+    dying.failure = EngineError("found dead when it was asked for its memory")
+    dying.closed = False
+    pool.new(LARGE, MODEL, "gpu")
+
+    assert not made[2].closed
+
+
+def test_machine_gives_half_of_its_memory() -> None:
+    """The engines of a session may take half of the memory that the system has."""
+    import psutil
+
+    assert memory_limit_of_machine() == psutil.virtual_memory().total // 2
+
+
+# The end
+
+
+def test_case_s_end_closes_its_engines_and_no_others(made: list[FakeEngine]) -> None:
+    """When a case is through, its engines end, whatever their set-up; those of others live on."""
+    with EnginePool(folders(), memory_limit=9 * ESTIMATE) as pool:
+        pool.new(SMALL, MODEL, "cpu")
+        other = pool.warm(LARGE, MODEL, "cpu")
+        pool.new(SMALL, MODEL, "gpu")
+
+        pool.end_case(SMALL)
+
+        assert open_ones(made) == [1]
+        assert pool.warm(LARGE, MODEL, "cpu") is other
+
+
+def test_failure_to_load_is_forgotten_with_its_case(pool: EnginePool) -> None:
+    """After its end, a case that comes again is tried again."""
+    failed = pool.warm(SMALL, MODEL, "cpu")
+    handed_out(failed).fail(loaded=False)
+
+    pool.end_case(SMALL)
+
+    assert pool.warm(SMALL, MODEL, "cpu") is not failed
+
+
+@pytest.mark.parametrize("error", [RuntimeError("it hangs"), KeyboardInterrupt()], ids=repr)
+def test_engine_that_cannot_be_closed_keeps_no_other_open(
+    pool: EnginePool, made: list[FakeEngine], error: BaseException
+) -> None:
+    """An error or Ctrl-C while one engine is closed is raised when the others are closed."""
+    engines = [handed_out(pool.new(SMALL, MODEL, "cpu")) for _ in range(2)]
+    engines[1].cannot_close = error
+
+    with pytest.raises(type(error)) as raised:
+        pool.close()
+
+    assert raised.value is error
+    assert open_ones(made) == [1]
+    pool.close()
+    assert open_ones(made) == []
+
+
+def test_engine_that_cannot_be_closed_for_another_is_closed_later(
+    pool: EnginePool, made: list[FakeEngine]
+) -> None:
+    """Ctrl-C while room is made loses sight of no engine, and makes none."""
+    handed_out(pool.new(SMALL, MODEL, "cpu")).cannot_close = KeyboardInterrupt()
+    pool.new(SMALL, MODEL, "cpu")
+    with pytest.raises(KeyboardInterrupt):
+        pool.new(SMALL, MODEL, "cpu")
+    assert len(made) == 2
+
+    pool.close()
+
+    assert open_ones(made) == []
+
+
+def test_closed_pool_makes_no_engine(pool: EnginePool, made: list[FakeEngine]) -> None:
+    """An engine that is asked for after the end would be closed by nobody."""
+    pool.close()
+
+    with pytest.raises(RuntimeError, match=r"toy\[micro-good\]: the pool was closed; make engines"):
+        pool.warm(SMALL, MODEL, "cpu")
+
+    assert made == []
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that a session may do with a pool."""
+
+    what: str
+    case: Case
+    threads: int
+    number: int
+    """Which of the engines so far, or how many bytes, as the step wants it."""
+
+
+@pytest.mark.property
+def test_pool_keeps_its_promises_whatever_happens(made: list[FakeEngine]) -> None:
+    """Limit, order of eviction and state of what is handed out hold in every session.
+
+    The limit holds whenever more than one engine lives. What is closed for another was used before
+    all that stay. No engine is handed out closed or failed, unless it failed to load. At the end
+    all are closed.
+    """
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    steps = st.builds(
+        Step,
+        st.sampled_from(["warm", "new", "load", "fail", "fail to load", "close", "end"]),
+        st.sampled_from([SMALL, LARGE]),
+        st.sampled_from([1, 2]),
+        st.integers(0, 20),
+    )
+
+    def bytes_of(engine: FakeEngine, largest: dict[Case, int]) -> int:
+        return engine.peak if engine.loaded else largest.get(engine.case, ESTIMATE)
+
+    @given(st.lists(steps, max_size=30), st.integers(1, 5 * ESTIMATE))
+    def check(session: list[Step], limit: int) -> None:
+        made.clear()
+        used: list[FakeEngine] = []  # The least recently used first.
+        largest: dict[Case, int] = {}
+        with EnginePool(folders(), limit) as pool:
+            for step in session:
+                before = [engine for engine in used if not engine.closed]
+                some = made[step.number % len(made)] if made else None
+                if step.what in {"warm", "new"}:
+                    for engine in before:
+                        if engine.loaded:
+                            largest[engine.case] = max(engine.peak, largest.get(engine.case, 0))
+                    count = len(made)
+                    hand_out = pool.warm if step.what == "warm" else pool.new
+                    got = handed_out(hand_out(step.case, MODEL, "cpu", step.threads))
+                    assert (got.case, got.threads) == (step.case, step.threads)
+                    hopeless = got.failure is not None and not got.loaded
+                    assert not got.closed or (step.what == "warm" and hopeless)
+                    used = [engine for engine in used if engine is not got] + [got]
+                    live = [engine for engine in used if not engine.closed]
+                    evicted = [engine for engine in before if engine.closed]
+                    if len(made) > count:
+                        assert evicted == before[: len(evicted)], "not the least recently used"
+                        taken = [bytes_of(engine, largest) for engine in live]
+                        assert len(live) == 1 or sum(taken) <= limit, "over the limit"
+                        if evicted:
+                            last = bytes_of(evicted[-1], largest)
+                            assert sum(taken) + last > limit, "closed without need"
+                    else:
+                        assert evicted == []
+                elif step.what == "end":
+                    pool.end_case(step.case)
+                    assert all(engine.closed for engine in made if engine.case == step.case)
+                elif some is None or some.closed:
+                    continue
+                elif step.what == "load":
+                    some.loaded, some.peak = True, max(some.peak, step.number * ESTIMATE // 10)
+                elif step.what == "close":
+                    some.close()
+                else:
+                    some.fail(loaded=step.what == "fail")
+        assert open_ones(made) == []
+
+    check()
+
+
+# Real engines
+
+
+def test_engines_of_several_cases_live_at_once(
+    new_toy: Callable[[str], Engine], tmp_path: Path, audio: Audio
+) -> None:
+    """Real engines of two cases answer in turn; each is its own process, which the pool ends."""
+    assert REGISTRY["toy"]
+    model = new_toy("good").model
+    names = iter("abc")
+
+    def new_folder() -> Path:
+        (folder := tmp_path / next(names)).mkdir()
+        return folder
+
+    with EnginePool(new_folder, memory_limit_of_machine()) as pool:
+        for _ in range(2):
+            for case in (SMALL, LARGE):
+                engine = pool.warm(case, model, "cpu")
+                engine.hear("clip", audio)
+                assert engine.transcribe("clip", DecodeSettings()).text == "what the toy says"
+        assert len(running_engines()) == 2
+
+    assert running_engines() == []
+
+
+def test_engine_that_died_unnoticed_is_replaced_in_the_end(
+    new_toy: Callable[[str], Engine], tmp_path: Path
+) -> None:
+    """A real engine that was killed while nothing was asked of it fails its next call alone."""
+    model = new_toy("good").model
+    names = iter("abc")
+
+    def new_folder() -> Path:
+        (folder := tmp_path / next(names)).mkdir()
+        return folder
+
+    with EnginePool(new_folder, memory_limit_of_machine()) as pool:
+        killed = pool.warm(SMALL, model, "cpu")
+        killed.ready()
+        (process,) = running_engines()
+        process.kill()
+        assert wait_until_gone(process.pid)
+        with pytest.raises(EngineError, match="the engine was ended by SIGKILL"):
+            killed.ping()
+
+        replacement = pool.warm(SMALL, model, "cpu")
+        replacement.ready()
+
+        assert replacement is not killed
