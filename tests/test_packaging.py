@@ -3,19 +3,25 @@
 import configparser
 import importlib.metadata
 import itertools
+import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import dedent
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
-from adapters import REGISTRY
+from adapters import REGISTRY, adapter_class
 from tests.helpers.project import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -180,27 +186,82 @@ def test_default_install_has_nothing_of_an_extra(extra: str, environment: dict[s
 
 
 def test_extras_are_the_libraries_outside_the_default_install() -> None:
-    """Each library has an extra, a lock, an environment of tox and one in CI, all of its name."""
+    """Each library has an extra and a lock of its name, but the one of the default install."""
     default = "lightning-whisper-mlx"
-    [section] = [name for name in TOX.sections() if name.startswith("testenv:{")]
-    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
-    [in_ci] = re.findall(r"environment:\s+\[(.*)\]", workflow)
 
     expected = sorted(REGISTRY.keys() - {default})
     assert any(stated.startswith(default) for stated in PROJECT["project"]["dependencies"])
-    assert sorted(EXTRAS) == expected
-    assert sorted(set(LOCKS) - GROUPS.keys()) == expected
-    assert sorted(re.findall(r"[^,{}]+", section.removeprefix("testenv:"))) == expected
-    assert sorted(in_ci.split(", ")) == sorted([*expected, "libraries"])
+    assert sorted(EXTRAS) == expected, (
+        "pyproject.toml: expected in [project.optional-dependencies] one extra for each adapter in "
+        "adapters/__init__.py, of the adapter's name"
+    )
+    assert sorted(set(LOCKS) - GROUPS.keys()) == expected, (
+        "requirements/: expected one lock for each extra of pyproject.toml; run `tox -e lock`"
+    )
 
 
-def test_libraries_environment_has_every_extra() -> None:
+@pytest.fixture(name="toxfile")
+def _toxfile(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The plugin of tox in toxfile.py, which is imported where there is no tox."""
+    names = {"plugin": "impl", "config.loader.memory": "MemoryLoader"}
+    names["tox_env.python.pip.req_file"] = "PythonDeps"
+    for module, name in names.items():
+        double = ModuleType(f"tox.{module}")
+        setattr(double, name, lambda *arguments, **named: named or arguments[0])
+        monkeypatch.setitem(sys.modules, double.__name__, double)
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "toxfile.py")))
+
+
+def test_tox_has_an_environment_of_each_extra(toxfile: Any) -> None:
+    """`tox -e NAME` installs and tests the library NAME, as [testenv:library] of tox.ini says."""
+    state = SimpleNamespace(conf=SimpleNamespace(memory_seed_loaders=defaultdict(list)))
+    toxfile.tox_add_core_config(None, state)
+    loaders = state.conf.memory_seed_loaders
+
+    assert sorted(toxfile.tox_extend_envs()) == sorted(EXTRAS)
+    assert {name: loaders[name] for name in EXTRAS} == {
+        name: [{"base": ["testenv:library"]}] for name in EXTRAS
+    }
+    assert "-r requirements/{env_name}.txt" in TOX["testenv:library"]["deps"]
+
+
+def test_libraries_environment_has_every_extra(toxfile: Any) -> None:
     """The environment of all libraries installs all their locks, the one with a build last."""
-    installed = re.findall(r"requirements/(.*)\.txt", TOX["testenv:libraries"]["deps"])
+    installed = re.findall(r"-r requirements/(.*)\.txt", toxfile.every_lock())
 
     assert sorted(installed) == sorted(["tests", *EXTRAS])
     # `--only-binary :all:` in a lock after it would undo its `--no-binary`.
     assert installed[-1] == SDIST_ONLY
+
+
+def test_environments_install_torch_for_the_libraries_that_need_it() -> None:
+    """Before the tests of a library on PyTorch, get_torch.py is run for it."""
+    needy = {name for name in REGISTRY if "torch" in adapter_class(name).packages}
+    one, every = (TOX[f"testenv:{name}"]["commands_pre"] for name in ("library", "libraries"))
+
+    told = "tox.ini: expected get_torch.py in commands_pre of {} for the libraries on PyTorch"
+    assert set(one.partition(":")[0].strip().split(",")) == needy, told.format("[testenv:library]")
+    assert set(every.split("get_torch.py ")[1].split()) == needy, told.format("[testenv:libraries]")
+
+
+def test_ci_runs_the_environment_of_each_extra(tmp_path: Path) -> None:
+    """The workflow reads the extras from pyproject.toml, and has a job for each and for all."""
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    _, _, step = workflow.partition("shell: python\n        run: |\n")
+    script = dedent(step.partition("\n\n")[0])
+    output = tmp_path / "output"
+
+    subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={"GITHUB_OUTPUT": str(output)},
+        check=True,
+    )
+
+    name, _, value = output.read_text().partition("=")
+    assert name == "names"
+    assert sorted(json.loads(value)) == sorted([*EXTRAS, "libraries"])
+    assert "environment: ${{ fromJSON(needs.extras.outputs.names) }}" in workflow
 
 
 @in_each_lock
