@@ -1,0 +1,112 @@
+"""What a call costs that goes through an engine, against one without the suite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import files_of
+from adapters.base import Case, DecodeSettings
+from fixtures.audio import clips
+from tests.helpers.project import ROOT, child_environment
+from tests.helpers.turns import timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from whisper_speedtest.engine.process import Engine
+
+CASE = Case("lightning-whisper-mlx", "micro", "fp16")
+SETTINGS = DecodeSettings()
+ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+
+
+@pytest.fixture(name="engine", scope="module")
+def _engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """An engine that has heard the clip `short` and transcribed it."""
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.prepare import prepare
+    from whisper_speedtest.session.device import choose_device
+    from whisper_speedtest.speech.audio import read_audio
+
+    model = prepare(files_of(CASE))
+    device = choose_device(request.config, CASE, model, tmp_path_factory.mktemp("probe"))
+    with Engine(CASE, model, tmp_path_factory.mktemp("engine"), device) as engine:
+        engine.hear("short", read_audio(clips()["short"].path))
+        engine.transcribe("short", SETTINGS)
+        yield engine
+
+
+@contextmanager
+def answering(
+    arguments: list[str], folder: Path, environment: dict[str, str]
+) -> Iterator[Callable[[], str]]:
+    """Start a Python that answers each line with one; give a function that asks and returns it."""
+    with subprocess.Popen(
+        [sys.executable, "-P", *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        questions, answers = process.stdin, process.stdout
+        assert questions is not None
+        assert answers is not None
+
+        def ask() -> str:
+            questions.write("\n")
+            questions.flush()
+            return answers.readline()
+
+        yield ask
+        process.kill()
+
+
+def test_call_through_an_engine(
+    compare: Callable[..., None], engine: Engine, tmp_path: Path
+) -> None:
+    """A warm call through an engine takes little longer than the library's own call.
+
+    What the engine adds is far below the limit (see the next test). Two processes that do the very
+    same may differ by more than a tenth, so no closer limit can be held.
+    """
+    import numpy as np
+
+    from whisper_speedtest.engine.process import sealed_environment
+    from whisper_speedtest.speech.audio import read_audio
+
+    model = tmp_path / "mlx_models" / "micro"
+    model.mkdir(parents=True)
+    for name, (path, _) in engine.model.files.items():
+        (model / name).symlink_to(path)
+    np.save(tmp_path / "audio.npy", read_audio(clips()["short"].path))
+    arguments = ["-m", "tests.speed.bare_call", "audio.npy", engine.device]
+    environment = {**sealed_environment(tmp_path), "PYTHONPATH": str(ROOT)}
+
+    with answering(arguments, tmp_path, environment) as bare_call:
+        compare(
+            ("a call through an engine", timed(lambda: engine.transcribe("short", SETTINGS))),
+            ("the library's own call", lambda: float(bare_call())),
+            limit=1.25,
+            turns=11,
+        )
+
+
+def test_engine_itself(compare: Callable[..., None], engine: Engine, tmp_path: Path) -> None:
+    """An answer that an engine has ready takes few times as long as a line through a bare pipe."""
+    with answering(["-c", ECHO], tmp_path, child_environment()) as bare_answer:
+        compare(
+            ("an answer of an engine", timed(lambda: engine.echo("short", SETTINGS))),
+            ("a line through a pipe", timed(bare_answer)),
+            limit=10,
+            turns=501,
+        )
