@@ -186,7 +186,7 @@ def test_time_limit_while_the_files_are_hashed_again_ends_the_engine(
     """A load whose verification was stopped counts as not verified: no call is made with it."""
     engine = new_toy("good")
     through(engine, "verify_load")
-    engine.model = Endless(model.repo, model.commit, model.files)
+    engine.model = Endless(model.repo, model.revision, model.commit, model.files)
 
     with pytest.raises(Interrupted), alarm(0.2):
         engine.verify_load()
@@ -201,7 +201,7 @@ def test_time_limit_while_the_files_are_hashed_first_leaves_the_engine_as_it_was
 ) -> None:
     """Before anything was started there is nothing to end, and the engine can be tried again."""
     engine = new_toy("good")
-    engine.model = Endless(model.repo, model.commit, model.files)
+    engine.model = Endless(model.repo, model.revision, model.commit, model.files)
     with pytest.raises(Interrupted), alarm(0.2):
         engine.ready()
 

@@ -32,11 +32,11 @@ def _engine(
 ) -> Iterator[Engine]:
     """An engine that has heard the clip `short` and transcribed it."""
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.hub.prepare import prepare
+    from whisper_speedtest.hub.store import Store
     from whisper_speedtest.session.device import choose_device
     from whisper_speedtest.speech.audio import read_audio
 
-    model = prepare(files_of(CASE))
+    model = Store.from_environment().prepare(files_of(CASE))
     device = choose_device(request.config, CASE, model, tmp_path_factory.mktemp("probe"))
     with Engine(CASE, model, tmp_path_factory.mktemp("engine"), device) as engine:
         engine.hear("short", read_audio(clips()["short"].path))
