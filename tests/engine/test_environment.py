@@ -128,14 +128,14 @@ def test_connection_is_not_inherited(surroundings: dict[str, Any]) -> None:
 LIBRARY = """
 import json
 
-from adapters.base import Adapter, Traits, Transcript
+from adapters.base import Adapter, ModelFiles, Traits, Transcript
 
 
 class Library(Adapter):
-    packages = ()
-    check_map = {}
+    packages = ("pytest",)
+    check_map = {"micro": {"good": ModelFiles("embedded/micro-mlx-fp16", ("config.json",))}}
     traits = Traits(has_model_table=False, batches=False, cuts="never", timestamps=False)
-    tuned = {}
+    tuned = {"batch_size": 2}
 
     def import_library(self):
         import some_library
@@ -150,6 +150,9 @@ class Library(Adapter):
 
     def verify_load(self, case):
         return "float32"
+
+    def threads(self):
+        return None
 
     def transcribe(self, audio, settings):
         return Transcript(json.dumps(self._whose), (), fallback=False)
