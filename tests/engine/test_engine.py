@@ -285,6 +285,16 @@ def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
     assert running_engines() == []
 
 
+def test_library_s_own_traceback_is_shown(toy: Toys) -> None:
+    """Of an exception that a library raised, the error shows where in the library that was."""
+    with pytest.raises(EngineError) as failure:
+        toy("raises").transcribe("clip", SETTINGS)
+
+    lines = str(failure.value).splitlines()
+    assert lines[-1] == "  | ValueError: the toy dislikes this audio"
+    assert any("toy_adapter.py" in line for line in lines)
+
+
 def test_error_shows_the_last_twenty_lines_of_the_log(toy: Toys) -> None:
     """A library that said a lot is quoted from its end, in order."""
     engine = toy("chats")  # Says thirty numbered lines.

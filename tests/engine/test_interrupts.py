@@ -180,6 +180,28 @@ def test_time_limit_in_a_call_ends_the_engine(toy: Toys) -> None:
     assert engine.loaded  # So that another engine may be tried with other audio.
 
 
+def test_second_interrupt_leaves_no_call_half_done(
+    toy: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that nobody took is never taken for that of the next call.
+
+    Here Ctrl-C comes while the engine takes note of a time limit.
+    """
+    engine = toy("slow")
+
+    def interrupted(_: str) -> EngineError:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_fail", interrupted)
+        with pytest.raises(KeyboardInterrupt), alarm(0.05):
+            engine.transcribe("clip", SETTINGS)
+
+    with pytest.raises(EngineError, match="stopped during transcribe, which had not returned"):
+        engine.memory()
+    assert running_engines() == []
+
+
 def test_time_limit_while_the_files_are_hashed_again_ends_the_engine(
     new_toy: Toys, model: VerifiedModel
 ) -> None:
@@ -403,6 +425,34 @@ def test_what_a_library_starts_ends_with_a_killed_parent(
 
     parent.kill()
 
+    assert wait_until_gone(grandchild)
+
+
+def test_engine_without_the_help_of_linux_ends_with_its_parent() -> None:
+    """Elsewhere a thread waits for the end of standard input, and ends the process's group."""
+    script = (
+        "import subprocess, sys, time\n"
+        "from whisper_speedtest.engine import worker\n"
+        "sys.platform = 'another'\n"
+        "worker._end_with_parent()\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'])\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(3600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        grandchild = number_from(process)
+        assert process.stdin is not None
+
+        process.stdin.close()
+
+        assert process.wait(10) == -signal.SIGKILL
     assert wait_until_gone(grandchild)
 
 

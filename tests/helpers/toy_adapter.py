@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
@@ -124,6 +125,7 @@ class Toy(Adapter):
             case "exits":
                 os._exit(3)
             case "hangs":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Nothing short of SIGKILL ends it.
                 Path("hanging").touch()
                 time.sleep(3600)
             case "babbles":
@@ -145,6 +147,18 @@ class Toy(Adapter):
             case "tells":
                 told = {"samples": len(audio), "sum": float(audio.sum()), **asdict(settings)}
                 return Transcript(json.dumps(told), (), fallback=False)
+            case "looks-around":
+                modules = ("hub", "engine", "results", "session", "measure", "speech")
+                seen = {
+                    "environment": dict(os.environ),
+                    "folder": str(Path.cwd()),
+                    "process": os.getpid(),
+                    "group": os.getpgrp(),
+                    "inheritable": os.get_inheritable(int(sys.argv[-1])),
+                    "path": sys.path,
+                    "modules": {name: str(find_spec(name) or "") for name in modules},
+                }
+                return Transcript(json.dumps(seen), (), fallback=False)
             case "opens-network":
                 with socket.socket() as connection:
                     connection.connect(("127.0.0.1", 9))

@@ -1,7 +1,7 @@
 """Peak memory of this process, as the operating system counts it.
 
 psutil gives no peak on either system, and `getrusage` gives the wrong one: on Linux a child begins
-with its parent's peak, and on macOS it leaves out memory that the GPU shares.
+with its parent's peak, and on macOS the memory that the GPU shares is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+"""Where Linux tells a process about itself; its kB are units of 1024 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,9 @@ def peak_footprint() -> int:
     """Return this process's peak footprint in bytes: VmHWM on Linux, phys_footprint on macOS."""
     if sys.platform == "darwin":
         return _darwin_lifetime_max_phys_footprint()
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    match = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    match = re.search(r"^VmHWM:\s+(\d+) kB$", STATUS.read_text(encoding="ascii"), re.MULTILINE)
     if match is None:
-        raise RuntimeError("/proc/self/status: expected a line VmHWM, got none; is this Linux?")
+        raise RuntimeError(f"{STATUS}: expected a line VmHWM, got none; is this Linux?")
     return int(match[1]) * 1024
 
 

@@ -1,0 +1,299 @@
+"""What an engine gets from the shell and from the checkout, and what it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters import REGISTRY
+from adapters.base import DecodeSettings
+from tests.helpers.project import ROOT
+from whisper_speedtest.engine.foreign import foreign_package
+from whisper_speedtest.engine.process import ENTRY, sealed_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapters.base import Audio
+    from whisper_speedtest.engine.process import Engine
+
+SETTINGS = DecodeSettings()
+ROOMS = ("hub", "engine", "results", "session", "measure", "speech")
+FOLDERS = ("fixtures", "tests", "benchmarks")
+
+
+# The environment
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HF_TOKEN",
+        "HF_HUB_CACHE",
+        "HF_ENDPOINT",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HUGGINGFACE_HUB_CACHE",
+        "TRANSFORMERS_CACHE",
+        "XDG_CACHE_HOME",
+        "PYTEST_CURRENT_TEST",
+        "PYTHONPATH",
+    ],
+)
+def test_variable_that_leads_elsewhere_or_is_secret_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """No token is handed to a library, and no path to another cache, plugin or module."""
+    monkeypatch.setenv(name, "/elsewhere")
+
+    environment = sealed_environment(tmp_path)
+
+    assert name not in environment
+    assert "/elsewhere" not in environment.values()
+
+
+@pytest.mark.parametrize("name", ["PATH", "LANG", "CUDA_VISIBLE_DEVICES", "MY_HF_TOKENISER"])
+def test_other_variables_are_inherited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What a library may need of the shell is passed on as it is."""
+    monkeypatch.setenv(name, "as it is")
+
+    assert sealed_environment(tmp_path)[name] == "as it is"
+
+
+def test_every_cache_lies_in_the_engine_s_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Home, temporary files and hub cache are the engine's own, and the hub is offline."""
+    shell = {"HOME": "/home/someone", "TMPDIR": "/var/tmp", "HF_HUB_OFFLINE": "0"}  # noqa: S108
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+
+    environment = sealed_environment(tmp_path)
+
+    names = ("HOME", "TMPDIR", "HF_HOME", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
+    assert {name: environment[name] for name in names} == {
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path / "tmp"),
+        "HF_HOME": str(tmp_path / "huggingface"),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    assert (tmp_path / "tmp").is_dir()
+    assert os.environ["HOME"] == "/home/someone"
+
+
+@pytest.fixture(name="surroundings")
+def _surroundings(toy: Callable[[str], Engine], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What an engine's process says of where it is; in the shell, there is a token."""
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    told: dict[str, Any] = json.loads(toy("looks-around").transcribe("clip", SETTINGS).text)
+    return told
+
+
+def test_engine_runs_in_its_folder_with_the_sealed_environment(
+    surroundings: dict[str, Any], tmp_path: Path
+) -> None:
+    """The child itself finds no token; its working directory and home are its folder."""
+    folder = tmp_path / "engine-0"
+
+    assert "secret" not in surroundings["environment"].values()
+    assert Path(surroundings["folder"]) == folder.resolve()
+    assert surroundings["environment"]["HOME"] == str(folder)
+    assert surroundings["environment"]["HF_HUB_OFFLINE"] == "1"
+
+
+def test_engine_leads_a_group_of_its_own(surroundings: dict[str, Any]) -> None:
+    """Ctrl-C, which the terminal sends to the whole group of pytest, does not reach an engine."""
+    assert surroundings["group"] == surroundings["process"]
+    assert surroundings["group"] != os.getpgrp()
+
+
+def test_connection_is_not_inherited(surroundings: dict[str, Any]) -> None:
+    """What a library starts must not hold the connection open when the engine has crashed."""
+    assert surroundings["inheritable"] is False
+
+
+# What a library finds when it imports
+
+
+LIBRARY = """
+import json
+
+from adapters.base import Adapter, ModelFiles, Traits, Transcript
+
+
+class Library(Adapter):
+    packages = ("pytest",)
+    check_map = {"micro": {"good": ModelFiles("embedded/micro-mlx-fp16", ("config.json",))}}
+    traits = Traits(has_model_table=False, batches=False, cuts="never", timestamps=False)
+    tuned = {"batch_size": 2}
+
+    def import_library(self):
+        import some_library
+
+        self._whose = some_library.whose
+
+    def select_device(self, device, threads):
+        pass
+
+    def load(self, case):
+        pass
+
+    def verify_load(self, case):
+        return "float32"
+
+    def threads(self):
+        return None
+
+    def transcribe(self, audio, settings):
+        return Transcript(json.dumps(self._whose), (), fallback=False)
+"""
+"""An adapter's module, which imports the library that imports modules of those names."""
+
+
+@pytest.fixture(name="site_packages")
+def _site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for packages of an environment in which the engines of this test run.
+
+    All that is installed for this process is installed there too, and what a test puts in there is
+    to engines as if pip had installed it.
+    """
+    venv.EnvBuilder(symlinks=True).create(tmp_path / "venv")
+    base = {"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")}
+    packages = Path(sysconfig.get_path("purelib", "venv", base))
+    installed_here = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (packages / "installed_here.pth").write_text("\n".join(installed_here), encoding="utf-8")
+    python = Path(sysconfig.get_path("scripts", "venv", base)) / "python"
+    monkeypatch.setattr(sys, "executable", str(python))
+    return packages
+
+
+def test_library_gets_its_own_modules_of_names_that_the_project_has_too(
+    site_packages: Path,
+    new_toy: Callable[[str], Engine],
+    audio: Audio,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An installed library that imports `hub` or `tests` gets what is installed with it."""
+    names = (*ROOMS, *FOLDERS)
+    for name in names:
+        (site_packages / f"{name}.py").write_text("whose = 'its own'\n", encoding="utf-8")
+    (site_packages / "some_library.py").write_text(
+        f"import importlib\n"
+        f"whose = {{name: importlib.import_module(name).whose for name in {names!r}}}\n",
+        encoding="utf-8",
+    )
+    (site_packages / "adapter_of_it.py").write_text(LIBRARY, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    engine = new_toy("good")
+    engine.lay_out()
+    monkeypatch.setitem(REGISTRY, "toy", "adapter_of_it:Library")
+
+    engine.launch()
+    engine.import_library()
+    engine.load()
+    engine.hear("clip", audio)
+    whose = json.loads(engine.transcribe("clip", SETTINGS).text)
+
+    assert whose == dict.fromkeys(names, "its own")
+
+
+def test_versions_are_those_of_the_engine_s_interpreter(
+    site_packages: Path, new_toy: Callable[[str], Engine]
+) -> None:
+    """What is recorded is the version that the engine's process finds, not that of pytest's."""
+    (metadata := site_packages / "pytest-0.0.1.dist-info").mkdir()
+    (metadata / "METADATA").write_text("Name: pytest\nVersion: 0.0.1\n", encoding="utf-8")
+    engine = new_toy("good")
+
+    engine.ready()
+
+    assert engine.facts.versions == {"pytest": "0.0.1"}
+
+
+def test_rooms_are_no_modules_by_themselves(surroundings: dict[str, Any]) -> None:
+    """Where no such library is installed, `import engine` in an engine finds nothing of ours.
+
+    The rooms are modules of one package only, and the checkout comes last on the path.
+    """
+    assert {name: surroundings["modules"][name] for name in ROOMS} == dict.fromkeys(ROOMS, "")
+    assert surroundings["path"][-1] == str(ROOT)
+    not_ours = {"", surroundings["folder"], str(ENTRY.parent)}
+    assert not not_ours & set(surroundings["path"])
+
+
+# Packages that would be taken for ours
+
+
+@pytest.fixture(name="on_path")
+def _on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the last on this process's path."""
+    (folder := tmp_path / "site-packages").mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(folder)])
+    return folder
+
+
+def put(folder: Path, file: str) -> Path:
+    """Put a Python file into a folder, which raises when it is imported."""
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("raise AssertionError('imported')\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["adapters", "whisper_speedtest"])
+def test_project_s_own_packages_are_not_foreign(name: str) -> None:
+    """In an ordinary environment there is no other package of the project's names."""
+    assert foreign_package(name, ROOT) is None
+
+
+@pytest.mark.parametrize("file", ["adapters/__init__.py", "adapters.py"])
+def test_installed_package_of_the_same_name_is_foreign(on_path: Path, file: str) -> None:
+    """A package or module of that name is found, though ours comes first, and is not imported."""
+    foreign = put(on_path, file)
+
+    assert foreign_package("adapters", ROOT) == foreign
+
+
+def test_other_names_and_files_are_not_foreign(on_path: Path) -> None:
+    """A package is of that name whole; a folder that is no package yields to ours."""
+    put(on_path, "adapters_of_mine/__init__.py")
+    put(on_path, "other/adapters/__init__.py")
+    put(on_path, "adapters/readme.py")
+
+    assert foreign_package("adapters", ROOT) is None
+
+
+def test_what_no_engine_finds_is_not_foreign(
+    tmp_path: Path, on_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines get neither the working directory nor PYTHONPATH, in which another may lie."""
+    for folder in ("here", "there", "elsewhere"):
+        put(tmp_path / folder, "adapters/__init__.py")
+    monkeypatch.chdir(tmp_path / "here")
+    paths = [str(tmp_path / "there"), str(tmp_path / "elsewhere")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setattr(sys, "path", ["", *paths, str(tmp_path / "here"), *sys.path])
+
+    assert foreign_package("adapters", ROOT) is None
+
+    foreign = put(on_path, "adapters/__init__.py")
+    assert foreign_package("adapters", ROOT) == foreign
+
+
+def test_checkout_is_known_by_whatever_path_it_is_named(tmp_path: Path, on_path: Path) -> None:
+    """A package is ours where its folder is the checkout, also through a link."""
+    put(on_path, "some_package/__init__.py")
+    (link := tmp_path / "link").symlink_to(on_path)
+
+    assert foreign_package("some_package", link) is None
+    assert foreign_package("some_package", ROOT) is not None

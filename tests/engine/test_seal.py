@@ -1,0 +1,126 @@
+"""No library reaches the network from an engine, whichever function of Python's it uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.project import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST = ("127.0.0.1", 9)
+
+WAYS = {
+    "connect": "tcp.connect(HOST)",
+    "connect_ex": "tcp.connect_ex(HOST)",
+    "connect of a datagram socket": "udp.connect(HOST)",
+    "create_connection": "socket.create_connection(HOST)",
+    "sendto": "udp.sendto(b'x', HOST)",
+    "sendmsg": "udp.sendmsg([b'x'], [], 0, HOST)",
+    "connect over IPv6": "socket.socket(socket.AF_INET6).connect(('::1', 9))",
+    "getaddrinfo": "socket.getaddrinfo('huggingface.co', 443)",
+    "gethostbyname": "socket.gethostbyname('huggingface.co')",
+    "gethostbyname_ex": "socket.gethostbyname_ex('huggingface.co')",
+    "gethostbyaddr": "socket.gethostbyaddr('127.0.0.1')",
+    "getnameinfo": "socket.getnameinfo(HOST, 0)",
+    "urllib": "urllib.request.urlopen('http://127.0.0.1:9/')",
+    "http.client": "http.client.HTTPConnection(*HOST).request('GET', '/')",
+    "asyncio": "asyncio.run(asyncio.open_connection(*HOST))",
+}
+"""A way to the network → the call."""
+
+ASKED_FOR = {
+    "getaddrinfo": "huggingface.co",
+    "gethostbyname": "huggingface.co",
+    "gethostbyname_ex": "huggingface.co",
+    "gethostbyaddr": "127.0.0.1",
+    "urllib": "127.0.0.1",
+    "http.client": "127.0.0.1",
+    "create_connection": "127.0.0.1",
+    "asyncio": "('127.0.0.1', 9)",
+    "connect over IPv6": "('::1', 9)",
+}
+"""A way → what the error says was asked for, where that is not the address of HOST."""
+
+SCRIPT = f"""
+import asyncio, http.client, json, socket, sys, urllib.error, urllib.request
+from whisper_speedtest.engine.seal import forbid_network
+
+HOST = {HOST!r}
+tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
+forbid_network()
+outcomes = {{}}
+for name, call in json.loads(sys.argv[1]).items():
+    try:
+        eval(call)
+        outcomes[name] = "done"
+    except urllib.error.URLError as error:
+        outcomes[name] = f"{{type(error.reason).__name__}}: {{error.reason}}"
+    except BaseException as error:
+        outcomes[name] = f"{{type(error).__name__}}: {{error}}"
+print(json.dumps(outcomes))
+"""
+
+
+def outcomes_of(calls: dict[str, str]) -> dict[str, str]:
+    """Return what came of each call in a process that may not reach the network."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(calls)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outcomes: dict[str, str] = json.loads(ended.stdout)
+    return outcomes
+
+
+@pytest.fixture(name="outcomes", scope="module")
+def _outcomes() -> dict[str, str]:
+    """What came of each way to the network: all were tried in one sealed process."""
+    return outcomes_of(WAYS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_way_to_the_network_is_refused(outcomes: dict[str, str], way: str) -> None:
+    """The call raises ConnectionRefusedError, which says what was asked for and what to mend."""
+    asked = ASKED_FOR.get(way, str(HOST))
+    assert outcomes[way] == (
+        f"ConnectionRefusedError: an engine is offline, and the library asked for {asked}: every "
+        "file that it needs must stand in the adapter's check map"
+    )
+
+
+@pytest.fixture(name="listener")
+def _listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The path of a socket of this machine, which somebody listens on."""
+    path = str(tmp_path_factory.mktemp("s") / "s")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        yield path
+
+
+def test_processes_of_this_machine_can_be_talked_to(listener: str) -> None:
+    """What multiprocessing is built on is left alone: sockets of this machine, and pairs of them.
+
+    A server may listen too; nobody can be reached from it.
+    """
+    outcomes = outcomes_of(
+        {
+            "connect": f"socket.socket(socket.AF_UNIX).connect({listener!r})",
+            "pair": "[a.sendmsg([b'x']) for a, b in [socket.socketpair()]]",
+            "bind": "tcp.bind(('127.0.0.1', 0))",
+            "file": f"open({__file__!r}).close()",
+        }
+    )
+
+    assert outcomes == dict.fromkeys(outcomes, "done")
