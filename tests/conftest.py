@@ -35,6 +35,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         option.dist = "worksteal"
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let a warning fail each test of the suite itself, but for those that pyproject.toml names."""
+    filters = ["error", *item.config.getini("filterwarnings")]
+    item.add_marker(pytest.mark.filterwarnings(*filters))
+
+
 def pytest_sessionstart() -> None:
     """Let no process that a test starts take itself for a worker of pytest-xdist."""
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:

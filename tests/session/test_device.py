@@ -28,7 +28,8 @@ def test_mac_without_a_gpu_is_measured_on_the_cpu_with_a_warning(
         "whisper_speedtest.engine.process.probe_gpu", lambda *_: "toy: no Metal device"
     )
 
-    with warnings.catch_warnings(record=True) as told:  # which leaves the session's filters on
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
         device = choose_device(pytestconfig, case, MODEL, tmp_path)
 
     assert device == "cpu"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,3 +133,45 @@ def test_hangup_ends_a_session_unless_it_is_ignored(
     assert session.status == expected, session.output
     assert ("Timeout (>5.0s)" in session.output) is ignored
     assert sessions.engines() == []
+
+
+def test_warning_fails_a_test_of_the_suite() -> None:
+    """The suite's own strictness is for its own tests."""
+    with pytest.raises(UserWarning, match="a warning"):
+        warnings.warn("a warning", stacklevel=1)
+
+
+LOUD = """
+import warnings
+
+def pytest_runtest_setup(item):
+    warnings.warn("a warning of another plugin")
+
+def pytest_terminal_summary(terminalreporter):
+    {ending}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [("warnings.warn('another')", pytest.ExitCode.OK), ("raise KeyError", None)],
+    ids=["warns", "fails"],
+)
+def test_warnings_and_faults_of_other_plugins_cost_no_table(
+    sessions: Sessions, tmp_path: Path, ending: str, status: int | None
+) -> None:
+    """A user's session goes on after a warning, and shows its table whatever else fails."""
+    (tmp_path / "loud.py").write_text(LOUD.format(ending=ending), encoding="utf-8")
+
+    session = sessions.run(
+        "benchmarks/test_transcribe.py",
+        "-k",
+        "toy-micro-good-short",
+        "-p",
+        "loud",
+        PYTHONPATH=str(tmp_path),
+    )
+
+    assert re.search(r"^ toy +micro +good +short ", session.output, re.MULTILINE), session.output
+    if status is not None:
+        assert session.status == status

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 
 from whisper_speedtest.session.plugin import NOT_INSTALLED, RESULTS
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 WIDTH = 500
 """Columns: more than any table needs, as one with shortened cells says less than a wrapped one."""
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, object, object]:
+    """Print the summary after those of all other plugins, also where one of them fails."""
+    try:
+        return (yield)
+    finally:
+        _print_summary(terminalreporter)
+
+
+def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table, then a line for each thing skipped or failed and why."""
     stash = terminalreporter.config.stash
     results, not_installed = stash[RESULTS], stash[NOT_INSTALLED]
