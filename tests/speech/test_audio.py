@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import wave
 from typing import TYPE_CHECKING
@@ -83,6 +84,13 @@ def ogg_without_last_page() -> bytes:
 
     ogg = encoded(np.tile(tones(16_000), 5), container="OGG")
     return ogg[: ogg.rindex(b"OggS")]
+
+
+def aiff_without_samples() -> bytes:
+    """Return an AIFF file in which libsndfile looks for the samples before the file's start."""
+    aiff = bytearray(encoded(tones(16_000), container="AIFF"))
+    aiff[aiff.index(b"SSND") + 2] = 0
+    return bytes(aiff)
 
 
 def flac_stream() -> bytes:
@@ -193,7 +201,7 @@ def test_pcm_samples_come_back_exactly(width: int, tmp_path: Path) -> None:
     Of 32 bits, float32 keeps the first 24. Samples of 8 bits are unsigned.
     """
     import numpy as np
-    from hypothesis import given, settings
+    from hypothesis import assume, given, settings
     from hypothesis import strategies as st
 
     path = tmp_path / "clip.wav"
@@ -202,6 +210,7 @@ def test_pcm_samples_come_back_exactly(width: int, tmp_path: Path) -> None:
     @given(pattern=st.binary(min_size=1, max_size=400), length=st.integers(1_600, 1_700))
     def check(pattern: bytes, length: int) -> None:
         content = (pattern * (width * length))[: width * length]
+        assume(not content.startswith(b"OggS"))  # libsndfile refuses such samples as Ogg in a WAV
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(width)
@@ -279,7 +288,7 @@ def test_silence_is_audio(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "rate"), [([0.5] * 1_600, 16_000), ([0.5] * 800, 8_000), ([0.5] * 400, 4_000)]
+    ("samples", "rate"), [([-0.5] * 1_600, 16_000), ([0.5] * 800, 8_000), ([0.5] * 400, 4_000)]
 )
 def test_a_tenth_of_a_second_is_enough(samples: list[float], rate: int, tmp_path: Path) -> None:
     """So is a sample rate of 4 000 Hz: neither bound is refused itself."""
@@ -372,9 +381,9 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
-def pipe(path: Path) -> None:
-    """Make a named pipe, which nobody writes to: opening it would wait for ever."""
-    os.mkfifo(path)
+def device(path: Path) -> None:
+    """Make a link to a device, which like a pipe is no file: to read one may last for ever."""
+    path.symlink_to("/dev/null")
 
 
 def link_to_itself(path: Path) -> None:
@@ -410,7 +419,7 @@ def nearly_opposite_channels(left: float) -> bytes:
 BAD = {
     "missing": (missing, "no such file", "check the path"),
     "folder": (folder, "is a folder", "name a file in it"),
-    "pipe": (pipe, "is not a plain file", "copy the sound"),
+    "device": (device, "is not a plain file", "copy the sound"),
     "link to itself": (link_to_itself, "cannot be read: ", "check the path"),
     "empty": (holding(bytes), "is empty (0 bytes)", "export it again"),
     "text": (
@@ -460,6 +469,11 @@ BAD = {
         "is truncated: its header announces 32008 bytes of samples",
         "download or export it again",
     ),
+    "AIFF without a chunk of samples": (
+        holding(aiff_without_samples),
+        "is truncated, damaged or unsupported (libsndfile: ",
+        "download or export it again, or convert it: ",
+    ),
     "truncated MP3": (
         holding(lambda: encoded(tones(16_000), container="MP3")[:-200]),
         "is truncated: its header announces 16000 samples, ",
@@ -490,6 +504,11 @@ BAD = {
     "too short at 8 kHz": (
         holding(lambda: encoded([0.5] * 799, 8_000)),
         "too short for speech: 0.0999 s (799 samples at 8000 Hz)",
+        "choose a longer recording",
+    ),
+    "too short in stereo": (
+        holding(lambda: encoded([[0.5, 0.25]] * 1_599)),
+        "too short for speech: 0.0999 s (1599 samples at 16000 Hz)",
         "choose a longer recording",
     ),
     "wrong rate": (
@@ -631,6 +650,19 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
         assert np.abs(audio).max() <= 1.0
 
     check()
+
+
+def test_a_truncated_mp3_is_told_with_what_is_left(tmp_path: Path) -> None:
+    """The second number is that of the samples that can be decoded, some of a frame too few."""
+    path = tmp_path / "clip.mp3"
+    path.write_bytes(encoded(tones(16_000), container="MP3")[:-200])
+
+    with pytest.raises(AudioError, match="16000 samples, ") as refusal:
+        read_audio(path)
+
+    counts = re.search(r"announces 16000 samples, (\d+) are there;", str(refusal.value))
+    assert counts
+    assert 12_000 < int(counts[1]) < 16_000
 
 
 def test_the_library_error_is_kept_as_the_cause(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from whisper_speedtest.speech.containers import (
     without_id3_tags,
 )
 
+pytestmark = pytest.mark.timeout(10)  # walking through a file in a circle would never end
+
 
 def chunk(
     name: bytes, content: bytes, announced: int | None = None, *, form: str = "<4sI"

@@ -102,6 +102,13 @@ def test_another_way_to_write_it_is_exact(reference: str, hypothesis: str) -> No
     assert (result.wer, result.coverage, result.exact) == (0.0, 1.0, True)
 
 
+def test_an_amount_is_a_word() -> None:
+    """Only what has neither a letter nor a figure is no word, so a wrong price is an error."""
+    result = score("It costs $100.", "It costs $200 – now!")
+
+    assert (result.reference_words, result.substitutions, result.insertions) == (3, 1, 1)
+
+
 @pytest.mark.parametrize("hypothesis", ["the shop sailed", "the sailed", "the ship has sailed", ""])
 def test_a_single_word_off_is_not_exact(hypothesis: str) -> None:
     """A wrong, a missing and an added word each count."""
@@ -216,17 +223,17 @@ def test_any_text_gets_a_score_that_json_can_hold() -> None:
 def test_a_difference_names_each_change_where_it_is() -> None:
     """Counts, both texts, and every changed word between its neighbours."""
     shown = difference(
-        "The old ship sailed north, past a quiet harbour.",
-        "The odd ship sailed north past quiet harbour now.",
+        "The old ship sailed north, past a very quiet harbour at night.",
+        "The odd ship sailed north past harbour at night now.",
     )
 
     assert shown.splitlines() == [
-        "WER 0.333 over 9 words: 1 wrong, 1 missing, 1 added",
-        "  expected: The old ship sailed north, past a quiet harbour.",
-        "  got:      The odd ship sailed north past quiet harbour now.",
+        "WER 0.417 over 12 words: 1 wrong, 3 missing, 1 added",
+        "  expected: The old ship sailed north, past a very quiet harbour at night.",
+        "  got:      The odd ship sailed north past harbour at night now.",
         "  word 2: the [old → odd] ship sailed",
-        "  word 7: north past [a → (nothing)] quiet harbor",
-        "  word 10: quiet harbor [(nothing) → now]",
+        "  word 7: north past [a very quiet → (nothing)] harbor at",
+        "  word 13: at night [(nothing) → now]",
     ]
 
 
