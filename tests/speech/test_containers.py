@@ -45,9 +45,12 @@ def caf(*chunks: bytes) -> bytes:
 
 
 def ogg_page(*segments: bytes, last: bool) -> bytes:
-    """Return an Ogg page. The fields between its flags and its segments say nothing of its end."""
+    """Return an Ogg page, which goes on with the packet of the one before.
+
+    The fields between its flags and its segments say nothing of its end.
+    """
     lengths = bytes(map(len, segments))
-    flags = 4 if last else 0
+    flags = 1 | 4 if last else 1
     return (
         b"OggS\0"
         + bytes([flags])
@@ -170,6 +173,14 @@ WHOLE = {
     "WAV after a chunk of odd size": (
         "WAV",
         wav(chunk(b"odd ", b"!") + b"\0", chunk(b"data", b"1234")),
+    ),
+    "big-endian WAV after a chunk of odd size": (
+        "WAV",
+        rifx(chunk(b"odd ", b"!", form=">4sI") + b"\0", chunk(b"data", b"1234", form=">4sI")),
+    ),
+    "AIFF after a chunk of odd size": (
+        "AIFF",
+        aiff(chunk(b"odd ", b"!", form=">4sI") + b"\0", chunk(b"SSND", b"1234", form=">4sI")),
     ),
     "WAV with more behind its samples": ("WAV", wav(chunk(b"data", b"1234"), b"junk")),
     "WAV without a sample": ("WAV", wav(chunk(b"data", b""))),

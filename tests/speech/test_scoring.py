@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,14 @@ def test_another_way_to_write_it_is_exact(reference: str, hypothesis: str) -> No
     result = score(reference, hypothesis)
 
     assert (result.wer, result.coverage, result.exact) == (0.0, 1.0, True)
+
+
+def test_a_score_cannot_be_changed() -> None:
+    """It goes into a result, which stands for what was measured."""
+    found = score("the ship", "the ship")
+
+    with pytest.raises(FrozenInstanceError):
+        found.wer = 1.0  # type: ignore[misc]
 
 
 def test_an_amount_is_a_word() -> None:
