@@ -44,7 +44,8 @@ def _missing(adapter: type[Adapter]) -> Iterator[str]:
         if not hasattr(adapter, name):
             yield f"the attribute {name} is missing"
     for name in sorted(adapter.__abstractmethods__):
-        yield f"the method {name}{signature(getattr(Adapter, name))} is missing"
+        arguments = str(signature(getattr(Adapter, name))).replace("'", "")
+        yield f"the method {name}{arguments} is missing"
 
 
 def _wrong(adapter: type[Adapter]) -> Iterator[str]:

@@ -23,12 +23,16 @@ VARIANTS = {
     "large-v1": ("fp16",),
     "large-v3": ("fp16", "q5_0"),
 }
-# Source: platformdirs, user_data_dir.
-DATA = "Library/Application Support" if sys.platform == "darwin" else ".local/share"
 
 
 def _name(size: str, variant: str) -> str:
     return size if variant == "fp16" else f"{size}-{variant}"
+
+
+def _folder() -> str:
+    """Return the library's folder for models. Source: platformdirs, user_data_dir."""
+    data = "Library/Application Support" if sys.platform == "darwin" else ".local/share"
+    return f"~/{data}/pywhispercpp/models"
 
 
 def _files(size: str, variant: str) -> base.ModelFiles:
@@ -50,7 +54,7 @@ class WhisperCpp(base.Adapter):
 
     @classmethod
     def place(cls, case: base.Case) -> base.Places:
-        return {file: f"~/{DATA}/pywhispercpp/models/{file}" for file in cls.files(case).files}
+        return {file: f"{_folder()}/{file}" for file in cls.files(case).files}
 
     def model_table(self) -> base.Table:
         constants = import_module("pywhispercpp.constants")

@@ -1,22 +1,24 @@
-"""CONTRIBUTING's checklist for a new library, followed in a copy of the project: it is enough.
+"""CONTRIBUTING's checklist for a new library, followed to the letter in a copy of the project.
 
-The library is `tests/adding/parrot.py`, its adapter `tests/adding/adapter.py`.
+The library is `tests/adding/parrot.py`, its adapter `tests/adding/adapter.py`. What the suite's
+tests and benchmarks say of it then is the proof that the checklist is enough.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
+import venv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.project import ROOT, copy_project, edit
+from adapters import REGISTRY
+from tests.helpers.project import ROOT, child_environment, copy_project, edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
 NAME = "parrot"
+OTHERS = {*REGISTRY, *(re.sub("[-.]", "_", name) for name in REGISTRY)}
+CONCERNED = f"{NAME} or not ({' or '.join(sorted(OTHERS))})"
+"""Selects what a new library may break: every test but those of one other library."""
 
 
 def add_adapter(tree: Path) -> None:
@@ -38,8 +43,12 @@ def add_registry_line(tree: Path) -> None:
 
 
 def add_extra(tree: Path) -> None:
-    """Give it an extra; this library has no distribution to name."""
-    edit(tree / "pyproject.toml", mark := "\n[dependency-groups]", f"parrot = []\n{mark}")
+    """Give it an extra, and the lock that `tox -e lock` would write."""
+    extra = 'parrot = ["parrot>=1"]\n'
+    edit(tree / "pyproject.toml", mark := "\n[dependency-groups]", extra + mark)
+    head = "--only-binary :all:\n\n"
+    pin = f"parrot==1.0 \\\n    --hash=sha256:{'0' * 64}\n"
+    (tree / "requirements" / "parrot.txt").write_text(head + pin, encoding="utf-8")
 
 
 def add_changelog_line(tree: Path) -> None:
@@ -51,28 +60,52 @@ def add_changelog_line(tree: Path) -> None:
     )
 
 
+def add_readme_row(tree: Path) -> None:
+    """Add the row that tests/test_readme.py prints, below that of the last library."""
+    text = (tree / "README.md").read_text(encoding="utf-8")
+    *_, last = re.findall(r"^\| transformers \|.*\n", text, re.MULTILINE)
+    row = "| parrot | `requirements/parrot.txt` | `micro` `tiny` | `fp16` |\n"
+    edit(tree / "README.md", last, last + row)
+
+
 STEPS = {
     "adapters/<library>.py": add_adapter,
     "adapters/__init__.py": add_registry_line,
     "pyproject.toml": add_extra,
     "CHANGELOG.md": add_changelog_line,
+    "README.md": add_readme_row,
 }
 """The file that a box of the checklist begins with → how it is done."""
+
+
+def python_with_the_library(folder: Path) -> Path:
+    """Return the Python of a new environment that has all of this one, and the library."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "all_of_the_other.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    shutil.copy(ROOT / "tests" / "adding" / "parrot.py", site)
+    (site / "parrot-1.0.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n"
+    (site / "parrot-1.0.dist-info" / "METADATA").write_text(metadata, encoding="utf-8")
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(name="run", scope="module")
 def _run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A function that runs pytest in a copy of the project to which the library was added."""
-    tree = tmp_path_factory.mktemp("copy") / "project"
+    folder = tmp_path_factory.mktemp("added")
+    python = python_with_the_library(folder / "environment")
+    tree = folder / "project"
     copy_project(tree, tests=True)
     for step in STEPS.values():
         step(tree)
+    environment = child_environment(HF_HUB_OFFLINE="1", HF_HOME=str(folder / "home"))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, expression: str = NAME) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-k", NAME, *arguments],
+            [python, "-m", "pytest", "-k", expression, *arguments],
             cwd=tree,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tree / "home")},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -91,6 +124,37 @@ def test_checklist_names_the_steps() -> None:
     assert boxes == list(STEPS)
 
 
+def test_added_library_passes_every_test(run: Run) -> None:
+    """The tests of adapters, of consistency, of packaging, of ids and of the README all pass.
+
+    Its own are among them, by the names of its cases.
+    """
+    told = run(
+        *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
+        *("tests/session/test_selection.py", "tests/session/test_collection.py"),
+        *("tests/test_readme.py::test_table_is_the_registry", "-v"),
+        expression=CONCERNED,
+    )
+
+    assert told.returncode == pytest.ExitCode.OK, told.stdout
+    of_it = re.findall(rf"::(\S+\[{NAME}\S*\]) (\w+)", told.stdout)
+    assert {name for name, outcome in of_it if outcome == "PASSED"} >= {
+        "test_every_clip_is_exact[parrot-micro-fp16]",
+        "test_load_is_verified_and_says_what_it_computes_in[parrot-micro-fp16]",
+        "test_setting_is_handed_to_the_library[parrot-language]",
+        "test_setting_is_handed_to_the_library[parrot-beam_size]",
+        "test_library_computes_with_the_threads_that_it_is_told[parrot]",
+        "test_process_killed_during_a_call_fails_that_call_only[parrot-micro-fp16]",
+        "test_corrupt_model_fails_its_load_only[parrot-micro-fp16-zeros]",
+        "test_library_names_the_repo_that_is_checked[parrot-tiny-fp16]",
+        "test_all_that_a_library_names_is_checked[parrot]",
+        "test_library_loads_the_files_that_are_checked[parrot-tiny-fp16]",
+    }
+    assert [name for name, outcome in of_it if outcome == "SKIPPED"] == [
+        "test_segments_are_the_sentences[parrot-micro-fp16]"  # it knows no timestamps
+    ]
+
+
 def test_added_library_is_checked(run: Run) -> None:
     """`--check-models` tells of its models: the embedded one is there, the published one is not."""
     told = run("benchmarks", "--check-models=json")
@@ -105,27 +169,16 @@ def test_added_library_is_checked(run: Run) -> None:
     }
 
 
-def test_added_library_is_consistent(run: Run) -> None:
-    """Its check map is held to its table and to what it requests and opens, by name of its case."""
-    told = run("tests/test_repo_consistency.py", "-v")
-
-    assert told.returncode == pytest.ExitCode.OK, told.stdout
-    passed = set(re.findall(r"::(\S+) PASSED", told.stdout))
-    assert passed == {
-        "test_library_names_the_repo_that_is_checked[parrot-tiny-fp16]",
-        "test_all_that_a_library_names_is_checked[parrot]",
-        "test_library_loads_the_files_that_are_checked[parrot-tiny-fp16]",
-    }
-
-
 def test_added_library_is_measured(run: Run, tmp_path: Path) -> None:
     """Its embedded model runs in an engine through every benchmark; its other size is skipped."""
     told = run("benchmarks", "--benchmark-only", f"--benchmark-json={tmp_path}/saved.json")
 
     assert told.returncode == pytest.ExitCode.OK, told.stdout
     saved = json.loads((tmp_path / "saved.json").read_text(encoding="utf-8"))
-    measures = {result["extra_info"]["measure"] for result in saved["benchmarks"]}
-    assert measures == {"cold", "load", "warm", "tuned", "long-form"}
-    assert all(result["extra_info"]["adapter"] == NAME for result in saved["benchmarks"])
+    results = [benchmark["extra_info"] for benchmark in saved["benchmarks"]]
+    assert {result["measure"] for result in results} == {
+        *("cold", "load", "warm", "tuned", "long-form")
+    }
+    assert {result["case"]["adapter"] for result in results} == {NAME}
     assert "skipped:" in told.stdout
     assert "example/parrot-tiny" in told.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters import REGISTRY, adapter_class
+from adapters.base import SIZES
 from tests.helpers.project import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,13 +21,6 @@ COMMANDS = [
     for command in re.findall(r"^```sh\n(.*)\n```$", README, re.MULTILINE)
     if command.startswith("pytest ")
 ]
-
-
-SIZES = """
-    micro tiny tiny.en base base.en small small.en medium medium.en large-v1 large-v2 large-v3
-    large-v3-turbo distil-small.en distil-medium.en distil-large-v2 distil-large-v3
-    distil-large-v3.5
-""".split()
 
 
 def library_table() -> str:

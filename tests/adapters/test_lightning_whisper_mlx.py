@@ -1,128 +1,275 @@
-"""The real library on the embedded model: exact, repeatable, and telling what was done to it."""
+"""The adapter of lightning-whisper-mlx, on doubles of the library; see also the engines' tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
-from adapters import adapter_class
-from adapters.base import Case, DecodeSettings
-from fixtures.audio import clips
-from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.store import Store
+from adapters import lightning_whisper_mlx
+from adapters.base import Case, DecodeSettings, ModelFiles, Segment
+from adapters.lightning_whisper_mlx import LightningWhisperMLX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from tests.adapters.conftest import Install
 
-    from adapters.base import Transcript
-
-ADAPTER = "lightning-whisper-mlx"
-SETTINGS = DecodeSettings()
+EQUAL = DecodeSettings()
+DISTIL = "mustafaaljadery/distil-whisper-mlx"
 
 
-@pytest.fixture(name="new_engine", scope="module")
-def _new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
-    """A function that makes an engine of the embedded model, by variant."""
-    engines: list[Engine] = []
-    check_map = adapter_class(ADAPTER).check_map["micro"]
-
-    def make(variant: str) -> Engine:
-        folder = tmp_path_factory.mktemp("engine")
-        case = Case(ADAPTER, "micro", variant)
-        engines.append(
-            Engine(case, Store.from_environment().prepare(check_map[variant]), folder, "cpu")
-        )
-        return engines[-1]
-
-    yield make
-    for engine in engines:
-        engine.close()
+def case(size: str, variant: str = "fp16") -> Case:
+    """Return a case of this adapter."""
+    return Case("lightning-whisper-mlx", size, variant)
 
 
-@pytest.fixture(name="engine", scope="module")
-def _engine(new_engine: Callable[[str], Engine]) -> Engine:
-    """The unquantised embedded model, warm once it has been used."""
-    return new_engine("fp16")
+@pytest.fixture(name="library")
+def _library(install: Install) -> Any:
+    """A double of the library, which knows three models."""
+    install("mlx.core", float16="float16", random=SimpleNamespace(seed=Mock()))
+    models = {
+        "tiny": {"base": "a/tiny", "4bit": "a/tiny-4bit"},
+        "large": {"base": "a/large"},
+        "distil-small.en": {"base": "a/distil"},
+    }
+    install("lightning_whisper_mlx.lightning", models=models, LightningWhisperMLX=Mock())
+    holder = SimpleNamespace(get_model=Mock())
+    install("lightning_whisper_mlx.transcribe", ModelHolder=holder)
+    model_class = type("Whisper", (), {"update": None, "decode": Mock(return_value="decoded")})
+    install("lightning_whisper_mlx.whisper", Whisper=model_class)
+    return install("lightning_whisper_mlx")
 
 
-def transcribe(engine: Engine, name: str, settings: DecodeSettings = SETTINGS) -> Transcript:
-    """Return what an engine makes of a clip."""
-    from whisper_speedtest.speech.audio import read_audio
+@pytest.fixture(name="adapter")
+def _adapter(library: Any) -> LightningWhisperMLX:
+    """The adapter, with the library imported and a model that hears nothing."""
+    library.lightning.LightningWhisperMLX.return_value.transcribe.return_value = {
+        "text": "",
+        "segments": [],
+    }
+    adapter = LightningWhisperMLX()
+    adapter.import_library()
+    return adapter
 
-    engine.hear(name, read_audio(clips()[name].path))
-    return engine.transcribe(name, settings)
+
+def test_table_has_the_check_maps_names(library: Any) -> None:  # noqa: ARG001
+    """`base` is the unquantised variant, `large` is large-v1; a distil repo has three variants."""
+    assert LightningWhisperMLX().model_table() == {
+        "tiny": {"fp16": "a/tiny", "4bit": "a/tiny-4bit"},
+        "large-v1": {"fp16": "a/large"},
+        "distil-small.en": {"fp16": "a/distil", "4bit": "a/distil", "8bit": "a/distil"},
+    }
 
 
-@pytest.mark.parametrize("name", ["short", "paragraph", "noisy", "silence"])
-def test_clip_is_exact(engine: Engine, name: str) -> None:
-    """The embedded model writes a clip's reference to the letter, with no fallback decode."""
-    transcript = transcribe(engine, name)
+def test_embedded_model_joins_the_librarys_table(
+    adapter: LightningWhisperMLX,  # noqa: ARG001 - it has imported the library
+    library: Any,
+) -> None:
+    """So that it is loaded by its name, as every other model."""
+    assert library.lightning.models["micro"] == {
+        "base": "embedded/micro-mlx-fp16",
+        "4bit": "embedded/micro-mlx-4bit",
+        "8bit": "embedded/micro-mlx-8bit",
+    }
 
-    assert transcript.text == clips()[name].reference
+
+@pytest.mark.parametrize(
+    ("size", "variant", "repo", "places"),
+    [
+        (
+            *("medium", "8bit", "mlx-community/whisper-medium-mlx-8bit"),
+            {
+                "weights.npz": "mlx_models/medium/weights.npz",
+                "config.json": "mlx_models/medium/config.json",
+            },
+        ),
+        (
+            *("large-v1", "fp16", "mlx-community/whisper-large-mlx"),
+            {
+                "weights.npz": "mlx_models/large/weights.npz",
+                "config.json": "mlx_models/large/config.json",
+            },
+        ),
+        (
+            *("distil-large-v3", "fp16", DISTIL),
+            {
+                file: file
+                for file in (
+                    "mlx_models/distil-large-v3/weights.npz",
+                    "mlx_models/distil-large-v3/config.json",
+                )
+            },
+        ),
+        (
+            *("distil-large-v3", "4bit", DISTIL),
+            {
+                file: file
+                for file in (
+                    "mlx_models/distil-large-v3-4-bit/weights.npz",
+                    "mlx_models/distil-large-v3-4-bit/config.json",
+                )
+            },
+        ),
+        (
+            *("distil-small.en", "8bit", DISTIL),
+            {
+                file: file
+                for file in (
+                    "mlx_models/distil-small.en-8-bit/weights.npz",
+                    "mlx_models/distil-small.en-8-bit/config.json",
+                )
+            },
+        ),
+    ],
+)
+def test_files_belong_into_a_folder_of_the_librarys_name(
+    size: str, variant: str, repo: str, places: dict[str, str]
+) -> None:
+    """Whatever the quantisation, but of a distil model; that has the folder in its repo already."""
+    assert LightningWhisperMLX.check_map[size][variant] == ModelFiles(repo, tuple(places))
+    assert LightningWhisperMLX.place(case(size, variant)) == places
+
+
+@pytest.mark.parametrize(
+    ("size", "variant", "name", "quant", "folder"),
+    [
+        ("tiny", "fp16", "tiny", None, "./mlx_models/tiny"),
+        ("tiny", "4bit", "tiny", "4bit", "./mlx_models/tiny"),
+        ("large-v1", "8bit", "large", "8bit", "./mlx_models/large"),
+        *(
+            ("distil-large-v2", variant, "distil-large-v2", quant, f"./mlx_models/{folder}")
+            for variant, quant, folder in (
+                ("fp16", None, "distil-large-v2"),
+                ("4bit", "4bit", "distil-large-v2-4-bit"),
+                ("8bit", "8bit", "distil-large-v2-8-bit"),
+            )
+        ),
+    ],
+)
+def test_load_is_constructor_and_first_read(
+    size: str,
+    variant: str,
+    name: str,
+    quant: str | None,
+    folder: str,
+    adapter: LightningWhisperMLX,
+    library: Any,
+) -> None:
+    """The constructor downloads; what the first call would begin with reads, in float16."""
+    adapter.load(case(size, variant))
+
+    library.lightning.LightningWhisperMLX.assert_called_once_with(name, batch_size=1, quant=quant)
+    library.transcribe.ModelHolder.get_model.assert_called_once_with(folder, "float16")
+
+
+@pytest.mark.parametrize(("variant", "bits"), [("fp16", None), ("4bit", 4), ("8bit", 8)])
+def test_load_is_verified_by_the_files_in_the_folder(
+    variant: str, bits: int | None, adapter: LightningWhisperMLX
+) -> None:
+    """With the bits of the variant."""
+    checked = Mock(return_value="float16")
+    adapter._check_weights = checked
+
+    assert adapter.verify_load(case("large-v1", variant)) == "float16"
+    folder = Path("mlx_models/large")
+    checked.assert_called_once_with(folder / "weights.npz", folder / "config.json", bits)
+
+
+def test_quantised_variants_alone_are_mended(
+    adapter: LightningWhisperMLX, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unquantised one loads as released."""
+    monkeypatch.setattr(lightning_whisper_mlx, "restore_quantize_module", lambda: ("mended",))
+
+    assert adapter.mend(case("tiny", "fp16")) == ()
+    assert adapter.mend(case("tiny", "4bit")) == ("mended",)
+    assert adapter.mend(case("tiny", "8bit")) == ("mended",)
+
+
+def transcribe(adapter: LightningWhisperMLX, settings: DecodeSettings = EQUAL) -> Any:
+    """Have the adapter transcribe audio."""
+    samples: Any = object()
+    return adapter.transcribe(samples, settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "language", "batch_size"),
+    [
+        ({}, "en", 1),
+        ({"language": "de"}, "de", 1),
+        ({"batch_size": 12}, "en", 12),
+        ({"beam_size": 5, "temperature": 0.4, "timestamps": False, "vad": True}, "en", 1),
+    ],
+)
+def test_language_and_batch_size_are_handed_on(
+    change: dict[str, Any], language: str, batch_size: int, adapter: LightningWhisperMLX
+) -> None:
+    """The public call takes no other setting; the batch size is an attribute of the model."""
+    adapter.load(case("tiny"))
+    samples: Any = object()
+
+    adapter.transcribe(samples, replace(EQUAL, **change))
+
+    model = adapter._model
+    model.transcribe.assert_called_once_with(samples, language=language)
+    assert model.batch_size == batch_size
+
+
+def test_segments_are_counted_in_frames_of_10_ms(adapter: LightningWhisperMLX) -> None:
+    """250 frames are 2.5 seconds."""
+    adapter.load(case("tiny"))
+    adapter._model.transcribe.return_value = {
+        "text": " One. Two. ",
+        "segments": [(0, 250, " One."), (250, 1234, " Two. ")],
+    }
+
+    transcript = transcribe(adapter)
+
+    assert transcript.text == "One. Two."
+    assert transcript.segments == (Segment(0.0, 2.5, "One."), Segment(2.5, 12.34, "Two."))
     assert not transcript.fallback
 
 
-@pytest.mark.parametrize("variant", ["4bit", "8bit"])
-def test_quantised_variant_loads_and_says_what_was_mended(
-    new_engine: Callable[[str], Engine], variant: str
+def decodes_at(adapter: LightningWhisperMLX, library: Any, *temperatures: float) -> None:
+    """Have the library decode a window at each of these temperatures in the next call."""
+
+    def hear(*_: object, **__: object) -> Any:
+        whisper = library.whisper.Whisper()
+        for temperature in temperatures:
+            assert whisper.decode("mel", SimpleNamespace(temperature=temperature)) == "decoded"
+        return {"text": "", "segments": []}
+
+    adapter._model.transcribe = hear
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "fallback"),
+    [((0.0, 0.0), False), ((0.0, 0.2, 0.0), True), ((0.2,), True), ((), False)],
+)
+def test_decode_at_a_higher_temperature_is_a_fallback(
+    temperatures: tuple[float, ...], fallback: bool, adapter: LightningWhisperMLX, library: Any
 ) -> None:
-    """4bit and 8bit really load with the current mlx, and their results carry the mend.
+    """The library does not tell, so that its decodes are watched; what they return is unchanged."""
+    adapter.load(case("tiny"))
+    decodes_at(adapter, library, *temperatures)
 
-    That they transcribe exactly is held by the benchmarks; on mlx's CPU backend it takes long.
-    """
-    engine = new_engine(variant)
-
-    engine.ready()
-
-    (mended,) = engine.facts.mends
-    assert "QuantizedLinear.quantize_module" in mended
+    assert transcribe(adapter).fallback is fallback
 
 
-def test_unquantised_variant_runs_as_released(engine: Engine) -> None:
-    """Nothing is mended for fp16."""
-    engine.ready()
-
-    assert engine.facts.mends == ()
-
-
-def test_two_engines_give_the_same_transcripts(
-    engine: Engine, new_engine: Callable[[str], Engine]
+def test_fallback_of_one_call_is_not_that_of_the_next(
+    adapter: LightningWhisperMLX, library: Any
 ) -> None:
-    """Two runs in a row give the same transcripts, of speech the model knows and of speech not."""
-    other = new_engine("fp16")
+    """Each call is told for itself, and begins from the same random seed."""
+    import mlx.core as mx
 
-    for name in ("short", "human"):
-        assert transcribe(other, name) == transcribe(engine, name)
+    adapter.load(case("tiny"))
+    decodes_at(adapter, library, 0.0, 0.2)
+    assert transcribe(adapter).fallback
 
+    decodes_at(adapter, library, 0.0)
 
-def test_segments_are_in_seconds(engine: Engine) -> None:
-    """The library's segments, which are in mel frames, come out as seconds of the clip."""
-    clip = clips()["paragraph"]
-
-    (segment,) = transcribe(engine, clip.name).segments
-
-    assert segment.start == 0.0
-    assert segment.end == pytest.approx(clip.seconds, abs=0.05)
-    assert segment.text == clip.reference
-
-
-def test_fallback_is_told(engine: Engine) -> None:
-    """A decode at a higher temperature, here for text that repeats itself, is in the transcript."""
-    import numpy as np
-
-    from whisper_speedtest.speech.audio import read_audio
-
-    engine.hear("repeated", np.tile(read_audio(clips()["short"].path), 8))
-
-    assert engine.transcribe("repeated", SETTINGS).fallback
-
-
-def test_memory_is_that_of_the_engine(engine: Engine) -> None:
-    """The peak is this process's own: more than the model's weights, less than a second pytest."""
-    engine.ready()
-    memory = engine.memory()
-
-    assert memory.footprint > engine.model.size
-    assert memory.accelerator is not None
-    assert 0 < memory.accelerator < memory.footprint
+    assert not transcribe(adapter).fallback
+    assert [call.args for call in mx.random.seed.call_args_list] == [(0,), (0,)]

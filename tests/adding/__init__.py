@@ -1,1 +1,1 @@
-"""A library of three lines of use, and its adapter, as a library author would write them."""
+"""A library that is installed nowhere, and its adapter, as a library author would write them."""

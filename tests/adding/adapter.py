@@ -1,13 +1,12 @@
-"""parrot: writes what it has heard of before."""
+"""parrot: repeats what it has heard of before."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
 
 from adapters import base
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Source: parrot.py, MODELS; test_repo_consistency.py holds this to it.
 REPOS = {"micro": "embedded/micro-mlx-fp16", "tiny": "example/parrot-tiny"}
@@ -15,41 +14,51 @@ FILES = ("weights.npz", "config.json")
 
 
 class ParrotAdapter(base.Adapter):
-    """The library's public class, `Parrot(name)`."""
+    """The library's public class, `Parrot(name, threads)`."""
 
-    packages = ("huggingface_hub",)
+    packages = ("parrot", "huggingface_hub")
     check_map: ClassVar[base.CheckMap] = {
         size: {"fp16": base.ModelFiles(repo, FILES)} for size, repo in REPOS.items()
     }
     traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=False)
     tuned: ClassVar = {"threads": 1}
-    ignored_settings: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
+    # It is told a language, and nothing else.
+    ignored_settings: ClassVar = {
+        "beam_size": 1,
+        "temperature": 0.0,
+        "fallback": False,
+        "timestamps": False,
+        "context": False,
+        "vad": False,
+        "batch_size": 1,
+    }
 
-    def model_table(self) -> Mapping[str, Mapping[str, str]]:
-        from tests.adding.parrot import MODELS
-
-        return {size: {"fp16": repo} for size, repo in MODELS.items()}
+    def model_table(self) -> base.Table:
+        return {size: {"fp16": repo} for size, repo in import_module("parrot").MODELS.items()}
 
     def import_library(self) -> None:
-        from tests.adding import parrot
+        self._library = import_module("parrot")
+        # The embedded model joins the library's own table, so that it loads as every other model.
+        self._library.MODELS["micro"] = REPOS["micro"]
 
-        self._library = parrot
-        parrot.MODELS["micro"] = REPOS["micro"]
-
-    def select_device(self, device: base.Device, threads: int) -> None:  # noqa: ARG002
+    def select_device(self, device: base.Device, threads: int) -> None:
         if device == "gpu":
             raise RuntimeError("a parrot has no GPU")
+        self._threads = threads
 
     def load(self, case: base.Case) -> None:
-        self._parrot = self._library.Parrot(case.size)
+        self._parrot: Any = self._library.Parrot(case.size, threads=self._threads)
 
     def verify_load(self, case: base.Case) -> str:
-        if not (self._parrot.weights and self._parrot.config):
-            raise base.WeightsError(f"expected weights and settings of {case.size}, got none")
+        from huggingface_hub import snapshot_download
+
+        weights = Path(snapshot_download(self.files(case).repo)) / FILES[0]
+        if self._parrot.checksums != (expected := self._library.checksums(weights)):
+            raise base.WeightsError(f"expected {expected}, got {self._parrot.checksums}")
         return "float16"
 
     def threads(self) -> int:
-        return 1
+        return int(self._parrot.threads)
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         text = self._parrot.listen(audio, settings.language)

@@ -18,6 +18,8 @@ def copy_project(tree: Path, *, tests: bool = False) -> None:
     """Copy what a session of benchmarks needs into `tree`; with `tests`, all of the checkout."""
     left_out = [".*", "__pycache__", *([] if tests else ["tests"])]
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*left_out), dirs_exist_ok=True)
+    for name in (".ci", ".github") if tests else ():
+        shutil.copytree(ROOT / name, tree / name)
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -1,7 +1,15 @@
-"""The adapters, listened to: what arrives at the last Python call before a library decodes.
+"""Spies: adapters that tell what a library was told, in place of what it heard.
 
-A spy is the adapter, with that call wrapped. Its transcript is what was seen: JSON, by the names of
-DecodeSettings. Registered in place of the adapter, it runs in an engine as that does.
+`tests.helpers.spies:NAME` is the spy of the registered adapter NAME, whichever that is. Registered
+in the adapter's place, it runs in an engine as the adapter does. The text of its transcripts is a
+JSON object with two keys:
+
+`handed`: every argument that the adapter's code gave to Python code of the library, by call and
+name. No adapter needs anything for this.
+
+`decoded`: what arrived where the library decodes, by the names of DecodeSettings; null for a
+library without a class in LISTENERS. Such a class is a mixin that fills `seen`, with one entry for
+each call of the library's decoder.
 """
 
 from __future__ import annotations
@@ -9,102 +17,155 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import adapters
 from adapters.base import Transcript
-from adapters.faster_whisper import FasterWhisper
-from adapters.lightning_whisper_mlx import LightningWhisperMLX
-from adapters.mlx_whisper import MLXWhisper
-from adapters.openai_whisper import OpenAIWhisper
-from adapters.transformers import Transformers
-from adapters.whisper_cpp import WhisperCpp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
-    from adapters.base import Audio, Case, DecodeSettings
+    from adapters.base import Adapter, Audio, Case, DecodeSettings
 
-Seen = list[dict[str, Any]]
-"""What each call was told."""
+REGISTERED = dict(adapters.REGISTRY)
+"""The registry as it is before a test puts a spy into it."""
 
-SPIES = {
-    "lightning-whisper-mlx": "tests.helpers.spies:LightningSpy",
-    "mlx-whisper": "tests.helpers.spies:MLXSpy",
-    "faster-whisper": "tests.helpers.spies:FasterSpy",
-    "whisper.cpp": "tests.helpers.spies:CppSpy",
-    "openai-whisper": "tests.helpers.spies:OpenAISpy",
-    "transformers": "tests.helpers.spies:TransformersSpy",
-}
+OUR_CODE = str(Path(adapters.__file__).parent)
 
 
-def told(transcribe: Callable[[], object], seen: Seen) -> Transcript:
-    """Transcribe, and return what was seen, of all calls together.
+def __getattr__(name: str) -> type[Adapter]:
+    """Return the spy of a registered adapter."""
+    if name not in REGISTERED:
+        raise AttributeError(f"no adapter {name!r} to spy on")
+    adapter = adapters.load_adapter(REGISTERED[name])
+    listener = [LISTENERS[name]] if name in LISTENERS else []
+    spy: type[Adapter] = type("Spy", (_Spy, *listener, adapter), {})
+    return spy
 
-    Temperatures are all that were tried; of everything else, what the last window was decoded with,
-    as the first has no earlier text.
+
+class _Spy:
+    """What all spies have in common; an adapter comes after it in the order of classes."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+        """What the library decoded with, call by call."""
+
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
+        self.seen.clear()
+        whole = super().transcribe  # type: ignore[misc]
+        handed = handed_on(lambda: whole(audio, settings))
+        told = {"handed": handed, "decoded": together(self.seen) if self.seen else None}
+        print(told, file=sys.stderr)
+        return Transcript(json.dumps(told), (), fallback=False)
+
+
+def handed_on(run: Callable[[], object]) -> dict[str, Any]:
+    """Run adapter code; return each argument that it hands to Python code outside of adapters/.
+
+    The keys are `{number of the call} {function}.{argument}`, with further names and positions
+    where an argument is a container. An object counts as the plain values among its attributes, so
+    that a setting which the adapter puts into an object is seen as well.
     """
-    seen.clear()
-    transcribe()
-    print(seen, file=sys.stderr)
+    handed: dict[str, Any] = {}
+    calls = 0
+
+    def on_event(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        caller = frame.f_back
+        if event != "call" or caller is None or _is_ours(frame) or not _is_ours(caller):
+            return
+        code = frame.f_code
+        calls += 1
+        count = code.co_argcount + code.co_kwonlyargcount
+        count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args and **kwargs
+        for name in code.co_varnames[:count]:
+            _flatten(f"{calls} {code.co_name}.{name}", frame.f_locals.get(name), handed)
+
+    sys.setprofile(on_event)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return handed
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(OUR_CODE)
+
+
+def _flatten(path: str, value: object, into: dict[str, Any]) -> None:
+    if isinstance(value, str | int | float | None):
+        into[path] = value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            _flatten(f"{path}.{name}", part, into)
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            _flatten(f"{path}.{number}", part, into)
+    else:
+        for name, part in getattr(value, "__dict__", {}).items():
+            if isinstance(part, str | int | float | None):
+                into[f"{path}.{name}"] = part
+
+
+def together(seen: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a whole transcription was decoded with, from its calls.
+
+    The temperature is the lowest, and a second one is a fallback. There was context if any call had
+    it, since the first window has no earlier text; the batch size is that of the fullest batch. Of
+    everything else the last call counts.
+    """
     temperatures = sorted({call["temperature"] for call in seen})
-    together = {**seen[-1], "temperature": temperatures[0], "fallback": len(temperatures) > 1}
-    together["context"] = any(call["context"] for call in seen)
-    together["batch_size"] = max(call["batch_size"] for call in seen)
-    return Transcript(json.dumps(together), (), fallback=False)
-
-
-def openai_options(options: Any, batch: int) -> dict[str, Any]:
-    """Return what the DecodingOptions of openai/whisper, which mlx libraries have, say."""
     return {
-        "language": options.language,
-        "beam_size": options.beam_size or 1,
-        "temperature": options.temperature,
-        "timestamps": not options.without_timestamps,
-        "context": bool(options.prompt),
-        "batch_size": batch,
+        **seen[-1],
+        "temperature": temperatures[0],
+        "fallback": len(temperatures) > 1,
+        "context": any(call["context"] for call in seen),
+        "batch_size": max(call["batch_size"] for call in seen),
     }
 
 
-class _DecodeSpy:
-    """Of libraries whose model has openai/whisper's `decode(mel, options)`."""
+class _DecodeListener:
+    """For libraries whose model has openai/whisper's `decode(mel, options)`."""
+
+    module: str
+    """Where the model's class `Whisper` is."""
 
     def import_library(self) -> None:
         super().import_library()  # type: ignore[misc]
-        self.seen: Seen = []
-        whisper = import_module(self.module).Whisper  # type: ignore[attr-defined]
+        whisper = import_module(self.module).Whisper
         decode = whisper.decode
 
-        def heard(model: Any, mel: Any, options: Any) -> Any:
-            batch = mel.shape[0] if mel.ndim == 3 else 1
-            self.seen.append(openai_options(options, batch) | self.more())
+        def recorded(model: Any, mel: Any, options: Any) -> Any:
+            told = {
+                "language": options.language,
+                "beam_size": options.beam_size or 1,
+                "temperature": options.temperature,
+                "timestamps": not options.without_timestamps,
+                "context": bool(options.prompt),
+                "batch_size": mel.shape[0] if mel.ndim == 3 else 1,
+            }
+            self.seen.append(told | self.more())  # type: ignore[attr-defined]
             return decode(model, mel, options)
 
-        whisper.decode = heard
+        whisper.decode = recorded
 
     def more(self) -> dict[str, Any]:
-        """Return what is set elsewhere."""
+        """Return the settings that are no options of a decode."""
         return {}
 
-    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
-        whole = super().transcribe  # type: ignore[misc]
-        return told(lambda: whole(audio, settings), self.seen)
 
-
-class LightningSpy(_DecodeSpy, LightningWhisperMLX):
-    """lightning-whisper-mlx."""
-
+class _LightningListener(_DecodeListener):
     module = "lightning_whisper_mlx.whisper"
 
 
-class MLXSpy(_DecodeSpy, MLXWhisper):
-    """mlx-whisper."""
-
+class _MLXListener(_DecodeListener):
     module = "mlx_whisper.whisper"
 
 
-class OpenAISpy(_DecodeSpy, OpenAIWhisper):
-    """openai-whisper."""
-
+class _OpenAIListener(_DecodeListener):
     module = "whisper.model"
 
     def more(self) -> dict[str, Any]:
@@ -113,14 +174,14 @@ class OpenAISpy(_DecodeSpy, OpenAIWhisper):
         return {"threads": torch.get_num_threads()}
 
 
-class FasterSpy(FasterWhisper):
-    """faster-whisper."""
+class _FasterListener:
+    """Listens at CTranslate2's model, and at the voice activity detector."""
 
     def load(self, case: Case) -> None:
         import ctranslate2
         import faster_whisper.transcribe as library
 
-        self.seen: Seen = []
+        this: Any = self
         threads: list[int] = []
         vad: list[object] = []
         native, find_speech = ctranslate2.models.Whisper, library.get_speech_timestamps
@@ -135,11 +196,11 @@ class FasterSpy(FasterWhisper):
 
         def generate(features: Any, prompts: Any, **options: Any) -> Any:
             ids = {
-                token: self._model.hf_tokenizer.token_to_id(token)
+                token: this._model.hf_tokenizer.token_to_id(token)
                 for token in ("<|en|>", "<|de|>", "<|notimestamps|>", "<|startofprev|>")
             }
             prompt = prompts[-1]
-            self.seen.append(
+            this.seen.append(
                 {
                     "language": "de" if ids["<|de|>"] in prompt else "en",
                     "beam_size": options.get("beam_size", 1),
@@ -154,15 +215,15 @@ class FasterSpy(FasterWhisper):
             return real(features, prompts, **options)
 
         ctranslate2.models.Whisper, library.get_speech_timestamps = loaded, looked
-        super().load(case)
+        super().load(case)  # type: ignore[misc]
         ctranslate2.models.Whisper = native
-        real, self._model.model = self._model.model.generate, _Proxy(self._model.model, generate)
+        real, this._model.model = this._model.model.generate, _Proxy(this._model.model, generate)
         self._vad = vad
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         self._vad.clear()
-        whole = super().transcribe
-        return told(lambda: whole(audio, settings), self.seen)
+        transcript: Transcript = super().transcribe(audio, settings)  # type: ignore[misc]
+        return transcript
 
 
 class _Proxy:
@@ -176,18 +237,19 @@ class _Proxy:
         return getattr(self._model, name)
 
 
-class CppSpy(WhisperCpp):
-    """whisper.cpp. How often it decodes is not seen, so a fallback is what it is told of one."""
+class _CppListener:
+    """Listens at `whisper_full`, which does not show its decodes: it is told of a fallback."""
 
-    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
-        native = self._native.whisper_full
-        seen: Seen = []
+    def load(self, case: Case) -> None:
+        super().load(case)  # type: ignore[misc]
+        this: Any = self
+        native = this._native.whisper_full
 
-        def heard(context: Any, params: Any, *arguments: Any) -> Any:
+        def recorded(context: Any, params: Any, *arguments: Any) -> Any:
             temperatures = [params.temperature]
             if params.temperature_inc > 0:
                 temperatures.append(1.0)
-            seen.extend(
+            this.seen.extend(
                 {
                     "language": params.language,
                     "temperature": round(temperature, 3),
@@ -200,26 +262,21 @@ class CppSpy(WhisperCpp):
             )
             return native(context, params, *arguments)
 
-        self._native.whisper_full = heard
-        whole = super().transcribe
-        try:
-            return told(lambda: whole(audio, settings), seen)
-        finally:
-            self._native.whisper_full = native
+        this._native.whisper_full = recorded
 
 
-class TransformersSpy(Transformers):
-    """transformers."""
+class _TransformersListener:
+    """Listens at the model's `generate`."""
 
     def load(self, case: Case) -> None:
         import torch
 
-        super().load(case)
-        self.seen: Seen = []
-        generate = self._recognise.model.generate
+        super().load(case)  # type: ignore[misc]
+        this: Any = self
+        generate = this._recognise.model.generate
 
-        def heard(*arguments: Any, **options: Any) -> Any:
-            self.seen.append(
+        def recorded(*arguments: Any, **options: Any) -> Any:
+            this.seen.append(
                 {
                     "language": options["language"],
                     "beam_size": options["num_beams"],
@@ -232,8 +289,14 @@ class TransformersSpy(Transformers):
             )
             return generate(*arguments, **options)
 
-        self._recognise.model.generate = heard
+        this._recognise.model.generate = recorded
 
-    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
-        whole = super().transcribe
-        return told(lambda: whole(audio, settings), self.seen)
+
+LISTENERS: dict[str, type] = {
+    "lightning-whisper-mlx": _LightningListener,
+    "mlx-whisper": _MLXListener,
+    "faster-whisper": _FasterListener,
+    "whisper.cpp": _CppListener,
+    "openai-whisper": _OpenAIListener,
+    "transformers": _TransformersListener,
+}

@@ -1,0 +1,331 @@
+"""A class that is no adapter is told so by name, and so is every value that cannot be right."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+
+import adapters
+from adapters import REGISTRY, adapter_class, all_cases, load_adapter, why_not_installed
+from adapters.base import (
+    SIZES,
+    Adapter,
+    AdapterError,
+    Case,
+    Cuts,
+    Device,
+    ModelFiles,
+    Traits,
+)
+from adapters.contract import check_adapter
+from tests.adding.adapter import ParrotAdapter
+
+HASH = "5" * 64
+
+
+def variant_of_parrot(**members: Any) -> type[Adapter]:
+    """Return a subclass of a complete adapter that differs in these members."""
+    return type("Changed", (ParrotAdapter,), members)
+
+
+def problems(found: object) -> list[str]:
+    """Return what is said about a class: one line for each thing that is wrong."""
+    with pytest.raises(AdapterError) as error:
+        check_adapter(found)
+    first, *lines = str(error.value).splitlines()
+    assert first == (
+        f"{__name__}.Changed is no complete adapter; class Adapter in adapters/base.py describes "
+        "each part:"
+    )
+    return [line.removeprefix("  ") for line in lines]
+
+
+def traits(**changes: Any) -> Traits:
+    """Return possible traits, but for the changes."""
+    usual = {"has_model_table": True, "batches": False, "cuts": "never", "timestamps": True}
+    return Traits(**{**usual, **changes})
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_registered_adapters_are_complete(name: str) -> None:
+    """Each registered class has every part of the contract, with possible values."""
+    check_adapter(adapter_class(name))
+
+
+def test_class_that_has_nothing_is_told_everything_at_once() -> None:
+    """Each attribute and each method that is missing, methods with their arguments."""
+    members = {"__module__": __name__}
+
+    assert problems(type("Changed", (Adapter,), members)) == [
+        "the attribute packages is missing",
+        "the attribute check_map is missing",
+        "the attribute traits is missing",
+        "the attribute tuned is missing",
+        "the method import_library(self) -> None is missing",
+        "the method load(self, case: Case) -> None is missing",
+        "the method select_device(self, device: Device, threads: int) -> None is missing",
+        "the method threads(self) -> int | None is missing",
+        (
+            "the method transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript "
+            "is missing"
+        ),
+        "the method verify_load(self, case: Case) -> str is missing",
+    ]
+
+
+@pytest.mark.parametrize("found", [None, "Parrot", ParrotAdapter(), int])
+def test_what_is_no_adapter_class_is_named(found: object) -> None:
+    """An instance is none, nor is a class of another kind."""
+    with pytest.raises(AdapterError) as error:
+        check_adapter(found)
+
+    assert str(error.value) == f"expected a subclass of adapters.base.Adapter, got {found!r}"
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ({"packages": "parrot"}, "packages: expected a tuple of names of distributions, got 'p"),
+        ({"packages": ()}, "packages: expected a tuple of names of distributions, got ()"),
+        ({"packages": ("a", "")}, "packages: expected a tuple of names of distributions, got ('a"),
+        ({"packages": ("a", None)}, "packages: expected a tuple of names of distributions, got ("),
+        ({"check_map": {}}, "check_map: expected size → variant → ModelFiles, got {}"),
+        ({"check_map": None}, "check_map: expected size → variant → ModelFiles, got None"),
+        (
+            {"check_map": {"tinny": {"fp16": ModelFiles("a/b", ("c",))}}},
+            f"check_map: 'tinny' is no size; expected one of {', '.join(SIZES)}",
+        ),
+        ({"check_map": {"tiny": {}}}, "check_map['tiny']: expected variant → ModelFiles, got {}"),
+        (
+            {"check_map": {"tiny": ModelFiles("a/b", ("c",))}},
+            "check_map['tiny']: expected variant → ModelFiles, got ModelFiles(",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": "a/b"}}},
+            "check_map['tiny']['fp16']: expected ModelFiles, got 'a/b'",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles("", ("c",))}}},
+            "check_map['tiny']['fp16']: expected a repo, got none",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles("a/b", ())}}},
+            "check_map['tiny']['fp16']: expected a tuple of file names, got ()",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles("https://a", ("b", "c"), HASH)}}},
+            "check_map['tiny']['fp16']: expected one file at a URL, and its sha256 as the revision",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles("https://a", ("b",), "main")}}},
+            "check_map['tiny']['fp16']: expected one file at a URL, and its sha256 as the revision",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles("https://a", ("b",), HASH + "5")}}},
+            "check_map['tiny']['fp16']: expected one file at a URL, and its sha256 as the revision",
+        ),
+        ({"traits": {"cuts": "never"}}, "traits: expected an instance of Traits, got {'cuts': 'n"),
+        (
+            {"traits": traits(cuts="sometimes")},
+            "traits.cuts: expected 'always' or 'in batches' or 'never', got 'sometimes'",
+        ),
+        ({"tuned": {}}, "tuned: expected what the library's documentation recommends, got no sett"),
+        (
+            {"tuned": {"beams": 5}},
+            (
+                "tuned: 'beams' is no field of DecodeSettings; expected one of language, "
+                "beam_size, temperature, fallback, timestamps, context, vad, batch_size, threads"
+            ),
+        ),
+        ({"tuned": {"threads": "4"}}, "tuned['threads']: expected int | None, got '4'"),
+        ({"tuned": {"threads": True}}, "tuned['threads']: expected int | None, got True"),
+        (
+            {"ignored_settings": {"batch": 1}},
+            "ignored_settings: 'batch' is no field of DecodeSettings; expected one of language, ",
+        ),
+        (
+            {"ignored_settings": {"vad": None}},
+            "ignored_settings['vad']: expected bool, got None",
+        ),
+        (
+            {"ignored_settings": {"vad": 0}},
+            "ignored_settings['vad']: expected bool, got 0",
+        ),
+        (
+            {"ignored_settings": {"temperature": True}},
+            "ignored_settings['temperature']: expected float, got True",
+        ),
+        (
+            {"ignored_settings": {"threads": 1}},
+            "tuned: threads is one of ignored_settings, so recommending it changes nothing",
+        ),
+        (
+            {"slow_variants": {"tpu": frozenset({"fp16"})}},
+            "slow_variants: expected a device → a frozenset, got 'tpu' → frozenset({'fp16'})",
+        ),
+        (
+            {"slow_variants": {"cpu": "fp16"}},
+            "slow_variants: expected a device → a frozenset, got 'cpu' → 'fp16'",
+        ),
+    ],
+)
+def test_value_that_cannot_be_right_is_named(members: dict[str, Any], problem: str) -> None:
+    """With the attribute, what was expected there, and what was got."""
+    (said,) = problems(variant_of_parrot(**members, __module__=__name__))
+
+    assert said.startswith(problem)
+
+
+def test_every_wrong_value_is_told_at_once() -> None:
+    """So that one look is enough."""
+    changed = variant_of_parrot(packages=(), tuned={"x": 1, "y": 2}, __module__=__name__)
+
+    assert len(problems(changed)) == 3
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"check_map": {"tiny": {"fp16": ModelFiles("https://a", ("b",), HASH)}}},
+        {"check_map": {size: {"fp16": ModelFiles("a/b", ("c",))} for size in SIZES}},
+        {"ignored_settings": {"temperature": 0, "language": "en", "vad": False}},
+        {"ignored_settings": {"threads": None}, "tuned": {"temperature": 0.0}},
+        {"slow_variants": {device: frozenset({"fp16"}) for device in get_args(Device)}},
+        *({"traits": traits(cuts=cuts)} for cuts in get_args(Cuts)),
+    ],
+)
+def test_value_that_may_be_right_is_not_refused(members: dict[str, Any]) -> None:
+    """A whole number is a temperature, and None a number of threads that nobody knows."""
+    check_adapter(variant_of_parrot(**members))
+
+
+# The registry
+
+
+@pytest.fixture(name="register")
+def _register(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that registers a class as the adapter `newcomer`, and returns its path."""
+
+    def register(found: object) -> str:
+        module = ModuleType("newcomer")
+        module.__dict__["Newcomer"] = found
+        monkeypatch.setitem(sys.modules, "newcomer", module)
+        monkeypatch.setitem(REGISTRY, "newcomer", "newcomer:Newcomer")
+        load_adapter.cache_clear()
+        return "newcomer:Newcomer"
+
+    return register
+
+
+def test_registered_class_is_returned(register: Any) -> None:
+    """The class itself, by the name of its adapter or by its path."""
+    path = register(ParrotAdapter)
+
+    assert adapter_class("newcomer") is ParrotAdapter
+    assert load_adapter(path) is ParrotAdapter
+
+
+def test_incomplete_class_is_named_with_its_line_of_the_registry(register: Any) -> None:
+    """When it is first looked up, and again at every later time."""
+    register(type("Changed", (ParrotAdapter,), {"__module__": __name__, "packages": ()}))
+
+    for _ in range(2):
+        with pytest.raises(AdapterError) as error:
+            adapter_class("newcomer")
+
+        assert str(error.value) == (
+            'adapters/__init__.py, REGISTRY, "newcomer": "newcomer:Newcomer": '
+            f"{__name__}.Changed is no complete adapter; class Adapter in adapters/base.py "
+            "describes each part:\n  packages: expected a tuple of names of distributions, got ()"
+        )
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
+        ("adapters.penguin:Penguin", "ModuleNotFoundError: No module named 'adapters.penguin'"),
+        ("adapters.whisper_cpp:Cpp", "AttributeError: module 'adapters.whisper_cpp' has no attri"),
+        ("adapters.whisper_cpp", "AttributeError: module 'adapters.whisper_cpp' has no attribute"),
+    ],
+)
+def test_path_that_leads_nowhere_is_named_with_its_cause(
+    path: str, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of the registry, what stands there, and why it cannot be imported."""
+    monkeypatch.setitem(REGISTRY, "penguin", path)
+
+    with pytest.raises(AdapterError) as error:
+        adapter_class("penguin")
+
+    assert str(error.value).startswith(
+        f'adapters/__init__.py, REGISTRY, "penguin": "{path}": expected a class at '
+        f"`module:class`, got {cause}"
+    )
+
+
+def test_path_outside_of_the_registry_is_named_itself() -> None:
+    """An engine is started by a path alone."""
+    with pytest.raises(AdapterError, match=r"^nowhere:Nothing: expected a class at `module:class`"):
+        load_adapter("nowhere:Nothing")
+
+
+def test_unknown_adapter_is_told_the_known_ones() -> None:
+    """All of them, in their order."""
+    with pytest.raises(AdapterError) as error:
+        adapter_class("mlx_whisper")
+
+    assert str(error.value) == (
+        "'mlx_whisper' is no adapter; expected one of lightning-whisper-mlx, mlx-whisper, "
+        "faster-whisper, whisper.cpp, openai-whisper, transformers"
+    )
+
+
+def test_cases_are_all_of_the_check_maps_in_order(
+    register: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Registry order first, then that of each check map: it is the order of the tests."""
+    monkeypatch.setattr(adapters, "REGISTRY", {"newcomer": register(ParrotAdapter)})
+
+    assert all_cases() == [Case("newcomer", "micro", "fp16"), Case("newcomer", "tiny", "fp16")]
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        (
+            "newcomer",
+            (
+                "newcomer is not installed; "
+                "pip install --no-deps --require-hashes -r requirements/newcomer.txt"
+            ),
+        ),
+        (
+            "numpy",
+            (
+                "newcomer needs numpy, which is not installed; "
+                "pip install --no-deps --require-hashes -r requirements/newcomer.txt"
+            ),
+        ),
+        ("torch", "newcomer needs torch, which is not installed; see PyTorch in README.md"),
+        ("", ""),
+    ],
+)
+def test_missing_package_is_named_with_what_would_help(
+    missing: str, reason: str, register: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library itself, a package that it needs, or PyTorch, which no lock brings."""
+    register(variant_of_parrot(packages=("newcomer", "numpy", "torch")))
+
+    def distribution(name: str) -> None:
+        if name == missing:
+            raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(adapters, "distribution", distribution)
+    why_not_installed.cache_clear()
+
+    assert why_not_installed("newcomer") == reason
+    why_not_installed.cache_clear()

@@ -1,0 +1,67 @@
+"""How many threads libraries are asked to use: that of the fast cores, and four at most."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from adapters import cores
+
+
+def processors(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this a Linux machine on which so many processors may be used."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(number)), raising=False)
+
+
+@pytest.mark.parametrize(("number", "threads"), [(1, 1), (3, 3), (4, 4), (5, 4), (64, 4)])
+def test_threads_on_equal_terms_are_four_at_most(
+    number: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as there are cores, where there are fewer."""
+    processors(number, monkeypatch)
+
+    assert cores.fast_cores() == number
+    assert cores.usual_threads() == threads
+
+
+class System:
+    """A double of the C library of a Mac with these values, by their names."""
+
+    def __init__(self, **values: int) -> None:
+        self._values = values
+
+    def sysctlbyname(self, name: bytes, value: Any, size: Any, *new: Any) -> int:
+        """Write a value that is known; it is a 32-bit integer, and nothing is set."""
+        assert (size._obj.value, new) == (4, (None, 0))
+        known = self._values.get(name.decode().replace(".", "_"))
+        if known is None:
+            ctypes.set_errno(2)
+            return -1
+        value._obj.value = known
+        return 0
+
+
+def test_performance_cores_alone_are_counted_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The efficiency cores would make every thread wait."""
+    system = System(hw_perflevel0_physicalcpu=6, hw_perflevel1_physicalcpu=2, hw_physicalcpu=8)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: system)
+
+    assert cores.fast_cores() == 6
+    assert cores.usual_threads() == 4
+
+
+def test_mac_without_performance_cores_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the name that its system does not know, and the system's reason."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System())
+
+    with pytest.raises(OSError, match=r"hw\.perflevel0\.physicalcpu; is this Apple silicon\?") as e:
+        cores.fast_cores()
+
+    assert e.value.errno == 2

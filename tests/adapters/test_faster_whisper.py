@@ -1,0 +1,294 @@
+"""The adapter of faster-whisper, on doubles of the library: what it hands on, and what it makes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+from adapters.base import Case, DecodeSettings, Segment, WeightsError
+from adapters.faster_whisper import FasterWhisper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.adapters.conftest import Install
+
+EQUAL = DecodeSettings()
+TOKENIZER = {
+    "model": {"vocab": {"a": 0, "b": 1}},
+    "added_tokens": [{"id": 1, "content": "b"}, {"id": 2, "content": "<|en|>"}],
+}
+"""Three tokens, one of which stands in both lists."""
+
+
+def audio(seconds: float) -> Any:
+    """Return something as long as so much audio at 16 000 Hz."""
+    return range(int(seconds * 16_000))
+
+
+@pytest.fixture(name="library")
+def _library(install: Install, tmp_path: Path) -> Any:
+    """A double of the library, of whose models two are known."""
+    (tmp_path / "tokenizer.json").write_text(json.dumps(TOKENIZER), encoding="utf-8")
+    install(
+        "faster_whisper.utils",
+        _MODELS={"tiny": "a/tiny", "large-v3": "a/v3", "large": "a/v3", "turbo": "a/turbo"},
+        download_model=Mock(return_value=str(tmp_path)),
+    )
+    install("ctranslate2", get_cuda_device_count=Mock(return_value=0))
+    return install("faster_whisper", WhisperModel=Mock(), BatchedInferencePipeline=Mock())
+
+
+@pytest.fixture(name="adapter")
+def _adapter(library: Any) -> FasterWhisper:  # noqa: ARG001 - it must be there
+    """The adapter, with the library imported and told to compute on three threads."""
+    adapter = FasterWhisper()
+    adapter.import_library()
+    adapter.select_device("cpu", 3)
+    return adapter
+
+
+def loaded(adapter: FasterWhisper, variant: str = "fp16") -> Any:
+    """Load a model with the tokenizer's three tokens; return it."""
+    adapter.load(Case("faster-whisper", "tiny", variant))
+    model: Any = adapter._model
+    model.hf_tokenizer.get_vocab_size.return_value = 3
+    return model
+
+
+def test_table_has_each_model_in_each_compute_type(library: Any) -> None:  # noqa: ARG001
+    """Without the second names that the library has for two of its models."""
+    assert FasterWhisper().model_table() == {
+        "tiny": dict.fromkeys(["fp16", "float32", "int8"], "a/tiny"),
+        "large-v3": dict.fromkeys(["fp16", "float32", "int8"], "a/v3"),
+    }
+
+
+def test_embedded_model_joins_the_librarys_table(adapter: FasterWhisper, library: Any) -> None:
+    """So that it is loaded by its name, as every other model."""
+    assert library.utils._MODELS["micro"] == "embedded/micro-ctranslate2-fp16"
+    assert adapter.check_map["micro"]["fp16"].repo == "embedded/micro-ctranslate2-fp16"
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "expected"), [("cpu", 0, "cpu"), ("cpu", 1, "cpu"), ("gpu", 1, "cuda")]
+)
+def test_device_is_what_the_model_is_loaded_on(
+    device: Any, gpus: int, expected: str, adapter: FasterWhisper, install: Install
+) -> None:
+    """CTranslate2 calls a GPU by the name of NVIDIA's."""
+    install("ctranslate2", get_cuda_device_count=Mock(return_value=gpus))
+
+    adapter.select_device(device, 3)
+    loaded(adapter)
+
+    assert adapter._library.WhisperModel.call_args.kwargs["device"] == expected
+
+
+def test_gpu_that_is_not_there_is_an_error(adapter: FasterWhisper) -> None:
+    """Rather than the CPU in its place."""
+    with pytest.raises(RuntimeError, match="CPUs and NVIDIA GPUs, and there is none"):
+        adapter.select_device("gpu", 3)
+
+
+@pytest.mark.parametrize(
+    ("variant", "compute_type"),
+    [("fp16", "default"), ("float32", "float32"), ("int8", "int8")],
+)
+def test_variant_is_a_compute_type(variant: str, compute_type: str, adapter: FasterWhisper) -> None:
+    """The public class is told the size, the device, the type and the number of threads."""
+    model = loaded(adapter, variant)
+
+    adapter._library.WhisperModel.assert_called_once_with(
+        "tiny", device="cpu", compute_type=compute_type, cpu_threads=3
+    )
+    adapter._library.BatchedInferencePipeline.assert_called_once_with(model)
+    assert adapter.threads() == 3
+
+
+@pytest.mark.parametrize(
+    ("variant", "computes_in"),
+    [
+        ("fp16", "float32"),
+        ("fp16", "float16"),
+        ("float32", "float32"),
+        ("int8", "int8"),
+        ("int8", "int8_float32"),
+    ],
+)
+def test_type_that_the_model_computes_in_is_told(
+    variant: str, computes_in: str, adapter: FasterWhisper
+) -> None:
+    """The default is the device's to choose; int8 weights come with another type for the rest."""
+    model = loaded(adapter, variant)
+    model.model.compute_type = computes_in
+
+    assert adapter.verify_load(Case("faster-whisper", "tiny", variant)) == computes_in
+
+
+@pytest.mark.parametrize(
+    ("variant", "asked", "computes_in"),
+    [("float32", "float32", "float16"), ("int8", "int8", "float32"), ("int8", "int8", "int16")],
+)
+def test_other_type_than_was_asked_for_is_an_error(
+    variant: str, asked: str, computes_in: str, adapter: FasterWhisper
+) -> None:
+    """CTranslate2 falls back to another type where a device lacks the one it was asked for."""
+    loaded(adapter, variant).model.compute_type = computes_in
+
+    with pytest.raises(WeightsError, match=f"^expected compute type {asked}, got {computes_in}$"):
+        adapter.verify_load(Case("faster-whisper", "tiny", variant))
+
+
+@pytest.mark.parametrize("tokens", [2, 4])
+def test_tokenizer_of_another_size_is_an_error(tokens: int, adapter: FasterWhisper) -> None:
+    """It would be that of another repo, which the library takes where a file is missing."""
+    loaded(adapter).hf_tokenizer.get_vocab_size.return_value = tokens
+
+    with pytest.raises(
+        WeightsError, match=f"expected a tokenizer of 3 tokens, got one of {tokens}"
+    ):
+        adapter.verify_load(Case("faster-whisper", "tiny", "fp16"))
+
+
+def part(start: float, end: float, text: str, temperature: float | None = 0.0) -> Any:
+    """Return a segment as the library has it."""
+    return SimpleNamespace(start=start, end=end, text=text, temperature=temperature)
+
+
+def transcribe(
+    adapter: FasterWhisper, settings: DecodeSettings, *parts: Any, of: Any = None
+) -> Any:
+    """Have the adapter transcribe audio in which the library hears these parts."""
+    for model in (adapter._model, adapter._batched):
+        model.transcribe.return_value = (iter(parts), None)
+    return adapter.transcribe(audio(5.0) if of is None else of, settings)
+
+
+USUAL: dict[str, Any] = {
+    "language": "en",
+    "beam_size": 1,
+    "temperature": (0.0,),
+    "condition_on_previous_text": False,
+    "without_timestamps": False,
+    "vad_filter": False,
+}
+"""What the library is told on equal terms."""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, {}),
+        ({"language": "de"}, {"language": "de"}),
+        ({"beam_size": 5}, {"beam_size": 5}),
+        ({"temperature": 0.4}, {"temperature": (0.4,)}),
+        ({"fallback": True}, {"temperature": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}),
+        ({"context": True}, {"condition_on_previous_text": True}),
+        ({"timestamps": False}, {"without_timestamps": True}),
+        ({"vad": True}, {"vad_filter": True}),
+    ],
+)
+def test_each_setting_is_handed_on(
+    change: dict[str, Any], told: dict[str, Any], adapter: FasterWhisper
+) -> None:
+    """By the library's own name for it, and nothing else changes with it."""
+    model, samples = loaded(adapter), audio(5.0)
+
+    transcribe(adapter, replace(EQUAL, **change), of=samples)
+
+    model.transcribe.assert_called_once_with(samples, **{**USUAL, **told})
+    adapter._batched.transcribe.assert_not_called()
+
+
+def test_several_windows_at_once_go_through_the_batched_pipeline(adapter: FasterWhisper) -> None:
+    """Which is told the windows, as it takes them from its voice activity detector otherwise."""
+    model, samples = loaded(adapter), audio(70.0)
+
+    transcribe(adapter, replace(EQUAL, batch_size=2, beam_size=5), of=samples)
+
+    adapter._batched.transcribe.assert_called_once_with(
+        samples,
+        batch_size=2,
+        clip_timestamps=[
+            {"start": 0, "end": 30},
+            {"start": 30, "end": 60},
+            {"start": 60, "end": 70.0},
+        ],
+        **{**USUAL, "beam_size": 5},
+    )
+    model.transcribe.assert_not_called()
+
+
+def test_with_voice_activity_detection_the_pipeline_finds_the_windows(
+    adapter: FasterWhisper,
+) -> None:
+    """It is told none."""
+    loaded(adapter)
+
+    transcribe(adapter, replace(EQUAL, batch_size=8, vad=True), of=audio(70.0))
+
+    told = adapter._batched.transcribe.call_args.kwargs
+    assert (told["batch_size"], told["clip_timestamps"], told["vad_filter"]) == (8, None, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "windows"),
+    [
+        (0.0, [(0, 0.0)]),
+        (0.5, [(0, 0.5)]),
+        (29.5, [(0, 29.5)]),
+        (30.0, [(0, 30)]),
+        (30.5, [(0, 30), (30, 30.5)]),
+        (60.0, [(0, 30), (30, 60)]),
+        (60.25, [(0, 30), (30, 60), (60, 60.25)]),
+    ],
+)
+def test_windows_cover_the_audio(
+    seconds: float, windows: list[tuple[float, float]], adapter: FasterWhisper
+) -> None:
+    """One after another, 30 s each but the last; a rest of less than a second is one too."""
+    loaded(adapter)
+
+    transcribe(adapter, replace(EQUAL, batch_size=2), of=audio(seconds))
+
+    told = adapter._batched.transcribe.call_args.kwargs["clip_timestamps"]
+    assert [(window["start"], window["end"]) for window in told] == windows
+
+
+def test_segments_are_in_seconds_as_the_library_has_them(adapter: FasterWhisper) -> None:
+    """Their texts are joined."""
+    loaded(adapter)
+
+    transcript = transcribe(adapter, EQUAL, part(0.0, 1.5, " One."), part(1.5, 4.0, " Two."))
+
+    assert transcript.text == "One. Two."
+    assert transcript.segments == (Segment(0.0, 1.5, "One."), Segment(1.5, 4.0, "Two."))
+
+
+@pytest.mark.parametrize(
+    ("asked", "temperatures", "fallback"),
+    [
+        (0.0, (0.0, 0.0), False),
+        (0.0, (0.0, 0.2), True),
+        (0.0, (0.2, 0.0), True),
+        (0.4, (0.4, 0.4), False),
+        (0.0, (None, None), False),
+        (0.0, (), False),
+    ],
+)
+def test_segment_at_a_higher_temperature_is_a_fallback(
+    asked: float, temperatures: tuple[float | None, ...], fallback: bool, adapter: FasterWhisper
+) -> None:
+    """Any of them; the batched pipeline may not tell a temperature."""
+    loaded(adapter)
+    parts = [part(0.0, 1.0, "a", temperature) for temperature in temperatures]
+
+    transcript = transcribe(adapter, replace(EQUAL, temperature=asked), *parts)
+
+    assert transcript.fallback is fallback

@@ -1,0 +1,119 @@
+"""lightning-whisper-mlx, the library of the default install, really run in engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import adapter_class
+from adapters.base import Case, DecodeSettings
+from fixtures.audio import clips
+from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.hub.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from adapters.base import Transcript
+
+ADAPTER = "lightning-whisper-mlx"
+SETTINGS = DecodeSettings()
+
+
+@pytest.fixture(name="new_engine", scope="module")
+def _new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+    """A function that makes an engine of the embedded model, by variant."""
+    engines: list[Engine] = []
+    check_map = adapter_class(ADAPTER).check_map["micro"]
+
+    def make(variant: str) -> Engine:
+        folder = tmp_path_factory.mktemp("engine")
+        case = Case(ADAPTER, "micro", variant)
+        engines.append(
+            Engine(case, Store.from_environment().prepare(check_map[variant]), folder, "cpu")
+        )
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture(name="engine", scope="module")
+def _engine(new_engine: Callable[[str], Engine]) -> Engine:
+    """The unquantised embedded model, warm once it has been used."""
+    return new_engine("fp16")
+
+
+def transcribe(engine: Engine, name: str, settings: DecodeSettings = SETTINGS) -> Transcript:
+    """Return what an engine makes of a clip."""
+    from whisper_speedtest.speech.audio import read_audio
+
+    engine.hear(name, read_audio(clips()[name].path))
+    return engine.transcribe(name, settings)
+
+
+@pytest.mark.parametrize("variant", ["4bit", "8bit"])
+def test_quantised_variant_loads_and_says_what_was_mended(
+    new_engine: Callable[[str], Engine], variant: str
+) -> None:
+    """4bit and 8bit load with the current mlx, and the engine's facts carry the mend.
+
+    That they transcribe exactly is held by the benchmarks: it takes long on mlx's CPU backend.
+    """
+    engine = new_engine(variant)
+
+    engine.ready()
+
+    (mended,) = engine.facts.mends
+    assert "QuantizedLinear.quantize_module" in mended
+
+
+def test_unquantised_variant_runs_as_released(engine: Engine) -> None:
+    """Nothing is mended for fp16."""
+    engine.ready()
+
+    assert engine.facts.mends == ()
+
+
+def test_two_engines_give_the_same_transcripts(
+    engine: Engine, new_engine: Callable[[str], Engine]
+) -> None:
+    """Of speech that the model knows, and of a human voice, of which it makes nonsense."""
+    other = new_engine("fp16")
+
+    for name in ("short", "human"):
+        assert transcribe(other, name) == transcribe(engine, name)
+
+
+def test_segments_are_in_seconds(engine: Engine) -> None:
+    """A segment of the library, which counts frames of the spectrogram, is as long as its clip."""
+    clip = clips()["paragraph"]
+
+    (segment,) = transcribe(engine, clip.name).segments
+
+    assert segment.start == 0.0
+    assert segment.end == pytest.approx(clip.seconds, abs=0.05)
+    assert segment.text == clip.reference
+
+
+def test_fallback_is_told(engine: Engine) -> None:
+    """Text that repeats itself is decoded again at a higher temperature, and this is recorded."""
+    import numpy as np
+
+    from whisper_speedtest.speech.audio import read_audio
+
+    engine.hear("repeated", np.tile(read_audio(clips()["short"].path), 8))
+
+    assert engine.transcribe("repeated", SETTINGS).fallback
+
+
+def test_memory_is_that_of_the_engine(engine: Engine) -> None:
+    """Its peak is larger than the model's files; the part of mlx's arrays is smaller."""
+    engine.ready()
+    memory = engine.memory()
+
+    assert memory.footprint > engine.model.size
+    assert memory.accelerator is not None
+    assert 0 < memory.accelerator < memory.footprint

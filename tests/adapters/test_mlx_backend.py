@@ -1,0 +1,279 @@
+"""What the adapters of mlx libraries share: the device, the check of the weights, a mend."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+from adapters.base import WeightsError
+from adapters.mlx_backend import BITS, WeightsCheck, restore_quantize_module
+from adapters.mlx_whisper import MLXWhisper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.adapters.conftest import Install
+
+
+class Array:
+    """An array of a shape, in float16; it says what it holds when it is multiplied."""
+
+    def __init__(self, *shape: int, total: int = 64**3) -> None:
+        self.shape = shape
+        self.dtype = "mlx.core.float16"
+        self.total = total
+
+    def __matmul__(self, other: Array) -> Array:
+        return self
+
+    def sum(self) -> Array:
+        """Return the sum."""
+        return self
+
+    def item(self) -> int:
+        """Return the number."""
+        return self.total
+
+
+@pytest.fixture(name="mx")
+def _mx(install: Install) -> Any:
+    """A double of mlx.core on a machine whose GPU works."""
+    return install(
+        "mlx.core",
+        __version__="0.32.4",
+        gpu="the GPU",
+        cpu="the CPU",
+        is_available=Mock(return_value=True),
+        set_default_device=Mock(),
+        ones=lambda shape: Array(*shape),
+        get_peak_memory=lambda: 12_345.0,
+    )
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_device_becomes_mlxs_default(device: Any, mx: Any) -> None:
+    """After it was asked whether there is one."""
+    MLXWhisper().select_device(device, 3)
+
+    mx.is_available.assert_called_once_with(getattr(mx, device))
+    mx.set_default_device.assert_called_once_with(getattr(mx, device))
+
+
+def test_device_that_is_not_there_is_an_error(mx: Any) -> None:
+    """Rather than another in its place."""
+    mx.is_available.return_value = False
+
+    with pytest.raises(RuntimeError, match=r"^mlx 0\.32\.4 has no gpu on this machine$"):
+        MLXWhisper().select_device("gpu", 3)
+
+    mx.set_default_device.assert_not_called()
+
+
+def test_device_that_computes_wrong_is_an_error(mx: Any) -> None:
+    """A virtual machine may have a GPU that returns zeros."""
+    mx.ones = lambda shape: Array(*shape, total=0)
+
+    with pytest.raises(RuntimeError, match="product of ones summed to 0, not 262144"):
+        MLXWhisper().select_device("gpu", 3)
+
+
+def test_memory_is_mlxs_peak_and_threads_are_not_told(mx: Any) -> None:  # noqa: ARG001
+    """Whole bytes; mlx says nothing of its threads."""
+    assert MLXWhisper().accelerator_memory() == 12_345
+    assert type(MLXWhisper().accelerator_memory()) is int
+    assert MLXWhisper().threads() is None  # type: ignore[func-returns-value]
+
+
+def test_quantised_variants_are_slow_on_a_cpu_alone() -> None:
+    """Of them, only the start is measured there."""
+    assert MLXWhisper.slow_variants == {"cpu": frozenset({"4bit", "8bit"})}
+
+
+# The weights
+
+
+def flatten(tree: Any, prefix: str = "") -> list[tuple[str, Array]]:
+    """Return the arrays of nested dictionaries by their dotted names, as mlx does."""
+    if isinstance(tree, Array):
+        return [(prefix, tree)]
+    return [
+        item
+        for name, part in tree.items()
+        for item in flatten(part, f"{prefix}.{name}" if prefix else name)
+    ]
+
+
+class Model:
+    """A model with three weights, and one that it computes itself."""
+
+    def parameters(self) -> Any:
+        """Return its own arrays."""
+        return {
+            "encoder": {"conv1": {"weight": Array(8, 3), "bias": Array(8)}},
+            "ln": Array(4),
+            "alignment_heads": Array(2, 2),
+        }
+
+    def update(self, weights: Any) -> Model:
+        """Take weights; as in mlx, an unknown name is an error that tells its last part."""
+        if unknown := dict(flatten(weights)).keys() - dict(flatten(self.parameters())).keys():
+            raise ValueError(f'Module does not have parameter named "{unknown.pop()[-4:]}".')
+        return self
+
+
+def stored(**changes: Array | None) -> dict[str, Array]:
+    """Return what a file of the model holds, but for some changes; None: nothing of that name."""
+    usual = {
+        "encoder.conv1.weight": Array(8, 3),
+        "encoder.conv1.bias": Array(8),
+        "ln": Array(4),
+    }
+    changed = {**usual, **{name.replace("__", "."): array for name, array in changes.items()}}
+    return {name: array for name, array in changed.items() if array is not None}
+
+
+@pytest.fixture(name="verify")
+def _verify(install: Install, tmp_path: Path) -> Any:
+    """A function that gives a model its weights and checks them against those of a file."""
+    weights, config = tmp_path / "weights.npz", tmp_path / "config.json"
+    install("mlx.utils", tree_flatten=flatten)
+
+    def verify(file: dict[str, Array], bits: int | None = None, quantization: Any = None) -> str:
+        load = install("mlx.core", load=Mock(return_value=file)).load
+        settings = {"n_mels": 80} if quantization is None else {"quantization": quantization}
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        model_class = type("Model", (Model,), {"update": Model.update})
+        check = WeightsCheck(model_class)
+        model_class().update({"ln": Array(4)})
+        dtype = check(weights, config, bits)
+        load.assert_called_once_with(str(weights))
+        return dtype
+
+    return verify
+
+
+def test_weights_with_the_models_names_and_shapes_are_verified(verify: Any) -> None:
+    """And the type that they compute in is told; what a model computes itself may be missing."""
+    assert verify(stored()) == "float16"
+    assert verify(stored(alignment_heads=Array(2, 2))) == "float16"
+
+
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        (stored(ln=None), "none for ln; "),
+        (stored(ln=None, encoder__conv1__bias=None), "none for encoder.conv1.bias, ln; "),
+        (stored(ln=Array(5)), "other shapes for ln; "),
+        (stored(alignment_heads=Array(3, 2)), "other shapes for alignment_heads; "),
+        (stored(extra=Array(1)), "unknown extra; "),
+        (
+            stored(a=Array(1), b=Array(1), c=Array(1), d=Array(1), e=Array(1), ln=None),
+            "none for ln; unknown a, b, c and 2 more; ",
+        ),
+        (stored(a=Array(1), b=Array(1), c=Array(1)), "unknown a, b, c; "),
+    ],
+)
+def test_weights_that_are_not_the_models_are_named(
+    file: dict[str, Array], complaint: str, verify: Any
+) -> None:
+    """Mlx takes any shape, and leaves random numbers where a weight is missing."""
+    with pytest.raises(WeightsError) as error:
+        verify(file)
+
+    assert str(error.value) == (
+        f"expected the model's 4 weights, got {complaint}the weights are another model's"
+    )
+
+
+def test_unknown_weight_is_named_in_full_when_the_model_refuses_it(install: Install) -> None:
+    """Mlx itself tells the last part of its name."""
+    install("mlx.utils", tree_flatten=flatten)
+    model_class = type("Model", (Model,), {"update": Model.update})
+    WeightsCheck(model_class)
+
+    with pytest.raises(WeightsError, match=r"unknown decoder\.ln\.weight; the weights are"):
+        model_class().update(stored(decoder__ln__weight=Array(4)))
+
+
+def test_model_is_given_its_weights(install: Install) -> None:
+    """The check changes nothing of what `update` does and returns, nor of its other errors."""
+    install("mlx.utils", tree_flatten=flatten)
+    updated = Mock(return_value="the model")
+    model_class = type("Model", (Model,), {"update": lambda _, weights: updated(weights)})
+    WeightsCheck(model_class)
+
+    assert model_class().update({"ln": Array(4)}) == "the model"
+
+    updated.side_effect = ValueError("something else")
+    with pytest.raises(ValueError, match="something else"):
+        model_class().update(stored())
+
+
+@pytest.mark.parametrize("variant", BITS)
+def test_variant_has_its_bits_in_the_settings(variant: str, verify: Any) -> None:
+    """None of the unquantised one."""
+    bits = BITS[variant]
+    quantization = {"group_size": 64, "bits": bits} if bits else None
+
+    assert verify(stored(), bits, quantization) == "float16"
+
+
+@pytest.mark.parametrize(
+    ("bits", "quantization", "got"),
+    [
+        (4, None, "None"),
+        (4, {"group_size": 64, "bits": 8}, "8"),
+        (None, {"group_size": 64, "bits": 4}, "4"),
+    ],
+)
+def test_settings_of_another_variant_are_an_error(
+    bits: int | None, quantization: Any, got: str, verify: Any
+) -> None:
+    """With the file, the expected bits and those that it has."""
+    with pytest.raises(WeightsError) as error:
+        verify(stored(), bits, quantization)
+
+    assert str(error.value) == (
+        f"config.json: expected quantization.bits {bits}, got {got}; "
+        "the file belongs to another variant"
+    )
+
+
+# The mend
+
+
+class Linear:
+    """A layer that can be quantised."""
+
+
+@pytest.fixture(name="nn")
+def _nn(install: Install) -> Any:
+    """A double of mlx.nn as it is since the call was removed."""
+    install("mlx.core", __version__="0.32.4")
+    return install(
+        "mlx.nn", QuantizedLinear=type("QuantizedLinear", (), {}), Linear=Linear, quantize=Mock()
+    )
+
+
+def test_call_that_mlx_removed_is_restored_and_told(nn: Any) -> None:
+    """It quantises every Linear layer, and no other, with the arguments that it is given."""
+    mends = restore_quantize_module()
+
+    nn.QuantizedLinear.quantize_module("a model", group_size=64, bits=4)
+    (model,), options = nn.quantize.call_args
+    assert mends == ("mlx 0.32.4 lacks QuantizedLinear.quantize_module: done by nn.quantize",)
+    assert (model, options["group_size"], options["bits"]) == ("a model", 64, 4)
+    assert options["class_predicate"]("layer", Linear())
+    assert not options["class_predicate"]("embedding", SimpleNamespace())
+
+
+def test_mlx_that_has_the_call_is_left_alone(nn: Any) -> None:
+    """And nothing is said."""
+    nn.QuantizedLinear.quantize_module = "its own"
+
+    assert restore_quantize_module() == ()
+    assert nn.QuantizedLinear.quantize_module == "its own"

@@ -1,0 +1,185 @@
+"""The adapter of openai-whisper, on doubles of the library: what it hands on, and what it makes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+from adapters import openai_whisper
+from adapters.base import Case, DecodeSettings, ModelFiles, Segment
+from adapters.openai_whisper import OpenAIWhisper
+
+if TYPE_CHECKING:
+    from tests.adapters.conftest import Install
+
+EQUAL = DecodeSettings()
+MICRO, TINY = (Case("openai-whisper", size, "fp16") for size in ("micro", "tiny"))
+CPU, GPU = SimpleNamespace(type="cpu"), SimpleNamespace(type="cuda")
+
+
+@pytest.fixture(name="library")
+def _library(install: Install) -> Any:
+    """A double of the library, which knows three models."""
+    install("torch", manual_seed=Mock())
+    return install(
+        "whisper",
+        _MODELS={
+            "tiny": "https://a/tiny.pt",
+            "large": "https://a/v3.pt",
+            "turbo": "https://a/t.pt",
+        },
+        _ALIGNMENT_HEADS={"tiny": b"heads"},
+        load_model=Mock(),
+    )
+
+
+@pytest.fixture(name="adapter")
+def _adapter(library: Any) -> OpenAIWhisper:  # noqa: ARG001 - it must be there
+    """The adapter, with the library imported and a CPU to compute on."""
+    adapter = OpenAIWhisper()
+    adapter.import_library()
+    adapter._device = CPU
+    return adapter
+
+
+def test_table_has_the_address_of_each_model(library: Any) -> None:  # noqa: ARG001
+    """Without the second names that the library has for two of its models."""
+    assert OpenAIWhisper().model_table() == {"tiny": {"fp16": "https://a/tiny.pt"}}
+
+
+def test_checkpoint_has_its_hash_for_a_revision() -> None:
+    """Its address is made of a folder, the hash and the size."""
+    sha256 = "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9"
+
+    assert OpenAIWhisper.check_map["tiny"]["fp16"] == ModelFiles(
+        "https://openaipublic.azureedge.net/main/whisper/models", ("tiny.pt",), sha256
+    )
+    assert OpenAIWhisper.check_map["micro"]["fp16"] == ModelFiles(
+        "embedded/micro-torch-fp16", ("micro.pt",)
+    )
+
+
+def test_file_belongs_into_the_librarys_folder() -> None:
+    """In the home's cache."""
+    assert OpenAIWhisper.place(TINY) == {"tiny.pt": "~/.cache/whisper/tiny.pt"}
+
+
+def test_embedded_model_joins_the_librarys_table(
+    adapter: OpenAIWhisper, library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the hash of its file, as the library hashes each file that it loads; nothing is said."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / ".cache" / "whisper" / "micro.pt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"checkpoint")
+
+    mends = adapter.mend(MICRO)
+
+    sha256 = hashlib.sha256(b"checkpoint").hexdigest()
+    assert mends == ()
+    assert library._MODELS["micro"] == f"embedded/{sha256}/micro.pt"
+    assert library._ALIGNMENT_HEADS == {"tiny": b"heads", "micro": None}
+
+
+def test_published_model_stands_in_the_table_already(adapter: OpenAIWhisper, library: Any) -> None:
+    """So that nothing is mended for it."""
+    before = dict(library._MODELS)
+
+    assert adapter.mend(TINY) == ()
+    assert before == library._MODELS
+
+
+def test_model_is_loaded_by_its_size(adapter: OpenAIWhisper, library: Any) -> None:
+    """The public call is told the size and the device."""
+    adapter.load(TINY)
+
+    library.load_model.assert_called_once_with("tiny", device=CPU)
+
+
+@pytest.mark.parametrize(("device", "dtype"), [(CPU, "float32"), (GPU, "float16")])
+def test_load_is_verified_by_the_checkpoint(
+    device: Any, dtype: str, adapter: OpenAIWhisper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the place where the library has found it. The device decides on the type."""
+    monkeypatch.setenv("HOME", "/home/engine")
+    checked = Mock()
+    monkeypatch.setattr(openai_whisper, "check_tensors", checked)
+    adapter._device = device
+    adapter.load(TINY)
+
+    assert adapter.verify_load(TINY) == dtype
+    checked.assert_called_once_with(
+        Path("/home/engine/.cache/whisper/tiny.pt"), adapter._model.state_dict()
+    )
+
+
+USUAL: dict[str, Any] = {
+    "language": "en",
+    "beam_size": None,
+    "temperature": (0.0,),
+    "condition_on_previous_text": False,
+    "without_timestamps": False,
+    "fp16": False,
+}
+"""What the library is told on equal terms, on a CPU."""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, {}),
+        ({"language": "de"}, {"language": "de"}),
+        ({"beam_size": 2}, {"beam_size": 2}),
+        ({"temperature": 0.4}, {"temperature": (0.4,)}),
+        ({"fallback": True}, {"temperature": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)}),
+        ({"context": True}, {"condition_on_previous_text": True}),
+        ({"timestamps": False}, {"without_timestamps": True}),
+        ({"vad": True, "batch_size": 8}, {}),
+    ],
+)
+def test_each_setting_is_handed_on(
+    change: dict[str, Any], told: dict[str, Any], adapter: OpenAIWhisper
+) -> None:
+    """By the library's own name for it; those that it ignores are not."""
+    adapter.load(TINY)
+    adapter._model.transcribe.return_value = {"text": "", "segments": []}
+    samples: Any = object()
+
+    adapter.transcribe(samples, replace(EQUAL, **change))
+
+    adapter._model.transcribe.assert_called_once_with(samples, **{**USUAL, **told})
+
+
+def test_gpu_computes_in_float16(adapter: OpenAIWhisper) -> None:
+    """The library is told so with each call."""
+    adapter.load(TINY)
+    adapter._device = GPU
+    adapter._model.transcribe.return_value = {"text": "", "segments": []}
+    samples: Any = object()
+
+    adapter.transcribe(samples, EQUAL)
+
+    assert adapter._model.transcribe.call_args.kwargs["fp16"] is True
+
+
+def test_result_is_read_and_calls_are_repeatable(adapter: OpenAIWhisper) -> None:
+    """What is random in a fallback begins from the same seed in each call."""
+    import torch
+
+    adapter.load(TINY)
+    segment = {"start": 0.5, "end": 2.25, "text": " One.", "temperature": 0.2}
+    adapter._model.transcribe.return_value = {"text": " One.", "segments": [segment]}
+    samples: Any = object()
+
+    transcript = adapter.transcribe(samples, EQUAL)
+
+    torch.manual_seed.assert_called_once_with(0)
+    assert transcript.text == "One."
+    assert transcript.segments == (Segment(0.5, 2.25, "One."),)
+    assert transcript.fallback

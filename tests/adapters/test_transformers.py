@@ -1,0 +1,172 @@
+"""The adapter of transformers, on doubles of the library: what it hands on, and what it makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+from adapters import transformers
+from adapters.base import Case, DecodeSettings, Segment
+from adapters.transformers import Transformers
+
+if TYPE_CHECKING:
+    from tests.adapters.conftest import Install
+
+EQUAL = DecodeSettings()
+TINY = Case("transformers", "tiny", "fp16")
+CPU, GPU = SimpleNamespace(type="cpu"), SimpleNamespace(type="mps")
+
+
+def audio(seconds: float) -> Any:
+    """Return something as long as so much audio at 16 000 Hz."""
+    return range(int(seconds * 16_000))
+
+
+@pytest.fixture(name="library")
+def _library(install: Install) -> Any:
+    """A double of the library, whose models know many languages."""
+    install("transformers.models.whisper.modeling_whisper")
+    return install("transformers", pipeline=Mock())
+
+
+@pytest.fixture(name="adapter")
+def _adapter(library: Any) -> Transformers:  # noqa: ARG001 - it must be there
+    """The adapter, with the library imported and a CPU to compute on."""
+    adapter = Transformers()
+    adapter.import_library()
+    adapter._device = CPU
+    return adapter
+
+
+def loaded(adapter: Transformers, *, multilingual: bool = True) -> Any:
+    """Load a model; return the pipeline."""
+    recogniser: Any = adapter._pipeline.return_value
+    recogniser.model.generation_config.is_multilingual = multilingual
+    adapter.load(TINY)
+    return recogniser
+
+
+@pytest.mark.parametrize(("device", "dtype"), [(CPU, "float32"), (GPU, "float16")])
+def test_pipeline_is_made_for_chunks_of_30_s(
+    device: Any, dtype: str, adapter: Transformers
+) -> None:
+    """The public call is told the repo, the device and the type that suits it."""
+    adapter._device = device
+
+    loaded(adapter)
+
+    adapter._pipeline.assert_called_once_with(
+        "automatic-speech-recognition",
+        model="openai/whisper-tiny",
+        device=device,
+        dtype=dtype,
+        chunk_length_s=30,
+        ignore_warning=True,
+    )
+
+
+def test_load_is_verified_by_the_weights(
+    adapter: Transformers, monkeypatch: pytest.MonkeyPatch, install: Install
+) -> None:
+    """The file is the repo's in the hub cache; one tensor shares its values with another."""
+    install("huggingface_hub", hf_hub_download=lambda repo, file: f"/cache/{repo}/{file}")
+    checked = Mock()
+    monkeypatch.setattr(transformers, "check_tensors", checked)
+    model = loaded(adapter).model
+    model.dtype = "torch.float16"
+
+    assert adapter.verify_load(TINY) == "float16"
+    checked.assert_called_once_with(
+        Path("/cache/openai/whisper-tiny/model.safetensors"),
+        model.state_dict(),
+        frozenset({"proj_out.weight"}),
+    )
+
+
+USUAL: dict[str, Any] = {
+    "task": "transcribe",
+    "language": "en",
+    "num_beams": 1,
+    "do_sample": False,
+    "temperature": None,
+}
+"""What `generate` is told on equal terms."""
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "of_call"),
+    [
+        ({}, {}, {}),
+        ({"language": "de"}, {"language": "de"}, {}),
+        ({"beam_size": 5}, {"num_beams": 5}, {}),
+        ({"temperature": 0.4}, {"do_sample": True, "temperature": 0.4}, {}),
+        ({"timestamps": False}, {}, {"return_timestamps": False}),
+        ({"batch_size": 24}, {}, {"batch_size": 24}),
+        ({"fallback": True, "context": True, "vad": True}, {}, {}),
+    ],
+)
+def test_each_setting_is_handed_on(
+    change: dict[str, Any], told: dict[str, Any], of_call: dict[str, Any], adapter: Transformers
+) -> None:
+    """By the library's own name for it; those that it ignores are not."""
+    recogniser, samples = loaded(adapter), audio(5.0)
+    recogniser.return_value = {"text": "", "chunks": []}
+
+    adapter.transcribe(samples, replace(EQUAL, **change))
+
+    recogniser.assert_called_once_with(
+        {"raw": samples, "sampling_rate": 16_000},
+        generate_kwargs={**USUAL, **told},
+        **{"batch_size": 1, "return_timestamps": True, **of_call},
+    )
+
+
+def test_model_that_knows_english_alone_is_told_no_language(adapter: Transformers) -> None:
+    """Nor a task: `generate` refuses both."""
+    recogniser = loaded(adapter, multilingual=False)
+    recogniser.return_value = {"text": "", "chunks": []}
+
+    adapter.transcribe(audio(5.0), EQUAL)
+
+    told = recogniser.call_args.kwargs["generate_kwargs"]
+    assert told.keys() == USUAL.keys() - {"task", "language"}
+
+
+def test_chunks_are_segments_in_seconds(adapter: Transformers) -> None:
+    """A last one that has no end ends with the audio."""
+    loaded(adapter).return_value = {
+        "text": " One. Two.",
+        "chunks": [
+            {"timestamp": (0.0, 2.5), "text": " One."},
+            {"timestamp": (2.5, None), "text": " Two."},
+        ],
+    }
+
+    transcript = adapter.transcribe(audio(7.5), EQUAL)
+
+    assert transcript.text == "One. Two."
+    assert transcript.segments == (Segment(0.0, 2.5, "One."), Segment(2.5, 7.5, "Two."))
+    assert not transcript.fallback
+
+
+def test_text_without_timestamps_is_one_segment(adapter: Transformers) -> None:
+    """As long as the audio."""
+    loaded(adapter).return_value = {"text": " One. Two."}
+
+    transcript = adapter.transcribe(audio(7.5), replace(EQUAL, timestamps=False))
+
+    assert transcript.segments == (Segment(0.0, 7.5, "One. Two."),)
+
+
+def test_one_repo_lacks_a_file_that_all_others_have() -> None:
+    """What is not in a repo cannot be asked of it."""
+    files = {size: variants["fp16"].files for size, variants in Transformers.check_map.items()}
+
+    assert [size for size in files if "normalizer.json" not in files[size]] == ["distil-large-v3.5"]
+    assert {len(names) for size, names in files.items() if size != "distil-large-v3.5"} == {9}
+    assert len(files["distil-large-v3.5"]) == 8

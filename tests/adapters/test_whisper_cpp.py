@@ -1,0 +1,242 @@
+"""The adapter of whisper.cpp, on doubles of pywhispercpp: what it hands on, and what it makes."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+from adapters.base import Case, DecodeSettings, ModelFiles, Segment, WeightsError
+from adapters.ggml import HEADER, check_header
+from adapters.whisper_cpp import WhisperCpp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.adapters.conftest import Install
+
+EQUAL = DecodeSettings()
+SYSTEM = "AVX = 1 | NEON = 0"
+DIMENSIONS = dict(zip(HEADER, (51_865, 1500, 384, 6, 4, 448, 384, 6, 4, 80, 1), strict=True))
+
+
+@pytest.fixture(name="native")
+def _native(install: Install) -> Any:
+    """A double of the compiled module, whose models have DIMENSIONS."""
+    members: dict[str, Any] = {
+        f"whisper_model_{name}": Mock(return_value=value) for name, value in DIMENSIONS.items()
+    }
+    return install("_pywhispercpp", whisper_print_system_info=Mock(return_value=SYSTEM), **members)
+
+
+@pytest.fixture(name="library")
+def _library(install: Install, native: Any) -> Any:  # noqa: ARG001 - it must be there
+    """A double of the library, which knows four models."""
+    constants = install(
+        "pywhispercpp.constants",
+        MODELS_BASE_URL="https://huggingface.co/ggerganov/whisper.cpp",
+        AVAILABLE_MODELS=["tiny", "tiny-q5_1", "tiny.en-q8_0", "large-v3-turbo-q5_0"],
+    )
+    return install("pywhispercpp.model", Model=Mock(), constants=constants)
+
+
+@pytest.fixture(name="adapter")
+def _adapter(library: Any) -> WhisperCpp:  # noqa: ARG001 - it must be there
+    """The adapter, with the library imported and told to compute on three threads."""
+    adapter = WhisperCpp()
+    adapter.import_library()
+    adapter.select_device("cpu", 3)
+    return adapter
+
+
+def test_table_tells_size_and_variant_from_the_name(library: Any) -> None:  # noqa: ARG001
+    """All from one repo, whose id is the end of an address in the library."""
+    repo = "ggerganov/whisper.cpp"
+
+    assert WhisperCpp().model_table() == {
+        "tiny": {"fp16": repo, "q5_1": repo},
+        "tiny.en": {"q8_0": repo},
+        "large-v3-turbo": {"q5_0": repo},
+    }
+
+
+@pytest.mark.parametrize(
+    ("size", "variant", "repo", "file"),
+    [
+        ("tiny", "fp16", "ggerganov/whisper.cpp", "ggml-tiny.bin"),
+        ("small.en", "q5_1", "ggerganov/whisper.cpp", "ggml-small.en-q5_1.bin"),
+        ("large-v3-turbo", "q8_0", "ggerganov/whisper.cpp", "ggml-large-v3-turbo-q8_0.bin"),
+        ("micro", "fp16", "embedded/micro-ggml-fp16", "ggml-micro.bin"),
+        ("micro", "q5_0", "embedded/micro-ggml-q5_0", "ggml-micro-q5_0.bin"),
+    ],
+)
+def test_file_has_size_and_variant_in_its_name(
+    size: str, variant: str, repo: str, file: str
+) -> None:
+    """The unquantised one the size alone."""
+    assert WhisperCpp.check_map[size][variant] == ModelFiles(repo, (file,))
+
+
+@pytest.mark.parametrize(
+    ("platform", "folder"),
+    [("darwin", "~/Library/Application Support"), ("linux", "~/.local/share")],
+)
+def test_file_belongs_into_the_librarys_folder(
+    platform: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where platformdirs keeps the data of a user's programs on each system."""
+    monkeypatch.setattr(sys, "platform", platform)
+
+    assert WhisperCpp.place(Case("whisper.cpp", "tiny", "q5_1")) == {
+        "ggml-tiny-q5_1.bin": f"{folder}/pywhispercpp/models/ggml-tiny-q5_1.bin"
+    }
+
+
+def test_embedded_models_join_the_librarys_table(adapter: WhisperCpp) -> None:
+    """So that they are loaded by their names, as every other model."""
+    assert adapter._library.constants.AVAILABLE_MODELS[4:] == [
+        *("micro", "micro-q5_0", "micro-q5_1", "micro-q8_0")
+    ]
+
+
+@pytest.mark.parametrize("system", ["Metal = 1", "MTL : EMBED_LIBRARY = 1", "CUDA : ARCHS = 900"])
+def test_gpu_is_used_where_the_build_has_a_backend(
+    system: str, adapter: WhisperCpp, native: Any
+) -> None:
+    """Which whisper.cpp names in a line about its build."""
+    native.whisper_print_system_info.return_value = f"{SYSTEM} | {system}"
+
+    adapter.select_device("gpu", 3)
+    adapter.load(Case("whisper.cpp", "tiny", "fp16"))
+
+    assert adapter._library.Model.call_args.kwargs["context_params"] == {"use_gpu": True}
+
+
+def test_build_without_a_backend_has_no_gpu(adapter: WhisperCpp) -> None:
+    """The error quotes what the build says of itself; the CPU always works."""
+    with pytest.raises(RuntimeError, match=r"no GPU backend: AVX = 1 \| NEON = 0"):
+        adapter.select_device("gpu", 3)
+
+    adapter.select_device("cpu", 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "variant", "name"),
+    [("tiny", "fp16", "tiny"), ("tiny", "q5_1", "tiny-q5_1"), ("micro", "q8_0", "micro-q8_0")],
+)
+def test_model_is_loaded_by_its_name(
+    size: str, variant: str, name: str, adapter: WhisperCpp
+) -> None:
+    """The public class is told the name, the device and the number of threads."""
+    adapter.load(Case("whisper.cpp", size, variant))
+
+    adapter._library.Model.assert_called_once_with(
+        name, print_progress=False, context_params={"use_gpu": False}, n_threads=3
+    )
+
+
+def test_threads_are_those_that_the_library_tells(adapter: WhisperCpp) -> None:
+    """Whatever it was told."""
+    adapter.load(Case("whisper.cpp", "tiny", "fp16"))
+    adapter._model.get_params.return_value = {"n_threads": 7}
+
+    assert adapter.threads() == 7
+
+
+USUAL: dict[str, Any] = {
+    "language": "en",
+    "temperature": 0.0,
+    "temperature_inc": 0.0,
+    "no_context": True,
+    "no_timestamps": False,
+}
+"""What the library is told on equal terms."""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, {}),
+        ({"language": "de"}, {"language": "de"}),
+        ({"temperature": 0.4}, {"temperature": 0.4}),
+        ({"fallback": True}, {"temperature_inc": 0.2}),
+        ({"context": True}, {"no_context": False}),
+        ({"timestamps": False}, {"no_timestamps": True}),
+        ({"beam_size": 5, "vad": True, "batch_size": 8}, {}),
+    ],
+)
+def test_each_setting_is_handed_on(
+    change: dict[str, Any], told: dict[str, Any], adapter: WhisperCpp
+) -> None:
+    """By the library's own name for it; those that it ignores are not."""
+    adapter.load(Case("whisper.cpp", "tiny", "fp16"))
+    adapter._model.transcribe.return_value = []
+    samples: Any = object()
+
+    adapter.transcribe(samples, replace(EQUAL, **change))
+
+    adapter._model.transcribe.assert_called_once_with(samples, **{**USUAL, **told})
+
+
+def test_times_are_in_ticks_of_10_ms(adapter: WhisperCpp) -> None:
+    """250 ticks are 2.5 seconds. How often it decoded is not told."""
+    adapter.load(Case("whisper.cpp", "tiny", "fp16"))
+    adapter._model.transcribe.return_value = [
+        SimpleNamespace(t0=0, t1=250, text=" One."),
+        SimpleNamespace(t0=250, t1=1234, text=" Two."),
+    ]
+    samples: Any = object()
+
+    transcript = adapter.transcribe(samples, EQUAL)
+
+    assert transcript.segments == (Segment(0.0, 2.5, "One."), Segment(2.5, 12.34, "Two."))
+    assert transcript.text == "One. Two."
+    assert not transcript.fallback
+
+
+# The header of its files
+
+
+def ggml(folder: Path, **changes: int) -> str:
+    """Write a file that begins with a magic number and these dimensions; return its path."""
+    numbers = {**DIMENSIONS, **changes}
+    path = folder / "ggml-tiny.bin"
+    path.write_bytes(struct.pack("<12i", 0x67676D6C, *numbers.values()) + b"weights")
+    return str(path)
+
+
+def test_model_with_the_dimensions_of_its_file_is_verified(
+    adapter: WhisperCpp, native: Any, tmp_path: Path
+) -> None:
+    """Each is asked of the model in memory. It computes in float32, whatever the file holds."""
+    adapter.load(Case("whisper.cpp", "tiny", "fp16"))
+    adapter._model.model_path = ggml(tmp_path)
+
+    assert adapter.verify_load(Case("whisper.cpp", "tiny", "fp16")) == "float32"
+    for name in HEADER:
+        getattr(native, f"whisper_model_{name}").assert_called_once_with(adapter._model._ctx)
+
+
+@pytest.mark.parametrize("name", HEADER)
+def test_other_dimension_than_in_the_file_is_named(name: str, tmp_path: Path) -> None:
+    """With its name, what the file has, and what is in memory."""
+    file = ggml(tmp_path, **{name: DIMENSIONS[name] + 1})
+
+    with pytest.raises(WeightsError) as error:
+        check_header(file, DIMENSIONS.__getitem__)
+
+    expected, got = DIMENSIONS[name] + 1, DIMENSIONS[name]
+    assert str(error.value) == f"expected {name} {expected}, as in {file}, got {got}"
+
+
+def test_version_of_the_format_is_no_part_of_the_type(tmp_path: Path) -> None:
+    """It stands in the thousands of the last number, and the library drops it."""
+    check_header(ggml(tmp_path, ftype=2001), DIMENSIONS.__getitem__)
+
+    with pytest.raises(WeightsError, match="expected ftype 2, "):
+        check_header(ggml(tmp_path, ftype=1002), DIMENSIONS.__getitem__)
