@@ -140,7 +140,18 @@ def test_lock_holds_versions_and_hashes_only(lock: str) -> None:
         if not (pin.fullmatch(requirement) and hashes and all(map(sha256.fullmatch, hashes)))
     ]
 
-    assert wrong == []
+    assert not wrong, f"requirements/{lock}.txt: no version with its hashes, see lock.py: {wrong}"
+
+
+@in_each_lock
+def test_lock_names_no_registry(lock: str) -> None:
+    """No lock says where packages are to come from, in a comment either: that is the user's."""
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    host = re.compile(r"://|--(?:extra-)?index|--find-links|\b[\w-]+\.(?:com|dev|io|net|org)\b")
+
+    named = host.findall(text)
+
+    assert not named, f"requirements/{lock}.txt names {named}; mend requirements/lock.py"
 
 
 @in_each_environment
@@ -152,8 +163,11 @@ def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str])
         stated = stated + PROJECT["project"]["dependencies"]
     names = [name for name, _ in pins(lock, environment)]
 
-    assert unmet(stated, environment, lock) == set()
-    assert len(names) == len(set(names))
+    missing = unmet(stated, environment, lock)
+    twice = {name for name in names if names.count(name) > 1}
+    place = f"requirements/{lock}.txt, which `tox -e lock` writes from pyproject.toml"
+    assert not missing, f"{place}: it lacks {missing}"
+    assert not twice, f"{place}: it has two versions of {twice} in one environment"
 
 
 @in_each_environment
@@ -171,7 +185,7 @@ def test_lock_agrees_with_those_it_is_installed_with(
         if versions.get(name, version) != version
     ]
 
-    assert differing == []
+    assert not differing, f"requirements/{lock}.txt differs from other locks: {differing}"
 
 
 @in_each_environment
@@ -181,8 +195,11 @@ def test_default_install_has_nothing_of_an_extra(extra: str, environment: dict[s
     default = {name for name, _ in pins("tests", environment)}
     added = {name for name, _ in pins(extra, environment)}
 
-    assert added
-    assert added & default == set()
+    place = f"requirements/{extra}.txt, which `tox -e lock` writes from pyproject.toml"
+    assert added, f"{place}: it adds nothing to requirements/tests.txt"
+    assert not added & default, (
+        f"{place}: it has what requirements/tests.txt has: {added & default}"
+    )
 
 
 def test_extras_are_the_libraries_outside_the_default_install() -> None:
@@ -190,7 +207,9 @@ def test_extras_are_the_libraries_outside_the_default_install() -> None:
     default = "lightning-whisper-mlx"
 
     expected = sorted(REGISTRY.keys() - {default})
-    assert any(stated.startswith(default) for stated in PROJECT["project"]["dependencies"])
+    assert any(stated.startswith(default) for stated in PROJECT["project"]["dependencies"]), (
+        f"pyproject.toml: expected {default} in [project] dependencies"
+    )
     assert sorted(EXTRAS) == expected, (
         "pyproject.toml: expected in [project.optional-dependencies] one extra for each adapter in "
         "adapters/__init__.py, of the adapter's name"
@@ -218,20 +237,22 @@ def test_tox_has_an_environment_of_each_extra(toxfile: Any) -> None:
     toxfile.tox_add_core_config(None, state)
     loaders = state.conf.memory_seed_loaders
 
-    assert sorted(toxfile.tox_extend_envs()) == sorted(EXTRAS)
+    assert sorted(toxfile.tox_extend_envs()) == sorted(EXTRAS), "toxfile.py, tox_extend_envs"
     assert {name: loaders[name] for name in EXTRAS} == {
         name: [{"base": ["testenv:library"]}] for name in EXTRAS
     }
-    assert "-r requirements/{env_name}.txt" in TOX["testenv:library"]["deps"]
+    assert "-r requirements/{env_name}.txt" in TOX["testenv:library"]["deps"], "tox.ini"
 
 
 def test_libraries_environment_has_every_extra(toxfile: Any) -> None:
     """The environment of all libraries installs all their locks, the one with a build last."""
     installed = re.findall(r"-r requirements/(.*)\.txt", toxfile.every_lock())
 
-    assert sorted(installed) == sorted(["tests", *EXTRAS])
-    # `--only-binary :all:` in a lock after it would undo its `--no-binary`.
-    assert installed[-1] == SDIST_ONLY
+    assert sorted(installed) == sorted(["tests", *EXTRAS]), "toxfile.py, every_lock"
+    assert installed[-1] == SDIST_ONLY, (
+        f"toxfile.py, every_lock: put {SDIST_ONLY} last, as a later lock's `--only-binary :all:` "
+        "would undo its `--no-binary`"
+    )
 
 
 def test_environments_install_torch_for_the_libraries_that_need_it() -> None:
@@ -269,7 +290,8 @@ def test_lock_leaves_torch_out(lock: str) -> None:
     """No lock brings torch, or the libraries for GPUs that torch brings on Linux."""
     names = [requirement for requirement, _ in entries(lock)]
 
-    assert [name for name in names if name.startswith(("nvidia", "torch", "triton"))] == []
+    heavy = [name for name in names if name.startswith(("nvidia", "torch", "triton"))]
+    assert not heavy, f"requirements/{lock}.txt: exclude {heavy} in pyproject.toml, [tool.uv]"
 
 
 @in_each_environment
@@ -279,7 +301,7 @@ def test_mlx_comes_with_its_backend(environment: dict[str, str]) -> None:
 
     backends = [name for name, _ in pins("tests", environment) if name.startswith("mlx-")]
 
-    assert backends == expected
+    assert backends == expected, "requirements/tests.txt: see mlx in pyproject.toml, dependencies"
 
 
 @pytest.mark.parametrize("lock", ["tests", *EXTRAS])
@@ -300,7 +322,8 @@ def test_only_the_lifted_requirements_are_unmet(lock: str) -> None:
             raise
         pytest.skip(f"{lock} is not installed: no {error.name}; see `tox -e {lock}`")
 
-    assert unmet(required, {}, "tests", lock) <= lifted
+    missing = unmet(required, {}, "tests", lock) - lifted
+    assert not missing, f"requirements/{lock}.txt lacks {missing}, which its packages require"
 
 
 @pytest.fixture(name="wheels")

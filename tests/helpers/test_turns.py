@@ -95,7 +95,7 @@ def test_interval_is_the_narrowest_that_holds_its_rate(turns: int) -> None:
     """One ratio more left out at an end would leave out the true median too often."""
 
     def rate(left_out: int) -> float:
-        return sum(comb(turns, k) for k in range(left_out + 1)) / 2**turns
+        return sum(comb(turns, k) for k in range(left_out + 1)) / float(2**turns)
 
     left_out = turns_left_out(turns)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters.base import ModelFiles
+from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.hub import embedded
 
 if TYPE_CHECKING:
@@ -45,6 +48,28 @@ def test_export_is_kept(folder: Path) -> None:
     embedded.inspect(MICRO).verified()
 
     assert folder.stat().st_mtime_ns == made
+
+
+def test_processes_at_once_make_one_export(tmp_path: Path) -> None:
+    """Of several processes that need an export, one makes it, and none takes it from another."""
+    script = (
+        "import sys; from pathlib import Path; from adapters.base import ModelFiles;"
+        "from whisper_speedtest.hub import embedded; embedded.CACHE = Path(sys.argv[1]);"
+        "made = []; export = embedded._export;"
+        "embedded._export = lambda *args: (made.append(1), export(*args));"
+        f"embedded.inspect({MICRO!r}).verified(); print(len(made))"
+    )
+
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "models")],
+            cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    made = [process.communicate()[0].strip() for process in processes]
+
+    assert sorted(made) == ["0", "0", "0", "1"], "exports by process; one of them was to make it"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ that they use. No hub has any part in this, and huggingface_hub is not imported.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -33,7 +34,7 @@ from whisper_speedtest.hub.model import (
 from whisper_speedtest.hub.plan import PlannedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from adapters.base import ModelFiles
 
@@ -43,6 +44,9 @@ MANIFEST = "manifest.json"
 
 _making = threading.Lock()
 """Makes one export at a time, so that models of the same export share it."""
+
+_NOT_INTACT = (FileNotFoundError, VerificationError, ValueError, KeyError, TypeError)
+"""What reading an export raises that is not there, or not to the last byte."""
 
 
 def inspect(files: ModelFiles) -> Inspection:
@@ -92,9 +96,11 @@ def _made(files: ModelFiles) -> Inspection:
     source = ROOT / "fixtures" / "models" / checkpoint
     folder = CACHE / f"{name}-{_key(source, packages)}"
     with _making:
-        try:
+        with suppress(*_NOT_INTACT):
             return _read(files, folder, source)
-        except (FileNotFoundError, VerificationError, ValueError, KeyError, TypeError):
+        with _other_processes_waiting():
+            with suppress(*_NOT_INTACT):  # another process may have made it while this one waited
+                return _read(files, folder, source)
             _export(exporter.__name__, form, variant, folder)
         try:
             return _read(files, folder, source)
@@ -103,6 +109,15 @@ def _made(files: ModelFiles) -> Inspection:
                 f"{files}: expected the files {', '.join(files.files)}, {exporter.__name__} makes "
                 f"no {error}; fix the adapter's check map"
             ) from None
+
+
+@contextmanager
+def _other_processes_waiting() -> Iterator[None]:
+    """Let no other process make an export: it would take away what this one has just made."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with CACHE.with_suffix(".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _key(source: Path, packages: Iterable[str]) -> str:
@@ -129,7 +144,6 @@ def _read(files: ModelFiles, folder: Path, source: Path) -> Inspection:
 
 def _export(exporter: str, form: str, variant: str, folder: Path) -> None:
     """Export in another process, as it imports much, beside the folder; then rename into place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as staging:
         made = Path(staging, "model")
         made.mkdir()
@@ -149,5 +163,4 @@ def _export(exporter: str, form: str, variant: str, folder: Path) -> None:
         (made / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         with suppress(FileNotFoundError):
             folder.rename(Path(staging, "corrupt"))
-        with suppress(OSError):  # another session was faster; what it made is verified as ours is
-            made.rename(folder)
+        made.rename(folder)

@@ -1,0 +1,155 @@
+"""Runs the tests of a room on a mutant, in a copy of the project, with a time limit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.helpers.project import ROOT, child_environment, copy_project
+from tests.mutants.mutants import code_of
+
+if TYPE_CHECKING:
+    from tests.mutants.mutants import Mutant
+
+SECONDS_A_TEST = 30
+"""A mutant that hangs is stopped here."""
+
+TESTS_FAILED = (1, 2, 3, 4)
+"""pytest's exit statuses where tests failed, or could not be collected, or pytest itself failed."""
+
+
+SHOWN_LINES = 40
+"""How much of pytest's output an error shows."""
+
+
+class Outcome(Enum):
+    """What became of a mutant."""
+
+    NOTICED = "noticed"
+    TIMED_OUT = "timed out"
+    SURVIVED = "survived"
+
+
+class BaselineError(Exception):
+    """The tests say nothing of a mutant: they fail without it, or there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A folder of code, and the tests that are to notice when it is broken."""
+
+    code: str
+    """From the root of the project, as `tests`."""
+
+    tests: str
+
+    def test_files(self, root: Path, file: str = "") -> list[str]:
+        """Return the test files for a file of the room: those of its own name first."""
+        found = sorted(root.glob(f"{self.tests}/**/test_*.py"))
+        found.sort(key=lambda path: Path(file).stem not in path.stem)
+        return [str(path.relative_to(root)) for path in found]
+
+
+ROOMS = {
+    "adapters": Room("adapters", "tests/adapters"),
+    **{
+        name: Room(f"whisper_speedtest/{name}", f"tests/{name}")
+        for name in ("speech", "hub", "engine", "measure", "session", "results")
+    },
+}
+
+
+def room_of(file: str) -> Room:
+    """Return the room of a file."""
+    return next(room for room in ROOMS.values() if file.startswith(f"{room.code}/"))
+
+
+class Copy:
+    """A copy of the project, in which one mutant after another is put in and taken out."""
+
+    def __init__(self, folder: Path) -> None:
+        """Copy the project into a folder, which is made, and compile it."""
+        self.root = folder / "project"
+        copy_project(self.root, tests=True)
+        self._temporary = folder / "temporary"
+        home = folder / "home"
+        home.mkdir()
+        self._environment = child_environment(HOME=str(home))
+        for command in (["compileall", "-q", "."], ["pytest", "tests", "--collect-only", "-q"]):
+            subprocess.run(
+                [sys.executable, "-m", *command],
+                cwd=self.root, env=self._environment, stdout=subprocess.DEVNULL, check=True,
+            )  # fmt: skip
+        # Byte code is known by the time and size of its file, and a mutant may have both.
+        self._environment["PYTHONDONTWRITEBYTECODE"] = "1"
+
+    def seconds(self, room: Room) -> float:
+        """Return how long the tests of a room take on the code as it is; they must all pass."""
+        start = time.perf_counter()
+        status, output = self._run(room.test_files(self.root), limit=600)
+        if status != 0:
+            raise BaselineError(
+                f"{room.tests}: expected all tests to pass, got status {status}:\n{output}"
+            )
+        return time.perf_counter() - start
+
+    def outcome(self, mutant: Mutant, limit: float) -> Outcome:
+        """Run the tests on a mutant until one fails, for so many seconds at most."""
+        path = self.root / mutant.file
+        original = path.with_suffix(".original")
+        path.rename(original)
+        path.write_text(code_of(ROOT, mutant), encoding="utf-8")
+        try:
+            tests = room_of(mutant.file).test_files(self.root, mutant.file)
+            status, output = self._run(tests, limit)
+        finally:
+            original.replace(path)
+        if status is None:
+            return Outcome.TIMED_OUT
+        if status == 0:
+            return Outcome.SURVIVED
+        if status in TESTS_FAILED or status < 0:
+            return Outcome.NOTICED
+        raise BaselineError(f"{mutant}: expected tests to run, got status {status}:\n{output}")
+
+    def _run(self, arguments: list[str], limit: float) -> tuple[int | None, str]:
+        """Return pytest's exit status, None where it was stopped at the limit, and its output."""
+        with subprocess.Popen(
+            [
+                *(sys.executable, "-m", "pytest", *arguments),
+                *("-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+                *(f"--timeout={SECONDS_A_TEST}", f"--basetemp={self._temporary}"),
+            ],
+            cwd=self.root,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                self._end_all()
+                return None, ""
+            finally:
+                self._end_all()
+        return process.returncode, "\n".join(output.splitlines()[-SHOWN_LINES:])
+
+    def _end_all(self) -> None:
+        """End whatever runs in this copy: of a mutant, engines may outlive their session."""
+        import psutil
+
+        for process in psutil.process_iter(["cwd"]):
+            if (process.info["cwd"] or "").startswith(f"{self.root.parent}/"):
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)

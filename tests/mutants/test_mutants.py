@@ -1,0 +1,152 @@
+"""The mutation tester itself: what it changes, what it leaves alone, and what it calls noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("cosmic_ray", reason="cosmic-ray is not installed; see `tox -e mutants`")
+
+from tests.helpers import project
+from tests.mutants import mutants, running
+from tests.mutants.mutants import changed_lines, equivalents, mutants_of, sample
+from tests.mutants.running import BaselineError, Copy, Outcome
+
+FILE = "whisper_speedtest/results/toy.py"
+CODE = '''
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    NEVER = 1 < 2
+
+LIMIT = 3
+
+
+@cache
+def below(number: int | None) -> bool:
+    """Tell whether a number is below the limit."""
+    local: list[int | str] = []
+    local.append(LIMIT)
+    return number is not None and number < LIMIT
+
+
+def count(most: int) -> int:
+    """Count."""
+    number = 0
+    while number < most:
+        number += 1
+    return number
+'''
+TESTS = """
+from whisper_speedtest.results.toy import below, count
+
+def test_below():
+    assert below(1) and not below(9)
+
+def test_count():
+    assert count(4) == 4
+"""
+
+
+@pytest.fixture(name="root", autouse=True)
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of one module, whose tests do not look at the limit itself."""
+    root = tmp_path / "project"
+    for name, text in {FILE: CODE, "tests/results/test_toy.py": TESTS}.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text, encoding="utf-8")
+    (root / "pyproject.toml").write_text('[tool.pytest]\npythonpath = ["."]\n', encoding="utf-8")
+    monkeypatch.setattr(project, "ROOT", root)
+    monkeypatch.setattr(running, "ROOT", root)
+    return root
+
+
+def test_every_statement_that_runs_is_mutated(root: Path) -> None:
+    """Constants, comparisons, decorated functions, returns and calls; no annotation."""
+    changes = {(mutant.operator, *changed_lines(root, mutant)) for mutant in mutants_of(root, FILE)}
+
+    less, returned = "number < LIMIT", "return number is not None and"
+    assert ("NumberReplacer", "LIMIT = 3", "LIMIT = 4") in changes
+    assert ("RemoveDecorator", "@cache", "") in changes
+    assert ("DropCall", "local.append(LIMIT)", "None") in changes
+    assert ("ReturnNone", f"{returned} {less}", "return None") in changes
+    assert (
+        "ReplaceComparisonOperator_Lt_LtE",
+        f"{returned} {less}",
+        f"{returned} number <= LIMIT",
+    ) in changes
+    assert not [old for _, old, _ in changes if "NEVER" in old or "def " in old or "list" in old]
+
+
+def test_sample_is_the_same_for_the_same_seed(root: Path) -> None:
+    """A seed draws the same places, one mutant of each; another seed draws others."""
+    every = list(mutants_of(root, FILE))
+    drawn = sample(every, 5, seed=1)
+
+    assert sample(every, 5, seed=1) == drawn
+    assert len({mutant.place for mutant in drawn}) == 5
+    assert sample(every, 5, seed=2) != drawn
+    assert sample(every, None, seed=1) == every
+    assert len(sample(every, 10_000, seed=1)) == len({mutant.place for mutant in every})
+
+
+def test_mutants_are_noticed_survive_or_are_stopped(root: Path, tmp_path: Path) -> None:
+    """A failing test notices a mutant, none lets it survive, and one without end is stopped."""
+    copy = Copy(tmp_path / "copy")
+    code = (copy.root / FILE).read_bytes()
+
+    outcomes = {
+        changed_lines(root, mutant)[1]: copy.outcome(mutant, limit=10)
+        for mutant in mutants_of(root, FILE)
+        if mutant.operator
+        in {"ReplaceComparisonOperator_Lt_LtE", "DropCall", "ReplaceBinaryOperator_Add_Sub"}
+        or changed_lines(root, mutant)[1] == "number += 0"
+    }
+
+    assert outcomes == {
+        "return number is not None and number <= LIMIT": Outcome.SURVIVED,
+        "while number <= most:": Outcome.NOTICED,
+        "number += 0": Outcome.TIMED_OUT,
+        "None": Outcome.SURVIVED,
+    }
+    assert (copy.root / FILE).read_bytes() == code, "the mutant was left in its copy"
+    assert copy.seconds(running.ROOMS["results"]) < 60
+
+
+def test_tests_that_fail_by_themselves_say_nothing(root: Path, tmp_path: Path) -> None:
+    """Where the tests of a room fail on the code as it is, no mutant is tried."""
+    failing = "def test_fails():\n    assert False, 'by itself'\n"
+    (root / "tests/results/test_toy.py").write_text(failing, encoding="utf-8")
+
+    with pytest.raises(
+        BaselineError, match=r"(?s)tests/results: expected all tests to pass.*by itself"
+    ):
+        Copy(tmp_path / "copy").seconds(running.ROOMS["results"])
+
+
+def test_test_files_of_a_module_come_first(root: Path) -> None:
+    """The tests of the mutated file run first: they fail soonest, and the first failure ends."""
+    for name in ("test_a.py", "test_table.py"):
+        (root / "tests/results" / name).touch()
+
+    files = running.ROOMS["results"].test_files(root, "whisper_speedtest/results/table.py")
+
+    assert files == [f"tests/results/test_{name}.py" for name in ("table", "a", "toy")]
+
+
+def test_listed_equivalents_exist() -> None:
+    """Each mutant listed as one that changes nothing is one that there is, with a reason."""
+    root = Path(mutants.__file__).resolve().parents[2]
+    listed = equivalents()
+    every = {
+        (file, *changed_lines(root, mutant))
+        for file in {file for file, _, _ in listed}
+        for mutant in mutants_of(root, file)
+    }
+
+    gone = listed - every
+    assert not gone, f"{mutants.EQUIVALENT.name}: no such mutants, so take them out: {gone}"

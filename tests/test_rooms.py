@@ -1,0 +1,160 @@
+"""The rooms know only those before them: held over every import, lazy ones and types included."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.project import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = "whisper_speedtest"
+FLOW = (("adapters", "speech"), ("hub",), ("engine",), ("measure",), ("session",), ("results",))
+"""Data flows from left to right. A room may import itself and what stands to the left of it."""
+
+RANKS = {
+    room if room == "adapters" else f"{PACKAGE}.{room}": rank
+    for rank, rooms in enumerate(FLOW)
+    for room in rooms
+}
+"""Rooms by the name that they are imported by. Other packages may be called hub or engine too."""
+
+WITH_PYTEST = ("session/", "results/plugin.py")
+"""Where pytest may be imported, from the package."""
+
+MOST_LINES = 400
+FILES = sorted([*ROOT.glob(f"{PACKAGE}/**/*.py"), *ROOT.glob("adapters/**/*.py")])
+in_each_file = pytest.mark.parametrize("file", [str(path.relative_to(ROOT)) for path in FILES])
+
+
+def imports(source: str, file: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the full name of whatever a file imports, wherever in it that is."""
+    package = file.removesuffix(".py").split("/")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = ".".join([*package[: len(package) + 1 - level], *filter(None, [module])])
+                start = base if level else str(module)
+                yield from ((node.lineno, f"{start}.{alias.name}") for alias in names)
+            case ast.Call(
+                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield node.lineno, name
+
+
+def room_of(name: str) -> str:
+    """Return the room of a dotted name, or its first part where that is no room."""
+    rooms = (room for room in RANKS if f"{name}.".startswith(f"{room}."))
+    return next(rooms, name.partition(".")[0])
+
+
+def wrong_imports(source: str, file: str) -> list[str]:
+    """Return a line for each import of a file that the rules forbid, with the rule."""
+    room = room_of(file.removesuffix(".py").replace("/", "."))
+    wrong = []
+    for line, name in imports(source, file):
+        other = room_of(name)
+        if other in {"tests", "benchmarks"}:
+            rule = f"no room knows {other}/, which is there to use the rooms"
+        elif other in RANKS and other != room and RANKS[other] >= RANKS[room]:
+            before = ", ".join(name for name, rank in RANKS.items() if rank < RANKS[room])
+            rule = f"{room} may import {before or 'no other room'}"
+        elif other in {"pytest", "_pytest", "pluggy", "pytest_benchmark"} and not file.startswith(
+            tuple(f"{PACKAGE}/{place}" for place in WITH_PYTEST)
+        ):
+            rule = f"pytest is for {' and '.join(WITH_PYTEST)} alone"
+        else:
+            continue
+        wrong.append(f"{file}:{line} imports {name}: {rule}")
+    return wrong
+
+
+@in_each_file
+def test_imports_run_with_the_flow(file: str) -> None:
+    """A room imports rooms before it, never one after it; pytest is known where it is used."""
+    wrong = wrong_imports((ROOT / file).read_text(encoding="utf-8"), file)
+
+    assert not wrong, "\n".join(["imports against the flow:", *wrong])
+
+
+@in_each_file
+def test_no_file_is_too_long_to_read(file: str) -> None:
+    """A file of a room has 400 lines at most."""
+    lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
+
+    assert lines <= MOST_LINES, f"{file} has {lines} lines; split it, as {MOST_LINES} are the most"
+
+
+def test_package_itself_is_empty() -> None:
+    """An engine imports no more than it needs: importing the package runs nothing."""
+    content = (ROOT / PACKAGE / "__init__.py").read_text(encoding="utf-8")
+
+    assert not content, f"{PACKAGE}/__init__.py is to stay empty, and begins with {content[:60]!r}"
+
+
+def test_every_folder_of_the_package_is_a_known_room() -> None:
+    """Each room has its place in the flow."""
+    rooms = {f"{PACKAGE}.{path.parent.name}" for path in ROOT.glob(f"{PACKAGE}/*/*.py")}
+
+    assert rooms | {"adapters"} == set(RANKS), "tests/test_rooms.py, FLOW: give each room its place"
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "expected"),
+    [
+        (
+            "hub/a.py",
+            "import whisper_speedtest.engine.process",
+            "engine.process: whisper_speedtest.hub may import adapters, ",
+        ),
+        ("hub/a.py", "from whisper_speedtest import engine", "engine: whisper_speedtest.hub may"),
+        ("hub/a.py", "from ..engine.process import Engine", "Engine: whisper_speedtest.hub may"),
+        ("hub/a.py", "from .. import engine", "engine: whisper_speedtest.hub may"),
+        ("engine/a.py", "def f():\n    from whisper_speedtest.measure import clock", "a.py:2 "),
+        ("speech/a.py", "if TYPE_CHECKING:\n    import adapters.base", "may import no other room"),
+        (
+            "hub/a.py",
+            "import_module('whisper_speedtest.session.plugin')",
+            "plugin: whisper_speedtest.hub",
+        ),
+        ("session/a.py", "import importlib\nimportlib.import_module('benchmarks')", "a.py:2 "),
+        ("measure/a.py", "import pytest", "pytest: pytest is for session/ and results/plugin.py"),
+        ("results/table.py", "from _pytest.config import Config", "pytest is for session/"),
+        (
+            "session/a.py",
+            "from whisper_speedtest.results import table",
+            "results.table: whisper_speedtest.session may",
+        ),
+        ("results/a.py", "from tests.helpers import project", "no room knows tests/"),
+    ],
+)
+def test_import_against_the_flow_is_found(file: str, source: str, expected: str) -> None:
+    """Whatever its form, an import that breaks a rule is named with its line and the rule."""
+    [wrong] = wrong_imports(source, f"{PACKAGE}/{file}")
+
+    assert wrong.startswith(f"{PACKAGE}/{file}:")
+    assert expected in wrong
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        (
+            "results/plugin.py",
+            "import pytest\nfrom whisper_speedtest.session.plugin import RECORDER",
+        ),
+        ("session/fixtures.py", "from whisper_speedtest.measure import clock\nimport pytest"),
+        ("hub/cache.py", "from adapters.base import ModelFiles\nfrom .model import Proof"),
+        ("engine/worker.py", "import engine, hub.session, results"),
+    ],
+)
+def test_import_with_the_flow_is_allowed(file: str, source: str) -> None:
+    """A room may import itself, the rooms before it and any foreign package."""
+    assert wrong_imports(source, f"{PACKAGE}/{file}") == []
