@@ -51,7 +51,9 @@ def test_options_are_those_of_the_plugins() -> None:
         cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     own = run.stdout.split("whisper-speedtest:\n")[1].split("\n\n")[0]
-    every, ours = (set(re.findall(r"^  (--[a-z-]+)", text, re.M)) for text in (run.stdout, own))
+    every, ours = (
+        set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) for text in (run.stdout, own)
+    )
 
     in_table = set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE))
     assert ours <= in_table, f"README.md, the table of options lacks {ours - in_table}"

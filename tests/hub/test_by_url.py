@@ -14,8 +14,8 @@ import pytest
 from adapters.base import ModelFiles
 from fixtures.hub import Hub
 from tests.helpers.harm import BASE, HARMS, content, flip_bit, link_other_blob, weights
+from tests.helpers.stores import FAST, NOWHERE, fresh, offline, refusal, repo_folder
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
-from tests.hub.stores import FAST, NOWHERE, fresh, offline, refusal, repo_folder
 from whisper_speedtest.hub.cache import RepoFolder, cached_repos
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import (

@@ -1,53 +1,107 @@
-"""Models that the project makes itself are kept, verified each time, and made anew when harmed."""
+"""Models that the project makes itself: made once, verified each time, made anew when harmed."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adapters.base import ModelFiles
+from tests.helpers.harm import BASE, flip_bit, truncate
 from tests.helpers.project import ROOT, child_environment
+from tests.helpers.stores import read
 from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.model import (
+    ModelError,
+    RepoError,
+    Unavailable,
+    VerificationError,
+    VerifiedModel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.store import Store
+
 MICRO = ModelFiles("embedded/micro-mlx-fp16", ("weights.npz", "config.json"))
-CHECKPOINT = embedded.ROOT / "fixtures" / "models" / "micro" / "weights.npz"
+CHECKPOINT = ROOT / "fixtures" / "models" / "micro" / "weights.npz"
 
 
-@pytest.fixture(name="folder")
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the one export lies, once it was made."""
-    monkeypatch.setattr(embedded, "CACHE", tmp_path)
-    embedded.inspect(MICRO).verified()
-    (folder,) = tmp_path.iterdir()
-    return folder
+@pytest.fixture(name="cache")
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in which exports are kept."""
+    monkeypatch.setattr(embedded, "CACHE", tmp_path / "models")
+    return tmp_path / "models"
 
 
-def test_export_is_the_checkpoint(folder: Path) -> None:
-    """The unquantised export has the checkpoint's bytes, and is named by their hash."""
-    model = embedded.inspect(MICRO).verified()
+@pytest.fixture(name="exports")
+def _exports(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The exporters that were run: module, format and variant of each."""
+    run, runs = subprocess.run, list[list[str]]()
 
-    path, proof = model.files["weights.npz"]
-    assert path == folder / "weights.npz"
-    assert path.read_bytes() == CHECKPOINT.read_bytes()
+    def note(command: list[str], **options: Any) -> Any:
+        runs.append(command[2:5])
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    return runs
+
+
+def made(files: ModelFiles = MICRO) -> VerifiedModel:
+    """Return an embedded model, made if need be."""
+    return embedded.inspect(files).verified()
+
+
+def problem(files: ModelFiles = MICRO) -> ModelError:
+    """Return why an embedded model cannot be had."""
+    planned = embedded.plan(files)
+    assert planned.problem is not None
+    return planned.problem
+
+
+def test_export_is_the_checkpoint_and_named_by_its_hash(cache: Path) -> None:
+    """The unquantised export has the checkpoint's bytes; no link leads out of the cache."""
+    model = made()
+
     digest = hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
-    assert (proof.sha256, model.commit) == (digest, digest)
+    path, proof = model.files["weights.npz"]
+    assert (model.repo, model.revision, model.commit) == (MICRO.repo, "main", digest)
+    assert (proof.size, proof.sha256) == (CHECKPOINT.stat().st_size, digest)
+    assert read(model)["weights.npz"] == CHECKPOINT.read_bytes()
+    assert list(model.files) == list(MICRO.files)
+    assert path.resolve().is_relative_to(cache)
 
 
-def test_export_is_kept(folder: Path) -> None:
-    """An intact export is not made again."""
-    made = folder.stat().st_mtime_ns
+def test_intact_export_is_not_made_again(cache: Path, exports: list[list[str]]) -> None:
+    """It is made by the exporter of its checkpoint, told its format and variant, and then kept."""
+    first = made()
+    again = made()
 
-    embedded.inspect(MICRO).verified()
+    assert cache.is_dir()
+    assert again == first
+    assert exports == [["fixtures.models.micro.export", "mlx", "fp16"]]
 
-    assert folder.stat().st_mtime_ns == made
+
+def test_models_of_one_export_share_it(cache: Path, exports: list[list[str]]) -> None:
+    """Asked for at once, for different files, it is made once."""
+    models = [MICRO, *(replace(MICRO, files=(name,)) for name in MICRO.files)] * 2
+
+    with ThreadPoolExecutor(len(models)) as pool:
+        found = list(pool.map(made, models))
+
+    assert [tuple(model.files) for model in found] == [files.files for files in models]
+    assert len(exports) == 1
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_processes_at_once_make_one_export(tmp_path: Path) -> None:
@@ -67,28 +121,176 @@ def test_processes_at_once_make_one_export(tmp_path: Path) -> None:
         )
         for _ in range(4)
     ]  # fmt: skip
-    made = [process.communicate()[0].strip() for process in processes]
+    exports = [process.communicate()[0].strip() for process in processes]
 
-    assert sorted(made) == ["0", "0", "0", "1"], "exports by process; one of them was to make it"
+    assert sorted(exports) == ["0", "0", "0", "1"], "exports by process; one of them was to make it"
+
+
+def test_variants_have_exports_of_their_own(cache: Path) -> None:
+    """A quantised variant is another model, in another folder."""
+    fp16, quantised = made(), made(replace(MICRO, repo="embedded/micro-mlx-4bit"))
+
+    assert fp16.files["weights.npz"][1] != quantised.files["weights.npz"][1]
+    assert fp16.commit == quantised.commit
+    assert len(list(cache.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
     "harm",
-    [
-        lambda folder: (folder / "weights.npz").write_bytes(b"not weights"),
-        lambda folder: (folder / "config.json").unlink(),
-        lambda folder: (folder / "manifest.json").write_text("not JSON"),
-        lambda folder: (folder / "manifest.json").write_text("{}"),
-        lambda folder: (folder / "manifest.json").unlink(),
-    ],
-    ids=["weights", "file-gone", "manifest-garbage", "manifest-empty", "manifest-gone"],
+    [flip_bit, truncate, lambda path: path.resolve().unlink(), lambda path: path.unlink()],
+    ids=["bit-flipped", "cut", "blob-gone", "link-gone"],
 )
-def test_harmed_export_is_made_anew(folder: Path, harm: Callable[[Path], object]) -> None:
+def test_harmed_export_is_made_anew(
+    cache: Path, exports: list[list[str]], harm: Callable[[Path], object]
+) -> None:
     """What is not there to the last byte is exported again, and nothing is left lying about."""
-    harm(folder)
+    harm(made().files["weights.npz"][0])
 
-    model = embedded.inspect(MICRO).verified()
+    model = made()
 
-    model.recheck()
-    assert (folder / "weights.npz").read_bytes() == CHECKPOINT.read_bytes()
-    assert list(folder.parent.iterdir()) == [folder]
+    assert read(model)["weights.npz"] == CHECKPOINT.read_bytes()
+    assert len(exports) == 2
+    assert list(cache.rglob("staging-*")) == []
+
+
+def test_other_versions_of_the_exporters_packages_are_another_export(
+    cache: Path, exports: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that may write other bytes after an upgrade is part of the export's key."""
+    made()
+    monkeypatch.setattr(embedded, "version", lambda package: f"{package} of tomorrow")
+
+    made()
+
+    assert cache.is_dir()
+    assert len(exports) == 2
+
+
+# What cannot be made
+
+
+def test_exporter_that_fails_is_an_error_with_what_it_said(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit status and its last words are told, once; its files count as corrupt."""
+    script = ["-c", "import sys; sys.exit('no room for weights')"]
+    run = subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda _, **options: run([sys.executable, *script], **options)
+    )
+
+    error = problem()
+    inspection = embedded.inspect(MICRO)
+
+    assert type(error) is VerificationError
+    assert "got exit status 1:\nno room for weights" in str(error)
+    assert inspection.state == "corrupt"
+    assert {fault.reason for fault in inspection.faults} == {str(error)}
+    assert list(cache.rglob("staging-*")) == []
+
+
+def test_package_that_is_not_installed_is_named(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model cannot be had here, which skips its tests; nothing is written."""
+
+    def not_installed(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(embedded, "version", not_installed)
+
+    error = problem()
+
+    assert type(error) is Unavailable
+    assert str(error) == f"{MICRO}: cannot be made, as mlx is not installed; install its extra"
+    assert not cache.exists()
+
+
+def test_folder_that_cannot_be_written_to_is_named(cache: Path) -> None:
+    """As for the hub cache: the model cannot be had here, and the message says where."""
+    cache.write_text("a file where the folder should be", encoding="utf-8")
+
+    error = problem()
+
+    assert type(error) is Unavailable
+    assert f"cannot be made in {cache}: " in str(error)
+
+
+@pytest.mark.parametrize(
+    "repo",
+    ["embedded/micro", "embedded/micro-mlx", "embedded/mikro-mlx-fp16", "embedded/micro-x-y"],
+)
+def test_name_of_no_model_is_an_error_that_shows_a_right_one(repo: str) -> None:
+    """A checkpoint, a format and a variant are needed; the check map is at fault."""
+    error = problem(replace(MICRO, repo=repo))
+
+    assert type(error) is RepoError
+    assert str(error).startswith(f"{repo}@main: expected embedded/CHECKPOINT-FORMAT-VARIANT")
+    assert "fix the adapter's check map" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("files", "lacking"), [(("weights.npz", "vocab.json"), "vocab.json"), ((), "file at all")]
+)
+@pytest.mark.usefixtures("cache")
+def test_file_that_no_export_has_is_named(files: tuple[str, ...], lacking: str) -> None:
+    """A check map that names other files than the exporter makes is an error, and so is none."""
+    error = problem(replace(MICRO, files=files))
+
+    assert type(error) is RepoError
+    assert f"fixtures.models.micro.export makes, and that is no {lacking};" in str(error)
+
+
+# In the store
+
+
+def test_store_plans_it_beside_models_of_a_hub(cache: Path, hub: Hub, store: Store) -> None:
+    """It is complete at the plan, asks no host, downloads nothing, and keeps its place."""
+    plan = store.plan([BASE, MICRO])
+    outcomes = store.fetch(plan)
+
+    assert [model.files for model in plan.models] == [BASE, MICRO]
+    assert [model.files for model in plan.complete] == [MICRO]
+    assert plan.free is not None
+    assert outcomes[MICRO] == made()
+    assert isinstance(outcomes[BASE], VerifiedModel)
+    assert {request.repo for request in hub.requests} == {BASE.repo}
+    assert cache.is_dir()
+
+
+@pytest.mark.usefixtures("cache")
+def test_store_tells_its_problem_as_any_models(store: Store) -> None:
+    """One model's problem is no other's, and `prepare` raises it."""
+    wrong = replace(MICRO, repo="embedded/micro-mlx-3bit")
+
+    outcomes = store.fetch(store.plan([wrong, MICRO]))
+
+    assert type(outcomes[wrong]) is VerificationError
+    assert isinstance(outcomes[MICRO], VerifiedModel)
+    with pytest.raises(VerificationError, match="micro-mlx-3bit: expected fixtures"):
+        store.prepare(wrong)
+
+
+def test_it_needs_no_hub_no_token_and_no_huggingface_hub() -> None:
+    """Offline, and with an HF_HOME that cannot be, it is planned, inspected and prepared."""
+    code = """
+import sys
+from adapters.base import ModelFiles
+from whisper_speedtest.hub.store import Store
+store = Store.from_environment()
+files = ModelFiles("embedded/micro-mlx-fp16", ("weights.npz", "config.json"))
+plan = store.plan([files])
+print(plan.free, len(plan.complete), store.inspect(files).state, store.prepare(files).repo)
+print([name for name in ("huggingface_hub", "httpx2", "psutil", "mlx") if name in sys.modules])
+"""
+    variables = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HF_HOME": "/dev/null/nowhere"}
+
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout.splitlines() == ["None 1 complete embedded/micro-mlx-fp16", "[]"]

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
-from tests.hub.stores import (
+from tests.helpers.stores import (
     fresh,
     leftovers,
     offline,

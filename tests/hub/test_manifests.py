@@ -10,7 +10,7 @@ import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.hub.stores import (
+from tests.helpers.stores import (
     fresh,
     offline,
     refusal,

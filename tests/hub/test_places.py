@@ -15,7 +15,7 @@ import pytest
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT
-from tests.hub.stores import (
+from tests.helpers.stores import (
     fresh,
     offline,
     read,

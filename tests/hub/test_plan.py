@@ -9,7 +9,7 @@ import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import weights
-from tests.hub.stores import (
+from tests.helpers.stores import (
     fresh,
     refusal,
 )

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, HARMS, content, flip_bit
-from tests.hub.stores import (
+from tests.helpers.stores import (
     fresh,
     leftovers,
     offline,

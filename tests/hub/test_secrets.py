@@ -12,7 +12,7 @@ import pytest
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.project import ROOT
-from tests.hub.stores import (
+from tests.helpers.stores import (
     fresh,
 )
 from whisper_speedtest.hub.model import (

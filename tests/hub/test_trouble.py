@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, weights
-from tests.hub.stores import (
+from tests.helpers.stores import (
     FAST,
     fresh,
     held_files,

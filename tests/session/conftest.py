@@ -1,4 +1,4 @@
-"""What the tests of sessions share: a copy of the project with a toy library in it."""
+"""What the tests of sessions share: a copy of the project with a toy library, a loopback hub."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.hub_fixtures import hub, loopback, store
 from tests.helpers.sessions import Sessions, make_toy_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+__all__ = ["hub", "loopback", "store"]
 
 
 @pytest.fixture(name="toy_project", scope="session")

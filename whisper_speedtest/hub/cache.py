@@ -18,21 +18,20 @@ Source: huggingface_hub 2.4.0, file_download.py, utils/_cache_manager.py and uti
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
+import msgspec
+
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.hashes import digest, hash_name, is_commit, is_etag, is_sha256
+from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256
 from whisper_speedtest.hub.inspection import Finding, Inspection
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import FileState
@@ -41,19 +40,24 @@ if TYPE_CHECKING:
 OWN = ".speedtest"
 """The folder, in each repo's, that holds what is ours."""
 
-_MALFORMED = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading a manifest may raise that somebody else has written."""
-
 _MODELS = "models--"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A manifest's line on one file: what it was when it was verified."""
+class Record(msgspec.Struct, frozen=True):
+    """A manifest's entry for one file: what it was when it was verified."""
 
     size: int
-    sha256: str
-    etag: str
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Files of one commit, by name, as they were when they were verified."""
+
+    repo: str
+    revision: str
+    commit: str
+    files: dict[str, Record]
 
 
 def folder_name(repo: str) -> str:
@@ -130,8 +134,8 @@ class RepoFolder:
         if len(names) < 2 and not {".", ":"} & set(owner):  # an id on the hub, and no host's name
             return repo
         for path in self.own.glob("*@*.json"):
-            with suppress(*_MALFORMED):
-                noted = str(json.loads(path.read_text(encoding="utf-8"))["repo"])
+            with suppress(OSError, ValueError):
+                noted = msgspec.json.decode(path.read_bytes(), type=Manifest).repo
                 if folder_name(noted) == self.root.name:
                     return noted
         return f"https://{repo}" if len(names) > 1 else repo
@@ -151,7 +155,7 @@ class RepoFolder:
 
     def _may_be(self, revision: str, commit: str) -> bool:
         """Return whether a revision can stand for a commit; by URL they are the same sha256."""
-        return is_sha256(commit) and commit == revision if self.by_url else is_commit(commit)
+        return is_sha256(commit) and commit == revision if self.by_url else is_sha1(commit)
 
     def look(self, commit: str, name: str, record: Record | None) -> Finding:
         """Hash one file of a commit, and compare that with the etag that it must have.
@@ -213,26 +217,21 @@ class RepoFolder:
     def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
         """Return each commit of a revision that was verified, the last first, with its files.
 
-        They say what files were, and are never taken for what files are. What is not well-formed or
-        of this repo counts as not there.
+        They say what files were, and are never taken for what files are. What is no manifest, or
+        not one of this repo, revision and commit, counts as not there.
         """
         found = []
         for path in self.own.glob(f"{quote(revision, safe='')}@*.json"):
-            with suppress(*_MALFORMED):
-                commit = path.stem.rpartition("@")[2]
-                read = json.loads(path.read_text(encoding="utf-8"))
-                records = {name: Record(**record) for name, record in read["files"].items()}
+            with suppress(OSError, ValueError):
+                manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
                 if (
-                    [read["repo"], read["revision"], read["commit"]]
-                    == [self.repo, revision, commit]
-                    and self._may_be(revision, commit)
-                    and all(is_sha256(record.sha256) for record in records.values())
-                    and all(is_etag(record.etag) for record in records.values())
+                    (manifest.repo, manifest.revision) == (self.repo, revision)
+                    and path == self.manifest_path(revision, manifest.commit)
+                    and self._may_be(revision, manifest.commit)
                 ):
-                    found.append((path.stat().st_mtime_ns, commit, records))
-        return {
-            commit: records for _, commit, records in sorted(found, key=itemgetter(0), reverse=True)
-        }
+                    found.append((path.stat().st_mtime_ns, manifest))
+        found.sort(key=itemgetter(0), reverse=True)
+        return {manifest.commit: manifest.files for _, manifest in found}
 
     def manifest_path(self, revision: str, commit: str) -> Path:
         """Return where the manifest of a revision's commit lies, or would."""

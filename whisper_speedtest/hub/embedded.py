@@ -1,37 +1,32 @@
 """Models that the project makes itself: exports of a checkpoint in fixtures/models.
 
-Each export is kept, with a manifest of its files, in `.cache/models/<name>-<key>/`. The key is a
-hash of what the export is made from: the checkpoint, the exporters and the versions of the packages
-that they use. No hub has any part in this, and huggingface_hub is not imported.
+They are kept in `.cache/models`, which is laid out as a hub cache. What stands for the commit there
+is a hash of all that an export is made from: the checkpoint, the exporters and the versions of the
+packages that they use. No hub has any part in this, and huggingface_hub is not imported.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import subprocess
 import sys
-import tempfile
 import threading
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.hub import cache
+from whisper_speedtest.hub.cache import Record, RepoFolder
+from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import (
-    ModelError,
-    RepoError,
-    Unavailable,
-    VerificationError,
-    check_file,
-)
+from whisper_speedtest.hub.model import ModelError, RepoError, Unavailable, VerificationError
 from whisper_speedtest.hub.plan import PlannedModel
+from whisper_speedtest.hub.staging import staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,13 +35,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
-MANIFEST = "manifest.json"
 
 _making = threading.Lock()
 """Makes one export at a time, so that models of the same export share it."""
-
-_NOT_INTACT = (FileNotFoundError, VerificationError, ValueError, KeyError, TypeError)
-"""What reading an export raises that is not there, or not to the last byte."""
 
 
 def inspect(files: ModelFiles) -> Inspection:
@@ -65,11 +56,11 @@ def plan(files: ModelFiles) -> PlannedModel:
     except ModelError as error:
         problem = error
     except PackageNotFoundError as error:
-        cause = f"cannot be made, as {error.name} is not installed; install its library's extra"
-        problem = Unavailable(f"{files}: {cause}", cause)
+        problem = Unavailable(
+            f"{files}: cannot be made, as {error.name} is not installed; install its extra"
+        )
     except OSError as error:
-        cause = f"cannot be made in {CACHE} ({error.strerror or error})"
-        problem = Unavailable(f"{files}: {cause}", cause)
+        problem = Unavailable(f"{files}: cannot be made in {CACHE}: {error}; make it writable")
     findings = {
         name: Finding(name, "corrupt", CACHE, "", None, str(problem)) for name in files.files
     }
@@ -83,9 +74,8 @@ def _made(files: ModelFiles) -> Inspection:
         RepoError: The check map names no model, or no file, that the project can make.
         VerificationError: The exporter failed.
     """
-    name = files.repo.removeprefix(EMBEDDED)
     try:
-        checkpoint, form, variant = name.split("-", 2)
+        checkpoint, form, variant = files.repo.removeprefix(EMBEDDED).split("-", 2)
         exporter = import_module(f"fixtures.models.{checkpoint}.export")
         packages = exporter.FORMATS[form].packages
     except (ValueError, ImportError, KeyError):
@@ -94,26 +84,27 @@ def _made(files: ModelFiles) -> Inspection:
             "fix the adapter's check map"
         ) from None
     source = ROOT / "fixtures" / "models" / checkpoint
-    folder = CACHE / f"{name}-{_key(source, packages)}"
+    kept = replace(files, revision=_key(source, packages))
     with _making:
-        with suppress(*_NOT_INTACT):
-            return _read(files, folder, source)
-        with _other_processes_waiting():
-            with suppress(*_NOT_INTACT):  # another process may have made it while this one waited
-                return _read(files, folder, source)
-            _export(exporter.__name__, form, variant, folder)
-        try:
-            return _read(files, folder, source)
-        except KeyError as error:
-            raise RepoError(
-                f"{files}: expected the files {', '.join(files.files)}, {exporter.__name__} makes "
-                f"no {error}; fix the adapter's check map"
-            ) from None
+        found = cache.inspect(CACHE, kept)
+        if found.state != "complete":
+            with _other_processes_waiting():
+                # Another process may have made it while this one waited.
+                if cache.inspect(CACHE, kept).state != "complete":
+                    _export(kept, exporter.__name__, form, variant)
+            found = cache.inspect(CACHE, kept)
+    if found.state != "complete":
+        lacking = ", ".join(fault.name for fault in found.faults) or "file at all"
+        raise RepoError(
+            f"{files}: expected files that {exporter.__name__} makes, and that is no {lacking}; "
+            "fix the adapter's check map"
+        )
+    return Inspection(files, prove(source / "weights.npz").sha256, found.findings)
 
 
 @contextmanager
 def _other_processes_waiting() -> Iterator[None]:
-    """Let no other process make an export: it would take away what this one has just made."""
+    """Let no other process make an export while the block runs."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with CACHE.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -121,32 +112,20 @@ def _other_processes_waiting() -> Iterator[None]:
 
 
 def _key(source: Path, packages: Iterable[str]) -> str:
-    """Return a short hash of all that decides on the bytes of an export."""
+    """Return a hash, in the form of a commit, of all that decides on the bytes of an export."""
     digest = hashlib.sha256()
     for package in packages:
         digest.update(f"{package}=={version(package)}\n".encode())
     made_from = ("weights.npz", "config.json", "export.py", "formats/*.py")
     for file in (file for name in made_from for file in sorted(source.glob(name))):
         digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:40]
 
 
-def _read(files: ModelFiles, folder: Path, source: Path) -> Inspection:
-    """Return an export whose files are as its own manifest says; raise where they are not."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    findings = {}
-    for name in files.files:
-        proof = Proof(**manifest[name])
-        check_file(f"{files.repo} {name}", folder / name, proof)
-        findings[name] = Finding(name, "complete", folder / name, proof.sha256, proof, "")
-    return Inspection(files, prove(source / "weights.npz").sha256, findings)
-
-
-def _export(exporter: str, form: str, variant: str, folder: Path) -> None:
-    """Export in another process, as it imports much, beside the folder; then rename into place."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as staging:
-        made = Path(staging, "model")
-        made.mkdir()
+def _export(files: ModelFiles, exporter: str, form: str, variant: str) -> None:
+    """Export in another process, since that imports much, and move the files into the cache."""
+    with staging(RepoFolder(CACHE, files.repo)) as stage:
+        made = stage.new()
         run = subprocess.run(
             [sys.executable, "-m", exporter, form, variant, str(made)],
             cwd=ROOT,
@@ -156,11 +135,13 @@ def _export(exporter: str, form: str, variant: str, folder: Path) -> None:
         )
         if run.returncode != 0:
             raise VerificationError(
-                f"{folder.name}: expected {exporter} {form} {variant} to make it, "
+                f"{files.repo}: expected {exporter} {form} {variant} to make it, "
                 f"got exit status {run.returncode}:\n{run.stderr}"
             )
-        manifest = {file.name: asdict(prove(file)) for file in sorted(made.iterdir())}
-        (made / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        with suppress(FileNotFoundError):
-            folder.rename(Path(staging, "corrupt"))
-        made.rename(folder)
+        records = {}
+        for file in sorted(made.iterdir()):
+            proof = prove(file)
+            records[file.name] = Record(proof.size, proof.sha256, proof.sha256)
+            stage.publish(file, proof.sha256)
+            stage.link(files.revision, file.name, proof.sha256)
+        stage.note(files.revision, files.revision, records)

@@ -14,9 +14,6 @@ CHUNK = 1 << 20
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-GIT_SHA1_LENGTH = 40
-"""Hex digits of a git sha1; every other etag is a sha256."""
-
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -26,8 +23,8 @@ class Proof:
     sha256: str
 
 
-def is_commit(text: str) -> bool:
-    """Return whether `text` has the form of a commit's id on the hub."""
+def is_sha1(text: str) -> bool:
+    """Return whether `text` has the form of a git sha1, as commits on the hub have, in hex."""
     return bool(_SHA1.fullmatch(text))
 
 
@@ -37,27 +34,26 @@ def is_sha256(text: str) -> bool:
 
 
 def is_etag(text: str) -> bool:
-    """Return whether `text` has the form of a sha256 or of a git sha1, in hex digits."""
-    return bool(_SHA256.fullmatch(text) or _SHA1.fullmatch(text))
+    """Return whether `text` has the form of a file's hash on the hub: a sha256 or a git sha1."""
+    return is_sha256(text) or is_sha1(text)
 
 
 def hash_name(etag: str) -> str:
-    """Return which kind of hash an etag is: "git sha1" or "sha256"."""
-    return "git sha1" if len(etag) == GIT_SHA1_LENGTH else "sha256"
+    """Return which kind of hash an etag is."""
+    return "git sha1" if is_sha1(etag) else "sha256"
 
 
 class FileDigest:
     """Hashes a file of a known size, piece by piece.
 
-    `etag` is the hash that the file should have. Its length decides whether `result` also computes
-    a git sha1.
+    `etag` is the hash that the file should have; where that is a git sha1, one is computed too.
     """
 
     def __init__(self, size: int, etag: str) -> None:
         self.received = 0
         self._sha256 = hashlib.sha256()
         self._git = None
-        if len(etag) == GIT_SHA1_LENGTH:
+        if is_sha1(etag):
             self._git = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -68,13 +64,13 @@ class FileDigest:
             self._git.update(chunk)
 
     def result(self) -> tuple[Proof, str]:
-        """Return what the bytes are, and their etag."""
+        """Return what the bytes are, and their etag: a git sha1 where one was computed."""
         sha256 = self._sha256.hexdigest()
         return Proof(self.received, sha256), self._git.hexdigest() if self._git else sha256
 
 
 def digest(path: Path, etag: str) -> tuple[Proof, str]:
-    """Read a file once; return what it is, and its etag: a git sha1 where `etag` is one."""
+    """Read a file once; return what it is, and its etag, of the same kind as `etag`."""
     with path.open("rb") as file:
         content = FileDigest(os.fstat(file.fileno()).st_size, etag)
         buffer = memoryview(bytearray(CHUNK))

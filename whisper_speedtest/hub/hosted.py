@@ -97,14 +97,9 @@ class Watcher:
 
 
 class HostedModels:
-    """The hub cache, with the hub and the web servers that its files come from. Thread-safe.
-
-    Whether a model is in a repo on the hub, or is one file by its URL and sha256, decides whom to
-    ask for it, and nothing else.
-    """
+    """The hub cache, with the hub and the web servers that its files come from. Thread-safe."""
 
     def __init__(self, settings: HubSettings) -> None:
-        """Describe them; makes no request."""
         self.settings = settings
         self._hub = HuggingFaceHub(
             settings.endpoint, settings.token, settings.retry, settings.timeout
@@ -147,11 +142,7 @@ class HostedModels:
         return model
 
     def _remote(self, files: ModelFiles) -> Remote:
-        """Return whom to ask for a model; one for each origin, as each may be out of reach alone.
-
-        Raises:
-            RepoError: The check map has a file by URL that cannot be fetched and verified.
-        """
+        """Return whom to ask for a model; each host apart, as each may be out of reach alone."""
         if not files.by_url:
             return self._hub
         origin = web.origin(files)
@@ -268,8 +259,7 @@ class HostedModels:
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
         refused = Unavailable(
             f"{local.files}: cannot write to the hub cache {self.settings.cache} "
-            f"({error.strerror or error}); make it writable, or set HF_HUB_CACHE to a folder that "
-            "is"
+            f"({error.strerror or error}); make it writable, or set HF_HUB_CACHE to another folder"
         )
         return self.explained(local, refused)
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from whisper_speedtest.hub.cache import is_safe
-from whisper_speedtest.hub.hashes import is_commit, is_etag
+from whisper_speedtest.hub.hashes import is_etag, is_sha1
 from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.hf_api import ModelInfo
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.hub.remote import Retry
+
+_OTHER_JSON = (AttributeError, TypeError, KeyError)
+"""What huggingface_hub raises where an answer is JSON, and not what a hub would say."""
 
 
 class HuggingFaceHub(Remote):
@@ -45,7 +47,7 @@ class HuggingFaceHub(Remote):
             raise self._refused(str(files), files, error.response) from None
         except HFValidationError as error:
             raise RepoError(f"{files}: no valid repo id; {error}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+        except (json.JSONDecodeError, UnicodeDecodeError, *_OTHER_JSON):
             raise self._web_page(str(files)) from None
         self._reached = True
         return _checked(files, info)
@@ -66,27 +68,25 @@ class HuggingFaceHub(Remote):
         )
 
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
-        from huggingface_hub.errors import (
-            DisabledRepoError,
-            GatedRepoError,
-            RemoteEntryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub import errors
+        from huggingface_hub.utils._http import hf_raise_for_status
 
-        match _typed(response):
-            case GatedRepoError():
-                return Unavailable(
-                    f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set "
-                    "HF_TOKEN to a token of that account"
-                )
-            case DisabledRepoError():
-                return Unavailable(f"{said}: the repo was disabled; choose another size or variant")
-            case RevisionNotFoundError():
-                lacking = f"revision {files.revision}"
-            case RemoteEntryNotFoundError():
-                lacking = "file"
-            case _:
-                lacking = "repo, revision and file"
+        lacking = "repo, revision and file"
+        try:
+            hf_raise_for_status(response)
+        except errors.GatedRepoError:
+            return Unavailable(
+                f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set HF_TOKEN to "
+                "a token of that account"
+            )
+        except errors.DisabledRepoError:
+            return Unavailable(f"{said}: the repo was disabled; choose another size or variant")
+        except errors.RevisionNotFoundError:
+            lacking = f"revision {files.revision}"
+        except errors.RemoteEntryNotFoundError:
+            lacking = "file"
+        except (errors.HfHubHTTPError, *_OTHER_JSON):
+            pass  # the status says it
         if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             token = (
                 "the token that was sent does not open it" if self._token else "no token was sent"
@@ -98,24 +98,10 @@ class HuggingFaceHub(Remote):
         return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
 
 
-def _typed(response: httpx2.Response) -> HfHubHTTPError | None:
-    """Return huggingface_hub's own error for an answer; None where it has none to give."""
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils._http import hf_raise_for_status
-
-    try:
-        hf_raise_for_status(response)
-    except HfHubHTTPError as error:
-        return error
-    except (AttributeError, TypeError):  # it expects an object, where the answer is other JSON
-        return None
-    return None
-
-
 def _checked(files: ModelFiles, info: ModelInfo) -> Listing:
     """Return a listing that has all files of a model, and no file that leads out of a folder."""
     commit = info.sha or ""
-    if not is_commit(commit):
+    if not is_sha1(commit):
         raise RepoError(f"{files}: expected a commit from the hub, got {commit!r}")
     listed = {}
     for sibling in info.siblings or []:

@@ -18,10 +18,10 @@ FileState = Literal["complete", "incomplete", "missing", "corrupt", "other model
 """The state of one file, or of all files of a model in one place.
 
 complete: every byte was hashed, and is right.
-incomplete: of a model only; some files are complete and the others are missing.
+incomplete: of a model only; some of its files are complete and the others are missing.
 missing: there is no such file.
 corrupt: the file has other content than it must have, or cannot be read.
-other model: the file has other content than it must have, and it is that of another cached repo.
+other model: the file has the content of another file in the hub cache.
 unknown: nothing in the hub cache says what the file must be.
 """
 
@@ -49,12 +49,12 @@ class Finding:
 
     Attributes:
         name: The file's name in its repo.
-        state: Never "incomplete", which is of several files.
+        state: Any but "incomplete".
         path: Where the file lies or would lie.
         etag: The hash that the file must have; "" where nothing says.
         proof: What the file is; None where it is missing or cannot be read.
         reason: What is wrong with it; "" for a complete file.
-        origin: The cached file whose content this is instead, for "other model" alone.
+        origin: The cached file that has this content, where that was looked for and found.
     """
 
     name: str
@@ -72,9 +72,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """All files of a model in one place.
+    """All files of a model in one place, by their names.
 
-    `commit` is the one that the revision stands for, as far as the place knows; else None.
+    `commit` is the one that the revision stands for; None where the place does not know.
     """
 
     files: ModelFiles
@@ -107,13 +107,7 @@ class Inspection:
         if self.commit is None or self.state != "complete":
             faults = "; ".join(fault.reason for fault in self.faults) or "it names no file"
             raise VerificationError(f"{self.files}: expected every file complete, got: {faults}")
-        return VerifiedModel(
-            self.files.repo,
-            self.files.revision,
-            self.commit,
-            {
-                name: (finding.path, finding.proof)
-                for name, finding in self.findings.items()
-                if finding.proof
-            },
-        )
+        files = {
+            each.name: (each.path, each.proof) for each in self.findings.values() if each.proof
+        }
+        return VerifiedModel(self.files.repo, self.files.revision, self.commit, files)

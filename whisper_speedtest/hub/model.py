@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """There is no verified model. The subclasses say why.
+    """There is no verified model; the subclasses say why.
 
-    `cause` is the part of the message that other models may share, as "no network"; it is "" where
-    the message is about this model alone.
+    `cause` is the part of the message that other models may share, so that it can be said once for
+    all of them; "" where the whole message is about this model.
     """
 
     def __init__(self, message: str, cause: str = "") -> None:
@@ -29,7 +29,7 @@ class VerificationError(ModelError):
 
 
 class Unavailable(ModelError):  # noqa: N818 - skips a test, and is no error of anybody's
-    """The model cannot be had here and now. The message says why, and what would help."""
+    """The model cannot be had here and now; the message says what would help."""
 
 
 class RepoError(ModelError):
@@ -40,8 +40,8 @@ class RepoError(ModelError):
 class VerifiedModel:
     """The files of one model: where each lies, and what it was when it was verified.
 
-    `revision` is the one that the check map names, `commit` the one that it stood for: on the hub
-    a git sha1; for a file by URL, and for a model that the project makes, a sha256.
+    `revision` is what the check map names, and `commit` what that stood for: on the hub a git sha1;
+    for a file by URL, and for a model that the project makes, a sha256.
     """
 
     repo: str
@@ -61,19 +61,16 @@ class VerifiedModel:
 
 
 def check_file(subject: str, path: Path, expected: Proof) -> None:
-    """Raise VerificationError unless the file has the size and the hash that are expected.
+    """Raise VerificationError unless a file has the expected size and hash; `subject` is its name.
 
     The size is compared first, since that takes no reading.
     """
     if not path.is_file():
         raise VerificationError(f"{subject}: expected {expected.size} bytes at {path}, got no file")
     if (size := path.stat().st_size) != expected.size:
-        raise VerificationError(
-            f"{subject}: expected {expected.size} bytes, got {size}; "
-            f"delete {path} and fetch it anew"
-        )
-    if (got := prove(path)) != expected:
-        raise VerificationError(
-            f"{subject}: expected sha256 {expected.sha256}, got {got.sha256}; "
-            f"delete {path} and fetch it anew"
-        )
+        wrong = f"expected {expected.size} bytes, got {size}"
+    elif (got := prove(path)) != expected:
+        wrong = f"expected sha256 {expected.sha256}, got {got.sha256}"
+    else:
+        return
+    raise VerificationError(f"{subject}: {wrong}; delete {path} and fetch it anew")

@@ -30,11 +30,11 @@ class PlannedModel:
     Attributes:
         files: What the check map names.
         local: What is there.
-        commit: The one that the host says the revision stands for; None where no host was asked,
-            as for a complete model.
+        commit: What the revision stands for, as the host says; None where none was asked, as for a
+            complete model.
         required: The files that are needed, as the host lists them; empty where none was asked.
-        held: Those of them whose content is in the hub cache already. The others have to come.
-        problem: Why nothing will be fetched; this is then the outcome of `Store.fetch`.
+        held: Those of them whose content is in the hub cache already; the others have to come.
+        problem: Why nothing will be fetched; then it is the outcome of `Store.fetch`.
     """
 
     files: ModelFiles
@@ -63,7 +63,7 @@ class PlannedModel:
 
     @property
     def download_size(self) -> int:
-        """Bytes to download."""
+        """Bytes to download for this model."""
         return sum(self.sizes.values())
 
     @property
@@ -103,7 +103,8 @@ class Plan:
     @property
     def download_size(self) -> int:
         """Bytes to download; a file that several models share counts once."""
-        return total_download(self.models)
+        downloads = {key: size for model in self.models for key, size in model.sizes.items()}
+        return sum(downloads.values())
 
     @property
     def size_there(self) -> int:
@@ -112,29 +113,16 @@ class Plan:
         return sum({each.path: each.proof.size for each in found if each.proof}.values())
 
 
-def total_download(models: Iterable[PlannedModel]) -> int:
-    """Return the bytes to download; a file that several models share counts once."""
-    downloads: dict[Key, int] = {}
-    for model in models:
-        downloads |= model.sizes
-    return sum(downloads.values())
-
-
 def without_room(
     models: Iterable[PlannedModel], max_download: int | None, free: int, cache: Path
 ) -> dict[ModelFiles, Unavailable]:
     """Return the models whose downloads do not fit, each with the reason.
 
-    The smallest downloads come first. A model that does not fit takes no room from the next.
-
-    Args:
-        models: What is planned.
-        max_download: The bytes that may be downloaded; None: any number.
-        free: The bytes that are free on the disk of `cache`.
-        cache: The hub cache.
+    The smallest downloads come first, and what does not fit takes no room from the next. There is
+    room for `max_download` bytes, None being any number, and on the disk of `cache` for `free`.
     """
-    models = sorted(models, key=lambda model: model.download_size)
-    for_all = total_download(models)
+    models = tuple(sorted(models, key=lambda model: model.download_size))
+    for_all = Plan(models, free).download_size
     taken: dict[Key, int] = {}
     problems = {}
     for model in models:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import secrets
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
+
+from whisper_speedtest.hub.cache import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,23 +80,19 @@ class Staging:
     def refer(self, revision: str, commit: str) -> None:
         """Note which commit a revision stands for, as huggingface_hub does."""
         if self._folder.commit(revision) != commit:
-            self._write(self._folder.root / "refs" / revision, commit)
+            self._write(self._folder.root / "refs" / revision, commit.encode())
 
     def note(self, revision: str, commit: str, records: Mapping[str, Record]) -> None:
         """Write a manifest, adding to one of the same commit."""
-        kept = self._folder.manifests(revision).get(commit, {})
-        manifest = {
-            "repo": self._folder.repo,
-            "revision": revision,
-            "commit": commit,
-            "files": {name: asdict(record) for name, record in sorted({**kept, **records}.items())},
-        }
-        self._write(self._folder.manifest_path(revision, commit), json.dumps(manifest, indent=2))
+        files = {**self._folder.manifests(revision).get(commit, {}), **records}
+        manifest = Manifest(self._folder.repo, revision, commit, dict(sorted(files.items())))
+        text = msgspec.json.format(msgspec.json.encode(manifest))
+        self._write(self._folder.manifest_path(revision, commit), text)
 
-    def _write(self, path: Path, text: str) -> None:
+    def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = self.new()
-        new.write_text(text, encoding="utf-8")
+        new.write_bytes(content)
         new.replace(path)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import embedded
@@ -82,7 +81,8 @@ class Store:
             }
             planned = made | {files: look.result() for files, look in looks.items()}
         cache = self.settings.cache
-        free = shutil.disk_usage(_existing(cache)).free
+        existing = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(existing).free
         for files, problem in without_room(planned.values(), max_download, free, cache).items():
             explained = self._hosted.explained(planned[files].local, problem)
             planned[files] = replace(planned[files], problem=explained)
@@ -114,8 +114,3 @@ class Store:
         if isinstance(outcome, VerifiedModel):
             return outcome
         raise outcome
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder that exists."""
-    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

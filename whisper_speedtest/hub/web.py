@@ -28,23 +28,18 @@ def origin(files: ModelFiles) -> str:
     Raises:
         RepoError: The check map's entry is none that can be fetched and verified.
     """
-    folder = _FOLDER.fullmatch(files.repo)
-    if folder is None:
-        raise RepoError(
-            f"{files}: expected the URL of a folder, https://host/path, without user, query or "
-            f"slash at its end, got {files.repo}; fix the adapter's check map"
+    if not (folder := _FOLDER.fullmatch(files.repo)):
+        wrong = (
+            "the URL of a folder, https://host/path, without user, query or slash at its end, "
+            f"got {files.repo}"
         )
-    if not is_sha256(files.revision):
-        raise RepoError(
-            f"{files}: expected the file's sha256, 64 hex digits, as the revision of a file by "
-            f"URL, got {files.revision!r}; fix the adapter's check map"
-        )
-    if len(files.files) != 1:
-        raise RepoError(
-            f"{files}: expected one file, the one that has this sha256, "
-            f"got {files.files}; fix the adapter's check map"
-        )
-    return folder[1]
+    elif not is_sha256(files.revision):
+        wrong = f"the file's sha256, 64 hex digits, as its revision, got {files.revision!r}"
+    elif len(files.files) != 1:
+        wrong = f"one file, the one that has this sha256, got {files.files}"
+    else:
+        return folder[1]
+    raise RepoError(f"{files}: expected {wrong}; fix the adapter's check map")
 
 
 class WebServer(Remote):

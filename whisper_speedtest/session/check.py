@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.hub.inspection import Inspection
     from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.hub.status import ModelStatus
+    from whisper_speedtest.session.status import ModelStatus
 
 
 @pytest.hookimpl(trylast=True)
@@ -80,8 +80,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case, float]) -> int:
     """Print the state of each case's model; return how many are not complete or do not load."""
-    from whisper_speedtest.hub.status import check
     from whisper_speedtest.session.report import LOADS, NOT_TRIED
+    from whisper_speedtest.session.status import check
 
     config = session.config
     store = session_store(config)
@@ -114,8 +114,8 @@ def _print(
     """Write the table, what is wrong, and what to do next."""
     from rich.console import Console
 
-    from whisper_speedtest.hub.status import all_complete
     from whisper_speedtest.session.report import absent_lines, as_table, explanations, width_of
+    from whisper_speedtest.session.status import all_complete
 
     config = session.config
     out = config.get_terminal_writer()
@@ -158,7 +158,7 @@ def as_json(
     models: Sequence[ModelStatus], cache: Path, loads: Mapping[Case, str] | None = None
 ) -> dict[str, Any]:
     """Return the document that this module's docstring describes; `loads` where they were tried."""
-    from whisper_speedtest.hub.status import all_complete
+    from whisper_speedtest.session.status import all_complete
 
     return {
         "cache": str(cache),

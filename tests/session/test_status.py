@@ -13,19 +13,19 @@ import pytest
 from adapters import REGISTRY
 from adapters.base import Case, CheckMap, ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, flip_bit, weights
+from tests.helpers.stores import offline
 from tests.helpers.toy_adapter import Toy
 from tests.helpers.web_server import WebServer
-from tests.hub.stores import offline
-from whisper_speedtest.hub.status import check
 from whisper_speedtest.session.check import as_json
 from whisper_speedtest.session.report import absent_lines, as_table, explanations, plan_lines
+from whisper_speedtest.session.status import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from whisper_speedtest.hub.status import ModelStatus
     from whisper_speedtest.hub.store import Store
+    from whisper_speedtest.session.status import ModelStatus
 
 HASHES = {name: f"{digit}" * 64 for digit, name in enumerate(("tiny", "base"), 1)}
 SITE = "https://openaipublic.azureedge.net/main/whisper/models"
@@ -80,7 +80,7 @@ def _hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return done
 
     monkeypatch.setattr("whisper_speedtest.hub.cache.digest", counted)
-    monkeypatch.setattr("whisper_speedtest.hub.status.digest", counted)
+    monkeypatch.setattr("whisper_speedtest.session.status.digest", counted)
     return counts
 
 
