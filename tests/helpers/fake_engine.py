@@ -58,6 +58,7 @@ class FakeEngine:
     log: list[str] = field(default_factory=list)
     """The steps, in the order in which they were asked for."""
 
+    threads: int = 3
     peak: int = 100
     """Bytes. Verifying the load adds 900, as it reads the weights once more."""
 
@@ -75,7 +76,7 @@ class FakeEngine:
     @property
     def facts(self) -> EngineFacts:
         """What the process would say of itself."""
-        return EngineFacts({"mlx": "0.32.4"}, 3, "float16", ("a mend",))
+        return EngineFacts({"mlx": "0.32.4"}, self.threads, "float16", ("a mend",))
 
     def lay_out(self) -> None:
         """Take 100 s, which are no part of a start."""

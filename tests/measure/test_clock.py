@@ -115,7 +115,8 @@ def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: C
 
     started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS)
 
-    assert engine.log[-3:] == ["transcribe short", "memory", "verify_load"]
+    phases = ["launch", "import_library", "load", "hear short", "transcribe short"]
+    assert engine.log == ["lay_out", *phases, "memory", "verify_load"]
     assert started.memory.footprint == 100
 
 

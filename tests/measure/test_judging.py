@@ -83,6 +83,12 @@ def test_calls_that_hear_different_texts_are_a_failure_that_shows_them() -> None
             judge(MICRO, clip, EQUAL, heard(*texts))
 
 
+def test_no_transcript_at_all_is_a_failure() -> None:
+    """Nothing was heard because nothing was asked."""
+    with pytest.raises(WrongTranscriptError, match=r"one transcript from every call, got \[\]"):
+        judge(MICRO, clip_of("the ship"), EQUAL, [])
+
+
 def test_recording_without_a_reference_must_give_words() -> None:
     """Nobody knows which words are right, but silence is a failure."""
     unknown = clip_of(None)

@@ -11,6 +11,7 @@ from adapters import adapter_class
 from adapters.base import DecodeSettings
 from tests.helpers.fake_engine import CASE
 from tests.helpers.results import COMMIT, SHA256
+from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.clock import time_calls, time_load, time_start
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -28,6 +29,11 @@ SETTINGS = DecodeSettings(threads=2)
 def recorder(clip: Clip | None, measure: Measure = Measure.WARM) -> Recorder:
     """Return the record of a test that is about to begin."""
     return Recorder("test_it[id]", measure, CASE, clip, SETTINGS if clip else None)
+
+
+def three(engine: FakeEngine) -> list[FakeEngine]:
+    """Return three engines like this one, which differ in their threads and their memory."""
+    return [replace(engine, threads=10 + n, peak=100 + n) for n in range(3)]
 
 
 def seconds(result: Result) -> list[tuple[int, int, float]]:
@@ -128,14 +134,15 @@ def test_fallback_in_any_call_is_recorded(engine: FakeEngine, clip: Clip) -> Non
 def test_loads_are_recorded_with_the_last_engine(engine: FakeEngine) -> None:
     """Each load is a sample of a process of its own; nothing was heard."""
     record = recorder(None, Measure.LOAD)
-    loads = [time_load(engine.as_engine, number) for number in range(2)]
+    loads = [time_load(each.as_engine, number) for number, each in enumerate(three(engine))]
 
     record.loads(loads)
 
     result = record.result
-    assert seconds(result) == [(0, 0, 4.0), (1, 1, 4.0)]
-    assert result.memory == loads[-1].memory
-    assert loads[-1].memory != loads[0].memory
+    assert seconds(result) == [(0, 0, 4.0), (1, 1, 4.0), (2, 2, 4.0)]
+    assert result.memory == Memory(102, None)
+    assert result.provenance is not None
+    assert result.provenance.threads == 12
     assert result.transcript is None
     assert result.provenance is not None
     assert result.provenance.empty_call is None
@@ -143,17 +150,21 @@ def test_loads_are_recorded_with_the_last_engine(engine: FakeEngine) -> None:
 
 def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip) -> None:
     """The samples are the sums of the phases, and the memory is that of the last start."""
-    engine.calls = [8.0, 16.0]
+    engine.calls = [8.0, 16.0, 32.0]
     record = recorder(clip, Measure.COLD)
-    starts = [time_start(engine.as_engine, number, clip, AUDIO, SETTINGS) for number in range(2)]
+    starts = [
+        time_start(each.as_engine, number, clip, AUDIO, SETTINGS)
+        for number, each in enumerate(three(engine))
+    ]
 
     record.starts(clip, starts)
 
     result = record.result
-    assert [start.first_call for start in result.starts] == [8.5, 16.5]
-    assert seconds(result) == [(0, 0, 15.5), (1, 1, 23.5)]
-    assert result.memory == starts[-1].memory
-    assert starts[-1].memory != starts[0].memory
+    assert [start.first_call for start in result.starts] == [8.5, 16.5, 32.5]
+    assert seconds(result) == [(0, 0, 15.5), (1, 1, 23.5), (2, 2, 39.5)]
+    assert result.memory == Memory(102, None)
+    assert result.provenance is not None
+    assert result.provenance.threads == 12
     assert result.transcript == "the ship"
     assert result.model.commit == COMMIT
 

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from tests.helpers.results import CLIP, cold, load, samples, warm
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Sample, Start, from_json, json_schema, to_json
+from whisper_speedtest.measure.result import (
+    SCHEMA,
+    ClipFacts,
+    ModelFacts,
+    Part,
+    Provenance,
+    Result,
+    Sample,
+    Start,
+    from_json,
+    json_schema,
+    to_json,
+    write_schema,
+)
 
-SCHEMA = Path(__file__).resolve().parents[2] / "whisper_speedtest/measure/result.schema.json"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARTS = (Sample, Start, ClipFacts, ModelFacts, Provenance)
 
 
 def test_median_is_the_middle_of_the_samples_and_not_their_mean() -> None:
@@ -165,9 +180,26 @@ def test_schema_is_the_documented_one() -> None:
 
     assert json.loads(json.dumps(json_schema())) == documented, (
         f"{SCHEMA.name} does not describe what is written; if the change is meant, let "
-        "`python -m whisper_speedtest.measure.result` write it anew, and raise Result.version "
-        "where an older reader would misread it"
+        "`python -c 'from whisper_speedtest.measure.result import *; write_schema()'` write it "
+        "anew, and raise Result.version where an older reader would misread it"
     )
+
+
+def test_schema_is_written_as_documented(tmp_path: Path) -> None:
+    """What is written is the documented file, byte for byte."""
+    write_schema(tmp_path / "schema.json")
+
+    assert (tmp_path / "schema.json").read_bytes() == SCHEMA.read_bytes()
+
+
+@pytest.mark.parametrize("part", [Result, *PARTS], ids=lambda part: part.__name__)
+def test_every_part_is_frozen_named_and_strict(part: type[Part]) -> None:
+    """No part of a result can be changed, or be made by position or with a field it lacks."""
+    config = part.__struct_config__
+
+    assert (config.frozen, config.forbid_unknown_fields) == (True, True)
+    with pytest.raises(TypeError, match="Extra positional arguments"):
+        part(*range(len(part.__struct_fields__)))
 
 
 @pytest.mark.property

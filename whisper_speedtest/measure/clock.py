@@ -141,9 +141,10 @@ def time_start(
         load=load,
         first_call=seconds_of(first_call),
     )
+    (transcript,) = transcripts
     memory = engine.memory()
     engine.verify_load()
-    return Started(engine, phases, transcripts[0], memory)
+    return Started(engine, phases, transcript, memory)
 
 
 def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:

@@ -41,7 +41,7 @@ def judge(
     """
     subject = f"{case.label} on {clip.name}"
     texts = {transcript.text for transcript in transcripts}
-    if len(texts) > 1:
+    if len(texts) != 1:
         raise WrongTranscriptError(
             f"{subject}: expected one transcript from every call, got {sorted(texts)}"
         )

@@ -7,6 +7,8 @@ in its name or its description: times are seconds, sizes are bytes.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
 
@@ -19,6 +21,9 @@ from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.speech.scoring import Score
+
+SCHEMA = Path(__file__).with_name("result.schema.json")
+"""Describes results for other programs; `write_schema` writes it."""
 
 Seconds = Annotated[float, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -185,18 +190,18 @@ class Result(Part, frozen=True, kw_only=True):
 
 def to_json(result: Result) -> dict[str, Any]:
     """Return a result as JSON's own types: dicts, lists, strings and numbers."""
-    json: dict[str, Any] = msgspec.to_builtins(result)
-    return json
+    plain: dict[str, Any] = msgspec.to_builtins(result)
+    return plain
 
 
-def from_json(json: object) -> Result:
+def from_json(plain: object) -> Result:
     """Return the result that `to_json` gave.
 
     Raises:
         ValueError: A field is missing, unknown, of another type or out of its range; the message
             names it.
     """
-    return msgspec.convert(json, Result)
+    return msgspec.convert(plain, Result)
 
 
 def json_schema() -> dict[str, Any]:
@@ -207,9 +212,6 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
-    import json
-    from pathlib import Path
-
-    schema = json.dumps(json_schema(), indent=2)
-    Path(__file__).with_suffix(".schema.json").write_text(f"{schema}\n", encoding="utf-8")
+def write_schema(path: Path = SCHEMA) -> None:
+    """Write the JSON Schema of a result to a file."""
+    path.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
