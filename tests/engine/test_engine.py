@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,17 +70,50 @@ def test_each_flag_is_set_by_its_phase_and_by_no_earlier_one(new_toy: Toys, audi
     assert engine.failure is None
 
 
-def test_ready_goes_through_all_phases_once(new_toy: Toys) -> None:
+def test_ready_goes_through_all_phases_once(new_toy: Toys, model: VerifiedModel) -> None:
     """A ready engine has loaded and verified its model in one process, and stays as it is."""
     engine = new_toy("good")
+    counted = Counted(model.repo, model.revision, model.commit, model.files)
+    engine.model = counted
     engine.ready()
     processes = running_engines()
 
     engine.ready()
 
     assert engine.facts.dtype == "text"
+    assert len(counted.hashed) == 2, "expected one check before the load, and one after it"
     assert len(processes) == 1
     assert running_engines() == processes
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(VerifiedModel):
+    """A model that takes note of each time that its files are hashed."""
+
+    hashed: list[str] = field(default_factory=list)
+
+    def recheck(self) -> None:
+        """Take note."""
+        self.hashed.append("")
+
+
+def test_files_are_hashed_right_before_the_load_and_after_it(
+    new_toy: Toys, model: VerifiedModel
+) -> None:
+    """A start reads the model's files twice more than the library does, and no more often."""
+    engine = new_toy("good")
+    counted = Counted(model.repo, model.revision, model.commit, model.files)
+    engine.model = counted
+    times = {}
+
+    for phase in ("lay_out", "launch", "import_library", "load", "verify_load", "ready"):
+        getattr(engine, phase)()
+        times[phase] = len(counted.hashed)
+
+    assert times == {
+        **dict.fromkeys(("lay_out", "launch", "import_library", "load"), 1),
+        **dict.fromkeys(("verify_load", "ready"), 2),
+    }
 
 
 def test_ready_verifies_a_load_that_was_not_verified(new_toy: Toys) -> None:
@@ -279,7 +312,10 @@ def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
 
     message = str(failure.value).replace('"', "'")
     assert message.startswith(f"toy[micro-{variant}]: {outcome}")
-    assert "its last lines on stderr:\n  | " in message
+    assert "; its last lines on stderr:\n  | " in message
+    if variant != "chats":  # Which says so much that its beginning is not shown.
+        said = "  | the toy library greets on stdout\n  | the toy is asked for 16000 samples"
+        assert said in message
     assert engine.failure is failure.value
     assert state(engine) == {"loaded": True, "warm": False, "closed": True}
     assert running_engines() == []
@@ -356,6 +392,7 @@ def test_failed_engine_raises_the_same_at_each_further_call(toy: Toys, audio: Au
             call()
         assert again.value is first.value
 
+    assert engine.loaded, "expected a call that was refused to leave no trace"
     assert running_engines() == []
 
 
@@ -463,6 +500,19 @@ def test_what_a_library_starts_ends_with_its_engine(toy: Toys) -> None:
     os.kill(grandchild, 0)
 
     engine.close()
+
+    assert wait_until_gone(grandchild)
+
+
+def test_what_a_library_starts_ends_with_an_engine_that_crashed(toy: Toys) -> None:
+    """Grandchildren are ended where their parent is gone already, though they ignore SIGTERM."""
+    engine = toy("leaves-child")
+    grandchild = int(engine.transcribe("clip", SETTINGS).text)
+    (process,) = running_engines()
+    process.kill()
+
+    with pytest.raises(EngineError, match="the engine was ended by SIGKILL"):
+        engine.ping()
 
     assert wait_until_gone(grandchild)
 

@@ -73,18 +73,21 @@ def test_every_cache_lies_in_the_engine_s_folder(
 ) -> None:
     """Home, temporary files and hub cache are the engine's own, and the hub is offline."""
     shell = {"HOME": "/home/someone", "TMPDIR": "/var/tmp", "HF_HUB_OFFLINE": "0"}  # noqa: S108
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     for name, value in shell.items():
         monkeypatch.setenv(name, value)
 
     environment = sealed_environment(tmp_path)
 
-    names = ("HOME", "TMPDIR", "HF_HOME", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-    assert {name: environment[name] for name in names} == {
+    changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}
+    assert changed == {
         "HOME": str(tmp_path),
         "TMPDIR": str(tmp_path / "tmp"),
         "HF_HOME": str(tmp_path / "huggingface"),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "PYTHONUNBUFFERED": "1",
     }
     assert (tmp_path / "tmp").is_dir()
     assert os.environ["HOME"] == "/home/someone"

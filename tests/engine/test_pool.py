@@ -62,6 +62,7 @@ class FakeEngine:
         self.failure: EngineError | None = None
         self.peak = 0
         self.cannot_close: BaseException | None = None
+        self.is_dead = False
 
     def fail(self, *, loaded: bool) -> None:
         """Fail before or after the load."""
@@ -72,6 +73,8 @@ class FakeEngine:
     def memory(self) -> Memory:
         """Return the peak; one that has not loaded must not be asked."""
         assert self.loaded
+        if self.is_dead:
+            self.fail(loaded=True)
         if self.failure:
             raise self.failure
         return Memory(self.peak, None)
@@ -303,35 +306,49 @@ def test_noted_peak_counts_for_its_case_and_no_other(made: list[FakeEngine]) -> 
 
 
 def test_largest_peak_of_a_case_is_expected_of_the_next(made: list[FakeEngine]) -> None:
-    """A smaller peak that is noted later makes no new engine smaller, closed ones count too."""
-    with EnginePool(folders(), memory_limit=3 * ESTIMATE) as pool:
+    """A smaller peak makes no further engine smaller, but counts for the engine that has it."""
+    with EnginePool(folders(), memory_limit=3 * ESTIMATE - 1) as pool:
         first = pool.new(SMALL, MODEL, "cpu")
         pool.note_memory(first, 2 * ESTIMATE)
         first.close()
         second = pool.new(SMALL, MODEL, "cpu")
         pool.note_memory(second, 10)
-        pool.note_memory(second, 5)
         pool.new(LARGE, MODEL, "cpu")  # One estimate beside 10 bytes.
         assert open_ones(made) == [1, 2]
-        pool.new(SMALL, MODEL, "cpu")  # Two estimates, one and 10 bytes.
+        pool.new(SMALL, MODEL, "cpu")  # Two estimates, which leave no room for another.
 
-        assert open_ones(made) == [2, 3]
+        assert open_ones(made) == [3]
 
 
-def test_dead_engine_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -> None:
-    """An engine whose process has ended is not counted, nor one that dies as it is asked."""
+def test_peak_of_an_engine_does_not_shrink(made: list[FakeEngine]) -> None:
+    """Of several notes on one engine, the largest counts."""
+    with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
+        engine = pool.new(SMALL, MODEL, "cpu")
+        for peak in (10, ESTIMATE + 1, 20):
+            pool.note_memory(engine, peak)
+        pool.new(LARGE, MODEL, "cpu")
+
+        assert open_ones(made) == [1]
+
+
+def test_failed_engine_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -> None:
+    """An engine whose process has ended is not counted."""
     pool.new(SMALL, MODEL, "cpu")
     handed_out(pool.new(SMALL, MODEL, "cpu")).fail(loaded=True)
+
     pool.new(LARGE, MODEL, "cpu")
+
     assert open_ones(made) == [0, 2]
 
-    dying = loaded(pool.new(SMALL, MODEL, "gpu"))
-    assert open_ones(made) == [2, 3]
-    dying.failure = EngineError("found dead when it was asked for its memory")
-    dying.closed = False
-    pool.new(LARGE, MODEL, "gpu")
 
-    assert not made[2].closed
+def test_engine_found_dead_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -> None:
+    """An engine that turns out to be dead when its memory is asked for is not counted either."""
+    pool.new(SMALL, MODEL, "cpu")
+    loaded(pool.new(SMALL, MODEL, "cpu")).is_dead = True
+
+    pool.new(LARGE, MODEL, "cpu")
+
+    assert open_ones(made) == [0, 2]
 
 
 def test_machine_gives_half_of_its_memory() -> None:
@@ -369,18 +386,19 @@ def test_failure_to_load_is_forgotten_with_its_case(pool: EnginePool) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("it hangs"), KeyboardInterrupt()], ids=repr)
 def test_engine_that_cannot_be_closed_keeps_no_other_open(
-    pool: EnginePool, made: list[FakeEngine], error: BaseException
+    made: list[FakeEngine], error: BaseException
 ) -> None:
     """An error or Ctrl-C while one engine is closed is raised when the others are closed."""
-    engines = [handed_out(pool.new(SMALL, MODEL, "cpu")) for _ in range(2)]
-    engines[1].cannot_close = error
+    with EnginePool(folders(), memory_limit=3 * ESTIMATE) as pool:
+        for _ in range(3):
+            pool.new(SMALL, MODEL, "cpu")
+        made[1].cannot_close = error
 
-    with pytest.raises(type(error)) as raised:
-        pool.close()
+        with pytest.raises(type(error)) as raised:
+            pool.close()
 
-    assert raised.value is error
-    assert open_ones(made) == [1]
-    pool.close()
+        assert raised.value is error
+        assert open_ones(made) == [1]
     assert open_ones(made) == []
 
 

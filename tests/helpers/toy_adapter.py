@@ -43,6 +43,14 @@ VARIANTS = (
     "slow",
     "lazy",
 )
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(3600)
+"""
+"""What the child of the variant "leaves-child" does: nothing short of SIGKILL ends it."""
+
 SLOW_SECONDS = 0.2
 """How long the variant "slow" sleeps in each call."""
 
@@ -139,6 +147,7 @@ class Toy(Adapter):
             case "hogs":
                 ctypes.PyDLL(None).sleep(3600)  # With the interpreter's lock held.
             case "chats":
+                os.write(2, b"no text: \xff\n")
                 for number in range(1, 31):
                     print(f"line {number}", file=sys.stderr)
                 os._exit(0)
@@ -165,7 +174,13 @@ class Toy(Adapter):
             case "resolves-name":
                 socket.getaddrinfo("huggingface.co", 443)
             case "leaves-child":
-                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+                child = subprocess.Popen(
+                    [sys.executable, "-c", STUBBORN],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                )
+                assert child.stdout is not None
+                child.stdout.readline()
                 return Transcript(str(child.pid), (), fallback=False)
             case "mishears":
                 return Transcript("all of it wrong", (), fallback=False)

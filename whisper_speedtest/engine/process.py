@@ -49,11 +49,10 @@ class EngineError(Exception):
 class Engine:
     """A child process that holds one model, in a folder with that model's verified files only.
 
-    The child is started by the first call that needs it. A failure of the child ends it, and every
-    further call raises the same failure again, since nothing that comes after a crash can be
-    trusted. So does a time limit or Ctrl-C that comes while the child is at work. What went wrong
-    before anything was started, as a file that is no longer the verified one, is a ModelError and
-    no failure of the engine.
+    The child is started by the first call that needs it. When the child fails, or when a time limit
+    or Ctrl-C interrupts a call, the child is ended, and every further call raises the same failure:
+    nothing that comes after a crash can be trusted. A model file that has changed before the child
+    is started is a ModelError, and no failure of the engine.
     """
 
     def __init__(
@@ -88,17 +87,17 @@ class Engine:
 
     @property
     def failure(self) -> EngineError | None:
-        """What ended the engine, and what each further call raises; None while it works."""
+        """What ended the engine, which each further call raises; None while it works."""
         return self._failure
 
     @property
     def closed(self) -> bool:
-        """Whether the engine was closed, by its owner or by its failure: it cannot start again."""
+        """Whether the engine was closed, by its owner or by a failure; it cannot start again."""
         return self._closed
 
     @property
     def loaded(self) -> bool:
-        """Whether the load has returned, and its verification has found nothing wrong so far."""
+        """Whether the model was loaded, and no verification of the load has failed."""
         return self._loaded
 
     @property
@@ -111,7 +110,7 @@ class Engine:
         """What the child knows of itself and its model.
 
         Raises:
-            EngineError: The load has not been verified, so that there is nothing to be sure of.
+            EngineError: The load has not been verified.
         """
         if self._facts is None:
             raise EngineError(
@@ -189,16 +188,17 @@ class Engine:
         self._loaded = True
 
     def verify_load(self) -> None:
-        """See that the model in memory is that of the files, and the files are still the verified.
+        """Check that the model in memory is that of the files, and that the files are unchanged.
 
-        The child compares the weights, and the files are hashed once more, since they may have been
-        exchanged between the last hashing and the load. This is no part of a load, so it belongs in
-        no clock.
+        The child compares the weights. The files are hashed again, since they may have been
+        exchanged between the last hashing and the load. This is no part of a load, so no clock
+        goes round it.
 
         Raises:
-            EngineError: They are not; the message names the file, what was expected and what was
-                got.
+            EngineError: One of the two differs. The message names the file, with what was expected
+                and what was got.
         """
+        self._require("verify_load")
         try:
             facts = self._call("verify_load", self.case)
             with self._failing_in("verify_load"):
@@ -223,9 +223,9 @@ class Engine:
             self.verify_load()
 
     def hear(self, key: str, audio: Audio) -> None:
-        """Hand audio over under a name, so that the timed call need not; load the model first.
+        """Hand audio over under the name `key`, so that the timed call sends the name only.
 
-        Audio is sent once: a name stands for the same audio ever after.
+        The model is loaded first. Audio is sent once: a name always stands for the same audio.
         """
         self._require("hear")
         if not self._loaded:
@@ -235,16 +235,16 @@ class Engine:
             self._heard.add(key)
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
-        """Transcribe audio that was handed over. This is what a clock goes round."""
+        """Transcribe audio that was handed over. This is the call that is timed."""
         transcript = self._call("transcribe", key, settings)
         self._warm = True
         return cast("Transcript", transcript)
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:
-        """Return the last transcript of that audio again, made anew by nobody.
+        """Return the last transcript of that audio once more, without transcribing.
 
-        Request and answer are those of `transcribe`, so this takes what a call through the engine
-        costs by itself.
+        Request and answer are those of `transcribe`, so the time that this takes is what a call
+        through the engine costs by itself.
         """
         return cast("Transcript", self._call("echo", key, settings))
 
@@ -260,7 +260,7 @@ class Engine:
         """End the child process and whatever it started; safe to call at any time, and again."""
         try:
             self._end()
-        except BaseException:  # An interrupt, which is to go on once nothing is left running.
+        except BaseException:  # An interrupt. Nothing may be left running when it goes on.
             self._end()
             raise
 
@@ -298,7 +298,7 @@ class Engine:
             )
         with self._failing_in(method):
             if self._unanswered is not None:
-                # An interrupt came between two steps of this class, where nothing could note it.
+                # A second interrupt came while the first was being dealt with.
                 raise self._fail(f"stopped during {self._unanswered}, which had not returned")
             self._unanswered = method
             try:
@@ -326,8 +326,8 @@ class Engine:
         except Exception as error:
             raise self._fail(f"{method} raised {type(error).__name__}: {error}") from error
         except BaseException as error:
-            # A time limit or Ctrl-C came down on the wait. The answer may still come, so that no
-            # further call can be made.
+            # A time limit or Ctrl-C came while the child was at work. Its answer may still come,
+            # and would be taken for that of the next call, so there must be none.
             error.add_note(str(self._fail(f"stopped during {method}, which had not returned")))
             raise
 
@@ -346,7 +346,7 @@ class Engine:
     def _fail(self, what: str) -> EngineError:
         """End the child, and return the error that this and every further call raises."""
         message = f"{self.case.label}: {what}"
-        # Known as failed before anything else can be interrupted.
+        # Set at once, so that the engine counts as failed if the rest is interrupted.
         self._failure = EngineError(message)
         self.close()
         text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
