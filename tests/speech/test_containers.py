@@ -176,11 +176,11 @@ WHOLE = {
     ),
     "big-endian WAV after a chunk of odd size": (
         "WAV",
-        rifx(chunk(b"odd ", b"!", form=">4sI") + b"\0", chunk(b"data", b"1234", form=">4sI")),
+        rifx(chunk(b"odd ", b"odd", form=">4sI") + b"\0", chunk(b"data", b"1234", form=">4sI")),
     ),
     "AIFF after a chunk of odd size": (
         "AIFF",
-        aiff(chunk(b"odd ", b"!", form=">4sI") + b"\0", chunk(b"SSND", b"1234", form=">4sI")),
+        aiff(chunk(b"odd ", b"odd", form=">4sI") + b"\0", chunk(b"SSND", b"1234", form=">4sI")),
     ),
     "WAV with more behind its samples": ("WAV", wav(chunk(b"data", b"1234"), b"junk")),
     "WAV without a sample": ("WAV", wav(chunk(b"data", b""))),

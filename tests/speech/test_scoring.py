@@ -245,6 +245,13 @@ def test_a_difference_names_each_change_where_it_is() -> None:
     ]
 
 
+def test_a_difference_shows_a_run_of_changed_words_together() -> None:
+    """Words next to each other that all differ are one change, at the place of the first."""
+    last = difference("past a quiet harbour", "past a loud port").splitlines()[-1]
+
+    assert last == "  word 3: past a [quiet harbor → loud port]"
+
+
 def test_a_difference_without_one_says_so() -> None:
     """Nothing is listed for texts that differ in style only."""
     assert difference("The ship.", "the ship").splitlines() == [
