@@ -75,6 +75,21 @@ def test_embedded_model_joins_the_librarys_table(adapter: FasterWhisper, library
     assert adapter.check_map["micro"]["fp16"].repo == "embedded/micro-ctranslate2-fp16"
 
 
+def test_newer_repos_have_two_other_files() -> None:
+    """Another vocabulary, and a file for the spectrogram; all of them need a tokenizer."""
+    check_map = FasterWhisper.check_map
+    newer = ("vocabulary.json", "preprocessor_config.json")
+
+    assert {size: models["fp16"].files[3:] for size, models in check_map.items()} == {
+        **dict.fromkeys(check_map, ("vocabulary.txt",)),
+        **dict.fromkeys(("micro", "large-v3", "large-v3-turbo"), newer),
+        **{size: newer for size in check_map if size.startswith("distil-")},
+    }
+    assert {models["int8"].files[:3] for models in check_map.values()} == {
+        ("model.bin", "config.json", "tokenizer.json")
+    }
+
+
 @pytest.mark.parametrize(
     ("device", "gpus", "expected"), [("cpu", 0, "cpu"), ("cpu", 1, "cpu"), ("gpu", 1, "cuda")]
 )

@@ -22,7 +22,20 @@ if TYPE_CHECKING:
 
 EQUAL = DecodeSettings()
 SYSTEM = "AVX = 1 | NEON = 0"
-DIMENSIONS = dict(zip(HEADER, (51_865, 1500, 384, 6, 4, 448, 384, 6, 4, 80, 1), strict=True))
+DIMENSIONS = {
+    "n_vocab": 51_865,
+    "n_audio_ctx": 1500,
+    "n_audio_state": 384,
+    "n_audio_head": 6,
+    "n_audio_layer": 4,
+    "n_text_ctx": 448,
+    "n_text_state": 385,
+    "n_text_head": 7,
+    "n_text_layer": 5,
+    "n_mels": 80,
+    "ftype": 101,
+}
+"""In the order in which they stand in a file."""
 
 
 @pytest.fixture(name="native")
@@ -236,7 +249,7 @@ def test_other_dimension_than_in_the_file_is_named(name: str, tmp_path: Path) ->
 
 def test_version_of_the_format_is_no_part_of_the_type(tmp_path: Path) -> None:
     """It stands in the thousands of the last number, and the library drops it."""
-    check_header(ggml(tmp_path, ftype=2001), DIMENSIONS.__getitem__)
+    check_header(ggml(tmp_path, ftype=2101), DIMENSIONS.__getitem__)
 
-    with pytest.raises(WeightsError, match="expected ftype 2, "):
-        check_header(ggml(tmp_path, ftype=1002), DIMENSIONS.__getitem__)
+    with pytest.raises(WeightsError, match="expected ftype 102, "):
+        check_header(ggml(tmp_path, ftype=1102), DIMENSIONS.__getitem__)
