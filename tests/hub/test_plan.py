@@ -3,25 +3,202 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import weights
-from tests.helpers.stores import (
-    fresh,
-    refusal,
-)
-from whisper_speedtest.hub.model import (
-    Unavailable,
-)
-from whisper_speedtest.hub.sizes import flag, human
+from tests.helpers.stores import fresh, refusal
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.inspection import Finding, Inspection
+from whisper_speedtest.hub.model import RepoError, Unavailable
+from whisper_speedtest.hub.plan import Plan, PlannedModel, without_room
+from whisper_speedtest.hub.remote import RemoteFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.plan import Plan
     from whisper_speedtest.hub.store import Store
+
+CACHE = Path("/somewhere/hub")
+LARGE_DISK = 10**15  # bytes
+
+
+def planned(
+    name: str, *sizes: int, held: int = 0, repo: str = "", problem: RepoError | None = None
+) -> PlannedModel:
+    """Return a model whose files have these sizes in bytes; the first `held` are there already.
+
+    A file's etag is its size, so that files of one size in one repo are the same.
+    """
+    names = [f"{n}.npz" for n in range(len(sizes))]
+    files = ModelFiles(repo or f"org/{name}", tuple(names), name)
+    listed = [
+        RemoteFile(file, size, f"{size:064x}") for file, size in zip(names, sizes, strict=True)
+    ]
+    proofs = {file.name: Proof(file.size, file.etag) for file in listed[:held]}
+    return PlannedModel(
+        files, Inspection(files, None, {}), "c" * 40, tuple(listed), proofs, problem
+    )
+
+
+def complete(name: str, *sizes: int, folder: str = "") -> PlannedModel:
+    """Return a model that is there, in files of these sizes."""
+    files = ModelFiles(f"org/{name}", tuple(f"{size}.npz" for size in sizes))
+    found = {
+        file: Finding(file, "complete", Path(folder or name, file), "", Proof(size, "0" * 64), "")
+        for file, size in zip(files.files, sizes, strict=True)
+    }
+    return PlannedModel(files, Inspection(files, "c" * 40, found))
+
+
+# One model
+
+
+def test_download_is_what_is_not_held() -> None:
+    """Names and bytes of the files that have to come; the size is that of all."""
+    model = planned("a", 100, 20, 3, held=1)
+
+    assert [file.name for file in model.download] == ["1.npz", "2.npz"]
+    assert (model.download_size, model.size, model.complete) == (23, 123, False)
+
+
+def test_file_under_two_names_is_downloaded_once() -> None:
+    """It is one blob of its repo."""
+    assert planned("a", 50, 50).sizes == {("org/a", f"{50:064x}"): 50}
+    assert planned("a", 50, 50).download_size == 50
+
+
+def test_model_with_a_problem_downloads_nothing() -> None:
+    """Nor is it complete, whatever its files are."""
+    model = planned("a", 50, problem=RepoError("no such repo"))
+
+    assert (model.download, model.download_size, model.complete) == ((), 0, False)
+
+
+def test_size_of_a_complete_model_is_that_of_its_files() -> None:
+    """No host was asked; of one that is neither there nor listed nobody knows it."""
+    there = complete("a", 100, 20)
+
+    assert (there.size, there.complete, there.download_size) == (120, True, 0)
+    assert planned("b").size is None
+
+
+# All models
+
+
+def test_plan_parts_what_is_there_from_what_comes_and_what_does_not() -> None:
+    """Each model is in one of the three, in the order of the plan."""
+    there, coming, linked = complete("there", 5), planned("coming", 7), planned("l", 9, held=1)
+    refused = planned("refused", 11, problem=RepoError("no"))
+
+    plan = Plan((refused, coming, there, linked), 0)
+
+    assert plan.complete == (there,)
+    assert plan.to_fetch == (coming, linked)
+    assert plan.unavailable == (refused,)
+    assert plan.download_size == 7
+
+
+def test_what_models_share_counts_once() -> None:
+    """By repo and etag for what has to come, by its place for what is there."""
+    alike = [planned(name, 50, size, repo="org/one") for name, size in (("a", 3), ("b", 4))]
+    there = [complete("a", 10, 7), complete("b", 10, 8, folder="a")]
+
+    assert Plan(tuple(alike), 0).download_size == 57
+    assert Plan((planned("a", 50), planned("b", 50)), 0).download_size == 100
+    assert Plan(tuple(there), 0).size_there == 25
+
+
+def left_out(
+    models: Sequence[PlannedModel], max_download: int | None, free: int = LARGE_DISK
+) -> list[str]:
+    """Return the names of the models for which there is no room."""
+    found = without_room(models, max_download, free, CACHE)
+    return [files.revision for files in found]
+
+
+THREE = [planned("large", 3_000_000), planned("small", 1_000_000), planned("mid", 2_000_000)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "lacking"),
+    [
+        (6_000_000, []),
+        (5_999_999, ["large"]),
+        (3_000_000, ["large"]),
+        (2_999_999, ["mid", "large"]),
+        (1_000_000, ["mid", "large"]),
+        (999_999, ["small", "mid", "large"]),
+        (0, ["small", "mid", "large"]),
+    ],
+)
+def test_room_goes_to_the_smallest_to_the_last_byte(limit: int, lacking: list[str]) -> None:
+    """The limit itself is enough, one byte less is not; for the disk as for --max-download."""
+    assert left_out(THREE, limit) == lacking
+    assert left_out(THREE, None, free=limit) == lacking
+    assert left_out(THREE, None) == []
+
+
+def test_model_that_does_not_fit_takes_no_room() -> None:
+    """One that shares the files that are coming anyway still fits behind it."""
+    models = [planned("small", 10, repo="org/one"), planned("large", 100, repo="org/one")]
+    again = planned("again", 10, repo="org/one")
+
+    assert left_out([*models, again], 10) == ["large"]
+    assert left_out([*models, planned("both", 100, 10, repo="org/one")], 50) == ["large", "both"]
+
+
+def test_models_that_download_nothing_need_no_room() -> None:
+    """They are there, or will be linked, or have a problem of their own."""
+    models = [complete("a", 10), planned("b", 10, held=1), planned("c", 10, problem=RepoError(""))]
+
+    assert left_out(models, 0, free=0) == []
+
+
+def test_refusal_says_what_to_raise_and_to_what() -> None:
+    """For this model with the smaller ones; and, as the cause that all share, for all there is."""
+    found = without_room(THREE, 1_500_000, LARGE_DISK, CACHE)
+
+    mid, large = found.values()
+    assert type(mid) is Unavailable
+    assert str(mid) == (
+        "org/mid@mid: 2.0 MB to download do not fit into the 1.5 MB that may be; "
+        "raise that with --max-download 3.0MB"
+    )
+    assert "3.0 MB to download do not fit" in str(large)
+    assert str(large).endswith("raise that with --max-download 4.0MB")
+    assert (
+        mid.cause
+        == large.cause
+        == (
+            "no room in the 1.5 MB that may be downloaded; "
+            "for all there is with --max-download 6.0MB"
+        )
+    )
+
+
+def test_refusal_for_the_disk_says_what_is_needed_and_what_is_free() -> None:
+    """And where; --max-download, which is looked at first, would be no help."""
+    found = without_room(THREE, None, 3_500_000, CACHE)
+
+    (large,) = found.values()
+    disk = (
+        "on the disk of /somewhere/hub, which has 3.5 MB free; make room (hf cache ls, hf cache "
+        "rm), or set HF_HUB_CACHE to a folder on a larger disk"
+    )
+    assert str(large) == (
+        "org/large@large: 3.0 MB to download, 6.0 MB with the smaller models, do not fit " + disk
+    )
+    assert large.cause == f"no room {disk}"
+    (both,) = without_room(THREE[:1], 0, 0, CACHE).values()
+    assert "--max-download" in str(both)
+
+
+# In the store
 
 
 def downloads(plan: Plan) -> list[str]:
@@ -93,6 +270,20 @@ def test_a_disk_without_room_is_said_before_the_first_byte(
 
 
 @pytest.mark.parametrize("cached", [False, True])
+def test_a_model_as_large_as_the_memory_is_fetched(
+    store: Store, sizes: list[ModelFiles], cached: bool
+) -> None:
+    """Whether it fits when it is loaded is seen then; without a figure nothing is refused."""
+    if cached:
+        store.prepare(sizes[0])
+
+    model = fresh(store, memory=3_000_000).prepare(sizes[0])
+
+    assert model == fresh(store, memory=None).prepare(sizes[0])
+    assert "3.0 MB of files" in str(refusal(fresh(store, memory=2_999_999), sizes[0]))
+
+
+@pytest.mark.parametrize("cached", [False, True])
 def test_a_model_larger_than_the_memory_is_not_fetched(
     hub: Hub, store: Store, sizes: list[ModelFiles], cached: bool
 ) -> None:
@@ -106,14 +297,3 @@ def test_a_model_larger_than_the_memory_is_not_fetched(
     assert isinstance(error, Unavailable)
     assert "3.0 MB of files, more than this machine's 2.5 MB of memory" in str(error)
     assert all(each.kind == "info" for each in hub.requests)
-
-
-@pytest.mark.parametrize(
-    ("size", "for_people", "for_an_option"),
-    [(0, "0 bytes", "0kB"), (1500, "1.5 kB", "2kB"), (4_010_000_000, "4.0 GB", "4.1GB")],
-)
-def test_sizes_are_rounded_up_where_they_have_to_suffice(
-    size: int, for_people: str, for_an_option: str
-) -> None:
-    """A limit raised to what a message says is high enough."""
-    assert (human(size), flag(size)) == (for_people, for_an_option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,16 +13,10 @@ import pytest
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.project import ROOT
-from tests.helpers.stores import (
-    fresh,
-)
-from whisper_speedtest.hub.model import (
-    ModelError,
-)
+from tests.helpers.stores import NOWHERE, fresh, refusal
+from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from whisper_speedtest.hub.store import Store
 
 
@@ -34,7 +29,7 @@ def test_the_token_is_never_shown(
     hub.add(BASE.repo, content(BASE), access="private")
     hub.add(QUANTISED.repo, content(QUANTISED), access="gated")
     session = fresh(store, token=secret, timeout=0.2)
-    shown = [repr(session)]
+    shown = [repr(session), repr(session.settings)]
 
     for trouble in (None, Fault(status=503), Fault(end="reset"), CAPTIVE_PORTAL):
         if trouble:
@@ -62,34 +57,63 @@ def test_the_token_goes_to_the_hub_alone(hub: Hub, store: Store) -> None:
     }
 
 
-def test_environment_describes_the_store(tmp_path: Path) -> None:
-    """Every variable of huggingface_hub that says where things are; and they are read late."""
-    code = (
-        "from whisper_speedtest.hub.store import Store; s = Store.from_environment().settings;"
-        "print(s.cache, s.endpoint, s.token, s.offline, s.memory > 0, s, sep='\\n')"
-    )
-    variables = {
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_ENDPOINT": "http://127.0.0.1:9",
-        "HF_TOKEN": "hf_secret",
-        "HF_HUB_OFFLINE": "1",
-    }
+def test_token_is_left_out_of_a_reason_that_models_share(store: Store) -> None:
+    """Of the message and of its cause, which the summary says once for many models."""
+    secret = f"hf_{os.getpid()}_of_somebody"
+    session = fresh(store, token=secret, endpoint=f"{NOWHERE}/{secret}")
+
+    errors = [refusal(session, files) for files in (BASE, QUANTISED)]
+
+    for error in errors:
+        assert f"cannot reach {NOWHERE}/(token) (" in error.cause
+        assert f"cannot reach {NOWHERE}/(token) (" in str(error)
+        assert secret not in error.cause + str(error)
+    assert errors[0].cause.partition(";")[0] == errors[1].cause.partition(";")[0]
+
+
+# What the environment says of the store
+
+PRINT = """
+import json, sys, psutil
+from whisper_speedtest.hub.store import Store
+s = Store.from_environment(offline="offline" in sys.argv).settings
+assert s.memory == psutil.virtual_memory().total
+print(json.dumps([str(s.cache), s.endpoint, s.token, s.offline, s.timeout]))
+print(s)
+"""
+HUB = {"HF_HOME": "/the/home", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_secret"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "option", "expected"),
+    [
+        ({}, "", ["/the/home/hub", "http://127.0.0.1:9", "hf_secret", False, 10]),
+        ({"HF_HUB_OFFLINE": "1"}, "", [..., ..., ..., True, ...]),
+        ({}, "offline", [..., ..., ..., True, ...]),
+        (
+            {"HF_HUB_CACHE": "/a/cache", "HF_HUB_DOWNLOAD_TIMEOUT": "3"},
+            "",
+            ["/a/cache", ..., ..., False, 3],
+        ),
+        ({"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}, "", [..., ..., None, ..., ...]),
+    ],
+    ids=["home", "offline", "option", "cache", "no-token"],
+)
+def test_environment_describes_the_store(
+    variables: dict[str, str], option: str, expected: list[object]
+) -> None:
+    """By huggingface_hub's own variables; the machine's memory is the limit, in bytes."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
 
     run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**inherited, **variables, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", PRINT, option],
+        env={**inherited, **HUB, **variables, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
 
-    *said, shown = run.stdout.splitlines()
-    assert said == [
-        str(tmp_path / "home" / "hub"),
-        "http://127.0.0.1:9",
-        "hf_secret",
-        "True",
-        "True",
-    ]
+    said, shown = run.stdout.splitlines()
+    for got, value in zip(json.loads(said), expected, strict=True):
+        assert value is ... or got == value
     assert "hf_secret" not in shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pty
@@ -19,18 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import REGISTRY, files_of
+from adapters import files_of
 from adapters.base import Case
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import flip_bit, kept_times, truncate
-from tests.helpers.processes import running_engines
 from tests.helpers.project import ROOT
-from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.hub.cache import RepoFolder, inspect
 from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
-from whisper_speedtest.session.check import load_model
-from whisper_speedtest.session.options import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -232,6 +226,7 @@ def test_each_state_is_told_from_the_others(document: dict[str, Any], name: str)
 def test_document_says_that_not_all_is_complete(document: dict[str, Any], home: Path) -> None:
     """The whole has its own word, the cache its path; the models come in the tests' order."""
     assert (document["complete"], document["cache"]) == (False, str(home / "hub"))
+    assert not any("loads" in model for model in document["models"])
     found = [f"{model['size']}-{model['variant']}" for model in document["models"]]
     assert found == list(STATES)
 
@@ -277,34 +272,26 @@ def test_load_is_tried_where_the_files_are_complete(hub: Hub, home: Path, harmed
     assert f"{ADAPTER}[tiny-fp16]: load: " in ended.stdout
 
 
-@pytest.mark.parametrize(
-    ("variant", "limit", "expected"),
-    [
-        ("good", 60, "loads"),
-        ("fails-to-load", 60, "load raised OSError: the toy cannot read its file"),
-        ("good", 0.01, "not within 0.01 s"),
-    ],
-    ids=["loads", "fails", "too-slow"],
-)
-def test_load_ends_at_the_limit_of_its_size(
-    pytestconfig: pytest.Config,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    variant: str,
-    limit: float,
-    expected: str,
-) -> None:
-    """It loads, or does not, or is ended; an alarm that was set before is set again."""
-    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
-    (path := tmp_path / FILE).write_text("words", encoding="utf-8")
-    model = VerifiedModel("embedded/toy", "main", "0" * 40, {FILE: (path, prove(path))})
-    handler = signal.getsignal(signal.SIGALRM)
+def test_load_that_fails_fails_the_check(hub: Hub, home: Path, harmed: Path) -> None:
+    """Every file is right, and the status says all the same that something is wrong."""
+    cases = select("micro-fp16", "tiny-fp16")
+    ended = run(hub, home, harmed, "--check-models=load,json", "--device=cpu", "-k", cases)
 
-    got = load_model(pytestconfig, Case("toy", "micro", variant), model, limit)
+    document = json.loads(ended.stdout)
+    loads = {f"{model['size']}-{model['variant']}": model["loads"] for model in document["models"]}
+    assert (ended.status, document["complete"], hub.requests) == (1, True, [])
+    assert loads.pop("tiny-fp16").startswith("load raised ")
+    assert loads == {"micro-fp16": "loads"}
 
-    assert got.startswith(expected)
-    assert signal.getsignal(signal.SIGALRM) == handler
-    assert running_engines() == []
+
+def test_loads_that_succeed_have_status_0(hub: Hub, home: Path, harmed: Path) -> None:
+    """Of the embedded model, which needs no hub."""
+    options = ("--device=cpu", "-k", select("micro-fp16"))
+
+    ended = run(hub, home, harmed, "--check-models=load", *options)
+
+    assert (ended.status, hub.requests) == (pytest.ExitCode.OK, []), ended.text
+    assert re.search(r"^micro fp16 +complete .* loads *$", ended.stdout, re.MULTILINE)
 
 
 def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Path) -> None:
@@ -430,7 +417,7 @@ def test_ctrl_c_in_a_download_leaves_no_part_of_it(hub: Hub, tmp_path: Path) -> 
     """The plan is on the screen before the first byte; then bars, and an end without traceback."""
     files = entry("tiny-4bit")
     shown = threading.Event()
-    hub.fault(Fault(do=lambda _: shown.wait(30), rate=LARGE / 20), kind="cdn")
+    hub.fault(Fault(do=lambda _: shown.wait(30), rate=LARGE / 5), kind="cdn")
     own = RepoFolder(tmp_path / "hub", files.repo).own
 
     terminal = Terminal(hub, tmp_path, "--prefetch-only", "-k", select("tiny-4bit"))
@@ -446,29 +433,6 @@ def test_ctrl_c_in_a_download_leaves_no_part_of_it(hub: Hub, tmp_path: Path) -> 
     assert "Traceback" not in terminal.screen
     assert [path for path in own.rglob("*") if path.is_file()] == []
     assert not (own.parent / "blobs" / hub.blob(files.repo, "weights.npz").etag).exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("500MB", 500_000_000),
-        ("4GB", 4_000_000_000),
-        ("1.5GiB", 1_610_612_736),
-        ("2g", 2_000_000_000),
-        ("10 kB", 10_000),
-        ("0", 0),
-    ],
-)
-def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
-    """Decimal units are powers of 1000, binary ones of 1024."""
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "4XB", "GB", "-1GB", "1iB", "4 GB free", "1e9"])
-def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
-    """The usage error shows how a size is written, and what was got."""
-    with pytest.raises(argparse.ArgumentTypeError, match=f"1.5GiB, got {text!r}"):
-        parse_size(text)
 
 
 def test_usage_errors_say_what_to_write(hub: Hub, home: Path, tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
-"""What is said of many models at once: hashed once, told once, in 80 columns."""
+"""The state of models in the hub cache and where libraries look: each file hashed once."""
 
 from __future__ import annotations
 
-import io
-import re
+import hashlib
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -13,19 +11,21 @@ import pytest
 from adapters import REGISTRY
 from adapters.base import Case, CheckMap, ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, flip_bit, weights
-from tests.helpers.stores import offline
 from tests.helpers.toy_adapter import Toy
 from tests.helpers.web_server import WebServer
+from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.inspection import CachedFile
 from whisper_speedtest.session.check import as_json
-from whisper_speedtest.session.report import absent_lines, as_table, explanations, plan_lines
-from whisper_speedtest.session.status import check
+from whisper_speedtest.session.report import explanations
+from whisper_speedtest.session.status import check, find_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from whisper_speedtest.hub.store import Store
-    from whisper_speedtest.session.status import ModelStatus
 
 HASHES = {name: f"{digit}" * 64 for digit, name in enumerate(("tiny", "base"), 1)}
 SITE = "https://openaipublic.azureedge.net/main/whisper/models"
@@ -136,111 +136,89 @@ def test_a_place_may_be_the_hub_cache(store: Store, tmp_path: Path, hashed: Coun
     assert line.startswith("cache[base-fp16], cache[base-int8]: hub cache: weights.npz: expected")
 
 
-def printed(models: Sequence[ModelStatus]) -> list[str]:
-    """Return the lines of the table in 80 columns."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    Console(file=text, width=80).print(as_table(models))
-    return text.getvalue().splitlines()
-
-
-def test_missing_models_are_told_by_repo(store: Store, tmp_path: Path) -> None:
-    """Those of which there is no file anywhere are in no table; each repo comes once a library."""
-    store.prepare(QUANTISED)
-
-    models = check([*HOME, *CACHE], store, tmp_path)
-
-    assert absent_lines(models, 100) == [
-        "missing, in the hub cache and where home looks:",
-        f"  {SITE}: tiny fp16 fp32, base fp16 fp32",
-        "missing, in the hub cache and where cache looks:",
-        f"  {BASE}: base fp16 int8",
-    ]
-    table = "\n".join(printed(models))
-    assert str(QUANTISED) in table
-    assert f"{BASE}" not in table
-    assert SITE not in table
-    assert explanations(models) == []
+def put(cache: Path, repo: str, name: str, body: bytes, *, git: bool = False) -> Path:
+    """Put a file into a repo's folder, named by its sha256 or git's sha1; return the link."""
+    folder = RepoFolder(cache, repo)
+    folder.blobs.mkdir(parents=True, exist_ok=True)
+    blob = f"blob {len(body)}\0".encode() + body
+    etag = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    etag = etag if git else hashlib.sha256(body).hexdigest()
+    (folder.blobs / etag).write_bytes(body)
+    link = folder.pointer("c" * 40, name)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(folder.blobs / etag)
+    return link
 
 
-def test_a_file_by_url_fits_into_the_table(store: Store, tmp_path: Path) -> None:
-    """Its URL stands whole on one line, and twelve digits of its hash on the next."""
-    path = tmp_path / "home" / ".cache" / "library" / "tiny.pt"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"something else")
+@pytest.mark.parametrize("git", [False, True])
+def test_origin_is_the_cached_file_of_the_same_content(tmp_path: Path, git: bool) -> None:
+    """By the name of its blob, which is a sha256 or git's sha1; first by the repos' names."""
+    for repo in ("org/second", "org/first"):
+        put(tmp_path / "hub", repo, "deep/w.npz", b"known", git=git)
+    (found := tmp_path / "found").write_bytes(b"known")
+    (other := tmp_path / "other").write_bytes(b"unknown")
 
-    models = check(HOME[:1], store, tmp_path)
+    origin = find_origin(tmp_path / "hub", found, prove(found).sha256)
 
-    rows = printed(models)
-    at = rows.index(next(row for row in rows if row.startswith("tiny fp16")))
-    assert rows[at].split() == ["tiny", "fp16", "missing", "corrupt"]
-    assert rows[at + 1].split() == [SITE, "14", "bytes"]
-    assert rows[at + 2].strip() == f"{HASHES['tiny'][:12]}: tiny.pt"
-    assert max(map(len, rows)) <= 80
-    (line,) = explanations(models)
-    assert line.startswith(f"home[tiny-fp16]: library: tiny.pt: expected sha256 {HASHES['tiny']}")
+    assert origin == CachedFile("org/first", "c" * 40, "deep/w.npz")
+    assert find_origin(tmp_path / "hub", other, prove(other).sha256) is None
 
 
-def many(count: int) -> list[ModelFiles]:
-    """Return the models of an owner, of one repo, and of a web server."""
-    return [
-        *(ModelFiles(f"org/whisper-of-a-long-name-{n}", ("weights.npz",)) for n in range(count)),
-        *(ModelFiles("some/whisper.cpp", (f"{n}.bin",)) for n in range(count)),
-        *(ModelFiles(SITE, (f"{n}.pt",), f"{n:064x}") for n in range(count)),
-    ]
+def test_blob_that_no_commit_has_now_is_an_origin_without_a_name(tmp_path: Path) -> None:
+    """Its repo is known all the same."""
+    put(tmp_path / "hub", "org/model", "w.npz", b"known").unlink()
+    (found := tmp_path / "found").write_bytes(b"known")
+
+    origin = find_origin(tmp_path / "hub", found, prove(found).sha256)
+
+    assert origin == CachedFile("org/model", "", "")
 
 
-def test_plan_says_a_reason_once(store: Store) -> None:
-    """With the names of all that are left out for it below, none broken, none wider than asked."""
-    models = many(80)
+def test_file_that_the_cache_knows_nothing_of_is_unknown(store: Store, tmp_path: Path) -> None:
+    """Below the current folder, as the library looks; its own repo's bytes are not another's."""
+    case = Case("toy", "micro", "good")
+    place = tmp_path / "models" / "micro" / "config.json"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"{}")
+    entry = ModelFiles("org/of-the-toy", ("config.json",))
 
-    lines = plan_lines(offline(store).plan(models), 72)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+        patch.setattr(Toy, "check_map", {"micro": {"good": entry}})
+        (nothing,) = check([case], store, tmp_path)
+        put(store.settings.cache, "org/of-the-toy", "config.json", b"{}")
+        (own,) = check([case], store, tmp_path)
+        put(store.settings.cache, "org/another", "config.json", b"[]")
+        place.write_bytes(b"[]")
+        (another,) = check([case], store, tmp_path)
 
-    summary, reason, *names = lines
-    assert ", 240 left out" in summary
-    assert reason == (
-        "  left out   240 models: offline (--offline or HF_HUB_OFFLINE); run once without that"
+    for status in (nothing, own):
+        (finding,) = status.library.findings.values()
+        assert (status.cache.state, status.library.state) == ("missing", "unknown")
+        assert finding.reason == (
+            f"config.json: nothing in the cache says what main has here, at {place}"
+        )
+    (finding,) = another.library.findings.values()
+    assert finding.state == "other model"
+    assert finding.origin == CachedFile("org/another", "c" * 40, "config.json")
+
+
+def test_model_that_the_project_cannot_make_says_why(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is corrupt, in the table and below it, and not complete."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    entry = ModelFiles("embedded/micro-mlx-3bit", ("config.json",))
+    monkeypatch.setattr(Toy, "check_map", {"micro": {"good": entry}})
+    monkeypatch.setattr(embedded, "CACHE", tmp_path / "exports")
+
+    (status,) = check([Case("toy", "micro", "good")], store, tmp_path)
+
+    assert (status.cache.state, status.library.state, status.absent) == (
+        "corrupt",
+        "missing",
+        False,
     )
-    assert len(names) < 100
-    assert max(map(len, names)) <= 72
-    text = " ".join(names)
-    assert re.findall(r"whisper-of-a-long-name-\d+@main", text) == [
-        f"whisper-of-a-long-name-{n}@main" for n in range(80)
-    ]
-    assert "some: whisper.cpp@main (80 models)" in text
-    assert re.findall(r"\d+\.pt", text) == [f"{n}.pt" for n in range(80)]
-
-
-def test_plan_says_what_would_make_room_for_all(store: Store) -> None:
-    """The limit that lets every model in; a model that is alone with its reason is told in full."""
-    both = store.plan([BASE, QUANTISED], max_download=100)
-    one = store.plan([BASE, QUANTISED], max_download=400_000)
-
-    shared = plan_lines(both, 80)[1:]
-    alone = plan_lines(one, 80)[1:]
-    enough = store.plan([BASE, QUANTISED], max_download=700_000)
-
-    reason, names = shared
-    assert reason == (
-        "  left out   2 models: no room in the 100 bytes that may be downloaded; "
-        "for all there is with --max-download 601kB"
-    )
-    assert names == (
-        "             mlx-community: whisper-base-mlx@main, whisper-base-mlx-4bit@main"
-    )
-    assert alone[0].startswith("  fetch      mlx-community/whisper-base-mlx@main: 300.1 kB")
-    assert alone[1].startswith(f"  left out   {QUANTISED}: 300.1 kB to download do not fit")
-    assert len(enough.to_fetch) == 2
-
-
-def test_what_several_models_share_counts_once(store: Store) -> None:
-    """In what is there as in what is to come."""
-    alike = [BASE, replace(BASE, files=("weights.npz",))]
-    coming = plan_lines(store.plan(alike), 80)[0]
-    store.fetch(store.plan(alike))
-
-    there = plan_lines(store.plan(alike), 80)[0]
-
-    assert "2 to fetch (300.1 kB to download" in coming
-    assert "2 there and verified (300.1 kB)" in there
+    assert status.verified is None
+    (line,) = explanations([status])
+    assert line.startswith("toy[micro-good]: hub cache: embedded/micro-mlx-3bit: expected fixtures")

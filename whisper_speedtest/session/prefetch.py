@@ -95,7 +95,7 @@ def fetch(config: pytest.Config, models: Iterable[ModelFiles]) -> None:
     try:
         with busy(f"verifying {len(models)} models"):
             plan = store.plan(models, max_download=config.getoption("max_download"))
-        if plan.free is not None:
+        if plan.free is not None or plan.unavailable:
             for line in plan_lines(plan, width_of(out)):
                 out.line(line)
             out.flush()

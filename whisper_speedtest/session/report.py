@@ -97,7 +97,8 @@ def _by_owner(models: Iterable[ModelFiles]) -> Mapping[str, list[str]]:
         if files.by_url:
             owner, name = files.repo, ", ".join(files.files)
         else:
-            owner, _, name = str(files).rpartition("/")
+            owner, _, name = files.repo.rpartition("/")
+            name += f"@{files.revision}"
         names = owners.setdefault(owner, {})
         names[name] = names.get(name, 0) + 1
     return {

@@ -1,0 +1,145 @@
+"""The parts of huggingface_hub 2.4.0 that the suite calls: folder names, typed errors, parsers.
+
+Some of them are private there, so that a newer release may change them: then these tests say what.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.hub import Hub
+from tests.helpers.client import FILES
+
+
+@pytest.mark.parametrize(
+    ("repo", "name"),
+    [
+        ("mlx-community/whisper-tiny-mlx", "models--mlx-community--whisper-tiny-mlx"),
+        ("gpt2", "models--gpt2"),
+        ("org/name.with.dots", "models--org--name.with.dots"),
+    ],
+)
+def test_folder_of_a_model_is_named_by_its_repo(repo: str, name: str) -> None:
+    """Two dashes stand for the slash, and for the kind of repo."""
+    from huggingface_hub.file_download import repo_folder_name
+
+    assert repo_folder_name(repo_id=repo, repo_type="model") == name
+
+
+@pytest.mark.parametrize("repo", ["org/one/two", "org/a--b", "../up", "http://host/path", ""])
+def test_folder_of_an_id_that_cannot_be_is_an_error(repo: str) -> None:
+    """So the name of a folder cannot lead out of the cache."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.file_download import repo_folder_name
+
+    with pytest.raises(HFValidationError):
+        repo_folder_name(repo_id=repo, repo_type="model")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "120"}, 120),
+        ({"retry-after": " 7 "}, 7),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({}, None),
+    ],
+)
+def test_wait_that_a_server_asks_for_is_whole_seconds(
+    headers: dict[str, str], seconds: int | None
+) -> None:
+    """A date is not understood, and so is no wait."""
+    from huggingface_hub.utils._http import _parse_retry_after
+
+    assert _parse_retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"RateLimit": '"api";r=0;t=55'}, (0, 55)),
+        ({"ratelimit": '"resolvers";r=2999;t=300'}, (2999, 300)),
+        ({"ratelimit": "r=0"}, None),
+        ({}, None),
+    ],
+)
+def test_limit_on_requests_says_how_many_are_left_and_for_how_long(
+    headers: dict[str, str], expected: tuple[int, int] | None
+) -> None:
+    """The hub sends it with every answer, and the seconds are until the next window."""
+    from huggingface_hub.utils._http import parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(headers)
+
+    assert (limit and (limit.remaining, limit.reset_in_seconds)) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error"),
+    [
+        (401, {"X-Error-Code": "GatedRepo"}, "GatedRepoError"),
+        (403, {"X-Error-Code": "GatedRepo"}, "GatedRepoError"),
+        (404, {"X-Error-Code": "RepoNotFound"}, "RepositoryNotFoundError"),
+        (404, {"X-Error-Code": "RevisionNotFound"}, "RevisionNotFoundError"),
+        (404, {"X-Error-Code": "EntryNotFound"}, "RemoteEntryNotFoundError"),
+        (403, {"X-Error-Message": "Access to this resource is disabled."}, "DisabledRepoError"),
+        (404, {}, "HfHubHTTPError"),
+        (503, {}, "HfHubHTTPError"),
+    ],
+)
+def test_refusals_have_types_of_their_own(status: int, headers: dict[str, str], error: str) -> None:
+    """The type comes from a header, whatever the status; an answer without one has the base."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils._http import hf_raise_for_status
+
+    request = httpx2.Request("GET", "http://127.0.0.1/org/model")
+
+    with pytest.raises(HfHubHTTPError) as caught:
+        hf_raise_for_status(httpx2.Response(status, headers=headers, request=request))
+
+    assert type(caught.value).__name__ == error
+
+
+def test_refusal_in_other_json_than_an_object_is_no_typed_error() -> None:
+    """A server that is no hub may answer with a list: huggingface_hub stumbles over that."""
+    import httpx2
+    from huggingface_hub.utils._http import hf_raise_for_status
+
+    request = httpx2.Request("GET", "http://127.0.0.1/org/model")
+
+    with pytest.raises(AttributeError):
+        hf_raise_for_status(httpx2.Response(404, json=["no"], request=request))
+
+
+@pytest.mark.usefixtures("loopback")
+def test_session_sends_no_authorization_to_another_host() -> None:
+    """Where the hub redirects to a CDN, the header that was given for the hub is left out."""
+    from huggingface_hub import get_session
+
+    with Hub() as hub:
+        hub.add("org/model", FILES)
+        url = f"{hub.endpoint}/org/model/resolve/main/weights.npz"
+        with get_session().stream("GET", url, headers={"Authorization": "Bearer x"}) as answer:
+            answer.read()
+
+    assert [(request.kind, request.token) for request in hub.requests] == [
+        ("resolve", True),
+        ("cdn", False),
+    ]
+
+
+@pytest.mark.usefixtures("loopback")
+def test_offline_is_read_at_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HF_HUB_OFFLINE forbids requests to any host, this machine too; it is kept as a constant."""
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+    with Hub() as hub, pytest.raises(OfflineModeIsEnabled):
+        get_session().get(f"{hub.endpoint}/api/models/org/model")
+
+    assert hub.requests == []

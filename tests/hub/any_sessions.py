@@ -1,0 +1,329 @@
+"""Sessions of the store in any order: fetches, troubles, harm and kills, for hypothesis to draw.
+
+Whatever has happened, `Store.prepare` returns exactly the bytes of one commit of the repo that was
+asked for, or raises and says why; and a model that was good stays so while replacements fail.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from adapters.base import ModelFiles
+from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
+from tests.helpers.harm import BASE, HARMS, QUANTISED, content, link_other_blob, weights
+from tests.helpers.web_server import PORTAL, Trouble, WebServer
+from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.hub.hosted import HubSettings, Watcher
+from whisper_speedtest.hub.model import ModelError, VerifiedModel
+from whisper_speedtest.hub.remote import Retry
+from whisper_speedtest.hub.staging import Staging
+from whisper_speedtest.hub.store import Store
+
+WIDE = replace(BASE, files=(*BASE.files, "vocabulary.json"))
+ALONE = replace(BASE, files=("vocabulary.json",))
+SITE = "http://models.example"
+"""Asked by way of a proxy, so that it has the same name each time."""
+URL_BODIES = [weights(f"by URL {number}", 10_000) for number in range(2)]
+BY_URL = tuple(
+    ModelFiles(f"{SITE}/models", ("weights.npz",), hashlib.sha256(body).hexdigest())
+    for body in URL_BODIES
+)
+MODELS = (BASE, WIDE, ALONE, QUANTISED, *BY_URL)
+"""Three models of one repo, with files in common, one of another, and two of one web server."""
+
+TROUBLES: dict[str, tuple[Fault, dict[str, Any], str]] = {
+    "list-503": (Fault(status=503), {"kind": "info"}, "503"),
+    "list-404": (Fault(status=404), {"kind": "info"}, "404"),
+    "list-reset": (Fault(end="reset"), {"kind": "info"}, "cannot reach"),
+    "portal": (CAPTIVE_PORTAL, {}, "captive portal"),
+    "file-401": (Fault(status=401), {"kind": "resolve"}, "HF_TOKEN"),
+    "cut": (Fault(after=10, end="close"), {"method": "GET", "kind": "resolve"}, "Error"),
+    "weights-cut": (Fault(after=1000, end="close"), {"kind": "cdn"}, "Error"),
+    "weights-short": (Fault(truncate=1000), {"kind": "cdn"}, "bytes"),
+    "weights-wrong": (Fault(flip=0), {"kind": "cdn"}, "sha256"),
+    "config-wrong": (Fault(flip=0), {"kind": "resolve", "file": "config.json"}, "sha1"),
+}
+SIZE = 10_000
+
+URL_TROUBLES: dict[str, tuple[Trouble, str | None, str]] = {
+    "size-503": (Trouble(503), "HEAD", "503"),
+    "size-404": (Trouble(404), "HEAD", "check map"),
+    "no-size": (Trouble(headers={"Content-Length": None}), "HEAD", "Content-Length"),
+    "file-403": (Trouble(403), "GET", "no token is sent"),
+    "portal": (PORTAL, None, "captive portal"),
+    "cut": (Trouble(cut=1000), "GET", "Error"),
+    "short": (Trouble(end=1000), "GET", "bytes"),
+    "wrong": (Trouble(flip=0), "GET", "sha256"),
+    "other": (Trouble(body=URL_BODIES[0][::-1]), "GET", "sha256"),
+}
+
+
+def lose_blob(path: Path) -> None:
+    """Remove what a link leads to."""
+    path.resolve().unlink()
+
+
+class Killed(BaseException):
+    """The end of a process, as nothing that it would still do is done."""
+
+
+class Fatal(Watcher):
+    """Kills at the first bytes."""
+
+    def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+        """End the process."""
+        raise Killed
+
+
+class Sessions(RuleBasedStateMachine):
+    """Sessions one after another, and two at a time, on one cache, one hub and one web server."""
+
+    server: ClassVar[WebServer]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.hub = self.stack.enter_context(Hub())
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        # With one worker, files come in the same order each time.
+        retry = Retry(attempts=2, delay=0)
+        self.settings = HubSettings(Path(folder, "hub"), self.hub.endpoint, retry=retry, workers=1)
+        self.cache = self.settings.cache
+        self.editions: dict[str, dict[str, bytes]] = {}
+        self.good: set[ModelFiles] = set()
+        self.relinked = False
+
+    @initialize()
+    def serve(self) -> None:
+        """Put a first commit of each repo on the hub."""
+        for files in (WIDE, QUANTISED):
+            first = content(files, size=SIZE)
+            self.editions[self.hub.add(files.repo, first)] = first
+        self.server.heal()
+        for files, body in zip(BY_URL, URL_BODIES, strict=True):
+            self.editions[files.revision] = {"weights.npz": body}
+
+    def teardown(self) -> None:
+        """A last session, without trouble, has every model, and removes all leftovers."""
+        with self.stack:
+            for files in MODELS:
+                self.must_have(self.prepare(files))
+                for manifest in RepoFolder(self.cache, files.repo).own.glob("*.json"):
+                    manifest.unlink()
+                self.must_have(self.prepare(files))
+            assert list(self.cache.rglob("staging-*")) == []
+
+    def prepare(self, files: ModelFiles, **session: Any) -> VerifiedModel | ModelError:
+        """Return what a new session makes of a model; if that is one, it is the right one."""
+        try:
+            model = Store(replace(self.settings, **session)).prepare(files)
+        except ModelError as error:
+            return error
+        got = {name: path.read_bytes() for name, (path, _) in model.files.items()}
+        expected = self.editions[model.commit]
+        assert model.repo == files.repo
+        assert set(got) == set(files.files)
+        assert got == {name: expected[name] for name in files.files}
+        assert {name: proof.sha256 for name, (_, proof) in model.files.items()} == {
+            name: hashlib.sha256(expected[name]).hexdigest() for name in files.files
+        }
+        self.good.add(files)
+        return model
+
+    def must_have(self, outcome: VerifiedModel | ModelError) -> None:
+        """Raise an outcome that is none."""
+        if isinstance(outcome, ModelError):
+            raise outcome
+
+    @rule(files=st.sampled_from(MODELS))
+    def fetch(self, files: ModelFiles) -> None:
+        """Without trouble every model can be had."""
+        self.must_have(self.prepare(files))
+
+    @rule(
+        files=st.sampled_from(BY_URL),
+        harm=st.sampled_from((None, lose_blob, *HARMS)),
+        noted=st.booleans(),
+        trouble=st.sampled_from(sorted(URL_TROUBLES)),
+    )
+    def fetch_by_url_in_trouble(
+        self, files: ModelFiles, harm: Callable[[Path], None] | None, noted: bool, trouble: str
+    ) -> None:
+        """It is there, or the trouble is named, and no hub is asked; no harm needs a manifest."""
+        if harm:
+            self.must_have(self.prepare(files))
+            folder = RepoFolder(self.cache, files.repo)
+            harm(folder.pointer(files.revision, files.files[0]))
+            self.good.discard(files)
+            if not noted:
+                shutil.rmtree(folder.own)
+            assert isinstance(self.prepare(files, offline=True), ModelError)
+        fault, method, says = URL_TROUBLES[trouble]
+        self.hub.clear()
+        self.server.requests.clear()
+        self.server.trouble(fault, method)
+        outcome = self.prepare(files)
+        met = any(request.trouble for request in self.server.requests)
+        self.server.heal()
+        assert self.hub.requests == []
+        assert isinstance(outcome, ModelError) == met
+        if met:
+            assert str(files) in str(outcome)
+            assert says in str(outcome)
+
+    @rule(files=st.sampled_from(MODELS), trouble=st.sampled_from(sorted(TROUBLES)))
+    def fetch_in_trouble(self, files: ModelFiles, trouble: str) -> None:
+        """It is there, or the trouble is named, if it came to that."""
+        fault, where, says = TROUBLES[trouble]
+        self.hub.clear()
+        self.hub.fault(fault, **where)
+        outcome = self.prepare(files)
+        met = any(request.fault for request in self.hub.requests)
+        self.hub.heal()
+        assert isinstance(outcome, ModelError) == met
+        if met:
+            assert str(files) in str(outcome)
+            assert says in str(outcome)
+
+    @rule(
+        files=st.sampled_from(MODELS),
+        point=st.sampled_from(["advance", "publish", "link", "refer", "note"]),
+        calls=st.integers(0, 2),
+    )
+    def kill(self, files: ModelFiles, point: str, calls: int) -> None:
+        """End a session at any point, with its staging folder as it is, and unlocked."""
+        left = calls
+
+        def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+            def guard(*arguments: Any) -> Any:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise Killed
+                return call(*arguments)
+
+            return guard
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("whisper_speedtest.hub.staging.shutil.rmtree", lambda *_, **__: None)
+            if point != "advance":
+                patch.setattr(Staging, point, guarded(getattr(Staging, point)))
+            try:
+                Store(self.settings).prepare(files, Fatal() if point == "advance" else None)
+            except Killed:
+                return
+
+    @rule(files=st.sampled_from(MODELS))
+    def fetch_twice_at_once(self, files: ModelFiles) -> None:
+        """Both sessions have it."""
+        with ThreadPoolExecutor(2) as pool:
+            for outcome in pool.map(self.prepare, [files, files]):
+                self.must_have(outcome)
+
+    @rule(files=st.sampled_from((WIDE, QUANTISED)), number=st.integers(1, 3))
+    def move(self, files: ModelFiles, number: int) -> None:
+        """The hub's main goes on to another commit, or back."""
+        edition = content(files, str(number), size=SIZE)
+        self.editions[self.hub.move(files.repo, "main", edition)] = edition
+
+    @rule(files=st.sampled_from((BASE, QUANTISED)), name=st.sampled_from(BASE.files))
+    def fetch_one_file_by_another_tool(self, files: ModelFiles, name: str) -> None:
+        """huggingface_hub makes the revision stand for the newest commit, of which it has a part.
+
+        What lies in the cache it takes as it is, so that it is given a good model first.
+        """
+        from huggingface_hub import hf_hub_download
+
+        self.must_have(self.prepare(files))
+        hf_hub_download(
+            *(files.repo, name),
+            cache_dir=self.cache,
+            endpoint=self.hub.endpoint,
+            token=False,
+        )
+
+    def snapshot_files(self, files: ModelFiles, name: str) -> list[Path]:
+        """Return a file in each commit that the cache has it of."""
+        snapshots = RepoFolder(self.cache, files.repo).root / "snapshots"
+        return [path for path in snapshots.glob(f"*/{name}") if path.exists()]
+
+    @precondition(lambda self: not self.relinked)
+    @rule(
+        files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
+        name=st.sampled_from(BASE.files),
+        harm=st.sampled_from(HARMS),
+        mend=st.booleans(),
+    )
+    def harm(self, files: ModelFiles, name: str, harm: Callable[[Path], None], mend: bool) -> None:
+        """Something befalls a file of every commit that is there.
+
+        Against a link to another blob there is the manifest alone: no more harm after that one.
+        """
+        self.must_have(self.prepare(files))
+        for path in self.snapshot_files(files, name):
+            self.lose(files)
+            harm(path)
+        self.relinked = harm is link_other_blob
+        self.what_was_good_is_there_offline()
+        if mend:
+            self.must_have(self.prepare(files))
+
+    @precondition(lambda self: not self.relinked)
+    @rule(
+        files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
+        name=st.sampled_from(BASE.files),
+        blob=st.booleans(),
+    )
+    def delete(self, files: ModelFiles, name: str, blob: bool) -> None:
+        """A file's link goes, or its blob."""
+        self.must_have(self.prepare(files))
+        for path in self.snapshot_files(files, name):
+            self.lose(files)
+            (path.resolve() if blob else path).unlink(missing_ok=True)
+
+    @precondition(lambda self: not self.relinked)
+    @rule(
+        files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
+        what=st.sampled_from(["refs/main", ".speedtest/*.json"]),
+        text=st.sampled_from([None, "", "{}", "\0", "0" * 40]),
+    )
+    def spoil_notes(self, files: ModelFiles, what: str, text: str | None) -> None:
+        """The ref or the manifests go, or become something else."""
+        for path in list(RepoFolder(self.cache, files.repo).root.glob(what)):
+            self.lose(files)
+            if text is None:
+                path.unlink()
+            else:
+                path.write_text(text)
+
+    def lose(self, files: ModelFiles) -> None:
+        """No model of the repo is known to be good any more."""
+        self.good -= {each for each in MODELS if each.repo == files.repo}
+
+    @invariant()
+    def what_was_good_is_there_offline(self) -> None:
+        """What is not says so, and is never something else."""
+        good = set(self.good)
+        for files in MODELS:
+            outcome = self.prepare(files, offline=True)
+            if files in good:
+                self.must_have(outcome)
+            elif isinstance(outcome, ModelError):
+                assert str(files) in str(outcome)
+                assert "offline" in str(outcome)

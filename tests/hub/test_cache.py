@@ -1,0 +1,335 @@
+"""The hub cache without any hub: what lies there, and what of it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.base import ModelFiles
+from tests.helpers.harm import flip_bit
+from whisper_speedtest.hub.cache import RepoFolder, cached_repos, folder_name, inspect, is_safe
+from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.hub.remote import RemoteFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from whisper_speedtest.hub.cache import Record
+
+REPO = "org/model"
+FILES = ModelFiles(REPO, ("a.npz", "b.json"))
+OLD, NEW, THIRD = ("1" * 40, "2" * 40, "3" * 40)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> RepoFolder:
+    """The folder of a repo, which is empty."""
+    folder = RepoFolder(tmp_path, REPO)
+    for made in (folder.blobs, folder.own, folder.root / "refs"):
+        made.mkdir(parents=True)
+    return folder
+
+
+def sha256(body: bytes) -> str:
+    """Return the hash of some bytes."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def put(folder: RepoFolder, commit: str, name: str, body: bytes) -> Path:
+    """Put a file into a commit, as a link to its blob; return the link."""
+    blob = folder.blobs / sha256(body)
+    blob.write_bytes(body)
+    link = folder.pointer(commit, name)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(os.path.relpath(blob, link.parent))
+    return link
+
+
+def note(folder: RepoFolder, commit: str, at: int, **bodies: bytes) -> Path:
+    """Write a manifest that was last written at a time, in seconds; return its path."""
+    files = {
+        name.replace("_", "."): {"size": len(b), "sha256": sha256(b), "etag": sha256(b)}
+        for name, b in bodies.items()
+    }
+    path = folder.manifest_path("main", commit)
+    manifest = {"repo": REPO, "revision": "main", "commit": commit, "files": files}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    os.utime(path, (at, at))
+    return path
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("repo", "name"),
+    [
+        ("org/name", "models--org--name"),
+        ("name", "models--name"),
+        ("embedded/micro-mlx-fp16", "models--embedded--micro-mlx-fp16"),
+        ("https://example.org/a/b", "models--example.org--a--b"),
+        ("http://127.0.0.1:80/a", "models--127.0.0.1:80--a"),
+        ("an/impossible/id", "models--an--impossible--id"),
+    ],
+)
+def test_folder_is_named_by_its_repo(tmp_path: Path, repo: str, name: str) -> None:
+    """By one rule for a repo on the hub, a URL and a model of the project's own."""
+    assert folder_name(repo) == name
+    assert RepoFolder(tmp_path, repo).root == tmp_path / name
+
+
+@pytest.mark.parametrize("repo", ["org/name", "name", "org/name.of-dots_1"])
+def test_folder_of_a_repo_on_the_hub_is_huggingface_hubs(repo: str) -> None:
+    """So that its tools and ours find the same files."""
+    from huggingface_hub.file_download import repo_folder_name
+
+    assert folder_name(repo) == repo_folder_name(repo_id=repo, repo_type="model")
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("a", True),
+        ("a/b.c", True),
+        ("..a/b..", True),
+        ("", False),
+        ("/a", False),
+        ("a/", False),
+        ("a//b", False),
+        ("./a", False),
+        ("a/..", False),
+        ("../a", False),
+        ("a\\b", False),
+        ("a\0", False),
+    ],
+)
+def test_safe_names_stay_in_their_folder(name: str, safe: bool) -> None:
+    """None leads up, starts at the root, or means something else on another system."""
+    assert is_safe(name) is safe
+
+
+def test_cached_repos_are_the_folders_of_models(tmp_path: Path) -> None:
+    """In the order of their names; other kinds of repos, and files that are no repos, are not."""
+    for name in ("models--b--b", "models--a--a", "datasets--c--c", ".locks", "version.txt"):
+        (tmp_path / name).mkdir()
+
+    assert [folder.repo for folder in cached_repos(tmp_path)] == ["a/a", "b/b"]
+    assert [folder.root.name for folder in cached_repos(tmp_path)] == [
+        "models--a--a",
+        "models--b--b",
+    ]
+    assert cached_repos(tmp_path / "nowhere") == []
+
+
+# What a revision stands for
+
+
+def test_commit_is_what_the_ref_says(folder: RepoFolder) -> None:
+    """A ref that is missing, or holds no commit, says nothing; a commit stands for itself."""
+    (folder.root / "refs" / "main").write_text(f"{OLD}\n", encoding="utf-8")
+    (folder.root / "refs" / "bad").write_text("main", encoding="utf-8")
+    (folder.root / "refs" / "worse").write_bytes(b"\xff\xfe")
+
+    assert folder.commit("main") == OLD
+    assert folder.commit("bad") is folder.commit("worse") is folder.commit("none") is None
+    assert folder.commit(NEW) == NEW
+
+
+def test_last_manifest_that_has_all_files_is_believed(folder: RepoFolder) -> None:
+    """By when it was written: of two complete commits that nothing else tells apart, the newer."""
+    for commit, at in ((OLD, 100), (THIRD, 300), (NEW, 200)):
+        put(folder, commit, "a.npz", commit.encode())
+        put(folder, commit, "b.json", b"{}")
+        note(folder, commit, at, a_npz=commit.encode(), b_json=b"{}")
+
+    assert list(folder.manifests("main")) == [THIRD, NEW, OLD]
+    assert inspect(folder.root.parent, FILES).commit == THIRD
+
+    folder.pointer(THIRD, "b.json").unlink()
+
+    assert inspect(folder.root.parent, FILES).commit == NEW
+
+
+def test_ref_outranks_manifests_unless_its_commit_lacks_a_file(folder: RepoFolder) -> None:
+    """Another tool may have gone on to a newer commit, of which it fetched a part."""
+    (folder.root / "refs" / "main").write_text(OLD, encoding="utf-8")
+    for commit in (OLD, NEW):
+        put(folder, commit, "a.npz", commit.encode())
+        put(folder, commit, "b.json", b"{}")
+    note(folder, NEW, 100, a_npz=NEW.encode(), b_json=b"{}")
+
+    assert inspect(folder.root.parent, FILES).commit == OLD
+
+    folder.pointer(OLD, "b.json").unlink()
+
+    assert inspect(folder.root.parent, FILES).commit == NEW
+
+    folder.pointer(NEW, "b.json").unlink()
+
+    partial = inspect(folder.root.parent, FILES)
+    assert (partial.commit, partial.state) == (OLD, "incomplete")
+
+
+def test_nothing_known_is_missing_with_no_commit(tmp_path: Path) -> None:
+    """Each file has the same reason, and nothing is made."""
+    found = inspect(tmp_path / "cache", FILES)
+
+    assert (found.commit, found.state) == (None, "missing")
+    assert [fault.reason for fault in found.faults] == [
+        "a.npz: not in the cache",
+        "b.json: not in the cache",
+    ]
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repo": "org/other"},
+        {"revision": "v2"},
+        {"commit": NEW},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 63, "etag": "0" * 64}}},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 64, "etag": "0" * 41}}},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 64 + "\n", "etag": "0" * 64}}},
+        {"files": {"a.npz": {"size": "1", "sha256": "0" * 64, "etag": "0" * 64}}},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 64}}},
+        {"files": ["a.npz"]},
+    ],
+    ids=(
+        "repo revision commit short-sha256 odd-etag newline-in-sha256 size-as-text no-etag list"
+    ).split(),
+)
+def test_manifest_of_something_else_counts_as_none(
+    folder: RepoFolder, changes: dict[str, Any]
+) -> None:
+    """Of another repo, revision or commit than its name says, or with hashes that are none."""
+    path = note(folder, OLD, 100, a_npz=b"a")
+    assert list(folder.manifests("main")) == [OLD]
+
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), encoding="utf-8")
+
+    assert folder.manifests("main") == {}
+
+
+def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoFolder) -> None:
+    """It is no path of folders, and no other revision's."""
+    path = folder.manifest_path("refs/pr/1", OLD)
+
+    assert path.parent == folder.own
+    assert path.name == f"refs%2Fpr%2F1@{OLD}.json"
+    assert folder.manifests("refs/pr/1") == {}
+
+
+# One file
+
+
+def look(folder: RepoFolder, name: str = "a.npz") -> tuple[str, str]:
+    """Return the state of a file of the old commit, and what is wrong with it."""
+    found = folder.look(OLD, name, record(folder, name))
+    return found.state, found.reason
+
+
+def record(folder: RepoFolder, name: str) -> Record | None:
+    """Return what the manifest has of a file."""
+    return folder.manifests("main").get(OLD, {}).get(name)
+
+
+def test_linked_file_must_have_the_hash_that_its_blob_is_named_by(folder: RepoFolder) -> None:
+    """Right, changed, and gone; both hashes, the size and the place are told."""
+    link = put(folder, OLD, "a.npz", b"right")
+    assert look(folder) == ("complete", "")
+    assert folder.look(OLD, "a.npz", None).etag == sha256(b"right")
+
+    flip_bit(link)
+    got = prove(link)
+
+    assert look(folder) == (
+        "corrupt",
+        f"a.npz: expected sha256 {sha256(b'right')}, got {got.sha256} of 5 bytes at {link}",
+    )
+
+    link.resolve().unlink()
+
+    assert look(folder) == ("missing", "a.npz: not in the cache")
+
+
+def test_file_that_is_no_link_is_compared_with_the_manifest(folder: RepoFolder) -> None:
+    """A copy of a cache has no links. Without a manifest nothing says what it must be."""
+    link = put(folder, OLD, "a.npz", b"right")
+    link.unlink()
+    link.write_bytes(b"right")
+    assert look(folder)[0] == "corrupt"
+    assert "expected a hash to compare with, got" in look(folder)[1]
+
+    note(folder, OLD, 100, a_npz=b"right")
+
+    assert look(folder) == ("complete", "")
+    assert folder.look(OLD, "a.npz", record(folder, "a.npz")).etag == sha256(b"right")
+
+    link.write_bytes(b"wrong, and longer")
+
+    assert f"expected sha256 {sha256(b'right')} of 5 bytes, got" in look(folder)[1]
+    assert "of 17 bytes at" in look(folder)[1]
+
+
+def test_link_to_another_blob_is_found_by_the_manifest(folder: RepoFolder) -> None:
+    """While the blob that was verified is there; without it, the link is believed."""
+    note(folder, OLD, 100, a_npz=b"right")
+    put(folder, NEW, "a.npz", b"right")
+    link = put(folder, OLD, "a.npz", b"of another commit")
+
+    state, reason = look(folder)
+
+    assert state == "corrupt"
+    assert f"expected a link to blob {sha256(b'right')}, as when it was verified" in reason
+    assert f"got one to blob {sha256(b'of another commit')} at {link}" in reason
+
+    (folder.blobs / sha256(b"right")).unlink()
+
+    assert look(folder) == ("complete", "")
+
+
+def test_file_that_cannot_be_read_is_corrupt(folder: RepoFolder) -> None:
+    """A folder in its place, for example; the system's reason is told."""
+    folder.pointer(OLD, "a.npz").mkdir(parents=True)
+
+    state, reason = look(folder)
+
+    assert state == "corrupt"
+    assert reason.startswith("a.npz: cannot be read: ")
+
+
+def test_link_counts_only_into_the_blobs_of_its_own_repo(folder: RepoFolder) -> None:
+    """And only to a name that is a hash."""
+    link = put(folder, OLD, "deep/a.npz", b"right")
+    assert folder.linked(link) == sha256(b"right")
+
+    other = RepoFolder(folder.root.parent, "org/other")
+    other.blobs.mkdir(parents=True)
+    (other.blobs / sha256(b"right")).write_bytes(b"right")
+    (folder.blobs / "no-hash").write_bytes(b"right")
+    for target in (other.blobs / sha256(b"right"), folder.blobs / "no-hash"):
+        link.unlink()
+        link.symlink_to(target)
+        assert folder.linked(link) == "", f"a link to {target}"
+    link.unlink()
+    link.write_bytes(b"right")
+    assert folder.linked(link) == ""
+
+
+def test_blob_is_held_if_it_has_the_listed_size_and_hash(folder: RepoFolder) -> None:
+    """Whatever links to it; its size is looked at first."""
+    put(folder, OLD, "a.npz", b"right")
+    listed = RemoteFile("a.npz", 5, sha256(b"right"))
+
+    assert folder.holds(listed) == Proof(5, sha256(b"right"))
+    assert folder.holds(RemoteFile("a.npz", 6, sha256(b"right"))) is None
+    assert folder.holds(RemoteFile("a.npz", 5, sha256(b"other"))) is None
+
+    flip_bit(folder.blobs / sha256(b"right"))
+
+    assert folder.holds(listed) is None

@@ -1,0 +1,101 @@
+"""A verified model is what was verified: every byte is looked at again before it is used."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.harm import flip_bit, truncate
+from whisper_speedtest.hub import model as module
+from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.hub.model import (
+    ModelError,
+    RepoError,
+    Unavailable,
+    VerificationError,
+    VerifiedModel,
+    check_file,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
+
+@pytest.fixture(name="model")
+def _model(tmp_path: Path) -> VerifiedModel:
+    """A model of two files."""
+    files = {}
+    for name in ("weights.npz", "config.json"):
+        (path := tmp_path / name).write_bytes(name.encode() * 10)
+        files[name] = (path, prove(path))
+    return VerifiedModel("org/model", "main", COMMIT, files)
+
+
+def test_unchanged_files_pass(model: VerifiedModel) -> None:
+    """The size of a model is that of its files, in bytes."""
+    model.recheck()
+
+    assert model.size == 11 * 10 + 11 * 10
+
+
+def test_first_file_that_changed_is_named(model: VerifiedModel) -> None:
+    """With the repo, twelve digits of the commit, both hashes and what to do."""
+    path, expected = model.files["config.json"]
+    flip_bit(path)
+
+    with pytest.raises(VerificationError) as caught:
+        model.recheck()
+
+    assert str(caught.value) == (
+        f"org/model@0123456789ab config.json: expected sha256 {expected.sha256}, "
+        f"got {prove(path).sha256}; delete {path} and fetch it anew"
+    )
+
+
+def test_other_size_is_found_without_reading(
+    model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut file of gigabytes is refused at once."""
+    path, expected = model.files["weights.npz"]
+    truncate(path)
+    monkeypatch.setattr(module, "prove", lambda _: pytest.fail("the file was read"))
+
+    with pytest.raises(VerificationError) as caught:
+        check_file("weights", path, expected)
+
+    assert str(caught.value) == (
+        f"weights: expected 110 bytes, got 55; delete {path} and fetch it anew"
+    )
+
+
+def test_file_that_is_gone_is_named_with_its_place(model: VerifiedModel) -> None:
+    """So is a folder in its place."""
+    path, expected = model.files["weights.npz"]
+    path.unlink()
+
+    for _ in range(2):
+        with pytest.raises(VerificationError, match=f"110 bytes at {re.escape(str(path))}, got no"):
+            check_file("weights", path, expected)
+        path.mkdir(exist_ok=True)
+
+
+def test_same_hash_of_another_size_is_never_accepted(model: VerifiedModel) -> None:
+    """Both are compared."""
+    path, expected = model.files["weights.npz"]
+
+    with pytest.raises(VerificationError, match="expected 111 bytes, got 110"):
+        check_file("weights", path, Proof(expected.size + 1, expected.sha256))
+
+
+def test_errors_tell_what_skips_a_test_from_what_fails_it() -> None:
+    """All are ModelErrors, none is another; a cause is "" unless it is given."""
+    kinds = (Unavailable, RepoError, VerificationError)
+
+    assert all(issubclass(kind, ModelError) for kind in kinds)
+    assert [kind for kind in kinds if issubclass(kind, Unavailable)] == [Unavailable]
+    assert (ModelError("message").cause, ModelError("message", "cause").cause) == ("", "cause")
+    assert str(ModelError("message", "cause")) == "message"

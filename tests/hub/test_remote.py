@@ -1,0 +1,477 @@
+"""How often a host is asked, how long is waited in between, and what its last word means.
+
+Most of this needs no server: a host is given what each of its answers is.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, ClassVar
+
+import httpx2
+import pytest
+
+from adapters.base import ModelFiles
+from fixtures.hub import Fault
+from tests.helpers.harm import BASE, content, weights
+from tests.helpers.stores import FAST, fresh, read, refusal
+from tests.helpers.web_server import Trouble, WebServer
+from whisper_speedtest.hub import web
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
+from whisper_speedtest.hub.remote import FIRST_TRIES, Cancelled, Listing, Remote, RemoteFile, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.hub.store import Store
+
+FILES = ModelFiles("org/model", ("a.npz",), "v1")
+LISTING = Listing("c" * 40, {})
+REQUEST = httpx2.Request("GET", "http://127.0.0.1/")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "asked", "seconds"),
+    [
+        (0, 0, 0.5),
+        (1, 0, 0.5),
+        (2, 0, 1),
+        (3, 0, 2),
+        (4, 0, 4),
+        (5, 0, 8),
+        (6, 0, 8),
+        (60, 0, 8),
+        (1, 3, 3),
+        (4, 3, 4),
+        (1, 8.5, 8),
+        (1, 3600, 8),
+    ],
+)
+def test_wait_doubles_heeds_the_host_and_is_bounded(
+    attempt: int, asked: float, seconds: float
+) -> None:
+    """In seconds, with the values that are used: 0.5 first, 8 at most."""
+    assert Retry().wait(attempt, asked) == seconds
+
+
+def test_tries_are_five_and_two_for_a_host_that_never_answered() -> None:
+    """Without a network a session must not wait for long; nor give up over one lost packet."""
+    assert (Retry().attempts, FIRST_TRIES) == (5, 2)
+    assert Retry().progress == 32_000_000  # bytes
+
+
+class Host(Remote):
+    """A host whose answers are given: a listing, an error, or a response of status 400 or more."""
+
+    name: ClassVar = "the host"
+
+    def __init__(self, *answers: object) -> None:
+        super().__init__("http://host.example/", FAST, 1)
+        self.answers = list(answers)
+        self.asked = 0
+
+    def _listing(self, files: ModelFiles) -> Listing:
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, httpx2.Response):
+            raise self._refused(str(files), files, answer)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Listing)
+        self._reached = True
+        return answer
+
+    def _url(self, files: ModelFiles, commit: str, name: str) -> str:
+        return f"{files}/{commit}/{name}"
+
+    def _headers(self) -> Mapping[str, str]:
+        return {}
+
+    def _no_host(self) -> str:
+        return "a web page"
+
+    def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
+        return RepoError(f"{said}: {files.repo} {response.status_code}")
+
+
+def status(code: int, **headers: str) -> httpx2.Response:
+    """Return an answer of that status."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx2.Response(code, headers=named, request=REQUEST)
+
+
+def error_of(host: Host) -> Exception:
+    """Return what asking a host for a listing raises."""
+    with pytest.raises((Unavailable, RepoError, VerificationError)) as caught:
+        host.listing(FILES, threading.Event())
+    return caught.value
+
+
+REFUSED = httpx2.ConnectError("refused")
+TIMEOUT = httpx2.ConnectTimeout("timed out")
+CUT = httpx2.RemoteProtocolError("cut")
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries"),
+    [
+        (status(408), FAST.attempts),
+        (status(429), FAST.attempts),
+        (status(500), FAST.attempts),
+        (status(503), FAST.attempts),
+        (status(599), FAST.attempts),
+        (status(400), 1),
+        (status(401), 1),
+        (status(404), 1),
+        (status(410), 1),
+        (status(499), 1),
+        (REFUSED, FIRST_TRIES),
+        (TIMEOUT, FIRST_TRIES),
+        (CUT, FAST.attempts),
+        (httpx2.ReadTimeout("hangs"), FAST.attempts),
+        (ConnectionResetError("reset"), FAST.attempts),
+    ],
+    ids=("408 429 500 503 599 400 401 404 410 499 refused connect-timeout cut hang reset").split(),
+)
+def test_what_may_pass_is_tried_again_and_what_is_final_is_not(answer: object, tries: int) -> None:
+    """So many requests are made when each has the same answer."""
+    host = Host(answer)
+
+    error = error_of(host)
+
+    assert host.asked == tries
+    assert str(FILES) in str(error)
+
+
+@pytest.mark.parametrize("answer", [status(503), CUT, REFUSED])
+def test_last_try_counts(answer: object) -> None:
+    """What has failed once less than it may is forgotten when the next try succeeds."""
+    tries = FIRST_TRIES if answer is REFUSED else FAST.attempts
+    host = Host(*[answer] * (tries - 1), LISTING)
+
+    assert host.listing(FILES, threading.Event()) is LISTING
+    assert host.asked == tries
+
+
+def test_refusal_that_lasts_says_how_often_it_was_met() -> None:
+    """With the status and its words; such a host is there, and is asked for the next model."""
+    host = Host(status(503))
+
+    assert str(error_of(host)) == (
+        "org/model@v1: the host answered 503 Service Unavailable, after 3 tries; "
+        "check the network, or try again later"
+    )
+    error_of(host)
+    assert host.asked == 2 * FAST.attempts
+
+
+@pytest.mark.parametrize("answer", [REFUSED, TIMEOUT, CUT])
+def test_host_that_cannot_be_reached_is_asked_no_more(answer: Exception) -> None:
+    """The next model has the same reason at once, with its own name."""
+    host = Host(answer)
+    first = str(error_of(host))
+    asked = host.asked
+
+    with pytest.raises(Unavailable) as caught:
+        host.listing(ModelFiles("org/next", ("b",)), threading.Event())
+
+    assert first.startswith("org/model@v1: cannot reach http://host.example (")
+    assert f"{type(answer).__name__}: {answer}" in first
+    assert str(caught.value) == first.replace(str(FILES), "org/next@main")
+    assert host.asked == asked
+
+
+@pytest.mark.parametrize(("answer", "away"), [(REFUSED, True), (CUT, False)])
+def test_host_that_answered_before_is_tried_as_often_as_any(answer: Exception, away: bool) -> None:
+    """One that refuses connections then is away; one that only breaks off is not."""
+    host = Host(LISTING, answer)
+    host.listing(FILES, threading.Event())
+
+    error_of(host)
+    error_of(host)
+
+    assert host.asked == 1 + FAST.attempts * (1 if away else 2)
+
+
+def test_refusal_is_no_sign_of_a_host_that_is_away() -> None:
+    """An answer of any status shows that there is one."""
+    host = Host(status(404), REFUSED)
+    error_of(host)
+
+    error_of(host)
+
+    assert host.asked == 1 + FAST.attempts
+
+
+def test_code_of_a_refusal_is_told() -> None:
+    """Huggingface's hub says in a header what it is that lacks."""
+    error = error_of(Host(status(404, X_Error_Code="RevisionNotFound")))
+
+    assert type(error) is RepoError
+    assert str(error) == "org/model@v1: the host answered 404 RevisionNotFound: org/model 404"
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (status(429, Retry_After="0.5"), 0.01),
+        (status(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), 0.01),
+        (status(429, Retry_After="7"), 7),
+        (status(503, Retry_After="7"), 7),
+        (status(429, RateLimit='"api";r=0;t=9'), 9),
+        (status(429, RateLimit='"api";r=0;t=9', Retry_After="7"), 9),
+        (status(429, RateLimit='"api";r=5;t=9', Retry_After="7"), 7),
+        (status(429, RateLimit='"api";r=5;t=9'), 0.01),
+        (CUT, 0.01),
+    ],
+    ids="fraction date seconds 503 limit limit-first limit-not-met limit-far cut".split(),
+)
+def test_wait_is_what_the_host_asks_for(answer: object, wait: float) -> None:
+    """By Retry-After, or by a limit on requests that is used up; else the usual one."""
+
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return False
+
+    waits: list[float | None] = []
+    host = Host(answer, LISTING)
+    host._retry = Retry(attempts=3, delay=0.01, longest=100)
+
+    host.listing(FILES, Impatient())
+
+    assert waits == [wait]
+
+
+def test_wait_ends_when_the_fetch_is_given_up() -> None:
+    """Ctrl-C does not wait for the next try."""
+    host = Host(status(503))
+    cancelled = threading.Event()
+    cancelled.set()
+
+    with pytest.raises(Cancelled):
+        host.listing(FILES, cancelled)
+
+    assert host.asked == 1
+
+
+def test_first_model_finds_out_for_all_and_the_others_wait() -> None:
+    """Of models that are listed at once, one asks a host that has not answered yet."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Slow(Host):
+        def _listing(self, files: ModelFiles) -> Listing:  # noqa: ARG002
+            self.asked += 1
+            entered.set()
+            assert go_on.wait(10)
+            raise REFUSED
+
+    host = Slow()
+    threads = [threading.Thread(target=error_of, args=(host,)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    entered.wait(10)
+    asked = host.asked
+    go_on.set()
+    for thread in threads:
+        thread.join()
+
+    assert (asked, host.asked) == (1, FIRST_TRIES)
+
+
+# Downloads from a real server
+
+
+class Download:
+    """A file on a web server, and what its download told of itself."""
+
+    def __init__(self, server: WebServer, target: Path) -> None:
+        self.server = server
+        self.target = target
+        self.body = weights("a download")
+        self.files = server.add("a.bin", self.body)
+        self.advanced: list[int] = []
+        self.cancelled = threading.Event()
+
+    def run(self, **retry: float) -> Proof:
+        """Download it."""
+        given = Retry(**{"attempts": 3, "delay": 0.01, "longest": 0.02, **retry})  # type: ignore[arg-type]
+        remote = web.WebServer(self.server.endpoint, given, 1)
+        file = RemoteFile("a.bin", len(self.body), self.files.revision)
+        return remote.download(
+            self.files,
+            self.files.revision,
+            file,
+            self.target,
+            self.advanced.append,
+            self.cancelled,
+        )
+
+
+@pytest.fixture(name="served")
+def _served(server: WebServer, tmp_path: Path) -> Download:
+    """A download of one file from a web server."""
+    return Download(server, tmp_path / "target")
+
+
+def test_download_is_written_hashed_and_counted(served: Download) -> None:
+    """In one request for the bytes as they are; what was told comes to the file's size."""
+    proof = served.run()
+
+    assert proof == Proof(len(served.body), served.files.revision)
+    assert served.target.read_bytes() == served.body
+    assert sum(served.advanced) == len(served.body)
+    (request,) = served.server.requests
+    assert (request.headers["accept-encoding"], request.headers.get("range")) == ("identity", None)
+
+
+def test_cut_download_asks_for_the_rest(served: Download) -> None:
+    """From the first byte that has not come, and once for each cut."""
+    served.server.trouble(Trouble(cut=100_000), times=1)
+    served.server.trouble(Trouble(cut=150_000), times=1)
+
+    served.run()
+
+    assert served.target.read_bytes() == served.body
+    ranges = [request.headers.get("range") for request in served.server.requests]
+    assert ranges == [None, "bytes=100000-", "bytes=250000-"]
+    assert sum(served.advanced) == len(served.body)
+
+
+def test_connection_that_breaks_behind_the_last_byte_leaves_nothing_to_ask_for(
+    served: Download,
+) -> None:
+    """The file is whole, and is taken as such."""
+    served.server.trouble(Trouble(headers={"Content-Length": "300010"}), times=1)
+
+    proof = served.run()
+
+    assert proof.size == 300_000
+    assert len(served.server.requests) == 1
+
+
+def test_try_that_brings_enough_is_not_counted(served: Download) -> None:
+    """`progress` bytes are enough, one byte less is not; then three such tries are all."""
+    served.server.trouble(Trouble(cut=20_000), times=8)
+    served.run(progress=20_000)
+    assert len(served.server.requests) == 9
+
+    served.server.requests.clear()
+    served.server.trouble(Trouble(cut=20_000), times=8)
+    with pytest.raises(Unavailable, match="after 3 tries"):
+        served.run(progress=20_001)
+    assert len(served.server.requests) == 3
+
+
+def test_wrong_bytes_are_taken_back_and_fetched_anew(served: Download) -> None:
+    """From the start: nothing of a wrong try is kept, on the disk or in the count."""
+    served.server.trouble(Trouble(flip=9), times=1)
+
+    served.run()
+
+    assert served.target.read_bytes() == served.body
+    assert [request.headers.get("range") for request in served.server.requests] == [None, None]
+    assert sum(served.advanced) == len(served.body)
+    assert -len(served.body) in served.advanced
+
+
+def test_file_that_is_too_long_is_given_up_early(served: Download) -> None:
+    """A wrong address may stream for ever; no more is read than shows that it is too long."""
+    served.server.trouble(Trouble(body=bytes(30_000_000)))
+
+    with pytest.raises(VerificationError, match=r"of 300000 bytes, got .* bytes or more"):
+        served.run(attempts=1)
+
+    assert served.target.stat().st_size < 2_000_000
+
+
+def test_download_stops_when_it_is_given_up(served: Download) -> None:
+    """At the next piece."""
+    served.cancelled.set()
+
+    with pytest.raises(Cancelled):
+        served.run()
+
+    assert served.target.stat().st_size < len(served.body)
+
+
+def test_empty_file_is_downloaded_too(served: Download) -> None:
+    """It is asked for as any, and is complete with no byte."""
+    served.body = b""
+    served.files = served.server.add("a.bin", b"")
+
+    assert served.run() == Proof(0, served.files.revision)
+    assert len(served.server.requests) == 1
+
+
+# Refusals of a real hub
+
+
+def test_refusal_says_whether_repo_revision_or_file_lacks(hub: Hub, store: Store) -> None:
+    """As far as the hub says it; the check map is at fault."""
+    hub.fault(Fault(status=404, headers={"X-Error-Code": "EntryNotFound"}), kind="cdn")
+    file = refusal(store, BASE)
+    hub.heal()
+    revision = refusal(store, ModelFiles(BASE.repo, BASE.files, "v9"))
+    repo = refusal(fresh(store, token=hub.token), ModelFiles("org/none", BASE.files))
+
+    assert "404 EntryNotFound: expected file to exist; fix the adapter's check map" in str(file)
+    assert "404 RevisionNotFound: expected revision v9 to exist" in str(revision)
+    assert "404 RepoNotFound: expected repo, revision and file to exist" in str(repo)
+    assert {type(error) for error in (file, revision, repo)} == {RepoError}
+
+
+def test_refusal_without_a_token_may_be_a_private_repo(hub: Hub, store: Store) -> None:
+    """The hub answers 401 for both; with a token that does not help, it is told so."""
+    hub.add("org/private", content(BASE), access="private")
+    files = ModelFiles("org/private", BASE.files)
+
+    nobody = refusal(store, files)
+    hub.fault(Fault(status=403), kind="info")
+    somebody = refusal(fresh(store, token=hub.token), files)
+
+    assert type(nobody) is type(somebody) is Unavailable
+    assert "there is no such repo, or it is private and no token was sent" in str(nobody)
+    assert "it is private and the token that was sent does not open it" in str(somebody)
+
+
+def test_disabled_repo_is_told(hub: Hub, store: Store) -> None:
+    """It is there, and nobody may have it: another model has to be chosen."""
+    headers = {"X-Error-Message": "Access to this resource is disabled."}
+    hub.fault(Fault(status=403, headers=headers), kind="info")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert "403: the repo was disabled; choose another size or variant" in str(error)
+
+
+@pytest.mark.parametrize("status_code", [200, 404])
+def test_server_that_is_no_hub_is_told_by_its_answer(
+    hub: Hub, store: Store, status_code: int
+) -> None:
+    """JSON of another kind than a hub's is no reason to stumble."""
+    headers = {"Content-Type": "application/json"}
+    hub.fault(Fault(status=status_code, body=b'["no hub"]', headers=headers), kind="info")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert f"{hub.endpoint} answered with something else than a hub's data" in str(error)
+    hub.heal()
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+def test_file_that_is_refused_in_other_json_is_told_by_its_status(hub: Hub, store: Store) -> None:
+    """A CDN is no hub, and need not answer as one."""
+    headers = {"Content-Type": "application/json"}
+    hub.fault(Fault(status=410, body=b"[]", headers=headers), kind="cdn")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is RepoError
+    assert "weights.npz: the hub answered 410: expected repo, revision and file" in str(error)

@@ -1,0 +1,67 @@
+"""Numbers of bytes, for people and for options: units are powers of 1000."""
+
+from __future__ import annotations
+
+import pytest
+
+from whisper_speedtest.hub.sizes import flag, human
+from whisper_speedtest.session.options import parse_size
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (1023, "1.0 kB"),
+        (1500, "1.5 kB"),
+        (999_949, "999.9 kB"),
+        (1_000_000, "1.0 MB"),
+        (1_048_576, "1.0 MB"),
+        (123_456_789, "123.5 MB"),
+        (1_000_000_000, "1.0 GB"),
+        (4_010_000_000, "4.0 GB"),
+        (1_000_000_000_000, "1.0 TB"),
+        (10**18, "1000000.0 TB"),
+    ],
+)
+def test_people_read_a_number_with_one_decimal(size: int, text: str) -> None:
+    """In the largest unit of which there is at least one; 1 GB is 1000 MB, not 1024."""
+    assert human(size) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0kB"),
+        (1, "1kB"),
+        (1000, "1kB"),
+        (1001, "2kB"),
+        (999_999, "1000kB"),
+        (1_000_000, "1.0MB"),
+        (1_000_001, "1.1MB"),
+        (2_100_000, "2.1MB"),
+        (4_010_000_000, "4.1GB"),
+        (1_000_000_000_000, "1.0TB"),
+        (1_000_000_000_001, "1.1TB"),
+    ],
+)
+def test_option_is_rounded_up_so_that_it_suffices(size: int, text: str) -> None:
+    """A limit that is raised to what a message says is high enough."""
+    assert flag(size) == text
+    assert parse_size(text) >= size
+
+
+@pytest.mark.property
+def test_every_option_suffices_and_is_no_more_than_a_tenth_of_its_unit_too_large() -> None:
+    """For any number of bytes: `--max-download` takes what `flag` writes."""
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    @given(st.integers(0, 10**16))
+    def check(size: int) -> None:
+        read = parse_size(flag(size))
+        assert size <= read <= size + max(1000, size // 10)
+
+    check()

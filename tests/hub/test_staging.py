@@ -1,0 +1,195 @@
+"""How files get into the hub cache: beside it first, then at once; and what killed runs leave."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.project import ROOT
+from whisper_speedtest.hub.cache import Record, RepoFolder
+from whisper_speedtest.hub.staging import Staging, staging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY = b"weights"
+ETAG = hashlib.sha256(BODY).hexdigest()
+COMMIT = "c" * 40
+RECORD = Record(len(BODY), ETAG, ETAG)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> RepoFolder:
+    """The folder of a repo, which is not there yet."""
+    return RepoFolder(tmp_path / "cache", "org/model")
+
+
+@pytest.fixture(name="stage")
+def _stage(folder: RepoFolder) -> Iterator[Staging]:
+    """A staging folder of that repo."""
+    with staging(folder) as stage:
+        yield stage
+
+
+def stages(folder: RepoFolder) -> list[Path]:
+    """Return the staging folders that there are."""
+    return sorted(folder.own.glob("staging-*"))
+
+
+def test_staging_makes_the_repos_folders_and_goes_at_the_end(folder: RepoFolder) -> None:
+    """Whether the block ends or fails; huggingface_hub's own folders stay."""
+    with staging(folder) as stage:
+        stage.new().write_bytes(BODY)
+        assert len(stages(folder)) == 1
+    with pytest.raises(KeyboardInterrupt), staging(folder):
+        raise KeyboardInterrupt
+
+    assert stages(folder) == []
+    assert sorted(path.name for path in folder.root.iterdir()) == [
+        ".speedtest",
+        "blobs",
+        "snapshots",
+    ]
+
+
+def test_new_files_have_names_of_their_own_in_the_staging_folder(
+    folder: RepoFolder, stage: Staging
+) -> None:
+    """On the cache's own disk, so that they can be moved in at once."""
+    paths = {stage.new() for _ in range(50)}
+
+    assert len(paths) == 50
+    assert {path.parent for path in paths} == set(stages(folder))
+
+
+def test_published_file_is_a_blob_and_its_link_relative(folder: RepoFolder, stage: Staging) -> None:
+    """The cache may be moved as a whole."""
+    (staged := stage.new()).write_bytes(BODY)
+    stage.publish(staged, ETAG)
+    link = stage.link(COMMIT, "deep/er/weights.npz", ETAG)
+
+    assert link == folder.root / "snapshots" / COMMIT / "deep" / "er" / "weights.npz"
+    assert link.readlink() == Path("..", "..", "..", "..", "blobs", ETAG)
+    assert link.read_bytes() == BODY
+    assert not staged.exists()
+
+
+def test_link_that_is_right_is_left_alone(folder: RepoFolder, stage: Staging) -> None:
+    """Another one, and a file in its place, are replaced."""
+    for etag in (ETAG, "0" * 64):
+        (folder.blobs / etag).write_bytes(BODY)
+    first = stage.link(COMMIT, "a", ETAG).lstat()
+    assert stage.link(COMMIT, "a", ETAG).lstat() == first
+
+    moved = stage.link(COMMIT, "a", "0" * 64)
+
+    assert folder.linked(moved) == "0" * 64
+    moved.unlink()
+    moved.write_bytes(b"a file")
+    assert folder.linked(stage.link(COMMIT, "a", ETAG)) == ETAG
+
+
+def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Staging) -> None:
+    """A branch with a slash is a path; a commit needs no ref, nor does one that is right."""
+    stage.refer("main", COMMIT)
+    stage.refer("refs/pr/1", "d" * 40)
+    stage.refer(COMMIT, COMMIT)
+    before = (folder.root / "refs" / "main").stat()
+    stage.refer("main", COMMIT)
+
+    assert (folder.root / "refs" / "main").read_text("utf-8") == COMMIT
+    assert (folder.root / "refs" / "refs" / "pr" / "1").read_text("utf-8") == "d" * 40
+    assert not (folder.root / "refs" / COMMIT).exists()
+    assert (folder.root / "refs" / "main").stat() == before
+
+    stage.refer("main", "e" * 40)
+
+    assert folder.commit("main") == "e" * 40
+
+
+def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Staging) -> None:
+    """Two models of one repo may have different files of it; the newer record of a file wins."""
+    newer = Record(1, "0" * 64, "0" * 64)
+    stage.note("main", COMMIT, {"b": RECORD, "a": RECORD})
+    stage.note("main", COMMIT, {"c": RECORD, "a": newer})
+    stage.note("main", "d" * 40, {"x": RECORD})
+
+    assert folder.manifests("main")[COMMIT] == {"a": newer, "b": RECORD, "c": RECORD}
+    assert list(folder.manifests("main")[COMMIT]) == ["a", "b", "c"]
+    assert folder.manifests("main")["d" * 40] == {"x": RECORD}
+
+
+def test_manifest_can_be_read_by_people(folder: RepoFolder, stage: Staging) -> None:
+    """It says what was verified, one thing a line."""
+    stage.note("main", COMMIT, {"a": RECORD})
+
+    text = folder.manifest_path("main", COMMIT).read_text("utf-8")
+    assert text.splitlines()[:4] == [
+        "{",
+        '  "repo": "org/model",',
+        '  "revision": "main",',
+        f'  "commit": "{COMMIT}",',
+    ]
+    assert f'"sha256": "{ETAG}"' in text
+
+
+# Other runs
+
+HOLD = """
+import sys
+from pathlib import Path
+from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.hub.staging import staging
+with staging(RepoFolder(Path(sys.argv[1]), "org/model")) as stage:
+    stage.new().write_bytes(b"half a file")
+    print("staged", flush=True)
+    sys.stdin.read()
+"""
+
+
+def other_run(folder: RepoFolder) -> subprocess.Popen[str]:
+    """Start another process that stages a file and waits."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.root.parent)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "staged\n"
+    return process
+
+
+def test_folder_of_a_run_that_goes_on_stays_and_that_of_a_killed_one_goes(
+    folder: RepoFolder,
+) -> None:
+    """A lock tells them apart, which goes with its process however that ends."""
+    with other_run(folder) as other:
+        (theirs,) = stages(folder)
+        with staging(folder):
+            assert theirs in stages(folder)
+        assert stages(folder) == [theirs]
+        assert len(list(theirs.iterdir())) == 2  # its lock, and half a file
+
+        other.kill()
+        other.wait()
+        assert stages(folder) == [theirs]
+        with staging(folder):
+            assert theirs not in stages(folder)
+
+    assert stages(folder) == []
+
+
+def test_two_stagings_of_one_repo_do_not_meet(folder: RepoFolder) -> None:
+    """One session may fetch for several models, another at the same time."""
+    with staging(folder) as one, staging(folder) as two:
+        one.new().write_bytes(b"1")
+        two.new().write_bytes(b"2")
+        assert len(stages(folder)) == 2
+    assert stages(folder) == []

@@ -1,0 +1,228 @@
+"""What a check of models prints for machines, tries to load, and advises to do next."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters import REGISTRY
+from adapters.base import Case, ModelFiles
+from tests.helpers.processes import running_engines
+from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
+from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.session import check
+from whisper_speedtest.session.check import as_json, load_model, next_command
+from whisper_speedtest.session.status import ModelStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CASE = Case("library", "base", "fp16")
+FILES = ModelFiles("org/base", ("w.npz", "c.json"), "v1")
+COMMIT = "c" * 40
+
+
+# For machines
+
+
+@pytest.fixture(name="status")
+def _status() -> ModelStatus:
+    """A model that is complete in the hub cache, and partly another one where its library looks."""
+    cached = {
+        name: Finding(name, "complete", Path("/hub", name), "e" * 40, Proof(size, "5" * 64), "")
+        for name, size in (("w.npz", 300), ("c.json", 20))
+    }
+    origin = CachedFile("org/other", "d" * 40, "w.npz")
+    found = {
+        "w.npz": Finding(
+            "w.npz", "other model", Path("/lib/w"), "", Proof(7, "6" * 64), "w.npz: is", origin
+        ),
+        "c.json": Finding("c.json", "missing", Path("/lib/c"), "", None, "c.json: not at"),
+    }
+    cache = Inspection(FILES, COMMIT, cached)
+    return ModelStatus(CASE, FILES, cache, Inspection(FILES, COMMIT, found), cache.verified())
+
+
+def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
+    """As the docstring of the module describes it."""
+    assert as_json([status], Path("/hub")) == {
+        "cache": "/hub",
+        "complete": True,
+        "models": [
+            {
+                "adapter": "library",
+                "size": "base",
+                "variant": "fp16",
+                "repo": "org/base",
+                "revision": "v1",
+                "commit": COMMIT,
+                "files": ["w.npz", "c.json"],
+                "cache": {
+                    "state": "complete",
+                    "bytes": 320,
+                    "files": [file("w.npz", "/hub/w.npz", 300), file("c.json", "/hub/c.json", 20)],
+                },
+                "library": {
+                    "state": "other model",
+                    "bytes": 7,
+                    "files": [
+                        {
+                            "name": "w.npz",
+                            "path": "/lib/w",
+                            "state": "other model",
+                            "bytes": 7,
+                            "sha256": "6" * 64,
+                            "reason": "w.npz: is",
+                            "origin": {"repo": "org/other", "commit": "d" * 40, "file": "w.npz"},
+                        },
+                        {
+                            "name": "c.json",
+                            "path": "/lib/c",
+                            "state": "missing",
+                            "bytes": None,
+                            "sha256": None,
+                            "reason": "c.json: not at",
+                            "origin": None,
+                        },
+                    ],
+                },
+            }
+        ],
+    }
+
+
+def file(name: str, path: str, size: int) -> dict[str, Any]:
+    """Return what the document has of a complete file."""
+    whole = {"name": name, "path": path, "state": "complete", "bytes": size, "sha256": "5" * 64}
+    return {**whole, "reason": "", "origin": None}
+
+
+def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> None:
+    """A word, or the reason; a key that were always null would say nothing."""
+    (plain,) = as_json([status], Path("/hub"))["models"]
+    (loaded,) = as_json([status], Path("/hub"), {CASE: "OSError: no"})["models"]
+
+    assert "loads" not in plain
+    assert loaded == {**plain, "loads": "OSError: no"}
+
+
+def test_document_of_nothing_is_not_complete() -> None:
+    """A selection that is empty by mistake must not look like a machine that is ready."""
+    assert as_json([], Path("/hub")) == {"cache": "/hub", "complete": False, "models": []}
+
+
+# What to do next
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        (["benchmarks", "--check-models"], ["benchmarks"]),
+        (["--check-models", "load", "-k", "tiny"], ["-k", "tiny"]),
+        (["--check-models", "json,load", "-k", "json"], ["-k", "json"]),
+        (["--check-models=load,json", "benchmarks"], ["benchmarks"]),
+        (["-k", "tiny and 4bit", "--check-models"], ["-k", "'tiny and 4bit'"]),
+        (["load", "--check-models"], ["load"]),
+    ],
+)
+def test_next_command_is_the_same_selection(arguments: list[str], kept: list[str]) -> None:
+    """Without the option and its value, in a form that a shell takes."""
+    for fetch, action in ((True, "--prefetch-only"), (False, "--benchmark-only")):
+        assert next_command(arguments, fetch=fetch) == " ".join(["pytest", *kept, action])
+
+
+# Loads
+
+
+@pytest.fixture(name="model")
+def _model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> VerifiedModel:
+    """The toy library's model."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    (path := tmp_path / FILE).write_text("words", encoding="utf-8")
+    return VerifiedModel("embedded/toy", "main", "0" * 40, {FILE: (path, prove(path))})
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers() -> Iterator[None]:
+    """No engine outlives the load that started it, and no thread."""
+    threads = set(threading.enumerate())
+    yield
+    assert running_engines() == []
+    assert set(threading.enumerate()) <= threads
+
+
+def test_model_that_loads_is_said_to(pytestconfig: pytest.Config, model: VerifiedModel) -> None:
+    """On the device that this session chooses."""
+    assert load_model(pytestconfig, Case("toy", "micro", "good"), model, 60) == "loads"
+
+
+def test_load_that_fails_gives_its_reason_in_a_line(
+    pytestconfig: pytest.Config, model: VerifiedModel
+) -> None:
+    """What the library raised, without the engine's last lines and without the case's name."""
+    got = load_model(pytestconfig, Case("toy", "micro", "fails-to-load"), model, 60)
+
+    assert got == "load raised OSError: the toy cannot read its file"
+
+
+def test_file_that_has_changed_is_not_loaded(
+    pytestconfig: pytest.Config, model: VerifiedModel
+) -> None:
+    """The reason is that of the verification."""
+    model.files[FILE][0].write_text("other", encoding="utf-8")
+
+    got = load_model(pytestconfig, Case("toy", "micro", "good"), model, 60)
+
+    assert got.startswith(f"embedded/toy@000000000000 {FILE}: expected sha256 ")
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.01, 0.05, 0.1, 0.2, 0.3])
+def test_load_ends_at_its_limit_wherever_that_finds_it(
+    pytestconfig: pytest.Config, model: VerifiedModel, seconds: float
+) -> None:
+    """Before its engine is started, while it is, and while it loads; nothing is left running."""
+    started = time.monotonic()
+
+    got = load_model(pytestconfig, Case("toy", "micro", "hangs-loading"), model, seconds)
+
+    assert got == f"not within {seconds:g} s"
+    assert time.monotonic() - started < seconds + 10
+
+
+def test_interrupt_ends_the_load(
+    pytestconfig: pytest.Config, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the wait leaves no engine either."""
+    wait = concurrent.futures.wait
+
+    def interrupted(futures: Any, timeout: float) -> Any:
+        if timeout == 60:
+            wait(futures, 0.3)
+            raise KeyboardInterrupt
+        return wait(futures, timeout)
+
+    monkeypatch.setattr(check, "wait", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        load_model(pytestconfig, Case("toy", "micro", "hangs-loading"), model, 60)
+
+
+def test_error_that_nobody_expects_is_not_taken_for_a_load(
+    pytestconfig: pytest.Config, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised where a person sees it."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(check, "choose_device", broken)
+
+    with pytest.raises(ZeroDivisionError):
+        load_model(pytestconfig, Case("toy", "micro", "good"), model, 60)

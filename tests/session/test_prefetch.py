@@ -1,0 +1,273 @@
+"""The pre-fetch: what it says, what it keeps for the fixture, and how often it reads a model."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from adapters import REGISTRY, files_of
+from adapters.base import Case
+from fixtures.hub import Fault
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.stores import fresh, offline
+from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
+from whisper_speedtest.session import prefetch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from adapters.base import ModelFiles
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.hub.store import Store
+
+TOY = Case("toy", "micro", "good")
+
+
+class Session:
+    """As much of a session of pytest as the pre-fetch deals with."""
+
+    def __init__(self, store: Store, **options: Any) -> None:
+        self.stash = pytest.Stash()
+        self.stash[prefetch.STORE] = store
+        self._options = {"max_download": 10**12, **options}
+        self._screen = io.StringIO()
+        self._out = TerminalWriter(self._screen)
+
+    def getoption(self, name: str) -> Any:
+        """Return an option's value."""
+        return self._options[name]
+
+    def get_terminal_writer(self) -> TerminalWriter:
+        """Return what writes on the screen."""
+        return self._out
+
+    @property
+    def lines(self) -> list[str]:
+        """What was written."""
+        return self._screen.getvalue().splitlines()
+
+    def fetch(self, *models: ModelFiles) -> None:
+        """Do what is done before the first test."""
+        prefetch.fetch(cast("pytest.Config", self), models)
+
+    def model(self, files: ModelFiles) -> VerifiedModel:
+        """Return what the fixture `model` gives."""
+        return prefetch.session_model(cast("pytest.Config", self), files)
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Lines in place of bars, one library more, and exports of the test's own."""
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    monkeypatch.setattr(embedded, "CACHE", tmp_path / "exports")
+
+
+@pytest.fixture(name="reads")
+def _reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each file was opened to be read, by the path that its links lead to."""
+    counts: Counter[str] = Counter()
+    original = io.open
+
+    def counting(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        if isinstance(file, str | os.PathLike) and not set("wax+") & set(mode):
+            counts[os.path.realpath(file)] += 1
+        return original(file, mode, *arguments, **named)
+
+    monkeypatch.setattr(io, "open", counting)
+    monkeypatch.setattr(builtins, "open", counting)
+    return counts
+
+
+def passes(reads: Counter[str], model: VerifiedModel) -> dict[str, int]:
+    """Return how often each file of a model was read, by its name."""
+    return {name: reads[os.path.realpath(path)] for name, (path, _) in model.files.items()}
+
+
+# How often a model's bytes are read
+
+
+def test_cached_model_is_read_once_from_the_plan_to_the_fixture(
+    store: Store, reads: Counter[str]
+) -> None:
+    """However many tests ask for it, and whichever models are planned beside it."""
+    cached = store.prepare(BASE)
+    reads.clear()
+    session = Session(fresh(store))
+
+    session.fetch(BASE, QUANTISED)
+    models = [session.model(BASE) for _ in range(5)]
+
+    assert models == [cached] * 5
+    assert passes(reads, cached) == {"weights.npz": 1, "config.json": 1}
+
+
+def test_downloaded_model_is_hashed_as_it_comes_and_not_read_again(
+    store: Store, reads: Counter[str]
+) -> None:
+    """The bytes that were hashed are those that were written."""
+    session = Session(store)
+
+    session.fetch(BASE)
+    model = session.model(BASE)
+
+    assert passes(reads, model) == {"weights.npz": 0, "config.json": 0}
+
+
+def test_model_of_the_project_is_read_once_and_once_more_before_each_load(
+    store: Store, reads: Counter[str], tmp_path: Path
+) -> None:
+    """A selection that needs no hub is verified by the same plan; `lay_out` is before a load."""
+    files = files_of(TOY)
+    embedded.inspect(files)  # which makes it
+    reads.clear()
+    session = Session(store)
+
+    session.fetch(files)
+    model = session.model(files)
+    planned = passes(reads, model)
+    for number in range(2):
+        (folder := tmp_path / f"engine-{number}").mkdir()
+        Engine(TOY, session.model(files), folder, "cpu").lay_out()
+
+    assert planned == {"config.json": 1}
+    assert passes(reads, model) == {"config.json": 3}
+
+
+def test_model_that_was_not_planned_is_read_when_it_is_first_asked_for(
+    store: Store, reads: Counter[str]
+) -> None:
+    """A test of another kind may ask for one; the second time it is known."""
+    cached = store.prepare(BASE)
+    reads.clear()
+    session = Session(fresh(store))
+
+    models = [session.model(BASE) for _ in range(3)]
+
+    assert models == [cached] * 3
+    assert passes(reads, cached) == {"weights.npz": 1, "config.json": 1}
+
+
+def test_file_that_changes_after_the_plan_is_found_before_the_load(
+    store: Store, tmp_path: Path
+) -> None:
+    """What the fixture gives was true at the plan; the engine looks again."""
+    files = files_of(TOY)
+    session = Session(store)
+    session.fetch(files)
+    model = session.model(files)
+    flip_bit(model.files["config.json"][0])
+    (folder := tmp_path / "engine").mkdir()
+
+    with pytest.raises(VerificationError, match=r"config\.json: expected sha256"):
+        Engine(TOY, session.model(files), folder, "cpu").lay_out()
+
+
+# What becomes of each model
+
+
+def test_problem_of_a_model_is_raised_for_each_of_its_tests(hub: Hub, store: Store) -> None:
+    """The same each time, without asking again; other models have theirs."""
+    hub.fault(Fault(status=404), repo=QUANTISED.repo)
+    session = Session(store)
+    session.fetch(QUANTISED, BASE)
+    hub.clear()
+
+    errors = []
+    for _ in range(2):
+        with pytest.raises(RepoError) as caught:
+            session.model(QUANTISED)
+        errors.append(caught.value)
+
+    assert errors[0] is errors[1]
+    assert session.model(BASE).repo == BASE.repo
+    assert hub.requests == []
+
+
+def test_limit_on_downloads_is_that_of_the_option(store: Store) -> None:
+    """A model that is left out is no model for the fixture either."""
+    session = Session(store, max_download=300_000)
+
+    session.fetch(BASE)
+
+    with pytest.raises(Unavailable, match="raise that with --max-download 301kB"):
+        session.model(BASE)
+
+
+# What is said
+
+
+def test_plan_and_outcome_are_told_in_lines(hub: Hub, store: Store) -> None:
+    """What is there, what is to come, each download as it begins, and how each model ended."""
+    hub.fault(Fault(status=404), kind="cdn", repo=QUANTISED.repo)
+    session = Session(store)
+
+    session.fetch(BASE, QUANTISED)
+
+    summary, *lines = session.lines
+    assert summary.startswith("models: 0 there and verified (0 bytes), 2 to fetch (600.1 kB to ")
+    assert lines[:2] == [f"  fetch      {files}: 300.1 kB" for files in (BASE, QUANTISED)]
+    downloads = [line for line in lines if line.startswith("  download   ")]
+    assert sorted(downloads) == sorted(
+        f"  download   {files.repo} {name}: {size}"
+        for files in (BASE, QUANTISED)
+        for name, size in (("weights.npz", "300.0 kB"), ("config.json", config_size(files)))
+    )
+    assert lines[-2] == f"  verified   {BASE}"
+    assert lines[-1].startswith(f"  failed     {QUANTISED} (commit ")
+
+
+def config_size(files: ModelFiles) -> str:
+    """Return how large a model's config is, for people."""
+    return f"{len(content(files)['config.json'])} bytes"
+
+
+def test_models_of_the_project_are_planned_in_silence(store: Store) -> None:
+    """Beside models of a hub they are counted; one that cannot be made is told."""
+    alone, together, broken = (Session(offline(store)) for _ in range(3))
+    wrong = files_of(TOY).__class__("embedded/micro", ("config.json",))
+
+    alone.fetch(files_of(TOY))
+    together.fetch(files_of(TOY), BASE)
+    broken.fetch(wrong)
+
+    assert alone.lines == []
+    assert together.lines[0].startswith("models: 1 there and verified (")
+    assert ", 1 left out" in together.lines[0]
+    assert broken.lines[0] == (
+        "models: 0 there and verified (0 bytes), 0 to fetch (0 bytes to download), 1 left out"
+    )
+    assert broken.lines[1].startswith("  left out   embedded/micro@main: expected embedded/")
+
+
+def test_nothing_selected_is_nothing_said(store: Store) -> None:
+    """Not even a store is made."""
+    session = Session(store)
+
+    session.fetch()
+
+    assert session.lines == []
+    assert prefetch.OUTCOMES not in session.stash
+
+
+def test_interrupt_ends_the_session_as_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With status 2, and a word on what was kept."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "plan", interrupted)
+
+    with pytest.raises(pytest.exit.Exception, match="whole files are kept") as caught:
+        Session(store).fetch(BASE)
+
+    assert caught.value.returncode == pytest.ExitCode.INTERRUPTED

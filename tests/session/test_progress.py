@@ -1,0 +1,103 @@
+"""How a pre-fetch shows that it goes on: bars for a person, lines for a log."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from whisper_speedtest.hub.plan import Plan
+from whisper_speedtest.session.progress import Bars, Lines, busy, progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+NOTHING = Plan((), 0)
+
+
+class Terminal(io.StringIO):
+    """A terminal, or not."""
+
+    def __init__(self, *, tty: bool) -> None:
+        super().__init__()
+        self._tty = tty
+
+    def isatty(self) -> bool:
+        return self._tty
+
+
+@pytest.mark.parametrize(
+    ("tty", "ci", "kind"),
+    [(True, None, Bars), (True, "1", Lines), (False, None, Lines), (False, "1", Lines)],
+)
+def test_bars_are_for_a_person_at_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, tty: bool, ci: str | None, kind: type
+) -> None:
+    """In CI, and where the output goes into a file, each download is a line."""
+    monkeypatch.setattr(sys, "stdout", Terminal(tty=tty))
+    if ci is None:
+        monkeypatch.delenv("CI", raising=False)
+    else:
+        monkeypatch.setenv("CI", ci)
+
+    with progress(NOTHING, TerminalWriter(io.StringIO())) as watcher:
+        assert type(watcher) is kind
+
+
+def test_line_says_what_is_downloaded_and_its_size() -> None:
+    """As it begins, and nothing more of it: how it ended is told with its model."""
+    screen = io.StringIO()
+    lines = Lines(TerminalWriter(screen))
+
+    lines.start("org/model", "weights.npz", 3_000_000)
+    lines.advance("org/model", "weights.npz", 3_000_000)
+    lines.finish("org/model", "weights.npz")
+
+    assert screen.getvalue() == "  download   org/model weights.npz: 3.0 MB\n"
+
+
+def bars() -> tuple[Progress, Bars]:
+    """Return bars for 300 bytes in all, on no screen, and what draws them."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    drawn = Progress(console=Console(file=io.StringIO()))
+    return drawn, Bars(drawn, 300)
+
+
+def shown(drawn: Progress) -> dict[str, tuple[float, float | None]]:
+    """Return how far each bar is, and how far it goes, in bytes."""
+    return {task.description: (task.completed, task.total) for task in drawn.tasks}
+
+
+def test_bars_move_with_the_bytes_of_their_file_and_of_all() -> None:
+    """Back, too, where a try was in vain; a bar goes with its download, that of all stays."""
+    drawn, watcher = bars()
+    watcher.start("org/a", "w", 200)
+    watcher.start("org/b", "w", 100)
+    watcher.advance("org/a", "w", 150)
+    watcher.advance("org/b", "w", 40)
+    watcher.advance("org/a", "w", -30)
+
+    assert shown(drawn) == {"all models": (160, 300), "org/a w": (120, 200), "org/b w": (40, 100)}
+
+    watcher.finish("org/a", "w")
+
+    assert shown(drawn) == {"all models": (160, 300), "org/b w": (40, 100)}
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_person_is_told_what_takes_long(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
+    """A log is not."""
+    screen = Terminal(tty=tty)
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    with busy("verifying 3 models"):
+        pass
+
+    assert ("verifying 3 models" in screen.getvalue()) is tty

@@ -1,0 +1,298 @@
+"""What people are told of models: the plan of a pre-fetch, and the state of a selection."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from adapters.base import Case, ModelFiles
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.inspection import Finding, Inspection
+from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
+from whisper_speedtest.hub.plan import Plan, PlannedModel
+from whisper_speedtest.hub.remote import RemoteFile
+from whisper_speedtest.session.report import (
+    absent_lines,
+    as_table,
+    explanations,
+    fetched_lines,
+    plan_lines,
+    width_of,
+)
+from whisper_speedtest.session.status import ModelStatus, all_complete
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from whisper_speedtest.hub.inspection import FileState
+    from whisper_speedtest.hub.model import ModelError
+
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+SITE = "https://models.example.org/whisper/models"
+
+
+def planned(
+    repo: str, size: int = 0, *, there: bool = False, problem: ModelError | None = None
+) -> PlannedModel:
+    """Return a planned model of one file of this size."""
+    files = ModelFiles(repo, ("weights.npz",))
+    proof = Proof(size, "0" * 64)
+    finding = Finding("weights.npz", "complete", Path(repo), "", proof, "")
+    local = Inspection(files, COMMIT, {"weights.npz": finding} if there else {})
+    listed = () if there or problem else (RemoteFile("weights.npz", size, "e" * 40),)
+    return PlannedModel(files, local, COMMIT, listed, problem=problem)
+
+
+def unavailable(files: ModelFiles, cause: str) -> PlannedModel:
+    """Return a model that cannot be had, for a reason that others may have."""
+    problem = Unavailable(f"{files}: {cause}, and more", cause)
+    return PlannedModel(files, Inspection(files, None, {}), problem=problem)
+
+
+# The plan
+
+
+def test_plan_counts_models_and_bytes() -> None:
+    """What is there, what is to come and what the disk has, each in its place; then each fetch."""
+    plan = Plan(
+        (
+            planned("org/large", 3_000_000),
+            planned("org/small", 1_000_000),
+            planned("org/there", 250_000, there=True),
+            planned("org/gone", problem=RepoError("org/gone@main: no such repo")),
+        ),
+        77_000_000_000,
+    )
+
+    assert plan_lines(plan, 80) == [
+        (
+            "models: 1 there and verified (250.0 kB), "
+            "2 to fetch (4.0 MB to download, 77.0 GB free on the disk), 1 left out"
+        ),
+        "  fetch      org/small@main: 1.0 MB",
+        "  fetch      org/large@main: 3.0 MB",
+        "  left out   org/gone@main: no such repo",
+    ]
+
+
+def test_file_by_url_is_named_by_its_name() -> None:
+    """Its revision is a hash of 64 digits, which says nothing to anybody."""
+    files = ModelFiles(SITE, ("tiny.pt",), "a" * 64)
+    listed = (RemoteFile("tiny.pt", 75_000_000, "a" * 64),)
+    plan = Plan((PlannedModel(files, Inspection(files, None, {}), "a" * 64, listed),), 10**9)
+
+    assert plan_lines(plan, 80)[1:] == [f"  fetch      {SITE} tiny.pt: 75.0 MB"]
+
+
+def test_reason_that_models_share_is_told_once() -> None:
+    """With their names below, by owner; one that is alone with its reason is told in full."""
+    plan = Plan(
+        (
+            unavailable(ModelFiles("one/a", ("w",)), "offline"),
+            unavailable(ModelFiles("one/b", ("w",), "refs/pr/1"), "offline"),
+            unavailable(ModelFiles("two/c", ("w",)), "offline"),
+            unavailable(ModelFiles("two/c", ("v",)), "offline"),
+            unavailable(ModelFiles("two/d", ("w",)), "gated"),
+        ),
+        10**9,
+    )
+
+    assert plan_lines(plan, 80)[1:] == [
+        "  left out   4 models: offline",
+        "             one: a@main, b@refs/pr/1",
+        "             two: c@main (2 models)",
+        "  left out   two/d@main: gated, and more",
+    ]
+
+
+@pytest.mark.parametrize("width", [72, 80, 120])
+def test_names_are_wrapped_whole(width: int) -> None:
+    """However many there are, none is broken and no line is wider than asked."""
+    many = [
+        *(ModelFiles(f"org/whisper-of-a-long-name-{n}", ("weights.npz",)) for n in range(80)),
+        *(ModelFiles("some/whisper.cpp", (f"{n}.bin",)) for n in range(80)),
+        *(ModelFiles(SITE, (f"{n}.pt",), f"{n:064x}") for n in range(80)),
+    ]
+    plan = Plan(tuple(unavailable(files, "offline") for files in many), 10**9)
+
+    summary, reason, *names = plan_lines(plan, width)
+
+    assert ", 240 left out" in summary
+    assert reason == "  left out   240 models: offline"
+    assert len(names) < 100
+    assert max(map(len, names)) <= width
+    assert names[0].startswith("             org: whisper")
+    assert names[1].startswith("               whisper")
+    text = " ".join(names)
+    assert re.findall(r"whisper-of-a-long-name-\d+@main", text) == [
+        f"whisper-of-a-long-name-{n}@main" for n in range(80)
+    ]
+    assert "some: whisper.cpp@main (80 models)" in text
+    assert re.findall(r"\d+\.pt", text) == [f"{n}.pt" for n in range(80)]
+
+
+def test_models_that_were_fetched_are_told_with_their_outcome() -> None:
+    """Good news and bad, for those alone that were to be fetched."""
+    good, bad, there = planned("org/good", 1), planned("org/bad", 2), planned("o/t", there=True)
+    outcomes: dict[ModelFiles, VerifiedModel | ModelError] = {
+        good.files: VerifiedModel("org/good", "main", COMMIT, {}),
+        bad.files: RepoError("org/bad@main: gone"),
+        there.files: VerifiedModel("o/t", "main", COMMIT, {}),
+    }
+
+    assert fetched_lines(Plan((bad, there, good), 0), outcomes) == [
+        ("  failed     org/bad@main: gone", False),
+        ("  verified   org/good@main", True),
+    ]
+
+
+@pytest.mark.parametrize(("columns", "width"), [(40, 80), (80, 80), (132, 132)])
+def test_lines_fill_the_terminal_and_are_no_narrower_than_tables(columns: int, width: int) -> None:
+    """A table of models takes 80 columns."""
+    out = TerminalWriter(io.StringIO())
+    out.fullwidth = columns
+
+    assert width_of(out) == width
+
+
+# The state of a selection
+
+
+def place(files: ModelFiles, commit: str | None, **states: FileState) -> Inspection:
+    """Return what a place has of a model: the state of each file, whose dots are underscores."""
+    found = {}
+    for key, state in states.items():
+        name = key.replace("_", ".")
+        proof = None if state == "missing" else Proof(1500, "0" * 64)
+        reason = "" if state == "complete" else f"{name}: is {state}"
+        found[name] = Finding(name, state, Path("/place", name), "", proof, reason)
+    return Inspection(files, commit, found)
+
+
+def status(
+    case: Case, files: ModelFiles, cache: Inspection, library: Inspection | None = None
+) -> ModelStatus:
+    """Return a model's status; without `library` that looks in the hub cache itself."""
+    verified = cache.verified() if cache.state == "complete" else None
+    return ModelStatus(case, files, cache, library or cache, verified)
+
+
+BASE = ModelFiles("org/base", ("w.npz", "c.json"))
+TINY = ModelFiles(SITE, ("tiny.pt",), COMMIT[:32] * 2)
+GOOD = place(BASE, COMMIT, w_npz="complete", c_json="complete")
+GONE = place(BASE, None, w_npz="missing", c_json="missing")
+PART = place(BASE, COMMIT, w_npz="complete", c_json="missing")
+WRONG = place(BASE, COMMIT, w_npz="corrupt", c_json="complete")
+
+
+def rows(models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None) -> list[str]:
+    """Return the lines of the table in 80 columns."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    Console(file=text, width=80).print(as_table(models, loads))
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def test_table_shows_both_places_of_each_model() -> None:
+    """State and bytes in the hub cache first, then where the library looks."""
+    case = Case("library", "base", "fp16")
+
+    heading, _, name, *cells = rows([status(case, BASE, GOOD, PART)])
+
+    assert heading.split() == ("model, repo@revision, commit: files hub cache library".split())
+    assert name == "library"
+    assert [line.split() for line in cells] == [
+        ["base", "fp16", "complete", "incomplete"],
+        ["org/base@main", "3.0", "kB", "1.5", "kB"],
+        ["0123456789ab:", "w.npz,", "c.json"],
+    ]
+
+
+def test_table_names_a_file_by_url_on_one_line() -> None:
+    """Its URL stands whole, and twelve digits of its hash on the next line."""
+    case = Case("library", "tiny", "fp16")
+    there = place(TINY, TINY.revision, tiny_pt="corrupt")
+    gone = place(TINY, TINY.revision, tiny_pt="missing")
+
+    table = rows([status(case, TINY, gone, there)])
+
+    assert [line.split() for line in table[3:]] == [
+        ["tiny", "fp16", "missing", "corrupt"],
+        [SITE, "1.5", "kB"],
+        ["0123456789ab:", "tiny.pt"],
+    ]
+    assert max(map(len, table)) <= 80
+
+
+def test_table_shows_loads_where_they_were_tried() -> None:
+    """A failure in one word; its reason stands below the table."""
+    cases = [Case("library", "base", variant) for variant in ("fp16", "8bit", "4bit")]
+    models = [status(case, BASE, GOOD) for case in cases]
+    loads = dict(zip(cases, ("loads", "not tried", "OSError: no"), strict=True))
+
+    table = "\n".join(rows(models, loads))
+
+    for case, word in zip(cases, ("loads", "not tried", "fails"), strict=True):
+        assert re.search(rf"^base {case.variant} +complete +complete +{word}$", table, re.MULTILINE)
+    assert "OSError" not in table
+    assert "load" not in rows(models)[0]
+
+
+def test_absent_models_are_told_below_the_table() -> None:
+    """Those of which no file is anywhere: by library and repo, with sizes and variants."""
+    models = [
+        status(Case("one", size, variant), files, place(files, None, w_npz="missing"))
+        for files, size in ((BASE, "base"), (TINY, "tiny"))
+        for variant in ("fp16", "fp32")
+    ]
+    models.append(status(Case("one", "small", "fp16"), BASE, GONE))
+    models.append(status(Case("two", "base", "fp16"), BASE, GONE, PART))
+    models.append(status(Case("two", "base", "4bit"), BASE, GONE))
+
+    assert absent_lines(models, 100) == [
+        "missing, in the hub cache and where one looks:",
+        "  org/base@main: base fp16 fp32, small fp16",
+        f"  {SITE}: tiny fp16 fp32",
+        "missing, in the hub cache and where two looks:",
+        "  org/base@main: base 4bit",
+    ]
+    assert next(row for row in rows(models) if row.startswith("base")).split()[:2] == [
+        "base",
+        "fp16",
+    ]
+    assert "one" not in rows(models)
+
+
+def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
+    """Which place, which file and why; missing files of a model of which there are others, too."""
+    cases = [Case("one", "base", variant) for variant in ("fp16", "int8", "4bit", "8bit")]
+    models = [
+        status(cases[0], BASE, WRONG, PART),
+        status(cases[1], BASE, WRONG),
+        status(cases[2], BASE, GONE, PART),
+        status(cases[3], BASE, GONE),
+    ]
+    loads = dict(zip(cases, ("loads", "not tried", "too slow", "too slow"), strict=True))
+
+    assert explanations(models, loads) == [
+        "one[base-fp16], one[base-int8]: hub cache: w.npz: is corrupt",
+        "one[base-fp16], one[base-4bit]: library: c.json: is missing",
+        "one[base-4bit], one[base-8bit]: load: too slow",
+    ]
+    assert explanations(models) == explanations(models, loads)[:2]
+
+
+def test_selection_is_complete_if_every_model_is() -> None:
+    """Of none nothing can be said, and so it is not."""
+    good, part = status(Case("o", "b", "1"), BASE, GOOD), status(Case("o", "b", "2"), BASE, PART)
+
+    assert all_complete([good, good])
+    assert not all_complete([good, part])
+    assert not all_complete([])
+    assert [good.absent, status(Case("o", "b", "3"), BASE, GONE).absent] == [False, True]
