@@ -164,7 +164,10 @@ def test_clip_is_named_with_what_is_special_about_its_measurement() -> None:
 
 
 def test_numbers_stand_at_the_right() -> None:
-    """Names stand at the left."""
+    """Names stand at the left, in the columns and so in what is printed."""
+    made = table([warm()])
+    assert made is not None
+    assert [each.justify == "right" for each in made.columns] == [each.right for each in COLUMNS]
     assert [column.heading for column in COLUMNS if not column.right] == [
         "adapter",
         "size",

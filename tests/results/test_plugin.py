@@ -1,0 +1,122 @@
+"""The closing summary: what is printed at the end of a session, and when nothing is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from tests.helpers.results import warm
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.plugin import WIDTH, pytest_terminal_summary
+from whisper_speedtest.session.plugin import NOT_INSTALLED, RESULTS
+
+
+@dataclass
+class Terminal:
+    """A terminal reporter that writes down what it is given."""
+
+    stash: pytest.Stash
+    hasmarkup: bool = False
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> Terminal:
+        """A config with a stash."""
+        return self
+
+    def section(self, title: str) -> None:
+        """Begin a section."""
+        self.lines.append(f"== {title}")
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        self.lines.append(text)
+
+
+@pytest.fixture(name="terminal")
+def _terminal() -> Terminal:
+    """A terminal at the end of a session that measured nothing and skipped nothing."""
+    stash = pytest.Stash()
+    stash[RESULTS] = []
+    stash[NOT_INSTALLED] = {}
+    return Terminal(stash)
+
+
+def summary(terminal: Terminal, fault: BaseException | None = None) -> list[str]:
+    """Return the lines of the summary; `fault` is what another plugin raises in its own."""
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
+    next(hook)
+    if fault:
+        with pytest.raises(type(fault)):
+            hook.throw(fault)
+    else:
+        with pytest.raises(StopIteration):
+            hook.send(None)
+    return terminal.lines
+
+
+def test_session_without_benchmarks_ends_without_a_word(terminal: Terminal) -> None:
+    """As the suite's own tests do."""
+    assert summary(terminal) == []
+
+
+def test_table_stands_above_the_notes(terminal: Terminal) -> None:
+    """A heading, the table's headings and rows, then the lines under it."""
+    terminal.stash[RESULTS].append(warm(2.0))
+    terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="test_x", reason="why"))
+
+    lines = [line for line in summary(terminal) if line]
+
+    assert lines[0] == "== whisper-speedtest"
+    assert lines[1].split()[:4] == ["adapter", "size", "variant", "clip"]
+    assert lines[3].split()[:5] == ["lightning-whisper-mlx", "tiny", "4bit", "short", "2.00"]
+    assert lines[-1] == "failed:   test_x: why"
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "only", [RESULTS, NOT_INSTALLED], ids=["nothing passed", "nothing installed"]
+)
+def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKey[object]) -> None:
+    """Where nothing passed, and where no library was there."""
+    if only is RESULTS:
+        terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="test_x", reason="why"))
+        last = "failed:   test_x: why"
+    else:
+        terminal.stash[NOT_INSTALLED]["x is not installed"] = None
+        last = "nothing was measured: every selected test was skipped"
+
+    assert summary(terminal)[0] == "== whisper-speedtest"
+    assert terminal.lines[-1] == last
+    assert "adapter" not in "".join(terminal.lines)
+
+
+def test_no_cell_is_shortened(terminal: Terminal) -> None:
+    """Nothing of a row is left out, however long its names are, up to 500 columns."""
+    long = "x" * 300
+    result = warm(2.0)
+    assert result.clip is not None
+    terminal.stash[RESULTS].append(
+        warm(2.0, clip=type(result.clip)(name=long, sha256="ab" * 32, seconds=4.0))
+    )
+
+    assert any(long in line for line in summary(terminal))
+    assert WIDTH == 500
+
+
+def test_fault_of_another_plugin_costs_no_summary(terminal: Terminal) -> None:
+    """The summary is printed, and the fault is raised on."""
+    terminal.stash[RESULTS].append(warm(2.0))
+
+    assert summary(terminal, KeyError("theirs"))[0] == "== whisper-speedtest"
+
+
+@pytest.mark.parametrize("markup", [False, True])
+def test_styles_are_for_terminals_alone(terminal: Terminal, markup: bool) -> None:
+    """A file or a pipe gets no escape sequences."""
+    terminal.hasmarkup = markup
+    terminal.stash[RESULTS].append(warm(2.0))
+
+    assert ("\x1b" in "".join(summary(terminal))) is markup
