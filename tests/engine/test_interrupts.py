@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,7 +274,6 @@ class Unwaited(Engine):
         """Make no call."""
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Of an engine that nobody holds.
 @pytest.mark.usefixtures("interrupting")
 def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     monkeypatch: pytest.MonkeyPatch, model: VerifiedModel, tmp_path: Path
@@ -322,8 +322,11 @@ def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     while came:
         wanted += 1
         lines.clear()
-        came = launch_and_close()
-        gc.collect()
+        with warnings.catch_warnings():
+            # Python warns when the handle of a process that runs is let go of.
+            warnings.simplefilter("ignore", ResourceWarning)
+            came = launch_and_close()
+            gc.collect()
         for left in running_engines():
             assert wait_until_gone(left.pid), f"an engine was left, interrupted at {lines[-1]}"
 
