@@ -90,16 +90,21 @@ def python_with_the_library(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-@pytest.fixture(name="run", scope="module")
-def _run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A function that runs pytest in a copy of the project to which the library was added."""
-    folder = tmp_path_factory.mktemp("added")
-    python = python_with_the_library(folder / "environment")
-    tree = folder / "project"
+@pytest.fixture(name="tree", scope="module")
+def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project to which the library was added."""
+    tree = tmp_path_factory.mktemp("added") / "project"
     copy_project(tree, tests=True)
     for step in STEPS.values():
         step(tree)
-    environment = child_environment(HF_HUB_OFFLINE="1", HF_HOME=str(folder / "home"))
+    return tree
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(tree: Path) -> Run:
+    """A function that runs pytest in the copy, where the library is installed."""
+    python = python_with_the_library(tree.parent / "environment")
+    environment = child_environment(HF_HUB_OFFLINE="1", HF_HOME=str(tree.parent / "home"))
 
     def run(*arguments: str, expression: str = NAME) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -182,3 +187,21 @@ def test_added_library_is_measured(run: Run, tmp_path: Path) -> None:
     assert {result["case"]["adapter"] for result in results} == {NAME}
     assert "skipped:" in told.stdout
     assert "example/parrot-tiny" in told.stdout
+
+
+def test_incomplete_adapter_is_refused_in_a_line(run: Run, tree: Path) -> None:
+    """A session does not begin, and says which part of the contract is missing where."""
+    adapter = tree / "adapters" / "parrot.py"
+    complete = adapter.read_text(encoding="utf-8")
+    adapter.write_text(complete.replace("def select_device(", "def device("), encoding="utf-8")
+    told = run("benchmarks")
+    adapter.write_text(complete, encoding="utf-8")
+
+    assert told.returncode == pytest.ExitCode.USAGE_ERROR
+    assert told.stdout == ""
+    assert told.stderr.strip() == (
+        'ERROR: adapters/__init__.py, REGISTRY, "parrot": "adapters.parrot:ParrotAdapter": '
+        "adapters.parrot.ParrotAdapter is no complete adapter; class Adapter in adapters/base.py "
+        "describes each part:\n"
+        "  the method select_device(self, device: Device, threads: int) -> None is missing"
+    )

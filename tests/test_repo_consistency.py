@@ -112,14 +112,14 @@ def test_all_that_a_library_names_is_checked(
 def test_library_loads_the_files_that_are_checked(
     subject: Case, library: Callable[[str], Observer]
 ) -> None:
-    """The library fetches, and then opens, exactly the check map's files at its revision."""
+    """The library fetches and opens the check map's files at its revision, and no others."""
     observed = library(subject.adapter).observe(subject)
 
     check_load(subject, adapter_class(subject.adapter), observed)
 
 
 def historic_map_message(case: Case) -> str:
-    """What must be said about a case of the wrong map."""
+    """Return the message that a case of the historic map leads to."""
     lines = Path(historic_map.__file__).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
     return (
@@ -130,7 +130,7 @@ def historic_map_message(case: Case) -> str:
 
 @pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
 def test_historic_map_differs_from_the_table(subject: Case, observer_of: ObserverOf) -> None:
-    """The historic map is found by reading, with both repos and the line to mend."""
+    """The library's table shows the historic mistake, with both repos and the line to fix."""
     with pytest.raises(InconsistentError) as found:
         check_table(subject, HistoricMap, observer_of(HISTORIC_MAP).table)
 
@@ -139,7 +139,7 @@ def test_historic_map_differs_from_the_table(subject: Case, observer_of: Observe
 
 @pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
 def test_historic_map_differs_from_the_load(subject: Case, observer_of: ObserverOf) -> None:
-    """The historic map is found by running the library, with both repos and the line to mend."""
+    """The library's load shows the historic mistake, with both repos and the line to fix."""
     observed = observer_of(HISTORIC_MAP).observe(subject)
 
     with pytest.raises(InconsistentError) as found:
@@ -149,7 +149,7 @@ def test_historic_map_differs_from_the_load(subject: Case, observer_of: Observer
 
 
 def test_historic_map_lacks_what_the_library_names(observer_of: ObserverOf) -> None:
-    """Sizes and variants that the historic map does not have are named, each with its repo."""
+    """A size or variant of the library that the historic map lacks is named with its repo."""
     with pytest.raises(InconsistentError) as found:
         check_offer("lightning-whisper-mlx", HistoricMap, observer_of(HISTORIC_MAP).table)
 
@@ -163,7 +163,7 @@ def test_historic_map_lacks_what_the_library_names(observer_of: ObserverOf) -> N
 
 
 def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
-    """A tokenizer that faster-whisper takes from a repo that nobody named is a mismatch."""
+    """A tokenizer that faster-whisper takes from another repo than the checked one is found."""
     if reason := why_not_installed("faster-whisper"):
         pytest.skip(reason)
     from fixtures.hub import Hub
@@ -190,7 +190,7 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["correct", "snapshot"])
 def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: ObserverOf) -> None:
-    """Files may be fetched one by one, or as a snapshot of the commit that a branch stands for."""
+    """A library may fetch its files one by one, or as a snapshot of the branch's commit."""
     case = Case("faulty", "tiny", variant)
 
     check_load(case, FaultyLibrary, observer_of(FAULTY_LIBRARY).observe(case))
@@ -212,7 +212,7 @@ def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: O
 def test_faulty_library_is_found(
     variant: str, complaints: list[str], observer_of: ObserverOf
 ) -> None:
-    """Whatever else a library fetches or opens is named, and so is what it does not."""
+    """A file that a library fetches or opens too many is named, and so is one that it does not."""
     case = Case("faulty", "tiny", variant)
     observed = observer_of(FAULTY_LIBRARY).observe(case)
 
@@ -227,14 +227,14 @@ def test_faulty_library_is_found(
 def test_model_that_the_library_does_not_know_is_found(
     observer_of: ObserverOf,
 ) -> None:
-    """A case of the check map that the library's table lacks is no case of that library."""
+    """A case of the check map that is missing in the library's own table is an error."""
     case = Case("faulty", "tiny", "snapshot")
 
     with pytest.raises(InconsistentError, match="org/toy but the library has no such model"):
         check_table(case, FaultyLibrary, observer_of(FAULTY_LIBRARY).table)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="every process is a fresh one here")
+@pytest.mark.skipif(sys.platform != "linux", reason="on macOS no process is forked")
 @pytest.mark.parametrize(
     ("library", "subject"),
     [
@@ -246,7 +246,7 @@ def test_model_that_the_library_does_not_know_is_found(
 def test_forked_process_sees_what_a_fresh_one_sees(
     library: str, subject: Case, observer_of: ObserverOf
 ) -> None:
-    """A process forked after the imports loads, and ends, as one that has just made them."""
+    """Observing a case in a forked process gives the same as in one started for it."""
     forked, fresh = (observer_of(library, mode).observe(subject) for mode in MODES)
 
     assert forked == fresh

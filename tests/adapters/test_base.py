@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from adapters.base import (
     DecodeSettings,
     ModelFiles,
     Segment,
+    Traits,
     Transcript,
 )
 from adapters.cores import usual_threads
@@ -153,6 +155,14 @@ def test_parts_are_joined_by_one_space() -> None:
         (Segment(0.0, 1.0, "One."), Segment(1.0, 2.0, ""), Segment(2.0, 3.5, "Two.")),
         fallback=True,
     )
+
+
+def test_traits_are_given_by_name() -> None:
+    """Three of them are yes or no, and would be taken for each other."""
+    make: Any = Traits
+
+    with pytest.raises(TypeError):
+        make(True, False, "never", True)
 
 
 def test_adapter_needs_nothing_special_unless_it_says_so() -> None:

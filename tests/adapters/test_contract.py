@@ -29,7 +29,7 @@ HASH = "5" * 64
 
 def variant_of_parrot(**members: Any) -> type[Adapter]:
     """Return a subclass of a complete adapter that differs in these members."""
-    return type("Changed", (ParrotAdapter,), members)
+    return type("Changed", (ParrotAdapter,), {"__module__": __name__, **members})
 
 
 def problems(found: object) -> list[str]:
@@ -175,16 +175,26 @@ def test_what_is_no_adapter_class_is_named(found: object) -> None:
 )
 def test_value_that_cannot_be_right_is_named(members: dict[str, Any], problem: str) -> None:
     """With the attribute, what was expected there, and what was got."""
-    (said,) = problems(variant_of_parrot(**members, __module__=__name__))
+    (said,) = problems(variant_of_parrot(**members))
 
     assert said.startswith(problem)
 
 
 def test_every_wrong_value_is_told_at_once() -> None:
     """So that one look is enough."""
-    changed = variant_of_parrot(packages=(), tuned={"x": 1, "y": 2}, __module__=__name__)
+    check_map = {"tiny": {}, "tinny": {"fp16": "a/b"}, "base": {"fp16": "a/b", "4bit": "a/c"}}
+    changed = variant_of_parrot(packages=(), check_map=check_map, tuned={"x": 1, "y": 2})
 
-    assert len(problems(changed)) == 3
+    assert [line.partition(":")[0] for line in problems(changed)] == [
+        "packages",
+        "check_map['tiny']",
+        "check_map",
+        "check_map['tinny']['fp16']",
+        "check_map['base']['fp16']",
+        "check_map['base']['4bit']",
+        "tuned",
+        "tuned",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +320,13 @@ def test_cases_are_all_of_the_check_maps_in_order(
             ),
         ),
         ("torch", "newcomer needs torch, which is not installed; see PyTorch in README.md"),
+        (
+            "tqdm",
+            (
+                "newcomer needs tqdm, which is not installed; "
+                "pip install --no-deps --require-hashes -r requirements/newcomer.txt"
+            ),
+        ),
         ("", ""),
     ],
 )
@@ -317,7 +334,7 @@ def test_missing_package_is_named_with_what_would_help(
     missing: str, reason: str, register: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The library itself, a package that it needs, or PyTorch, which no lock brings."""
-    register(variant_of_parrot(packages=("newcomer", "numpy", "torch")))
+    register(variant_of_parrot(packages=("newcomer", "numpy", "torch", "tqdm")))
 
     def distribution(name: str) -> None:
         if name == missing:

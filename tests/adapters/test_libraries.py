@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Start = Callable[..., Engine]
     Tell = Callable[..., "Told"]
 
+pytestmark = pytest.mark.slow
 EQUAL = DecodeSettings()
 MICRO = [case for case in all_cases() if case.size == "micro"]
 UNQUANTISED = [Case(name, "micro", "fp16") for name in REGISTRY]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from adapters.base import Transcript
 
+pytestmark = pytest.mark.slow
 ADAPTER = "lightning-whisper-mlx"
 SETTINGS = DecodeSettings()
 

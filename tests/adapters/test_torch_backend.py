@@ -124,6 +124,7 @@ def test_openai_whisper_tries_a_sparse_tensor_on_the_device(torch: Any) -> None:
 
     adapter.select_device("cpu", 3)
 
+    torch.eye.assert_called_once_with(2)
     torch.eye().to_sparse().to.assert_called_once_with(adapter._device)
 
 
@@ -202,6 +203,21 @@ def test_tensors_that_are_not_the_files_are_named(
 
     assert str(error.value).startswith(
         f"expected the model's 2 tensors as they are in the file; {complaint}"
+    )
+
+
+def test_three_tensors_of_each_kind_are_enough(torch: Any) -> None:
+    """A message stays readable when nothing fits."""
+    own = {name: Tensor((1.0,)) for name in "abcdefgh"}
+    stored = {name: Tensor((2.0,), device="cpu") for name in "efghijkl"}
+
+    with pytest.raises(WeightsError) as error:
+        check(stored, torch, own=own)
+
+    assert str(error.value) == (
+        "expected the model's 8 tensors as they are in the file; "
+        "4 are not in it ['a', 'b', 'c'], 4 are not in the model ['i', 'j', 'k'], "
+        "4 have other values ['e', 'f', 'g']"
     )
 
 

@@ -51,6 +51,20 @@ def loaded(adapter: Transformers, *, multilingual: bool = True) -> Any:
     return recogniser
 
 
+def test_what_the_library_imports_late_is_imported_with_it(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the load would be timed with the import of the model's code."""
+    imported = Mock(return_value=library)
+    monkeypatch.setattr(transformers, "import_module", imported)
+
+    Transformers().import_library()
+
+    assert [call.args[0] for call in imported.call_args_list] == [
+        *("transformers", "transformers.models.whisper.modeling_whisper")
+    ]
+
+
 @pytest.mark.parametrize(("device", "dtype"), [(CPU, "float32"), (GPU, "float16")])
 def test_pipeline_is_made_for_chunks_of_30_s(
     device: Any, dtype: str, adapter: Transformers

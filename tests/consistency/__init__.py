@@ -1,1 +1,1 @@
-"""What test_repo_consistency.py is made of: the comparison, the clean process, the stand-ins."""
+"""What test_repo_consistency.py uses: stand-in models, an observed process, and the verdict."""

@@ -1,4 +1,4 @@
-"""Compares what the suite checks with what a library loads: sets of files, nothing else."""
+"""Compares the set of files that the suite checks with the set that a library loads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RepoFile(NamedTuple):
 
 
 class Mismatch(NamedTuple):
-    """One difference; the side that has no counterpart of the other's file is None."""
+    """One difference: a file of each side, or None for a side that has no counterpart."""
 
     checked: RepoFile | None
     loaded: RepoFile | None
@@ -31,7 +31,7 @@ _COUNTERPARTS: tuple[Callable[[RepoFile], tuple[str, ...]], ...] = (
     itemgetter(0, 1),  # another file
     itemgetter(2, 2),  # the same file of another repo and revision
 )
-"""What two files must agree in to be counterparts, the likeliest mistake first."""
+"""In what two files must agree to be taken for counterparts; the likeliest mistake comes first."""
 
 
 def compare(check: AbstractSet[RepoFile], load: AbstractSet[RepoFile]) -> list[Mismatch]:
@@ -53,7 +53,7 @@ def compare(check: AbstractSet[RepoFile], load: AbstractSet[RepoFile]) -> list[M
 
 
 def describe(mismatch: Mismatch) -> str:
-    """Put a difference into words, the subject left out: "checked A but loads B"."""
+    """Return a difference in words without its subject, such as "checked A but loads B"."""
     checked, loaded = mismatch
     if checked is None and loaded is not None:
         return f"loads {loaded.file} of {loaded.repo}@{loaded.revision}, which is not checked"

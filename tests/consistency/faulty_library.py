@@ -1,4 +1,4 @@
-"""A library that is careless on demand, on the wire and on disk; its variants say how."""
+"""A toy library that fetches or opens other files than it should; its variants say how."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REPO = "org/toy"
 FILES = {"config.json": b"{}", "weights.npz": b"weights"}
 OTHER_FILES = {"config.json": b"{ }", "weights.npz": b"others"}
-"""On the branch `dev`."""
+"""The same files on the branch `dev`."""
 
 EXTRA_FILE = "vocabulary.txt"
 VARIANTS = (
@@ -26,7 +26,10 @@ VARIANTS = (
 
 
 class FaultyLibrary(Adapter):
-    """Fetches its files into the working directory and reads them, each time but for one thing."""
+    """Fetches its files into the working directory and reads them, with one fault a variant.
+
+    The variants `correct` and `snapshot` have none.
+    """
 
     packages: ClassVar = ("huggingface_hub",)
     check_map: ClassVar[CheckMap] = {
@@ -40,7 +43,7 @@ class FaultyLibrary(Adapter):
         return {file: file for file in FILES}
 
     def model_table(self) -> Mapping[str, Mapping[str, str]]:
-        return {"tiny": {"correct": REPO, "careless": REPO}}
+        return {"tiny": {"correct": REPO}}
 
     def import_library(self) -> None:
         import huggingface_hub
@@ -48,7 +51,7 @@ class FaultyLibrary(Adapter):
         self._hub = huggingface_hub
 
     def select_device(self, device: Device, threads: int) -> None:
-        """Compute nothing."""
+        """Do nothing: the toy computes nothing."""
 
     def load(self, case: Case) -> None:
         names = set(FILES)
@@ -85,7 +88,7 @@ class FaultyLibrary(Adapter):
         return "nothing"
 
     def threads(self) -> None:
-        """Return None: nothing is computed."""
+        """Return None: the toy computes nothing."""
 
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         raise NotImplementedError

@@ -1,7 +1,8 @@
-"""The defect that the consistency test is for, kept: an adapter with the map of an application.
+"""The check map of an application that once had the mistake which the consistency test is for.
 
-That application looked here to tell whether a model was on disk, and loaded through the library,
-which has a map of its own. So the 8-bit medium was looked for and the unquantised one loaded.
+The application looked for these repos to tell whether a model was on disk, and then loaded it
+through the library, which has a table of its own. So it looked for the 8-bit medium, and loaded
+the unquantised one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ REPOS = {
 
 
 class HistoricMap(LightningWhisperMLX):
-    """Loads as the real adapter does, and checks something else."""
+    """The real adapter, with the application's check map."""
 
     check_map: ClassVar[CheckMap] = {
         size: {variant: ModelFiles(repo, FILES) for variant, repo in variants.items()}

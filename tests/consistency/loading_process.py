@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from adapters.base import Adapter
 
 NOT_THE_LIBRARY = {"adapters", "huggingface_hub"}
-"""Packages that open model files too, to compare weights and to keep the books of a download."""
+"""Packages whose own opens do not count: they verify weights and manage the hub cache."""
 
 
 def _the_file(path: Path) -> Iterator[Path]:
@@ -40,7 +40,10 @@ def _the_file(path: Path) -> Iterator[Path]:
 
 
 def _ctranslate2_files(folder: Path) -> Iterator[Path]:
-    """Source: CTranslate2, src/models/model.cc and src/vocabulary.cc."""
+    """Yield what CTranslate2 opens in a model's folder.
+
+    Source: CTranslate2, src/models/model.cc and src/vocabulary.cc.
+    """
     yield folder / "config.json"
     yield folder / "model.bin"
     vocabularies = (folder / "vocabulary.json", folder / "vocabulary.txt")
@@ -48,9 +51,9 @@ def _ctranslate2_files(folder: Path) -> Iterator[Path]:
 
 
 class NativeReader(NamedTuple):
-    """A function in C, C++ or Rust that opens what its first argument names.
+    """A function in C, C++ or Rust that opens the file, or the files in the folder, it is given.
 
-    `name` is where it is found in `module`. `files` tells the files from the path that is given.
+    `name` is its name in `module`. `files` returns what it opens, from its first argument.
     """
 
     module: str
@@ -68,11 +71,11 @@ NATIVE_READERS = (
 
 
 class OpenedFiles:
-    """The files under a folder that the library has opened to read, not NOT_THE_LIBRARY.
+    """Records the files under a folder that the library opens to read: path → sha256.
 
-    A file is hashed before the open returns, and goes by the path to which links lead. Python's
-    opens raise an audit event. What C, C++ or Rust code opens does not, so that such a file is
-    missed here, and the case fails, until its reader is one of NATIVE_READERS.
+    A file is hashed at the moment when it is opened, and its path is the one to which links lead.
+    An open in Python raises an audit event. One in C, C++ or Rust does not: such a file is missed
+    here, and the case fails, until the function that opens it stands in NATIVE_READERS.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,51 +84,53 @@ class OpenedFiles:
         self._hashing = False
 
     def watch(self) -> None:
-        """Begin. Audit hooks cannot be taken out again, so this is for a process that ends soon."""
-        sys.addaudithook(self._hear)
+        """Begin, and go on until the process ends, as audit hooks cannot be removed."""
+        sys.addaudithook(self._on_event)
         for reader in NATIVE_READERS:
             if reader.module in sys.modules:
-                _make_heard(reader)
+                _announce_opens(reader)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or self._hashing or not isinstance(arguments[0], (str, bytes)):
             return
         path, _, flags = arguments
         file = Path(os.fsdecode(path)).resolve()
         reads = flags & os.O_ACCMODE == os.O_RDONLY
-        if reads and file.is_relative_to(self._folder) and file.is_file() and _by_the_library():
+        if reads and file.is_relative_to(self._folder) and file.is_file() and _library_is_calling():
             self._hashing = True
             digest = sha256(file.read_bytes()).hexdigest()
             self._hashing = False
             self.hashes[file.relative_to(self._folder).as_posix()] = digest
 
 
-def _make_heard(reader: NativeReader) -> None:
-    """Have each call raise the audit events that opens in Python would, wherever it is named."""
+def _announce_opens(reader: NativeReader) -> None:
+    """Make each call of a native reader raise the audit events of opens in Python."""
     *owners, name = reader.name.split(".")
     owner: Any = functools.reduce(getattr, owners, sys.modules[reader.module])
     native = getattr(owner, name)
 
-    def heard(file: Any, *arguments: Any, **options: Any) -> Any:
+    def announced(file: Any, *arguments: Any, **options: Any) -> Any:
         if isinstance(file, (str, os.PathLike)):
             for path in reader.files(Path(file)):
                 sys.audit("open", str(path), "r", os.O_RDONLY)
         return native(file, *arguments, **options)
 
     if owners:
-        setattr(owner, name, staticmethod(heard))
+        setattr(owner, name, staticmethod(announced))
         return
     for module in list(sys.modules.values()):
-        # Others may have imported it by name. Not getattr, for which lazy modules import more.
+        # Other modules may have imported the function by name. Lazy modules answer getattr with
+        # an import, so that their dictionary is asked instead.
         if getattr(module, "__dict__", {}).get(name) is native:
-            setattr(module, name, heard)
+            setattr(module, name, announced)
 
 
 class Sha256:
-    """Takes the place of `hashlib.sha256` for a library that checks what it has fetched.
+    """Takes the place of `hashlib.sha256`, for libraries that check the hash of what they fetch.
 
-    A stand-in cannot have the hash of the file that it stands for. The library, which would refuse
-    it for that, is told the `published` hash (by the real one) of those, and the truth of the rest.
+    A stand-in does not have the hash of the file that it stands for, so a library would refuse it.
+    Of the stand-ins in `published` (own hash → published hash) the library is told the published
+    hash, and of everything else the true one.
     """
 
     published: ClassVar[Mapping[str, str]] = {}
@@ -146,8 +151,8 @@ class Sha256:
         return getattr(self._real, name)
 
 
-def _by_the_library() -> bool:
-    """Tell by the nearest caller that is neither in this module nor in the standard library."""
+def _library_is_calling() -> bool:
+    """Tell whether the nearest caller that is not the standard library's is the library's code."""
     frame: FrameType | None = sys._getframe()
     while frame:
         package = frame.f_globals["__name__"].partition(".")[0]
@@ -160,7 +165,7 @@ def _by_the_library() -> bool:
 def load(
     adapter: Adapter, case: Case, folder: Path, published: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Load a case in `folder` and return what was seen."""
+    """Load a case in `folder`; return which files were opened, and the error if there was one."""
     os.chdir(folder)
     Sha256.published = published
     hashlib.sha256 = Sha256  # type: ignore[assignment]
@@ -179,16 +184,16 @@ def load(
 
 
 def ended(status: int) -> dict[str, Any]:
-    """Return the answer of a process that gave none, from its exit status, as subprocess has it."""
+    """Return the answer for a process that gave none: `status` is subprocess's return code."""
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return {"opened": {}, "error": f"the process that loaded the model ended with {how}"}
 
 
 def main() -> None:
-    """Serve the process that started this one."""
+    """Answer the process that started this one, until its input ends."""
     path, mode = sys.argv[1:]
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as answers:
-        os.dup2(2, 1)  # what a library prints is no answer
+        os.dup2(2, 1)  # what a library prints goes to standard error: it is no answer
         adapter = load_adapter(path)()
         print(json.dumps(adapter.model_table()), file=answers)
         adapter.import_library()

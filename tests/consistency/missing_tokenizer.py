@@ -1,7 +1,7 @@
-"""A check map that leaves out a file which faster-whisper can do without: it takes another repo's.
+"""A check map of faster-whisper that leaves out tokenizer.json: the library finds another one.
 
-Where a repo has no tokenizer.json, the library silently fetches that of openai/whisper-tiny, or of
-its English twin for a model that knows no other language, as the stand-ins do not.
+From a repo without that file, the library silently fetches the tokenizer of openai/whisper-tiny, or
+of its English twin for a model that knows English only, as the stand-ins are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HIDDEN_REPO = "openai/whisper-tiny.en"
 
 
 class MissingTokenizer(FasterWhisper):
-    """Loads as the real adapter does, from a repo without a tokenizer."""
+    """The real adapter, with a repo that has no tokenizer."""
 
     check_map: ClassVar[CheckMap] = {
         "tiny": {

@@ -1,4 +1,4 @@
-"""Runs a library against a loopback hub, each model in a clean process, and tells what it did."""
+"""Has a library load models from a loopback hub, each in a process of its own, and observes it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from adapters.base import Case
+    from adapters.base import Case, Table
     from fixtures.hub import Hub
-    from tests.consistency.verdict import Table
 
 Mode = Literal["fork", "once"]
 
@@ -36,7 +35,7 @@ Sources = dict[str, RepoFile]
 
 
 def folder_of(entry: ModelFiles) -> str:
-    """Return where an entry of a check map has its files: a repo's id, or the URL above them."""
+    """Return where the files of a check map's entry are: a repo's id, or the URL of a folder."""
     return f"{entry.repo}/{entry.revision}" if entry.by_url else entry.repo
 
 
@@ -44,7 +43,7 @@ def serve(hub: Hub, models: Mapping[str, Mapping[str, bytes]]) -> Sources:
     """Put models (`folder_of` → file → content) on the hub's main branches, or at their URLs.
 
     Raises:
-        ValueError: Two files have the same content, so that it would not tell which was opened.
+        ValueError: Two files have the same content, so their hash does not say which was opened.
     """
     sources: Sources = {}
     for folder, files in models.items():
@@ -54,27 +53,27 @@ def serve(hub: Hub, models: Mapping[str, Mapping[str, bytes]]) -> Sources:
         for file, content in files.items():
             url = f"{folder}/{file}"
             blob = hub.add_url(url, content) if by_url else hub.blob(folder, file)
-            source = _at(url) if by_url else RepoFile(folder, "main", file)
+            source = _file_at(url) if by_url else RepoFile(folder, "main", file)
             if (other := sources.setdefault(blob.sha256, source)) != source:
                 raise ValueError(f"{source} has the content of {other}; make them differ")
     return sources
 
 
-def _at(url: str) -> RepoFile:
-    """Return the file at `{repo}/{revision}/{file}`."""
+def _file_at(url: str) -> RepoFile:
+    """Return the file at a URL, which is `{repo}/{revision}/{file}`."""
     return RepoFile(*url.rsplit("/", 2))
 
 
 class Observer:
-    """A library that loads what it is asked to, online, while it is watched.
+    """Has one library load cases online, and observes what it fetches and opens.
 
-    A context, at whose end all its processes end.
+    It is a context: its processes run inside the `with` block only.
     """
 
     def __init__(
         self, adapter: str, hub: Hub, sources: Sources, folder: Path, mode: Mode = MODE
     ) -> None:
-        """Meet the library of the adapter `module:class`; `folder` is new and for this alone."""
+        """Observe the library of the adapter `module:class`, in a new `folder` of its own."""
         self._adapter = adapter
         self._hub = hub
         self._sources = sources
@@ -90,8 +89,8 @@ class Observer:
         self._observed = 0
 
     def __enter__(self) -> Self:
-        """Start the processes: one that forks serves all; else some import while another loads."""
-        self._move_in()
+        """Start the processes: one that forks, or several that import while another one loads."""
+        self._new_folder()
         for _ in range(1 if self._mode == "fork" else os.cpu_count() or 1):
             self._start()
         return self
@@ -109,7 +108,7 @@ class Observer:
     def observe(self, case: Case) -> Observation:
         """Have the library load a case in a clean process and a folder of its own."""
         self._observed += 1
-        folder = self._move_in()
+        folder = self._new_folder()
         self._hub.clear()
         subject = [case.adapter, case.size, case.variant]
         seen = self._processes[0].ask(subject, str(folder), self._published)
@@ -119,12 +118,12 @@ class Observer:
         opened = {path: self._sources.get(digest) for path, digest in seen["opened"].items()}
         return Observation(self._fetched(), opened, seen["error"])
 
-    def _move_in(self) -> Path:
-        """Make a new folder for a case, and the library's home; return it.
+    def _new_folder(self) -> Path:
+        """Make a folder for the next case, make it the library's home, and return it.
 
-        A library may look for its home when it is imported, before there is a case, and a relative
-        path will not do: platformdirs passes over a relative HOME. So the home is a link, which is
-        replaced in one step: other processes may be importing the library.
+        A library may look up its home while it is imported, before there is a case. So the home is
+        an absolute path to a link (platformdirs ignores a relative HOME), and the link is moved
+        from folder to folder in one step, as other processes may be importing the library.
         """
         folder = self._folder / str(self._observed)
         folder.mkdir()
@@ -143,9 +142,9 @@ class Observer:
         self._processes.append(_Process([self._adapter, self._mode], self._folder, environment))
 
     def _fetched(self) -> frozenset[RepoFile]:
-        """Return what the wire saw; a commit counts as the branch that it was looked up for.
+        """Return the files that the hub served, on the branch for which a commit was looked up.
 
-        A library that asks for a file that is not there, as for an optional one, loads nothing.
+        A request for a file that is not there, as for an optional one, does not count.
         """
         named = {
             (request.repo, self._hub.commit(request.repo, revision)): revision
@@ -156,11 +155,11 @@ class Observer:
         return frozenset(
             RepoFile(repo, named.get((repo, revision), revision), file)
             for repo, revision, file in self._hub.downloads(found=True)
-        ).union(map(_at, self._hub.urls(found=True)))
+        ).union(map(_file_at, self._hub.urls(found=True)))
 
 
 class _Process:
-    """A process of tests/consistency/loading_process.py."""
+    """A running tests/consistency/loading_process.py."""
 
     def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._log = folder / "observe.log"
@@ -177,7 +176,7 @@ class _Process:
 
     @cached_property
     def table(self) -> Table:
-        """The first line of its answers."""
+        """The library's own table: the first line of the answers."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -187,7 +186,7 @@ class _Process:
         return table
 
     def ask(self, *question: object) -> dict[str, Any]:
-        """Have it load a case; return its answer."""
+        """Ask it to load a case, and return its answer."""
         assert self.table is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -198,6 +197,6 @@ class _Process:
         return answer
 
     def end(self) -> None:
-        """End it, whatever it is doing."""
+        """Kill it, whatever it is doing."""
         self._process.kill()
         self._process.communicate()

@@ -1,7 +1,7 @@
-"""A library that keeps to addresses and folders of its own, as pywhispercpp and openai-whisper do.
+"""A toy library with addresses in its code, as pywhispercpp and openai-whisper have them.
 
-It heeds neither HF_ENDPOINT nor HF_HOME. It fetches over https, holds what comes to a hash, and
-keeps it in its user's home, where it looks first.
+It takes no notice of HF_ENDPOINT and HF_HOME. It fetches over https, compares the hash of what
+comes with the one that it knows, and keeps the file in the home, where it looks first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from adapters.base import Case
 
 PUBLISHED = "5" * 64
-"""The sha256 of the file that is really at the address: nobody has it here."""
+"""The sha256 of the file that is really at the address; only a stand-in of it is served here."""
 
 ON_THE_HUB = ModelFiles("org/own-addresses", ("model.bin",))
 BY_URL = ModelFiles("https://models.example.org/toys", ("toy.pt",), PUBLISHED)
@@ -32,7 +32,7 @@ OTHER_CONTENT = b"of the next release"
 
 
 class OwnAddresses(FaultyLibrary):
-    """Its variants say what it fetches."""
+    """Each variant fetches something else."""
 
     check_map: ClassVar[CheckMap] = {
         "tiny": {
@@ -46,7 +46,7 @@ class OwnAddresses(FaultyLibrary):
     }
 
     def import_library(self) -> None:
-        # Before there is a case, as pywhispercpp does.
+        # The home is looked up during the import, before there is a case, as pywhispercpp does.
         home = Path.home()
         if not home.is_absolute():
             raise RuntimeError(f"the home is {home}: platformdirs would go by the user's real one")

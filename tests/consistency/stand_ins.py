@@ -1,10 +1,10 @@
-"""Stand-ins for real checkpoints: whole Whisper models, a few kilobytes each.
+"""Stand-ins for real checkpoints: complete Whisper models of a few kilobytes each.
 
-Those in the MLX format say one word, whatever they hear, so that a transcript tells whose weights
-are in memory. All layers are zero but three: the decoder's position embeddings point at one
-direction for each position, and the token embeddings have the position's token, and nothing else,
-in that direction. Those in other formats are written as the micro model's exports are, load, and
-say nothing.
+A stand-in in the MLX format writes one word, whatever it hears, so that a transcript tells whose
+weights are in memory. All its layers are zero but the decoder's two embeddings. The embedding of
+each position points in a direction of its own, in which only the token of that position lies.
+Stand-ins in other formats are written by the exporters of the micro model; they load, and write
+nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     """name → array."""
 
 STATE = 32
-"""Width of the model; also the longest word, timestamps included."""
+"""Width of the model; a word with its timestamps has fewer tokens than that."""
 
 GROUP = 32
 """Weights that share a scale in a quantised layer."""
@@ -49,10 +49,10 @@ FIRST_CHARACTER = "!"
 END_OF_TEXT = 50_257
 TIMESTAMP_BEGIN = 50_364
 ONE_SECOND = 50
-"""Timestamps count 0.02 s."""
+"""Timestamp tokens in a second, as each stands for 0.02 s."""
 
 PROMPT = 3
-"""Tokens before the first that is decoded: start of transcript, language, task."""
+"""Tokens before the first one that is decoded: start of transcript, language, task."""
 
 
 def mlx_config(variant: str, *, name: str, heads: int = 2, text_layers: int = 1) -> bytes:
@@ -104,9 +104,9 @@ def mlx_model(variant: str, *, says: str) -> Mapping[str, bytes]:
 
 
 def check_map_models(adapters: Iterable[type[Adapter]]) -> dict[str, dict[str, bytes]]:
-    """Return a stand-in for all that the adapters' check maps name: folder → file → content.
+    """Return a stand-in for each model in the adapters' check maps: folder → file → content.
 
-    See `folder_of` for the folder. Each is a model that its library loads, and no two are the same.
+    `folder_of` tells the folder. The libraries can load these models, and no two files are alike.
     """
     folders: dict[str, dict[str, bytes]] = {}
     for adapter in adapters:
@@ -134,7 +134,7 @@ def format_of(adapter: type[Adapter]) -> str:
 
 
 def _mlx_files(entry: ModelFiles) -> Callable[[str, str], bytes]:
-    """Return what makes a file, by name and variant: a model that says its name."""
+    """Return a function that makes a file of a model that says its name, by file and variant."""
 
     def make(name: str, variant: str) -> bytes:
         path = PurePosixPath(name)
@@ -147,7 +147,7 @@ def _mlx_files(entry: ModelFiles) -> Callable[[str, str], bytes]:
 
 
 def _exported(form: str, size: str, entry: ModelFiles) -> Callable[[str, str], bytes]:
-    """Return what makes a file, by name and variant: as the micro model is exported."""
+    """Return a function that makes a file as micro's exporter does, by file and variant."""
     folder = folder_of(entry)
     layers, heads = _LAYERS_AND_HEADS[_family(size)] if form == "torch" else (1, 1)
     # The first file's name may be all that tells models of one repo apart.
@@ -176,13 +176,13 @@ def _exported(form: str, size: str, entry: ModelFiles) -> Callable[[str, str], b
 
 
 _ALWAYS = ("README.md", ".gitattributes")
-"""What every repo has, and a library fetches that takes all of one."""
+"""Files of every repo. A library that fetches whole repos fetches them too."""
 
 _TOKENIZER_SLOW = ("vocab.json", "merges.txt")
-"""What transformers fetches where it is there, and does not open beside a tokenizer.json."""
+"""Files that transformers fetches if there are any, but does not open beside a tokenizer.json."""
 
 _ALIKE = ("config.json", "special_tokens_map.json", "normalizer.json")
-"""Documents that take a name more, and would be the same for all models."""
+"""JSON files that would be the same for all models; each gets a key with the model's name."""
 
 _LAYERS_AND_HEADS = {
     "tiny": (4, 6),
@@ -192,7 +192,7 @@ _LAYERS_AND_HEADS = {
     "large": (32, 20),
     "large-v3-turbo": (4, 20),
 }
-"""openai-whisper has a table of heads for each size, which must fit its decoder."""
+"""size → layers and heads. openai-whisper has a table of heads that must fit its decoder."""
 
 
 def _family(size: str) -> str:
@@ -202,9 +202,9 @@ def _family(size: str) -> str:
 
 
 def tiny_checkpoint(name: str, seed: str, layers: int, heads: int) -> Checkpoint:
-    """Return a checkpoint like micro's with so many layers and heads, in which nearly all is zero.
+    """Return a checkpoint like micro's with other numbers of layers and heads, almost all zeros.
 
-    Its vocabulary has the bytes and `seed`, which is also what tells its weights from others.
+    Its vocabulary has all bytes and `seed`, which also makes its weights differ from others.
     """
     import numpy as np
 
@@ -266,7 +266,7 @@ def _speech(says: str) -> Weights:
 
 
 def _zero_layers(bits: int | None) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield every layer that adds nothing to speech; the norms let it through."""
+    """Yield all layers but the embeddings: zeros, and norms that pass on what they get."""
     import numpy as np
 
     half = np.float16

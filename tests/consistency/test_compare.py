@@ -1,4 +1,4 @@
-"""The comparison finds every difference and names it once; the verdict names the line to mend."""
+"""The comparison finds every difference and names it once; the verdict names the line to fix."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def over_sets_of_files(check: Callable[[frozenset[RepoFile], frozenset[RepoFile]
 
 @pytest.mark.property
 def test_no_mismatch_if_and_only_if_the_sets_are_equal() -> None:
-    """Nothing is said about equal sets, something about all others."""
+    """Equal sets of files have no mismatch, and different ones have at least one."""
 
     def check(mine: frozenset[RepoFile], theirs: frozenset[RepoFile]) -> None:
         assert compare(mine, mine) == []
@@ -47,7 +47,7 @@ def test_no_mismatch_if_and_only_if_the_sets_are_equal() -> None:
 
 @pytest.mark.property
 def test_each_difference_is_named_once() -> None:
-    """The mismatches hold the symmetric difference: each file once, on the side that has it."""
+    """Each file of one side alone stands in one mismatch, on its side."""
 
     def check(mine: frozenset[RepoFile], theirs: frozenset[RepoFile]) -> None:
         mismatches = compare(mine, theirs)
@@ -89,13 +89,13 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
 
 
 @pytest.mark.parametrize("subject", all_cases(), ids=str)
-def test_line_to_mend_has_the_repo(subject: Case) -> None:
-    """For every case, the line that would be named holds the repo, or begins a computed map."""
+def test_line_to_fix_has_the_repo(subject: Case) -> None:
+    """For every case, the line that is named has the repo in it, or begins a computed check map."""
     adapter = adapter_class(subject.adapter)
     file, _, line = line_to_fix(subject, adapter).partition(":")
 
     text = (ROOT / file).read_text(encoding="utf-8")
-    repo = f'"{adapter.check_map[subject.size][subject.variant].repo}"'
+    repo = f'"{adapter.files(subject).repo}"'
     assert (repo if repo in text else "check_map: ") in text.splitlines()[int(line) - 1]
 
 
@@ -120,7 +120,7 @@ def test_line_to_mend_has_the_repo(subject: Case) -> None:
     ids=["nothing", "unopened", "unknown", "extra", "failed"],
 )
 def test_verdict_names_case_complaint_and_line(observed: Observation, complaint: str) -> None:
-    """Whatever was fetched but not opened, or opened but not fetched, is an error of that case."""
+    """A file that is only fetched, or only opened, is an error that names the case and the line."""
     with pytest.raises(InconsistentError) as found:
         check_load(CASE, LightningWhisperMLX, observed)
 
@@ -128,6 +128,6 @@ def test_verdict_names_case_complaint_and_line(observed: Observation, complaint:
     assert str(found.value) == f"lightning-whisper-mlx[medium-fp16]: {complaint}; fix {line}"
 
 
-def test_verdict_on_what_is_checked_is_silence() -> None:
-    """Exactly the checked files, fetched and opened, are no error."""
+def test_verdict_has_nothing_against_the_checked_files() -> None:
+    """A load that fetches and opens exactly the checked files is consistent."""
     check_load(CASE, LightningWhisperMLX, Observation(CHECKED, BYTES))

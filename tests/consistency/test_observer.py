@@ -1,4 +1,4 @@
-"""A library is seen wherever it fetches from and whatever reads its files, each case on its own."""
+"""The observer sees what a library fetches, from anywhere, and opens, by whichever reader."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def _observer_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverI
 def test_library_with_addresses_of_its_own_passes(
     variant: str, mode: Mode, observer_in: ObserverIn
 ) -> None:
-    """Neither a fixed address nor a hash in it hinders a check, nor does a file that is not there.
+    """A library with a fixed address, or with a hash in it, or that asks for missing files, passes.
 
-    Twice: what it keeps in its home is there for one case alone, so that each fetches anew.
+    It does so twice, as each case has a home of its own, in which nothing lies yet.
     """
     if mode not in {MODE, "once"}:
         pytest.skip("macOS frameworks do not survive a fork")
@@ -92,7 +92,7 @@ def test_library_with_addresses_of_its_own_passes(
 
 
 def test_home_is_the_folder_of_the_case(observer_in: ObserverIn) -> None:
-    """A home that was looked up at the import leads to the case that is loaded."""
+    """A home that the library looks up during its import is the folder of the case it loads."""
     observed = observer_in().observe(toy("by-url"))
 
     assert observed.fetched == {FILE_AT_URL}
@@ -110,9 +110,9 @@ def test_home_is_the_folder_of_the_case(observer_in: ObserverIn) -> None:
 def test_other_address_is_found(
     variant: str, complaints: list[str], observer_in: ObserverIn
 ) -> None:
-    """A file that was fetched by another hash or from another place is named, as are other bytes.
+    """A file that is fetched by another hash or from another address is named.
 
-    That a stand-in passes for the published file takes nothing from the library's own check.
+    The library's own check of the hash still works, though stand-ins pass it.
     """
     with pytest.raises(InconsistentError) as found:
         check_load(toy(variant), OwnAddresses, observer_in().observe(toy(variant)))
@@ -122,7 +122,7 @@ def test_other_address_is_found(
 
 
 def test_files_of_the_same_content_are_refused() -> None:
-    """Their hash would not tell which of them was opened."""
+    """Two files of the same content are an error, as a hash would not say which was opened."""
     models = {"org/a": {"config.json": b"{}"}, "org/b": {"config.json": b"{}"}}
 
     with pytest.raises(ValueError, match=r"org/b.* has the content of .*org/a.*make them differ"):
@@ -130,7 +130,7 @@ def test_files_of_the_same_content_are_refused() -> None:
 
 
 def test_folder_of_an_entry_is_where_its_files_are() -> None:
-    """A repo's id, or the URL above the file."""
+    """The folder of an entry is the repo's id, or the URL above its file."""
     assert folder_of(ModelFiles("org/a", ("x",))) == "org/a"
     assert folder_of(BY_URL) == f"https://models.example.org/toys/{PUBLISHED}"
 
@@ -139,7 +139,7 @@ def test_folder_of_an_entry_is_where_its_files_are() -> None:
 
 
 def test_stand_in_has_the_hash_that_it_is_to_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All in one go or piece by piece, in hexadecimal or not; whatever else has its own."""
+    """A stand-in gets the published hash, whole or in pieces; other content keeps its own."""
     real = hashlib.sha256(b"stand-in").hexdigest()
     monkeypatch.setattr(Sha256, "published", {real: PUBLISHED})
     pieces = Sha256()
@@ -167,7 +167,7 @@ TOKENIZER: dict[str, object] = {
     "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
 }
 SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
-"""No tensor at all."""
+"""A file without any tensor."""
 
 CALLS = {
     "mlx.core": ("import mlx.core as mx", "mx.load('a.safetensors')"),
@@ -185,7 +185,7 @@ CALLS = {
         "safe_open('a.safetensors', framework='np')",
     ),
 }
-"""module → how it is imported, and a call that reads; some files are none that it could use."""
+"""module → its import, and a call that opens files; some of these calls fail after that."""
 
 READ = {
     "mlx.core": {"a.safetensors"},
@@ -207,9 +207,9 @@ FILES = {
 
 
 def opened(folder: Path, imports: str, calls: str) -> Mapping[str, str]:
-    """Run `calls` in `folder`, watched, in a new process; return path → sha256 of what it opened.
+    """Run `calls` in `folder` in a new process; return path → sha256 of the files that they open.
 
-    An exception ends the calls, and nothing else.
+    An exception ends the calls, and is ignored.
     """
     code = f"""
         import json, pathlib
@@ -234,13 +234,13 @@ def opened(folder: Path, imports: str, calls: str) -> Mapping[str, str]:
 
 
 def test_every_reader_is_tried() -> None:
-    """The table of readers and the tests of them have the same modules."""
+    """Each reader in NATIVE_READERS has a call and an expectation here."""
     assert [reader.module for reader in NATIVE_READERS] == [*CALLS] == [*READ]
 
 
 @pytest.mark.parametrize("module", CALLS)
-def test_native_reader_is_heard(module: str, tmp_path: Path) -> None:
-    """What C, C++ or Rust code opens is seen by its hash, wherever the reader was imported."""
+def test_native_reader_is_seen(module: str, tmp_path: Path) -> None:
+    """A file that C, C++ or Rust code opens is recorded with its hash."""
     if find_spec(module.partition(".")[0]) is None:
         pytest.skip(f"{module} is not installed")
     for name, content in FILES.items():
@@ -252,8 +252,8 @@ def test_native_reader_is_heard(module: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-def test_reader_that_others_imported_by_name_is_heard(tmp_path: Path) -> None:
-    """Functions of safetensors itself, and of transformers, have the reader by name."""
+def test_reader_that_others_imported_by_name_is_seen(tmp_path: Path) -> None:
+    """The packages safetensors and transformers hold the reader under names of their own."""
     if find_spec("transformers") is None:
         pytest.skip("transformers is not installed")
     for name, content in FILES.items():
@@ -268,7 +268,7 @@ def test_reader_that_others_imported_by_name_is_heard(tmp_path: Path) -> None:
 
 
 def test_vocabulary_may_be_a_text_file(tmp_path: Path) -> None:
-    """Without a vocabulary.json CTranslate2 reads vocabulary.txt."""
+    """Where there is no vocabulary.json, CTranslate2 opens vocabulary.txt."""
     if find_spec("ctranslate2") is None:
         pytest.skip("ctranslate2 is not installed")
     for name in ("model.bin", "config.json", "vocabulary.txt"):
@@ -280,9 +280,9 @@ def test_vocabulary_may_be_a_text_file(tmp_path: Path) -> None:
 
 
 def test_file_goes_by_the_path_to_which_links_lead(tmp_path: Path) -> None:
-    """A file of the hub's cache is one file, under its blob's name, by whichever path it is read.
+    """A file of the hub cache is recorded once, as its blob, by whichever path it is opened.
 
-    What is outside of the folder, or opened to write, is not seen.
+    Files outside of the folder and files that are opened to write are not recorded.
     """
     folder = tmp_path / "case"
     (folder / "blobs").mkdir(parents=True)

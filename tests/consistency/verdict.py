@@ -1,4 +1,4 @@
-"""Holds an adapter's check map to what its library says and does, and names the line to mend."""
+"""Compares an adapter's check map with what its library says and does; names the line to fix."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from adapters.base import Adapter, Case, ModelFiles
+    from adapters.base import Adapter, Case, ModelFiles, Table
 
 
-Table = dict[str, dict[str, str]]
-"""size → variant → repo."""
+MAY_STAY_UNOPENED = frozenset({"README.md", ".gitattributes", "vocab.json", "merges.txt"})
+"""Files that a library may fetch with the rest of a repo, though no check map has them.
 
-BYSTANDERS = frozenset({"README.md", ".gitattributes", "vocab.json", "merges.txt"})
-"""Files of a repo that a library may fetch, since they are there, as long as it opens none."""
+It must not open them.
+"""
 
 
 class InconsistentError(AssertionError):
-    """What is checked is not what is loaded. One line a difference, each with the line to mend."""
+    """What is checked is not what is loaded: one line for each difference, with the line to fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a library did while it loaded a case.
 
-    `fetched` was asked for on the wire. `opened` maps each file that the library then opened, by
-    its path in the working directory, to the file that was served with those bytes; None where
-    none was. `error` is how the load failed.
+    `fetched` is what it requested and got. `opened` maps the path of each file that it opened, in
+    the working directory, to the served file with the same bytes; None: there is none. `error` says
+    how the load failed.
     """
 
     fetched: frozenset[RepoFile]
@@ -46,18 +46,18 @@ class Observation:
 def check_table(case: Case, adapter: type[Adapter], table: Table) -> None:
     """Raise InconsistentError unless the library's own table names the repo that is checked.
 
-    A library that takes the id of any repo need not name it.
+    A library without a table need not name it.
     """
-    entry = adapter.check_map[case.size][case.variant]
+    entry = adapter.files(case)
     named = table.get(case.size, {}).get(case.variant)
     if named is not None:
         if entry.by_url:
             said = frozenset({RepoFile(*named.rsplit("/", 2))})
         else:
             said = frozenset(RepoFile(named, entry.revision, file) for file in entry.files)
-        _blame(case, adapter, _differences(entry, said))
+        _raise_for(case, adapter, _differences(entry, said))
     elif adapter.traits.has_model_table:
-        _blame(case, adapter, [f"checked {entry.repo} but the library has no such model"])
+        _raise_for(case, adapter, [f"checked {entry.repo} but the library has no such model"])
 
 
 def check_offer(name: str, adapter: type[Adapter], table: Table) -> None:
@@ -76,12 +76,12 @@ def check_offer(name: str, adapter: type[Adapter], table: Table) -> None:
 def check_load(case: Case, adapter: type[Adapter], observed: Observation) -> None:
     """Raise InconsistentError unless exactly the checked files were fetched, and then opened.
 
-    Nothing is said of bystanders that were fetched and left alone.
+    A file of MAY_STAY_UNOPENED that was fetched and not opened is no difference.
     """
-    entry = adapter.check_map[case.size][case.variant]
+    entry = adapter.files(case)
     failure = [f"the load failed: {observed.error}"] if observed.error else []
     if not observed.fetched:
-        _blame(case, adapter, ["nothing was fetched, so nothing is known", *failure])
+        _raise_for(case, adapter, ["nothing was fetched, so nothing is known", *failure])
     opened = frozenset(source for source in observed.opened.values() if source is not None)
     unknown = [
         f"opens {path}, which holds none of the files that were served"
@@ -89,20 +89,22 @@ def check_load(case: Case, adapter: type[Adapter], observed: Observation) -> Non
         if source is None
     ]
     fetched = frozenset(
-        source for source in observed.fetched if source.file not in BYSTANDERS or source in opened
+        source
+        for source in observed.fetched
+        if source.file not in MAY_STAY_UNOPENED or source in opened
     )
     differences = [*_differences(entry, fetched), *_differences(entry, opened)]
-    _blame(case, adapter, [*differences, *unknown, *failure])
+    _raise_for(case, adapter, [*differences, *unknown, *failure])
 
 
 def line_to_fix(case: Case, adapter: type[Adapter]) -> str:
     """Return `file:line` of a case's entry in the adapter's source.
 
-    That is `size: {variant: …}` in a literal; or else, since a map may be computed, the line that
-    names the repo, or the one where the map begins.
+    That is the variant's line in a literal `size: {variant: …}`. Where the check map is computed,
+    it is the line that names the repo, or else the one where the check map begins.
     """
     tree = _without_functions(ast.parse((ROOT / _source_of(adapter)).read_text(encoding="utf-8")))
-    repo = adapter.check_map[case.size][case.variant].repo
+    repo = adapter.files(case).repo
     values = [
         value.lineno
         for size, variants in _items(ast.walk(tree))
@@ -121,7 +123,7 @@ def line_to_fix(case: Case, adapter: type[Adapter]) -> str:
 
 
 def _without_functions(tree: ast.Module) -> ast.Module:
-    """Return what is left of a module, as a map is data: in a function stands the library's."""
+    """Remove the functions from a module: the check map is data, and stands in none of them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef):
             node.body = [one for one in node.body if not isinstance(one, ast.FunctionDef)]
@@ -146,8 +148,8 @@ def _differences(entry: ModelFiles, load: AbstractSet[RepoFile]) -> list[str]:
     return [describe(mismatch) for mismatch in compare(check, load)]
 
 
-def _blame(case: Case, adapter: type[Adapter], complaints: list[str]) -> None:
-    """Raise InconsistentError with each complaint once; do nothing when there is none."""
+def _raise_for(case: Case, adapter: type[Adapter], complaints: list[str]) -> None:
+    """Raise InconsistentError with each of the complaints once, if there are any."""
     if complaints:
         line = line_to_fix(case, adapter)
         raise InconsistentError(

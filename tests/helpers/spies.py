@@ -92,7 +92,8 @@ def handed_on(run: Callable[[], object]) -> dict[str, Any]:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(OUR_CODE)
+    """Tell whether a frame runs code of adapters/, or the methods that a dataclass was given."""
+    return frame.f_code.co_filename.startswith((OUR_CODE, "<"))
 
 
 def _flatten(path: str, value: object, into: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters import REGISTRY, adapter_class
+from adapters.base import AdapterError
 from fixtures.audio import clips
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -43,9 +45,10 @@ RESULTS = pytest.StashKey[list[Result]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once what is wrong with the environment, or with the user's own recordings."""
+    """Say at once what is wrong with environment, adapters, or the user's own recordings."""
     _refuse_another_project(config)
     _refuse_foreign_packages()
+    _refuse_incomplete_adapters()
     config.addinivalue_line("markers", selection.MARKER)
     config.addinivalue_line(
         "markers", "tuned: the settings that each library's own documentation recommends"
@@ -65,6 +68,15 @@ def _refuse_foreign_packages() -> None:
                 f"{found}; uninstall that, or install this project's requirements into a virtual "
                 "environment of their own"
             )
+
+
+def _refuse_incomplete_adapters() -> None:
+    """Refuse a registry with an adapter that cannot be used, and say what is wrong with it."""
+    for name in REGISTRY:
+        try:
+            adapter_class(name)
+        except AdapterError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def _refuse_another_project(config: pytest.Config) -> None:
