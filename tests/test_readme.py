@@ -60,7 +60,6 @@ def test_options_are_those_of_the_plugins() -> None:
     assert in_table <= every, f"README.md, the table of options: no {in_table - every} in --help"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
 def test_command_runs(command: str, tmp_path: Path) -> None:
     """Every pytest command in the README does what it says, or says that it has no model to do it.

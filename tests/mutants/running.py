@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.project import ROOT, child_environment, copy_project
 from tests.mutants.mutants import code_of
+from tests.mutants.quick import LEFT_OUT, TIMES_TO, longest
 
 if TYPE_CHECKING:
     from tests.mutants.mutants import Mutant
 
-SECONDS_A_TEST = 30
-"""A mutant that hangs is stopped here."""
+SECONDS_A_TEST = 60
+"""A mutant that hangs in a test is stopped here."""
 
 TESTS_FAILED = (1, 2, 3, 4)
 """pytest's exit statuses where tests failed, or could not be collected, or pytest itself failed."""
@@ -72,6 +73,22 @@ def room_of(file: str) -> Room:
     return next(room for room in ROOMS.values() if file.startswith(f"{room.code}/"))
 
 
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How the tests of a room do on the code as it is."""
+
+    seconds: float
+    """What they take, without those left out."""
+
+    left_out: tuple[str, ...]
+    """The slowest tests, without which the others take a minute; no mutant meets them."""
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which a mutant that is still running counts as noticed."""
+        return 30 + 3 * self.seconds
+
+
 class Copy:
     """A copy of the project, in which one mutant after another is put in and taken out."""
 
@@ -80,6 +97,8 @@ class Copy:
         self.root = folder / "project"
         copy_project(self.root, tests=True)
         self._temporary = folder / "temporary"
+        self._left_out = folder / "left_out.json"
+        self._times = folder / "times.json"
         home = folder / "home"
         home.mkdir()
         self._environment = child_environment(HOME=str(home))
@@ -91,25 +110,28 @@ class Copy:
         # Byte code is known by the time and size of its file, and a mutant may have both.
         self._environment["PYTHONDONTWRITEBYTECODE"] = "1"
 
-    def seconds(self, room: Room) -> float:
-        """Return how long the tests of a room take on the code as it is; they must all pass."""
-        start = time.perf_counter()
-        status, output = self._run(room.test_files(self.root), limit=600)
+    def baseline(self, room: Room) -> Baseline:
+        """Run the tests of a room on the code as it is; raise BaselineError if any fails."""
+        status, output = self._run(room.test_files(self.root), 1800, TIMES_TO, self._times)
         if status != 0:
             raise BaselineError(
                 f"{room.tests}: expected all tests to pass, got status {status}:\n{output}"
             )
-        return time.perf_counter() - start
+        seconds: dict[str, float] = json.loads(self._times.read_text(encoding="utf-8"))
+        left_out = longest(seconds)
+        kept = sum(seconds.values()) - sum(seconds[test] for test in left_out)
+        return Baseline(kept, tuple(left_out))
 
-    def outcome(self, mutant: Mutant, limit: float) -> Outcome:
-        """Run the tests on a mutant until one fails, for so many seconds at most."""
+    def outcome(self, mutant: Mutant, baseline: Baseline) -> Outcome:
+        """Run the tests on a mutant until one fails, or the time is over."""
+        self._left_out.write_text(json.dumps(baseline.left_out), encoding="utf-8")
         path = self.root / mutant.file
         original = path.with_suffix(".original")
         path.rename(original)
         path.write_text(code_of(ROOT, mutant), encoding="utf-8")
         try:
             tests = room_of(mutant.file).test_files(self.root, mutant.file)
-            status, output = self._run(tests, limit)
+            status, output = self._run(tests, baseline.limit, LEFT_OUT, self._left_out)
         finally:
             original.replace(path)
         if status is None:
@@ -120,16 +142,18 @@ class Copy:
             return Outcome.NOTICED
         raise BaselineError(f"{mutant}: expected tests to run, got status {status}:\n{output}")
 
-    def _run(self, arguments: list[str], limit: float) -> tuple[int | None, str]:
+    def _run(
+        self, tests: list[str], limit: float, variable: str, file: Path
+    ) -> tuple[int | None, str]:
         """Return pytest's exit status, None where it was stopped at the limit, and its output."""
         with subprocess.Popen(
             [
-                *(sys.executable, "-m", "pytest", *arguments),
-                *("-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+                *(sys.executable, "-m", "pytest", *tests, "-x", "-q"),
+                *("-p", "tests.mutants.quick", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
                 *(f"--timeout={SECONDS_A_TEST}", f"--basetemp={self._temporary}"),
             ],
             cwd=self.root,
-            env=self._environment,
+            env={**self._environment, variable: str(file)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
