@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,15 @@ def test_model_with_a_problem_downloads_nothing() -> None:
     model = planned("a", 50, problem=RepoError("no such repo"))
 
     assert (model.download, model.download_size, model.complete) == ((), 0, False)
+
+
+def test_model_that_is_there_and_may_not_be_used_is_not_complete() -> None:
+    """It is larger than the memory, say: then it is left out, and its bytes do not count."""
+    large = replace(complete("a", 100), problem=Unavailable("too large"))
+
+    assert not large.complete
+    assert Plan((large,), 0).complete == Plan((large,), 0).to_fetch == ()
+    assert Plan((large,), 0).size_there == 0
 
 
 def test_size_of_a_complete_model_is_that_of_its_files() -> None:

@@ -12,12 +12,13 @@ import httpx2
 import pytest
 
 from adapters.base import ModelFiles
-from fixtures.hub import Fault
+from fixtures.hub import CAPTIVE_PORTAL, Fault
 from tests.helpers.harm import BASE, content, weights
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
 from whisper_speedtest.hub import web
 from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
 from whisper_speedtest.hub.remote import FIRST_TRIES, Cancelled, Listing, Remote, RemoteFile, Retry
 
@@ -386,7 +387,17 @@ def test_file_that_is_too_long_is_given_up_early(served: Download) -> None:
     with pytest.raises(VerificationError, match=r"of 300000 bytes, got .* bytes or more"):
         served.run(attempts=1)
 
-    assert served.target.stat().st_size < 2_000_000
+    assert sum(size for size in served.advanced if size > 0) < 2_000_000
+    assert sum(served.advanced) == 0
+
+
+def test_nothing_of_a_file_that_was_too_long_stays_behind_the_right_one(served: Download) -> None:
+    """The target is cut before it is written anew."""
+    served.server.trouble(Trouble(body=bytes(400_000)), times=1)
+
+    served.run()
+
+    assert served.target.read_bytes() == served.body
 
 
 def test_download_stops_when_it_is_given_up(served: Download) -> None:
@@ -475,3 +486,20 @@ def test_file_that_is_refused_in_other_json_is_told_by_its_status(hub: Hub, stor
 
     assert type(error) is RepoError
     assert "weights.npz: the hub answered 410: expected repo, revision and file" in str(error)
+
+
+@pytest.mark.parametrize("what", ["refused", "portal", "no-id", "cut"])
+def test_error_carries_no_other_that_could_show_the_token(hub: Hub, what: str) -> None:
+    """A traceback shows the arguments of huggingface_hub's functions: headers, with the token."""
+    host = HuggingFaceHub(hub.endpoint, "hf_secret", FAST, 1)
+    troubles = {"refused": Fault(status=404), "portal": CAPTIVE_PORTAL, "cut": Fault(end="reset")}
+    if what in troubles:
+        hub.fault(troubles[what])
+    files = BASE if what in troubles else ModelFiles("no/id/at-all", BASE.files)
+
+    with pytest.raises((Unavailable, RepoError)) as caught:
+        host.listing(files, threading.Event())
+
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures.hub import Fault, Hub
-from tests.helpers.harm import BASE, HARMS, content, flip_bit
+from tests.helpers.harm import BASE, HARMS, QUANTISED, content, flip_bit
 from tests.helpers.stores import (
     fresh,
     leftovers,
@@ -164,3 +164,27 @@ def test_a_blob_in_the_store_shared_by_repos_is_read_and_not_written_to(
     assert read(mended) == content(BASE)
     assert not blob.is_symlink()
     assert prove(shared) == corrupt
+
+
+def test_model_is_not_told_as_one_that_is_like_itself(store: Store) -> None:
+    """What is left of it is named by its files; only other repos are near ones."""
+    store.prepare(BASE).files["weights.npz"][0].resolve().unlink()
+    store.prepare(QUANTISED)
+
+    error = str(refusal(offline(store), BASE))
+
+    assert "not in the cache: weights.npz" in error
+    assert f"the cache holds {QUANTISED.repo}, never used in its place" in error
+
+
+def test_file_without_a_blob_is_no_part_of_a_newer_commit(hub: Hub, store: Store) -> None:
+    """In a cache that was copied without links, a file that did not change is fetched anew."""
+    path, _ = store.prepare(BASE).files["weights.npz"]
+    blob = path.resolve()
+    path.unlink()
+    blob.rename(path)
+    newer = {**content(BASE), "config.json": b"{}"}
+    hub.move(BASE.repo, "main", newer)
+    path.with_name("config.json").unlink()
+
+    assert read(fresh(store).prepare(BASE)) == newer

@@ -57,6 +57,17 @@ def test_the_token_goes_to_the_hub_alone(hub: Hub, store: Store) -> None:
     }
 
 
+def test_no_token_is_sent_where_the_settings_have_none(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that huggingface_hub finds in the environment by itself."""
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_environment")
+
+    store.prepare(BASE)
+
+    assert {request.token for request in hub.requests} == {False}
+
+
 def test_token_is_left_out_of_a_reason_that_models_share(store: Store) -> None:
     """Of the message and of its cause, which the summary says once for many models."""
     secret = f"hf_{os.getpid()}_of_somebody"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from whisper_speedtest.hub.hashes import Proof, prove
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.session import check
-from whisper_speedtest.session.check import as_json, load_model, next_command
+from whisper_speedtest.session.check import as_json, faults, load_model, next_command
 from whisper_speedtest.session.status import ModelStatus
 
 if TYPE_CHECKING:
@@ -116,6 +117,25 @@ def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> N
 def test_document_of_nothing_is_not_complete() -> None:
     """A selection that is empty by mistake must not look like a machine that is ready."""
     assert as_json([], Path("/hub")) == {"cache": "/hub", "complete": False, "models": []}
+
+
+# What the session ends with
+
+
+def test_faults_are_models_that_are_not_complete_and_loads_that_failed(
+    status: ModelStatus,
+) -> None:
+    """A load that was not tried, since its model is not complete, is counted once."""
+    lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
+    models = [status, lacking]
+
+    assert faults([status], None) == 0
+    assert faults(models, None) == 1
+    assert faults([status], {CASE: "loads"}) == 0
+    assert faults([status], {CASE: "OSError: no"}) == 1
+    assert faults(models, {CASE: "loads", lacking.case: "not tried"}) == 1
+    assert faults(models, {CASE: "not within 3 s", lacking.case: "not tried"}) == 2
+    assert faults([], {}) == 0
 
 
 # What to do next

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.inspection import FileState
     from whisper_speedtest.hub.remote import RemoteFile
 
-OWN = ".speedtest"
-"""The folder, in each repo's, that holds what is ours."""
-
 _MODELS = "models--"
 
 
@@ -123,7 +120,7 @@ class RepoFolder:
         """Describe the folder of `repo`, or the one called `name`; it need not exist."""
         self.root = cache / (name or folder_name(repo))
         self.blobs = self.root / "blobs"
-        self.own = self.root / OWN
+        self.own = self.root / ".speedtest"
         self.repo = repo or self._repo()
         self.by_url = "://" in self.repo
 

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
-
-_making = threading.Lock()
-"""Makes one export at a time, so that models of the same export share it."""
 
 
 def inspect(files: ModelFiles) -> Inspection:
@@ -68,12 +64,7 @@ def plan(files: ModelFiles) -> PlannedModel:
 
 
 def _made(files: ModelFiles) -> Inspection:
-    """Return an intact export, old or new.
-
-    Raises:
-        RepoError: The check map names no model, or no file, that the project can make.
-        VerificationError: The exporter failed.
-    """
+    """Return an intact export, old or new."""
     try:
         checkpoint, form, variant = files.repo.removeprefix(EMBEDDED).split("-", 2)
         exporter = import_module(f"fixtures.models.{checkpoint}.export")
@@ -85,14 +76,13 @@ def _made(files: ModelFiles) -> Inspection:
         ) from None
     source = ROOT / "fixtures" / "models" / checkpoint
     kept = replace(files, revision=_key(source, packages))
-    with _making:
+    found = cache.inspect(CACHE, kept)
+    if found.state != "complete":
+        with _others_waiting():
+            # Somebody else may have made it while this one waited.
+            if cache.inspect(CACHE, kept).state != "complete":
+                _export(kept, exporter.__name__, form, variant)
         found = cache.inspect(CACHE, kept)
-        if found.state != "complete":
-            with _other_processes_waiting():
-                # Another process may have made it while this one waited.
-                if cache.inspect(CACHE, kept).state != "complete":
-                    _export(kept, exporter.__name__, form, variant)
-            found = cache.inspect(CACHE, kept)
     if found.state != "complete":
         lacking = ", ".join(fault.name for fault in found.faults) or "file at all"
         raise RepoError(
@@ -103,8 +93,8 @@ def _made(files: ModelFiles) -> Inspection:
 
 
 @contextmanager
-def _other_processes_waiting() -> Iterator[None]:
-    """Let no other process make an export while the block runs."""
+def _others_waiting() -> Iterator[None]:
+    """Let no other thread or process make an export while the block runs."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with CACHE.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
 
     Outcomes = dict[ModelFiles, VerifiedModel | ModelError]
-    """What became of each model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case, float]) -> int:
     """Print the state of each case's model; return how many are not complete or do not load."""
-    from whisper_speedtest.session.report import LOADS, NOT_TRIED
+    from whisper_speedtest.session.report import NOT_TRIED
     from whisper_speedtest.session.status import check
 
     config = session.config
@@ -100,6 +100,13 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
         exit_without_models(session)
     if "json" not in checks:
         _print(session, models, loads, store.settings.cache)
+    return faults(models, loads)
+
+
+def faults(models: Sequence[ModelStatus], loads: Mapping[Case, str] | None) -> int:
+    """Return how many models are not complete, or do not load."""
+    from whisper_speedtest.session.report import LOADS, NOT_TRIED
+
     lacking = sum(model.verified is None for model in models)
     failed = sum(load not in {LOADS, NOT_TRIED} for load in (loads or {}).values())
     return lacking + failed
