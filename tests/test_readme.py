@@ -13,6 +13,7 @@ import pytest
 from adapters import REGISTRY, adapter_class
 from adapters.base import SIZES
 from tests.helpers.project import ROOT, child_environment
+from whisper_speedtest.results.table import COLUMNS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -82,3 +83,10 @@ def test_command_runs(command: str, tmp_path: Path) -> None:
         assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, output
         assert "skipped:  offline (--offline or HF_HUB_OFFLINE)" in run.stdout, output
         assert "nothing was measured" in run.stdout, output
+
+
+def test_sample_has_the_columns_of_the_table() -> None:
+    """What a reader sees in README.md is what a run prints, heading by heading."""
+    (sample,) = re.findall(r"^ adapter  +size .*$", README, re.MULTILINE)
+
+    assert re.split(r"  +", sample.strip()) == [column.heading for column in COLUMNS]
