@@ -230,7 +230,12 @@ def test_name_of_no_model_is_an_error_that_shows_a_right_one(repo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "lacking"), [(("weights.npz", "vocab.json"), "vocab.json"), ((), "file at all")]
+    ("files", "lacking"),
+    [
+        (("weights.npz", "vocab.json"), "vocab.json"),
+        (("b.json", "a.json"), "b.json, a.json"),
+        ((), "file at all"),
+    ],
 )
 @pytest.mark.usefixtures("cache")
 def test_file_that_no_export_has_is_named(files: tuple[str, ...], lacking: str) -> None:
