@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.client import (
-    WEIGHTS,
-)
+from tests.helpers.client import WEIGHTS
 
 if TYPE_CHECKING:
     from fixtures.hub import Hub

@@ -90,6 +90,26 @@ def test_folder_of_a_repo_on_the_hub_is_huggingface_hubs(repo: str) -> None:
     assert folder_name(repo) == repo_folder_name(repo_id=repo, repo_type="model")
 
 
+def test_only_a_repo_on_the_hub_is_named_by_huggingface_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever its rule will be; for the others it is not even asked."""
+    from huggingface_hub import file_download
+
+    named = []
+
+    def rule(*, repo_id: str, repo_type: str) -> str:
+        named.append((repo_id, repo_type))
+        return "its-name"
+
+    monkeypatch.setattr(file_download, "repo_folder_name", rule)
+
+    assert folder_name("org/name") == "its-name"
+    assert folder_name("https://example.org/a") == "models--example.org--a"
+    assert folder_name("embedded/micro") == "models--embedded--micro"
+    assert named == [("org/name", "model")]
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [

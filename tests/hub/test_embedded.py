@@ -18,6 +18,7 @@ from tests.helpers.harm import BASE, flip_bit, truncate
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import read
 from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.hashes import is_sha1
 from whisper_speedtest.hub.model import (
     ModelError,
     RepoError,
@@ -39,9 +40,9 @@ CHECKPOINT = ROOT / "fixtures" / "models" / "micro" / "weights.npz"
 
 @pytest.fixture(name="cache")
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in which exports are kept."""
-    monkeypatch.setattr(embedded, "CACHE", tmp_path / "models")
-    return tmp_path / "models"
+    """The folder in which exports are kept; as in a fresh clone, even its parent is not there."""
+    monkeypatch.setattr(embedded, "CACHE", tmp_path / "new" / "models")
+    return tmp_path / "new" / "models"
 
 
 @pytest.fixture(name="exports")
@@ -166,6 +167,34 @@ def test_other_versions_of_the_exporters_packages_are_another_export(
     assert len(exports) == 2
 
 
+def test_key_is_of_all_that_decides_on_the_bytes_and_of_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoint, config, exporter, each format and each package's version; it is like a commit."""
+    versions = {"one": "1", "two": "2"}
+    monkeypatch.setattr(embedded, "version", versions.__getitem__)
+    names = ["weights.npz", "config.json", "export.py", "formats/a.py", "formats/b.py"]
+    for name in [*names, "README.md", "train.py"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+
+    def key() -> str:
+        return embedded._key(tmp_path, ["one", "two"])
+
+    keys = [key()]
+    for name in names:
+        (tmp_path / name).write_text("changed", encoding="utf-8")
+        keys.append(key())
+    versions["two"] = "3"
+    keys.append(key())
+
+    assert len(set(keys)) == len(keys) == 7
+    assert all(is_sha1(each) for each in keys)
+    for name in ("README.md", "train.py"):
+        (tmp_path / name).write_text("changed", encoding="utf-8")
+        assert key() == keys[-1]
+
+
 # What cannot be made
 
 
@@ -208,6 +237,7 @@ def test_package_that_is_not_installed_is_named(
 
 def test_folder_that_cannot_be_written_to_is_named(cache: Path) -> None:
     """As for the hub cache: the model cannot be had here, and the message says where."""
+    cache.parent.mkdir()
     cache.write_text("a file where the folder should be", encoding="utf-8")
 
     error = problem()
@@ -230,7 +260,12 @@ def test_name_of_no_model_is_an_error_that_shows_a_right_one(repo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "lacking"), [(("weights.npz", "vocab.json"), "vocab.json"), ((), "file at all")]
+    ("files", "lacking"),
+    [
+        (("weights.npz", "vocab.json"), "vocab.json"),
+        (("b.json", "a.json"), "b.json, a.json"),
+        ((), "file at all"),
+    ],
 )
 @pytest.mark.usefixtures("cache")
 def test_file_that_no_export_has_is_named(files: tuple[str, ...], lacking: str) -> None:

@@ -10,15 +10,8 @@ import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.helpers.stores import (
-    fresh,
-    offline,
-    refusal,
-    repo_folder,
-)
-from whisper_speedtest.hub.model import (
-    VerificationError,
-)
+from tests.helpers.stores import fresh, offline, refusal, repo_folder
+from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

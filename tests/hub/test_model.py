@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
 
+from adapters.base import ModelFiles
 from tests.helpers.harm import flip_bit, truncate
 from whisper_speedtest.hub import model as module
 from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.hub.hosted import HubSettings
+from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import (
     ModelError,
     RepoError,
@@ -18,10 +22,10 @@ from whisper_speedtest.hub.model import (
     VerifiedModel,
     check_file,
 )
+from whisper_speedtest.hub.plan import Plan, PlannedModel
+from whisper_speedtest.hub.remote import Listing, RemoteFile, Retry
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+FILES = ModelFiles("org/model", ("a",))
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 
@@ -89,6 +93,29 @@ def test_same_hash_of_another_size_is_never_accepted(model: VerifiedModel) -> No
 
     with pytest.raises(VerificationError, match="expected 111 bytes, got 110"):
         check_file("weights", path, Proof(expected.size + 1, expected.sha256))
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (Proof(1, "0" * 64), "size"),
+        (VerifiedModel("org/model", "main", COMMIT, {}), "commit"),
+        (CachedFile("org/model", COMMIT, "a"), "repo"),
+        (Finding("a", "complete", Path("a"), "", None, ""), "state"),
+        (Inspection(FILES, COMMIT, {}), "commit"),
+        (RemoteFile("a", 1, "0" * 64), "etag"),
+        (Listing(COMMIT, {}), "commit"),
+        (Retry(), "attempts"),
+        (HubSettings(Path("cache"), "http://127.0.0.1:9"), "offline"),
+        (PlannedModel(FILES, Inspection(FILES, COMMIT, {})), "problem"),
+        (Plan((), 0), "free"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_what_was_found_cannot_be_changed(value: object, field: str) -> None:
+    """Threads share these values, and what was verified must stay what it was."""
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, field, None)
 
 
 def test_errors_tell_what_skips_a_test_from_what_fails_it() -> None:

@@ -15,16 +15,9 @@ import pytest
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT
-from tests.helpers.stores import (
-    fresh,
-    offline,
-    read,
-    refusal,
-    repo_folder,
-)
-from whisper_speedtest.hub.model import (
-    VerificationError,
-)
+from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder
+from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.staging import Staging
 
 if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
@@ -132,7 +125,7 @@ def hf(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -> None:
-    """`hf cache ls` lists the repo and complains of nothing; `hf cache verify` finds what we do."""
+    """`hf cache ls` lists the repo and complains of nothing; `hf cache verify` finds the same."""
     from huggingface_hub import scan_cache_dir
 
     model = store.prepare(BASE)
@@ -154,3 +147,24 @@ def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -
     assert scan.incomplete_files == frozenset()
     sizes = {repo.repo_id: repo.size_on_disk for repo in scan.repos}
     assert sizes == {BASE.repo: model.size, refused.repo: 0}
+
+
+@pytest.mark.parametrize("step", ["publish", "link", "refer", "note"])
+def test_disk_that_fails_at_any_step_is_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The system's reason, the cache, and what to do; nothing is left behind, the next run works."""
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, step, fails)
+        error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    where = f"cannot write to the hub cache {store.settings.cache} (No space"
+    assert f"{BASE}: {where}" in str(error)
+    assert "set HF_HUB_CACHE to another folder" in str(error)
+    assert leftovers(store) == []
+    assert read(fresh(store).prepare(BASE)) == content(BASE)

@@ -488,6 +488,16 @@ def test_file_that_is_refused_in_other_json_is_told_by_its_status(hub: Hub, stor
     assert "weights.npz: the hub answered 410: expected repo, revision and file" in str(error)
 
 
+def test_hub_that_has_listed_is_known_to_be_there(hub: Hub) -> None:
+    """When it breaks off later, that is its trouble, and not a network that lacks."""
+    host = HuggingFaceHub(hub.endpoint, None, FAST, 1)
+    host.listing(BASE, threading.Event())
+    hub.fault(Fault(end="close"), kind="info")
+
+    with pytest.raises(Unavailable, match=r"RemoteProtocolError: .*, after 3 tries"):
+        host.listing(BASE, threading.Event())
+
+
 @pytest.mark.parametrize("what", ["refused", "portal", "no-id", "cut"])
 def test_error_carries_no_other_that_could_show_the_token(hub: Hub, what: str) -> None:
     """A traceback shows the arguments of huggingface_hub's functions: headers, with the token."""

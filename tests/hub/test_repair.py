@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.base import ModelFiles
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, HARMS, QUANTISED, content, flip_bit
-from tests.helpers.stores import (
-    fresh,
-    leftovers,
-    offline,
-    read,
-    refusal,
-    repo_folder,
-    requested,
-)
+from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
+from whisper_speedtest.hub.cache import RepoFolder
 from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import (
-    Unavailable,
-    VerificationError,
-)
+from whisper_speedtest.hub.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,6 +166,23 @@ def test_model_is_not_told_as_one_that_is_like_itself(store: Store) -> None:
 
     assert "not in the cache: weights.npz" in error
     assert f"the cache holds {QUANTISED.repo}, never used in its place" in error
+
+
+def test_repos_that_are_like_it_are_told_nearest_first_and_no_more_than_five(
+    store: Store,
+) -> None:
+    """Those of which the cache holds a commit; what is less alike is not told."""
+    names = ["org/whisper-tiny-mlx-8bit", *(f"org/whisper-tiny-mlx-v{n}" for n in range(7)), "a/b"]
+    for name in names:
+        snapshot = RepoFolder(store.settings.cache, name).root / "snapshots" / ("c" * 40)
+        snapshot.mkdir(parents=True)
+
+    error = str(refusal(offline(store), ModelFiles("org/whisper-tiny-mlx-4bit", ("w.npz",))))
+
+    told = error.partition("; the cache holds ")[2].removesuffix(", never used in its place")
+    assert told.split(", ")[0] == "org/whisper-tiny-mlx-8bit"
+    assert len(told.split(", ")) == 5
+    assert "a/b" not in told
 
 
 def test_file_without_a_blob_is_no_part_of_a_newer_commit(hub: Hub, store: Store) -> None:

@@ -14,11 +14,7 @@ import pytest
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT
-from tests.helpers.stores import (
-    leftovers,
-    offline,
-    read,
-)
+from tests.helpers.stores import leftovers, offline, read
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.hosted import Watcher
 

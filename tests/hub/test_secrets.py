@@ -14,9 +14,13 @@ from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.project import ROOT
 from tests.helpers.stores import NOWHERE, fresh, refusal
+from whisper_speedtest.hub.hosted import HubSettings
 from whisper_speedtest.hub.model import ModelError
+from whisper_speedtest.hub.remote import Retry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from whisper_speedtest.hub.store import Store
 
 
@@ -93,6 +97,14 @@ print(json.dumps([str(s.cache), s.endpoint, s.token, s.offline, s.timeout]))
 print(s)
 """
 HUB = {"HF_HOME": "/the/home", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_secret"}
+
+
+def test_settings_that_nobody_gives_are_those_of_a_patient_session(tmp_path: Path) -> None:
+    """Eight models or files at once, ten seconds without a byte, and requests are made."""
+    settings = HubSettings(tmp_path, "http://127.0.0.1:9")
+
+    assert (settings.workers, settings.timeout, settings.offline) == (8, 10, False)
+    assert (settings.token, settings.memory, settings.retry) == (None, None, Retry())
 
 
 @pytest.mark.parametrize(
