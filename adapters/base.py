@@ -275,17 +275,17 @@ class Adapter(ABC):
         """Load the model through the library's public call, and all that is lazy. This is timed."""
 
     @abstractmethod
-    def verify_load(self, case: Case) -> str:
-        """Return the type that the model computes in, such as `float16`.
-
-        Raise WeightsError unless the model in memory is the files', as far as can be seen.
-        """
-
-    @abstractmethod
     def threads(self) -> int | None:
         """Return how many threads the library computes with on the CPU, after a load.
 
         The library is asked where it tells; if not, this is what it was told. None: unknown.
+        """
+
+    @abstractmethod
+    def verify_load(self, case: Case) -> str:
+        """Return the type that the model computes in, such as `float16`.
+
+        Raise WeightsError unless the model in memory is the files', as far as can be seen.
         """
 
     @abstractmethod
