@@ -41,6 +41,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.filterwarnings(*filters))
 
 
+@pytest.fixture(autouse=True)
+def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no variable of the shell colour the text that a test reads: CI sets FORCE_COLOR."""
+    for name in ("CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def pytest_sessionstart() -> None:
     """Let no process that a test starts take itself for a worker of pytest-xdist."""
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:

@@ -1,8 +1,8 @@
 """Break the code in small ways, and say which of them no test notices.
 
 `python -m tests.mutants` draws a sample of all rooms; `--room hub` takes one, `--sample all` every
-mutant. Each mutant meets the tests of its room alone: those of its own file first, and without the
-slowest, where they all take more than a minute.
+mutant. Each mutant meets the tests of its room alone: those of its own file first, and without
+those marked slow and, where the others take more than a minute, the slowest of these.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class Copy:
         """Return pytest's exit status, None where it was stopped at the limit, and its output."""
         with subprocess.Popen(
             [
-                *(sys.executable, "-m", "pytest", *tests, "-x", "-q"),
+                *(sys.executable, "-m", "pytest", *tests, "-x", "-q", "-m", "not slow"),
                 *("-p", "tests.mutants.quick", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
                 *(f"--timeout={SECONDS_A_TEST}", f"--basetemp={self._temporary}"),
             ],

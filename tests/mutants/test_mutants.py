@@ -62,7 +62,7 @@ def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         FILE: CODE,
         "tests/results/test_toy.py": TESTS,
         "tests/mutants/quick.py": Path(quick.__file__).read_text(encoding="utf-8"),
-        "pyproject.toml": '[tool.pytest]\npythonpath = ["."]\n',
+        "pyproject.toml": '[tool.pytest]\npythonpath = ["."]\nmarkers = ["slow"]\n',
         ".ci/run": "",
         ".github/workflow": "",
     }.items():
