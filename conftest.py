@@ -3,8 +3,9 @@
 pytest_plugins = [
     "whisper_speedtest.session.options",
     "whisper_speedtest.session.plugin",
-    "whisper_speedtest.session.fixtures",
     "whisper_speedtest.session.prefetch",
+    "whisper_speedtest.session.device",
+    "whisper_speedtest.session.fixtures",
     "whisper_speedtest.session.check",
     "whisper_speedtest.results.plugin",
 ]

@@ -281,6 +281,13 @@ class Adapter(ABC):
         The library is asked where it tells; if not, this is what it was told. None: unknown.
         """
 
+    def device_in_use(self, log: str) -> Device | None:  # noqa: ARG002
+        """Return what the loaded model computes on, where the library tells; None: it does not.
+
+        `log` is what the process has printed so far, native code included.
+        """
+        return None
+
     @abstractmethod
     def verify_load(self, case: Case) -> str:
         """Return the type that the model computes in, such as `float16`.

@@ -102,6 +102,9 @@ class FasterWhisper(base.Adapter):
             raise base.WeightsError(f"expected a tokenizer of {len(ids)} tokens, got one of {size}")
         return computes_in
 
+    def device_in_use(self, log: str) -> base.Device:  # noqa: ARG002
+        return "cpu" if self._model.model.device == "cpu" else "gpu"
+
     def threads(self) -> int:
         return self._threads  # which CTranslate2 does not tell
 

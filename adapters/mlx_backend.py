@@ -39,6 +39,12 @@ class MLXAdapter(base.Adapter):
     def threads(self) -> None:
         """Return None: mlx does not tell."""
 
+    def device_in_use(self, log: str) -> base.Device:  # noqa: ARG002
+        """Return the device on which mlx computes whatever names no other."""
+        import mlx.core as mx
+
+        return "gpu" if mx.default_device().type == mx.gpu else "cpu"
+
     def accelerator_memory(self) -> int:
         """Return the peak of mlx's active memory in bytes, without the buffers that it caches."""
         import mlx.core as mx

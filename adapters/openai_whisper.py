@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from adapters import base
 from adapters.torch_backend import TorchAdapter, check_tensors
@@ -73,6 +73,10 @@ class OpenAIWhisper(TorchAdapter):
 
     def load(self, case: base.Case) -> None:
         self._model = self._library.load_model(case.size, device=self._device)
+
+    @property
+    def _loaded_model(self) -> Any:
+        return self._model
 
     def verify_load(self, case: base.Case) -> str:
         check_tensors(self._file(case), self._model.state_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from adapters import base
@@ -37,6 +38,15 @@ class TorchAdapter(base.Adapter):
         import torch
 
         return int(torch.get_num_threads())
+
+    @property
+    @abstractmethod
+    def _loaded_model(self) -> Any:
+        """The loaded torch.nn.Module."""
+
+    def device_in_use(self, log: str) -> base.Device:  # noqa: ARG002
+        """Return where the weights of the loaded model are."""
+        return "cpu" if self._loaded_model.device.type == "cpu" else "gpu"
 
     def accelerator_memory(self) -> int | None:
         """Return the peak in bytes on an NVIDIA GPU; PyTorch has no such figure for Apple's."""

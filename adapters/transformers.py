@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from adapters import base
 from adapters.torch_backend import TorchAdapter, check_tensors
@@ -70,10 +70,14 @@ class Transformers(TorchAdapter):
         multilingual = self._recognise.model.generation_config.is_multilingual
         self._task = {"task": "transcribe"} if multilingual else {}
 
+    @property
+    def _loaded_model(self) -> Any:
+        return self._recognise.model
+
     def verify_load(self, case: base.Case) -> str:
         from huggingface_hub import hf_hub_download
 
-        model = self._recognise.model
+        model = self._loaded_model
         file = Path(hf_hub_download(self.files(case).repo, "model.safetensors"))
         check_tensors(file, model.state_dict(), TIED)
         return str(model.dtype).removeprefix("torch.")

@@ -6,6 +6,7 @@ its own below the home. A file that lies there already is loaded unseen, whateve
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from typing import Any, ClassVar
@@ -23,6 +24,12 @@ VARIANTS = {
     "large-v1": ("fp16",),
     "large-v3": ("fp16", "q5_0"),
 }
+
+GPU_LINE = re.compile(
+    r"^whisper_backend_init_gpu: (using .+ backend|no GPU found|failed to initialize .+ backend)$",
+    re.MULTILINE,
+)
+"""What whisper.cpp says of the GPU when it has looked for one."""
 
 
 def _name(size: str, variant: str) -> str:
@@ -92,6 +99,14 @@ class WhisperCpp(base.Adapter):
             self._model.model_path, lambda n: getattr(native, f"whisper_model_{n}")(context)
         )
         return "float32"
+
+    def device_in_use(self, log: str) -> base.Device | None:
+        # It falls back to the CPU without an error, and says so in a line of its log alone.
+        # Source: whisper.cpp, whisper_backend_init_gpu.
+        found = GPU_LINE.findall(log)
+        if not found:
+            return None
+        return "gpu" if found[-1].startswith("using ") else "cpu"
 
     def threads(self) -> int:
         return int(self._model.get_params()["n_threads"])

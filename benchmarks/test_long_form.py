@@ -39,4 +39,4 @@ def test_long_form(
     calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
 
     record.calls(engine, clip, calls)
-    judge(engine.case, clip, settings, calls.transcripts)
+    judge(engine.case, clip, settings, calls.transcripts, record.provenance)

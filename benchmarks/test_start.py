@@ -52,4 +52,4 @@ def test_cold_start_and_memory(
     ]
 
     record.starts(clip, starts)
-    judge(case, clip, settings, [start.transcript for start in starts])
+    judge(case, clip, settings, [start.transcript for start in starts], record.provenance)

@@ -26,7 +26,7 @@ def test_transcribe(
     calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
 
     record.calls(engine, clip, calls)
-    judge(engine.case, clip, settings, calls.transcripts)
+    judge(engine.case, clip, settings, calls.transcripts, record.provenance)
 
 
 @pytest.mark.tuned
@@ -38,4 +38,4 @@ def test_tuned(
     calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
 
     record.calls(engine, clip, calls)
-    judge(engine.case, clip, settings, calls.transcripts)
+    judge(engine.case, clip, settings, calls.transcripts, record.provenance)

@@ -16,7 +16,7 @@ from tests.consistency.compare import RepoFile
 from tests.consistency.loading_process import ended
 from tests.consistency.verdict import Observation
 from tests.helpers.project import ROOT
-from whisper_speedtest.engine.process import sealed_environment
+from whisper_speedtest.engine.environment import sealed_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

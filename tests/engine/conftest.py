@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from adapters.base import Audio
+    from adapters.base import Audio, Device
 
 TEXT = "what the toy says"
 
@@ -40,18 +40,18 @@ def _audio() -> Audio:
     return np.zeros(16_000, np.float32)
 
 
-@pytest.fixture(name="new_toy")
-def _new_toy(
+@pytest.fixture(name="new_engine")
+def _new_engine(
     model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], Engine]]:
-    """A function that makes an engine of the toy library, by variant; nothing is started."""
-    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+) -> Iterator[Callable[[str, str, Device], Engine]]:
+    """A function that makes an engine of a toy library, by class, variant and device."""
     engines: list[Engine] = []
 
-    def make(variant: str) -> Engine:
+    def make(name: str, variant: str, device: Device) -> Engine:
+        monkeypatch.setitem(REGISTRY, "toy", f"tests.helpers.toy_adapter:{name}")
         folder = tmp_path / f"engine-{len(engines)}"
         folder.mkdir()
-        engine = Engine(Case("toy", "micro", variant), model, folder, "cpu", threads=3)
+        engine = Engine(Case("toy", "micro", variant), model, folder, device, threads=3)
         engines.append(engine)
         return engine
 
@@ -59,6 +59,12 @@ def _new_toy(
     for engine in engines:
         engine.close()
     assert running_engines() == [], "expected every engine of this test to end when it is closed"
+
+
+@pytest.fixture(name="new_toy")
+def _new_toy(new_engine: Callable[[str, str, Device], Engine]) -> Callable[[str], Engine]:
+    """A function that makes an engine of the toy library, by variant; nothing is started."""
+    return lambda variant: new_engine("Toy", variant, "cpu")
 
 
 @pytest.fixture(name="toy")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +15,14 @@ from adapters.cores import usual_threads
 from tests.engine.conftest import TEXT
 from tests.helpers.processes import running_engines, wait_until_gone
 from tests.helpers.toy_adapter import FILE
-from whisper_speedtest.engine.process import Engine, EngineError, probe_gpu
+from whisper_speedtest.engine.process import Engine, EngineError
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from adapters.base import Audio
+    from adapters.base import Audio, Device
 
     Toys = Callable[[str], Engine]
 
@@ -145,11 +144,14 @@ def test_facts_come_from_the_child(new_toy: Toys) -> None:
     engine = new_toy("tells")
     engine.ready()
 
-    assert asdict(engine.facts) == {
+    facts = asdict(engine.facts)
+    del facts["compiler"]  # that of this machine; see below
+    assert facts == {
         "versions": {"pytest": pytest.__version__},
         "threads": 3,
         "dtype": "text",
         "mends": ("the first mend", "the second"),
+        "device": None,
     }
 
 
@@ -635,29 +637,123 @@ def test_weights_that_are_not_the_files_are_found(model: VerifiedModel, new_toy:
         _ = engine.facts
 
 
-# The GPU
+# Devices
 
 
-def test_gpu_that_does_not_work_is_told(
-    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("library", "device", "told"),
+    [
+        ("ToyWithGPU", "gpu", "gpu"),
+        ("ToyWithGPU", "cpu", "cpu"),
+        ("ToyThatKeepsSilent", "gpu", None),
+    ],
+)
+def test_facts_have_the_device_that_the_library_tells(
+    library: str, device: Device, told: Device | None, new_engine: Callable[..., Engine]
 ) -> None:
-    """The probe returns the reason why a library cannot use the GPU, and leaves no process."""
-    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    """None where it tells nothing, which is no fault."""
+    engine = new_engine(library, "good", device)
 
-    reason = probe_gpu(Case("toy", "micro", "good"), model, tmp_path)
+    engine.ready()
 
-    assert reason is not None
-    assert re.match(
-        r"toy\[micro-good\]: import_library raised RuntimeError: the toy has no GPU; ", reason
+    assert engine.facts.device == told
+
+
+def test_library_that_computes_on_another_device_is_found(
+    new_engine: Callable[..., Engine],
+) -> None:
+    """Its own word counts: whisper.cpp falls back to the CPU without an error."""
+    engine = new_engine("ToyWithGPU", "falls-back", "gpu")
+
+    with pytest.raises(EngineError) as failure:
+        engine.ready()
+
+    assert str(failure.value).startswith(
+        "toy[micro-falls-back]: expected a model that computes on the gpu, got one that computes "
+        "on the cpu, as the library says; see which devices its build is for, or choose "
+        "--device=cpu; its last lines on stderr:"
     )
+    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
     assert running_engines() == []
 
 
-def test_gpu_that_works_is_no_fault(
-    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_library_is_shown_what_it_has_printed(toy: Toys) -> None:
+    """Also from native code: whisper.cpp tells in its log alone what it computes on."""
+    engine = toy("reads-its-log")
+
+    assert engine.facts.device == "cpu"
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("variant", "method"),
+    [("hangs-loading", "load"), ("hangs-verifying", "verify_load"), ("hangs", "transcribe")],
+)
+def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
+    variant: str, method: str, new_toy: Toys, audio: Audio
 ) -> None:
-    """Where the library takes the GPU, the probe returns None, and leaves no process."""
-    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:ToyWithGPU")
+    """The call is named with the limit, and the same is said by every further call."""
+    engine = new_toy(variant)
+    engine.limit(2.5)
 
-    assert probe_gpu(Case("toy", "micro", "good"), model, tmp_path) is None
+    def use() -> None:
+        engine.hear("clip", audio)
+        engine.transcribe("clip", SETTINGS)
+
+    with pytest.raises(EngineError) as failure:
+        use()
+
+    start = f"toy[micro-{variant}]: {method} did not end within 2.5 s; its last lines on stderr:"
+    assert str(failure.value).startswith(start)
     assert running_engines() == []
+    with pytest.raises(EngineError, match=r"did not end within 2\.5 s"):
+        engine.ping()
+
+
+def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:
+    """Each call of 0.2 s is well within the limit, and one of them is the last."""
+    engine = new_toy("slow")
+    engine.hear("clip", audio)
+    engine.limit(0.5)
+    engine.transcribe("clip", SETTINGS)
+
+    def transcribe_twice() -> None:
+        for _ in range(2):
+            engine.transcribe("clip", SETTINGS)
+
+    with pytest.raises(EngineError, match=r"transcribe did not end within 0\.5 s"):
+        transcribe_twice()
+
+
+def test_new_limit_begins_anew(new_toy: Toys, audio: Audio) -> None:
+    """From the moment when it is set."""
+    engine = new_toy("slow")
+    engine.hear("clip", audio)
+    for _ in range(3):
+        engine.limit(0.5)
+        engine.transcribe("clip", SETTINGS)
+
+    assert engine.failure is None
+
+
+# The compiler
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_facts_tell_whether_there_is_a_compiler(
+    found: bool, new_toy: Toys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mlx compiles on the CPU with g++ where it finds one; links are followed to its real name."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if found:
+        (programs / "x86_64-linux-gnu-g++-13").touch(mode=0o755)
+        (programs / "g++").symlink_to("x86_64-linux-gnu-g++-13")
+    monkeypatch.setenv("PATH", str(programs))
+    engine = new_toy("good")
+
+    engine.ready()
+
+    assert engine.facts.compiler == ("x86_64-linux-gnu-g++-13" if found else None)

@@ -15,8 +15,9 @@ import pytest
 from adapters import REGISTRY
 from adapters.base import DecodeSettings
 from tests.helpers.project import ROOT
+from whisper_speedtest.engine.environment import sealed_environment
 from whisper_speedtest.engine.foreign import foreign_package
-from whisper_speedtest.engine.process import ENTRY, sealed_environment
+from whisper_speedtest.engine.process import ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -58,6 +58,9 @@ class FakeEngine:
     log: list[str] = field(default_factory=list)
     """The steps, in the order in which they were asked for."""
 
+    told_device: Device | None = "cpu"
+    """Where the library says that it computes."""
+
     threads: int = 3
     peak: int = 100
     """Bytes. Verifying the load adds 900, as it reads the weights once more."""
@@ -76,7 +79,14 @@ class FakeEngine:
     @property
     def facts(self) -> EngineFacts:
         """What the process would say of itself."""
-        return EngineFacts({"mlx": "0.32.4"}, self.threads, "float16", ("a mend",))
+        return EngineFacts(
+            versions={"mlx": "0.32.4"},
+            threads=self.threads,
+            dtype="float16",
+            mends=("a mend",),
+            device=self.told_device,
+            compiler="g++-13",
+        )
 
     def lay_out(self) -> None:
         """Take 100 s, which are no part of a start."""

@@ -34,10 +34,12 @@ MODEL = ModelFacts(
 SETTINGS = DecodeSettings(threads=4)
 PROVENANCE = Provenance(
     device="gpu",
+    device_confirmed=True,
     dtype="float16",
     threads=None,
     versions={"lightning-whisper-mlx": "0.0.10", "mlx": "0.32.4"},
     mends=(),
+    compiler="g++-13",
     empty_call=0.000_064,
 )
 

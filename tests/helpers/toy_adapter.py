@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
@@ -117,6 +117,11 @@ class Toy(Adapter):
             raise WeightsError("the toy holds another text than its file")
         return "text"
 
+    def device_in_use(self, log: str) -> Device | None:
+        if self._variant != "reads-its-log":
+            return None
+        return "cpu" if "the toy library greets on stdout" in log else "gpu"
+
     def accelerator_memory(self) -> int | None:
         return 4096 if self._variant == "tells" else None
 
@@ -197,7 +202,48 @@ class Toy(Adapter):
 
 
 class ToyWithGPU(Toy):
-    """The toy library where it has a GPU."""
+    """The toy library where it has a GPU: a variant does there what it does, and is good on a CPU.
 
-    def select_device(self, device: Device, threads: int) -> None:  # noqa: ARG002
+    Of the variant "falls-back" it says that it computes on the CPU, wherever it was told to.
+    """
+
+    def select_device(self, device: Device, threads: int) -> None:
+        self._told = device
         super().select_device("cpu", threads)
+
+    def load(self, case: Case) -> None:
+        super().load(self._as_told(case))
+
+    def verify_load(self, case: Case) -> str:
+        return super().verify_load(self._as_told(case))
+
+    def _as_told(self, case: Case) -> Case:
+        return case if self._told == "gpu" else replace(case, variant="good")
+
+    def device_in_use(self, log: str) -> Device | None:  # noqa: ARG002
+        return "cpu" if self._variant == "falls-back" else self._told
+
+
+class ToyThatKeepsSilent(ToyWithGPU):
+    """The toy library with a GPU, that does not tell what it computes on."""
+
+    def device_in_use(self, log: str) -> Device | None:  # noqa: ARG002
+        return None
+
+
+class ToyWithoutTiny(ToyWithGPU):
+    """The toy library with a GPU, that can load no model of the size `tiny` on any device."""
+
+    def load(self, case: Case) -> None:
+        if case.size == "tiny":
+            raise OSError("the toy cannot read any tiny model")
+        super().load(case)
+
+
+class ToyWithSlowSelection(Toy):
+    """The toy library that never answers whether it has a GPU."""
+
+    def select_device(self, device: Device, threads: int) -> None:
+        if device == "gpu":
+            time.sleep(3600)
+        super().select_device(device, threads)

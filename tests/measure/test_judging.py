@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from adapters import REGISTRY, adapter_class
 from adapters.base import Case, DecodeSettings, Transcript
 from fixtures.audio import clips
+from tests.helpers.results import PROVENANCE
 from whisper_speedtest.measure.judging import (
     MAX_EXTRA_WER_OF_CUTS,
     WrongTranscriptError,
+    computed_by,
     is_cut,
     judge,
     max_wer,
@@ -40,19 +43,49 @@ TEN = "one two three four five six seven eight nine ten".replace("one", "ship")
 
 def test_exact_transcript_is_right() -> None:
     """Case and punctuation are no errors."""
-    judge(MICRO, clip_of("The ship sails."), EQUAL, heard("the ship sails", "the ship sails"))
+    judge(
+        MICRO,
+        clip_of("The ship sails."),
+        EQUAL,
+        heard("the ship sails", "the ship sails"),
+        PROVENANCE,
+    )
 
 
 def test_one_wrong_word_of_micro_is_a_failure_that_shows_it() -> None:
-    """The message names library, clip and limit, and the words."""
-    with pytest.raises(WrongTranscriptError) as caught:
-        judge(MICRO, clip_of("the ship sails"), EQUAL, heard("the sheep sails"))
+    """One log is enough: library and version, clip, device and type, words and both whole texts."""
+    said = "The ship sails. " * 10
+    text = said.replace("ship", "sheep", 1)
 
-    message = str(caught.value)
-    assert message.startswith(
-        "faster-whisper[micro-fp16] on short: expected a word error rate of at most 0.000; "
+    with pytest.raises(WrongTranscriptError) as caught:
+        judge(MICRO, clip_of(said), EQUAL, heard(text), PROVENANCE)
+
+    assert str(caught.value) == (
+        "faster-whisper[micro-fp16] on short, by lightning-whisper-mlx 0.0.10, mlx 0.32.4 on the "
+        "gpu in float16: expected a word error rate of at most 0.000; "
+        "WER 0.033 over 30 words: 1 wrong, 0 missing, 0 added\n"
+        f"  expected: {said}\n"
+        f"  got:      {text}\n"
+        "  word 2: the [ship → sheep] sails the"
     )
-    assert "[ship → sheep]" in message
+
+
+def test_long_texts_of_a_real_size_are_cut() -> None:
+    """Many of its words may differ, for many reasons, and a recording may last for hours."""
+    said = "The ship sails. " * 100
+
+    with pytest.raises(WrongTranscriptError) as caught:
+        judge(TINY, clip_of(said), EQUAL, heard("no word of it"), PROVENANCE)
+
+    assert len(str(caught.value)) < 1000
+
+
+def test_device_that_no_library_confirms_is_marked() -> None:
+    """Nobody knows then whether it computed there."""
+    unknown = msgspec.structs.replace(PROVENANCE, device_confirmed=False)
+
+    assert computed_by(PROVENANCE).endswith(", mlx 0.32.4 on the gpu in float16")
+    assert computed_by(unknown).endswith(", mlx 0.32.4 on the gpu (unknown) in float16")
 
 
 @pytest.mark.parametrize(("wrong", "right"), [(3, True), (4, False)])
@@ -62,7 +95,7 @@ def test_real_sizes_may_have_three_wrong_words_of_ten(wrong: int, right: bool) -
     text = " ".join(["wrong"] * wrong + words[wrong:])
 
     def judged() -> None:
-        judge(TINY, clip_of(" ".join(words)), EQUAL, heard(text))
+        judge(TINY, clip_of(" ".join(words)), EQUAL, heard(text), PROVENANCE)
 
     if right:
         judged()
@@ -77,34 +110,34 @@ def test_calls_that_hear_different_texts_are_a_failure_that_shows_them() -> None
     for texts in (("the ship", "the ship sails"), ("the ship sails", "the ship")):
         with pytest.raises(
             WrongTranscriptError,
-            match=r"short: expected one transcript from every call, "
+            match=r"short, by .*: expected one transcript from every call, "
             r"got \['the ship', 'the ship sails'\]",
         ):
-            judge(MICRO, clip, EQUAL, heard(*texts))
+            judge(MICRO, clip, EQUAL, heard(*texts), PROVENANCE)
 
 
 def test_no_transcript_at_all_is_a_failure() -> None:
     """Nothing was heard because nothing was asked."""
     with pytest.raises(WrongTranscriptError, match=r"one transcript from every call, got \[\]"):
-        judge(MICRO, clip_of("the ship"), EQUAL, [])
+        judge(MICRO, clip_of("the ship"), EQUAL, [], PROVENANCE)
 
 
 def test_recording_without_a_reference_must_give_words() -> None:
     """Nobody knows which words are right, but silence is a failure."""
     unknown = clip_of(None)
 
-    judge(MICRO, unknown, EQUAL, heard("anything"))
+    judge(MICRO, unknown, EQUAL, heard("anything"), PROVENANCE)
     with pytest.raises(WrongTranscriptError, match="expected words, got an empty transcript"):
-        judge(MICRO, unknown, EQUAL, heard(""))
+        judge(MICRO, unknown, EQUAL, heard(""), PROVENANCE)
 
 
 def test_words_heard_in_silence_are_a_failure() -> None:
     """A reference that is empty says that nothing is spoken; nothing heard is right."""
     silence = clip_of("")
 
-    judge(MICRO, silence, EQUAL, heard(""))
+    judge(MICRO, silence, EQUAL, heard(""), PROVENANCE)
     with pytest.raises(WrongTranscriptError):
-        judge(MICRO, silence, EQUAL, heard("thank you"))
+        judge(MICRO, silence, EQUAL, heard("thank you"), PROVENANCE)
 
 
 def test_score_is_none_where_nobody_knows_what_is_said() -> None:

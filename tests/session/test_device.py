@@ -1,46 +1,327 @@
-"""Which device a library computes on is chosen once, told, and never quietly another."""
+"""A library is measured on a GPU only where it has really computed there; else the CPU is told."""
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING
+import re
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapters import REGISTRY
 from adapters.base import Case
-from whisper_speedtest.hub.model import VerifiedModel
-from whisper_speedtest.session.device import choose_device
+from tests.helpers.processes import Interrupted, alarm, running_engines
+from tests.helpers.project import edit
+from tests.helpers.sessions import Sessions, make_toy_project
+from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import VerificationError, VerifiedModel
+from whisper_speedtest.measure.protocol import probe_limit, time_limit
+from whisper_speedtest.measure.result import from_json
+from whisper_speedtest.session import device
+from whisper_speedtest.session.device import PROBES, choose_device, why_not_gpu
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-MODEL = VerifiedModel("embedded/toy", "main", "0" * 40, {})
+
+@pytest.fixture(name="model")
+def _model(tmp_path: Path) -> VerifiedModel:
+    """The toy library's model."""
+    (path := tmp_path / FILE).write_text("words", encoding="utf-8")
+    return VerifiedModel("embedded/toy", "main", "0" * 40, {FILE: (path, prove(path))})
+
+
+@pytest.fixture(name="config")
+def _config() -> Any:
+    """What a session with --device=auto knows; it has tried nothing yet."""
+    return SimpleNamespace(getoption={"device": "auto"}.__getitem__, stash=pytest.Stash())
+
+
+@pytest.fixture(autouse=True)
+def _toy_with_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The toy library has a GPU unless a test takes it away, and nothing of it is left running."""
+    use(monkeypatch, "ToyWithGPU")
+    yield
+    assert running_engines() == [], "expected a probe to end whatever it has started"
+
+
+def use(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    """Register a class of tests/helpers/toy_adapter.py as the toy library."""
+    monkeypatch.setitem(REGISTRY, "toy", f"tests.helpers.toy_adapter:{library}")
+
+
+def limit_probes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let a probe take so many seconds."""
+    monkeypatch.setattr(device, "probe_limit", lambda _: seconds)
+
+
+def toy(variant: str, size: str = "micro") -> Case:
+    """Return a case of the toy library."""
+    return Case("toy", size, variant)
+
+
+def count_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which each engine adds its device and its step, as they are made."""
+    steps: list[str] = []
+
+    def note(name: str) -> None:
+        unchanged = getattr(Engine, name)
+
+        def noted(engine: Engine, *arguments: Any) -> Any:
+            steps.append(f"{name} on {engine.device}")
+            return unchanged(engine, *arguments)
+
+        monkeypatch.setattr(Engine, name, noted)
+
+    for name in ("launch", "load", "transcribe"):
+        note(name)
+    return steps
+
+
+# What a probe does
+
+
+def test_gpu_that_computes_is_chosen(
+    config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one real load and one real transcription on it, in a child of its own."""
+    steps = count_starts(monkeypatch)
+
+    assert choose_device(config, toy("good"), model) == "gpu"
+    assert steps == ["launch on gpu", "load on gpu", "transcribe on gpu"]
+    assert why_not_gpu(config, toy("good")) == ""
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason"),
+    [
+        ("fails-to-load", "load raised OSError: the toy cannot read its file"),
+        ("hangs-loading", "load did not end within 2.5 s"),
+        ("hangs-verifying", "verify_load did not end within 2.5 s"),
+        ("falls-back", "expected a model that computes on the gpu, got one that computes on the"),
+        ("raises", "transcribe raised ValueError: the toy dislikes this audio"),
+        ("aborts", "the engine was ended by SIGABRT during transcribe"),
+        ("exits", "the engine ended with exit status 3 during transcribe"),
+        ("hangs", "transcribe did not end within 2.5 s"),
+        ("hogs", "transcribe did not end within 2.5 s"),
+    ],
+)
+def test_gpu_that_fails_later_than_it_is_asked_for_is_not_measured(
+    variant: str,
+    reason: str,
+    config: Any,
+    model: VerifiedModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is selected without an error, and fails when it loads or computes: the CPU is measured.
+
+    The message says so, with the library, the model and what failed, on any system.
+    """
+    limit_probes(monkeypatch, 2.5)
+
+    assert choose_device(config, toy(variant), model) == "cpu"
+    told = why_not_gpu(config, toy(variant))
+    assert told.startswith(f"measuring on the CPU, not the GPU: toy[micro-{variant}]: {reason}"), (
+        told
+    )
+    assert "On the CPU as well" not in told
+
+
+def test_gpu_that_computes_wrong_words_is_not_measured(config: Any, model: VerifiedModel) -> None:
+    """Of the embedded model every word is known; both texts are shown."""
+    assert choose_device(config, toy("mishears"), model) == "cpu"
+    told = why_not_gpu(config, toy("mishears"))
+    assert told.startswith(
+        "measuring on the CPU, not the GPU: toy[micro-mishears] on short, by pytest "
+    )
+    assert "  got:      all of it wrong\n" in told
+
+
+@pytest.mark.parametrize(
+    ("variant", "size", "chosen"),
+    [("mishears", "tiny", "gpu"), ("empty", "tiny", "cpu"), ("empty", "micro", "cpu")],
+)
+def test_real_model_must_hear_some_words_only(
+    variant: str, size: str, chosen: str, config: Any, model: VerifiedModel
+) -> None:
+    """How well it hears is judged by its own tests, on whatever device."""
+    assert choose_device(config, toy(variant, size), model) == chosen
+
+
+@pytest.mark.parametrize(("seconds", "chosen"), [(20, "gpu"), (0.05, "cpu")])
+def test_slow_gpu_is_measured_unless_it_is_hopeless(
+    seconds: float,
+    chosen: str,
+    config: Any,
+    model: VerifiedModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call of 0.2 s is slow, and right; a start that outlasts the limit is none."""
+    limit_probes(monkeypatch, seconds)
+
+    assert choose_device(config, toy("slow"), model) == chosen
+
+
+def test_probe_may_take_half_of_the_time_of_a_test() -> None:
+    """Of the same case."""
+    case = Case("lightning-whisper-mlx", "medium", "fp16")
+
+    assert probe_limit(case) == time_limit(case) / 2
+
+
+# Where there is plainly no GPU
 
 
 @pytest.mark.parametrize("platform", ["darwin", "linux"])
-def test_mac_without_a_gpu_is_measured_on_the_cpu_with_a_warning(
-    platform: str, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_library_that_refuses_the_gpu_loads_nothing(
+    platform: str, config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Mac's GPU that does not work is a warning, not an error; elsewhere none is expected."""
-    case = Case(f"toy-on-{platform}", "micro", "good")
+    """It says so at once, for all of its models. On a Mac, which has a GPU, a message says so."""
+    use(monkeypatch, "Toy")
+    steps = count_starts(monkeypatch)
+
+    chosen = [choose_device(config, toy(name), model) for name in ("good", "good", "slow")]
+
+    assert chosen == ["cpu"] * 3
+    assert steps == ["launch on gpu"]
     monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.setattr(
-        "whisper_speedtest.engine.process.probe_gpu", lambda *_: "toy: no Metal device"
+    told = why_not_gpu(config, toy("slow"))
+    if platform == "darwin":
+        assert told.startswith(
+            "measuring on the CPU, not the GPU: toy[micro-good]: import_library raised "
+            "RuntimeError: the toy has no GPU; "
+        )
+    else:
+        assert told == ""
+
+
+def test_library_that_hangs_when_it_is_asked_for_the_gpu_is_ended(
+    config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the limit, once for all of its models."""
+    use(monkeypatch, "ToyWithSlowSelection")
+    limit_probes(monkeypatch, 2)
+
+    assert choose_device(config, toy("good"), model) == "cpu"
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert "toy[micro-good]: import_library did not end within 2 s" in why_not_gpu(
+        config, toy("other")
     )
 
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("default")
-        device = choose_device(pytestconfig, case, MODEL, tmp_path)
 
-    assert device == "cpu"
-    expected = ["measuring on the CPU, not the GPU: toy: no Metal device"]
-    assert [str(warning.message) for warning in told] == (expected if platform == "darwin" else [])
+# What is remembered
 
 
-def test_gpu_that_works_is_chosen(
-    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_what_computes_is_not_tried_again(
+    config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With nothing against it, the GPU is what is measured."""
-    monkeypatch.setattr("whisper_speedtest.engine.process.probe_gpu", lambda *_: None)
+    """One size of a variant speaks for the others; another variant speaks for itself."""
+    choose_device(config, toy("good"), model)
+    steps = count_starts(monkeypatch)
 
-    assert choose_device(pytestconfig, Case("toy-gpu", "micro", "good"), MODEL, tmp_path) == "gpu"
+    assert choose_device(config, toy("good", "large-v3"), model) == "gpu"
+    assert steps == []
+    assert choose_device(config, toy("raises"), model) == "cpu"
+    assert choose_device(config, toy("raises", "large-v3"), model) == "cpu"
+    phases = ("launch", "load", "transcribe")
+    assert steps == [f"{phase} on {device}" for device in ("gpu", "cpu") for phase in phases]
+
+
+def test_model_that_fails_on_the_cpu_too_costs_no_other_its_gpu(
+    config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own tests say what is wrong with it; that is nothing about the GPU."""
+    use(monkeypatch, "ToyWithoutTiny")
+
+    assert choose_device(config, toy("good", "tiny"), model) == "cpu"
+    assert re.match(
+        r"measuring on the CPU, not the GPU: toy\[tiny-good\]: load raised OSError: the toy cannot "
+        r"read any tiny model(.|\n)*\nOn the CPU as well: toy\[tiny-good\]: load raised OSError",
+        why_not_gpu(config, toy("good", "tiny")),
+    )
+    assert choose_device(config, toy("good", "base"), model) == "gpu"
+
+
+@pytest.mark.parametrize("variant", ["hangs-loading", "hangs"])
+def test_interrupted_probe_has_shown_nothing(
+    variant: str, config: Any, model: VerifiedModel
+) -> None:
+    """Ctrl-C in the midst of it is raised, and neither "works" nor "broken" is remembered."""
+    with alarm(1.5), pytest.raises(Interrupted):
+        choose_device(config, toy(variant), model)
+
+    assert config.stash[PROBES].fault(toy(variant)) is None
+    assert choose_device(config, toy("good"), model) == "gpu"
+
+
+def test_changed_file_is_no_fault_of_the_gpu(config: Any, model: VerifiedModel) -> None:
+    """It is raised, and nothing is remembered."""
+    model.files[FILE][0].write_text("other", encoding="utf-8")
+
+    with pytest.raises(VerificationError):
+        choose_device(config, toy("good"), model)
+
+    assert config.stash[PROBES].fault(toy("good")) is None
+
+
+@pytest.mark.parametrize("asked", ["gpu", "cpu"])
+def test_device_that_was_asked_for_is_not_tried(
+    asked: str, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --device=gpu, what fails there fails the tests, and is never measured elsewhere."""
+    config: Any = SimpleNamespace(getoption={"device": asked}.__getitem__, stash=pytest.Stash())
+    steps = count_starts(monkeypatch)
+
+    assert choose_device(config, toy("raises"), model) == asked
+    assert steps == []
+    assert why_not_gpu(config, toy("raises")) == ""
+
+
+# In a session
+
+
+def test_probe_comes_before_the_time_limit_of_a_test_begins(pytestconfig: pytest.Config) -> None:
+    """What is called first encloses the rest, pytest-timeout's own wrapper included."""
+    hooks = pytestconfig.hook.pytest_runtest_protocol.get_hookimpls()
+    called = [hook.plugin_name for hook in reversed(hooks)]
+
+    assert called.index("whisper_speedtest.session.device") < called.index("timeout")
+
+
+def test_session_measures_each_variant_where_it_computes(tmp_path: Path) -> None:
+    """One GPU that fails at its first call costs its variant the GPU, and nothing else."""
+    make_toy_project(tree := tmp_path / "project")
+    edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
+    chosen = "short and (toy-micro-good or toy-micro-raises)"
+
+    session = Sessions(tree, tmp_path).run("benchmarks/test_transcribe.py", "-k", chosen)
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved is not None
+    results = [from_json(each["extra_info"]) for each in session.saved["benchmarks"]]
+    assert {
+        (each.case.variant, each.provenance.device, each.provenance.device_confirmed)
+        for each in results
+        if each.provenance
+    } == {("good", "gpu", True), ("raises", "cpu", True)}
+    assert (
+        "measuring on the CPU, not the GPU: toy[micro-raises]: transcribe raised ValueError: the "
+        "toy dislikes this audio"
+    ) in session.output
+
+
+def test_check_of_models_says_why_a_gpu_is_not_used(tmp_path: Path) -> None:
+    """With --check-models=load, which then loads the model on the CPU."""
+    make_toy_project(tree := tmp_path / "project")
+    edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
+
+    session = Sessions(tree, tmp_path).run(
+        "benchmarks", "-k", "toy-micro-raises", "--check-models=load"
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.output.count("measuring on the CPU, not the GPU: toy[micro-raises]: ") == 1
+    assert "1 of 1 complete" in session.output

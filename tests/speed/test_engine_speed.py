@@ -37,7 +37,7 @@ def _engine(
     from whisper_speedtest.speech.audio import read_audio
 
     model = Store.from_environment().prepare(files_of(CASE))
-    device = choose_device(request.config, CASE, model, tmp_path_factory.mktemp("probe"))
+    device = choose_device(request.config, CASE, model)
     with Engine(CASE, model, tmp_path_factory.mktemp("engine"), device) as engine:
         engine.hear("short", read_audio(clips()["short"].path))
         engine.transcribe("short", SETTINGS)
@@ -81,7 +81,7 @@ def test_call_through_an_engine(
     """
     import numpy as np
 
-    from whisper_speedtest.engine.process import sealed_environment
+    from whisper_speedtest.engine.environment import sealed_environment
     from whisper_speedtest.speech.audio import read_audio
 
     model = tmp_path / "mlx_models" / "micro"

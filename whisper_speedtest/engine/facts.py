@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adapters.base import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +25,12 @@ class EngineFacts:
 
     mends: tuple[str, ...]
     """A line for each thing that had to be changed for the library to load at all."""
+
+    device: Device | None
+    """What the library says that the model computes on; None where it does not tell."""
+
+    compiler: str | None
+    """The compiler that the process finds, as `x86_64-linux-gnu-g++-13`; None where there is none.
+
+    mlx compiles parts of a model with it on the CPU, and computes them otherwise without it.
+    """

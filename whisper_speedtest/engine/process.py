@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from adapters import REGISTRY, adapter_class
 from adapters.cores import usual_threads
+from whisper_speedtest.engine.environment import HF_HOME, sealed_environment
 from whisper_speedtest.engine.interrupts import signals_held
-from whisper_speedtest.engine.worker import Answer
+from whisper_speedtest.engine.worker import LOG, Answer
 from whisper_speedtest.hub.cache import folder_name
 from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from typing import Self
 
@@ -29,17 +31,11 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
 
 ENTRY = Path(__file__).with_name("__main__.py").resolve()
-HF_HOME = "huggingface"
-"""The folder in an engine's folder that holds its hub cache."""
-
 LOG_LINES = 20
 """How many of the last lines of an engine's log an error shows."""
 
 SECONDS_TO_END = 10.0
 """How long a child that has closed its connection may take to end, as for writing a core dump."""
-
-# Variables that would let a library look beyond its engine's folder, or hand it a secret.
-_LEFT_OUT = ("HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "PYTEST_", "PYTHONPATH")
 
 
 class EngineError(Exception):
@@ -74,12 +70,14 @@ class Engine:
         self.device = device
         self.threads = usual_threads() if threads is None else threads
         self._folder = folder
-        self._log = folder / "engine.log"
+        self._log = folder / LOG
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._unanswered: str | None = None
         self._failure: EngineError | None = None
         self._facts: EngineFacts | None = None
+        self._limit: float | None = None
+        self._deadline = 0.0
         self._closed = False
         self._loaded = False
         self._warm = False
@@ -126,6 +124,11 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         """End the child process."""
         self.close()
+
+    def limit(self, seconds: float) -> None:
+        """Make an engine fail whose calls take longer than so many seconds together, from now."""
+        self._limit = seconds
+        self._deadline = time.monotonic() + seconds
 
     def lay_out(self) -> None:
         """Hash the files once more, and link them to where the library looks for them.
@@ -188,28 +191,36 @@ class Engine:
         self._loaded = True
 
     def verify_load(self) -> None:
-        """Check that the model in memory is that of the files, and that the files are unchanged.
+        """Check that the model in memory is that of the files, and computes on the device.
 
         The child compares the weights. The files are hashed again, since they may have been
         exchanged between the last hashing and the load. This is no part of a load, so no clock
         goes round it.
 
         Raises:
-            EngineError: One of the two differs. The message names the file, with what was expected
-                and what was got.
+            EngineError: One of these differs. The message says what was expected and what was got.
         """
         self._require("verify_load")
         try:
-            facts = self._call("verify_load", self.case)
+            facts = cast("EngineFacts", self._call("verify_load", self.case))
             with self._failing_in("verify_load"):
-                try:
-                    self.model.recheck()
-                except ModelError as error:
-                    raise self._fail(f"a file changed during the load: {error}") from error
+                self._check_load(facts)
         except BaseException:
             self._loaded = False
             raise
-        self._facts = cast("EngineFacts", facts)
+        self._facts = facts
+
+    def _check_load(self, facts: EngineFacts) -> None:
+        try:
+            self.model.recheck()
+        except ModelError as error:
+            raise self._fail(f"a file changed during the load: {error}") from error
+        if facts.device not in {self.device, None}:
+            raise self._fail(
+                f"expected a model that computes on the {self.device}, got one that computes on "
+                f"the {facts.device}, as the library says; see which devices its build is for, or "
+                f"choose --device={facts.device}"
+            )
 
     def ready(self) -> None:
         """Start the child, load the model and verify the load, as far as that is not done yet."""
@@ -303,7 +314,11 @@ class Engine:
             self._unanswered = method
             try:
                 self._connection.send((method, arguments))
+                if self._limit is not None:
+                    self._await_answer(method, self._limit)
                 answer = self._connection.recv()
+            except EngineError:
+                raise
             except (EOFError, OSError) as error:
                 raise self._fail(f"{self._how_it_ended()} during {method}") from error
             except Exception as error:
@@ -315,6 +330,12 @@ class Engine:
         if answer.error is not None:
             raise self._fail(f"{method} raised {answer.error}")
         return answer.value
+
+    def _await_answer(self, method: str, limit: float) -> None:
+        """Wait for the answer to `method`; raise the engine's failure where it is late."""
+        assert self._connection is not None
+        if not self._connection.poll(max(0.0, self._deadline - time.monotonic())):
+            raise self._fail(f"{method} did not end within {limit:g} s")
 
     @contextmanager
     def _failing_in(self, method: str) -> Iterator[None]:
@@ -355,37 +376,3 @@ class Engine:
             f"{message}; its last lines on stderr:\n{tail or '  | (nothing)'}"
         )
         return self._failure
-
-
-def probe_gpu(case: Case, model: VerifiedModel, folder: Path) -> str | None:
-    """Return why the case's library cannot compute on the GPU of this machine; None if it can.
-
-    The library tries it in a process of its own: an unsupported GPU may abort.
-    """
-    with Engine(case, model, folder, "gpu") as engine:
-        try:
-            engine.lay_out()
-            engine.launch()
-            engine.import_library()
-        except EngineError as error:
-            return str(error)
-    return None
-
-
-def sealed_environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which every cache that a library knows of lies inside `folder`."""
-    inherited: Mapping[str, str] = {
-        name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)
-    }
-    scratch = folder / "tmp"
-    scratch.mkdir(exist_ok=True)
-    return {
-        **inherited,
-        "HOME": str(folder),
-        "TMPDIR": str(scratch),
-        "HF_HOME": str(folder / HF_HOME),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }

@@ -9,6 +9,7 @@ parent is gone.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ import traceback
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters import load_adapter
@@ -25,6 +27,12 @@ from whisper_speedtest.engine.seal import forbid_network
 
 if TYPE_CHECKING:
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
+
+LOG = "engine.log"
+"""The file in an engine's folder that takes what the child prints."""
+
+COMPILER = "g++"
+"""The program that mlx looks for on the CPU. Source: mlx/backend/cpu/jit_compiler.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Worker:
             threads=self._adapter.threads(),
             dtype=self._adapter.verify_load(case),
             mends=self._mends,
+            device=self._adapter.device_in_use(Path(LOG).read_text("utf-8", errors="replace")),
+            compiler=_compiler(),
         )
 
     def hear(self, key: str, audio: Audio) -> None:
@@ -88,6 +98,16 @@ class Worker:
     def memory(self) -> Memory:
         """Return the peaks since the process began."""
         return Memory(peak_footprint(), self._adapter.accelerator_memory())
+
+
+def _compiler() -> str | None:
+    """Return the name of the compiler that this process finds, with links followed.
+
+    It is not run: where there is none, macOS has a program of that name which asks the user to
+    install one.
+    """
+    found = shutil.which(COMPILER)
+    return Path(found).resolve().name if found else None
 
 
 def _end_with_parent() -> None:

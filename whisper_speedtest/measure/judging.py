@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters.base import Case, DecodeSettings, Transcript
+    from whisper_speedtest.measure.result import Provenance
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.scoring import Score
 
@@ -32,14 +33,20 @@ class WrongTranscriptError(AssertionError):
 
 
 def judge(
-    case: Case, clip: Clip, settings: DecodeSettings, transcripts: Sequence[Transcript]
+    case: Case,
+    clip: Clip,
+    settings: DecodeSettings,
+    transcripts: Sequence[Transcript],
+    provenance: Provenance,
 ) -> None:
     """Raise WrongTranscriptError unless all transcripts of a clip are the same, and right.
 
     A recording whose words nobody wrote down has to give some words. Right is else a word error
-    rate of at most `max_wer`.
+    rate of at most `max_wer`. The message says what computed where, with the whole of both texts of
+    the embedded model: processors round differently, and one log is to be enough to see whether it
+    was that.
     """
-    subject = f"{case.label} on {clip.name}"
+    subject = f"{case.label} on {clip.name}, by {computed_by(provenance)}"
     texts = {transcript.text for transcript in transcripts}
     if len(texts) != 1:
         raise WrongTranscriptError(
@@ -54,8 +61,15 @@ def judge(
     if score(clip.reference, text).wer > limit:
         raise WrongTranscriptError(
             f"{subject}: expected a word error rate of at most {limit:.3f}; "
-            f"{difference(clip.reference, text)}"
+            f"{difference(clip.reference, text, shorten=case.size not in MAX_WER)}"
         )
+
+
+def computed_by(provenance: Provenance) -> str:
+    """Return what computed a transcript: the library's version first, device and type last."""
+    versions = ", ".join(f"{name} {number}" for name, number in provenance.versions.items())
+    where = provenance.device if provenance.device_confirmed else f"{provenance.device} (unknown)"
+    return f"{versions} on the {where} in {provenance.dtype}"
 
 
 def score_of(clip: Clip, text: str) -> Score | None:

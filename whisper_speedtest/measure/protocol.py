@@ -44,6 +44,15 @@ def time_limit(case: Case, seconds: float = 0.0) -> float:
     return limit * max(1.0, seconds / LIMITED_SECONDS)
 
 
+def probe_limit(case: Case) -> float:
+    """Return the seconds that a library may take to show that it can compute on the GPU.
+
+    That is a start and one transcription of a short clip, for which half of a test's time is
+    ample. The tests of the case have all of theirs left.
+    """
+    return time_limit(case) / 2
+
+
 def batch_sizes(case: Case) -> tuple[int, ...]:
     """Return the batch sizes that a case's library can be told; (1,) where it cannot be told."""
     return BATCH_SIZES if adapter_class(case.adapter).traits.batches else BATCH_SIZES[:1]

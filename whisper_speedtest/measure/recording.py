@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.clip import Clip
 
 
+def provenance_of(engine: Engine) -> Provenance:
+    """Return how and where an engine computes; its load was verified before."""
+    facts = engine.facts
+    return Provenance(
+        device=engine.device,
+        device_confirmed=facts.device is not None,
+        dtype=facts.dtype,
+        threads=facts.threads,
+        versions=dict(facts.versions),
+        mends=facts.mends,
+        compiler=facts.compiler,
+    )
+
+
 class Recorder:
     """Records one measurement; `result` is what is known of it so far."""
 
@@ -94,18 +108,10 @@ class Recorder:
 
     def _engine(self, engine: Engine, memory: Memory, empty_call: float | None = None) -> None:
         """Record which model an engine holds, how it computes, and the memory that it took."""
-        facts = engine.facts
         self.model(engine.model)
         self._add(
             memory=memory,
-            provenance=Provenance(
-                device=engine.device,
-                dtype=facts.dtype,
-                threads=facts.threads,
-                versions=dict(facts.versions),
-                mends=facts.mends,
-                empty_call=empty_call,
-            ),
+            provenance=msgspec.structs.replace(provenance_of(engine), empty_call=empty_call),
         )
 
     def _heard(self, clip: Clip, transcripts: Sequence[Transcript]) -> None:
@@ -116,6 +122,12 @@ class Recorder:
             fallback=any(each.fallback for each in transcripts),
             score=score_of(clip, text),
         )
+
+    @property
+    def provenance(self) -> Provenance:
+        """How and where it was computed, once that was recorded."""
+        assert self.result.provenance is not None, "nothing was recorded yet"
+        return self.result.provenance
 
     def ended(self, outcome: Outcome, reason: str = "", cause: str = "") -> Result:
         """Record how it ended, and return the result."""

@@ -98,6 +98,10 @@ class Provenance(Part, frozen=True, kw_only=True):
     """How and where it was computed; asked of the engine's process, which does the computing."""
 
     device: Device
+    device_confirmed: bool
+    """Whether the library says itself that the model computes there; False where it cannot be
+    asked, so that nobody knows."""
+
     dtype: str
     """The type that the model computes in, as `float16`."""
 
@@ -109,6 +113,10 @@ class Provenance(Part, frozen=True, kw_only=True):
 
     mends: tuple[str, ...]
     """What had to be done for the library to load at all; empty where it runs as released."""
+
+    compiler: str | None
+    """The compiler that the engine's process finds, as `x86_64-linux-gnu-g++-13`: mlx computes with
+    what it compiles there on the CPU. None where there is none, so that mlx does without."""
 
     empty_call: Seconds | None = None
     """What a call through the engine costs by itself: the median of some empty calls whose request

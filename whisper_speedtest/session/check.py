@@ -27,23 +27,20 @@ import os
 import shlex
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.measure.judging import WrongTranscriptError
+from whisper_speedtest.session.device import choose_device, transcribe_once, why_not_gpu
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
 from whisper_speedtest.session.selection import needed, not_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
-
-    import psutil
 
     from adapters.base import Case
     from whisper_speedtest.hub.inspection import Inspection
@@ -133,6 +130,9 @@ def _print(
         out.line(text.getvalue())
     for line in [*absent_lines(models, width), *explanations(models, loads)]:
         out.line(line)
+    on_the_cpu = [why_not_gpu(config, model.case) for model in models]
+    for reason in filter(None, dict.fromkeys(on_the_cpu)):
+        out.line(reason)
     for reason in not_installed(session.items):
         out.line(f"not looked for: {reason}")
     out.line(
@@ -208,50 +208,24 @@ def _place_as_json(place: Inspection) -> dict[str, Any]:
 def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds: float) -> str:
     """Load a model in an engine; return "loads", or why it does not within so many seconds.
 
-    A thread waits for the load, and at the limit the processes that it has started are killed. A
-    signal whose handler raises would not do: it may come down in the midst of the start of an
-    engine, which nobody would know of then.
+    On a GPU it has to transcribe a short clip as well: a library may load there and fail at its
+    first call. What finds out whether there is a GPU takes a time of its own.
     """
-    before = _children()
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
-        load = pool.submit(_load, config, case, model)
-        try:
-            done, _ = wait([load], timeout=seconds)
-            return load.result() if done else f"not within {seconds:g} s"
-        finally:
-            while not load.done():
-                _kill(_children() - before)
-                wait([load], timeout=0.05)
-
-
-def _children() -> set[psutil.Process]:
-    import psutil
-
-    return set(psutil.Process().children())
-
-
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    import psutil
-
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
-            process.kill()
-
-
-def _load(config: pytest.Config, case: Case, model: VerifiedModel) -> str:
     from whisper_speedtest.engine.process import Engine, EngineError
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.session.report import LOADS
 
     try:
-        with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as name:
-            folder = Path(name)
-            (folder / "probe").mkdir()
-            (folder / "engine").mkdir()
-            device = choose_device(config, case, model, folder / "probe")
-            with Engine(case, model, folder / "engine", device) as engine:
-                engine.ready()
-    except (EngineError, ModelError) as error:
+        device = choose_device(config, case, model)
+        with (
+            tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as folder,
+            Engine(case, model, Path(folder), device) as engine,
+        ):
+            engine.limit(seconds)
+            engine.ready()
+            if device == "gpu":
+                transcribe_once(engine)
+    except (EngineError, ModelError, WrongTranscriptError) as error:
         reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
         return reason.removesuffix("; its last lines on stderr:")
     return LOADS

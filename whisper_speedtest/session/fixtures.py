@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters import files_of
-from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.device import choose_device, why_not_gpu
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.selection import settings_of
 from whisper_speedtest.session.skips import NotMeasured
@@ -69,14 +70,12 @@ def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
 
 
 @pytest.fixture(scope="session")
-def device(
-    request: pytest.FixtureRequest,
-    case: Case,
-    model: VerifiedModel,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Device:
+def device(request: pytest.FixtureRequest, case: Case, model: VerifiedModel) -> Device:
     """What the case's library computes on: what --device says, or the GPU where it works."""
-    return choose_device(request.config, case, model, tmp_path_factory.mktemp("probe"))
+    chosen = choose_device(request.config, case, model)
+    if reason := why_not_gpu(request.config, case):
+        warnings.warn(reason, stacklevel=1)
+    return chosen
 
 
 @pytest.fixture(scope="session")

@@ -73,12 +73,14 @@ def score(reference: str, hypothesis: str) -> Score:
     )
 
 
-def difference(reference: str, hypothesis: str, *, max_changes: int = 8) -> str:
+def difference(
+    reference: str, hypothesis: str, *, max_changes: int = 8, shorten: bool = True
+) -> str:
     """Describe in a few lines how a transcript differs from its reference, for failure messages.
 
-    The lines give the counts, the start of both texts as they were written, and each run of
-    changed words between its neighbours: at most `max_changes` runs, in normalised words. Texts of
-    more than 100 characters are cut.
+    The lines give the counts, both texts as they were written, and each run of changed words
+    between its neighbours: at most `max_changes` runs, in normalised words. Texts of more than 100
+    characters are cut, except for the whole ones where `shorten` is false.
     """
     words = _align(reference, hypothesis)
     expected, got = words.references[0], words.hypotheses[0]
@@ -86,7 +88,8 @@ def difference(reference: str, hypothesis: str, *, max_changes: int = 8) -> str:
         f"WER {words.wer:.3f} over {len(expected)} words: {words.substitutions} wrong, "
         f"{words.deletions} missing, {words.insertions} added"
     )
-    lines = [counts, f"  expected: {_shorten(reference)}", f"  got:      {_shorten(hypothesis)}"]
+    texts = [_shorten(text) if shorten else text for text in (reference, hypothesis)]
+    lines = [counts, f"  expected: {texts[0]}", f"  got:      {texts[1]}"]
     changes = [chunk for chunk in words.alignments[0] if chunk.type != "equal"]
     for change in changes[:max_changes]:
         start, end = change.ref_start_idx, change.ref_end_idx
