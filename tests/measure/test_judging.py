@@ -11,6 +11,7 @@ from adapters.base import Case, DecodeSettings, Transcript
 from fixtures.audio import clips
 from whisper_speedtest.measure.judging import (
     MAX_EXTRA_WER_OF_CUTS,
+    NO_HUMAN_VOICE,
     WrongTranscriptError,
     is_cut,
     judge,
@@ -94,17 +95,35 @@ def test_recording_without_a_reference_must_give_words() -> None:
     unknown = clip_of(None)
 
     judge(MICRO, unknown, EQUAL, heard("anything"))
-    with pytest.raises(WrongTranscriptError, match="expected words, got an empty transcript"):
+    with pytest.raises(WrongTranscriptError, match=r"expected words, got an empty transcript$"):
         judge(MICRO, unknown, EQUAL, heard(""))
+    with pytest.raises(WrongTranscriptError, match=r"expected words, got none in '♪'$"):
+        judge(MICRO, unknown, EQUAL, heard("♪"))
 
 
 def test_words_heard_in_silence_are_a_failure() -> None:
     """A reference that is empty says that nothing is spoken; nothing heard is right."""
     silence = clip_of("")
 
-    judge(MICRO, silence, EQUAL, heard(""))
+    for nothing in ("", "♪", " ... ", "[Music]"):
+        judge(MICRO, silence, EQUAL, heard(nothing))
     with pytest.raises(WrongTranscriptError):
         judge(MICRO, silence, EQUAL, heard("thank you"))
+
+
+def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
+    """Another size would be right there; of other sizes and voices there is nothing to add."""
+    human = replace(clip_of("the ship sails"), human=True)
+
+    with pytest.raises(WrongTranscriptError) as micro:
+        judge(MICRO, human, EQUAL, heard("a sheep"))
+    with pytest.raises(WrongTranscriptError) as tiny:
+        judge(TINY, human, EQUAL, heard("a sheep"))
+    with pytest.raises(WrongTranscriptError) as synthetic:
+        judge(MICRO, clip_of("the ship sails"), EQUAL, heard("a sheep"))
+
+    assert f"at most 0.000 ({NO_HUMAN_VOICE}); WER " in str(micro.value)
+    assert NO_HUMAN_VOICE not in str(tiny.value) + str(synthetic.value)
 
 
 def test_score_is_none_where_nobody_knows_what_is_said() -> None:
