@@ -40,6 +40,7 @@ VARIANTS = (
     "fails-to-load",
     "varies",
     "empty",
+    "hums",
     "slow",
     "lazy",
 )
@@ -193,6 +194,8 @@ class Toy(Adapter):
                 return Transcript(f"take {self._calls}", (), fallback=False)
             case "empty":
                 return Transcript("", (), fallback=False)
+            case "hums":
+                return Transcript("\N{EIGHTH NOTE}", (), fallback=False)
             case "slow":
                 time.sleep(SLOW_SECONDS)
             case "lazy" if self._calls == 1:

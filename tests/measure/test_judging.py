@@ -13,6 +13,7 @@ from fixtures.audio import clips
 from tests.helpers.results import PROVENANCE
 from whisper_speedtest.measure.judging import (
     MAX_EXTRA_WER_OF_CUTS,
+    NO_HUMAN_VOICE,
     WrongTranscriptError,
     computed_by,
     is_cut,
@@ -127,17 +128,35 @@ def test_recording_without_a_reference_must_give_words() -> None:
     unknown = clip_of(None)
 
     judge(MICRO, unknown, EQUAL, heard("anything"), PROVENANCE)
-    with pytest.raises(WrongTranscriptError, match="expected words, got an empty transcript"):
+    with pytest.raises(WrongTranscriptError, match=r"expected words, got an empty transcript$"):
         judge(MICRO, unknown, EQUAL, heard(""), PROVENANCE)
+    with pytest.raises(WrongTranscriptError, match=r"expected words, got none in '♪'$"):
+        judge(MICRO, unknown, EQUAL, heard("♪"), PROVENANCE)
 
 
 def test_words_heard_in_silence_are_a_failure() -> None:
     """A reference that is empty says that nothing is spoken; nothing heard is right."""
     silence = clip_of("")
 
-    judge(MICRO, silence, EQUAL, heard(""), PROVENANCE)
+    for nothing in ("", "♪", " ... ", "[Music]"):
+        judge(MICRO, silence, EQUAL, heard(nothing), PROVENANCE)
     with pytest.raises(WrongTranscriptError):
         judge(MICRO, silence, EQUAL, heard("thank you"), PROVENANCE)
+
+
+def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
+    """Another size would be right there; of other sizes and voices there is nothing to add."""
+    human = replace(clip_of("the ship sails"), human=True)
+
+    with pytest.raises(WrongTranscriptError) as micro:
+        judge(MICRO, human, EQUAL, heard("a sheep"), PROVENANCE)
+    with pytest.raises(WrongTranscriptError) as tiny:
+        judge(TINY, human, EQUAL, heard("a sheep"), PROVENANCE)
+    with pytest.raises(WrongTranscriptError) as synthetic:
+        judge(MICRO, clip_of("the ship sails"), EQUAL, heard("a sheep"), PROVENANCE)
+
+    assert f"at most 0.000 ({NO_HUMAN_VOICE}); WER " in str(micro.value)
+    assert NO_HUMAN_VOICE not in str(tiny.value) + str(synthetic.value)
 
 
 def test_score_is_none_where_nobody_knows_what_is_said() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tests.helpers.results import CASE, MODEL, PROVENANCE, SETTINGS, cold, load, warm
+from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import ModelFacts
+from whisper_speedtest.measure.result import ClipFacts, ModelFacts
 from whisper_speedtest.results.notes import notes
 
 if TYPE_CHECKING:
@@ -122,6 +123,19 @@ def test_transcript_that_nobody_could_check_is_shown() -> None:
     assert notes([quiet(transcript="so it goes"), quiet(transcript="so it goes", score=None)]) == [
         "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
     ]
+
+
+def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
+    """It knows no human voice; other sizes and the project's own clips need no such line."""
+    micro = replace(CASE, size="micro")
+    clip = ClipFacts(name="memo", sha256="ab" * 32, seconds=4.0)
+    failed = {"outcome": Outcome.FAILED, "reason": "r", "test": "t"}
+
+    given = [quiet(case=micro, clip=clip), quiet(case=micro, clip=clip, **failed)]
+
+    assert notes(given, recordings=["memo"])[0] == f"voices:   {NO_HUMAN_VOICE}: memo"
+    assert notes([quiet(clip=clip), quiet(case=micro)], recordings=["memo"]) == []
+    assert notes([load(case=micro, provenance=NO_COST)], recordings=["memo"]) == []
 
 
 def test_session_that_measured_something_does_not_say_that_it_measured_nothing() -> None:

@@ -7,10 +7,14 @@ from typing import cast
 
 import pytest
 
+from adapters.base import Case
+from fixtures.audio import clips
 from tests.helpers.results import warm
+from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.results.plugin import WIDTH, pytest_terminal_summary
-from whisper_speedtest.session.plugin import NOT_INSTALLED, RESULTS
+from whisper_speedtest.session.plugin import NOT_INSTALLED, OWN_CLIPS, RESULTS
 
 
 @dataclass
@@ -41,6 +45,7 @@ def _terminal() -> Terminal:
     stash = pytest.Stash()
     stash[RESULTS] = []
     stash[NOT_INSTALLED] = {}
+    stash[OWN_CLIPS] = []
     return Terminal(stash)
 
 
@@ -91,6 +96,16 @@ def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKe
     assert summary(terminal)[0] == "== whisper-speedtest"
     assert terminal.lines[-1] == last
     assert "adapter" not in "".join(terminal.lines)
+
+
+def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:
+    """Only they know which clips are the user's own."""
+    clip = clips()["human"]
+    terminal.stash[OWN_CLIPS].append(clip)
+    facts = ClipFacts(name="human", sha256=clip.sha256, seconds=clip.seconds)
+    terminal.stash[RESULTS].append(warm(2.0, case=Case("toy", "micro", "x"), clip=facts))
+
+    assert summary(terminal)[-1] == f"voices:   {NO_HUMAN_VOICE}: human"
 
 
 def test_no_cell_is_shortened(terminal: Terminal) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fixtures.audio import clips
+from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.session.recordings import SUFFIXES, own_clips
 
 if TYPE_CHECKING:
@@ -108,13 +110,67 @@ def test_own_recordings_are_selected_alone_by_their_marker(
     record("talks/call.wav")
 
     session = sessions.run("benchmarks", "-m", "own", "-k", "toy-micro-good", f"--audio={folder}")
+    memo = sessions.run(
+        "benchmarks", "-m", "own", "-k", "toy-micro-good and memo", f"--audio={folder}"
+    )
 
     assert session.status == pytest.ExitCode.OK, session.output
+    assert "4 passed" in session.output
+    assert "2 passed" in memo.output, "-k memo selects more than the recording memo"
+    assert memo.saved_names == {
+        "test_transcribe[toy-micro-good-memo]",
+        "test_tuned[toy-micro-good-memo]",
+    }
     assert session.saved_names == {
         f"test_{test}[toy-micro-good-{name}]"
         for test in ("transcribe", "tuned")
         for name in ("call", "memo")
     }
+
+
+def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Record) -> None:
+    """An empty text says that nothing is said: a sign or nothing is right, and words are wrong."""
+    path = record("hush.wav")
+    path.with_suffix(".txt").touch()
+
+    session = sessions.run(
+        "benchmarks/test_transcribe.py",
+        "-k",
+        "toy-micro-empty-hush or toy-micro-hums-hush or toy-micro-mishears-hush",
+        f"--audio={path}",
+    )
+
+    assert session.saved_names == {
+        f"test_{test}[toy-micro-{variant}-hush]"
+        for test in ("transcribe", "tuned")
+        for variant in ("empty", "hums")
+    }
+    for variant in ("empty", "hums"):
+        row = rf"^ toy +micro +{variant} +hush .* 0\.0% "
+        assert re.search(row, session.output, re.MULTILINE), session.output
+    assert (
+        "failed:   test_transcribe[toy-micro-mishears-hush]: toy[micro-mishears] on hush: "
+        "expected a word error rate of at most 0.000" in session.output
+    )
+
+
+def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
+    sessions: Sessions, record: Record
+) -> None:
+    """Without a text, neither nothing nor a sign is a transcript, and micro is not to blame."""
+    session = sessions.run(
+        "benchmarks/test_transcribe.py",
+        "-k",
+        "toy-micro-empty-memo or toy-micro-hums-memo",
+        f"--audio={record('memo.wav')}",
+    )
+
+    assert session.saved_names == set()
+    for variant, got in {"empty": "an empty transcript", "hums": "none in '♪'"}.items():
+        assert (
+            f"failed:   test_transcribe[toy-micro-{variant}-memo]: toy[micro-{variant}] on memo: "
+            f"expected words, got {got} ({NO_HUMAN_VOICE})\n" in session.output
+        )
 
 
 def test_transcript_without_a_reference_is_shown(sessions: Sessions, record: Record) -> None:
@@ -126,3 +182,4 @@ def test_transcript_without_a_reference_is_shown(sessions: Sessions, record: Rec
     heard = clips()["short"].reference
     assert f"heard:    toy[micro-good] on memo: {heard}\n" in session.output
     assert "unchecked" in session.output
+    assert f"voices:   {NO_HUMAN_VOICE}: memo\n" in session.output

@@ -42,6 +42,7 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
         "raises": "toy[micro-raises]: transcribe raised ValueError: the toy dislikes this audio",
         "varies": "toy[micro-varies] on short: expected one transcript from every call, got",
         "empty": "toy[micro-empty] on short: expected a word error rate of at most 0.000",
+        "hums": "toy[micro-hums] on short: expected a word error rate of at most 0.000",
         "mishears": "toy[micro-mishears] on short: expected a word error rate of at most 0.000",
         "aborts": "toy[micro-aborts]: the engine was ended by SIGABRT during transcribe",
         "killed": "toy[micro-killed]: the engine was ended by SIGKILL",

@@ -149,6 +149,7 @@ def test_channels_are_averaged(channels: int, tmp_path: Path) -> None:
     ("container", "subtype", "error"),
     [
         ("WAVEX", "PCM_24", 1e-6),
+        ("RF64", "PCM_16", 2e-5),
         ("AIFF", "PCM_16", 2e-5),
         ("CAF", "PCM_16", 2e-5),
         ("CAF", "ALAC_16", 2e-5),
@@ -618,6 +619,7 @@ def test_a_file_that_would_fill_the_memory_is_refused(
         ("WAV", "PCM_16"),
         ("WAV", "IMA_ADPCM"),
         ("WAVEX", "FLOAT"),
+        ("RF64", "PCM_16"),
         ("AIFF", "PCM_24"),
         ("CAF", "PCM_16"),
         ("FLAC", "PCM_16"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import wave
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from whisper_speedtest.speech.clip import Clip
 from whisper_speedtest.speech.recordings import own_clip
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -110,8 +112,47 @@ def test_a_text_that_cannot_be_read_is_refused(recording: Path) -> None:
         own_clip(recording)
 
     assert str(refusal.value) == (
-        f"{text}: expected a text, the reference of my talk.v2.wav, but it cannot be read: "
-        "Is a directory; mend it or move it away"
+        f"{text}: expected a text in UTF-8, the reference of my talk.v2.wav, but it cannot be "
+        "read: Is a directory; mend it or move it away"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (os.mkfifo, ", got no plain file; mend it or move it away"),
+        (
+            lambda text: text.symlink_to("nowhere"),
+            ", but it cannot be read: No such file or directory; mend it or move it away",
+        ),
+        (
+            lambda text: text.symlink_to(text),
+            ", but it cannot be read: Too many levels of symbolic links; mend it or move it away",
+        ),
+        (
+            lambda text: text.write_bytes("Hello.".encode("utf-16-le")),
+            ", got zero bytes, as in UTF-16; save it as UTF-8",
+        ),
+        (
+            lambda text: text.write_bytes("Hello.".encode("utf-16")),
+            ", got the byte 0xff at offset 0; save it as UTF-8",
+        ),
+    ],
+    ids=["a pipe", "a link to nothing", "a link to itself", "UTF-16", "UTF-16 with its mark"],
+)
+@pytest.mark.timeout(10)
+def test_whatever_is_no_text_is_refused_by_its_name(
+    make: Callable[[Path], object], wrong: str, recording: Path
+) -> None:
+    """It is neither waited for nor taken for a missing text, and the error names the text file."""
+    text = recording.with_name("my talk.v2.txt")
+    make(text)
+
+    with pytest.raises(AudioError) as refusal:
+        own_clip(recording)
+
+    assert str(refusal.value) == (
+        f"{text}: expected a text in UTF-8, the reference of my talk.v2.wav{wrong}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.project import ROOT
-from whisper_speedtest.speech.scoring import Score, difference, score
+from whisper_speedtest.speech.scoring import Score, difference, score, words_of
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -292,3 +292,19 @@ def test_a_difference_stays_short() -> None:
     for shown in (alternating, endless):
         assert len(shown.splitlines()) <= 8
         assert max(map(len, shown.splitlines())) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The ship, it sails!", ["the", "ship", "it", "sails"]),
+        ("♪", []),
+        ("♪ la ♪", ["la"]),
+        ("[Music] (applause)", []),
+        (" ... ", []),
+        ("", []),
+    ],
+)
+def test_a_word_is_a_normalised_word(text: str, words: list[str]) -> None:
+    """Signs are none, and neither is what is said of the sound in brackets."""
+    assert words_of(text) == words

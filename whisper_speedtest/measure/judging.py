@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapters import adapter_class
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
-from whisper_speedtest.speech.scoring import difference, score
+from whisper_speedtest.speech.scoring import difference, score, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,9 @@ MAX_EXTRA_WER_OF_CUTS = 0.05
 window is given as a prompt misleads it."""
 
 
+NO_HUMAN_VOICE = "micro knows synthetic voices alone; choose another size for a human one"
+
+
 class WrongTranscriptError(AssertionError):
     """What was heard is not what was said; the message says in which words they differ."""
 
@@ -47,6 +50,7 @@ def judge(
     was that.
     """
     subject = f"{case.label} on {clip.name}, by {computed_by(provenance)}"
+    hint = "" if knows_voice(case, clip) else f" ({NO_HUMAN_VOICE})"
     texts = {transcript.text for transcript in transcripts}
     if len(texts) != 1:
         raise WrongTranscriptError(
@@ -54,13 +58,14 @@ def judge(
         )
     (text,) = texts
     if clip.reference is None:
-        if not text:
-            raise WrongTranscriptError(f"{subject}: expected words, got an empty transcript")
+        if not words_of(text):
+            got = f"none in {text!r}" if text else "an empty transcript"
+            raise WrongTranscriptError(f"{subject}: expected words, got {got}{hint}")
         return
     limit = max_wer(case, clip, settings)
     if score(clip.reference, text).wer > limit:
         raise WrongTranscriptError(
-            f"{subject}: expected a word error rate of at most {limit:.3f}; "
+            f"{subject}: expected a word error rate of at most {limit:.3f}{hint}; "
             f"{difference(clip.reference, text, shorten=case.size not in MAX_WER)}"
         )
 
@@ -70,6 +75,11 @@ def computed_by(provenance: Provenance) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions.items())
     where = provenance.device if provenance.device_confirmed else f"{provenance.device} (unknown)"
     return f"{versions} on the {where} in {provenance.dtype}"
+
+
+def knows_voice(case: Case, clip: Clip) -> bool:
+    """Tell whether a case's model may understand who speaks in a clip."""
+    return case.size != "micro" or not clip.human
 
 
 def score_of(clip: Clip, text: str) -> Score | None:

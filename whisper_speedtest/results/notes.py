@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import seconds
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 
-def notes(results: Sequence[Result], not_installed: Iterable[str] = ()) -> list[str]:
+def notes(
+    results: Sequence[Result], not_installed: Iterable[str] = (), recordings: Iterable[str] = ()
+) -> list[str]:
     """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
     The last one says that nothing was measured, where that is so. `not_installed` are the reasons
-    for which libraries were left out altogether.
+    for which libraries were left out altogether, `recordings` the names of the user's own clips.
     """
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
@@ -26,6 +29,7 @@ def notes(results: Sequence[Result], not_installed: Iterable[str] = ()) -> list[
         *_mends(passed),
         *_fallbacks(passed),
         *_heard(passed),
+        *_voices(results, frozenset(recordings)),
         *_skips(results),
         *(f"skipped:  {reason}" for reason in not_installed),
         *(
@@ -73,6 +77,16 @@ def _heard(passed: Sequence[Result]) -> list[str]:
         for each in passed
         if each.transcript is not None and each.score is None
     ]
+
+
+def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
+    """Say that the embedded model does not understand what it was given of the user's own."""
+    given = [
+        each.clip.name
+        for each in results
+        if each.case.size == "micro" and each.clip and each.clip.name in recordings
+    ]
+    return [f"voices:   {NO_HUMAN_VOICE}: {', '.join(dict.fromkeys(given))}"] if given else []
 
 
 def _skips(results: Sequence[Result]) -> list[str]:

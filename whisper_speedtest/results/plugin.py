@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.session.plugin import NOT_INSTALLED, RESULTS
+from whisper_speedtest.session.plugin import NOT_INSTALLED, OWN_CLIPS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,5 +45,6 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
         console.print(made)
         for line in text.getvalue().rstrip().splitlines():
             terminalreporter.line(line.rstrip())
-    for note in notes(results, not_installed):
+    recordings = [clip.name for clip in stash[OWN_CLIPS]]
+    for note in notes(results, not_installed, recordings):
         terminalreporter.line(note)

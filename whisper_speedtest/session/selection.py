@@ -11,6 +11,7 @@ import pytest
 
 from adapters import REGISTRY, adapter_class, all_cases, why_not_installed
 from adapters.base import DecodeSettings
+from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import batch_sizes, time_limit
 
@@ -108,7 +109,7 @@ def suits(case: Case, clip: Clip) -> bool:
 
     A user's own recording is tried by every model that the user selects.
     """
-    return case.size != "micro" or not clip.human or clip.is_own
+    return clip.is_own or knows_voice(case, clip)
 
 
 def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Sequence[Clip]) -> None:

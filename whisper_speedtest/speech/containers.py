@@ -7,6 +7,7 @@ therefore checked here, from its bytes, in the way that its format allows:
 WAV, AIFF, CAF  The header of the samples says how many bytes follow, and they must be there.
                 A program that writes to a pipe cannot know the number and writes 0x7FFFF000 or
                 more; such a file ends where it ends.
+RF64            A WAV whose chunk "ds64" says in 64 bits how many bytes of samples follow.
 Ogg             The last page (Vorbis or Opus) must be whole and marked as the end.
 MP3             The first frame (a Xing or Info header) must say how many frames follow, since
                 libsndfile otherwise guesses, and may stop half way. The caller then compares
@@ -27,6 +28,10 @@ STREAMED_SIZE = 0x7FFF_F000
 """Bytes. The smallest size that means "unknown": sox writes this one, ffmpeg 0xFFFFFFFF."""
 
 
+SIZE_IN_DS64 = 0xFFFF_FFFF
+"""Bytes. In RF64, the size that means: see the chunk "ds64"."""
+
+
 class _Chunks(NamedTuple):
     """How a format that consists of chunks lays them out."""
 
@@ -42,11 +47,12 @@ class _Chunks(NamedTuple):
 
 _CHUNKS = {
     b"RIFF": _Chunks(12, struct.Struct("<4sI"), 2),
+    b"RF64": _Chunks(12, struct.Struct("<4sI"), 2),
     b"RIFX": _Chunks(12, struct.Struct(">4sI"), 2),
     b"FORM": _Chunks(12, struct.Struct(">4sI"), 2),
     b"caff": _Chunks(8, struct.Struct(">4sQ"), 1),
 }
-"""By the first four bytes of a file: little-endian and big-endian WAV, AIFF, CAF."""
+"""By the first four bytes of a file: WAV, its 64-bit form, big-endian WAV, AIFF, CAF."""
 
 _UNDECODABLE = (
     (re.compile(rb".{4}ftyp", re.DOTALL), "MPEG-4 audio (M4A: AAC or Apple Lossless)"),
@@ -83,7 +89,7 @@ def why_end_is_unknown(container: str, data: bytes) -> str | None:
     `container` is libsndfile's name of the format, such as WAV or OGG.
     """
     match container:
-        case "WAV" | "WAVEX" | "AIFF" | "CAF" | "OGG" | "FLAC":
+        case "WAV" | "WAVEX" | "RF64" | "AIFF" | "CAF" | "OGG" | "FLAC":
             return None
         case "MP3":
             if _mp3_counts_its_frames(data):
@@ -96,7 +102,7 @@ def why_end_is_unknown(container: str, data: bytes) -> str | None:
 def why_end_is_missing(container: str, data: bytes) -> str | None:
     """Return why a file's bytes end before the recording did, or None if they seem to be whole."""
     match container:
-        case "WAV" | "WAVEX" | "AIFF" | "CAF":
+        case "WAV" | "WAVEX" | "RF64" | "AIFF" | "CAF":
             return _why_samples_are_missing(data)
         case "OGG":
             if _ends_with_last_ogg_page(data):
@@ -110,16 +116,22 @@ def _why_samples_are_missing(data: bytes) -> str | None:
     """Compare the bytes that follow the header of the samples with the size that it announces.
 
     Source: IBM and Microsoft, "Multimedia Programming Interface and Data Specifications 1.0"
-    (RIFF); Apple, "Audio Interchange File Format 1.3" and "Apple Core Audio Format
-    Specification 1.0".
+    (RIFF); EBU, Tech 3306 (RF64, where byte 8 of "ds64" begins the size of the samples); Apple,
+    "Audio Interchange File Format 1.3" and "Apple Core Audio Format Specification 1.0".
     """
     position, header, alignment = _CHUNKS[data[:4]]
+    long_size = None
     while position + header.size <= len(data):
         name, announced = header.unpack_from(data, position)
         position += header.size
+        if name == b"ds64" and position + 16 <= len(data):
+            (long_size,) = struct.unpack_from("<Q", data, position + 8)
         if name in (b"data", b"SSND"):
             present = len(data) - position
-            if present < announced < STREAMED_SIZE:
+            known = announced < STREAMED_SIZE
+            if long_size is not None and announced == SIZE_IN_DS64:
+                announced, known = long_size, True
+            if known and present < announced:
                 return (
                     f"is truncated: its header announces {announced} bytes of samples, "
                     f"{present} are there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip
@@ -43,17 +44,22 @@ def _reference_beside(path: Path) -> str | None:
     from whisper_speedtest.speech.audio import AudioError
 
     file = path.with_suffix(".txt")
+    expected = f"{file}: expected a text in UTF-8, the reference of {path.name}"
+    if not os.path.lexists(file):
+        return None  # what is there, and is no text, is a mistake: a link to nothing, for example
     try:
-        return file.read_bytes().decode().removeprefix("\N{BYTE ORDER MARK}")
-    except FileNotFoundError:
-        return None
+        if file.is_fifo() or file.is_char_device():  # reading one might never end
+            raise AudioError(f"{expected}, got no plain file; mend it or move it away")
+        text = file.read_bytes().decode().removeprefix("\N{BYTE ORDER MARK}")
     except UnicodeDecodeError as error:
         raise AudioError(
-            f"{file}: expected a text in UTF-8, the reference of {path.name}, got the byte "
-            f"0x{error.object[error.start]:02x} at offset {error.start}; save it as UTF-8"
+            f"{expected}, got the byte 0x{error.object[error.start]:02x} at offset {error.start}; "
+            "save it as UTF-8"
         ) from error
     except OSError as error:
         raise AudioError(
-            f"{file}: expected a text, the reference of {path.name}, but it cannot be read: "
-            f"{error.strerror}; mend it or move it away"
+            f"{expected}, but it cannot be read: {error.strerror}; mend it or move it away"
         ) from error
+    if "\0" in text:
+        raise AudioError(f"{expected}, got zero bytes, as in UTF-16; save it as UTF-8")
+    return text

@@ -102,6 +102,11 @@ def difference(
     return "\n".join(lines)
 
 
+def words_of(text: str) -> list[str]:
+    """Return a text's words, normalised: a musical note, or what is in brackets, is none."""
+    return _normalise(text).split()
+
+
 def _align(reference: str, hypothesis: str) -> WordOutput:
     """Align the normalised words of both texts with the fewest errors."""
     import jiwer
