@@ -9,8 +9,8 @@ import pytest
 
 from whisper_speedtest.hub.cache import RepoFolder
 from whisper_speedtest.hub.model import ModelError
-from whisper_speedtest.hub.remote import Retry
 from whisper_speedtest.hub.store import Store
+from whisper_speedtest.hub.tries import Retry
 
 if TYPE_CHECKING:
     from pathlib import Path

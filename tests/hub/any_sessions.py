@@ -25,9 +25,9 @@ from tests.helpers.web_server import PORTAL, Trouble, WebServer
 from whisper_speedtest.hub.cache import RepoFolder
 from whisper_speedtest.hub.hosted import HubSettings, Watcher
 from whisper_speedtest.hub.model import ModelError, VerifiedModel
-from whisper_speedtest.hub.remote import Retry
 from whisper_speedtest.hub.staging import Staging
 from whisper_speedtest.hub.store import Store
+from whisper_speedtest.hub.tries import Retry
 
 WIDE = replace(BASE, files=(*BASE.files, "vocabulary.json"))
 ALONE = replace(BASE, files=("vocabulary.json",))

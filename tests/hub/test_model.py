@@ -23,7 +23,8 @@ from whisper_speedtest.hub.model import (
     check_file,
 )
 from whisper_speedtest.hub.plan import Plan, PlannedModel
-from whisper_speedtest.hub.remote import Listing, RemoteFile, Retry
+from whisper_speedtest.hub.remote import Listing, RemoteFile
+from whisper_speedtest.hub.tries import Retry
 
 FILES = ModelFiles("org/model", ("a",))
 COMMIT = "0123456789abcdef" * 2 + "01234567"
@@ -104,7 +105,7 @@ def test_same_hash_of_another_size_is_never_accepted(model: VerifiedModel) -> No
         (Finding("a", "complete", Path("a"), "", None, ""), "state"),
         (Inspection(FILES, COMMIT, {}), "commit"),
         (RemoteFile("a", 1, "0" * 64), "etag"),
-        (Listing(COMMIT, {}), "commit"),
+        (Listing("org/model", COMMIT, {}), "commit"),
         (Retry(), "attempts"),
         (HubSettings(Path("cache"), "http://127.0.0.1:9"), "offline"),
         (PlannedModel(FILES, Inspection(FILES, COMMIT, {})), "problem"),

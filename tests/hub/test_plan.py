@@ -42,7 +42,7 @@ def planned(
     ]
     proofs = {file.name: Proof(file.size, file.etag) for file in listed[:held]}
     return PlannedModel(
-        files, Inspection(files, None, {}), "c" * 40, tuple(listed), proofs, problem
+        files, Inspection(files, None, {}), "c" * 40, tuple(listed), proofs, problem=problem
     )
 
 

@@ -16,7 +16,7 @@ from tests.helpers.project import ROOT
 from tests.helpers.stores import NOWHERE, fresh, refusal
 from whisper_speedtest.hub.hosted import HubSettings
 from whisper_speedtest.hub.model import ModelError
-from whisper_speedtest.hub.remote import Retry
+from whisper_speedtest.hub.tries import Retry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,11 +27,12 @@ from whisper_speedtest.hub.model import (
     VerificationError,
     VerifiedModel,
 )
-from whisper_speedtest.hub.remote import Retry
+from whisper_speedtest.hub.tries import Retry
 
 if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
 
+NO_SUCH = Fault(status=404, headers={"X-Error-Code": "RepoNotFound"})
 BINARY = {"Content-Type": "application/octet-stream"}
 
 
@@ -44,12 +45,13 @@ BINARY = {"Content-Type": "application/octet-stream"}
         (Fault(status=429), Unavailable, "429"),
         (Fault(status=401), Unavailable, "HF_TOKEN"),
         (Fault(status=403), Unavailable, "HF_TOKEN"),
-        (Fault(status=404), RepoError, "check map"),
+        (NO_SUCH, RepoError, "check map"),
+        (Fault(status=404), Unavailable, "without a hub's error code"),
         (Fault(end="hang"), Unavailable, "Timeout"),
         (Fault(end="close"), Unavailable, "cannot reach"),
         (CAPTIVE_PORTAL, Unavailable, "captive portal"),
     ],
-    ids="offline refused 503 429 401 403 404 timeout dropped captive-portal".split(),
+    ids="offline refused 503 429 401 403 404 404-of-another timeout dropped captive-portal".split(),
 )
 def test_base_on_disk_and_4bit_asked(
     hub: Hub, store: Store, trouble: Fault | str, kind: type[ModelError], says: str
@@ -127,7 +129,7 @@ def test_a_hub_that_goes_away_in_between_is_remembered(store: Store) -> None:
     """What was fetched by then stays."""
     store.prepare(BASE)
     gone = fresh(store, endpoint=closed_endpoint())
-    gone._hosted._hub._reached = True
+    gone._hosted._hub._reached.add(gone._hosted._hub._home)
 
     first, second = (refusal(gone, QUANTISED) for _ in range(2))
 
@@ -234,7 +236,7 @@ def test_waits_grow_and_are_bounded(
             "or more",
         ),
         (CAPTIVE_PORTAL, Unavailable, "captive portal"),
-        (Fault(status=404), RepoError, "weights.npz"),
+        (NO_SUCH, RepoError, "weights.npz"),
     ],
     ids="cut short wrong-byte other longer captive-portal gone".split(),
 )
@@ -290,7 +292,7 @@ def test_main_moves_between_two_files(hub: Hub, store: Store) -> None:
 
 def test_one_models_failure_is_no_others(hub: Hub, store: Store) -> None:
     """All the rest of the plan is fetched."""
-    hub.fault(Fault(status=404), repo=QUANTISED.repo)
+    hub.fault(NO_SUCH, repo=QUANTISED.repo)
 
     outcomes = store.fetch(store.plan([QUANTISED, BASE]))
 

@@ -6,6 +6,7 @@
       refs/<revision>                   the commit that a branch or tag stood for
       .speedtest/<revision>@<commit>.json   our manifest of what was verified
       .speedtest/staging-*/             downloads under way, locked by the run that they are of
+      .speedtest/part-<etag>/           a download under way or cut off, locked likewise
 
 The first three are huggingface_hub's own layout, so that its tools see the files; they look at
 nothing else. A blob may itself be a link into huggingface_hub's store of blobs shared by repos:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,12 +24,12 @@ from whisper_speedtest.hub.model import (
     VerifiedModel,
 )
 from whisper_speedtest.hub.plan import PlannedModel
-from whisper_speedtest.hub.remote import Retry
-from whisper_speedtest.hub.sizes import human
-from whisper_speedtest.hub.staging import Staging, staging
+from whisper_speedtest.hub.sizes import human, short
+from whisper_speedtest.hub.staging import Staging, begun, staging
+from whisper_speedtest.hub.tries import Cancelled, Retry, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from typing import Self
 
@@ -38,6 +40,12 @@ if TYPE_CHECKING:
 
     Outcomes = dict[ModelFiles, VerifiedModel | ModelError]
 
+_POLL = 0.2  # seconds
+_PATIENCE = 6
+"""How many of the settings' time limits another session may take without a byte."""
+
+_USER = re.compile(r"://[^/@\s]*@")
+
 
 @dataclass(frozen=True, slots=True)
 class HubSettings:
@@ -47,6 +55,7 @@ class HubSettings:
         cache: The hub cache, as HF_HUB_CACHE.
         endpoint: The hub's address, as HF_ENDPOINT.
         token: Sent to the endpoint only, and to no other server; never shown.
+        no_token: Why there is no token although one was meant to be; "" where none was.
         offline: Make no request at all.
         memory: The machine's, in bytes; a larger model is not fetched. None: not looked at.
         retry: When to try again.
@@ -57,6 +66,7 @@ class HubSettings:
     cache: Path
     endpoint: str
     token: str | None = field(default=None, repr=False)
+    no_token: str = ""
     offline: bool = False
     memory: int | None = None
     retry: Retry = field(default_factory=Retry)
@@ -68,28 +78,63 @@ class HubSettings:
         """Return the settings in HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and their kin.
 
         huggingface_hub reads them when it is first imported. `offline` adds to HF_HUB_OFFLINE.
+
+        Raises:
+            Unavailable: One of them has a value that huggingface_hub cannot be imported with.
         """
         import psutil
-        from huggingface_hub import constants, get_token
 
+        try:
+            from huggingface_hub import constants
+        except Exception as error:  # noqa: BLE001 - whatever a variable made it do
+            raise Unavailable(
+                f"cannot use huggingface_hub ({told(error)}); "
+                "correct or unset the variables HF_... that have such a value"
+            ) from None
+        offline = offline or constants.is_offline_mode()
+        token, no_token = (None, "") if offline else _token()
         return cls(
             cache=Path(constants.HF_HUB_CACHE),
             endpoint=constants.ENDPOINT,
-            token=None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token(),
-            offline=offline or constants.is_offline_mode(),
+            token=token,
+            no_token=no_token,
+            offline=offline,
             memory=psutil.virtual_memory().total,
             timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
         )
+
+
+def _token() -> tuple[str | None, str]:
+    """Return the token that huggingface_hub finds, and why there is none where one was meant to be.
+
+    Public repos need none, so that nothing fails before a host asks for one.
+    """
+    from huggingface_hub import constants, get_token
+
+    if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        return None, ""
+    try:
+        token = get_token()
+    except Exception as error:  # noqa: BLE001 - whatever it makes of the file or of a service
+        return None, f"it could not be read ({told(error)}); set HF_TOKEN"
+    for at, character in enumerate(token or "", 1):
+        if not "!" <= character <= "~":
+            wrong = f"character {at} of it is U+{ord(character):04X}, which no header may have"
+            return None, f"{wrong}; set HF_TOKEN anew"
+    return token, ""
 
 
 class Watcher:
     """Told of downloads as they go on, from several threads at once. This one does nothing."""
 
     def start(self, repo: str, file: str, size: int) -> None:
-        """Say that a file of `size` bytes is being downloaded."""
+        """Say that a file is being downloaded, of which `size` bytes have to come."""
+
+    def wait(self, repo: str, file: str, size: int) -> None:
+        """Say that another session is downloading it, and has `size` bytes of it by now."""
 
     def advance(self, repo: str, file: str, size: int) -> None:
-        """Say that `size` more bytes have come; negative when a try was in vain."""
+        """Say that `size` more bytes are there; negative when a try was in vain."""
 
     def finish(self, repo: str, file: str) -> None:
         """Say that the file is verified and in place, or given up."""
@@ -101,7 +146,11 @@ class HostedModels:
     def __init__(self, settings: HubSettings) -> None:
         self.settings = settings
         self._hub = HuggingFaceHub(
-            settings.endpoint, settings.token, settings.retry, settings.timeout
+            settings.endpoint,
+            settings.token,
+            settings.retry,
+            settings.timeout,
+            settings.no_token,
         )
         self._servers: dict[str, web.WebServer] = {}
 
@@ -111,6 +160,13 @@ class HostedModels:
 
     def plan(self, files: ModelFiles, cancelled: threading.Event) -> PlannedModel:
         """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""
+        try:
+            return self._planned(files, cancelled)
+        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
+            nothing = Inspection(files, None, {})
+            return PlannedModel(files, nothing, problem=self.explained(nothing, error))
+
+    def _planned(self, files: ModelFiles, cancelled: threading.Event) -> PlannedModel:
         local = Inspection(files, None, {})
         memory = self.settings.memory
         try:
@@ -150,16 +206,25 @@ class HostedModels:
 
     def _resolved(self, local: Inspection, listing: Listing) -> PlannedModel:
         """Compare what is there with what the host lists."""
-        folder = RepoFolder(self.settings.cache, local.files.repo)
-        required = tuple(listing.files[name] for name in local.files.files)
+        files, commit = local.files, listing.commit
+        folder = RepoFolder(self.settings.cache, files.repo)
+        listed_as = listing.repo if listing.repo != files.repo else ""
+        if listed_as and commit not in {files.revision, *folder.manifests(files.revision)}:
+            raise RepoError(
+                f"{files}: expected this repo, the hub leads to {short(listed_as)} (commit "
+                f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "
+                "check map"
+            )
+        required = tuple(listing.files[name] for name in files.files)
         held = {}
         for file in required:
             finding = local.findings[file.name]
             # Failing this, it may be a blob of another commit, or one that lost its link.
-            kept = local.commit == listing.commit and finding.matches(file)
+            kept = local.commit == commit and finding.matches(file)
             if proof := finding.proof if kept else folder.holds(file):
                 held[file.name] = proof
-        return PlannedModel(local.files, local, listing.commit, required, held)
+        parts = {file.etag: min(begun(folder, file.etag), file.size) for file in required}
+        return PlannedModel(files, local, commit, required, held, parts, listed_as)
 
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a model that is there without one, or with a wrong one."""
@@ -210,23 +275,46 @@ class HostedModels:
         watcher: Watcher,
         cancelled: threading.Event,
     ) -> Proof:
-        """Bring one file among the blobs."""
+        """Bring one file among the blobs, unless another session has done so."""
         repo = model.files.repo
-        watcher.start(repo, file.name, file.size)
+        folder = RepoFolder(self.settings.cache, repo)
+        known = model.begun.get(file.etag, 0)
+        watcher.start(repo, file.name, file.size - known)
         try:
-            staged = stage.new()
-            proof = self._remote(model.files).download(
-                model.files,
-                model.commit or "",
-                file,
-                staged,
-                lambda size: watcher.advance(repo, file.name, size),
-                cancelled,
-            )
-            stage.publish(staged, file.etag)
+            with stage.part(file.etag, self._patience(repo, file, watcher, cancelled)) as part:
+                if proof := folder.holds(file):
+                    watcher.advance(repo, file.name, file.size - known)
+                    return proof
+                watcher.advance(repo, file.name, begun(folder, file.etag) - known)
+                proof = self._remote(model.files).download(
+                    model.files,
+                    model.commit or "",
+                    file,
+                    part,
+                    lambda size: watcher.advance(repo, file.name, size),
+                    cancelled,
+                )
+                stage.publish(part, file.etag)
         finally:
             watcher.finish(repo, file.name)
         return proof
+
+    def _patience(
+        self, repo: str, file: RemoteFile, watcher: Watcher, cancelled: threading.Event
+    ) -> Callable[[int], bool]:
+        """Return what waits for another session; False once that has brought nothing for long."""
+        seen, since = -1, 0.0
+
+        def wait(size: int) -> bool:
+            nonlocal seen, since
+            if size != seen:
+                seen, since = size, time.monotonic()
+                watcher.wait(repo, file.name, size)
+            if cancelled.wait(_POLL):
+                raise Cancelled
+            return time.monotonic() - since < _PATIENCE * self.settings.timeout
+
+        return wait
 
     def _finish(
         self, model: PlannedModel, stage: Staging, jobs: Mapping[Key, Future[Proof]]
@@ -251,9 +339,9 @@ class HostedModels:
             stage.note(files.revision, commit, records)
         except OSError as error:
             return self._unwritable(model.local, error)
-        except ModelError as error:
+        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return self.explained(model.local, error)
-        return VerifiedModel(files.repo, files.revision, commit, verified)
+        return VerifiedModel(files.repo, files.revision, commit, verified, model.listed_as)
 
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
         refused = Unavailable(
@@ -262,9 +350,14 @@ class HostedModels:
         )
         return self.explained(local, refused)
 
-    def explained(self, local: Inspection, error: ModelError) -> ModelError:
-        """Add to a refusal what the cache holds, and how near it comes; leave the token out."""
+    def explained(self, local: Inspection, error: Exception) -> ModelError:
+        """Add to a refusal what the cache holds, and how near it comes; leave the token out.
+
+        An error of another kind, which somebody's code has raised, becomes a refusal.
+        """
         files = local.files
+        if not isinstance(error, ModelError):
+            error = Unavailable(f"{files}: {told(error)}; nobody foresaw this: please report it")
         message = str(error)
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
@@ -287,9 +380,13 @@ class HostedModels:
         ]
         if near:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
+        return kind(self._without_secrets(message), self._without_secrets(cause))
+
+    def _without_secrets(self, text: str) -> str:
+        """Return a text without the token, and without users and passwords in addresses."""
         if token := self.settings.token:
-            message, cause = (text.replace(token, "(token)") for text in (message, cause))
-        return kind(message, cause)
+            text = text.replace(token, "(token)")
+        return _USER.sub("://", text)
 
 
 @contextmanager

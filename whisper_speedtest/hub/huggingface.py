@@ -2,54 +2,103 @@
 
 from __future__ import annotations
 
-import json
+import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+from urllib.parse import quote
+
+import msgspec
 
 from whisper_speedtest.hub.cache import is_safe
 from whisper_speedtest.hub.hashes import is_etag, is_sha1
 from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+from whisper_speedtest.hub.sizes import human, short
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
 
     import httpx2
-    from huggingface_hub.hf_api import ModelInfo
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.model import ModelError
-    from whisper_speedtest.hub.remote import Retry
+    from whisper_speedtest.hub.tries import Retry
 
-_OTHER_JSON = (AttributeError, TypeError, KeyError)
-"""What huggingface_hub raises where an answer is JSON, and not what a hub would say."""
+LONGEST_LISTING = 16_000_000
+"""Bytes; those of the repos that models come from are a thousandth of that."""
+
+_NAMED = 20
+_ENDPOINT = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
+_STALE = "Invalid credentials in Authorization header"
+_DISABLED = "Access to this resource is disabled."
+_ABSENT = {"RepoNotFound": "repo", "RevisionNotFound": "revision", "EntryNotFound": "file"}
+"""What it is that lacks, by the hub's own error code."""
+
+
+class _Lfs(msgspec.Struct):
+    sha256: str
+
+
+class _Sibling(msgspec.Struct, rename="camel"):
+    rfilename: str
+    size: Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+    blob_id: str | None = None
+    lfs: _Lfs | None = None
+
+
+class _Info(msgspec.Struct):
+    id: str
+    sha: str
+    siblings: list[object] | None = None
 
 
 class HuggingFaceHub(Remote):
-    """The hub at `endpoint`, which HF_ENDPOINT names."""
+    """The hub at `endpoint`, which HF_ENDPOINT names.
+
+    `no_token` says why there is no token although one was meant to be; "" where none was.
+    """
 
     name: ClassVar = "the hub"
 
-    def __init__(self, endpoint: str, token: str | None, retry: Retry, timeout: float) -> None:
+    def __init__(
+        self, endpoint: str, token: str | None, retry: Retry, timeout: float, no_token: str = ""
+    ) -> None:
         super().__init__(endpoint, retry, timeout)
         self._token = token
-
-    def _listing(self, files: ModelFiles) -> Listing:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-        api = HfApi(endpoint=self._endpoint, token=self._token or False)
-        try:
-            info = api.model_info(
-                files.repo, revision=files.revision, files_metadata=True, timeout=self._timeout
+        self._no_token = no_token
+        if not _ENDPOINT.fullmatch(endpoint):
+            self._away[self._home] = (
+                f"expected HF_ENDPOINT to be a hub's address, https://host, got {short(endpoint)!r}"
+                "; correct it, or unset it"
             )
-        except HfHubHTTPError as error:
-            raise self._refused(str(files), files, error.response) from None
+
+    def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
+        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.utils._validators import validate_repo_id
+
+        try:
+            validate_repo_id(files.repo)
         except HFValidationError as error:
             raise RepoError(f"{files}: no valid repo id; {error}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, *_OTHER_JSON):
-            raise self._web_page(str(files)) from None
-        self._reached = True
+        body = bytearray()
+
+        def read(response: httpx2.Response) -> None:
+            for piece in self._pieces(response, cancelled):
+                body.extend(piece)
+                if len(body) > LONGEST_LISTING:
+                    raise Unavailable(
+                        f"{files}: expected a listing of at most {human(LONGEST_LISTING)}, "
+                        f"{self._endpoint} sends more; check HF_ENDPOINT"
+                    )
+
+        revision = quote(files.revision, safe="")
+        url = f"{self._endpoint}/api/models/{files.repo}/revision/{revision}?blobs=true"
+        self._stream(str(files), files, "GET", url, read)
+        try:
+            info = msgspec.json.decode(body, type=_Info)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise self._web_page(str(files), self._home) from None
         return _checked(files, info)
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
@@ -62,60 +111,76 @@ class HuggingFaceHub(Remote):
 
     def _no_host(self) -> str:
         return (
-            f"{self._endpoint} answered with something else than a hub's data; it looks like the "
-            "sign-in page of a network (a captive portal): open a browser and sign in, or check "
-            "HF_ENDPOINT"
+            "answered with something else than a hub's data; it looks like the sign-in page of a "
+            "network (a captive portal): open a browser and sign in, or check HF_ENDPOINT"
         )
 
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
-        from huggingface_hub import errors
-        from huggingface_hub.utils._http import hf_raise_for_status
-
-        lacking = "repo, revision and file"
-        try:
-            hf_raise_for_status(response)
-        except errors.GatedRepoError:
+        status = response.status_code
+        code = response.headers.get("X-Error-Code", "")
+        message = response.headers.get("X-Error-Message", "")
+        none = (
+            f"no token was sent, since {self._no_token}" if self._no_token else "no token was sent"
+        )
+        if message == _STALE:
+            return self._gave_up(
+                str(files),
+                f"the hub answered {status} {message}: it does not take the token; set HF_TOKEN "
+                "anew (hf auth login), or HF_HUB_DISABLE_IMPLICIT_TOKEN=1 to go without",
+            )
+        if code == "GatedRepo":
+            sent = "" if self._token else f" ({none})"
             return Unavailable(
                 f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set HF_TOKEN to "
-                "a token of that account"
+                f"a token of that account{sent}"
             )
-        except errors.DisabledRepoError:
+        if message == _DISABLED:
             return Unavailable(f"{said}: the repo was disabled; choose another size or variant")
-        except errors.RevisionNotFoundError:
-            lacking = f"revision {files.revision}"
-        except errors.RemoteEntryNotFoundError:
-            lacking = "file"
-        except (errors.HfHubHTTPError, *_OTHER_JSON):
-            pass  # the status says it
-        if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            token = (
-                "the token that was sent does not open it" if self._token else "no token was sent"
-            )
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and (code or message):
+            sent = "the token that was sent does not open it" if self._token else none
             return Unavailable(
-                f"{said}: there is no such repo, or it is private and {token}; check its id in "
+                f"{said}: there is no such repo, or it is private and {sent}; check its id in "
                 "the adapter's check map, or set HF_TOKEN to a token that opens it"
             )
-        return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
+        if lacking := _ABSENT.get(code):
+            lacking += f" {files.revision}" if lacking == "revision" else ""
+            return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
+        between = response.headers.get("Via") or response.headers.get("Server") or "unknown"
+        return Unavailable(
+            f"{said}, without a hub's error code, so something else answers ({short(between)}); "
+            "check HF_ENDPOINT, and which proxy or filter is in between"
+        )
 
 
-def _checked(files: ModelFiles, info: ModelInfo) -> Listing:
+def _checked(files: ModelFiles, info: _Info) -> Listing:
     """Return a listing that has all files of a model, and no file that leads out of a folder."""
-    commit = info.sha or ""
-    if not is_sha1(commit):
-        raise RepoError(f"{files}: expected a commit from the hub, got {commit!r}")
-    listed = {}
-    for sibling in info.siblings or []:
+    if not is_sha1(info.sha):
+        raise Unavailable(
+            f"{files}: expected a commit from the hub, got {short(info.sha)!r}; check HF_ENDPOINT"
+        )
+    listed, named = {}, set()
+    for each in info.siblings or []:
+        named.add(str(each.get("rfilename")) if isinstance(each, dict) else "")
+        try:
+            sibling = msgspec.convert(each, _Sibling)
+        except msgspec.ValidationError:
+            continue  # it counts as not listed
         if not is_safe(sibling.rfilename):
             raise RepoError(
-                f"{files}: the hub lists the unsafe file name {sibling.rfilename!r}; do not use it"
+                f"{files}: the hub lists the unsafe file name {short(sibling.rfilename)!r}; "
+                "do not use it"
             )
-        etag = (sibling.lfs.sha256 if sibling.lfs else sibling.blob_id) or ""
-        if sibling.size is not None and is_etag(etag):
+        etag = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id or ""
+        if is_etag(etag):
             listed[sibling.rfilename] = RemoteFile(sibling.rfilename, sibling.size, etag)
     if lacking := [name for name in files.files if name not in listed]:
-        raise RepoError(
-            f"{files} (commit {commit[:12]}): expected the files {', '.join(lacking)} with size "
-            f"and hash, the hub lists {', '.join(sorted(listed)) or 'none'}; "
-            "fix the adapter's check map"
+        more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+        wrong = (
+            f"{files} (commit {info.sha[:12]}): expected the files {', '.join(lacking)} with size "
+            f"and hash, the hub lists {', '.join(map(short, sorted(listed)[:_NAMED])) or 'none'}"
+            f"{more}"
         )
-    return Listing(commit, listed)
+        if odd := ", ".join(sorted(named.intersection(lacking))):
+            raise Unavailable(f"{wrong}; what it says of {odd} cannot be right: check HF_ENDPOINT")
+        raise RepoError(f"{wrong}; fix the adapter's check map")
+    return Listing(info.id, info.sha, listed)

@@ -41,13 +41,15 @@ class VerifiedModel:
     """The files of one model: where each lies, and what it was when it was verified.
 
     `revision` is what the check map names, and `commit` what that stood for: on the hub a git sha1;
-    for a file by URL, and for a model that the project makes, a sha256.
+    for a file by URL, and for a model that the project makes, a sha256. `listed_as` is the repo
+    that the hub led to; "" where that is `repo`.
     """
 
     repo: str
     revision: str
     commit: str
     files: Mapping[str, tuple[Path, Proof]]
+    listed_as: str = ""
 
     @property
     def size(self) -> int:

@@ -34,6 +34,8 @@ class PlannedModel:
             complete model.
         required: The files that are needed, as the host lists them; empty where none was asked.
         held: Those of them whose content is in the hub cache already; the others have to come.
+        begun: Bytes of each etag that another run has downloaded; no more than its file has.
+        listed_as: The repo that the hub led to; "" where that is the one that was asked for.
         problem: Why nothing will be fetched; then it is the outcome of `Store.fetch`.
     """
 
@@ -42,6 +44,8 @@ class PlannedModel:
     commit: str | None = None
     required: tuple[RemoteFile, ...] = ()
     held: Mapping[str, Proof] = field(default_factory=dict)
+    begun: Mapping[str, int] = field(default_factory=dict)
+    listed_as: str = ""
     problem: ModelError | None = None
 
     @property
@@ -58,13 +62,21 @@ class PlannedModel:
 
     @property
     def sizes(self) -> dict[Key, int]:
-        """Bytes of each download; a file that is needed under two names comes once."""
-        return {(self.files.repo, file.etag): file.size for file in self.download}
+        """Bytes that each download has to bring; a file needed under two names comes once."""
+        return {
+            (self.files.repo, file.etag): file.size - self.begun.get(file.etag, 0)
+            for file in self.download
+        }
 
     @property
     def download_size(self) -> int:
         """Bytes to download for this model."""
         return sum(self.sizes.values())
+
+    @property
+    def size_begun(self) -> int:
+        """Bytes of the downloads that are there from before."""
+        return sum(self.begun.get(etag, 0) for _, etag in self.sizes)
 
     @property
     def size(self) -> int | None:

@@ -3,7 +3,7 @@
 Files are read through huggingface_hub's own session, and not by `hf_hub_download`: that asks again
 for what the listing said, waits for up to minutes between tries of its own, hashes nothing, and
 starts a cut download anew in the next run. Here the bytes are hashed as they come, and a cut
-download goes on where it stopped.
+download goes on where it stopped, in the same run or in the next one.
 
 No exception that is raised here has a cause or context: pytest shows the arguments of each function
 in a traceback, and in huggingface_hub's those are headers with the token.
@@ -12,16 +12,21 @@ in a traceback, and in huggingface_hub's those are headers with the token.
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
 from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
 from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.sizes import human, short
+from whisper_speedtest.hub.tries import FIRST_TRIES, NETWORK, Again, Cancelled, asked_wait, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import httpx2
@@ -29,36 +34,13 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.hub.tries import Retry
 
 Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-_NETWORK = "check the network, or try again later"
-
-FIRST_TRIES = 2
-"""How often a host is tried that has never answered: most likely there is no network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How often a request is made that ends in 408, 429, 5xx, a timeout, a cut or wrong bytes.
-
-    Attributes:
-        attempts: Tries in all.
-        delay: Seconds to wait after the first try; each further wait is twice as long.
-        longest: No wait is longer than this, in seconds.
-        progress: A try that brought so many bytes is not counted, so that a large file can be
-            fetched over a bad line.
-    """
-
-    attempts: int = 5
-    delay: float = 0.5
-    longest: float = 8.0
-    progress: int = 32_000_000
-
-    def wait(self, attempt: int, asked: float) -> float:
-        """Return the seconds to wait after `attempt` tries, where the host asks for `asked`."""
-        return min(max(self.delay * 2.0 ** max(attempt - 1, 0), asked), self.longest)
+_PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+_REDIRECTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +57,17 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of a repo at one commit, by name."""
+    """The files of a repo at one commit, by name; `repo` is what the host calls that repo."""
 
+    repo: str
     commit: str
     files: Mapping[str, RemoteFile]
 
 
-class Cancelled(Exception):  # noqa: N818 - the end of a thread, not an error
-    """The pre-fetch was given up."""
-
-
-class _Again(Exception):  # noqa: N818 - a reason to try again
-    """A try failed in a way that the next may not; `wait` is what the host asks for, in seconds."""
-
-    def __init__(
-        self, reason: str, *, wait: float = 0.0, final: type[Exception] = Unavailable
-    ) -> None:
-        super().__init__(reason)
-        self.wait = wait
-        self.final = final
-
-
 class Remote(ABC):
-    """A host of files. Thread-safe.
+    """A host of files, with those that it redirects to. Thread-safe.
 
-    Remembers that it cannot be reached, so that one model waits for all.
+    Remembers which of them cannot be asked, so that one model waits for all.
     """
 
     name: ClassVar[str]
@@ -108,31 +76,32 @@ class Remote(ABC):
     def __init__(self, endpoint: str, retry: Retry, timeout: float) -> None:
         """Describe the host; makes no request. `timeout` is in seconds without a byte."""
         self._endpoint = endpoint.rstrip("/")
+        self._home = urlsplit(endpoint).netloc.rpartition("@")[2]
         self._retry = retry
         self._timeout = timeout
         self._first = threading.Lock()
-        self._reached = False
-        self._unreachable = ""
+        self._reached: set[str] = set()
+        self._away: dict[str, str] = {}  # why a host is asked no more
 
     def listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
         """Resolve a model's revision to a commit, and list the repo's files at it.
 
         Raises:
             Unavailable: The host cannot be reached, or does not show the repo to this user.
-            RepoError: No such repo or revision, or a listing that cannot be right.
+            RepoError: No such repo, revision or file.
             Cancelled: `cancelled` was set.
         """
 
         def ask() -> Listing:
-            return self._tried(str(files), lambda: self._listing(files), cancelled)
+            return self._tried(str(files), lambda: self._listing(files, cancelled), cancelled)
 
         with self._first:  # the first finds out whether there is a host at all; the rest wait
-            if not self._reached:
+            if self._home not in self._reached:
                 return ask()
         return ask()
 
     @abstractmethod
-    def _listing(self, files: ModelFiles) -> Listing:
+    def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
         """Ask for a listing, once."""
 
     @abstractmethod
@@ -145,11 +114,14 @@ class Remote(ABC):
 
     @abstractmethod
     def _no_host(self) -> str:
-        """Return what a web page in place of an answer means."""
+        """Return what a web page in place of an answer means; it follows the host's name."""
 
     @abstractmethod
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
-        """Return what an answer of status 400 or more means that will be the same the next time."""
+        """Return what an answer of status 300 or more means that will be the same the next time.
+
+        `said` names the subject, the host, the status and its reason.
+        """
 
     def download(
         self,
@@ -162,10 +134,12 @@ class Remote(ABC):
     ) -> Proof:
         """Write a file of a commit to `target`, and return its proof: it is what was listed.
 
-        `advance` is told of each piece, in bytes; less than 0 where a try was in vain.
+        What `target` holds already is taken for the file's beginning, until the hash of the whole
+        shows that it is not. `advance` is told of each further piece, in bytes; less than 0 where
+        a try, or what was there, was in vain.
 
         Raises:
-            Unavailable: The host cannot be reached, breaks off each time, or refuses.
+            Unavailable: A host cannot be reached, breaks off each time, is too slow, or refuses.
             RepoError: No such file.
             VerificationError: Other bytes than were listed, each time.
             Cancelled: `cancelled` was set.
@@ -173,7 +147,8 @@ class Remote(ABC):
         url = self._url(files, commit, file.name)
         resolved = "" if commit == files.revision else f" (commit {commit[:12]})"
         subject = f"{files}{resolved} {file.name}"
-        with target.open("wb") as out:
+        target.touch()
+        with target.open("r+b") as out:
             content = FileDigest(file.size, file.etag)
 
             def start_over() -> None:
@@ -193,10 +168,8 @@ class Remote(ABC):
                     start_over()
                 pieces = bytearray()  # together, as each write and hash lets other threads go first
                 try:
-                    for piece in response.iter_bytes():
+                    for piece in self._pieces(response, cancelled):
                         pieces += piece
-                        if cancelled.is_set():
-                            raise Cancelled
                         if content.received + len(pieces) > file.size:
                             break
                         if len(pieces) >= CHUNK:
@@ -210,7 +183,7 @@ class Remote(ABC):
                 if content.received < max(file.size, 1):
                     self._stream(subject, files, "GET", url, read, content.received)
                 if content.received < file.size:
-                    raise _Again(
+                    raise Again(
                         f"expected {file.size} bytes, got {content.received}",
                         final=VerificationError,
                     )
@@ -218,14 +191,22 @@ class Remote(ABC):
                 if etag != file.etag or proof.size != file.size:
                     start_over()
                     more = " or more" if proof.size > file.size else ""
-                    raise _Again(
+                    raise Again(
                         f"expected {hash_name(etag)} {file.etag} of {file.size} bytes, "
                         f"got {etag} of {proof.size} bytes{more}",
                         final=VerificationError,
                     )
                 return proof
 
-            return self._tried(subject, fetch, cancelled, lambda: content.received)
+            while chunk := out.read(CHUNK):
+                content.update(chunk)
+            if content.received > file.size:
+                start_over()
+            try:
+                return self._tried(subject, fetch, cancelled, lambda: content.received)
+            except VerificationError:
+                start_over()  # no later run should go on with this
+                raise
 
     def _stream(
         self,
@@ -238,22 +219,67 @@ class Remote(ABC):
     ) -> None:
         """Hand the answer to `read`, from byte `start` on or, where it has status 200, all of it.
 
-        A token goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
+        Redirects are followed one by one, so that it is known who answers, or does not. A token
+        goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
         """
-        from huggingface_hub import get_session
+        import httpx2
 
+        self._check(subject, self._home)
         # Without an encoding, so that sizes and ranges are those of the file.
         headers = {"Accept-Encoding": "identity", **self._headers()}
         if start:
             headers["Range"] = f"bytes={start}-"
-        with get_session().stream(method, url, headers=headers, timeout=self._timeout) as response:
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
-                raise self._refused(subject, files, response)
-            kind = response.headers.get("Content-Type", "")
-            if kind.startswith("text/html") and not url.endswith(".html"):
-                raise self._web_page(subject)
-            self._reached = True
-            read(response)
+        try:
+            client = self._client()
+            request = client.build_request(method, url, headers=headers, timeout=self._timeout)
+        except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
+            reason = f"cannot make a request to {self._endpoint} ({told(error)})"
+            raise self._gave_up(subject, f"{reason}; {_PROXY}, and SSL_CERT_FILE") from None
+        for _ in range(_REDIRECTS):
+            host = request.url.netloc.decode()
+            self._check(subject, host)
+            try:
+                answer = client.send(request, stream=True, follow_redirects=False)
+                with closing(answer) as response:
+                    if response.next_request is None:
+                        self._judge(subject, files, host, response)
+                        read(response)
+                        return
+                    request = response.next_request
+            except (httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as no:
+                reason = f"cannot make a request to {self._place(host)} ({told(no)})"
+                advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
+                raise self._gave_up(subject, f"{reason}; {advice}", host) from None
+            except (httpx2.RequestError, ConnectionError) as error:
+                absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+                raise Again(told(error), host=host, absent=absent) from None
+        raise Unavailable(
+            f"{subject}: {self.name} redirects more than {_REDIRECTS} times, last to "
+            f"{short(str(request.url))}; {NETWORK}"
+        )
+
+    def _client(self) -> httpx2.Client:
+        """Return what makes requests; raises anything."""
+        from huggingface_hub import get_session
+
+        return get_session()
+
+    def _pieces(self, response: httpx2.Response, cancelled: threading.Event) -> Iterator[bytes]:
+        """Yield an answer's bytes as they come; raise Again where they come too slowly."""
+        began, came = time.monotonic(), 0
+        for piece in response.iter_bytes():
+            if cancelled.is_set():
+                raise Cancelled
+            yield piece
+            came += len(piece)
+            seconds = time.monotonic() - began
+            if seconds >= self._retry.window:
+                if came < self._retry.slowest * seconds:
+                    raise Again(
+                        f"{response.url.host} sent {human(int(came / seconds))} per second for "
+                        f"{seconds:.0f} s, expected {human(int(self._retry.slowest))} or more"
+                    )
+                began, came = time.monotonic(), 0
 
     def _tried(
         self,
@@ -263,60 +289,75 @@ class Remote(ABC):
         received: Callable[[], int] = int,
     ) -> Value:
         """Do `once` until it succeeds, fails for good or has failed too often."""
-        import httpx2
-
         attempt = 0
         while True:
-            if self._unreachable:
-                raise Unavailable(f"{subject}: {self._unreachable}; {_NETWORK}")
             before = received()
-            reachable, absent = True, False
             try:
                 return once()
-            except _Again as error:
+            except Again as error:
                 failure = error
-            except (httpx2.RequestError, ConnectionError) as error:
-                failure = _Again(f"{type(error).__name__}: {error}")
-                never = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-                reachable = self._reached and not never
-                absent = never and not self._reached
+            new = failure.host not in self._reached
             if received() - before < self._retry.progress:
                 attempt += 1
-            if attempt >= (FIRST_TRIES if absent else self._retry.attempts):
-                if not reachable:
-                    self._unreachable = f"cannot reach {self._endpoint} ({failure})"
-                    continue
-                raise failure.final(f"{subject}: {failure}, after {attempt} tries; {_NETWORK}")
+            if attempt >= (FIRST_TRIES if failure.absent and new else self._retry.attempts):
+                if failure.host and (failure.absent or new):
+                    reason = f"cannot reach {self._place(failure.host)} ({failure})"
+                    raise self._gave_up(subject, f"{reason}; {failure.advice}", failure.host)
+                said = f"{subject}: {failure}, after {attempt} tries; {failure.advice}"
+                raise failure.final(said)
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
 
-    def _web_page(self, subject: str) -> Unavailable:
-        """Return the error for a web page in place of an answer, and remember it."""
-        self._unreachable = self._no_host()
-        return Unavailable(f"{subject}: {self._unreachable}", self._unreachable)
+    def _place(self, host: str) -> str:
+        """Return what errors call a host that did not answer."""
+        if host == self._home:
+            return self._endpoint
+        return f"{host}, where {self._endpoint} says that its files are"
 
-    def _refused(self, subject: str, files: ModelFiles, response: httpx2.Response) -> Exception:
-        """Return what an answer of status 400 or more means."""
-        self._reached = True
-        status = response.status_code
+    def _check(self, subject: str, host: str) -> None:
+        """Raise the reason why a host is asked no more, if there is one."""
+        if reason := self._away.get(host):
+            raise Unavailable(f"{subject}: {reason}", reason)
+
+    def _gave_up(self, subject: str, reason: str, host: str = "") -> Unavailable:
+        """Return the error for a host that no model can be had from now, and remember it."""
+        self._away[host or self._home] = reason
+        return Unavailable(f"{subject}: {reason}", reason)
+
+    def _judge(self, subject: str, files: ModelFiles, host: str, response: httpx2.Response) -> None:
+        """Raise what an answer means unless it is a file or a listing."""
+        self._reached.add(host)
+        status, headers = response.status_code, response.headers
+        who = self.name if host == self._home else host
+        kind = headers.get("Content-Type", "")
+        wanted = response.request.url.path.endswith(".html")
+        if status < HTTPStatus.MULTIPLE_CHOICES and kind.startswith("text/html") and not wanted:
+            raise self._web_page(subject, host)
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        code = headers.get("X-Error-Code", "")
+        reason = code or headers.get("X-Error-Message") or response.reason_phrase
+        said = f"{who} answered {status} {short(reason)}".rstrip(" .")
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            advice = "put them into HTTPS_PROXY, as http://user:password@host:port"
+            raise self._gave_up(subject, f"{said}: a proxy asks for user and password; {advice}")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _Again(
-                f"{self.name} answered {status} {response.reason_phrase}",
-                wait=_asked_wait(response.headers),
+            wait, limit = asked_wait(headers)
+            raise Again(
+                said + limit,
+                wait=wait,
+                advice="try again then, or set HF_TOKEN to have a limit of your own"
+                if limit
+                else NETWORK,
             )
-        code = response.headers.get("X-Error-Code", "")
-        said = f"{subject}: {self.name} answered {status}{f' {code}' if code else ''}"
-        return self._refusal(said, files, response)
+        if who != self.name and not code:
+            raise Unavailable(
+                f"{subject}: {said}, and {self.name} says that its files are there; let {who} "
+                f"pass where a proxy or firewall blocks it, or try again later"
+            )
+        raise self._refusal(f"{subject}: {said}", files, response)
 
-
-def _asked_wait(headers: Mapping[str, str]) -> float:
-    """Return how many seconds a host asks to wait, 0 where it does not say.
-
-    A hub that limits requests says when it will take more; any server may send Retry-After.
-    """
-    from huggingface_hub.utils._http import _parse_retry_after, parse_ratelimit_headers
-
-    limit = parse_ratelimit_headers(headers)
-    if limit and not limit.remaining:
-        return float(limit.reset_in_seconds)
-    return float(_parse_retry_after(headers) or 0)
+    def _web_page(self, subject: str, host: str) -> Unavailable:
+        """Return the error for a web page in place of an answer, and remember it."""
+        place = self._endpoint if host == self._home else f"{self._endpoint} led to {host}, which"
+        return self._gave_up(subject, f"{place} {self._no_host()}")

@@ -1,4 +1,4 @@
-"""Numbers of bytes, for people and for options."""
+"""How messages say numbers of bytes, and what others said."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def flag(size: int) -> str:
         if size >= 1000**power:
             return f"{math.ceil(size / 1000**power * 10) / 10:.1f}{unit}"
     return f"{math.ceil(size / 1000)}kB"
+
+
+def short(text: str, most: int = 200) -> str:
+    """Return a text of somebody else's as a message quotes it: so many characters, on one line."""
+    line = " ".join(text[: 4 * most].split())
+    return line if len(line) <= most else f"{line[:most]}…"

@@ -7,7 +7,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,17 @@ import msgspec
 from whisper_speedtest.hub.cache import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from whisper_speedtest.hub.cache import Record, RepoFolder
 
 _PREFIX = "staging-"
+_PART = "part-"
 _LOCK = "lock"
+_CONTENT = "content"
+
+PARTS_KEPT = 14 * 24 * 3600
+"""Seconds that a part of a file is kept in which no run goes on with it."""
 
 
 @contextmanager
@@ -33,7 +39,9 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
     for needed in (folder.root / "snapshots", folder.blobs, folder.own):
         needed.mkdir(parents=True, exist_ok=True)
-    for left in folder.own.glob(f"{_PREFIX}*"):
+    old = time.time() - PARTS_KEPT
+    parts = (part for part in folder.own.glob(f"{_PART}*") if part.stat().st_mtime < old)
+    for left in [*folder.own.glob(f"{_PREFIX}*"), *parts]:
         with _locked(left) as abandoned:
             if abandoned:
                 _remove(left)
@@ -62,6 +70,30 @@ class Staging:
     def new(self) -> Path:
         """Return a path for a new file."""
         return self._path / secrets.token_hex(8)
+
+    @contextmanager
+    def part(self, etag: str, wait: Callable[[int], bool]) -> Iterator[Path]:
+        """Give the file that a blob is downloaded into. If that fails, it is kept for the next run.
+
+        One run has it at a time. The others call `wait`, with its size in bytes, until it is theirs
+        or that is false: then they get a file of their own, which is not kept.
+        """
+        folder = _part(self._folder, etag)
+        content = folder / _CONTENT
+        while True:
+            folder.mkdir(exist_ok=True)
+            with _locked(folder) as ours:
+                if ours:
+                    try:
+                        os.utime(folder)
+                        yield content
+                    finally:
+                        if not begun(self._folder, etag):
+                            _remove(folder)
+                    return
+            if not wait(begun(self._folder, etag)):
+                break
+        yield self.new()
 
     def publish(self, staged: Path, etag: str) -> None:
         """Move a verified file among the blobs."""
@@ -96,9 +128,20 @@ class Staging:
         new.replace(path)
 
 
+def begun(folder: RepoFolder, etag: str) -> int:
+    """Return how many bytes of a blob an earlier run has left, or another run has by now."""
+    with suppress(OSError):
+        return (_part(folder, etag) / _CONTENT).stat().st_size
+    return 0
+
+
+def _part(folder: RepoFolder, etag: str) -> Path:
+    return folder.own / f"{_PART}{etag}"
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Lock a staging folder while the block runs; False where another run has it or removed it.
+    """Lock a folder while the block runs; False where another run has it or removed it.
 
     The lock goes with the process that holds it, however that ends.
     """

@@ -13,22 +13,24 @@ check map names what the host has not) and VerificationError (wrong bytes).
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import embedded
 from whisper_speedtest.hub.hosted import HostedModels, HubSettings, Watcher, threads
-from whisper_speedtest.hub.model import VerifiedModel
-from whisper_speedtest.hub.plan import Plan, without_room
+from whisper_speedtest.hub.inspection import Inspection
+from whisper_speedtest.hub.model import ModelError, VerifiedModel
+from whisper_speedtest.hub.plan import Plan, PlannedModel, without_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
     from typing import Self
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hosted import Outcomes
-    from whisper_speedtest.hub.inspection import Inspection
 
 
 class Store:
@@ -52,7 +54,7 @@ class Store:
 
     @cached_property
     def settings(self) -> HubSettings:
-        """The hub cache, and the hub behind it."""
+        """The hub cache, and the hub behind it; raises Unavailable where nothing can be read."""
         return self._given if isinstance(self._given, HubSettings) else self._given()
 
     @cached_property
@@ -73,16 +75,18 @@ class Store:
         made = {files: embedded.plan(files) for files in distinct if files.embedded}
         if len(made) == len(distinct):
             return Plan(tuple(made.values()), None)
+        hosted = [files for files in distinct if files not in made]
+        try:
+            cache = self.settings.cache
+        except ModelError as error:
+            for files in hosted:
+                problem = type(error)(f"{files}: {error}", str(error))
+                made[files] = PlannedModel(files, Inspection(files, None, {}), problem=problem)
+            return Plan(tuple(made[files] for files in distinct), None)
         with threads(self.settings.workers) as (pool, cancelled):
-            looks = {
-                files: pool.submit(self._hosted.plan, files, cancelled)
-                for files in distinct
-                if files not in made
-            }
+            looks = {files: pool.submit(self._hosted.plan, files, cancelled) for files in hosted}
             planned = made | {files: look.result() for files, look in looks.items()}
-        cache = self.settings.cache
-        existing = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
-        free = shutil.disk_usage(existing).free
+        free = _free(cache)
         for files, problem in without_room(planned.values(), max_download, free, cache).items():
             explained = self._hosted.explained(planned[files].local, problem)
             planned[files] = replace(planned[files], problem=explained)
@@ -114,3 +118,11 @@ class Store:
         if isinstance(outcome, VerifiedModel):
             return outcome
         raise outcome
+
+
+def _free(cache: Path) -> int:
+    """Return the room on the disk of a folder that may not exist yet, in bytes."""
+    for folder in (cache, *cache.absolute().parents):
+        with suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return 0

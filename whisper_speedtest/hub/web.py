@@ -10,8 +10,10 @@ from urllib.parse import quote
 from whisper_speedtest.hub.hashes import is_sha256
 from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
 
     import httpx2
@@ -47,7 +49,7 @@ class WebServer(Remote):
 
     name: ClassVar = "the server"
 
-    def _listing(self, files: ModelFiles) -> Listing:
+    def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:  # noqa: ARG002
         """Ask for the size alone; the check map says the rest."""
         (name,) = files.files
         sizes: list[str] = []
@@ -61,10 +63,10 @@ class WebServer(Remote):
         if not sizes[0].isdecimal():
             raise RepoError(
                 f"{files}: expected {self.name} to say how long {name} is (Content-Length), "
-                f"got {sizes[0]!r}; check the URL in the adapter's check map"
+                f"got {short(sizes[0])!r}; check the URL in the adapter's check map"
             )
         file = RemoteFile(name, int(sizes[0]), files.revision)
-        return Listing(files.revision, {name: file})
+        return Listing(files.repo, files.revision, {name: file})
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
         return f"{files.repo}/{commit}/{quote(name)}"
@@ -74,13 +76,13 @@ class WebServer(Remote):
 
     def _no_host(self) -> str:
         return (
-            f"{self._endpoint} answered with a web page in place of a file; it looks like the "
-            "sign-in page of a network (a captive portal): open a browser and sign in, or check "
-            "the URL in the adapter's check map"
+            "answered with a web page in place of a file; it looks like the sign-in page of a "
+            "network (a captive portal): open a browser and sign in, or check the URL in the "
+            "adapter's check map"
         )
 
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
-        if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if response.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             return Unavailable(
                 f"{said}: it does not give {files.files[0]} to everybody, and no token is sent to "
                 "it; check the URL in the adapter's check map, and whether a proxy forbids it"

@@ -77,12 +77,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case, float]) -> int:
     """Print the state of each case's model; return how many are not complete or do not load."""
+    from whisper_speedtest.hub.model import Unavailable
     from whisper_speedtest.session.report import NOT_TRIED
     from whisper_speedtest.session.status import check
 
     config = session.config
     store = session_store(config)
-    models = check(needs, store, config.invocation_params.dir)
+    try:
+        models = check(needs, store, config.invocation_params.dir)
+    except Unavailable as error:  # of the whole hub cache
+        raise pytest.UsageError(f"--check-models: {error}") from None
     loads = None
     if "load" in checks:
         loads = {

@@ -103,7 +103,7 @@ def fetch(config: pytest.Config, models: Iterable[ModelFiles]) -> None:
             outcomes = store.fetch(plan, watcher)
     except KeyboardInterrupt:
         pytest.exit(
-            "interrupted while fetching models; whole files are kept, parts were removed",
+            "interrupted while fetching models; the next run goes on where this one stopped",
             returncode=pytest.ExitCode.INTERRUPTED,
         )
     for line, good in fetched_lines(plan, outcomes):

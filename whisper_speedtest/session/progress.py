@@ -73,9 +73,17 @@ class Bars(Watcher):
         """Add a bar."""
         self._tasks[repo, file] = self._bars.add_task(f"{repo} {file}", total=size)
 
+    def wait(self, repo: str, file: str, size: int) -> None:
+        """Say on the bar how far the other session is."""
+        from whisper_speedtest.hub.sizes import human
+
+        described = f"{repo} {file} (another session has {human(size)})"
+        self._bars.update(self._tasks[repo, file], description=described)
+
     def advance(self, repo: str, file: str, size: int) -> None:
         """Move two bars on, or back."""
-        self._bars.advance(self._tasks[repo, file], size)
+        task = self._tasks[repo, file]
+        self._bars.update(task, advance=size, description=f"{repo} {file}")
         self._bars.advance(self._all, size)
 
     def finish(self, repo: str, file: str) -> None:
@@ -89,11 +97,23 @@ class Lines(Watcher):
     def __init__(self, out: Any) -> None:
         self._out = out
         self._one_at_a_time = threading.Lock()
+        self._waiting: set[tuple[str, str]] = set()
 
     def start(self, repo: str, file: str, size: int) -> None:
         """Write a line."""
         from whisper_speedtest.hub.sizes import human
 
+        self._say(f"  download   {repo} {file}: {human(size)}")
+
+    def wait(self, repo: str, file: str, size: int) -> None:
+        """Write a line, once."""
+        from whisper_speedtest.hub.sizes import human
+
+        if (repo, file) not in self._waiting:
+            self._waiting.add((repo, file))
+            self._say(f"  waiting    {repo} {file}: another session has {human(size)} of it")
+
+    def _say(self, line: str) -> None:
         with self._one_at_a_time:
-            self._out.line(f"  download   {repo} {file}: {human(size)}")
+            self._out.line(line)
             self._out.flush()

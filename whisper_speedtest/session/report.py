@@ -61,7 +61,9 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
     lines = [
         summary,
         *(
-            f"  fetch      {short_name(model.files)}: {human(model.download_size)}"
+            f"  fetch      {short_name(model.files)}{_led_to(model.listed_as)}: "
+            f"{human(model.download_size)}"
+            + (f", {human(there)} are there from before" if (there := model.size_begun) else "")
             for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
         ),
     ]
@@ -85,9 +87,15 @@ def fetched_lines(plan: Plan, outcomes: Outcomes) -> list[tuple[str, bool]]:
     for model in plan.to_fetch:
         outcome = outcomes[model.files]
         failed = isinstance(outcome, Exception)
-        said = f"failed     {outcome}" if failed else f"verified   {short_name(model.files)}"
+        name = f"{short_name(model.files)}{_led_to(model.listed_as)}"
+        said = f"failed     {outcome}" if failed else f"verified   {name}"
         lines.append((f"  {said}", not failed))
     return lines
+
+
+def _led_to(listed_as: str) -> str:
+    """Return what is added to a repo's name where the hub led to another one of the same commit."""
+    return f" (which the hub calls {listed_as} now, at the same commit)" if listed_as else ""
 
 
 def _by_owner(models: Iterable[ModelFiles]) -> Mapping[str, list[str]]:

@@ -1,0 +1,96 @@
+"""When a request is made again, after how long, and when it is given up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.hub.sizes import short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whisper_speedtest.hub.model import ModelError
+
+NETWORK = "check the network, or try again later"
+
+FIRST_TRIES = 2
+"""How often a host is tried that has never answered: most likely there is no network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a request is made that ends in 408, 429, 5xx, a timeout, a cut or wrong bytes.
+
+    Attributes:
+        attempts: Tries in all.
+        delay: Seconds to wait after the first try; each further wait is twice as long.
+        longest: No wait is longer than this, in seconds.
+        progress: A try that brought so many bytes is not counted, so that a large file can be
+            fetched over a bad line.
+        slowest: A try is given up that brings fewer bytes per second than this.
+        window: Seconds over which that rate is taken.
+    """
+
+    attempts: int = 5
+    delay: float = 0.5
+    longest: float = 8.0
+    progress: int = 32_000_000
+    slowest: float = 10_000
+    window: float = 30.0
+
+    def wait(self, attempt: int, asked: float) -> float:
+        """Return the seconds to wait after `attempt` tries, where the host asks for `asked`."""
+        return min(max(self.delay * 2.0 ** max(attempt - 1, 0), asked), self.longest)
+
+
+class Cancelled(BaseException):
+    """The pre-fetch was given up. No Exception, so that nobody takes it for a fault."""
+
+
+class Again(Exception):  # noqa: N818 - a reason to try again
+    """A try failed in a way that the next may not.
+
+    `wait` is what the host asks for, in seconds, and `advice` what to do after the last try. `host`
+    is the one that gave no answer, "" where one did; it is `absent` if no connection was made.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        wait: float = 0.0,
+        final: type[ModelError] = Unavailable,
+        advice: str = NETWORK,
+        host: str = "",
+        absent: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.final = final
+        self.advice = advice
+        self.host = host
+        self.absent = absent
+
+
+def told(error: BaseException) -> str:
+    """Return an error as a message quotes it."""
+    return short(f"{type(error).__name__}: {error}")
+
+
+def asked_wait(headers: Mapping[str, str]) -> tuple[float, str]:
+    """Return how many seconds a host asks to wait, 0 where it does not say, and of which limit.
+
+    A hub that limits requests says when it will take more; any server may send Retry-After.
+    """
+    from huggingface_hub.utils._http import _parse_retry_after, parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(headers)
+    if limit and not limit.remaining:
+        wait = float(limit.reset_in_seconds)
+        most = f" of {limit.limit}" if limit.limit else ""
+        kind = short(limit.resource_type)
+        return wait, f": no request{most} is left in the limit {kind!r}, more in {wait:g} s"
+    wait = float(_parse_retry_after(headers) or 0)
+    return wait, f": it takes more in {wait:g} s" if wait else ""
