@@ -153,7 +153,7 @@ def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -
 def test_disk_that_fails_at_any_step_is_told(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The system's reason, the cache, and what to do; nothing is left behind, the next run works."""
+    """The system's reason and what to do; nothing is left behind, and the next run works."""
 
     def fails(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

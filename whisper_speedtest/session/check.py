@@ -245,11 +245,8 @@ def _load(config: pytest.Config, case: Case, model: VerifiedModel) -> str:
 
     try:
         with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as name:
-            folder = Path(name)
-            (folder / "probe").mkdir()
-            (folder / "engine").mkdir()
-            device = choose_device(config, case, model, folder / "probe")
-            with Engine(case, model, folder / "engine", device) as engine:
+            device = choose_device(config, case, model, Path(name, "probe"))
+            with Engine(case, model, Path(name, "engine"), device) as engine:
                 engine.ready()
     except (EngineError, ModelError) as error:
         reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
