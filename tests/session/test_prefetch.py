@@ -226,6 +226,19 @@ def test_plan_and_outcome_are_told_in_lines(hub: Hub, store: Store) -> None:
     assert lines[-1].startswith(f"  failed     {QUANTISED} (commit ")
 
 
+def test_failure_is_told_in_red(hub: Hub, store: Store) -> None:
+    """At a terminal with colours; good news are not."""
+    hub.fault(Fault(status=404), kind="cdn", repo=QUANTISED.repo)
+    session = Session(store)
+    session.get_terminal_writer().hasmarkup = True
+
+    session.fetch(BASE, QUANTISED)
+
+    verified, failed = session.lines[-2:]
+    assert verified == f"  verified   {BASE}"
+    assert failed.startswith("\x1b[31m  failed     ")
+
+
 def config_size(files: ModelFiles) -> str:
     """Return how large a model's config is, for people."""
     return f"{len(content(files)['config.json'])} bytes"

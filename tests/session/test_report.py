@@ -241,7 +241,37 @@ def test_table_shows_loads_where_they_were_tried() -> None:
     for case, word in zip(cases, ("loads", "not tried", "fails"), strict=True):
         assert re.search(rf"^base {case.variant} +complete +complete +{word}$", table, re.MULTILINE)
     assert "OSError" not in table
-    assert "load" not in rows(models)[0]
+    assert rows(models, loads)[0].split()[-2:] == ["library", "load"]
+    assert rows(models)[0].split()[-1] == "library"
+
+
+@pytest.mark.parametrize(
+    ("state", "style"),
+    [
+        ("complete", "green"),
+        ("incomplete", "yellow"),
+        ("unknown", "yellow"),
+        ("corrupt", "bold red"),
+        ("other model", "bold red"),
+        ("missing", "dim"),
+    ],
+)
+def test_state_has_the_colour_of_what_it_means(state: FileState, style: str) -> None:
+    """Green is right, red is wrong, yellow is to be looked at, and what is missing is dim."""
+    pair: tuple[FileState, FileState] = ("complete", "missing")
+    first, second = pair if state == "incomplete" else (state, state)
+    place_of = place(BASE, COMMIT, w_npz=first, c_json=second)
+
+    from rich.table import Table
+    from rich.text import Text
+
+    table = as_table([status(Case("library", "base", "fp16"), BASE, GOOD, place_of)])
+
+    assert isinstance(table, Table)
+    cell = list(table.columns[2].cells)[-1]
+    assert isinstance(cell, Text)
+    assert cell.plain.splitlines()[0] == state
+    assert str(cell.spans[0].style) == style
 
 
 def test_absent_models_are_told_below_the_table() -> None:
