@@ -56,8 +56,12 @@ class WeightsCheck:
     """Tells whether a model was given exactly the weights that its file holds.
 
     mlx accepts any shape for a weight, and silently keeps random numbers for a weight that the file
-    does not have. So the model's own names and shapes are noted before it is given its weights.
+    does not have. So the model's own names and shapes are noted before it is given its weights, and
+    the values that it has then are compared with the file's.
     """
+
+    _model: Any
+    """The last model that was given its weights."""
 
     def __init__(self, model_class: Any) -> None:
         """Watch every later `update` of a model of `model_class`."""
@@ -65,6 +69,7 @@ class WeightsCheck:
         update = model_class.update
 
         def watched_update(model: Any, weights: Any) -> Any:
+            self._model = model
             self._shapes = _shapes(model.parameters())
             try:
                 return update(model, weights)
@@ -78,10 +83,11 @@ class WeightsCheck:
     def __call__(self, weights: Path, config: Path, bits: int | None) -> str:
         """Return the type that the model computes in.
 
-        Raise WeightsError unless the names and shapes of the last model's weights are those of the
-        file `weights`, and `config` quantises to `bits` a weight; None: not at all.
+        Raise WeightsError unless names, shapes and values of the last model's weights are those of
+        the file `weights`, and `config` quantises to `bits` a weight; None: not at all.
         """
         import mlx.core as mx
+        from mlx.utils import tree_flatten
 
         settings = json.loads(config.read_text(encoding="utf-8"))
         if (got := settings.get("quantization", {}).get("bits")) != bits:
@@ -91,6 +97,14 @@ class WeightsCheck:
             )
         stored = mx.load(str(weights))
         self._compare(_shapes(stored))
+        own = dict(tree_flatten(self._model.parameters()))
+        # A weight may be no number in both.
+        changed = sorted(n for n in stored if not mx.array_equal(own[n], stored[n], equal_nan=True))
+        if changed:
+            raise base.WeightsError(
+                f"expected the values of the {len(stored)} weights in {weights.name}, got "
+                f"{_sample('others for', changed)}the file was exchanged around the load"
+            )
         return str(stored["encoder.conv1.weight"].dtype).removeprefix("mlx.core.")
 
     def _compare(self, stored: dict[str, tuple[int, ...]]) -> None:

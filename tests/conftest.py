@@ -8,10 +8,31 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from adapters.base import Device
+
 TESTS = Path(__file__).resolve().parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that really run libraries be run on the GPU of a machine that has one."""
+    parser.addoption(
+        "--tests-device",
+        choices=["cpu", "gpu"],
+        default="cpu",
+        help="what the suite's own tests let real libraries compute on (default: cpu)",
+    )
+
+
+@pytest.fixture(name="tests_device", scope="session")
+def _tests_device(request: pytest.FixtureRequest) -> Device:
+    """What a test that really runs a library lets it compute on: --tests-device."""
+    device: Device = request.config.getoption("--tests-device")
+    return device
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads these options

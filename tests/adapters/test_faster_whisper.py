@@ -105,6 +105,16 @@ def test_device_is_what_the_model_is_loaded_on(
     assert adapter._library.WhisperModel.call_args.kwargs["device"] == expected
 
 
+@pytest.mark.parametrize(("place", "device"), [("cpu", "cpu"), ("cuda", "gpu")])
+def test_device_in_use_is_what_the_loaded_model_tells(
+    place: str, device: str, adapter: FasterWhisper
+) -> None:
+    """Not what it was told."""
+    loaded(adapter).model.device = place
+
+    assert adapter.device_in_use("") == device
+
+
 def test_gpu_that_is_not_there_is_an_error(adapter: FasterWhisper) -> None:
     """Rather than the CPU in its place."""
     with pytest.raises(RuntimeError, match="CPUs and NVIDIA GPUs, and there is none"):

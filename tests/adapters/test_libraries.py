@@ -2,7 +2,7 @@
 
 It must be exact, decode as it is told, and fail without harm to any other. A library that is not
 installed is skipped; `tox -e libraries` installs them all. A new library needs no change here: no
-test names one.
+test names one. All of it runs on the CPU, or with --tests-device=gpu on the GPU.
 """
 
 from __future__ import annotations
@@ -27,12 +27,17 @@ from whisper_speedtest.engine.process import Engine, EngineError
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store
+from whisper_speedtest.measure.judging import computed_by
+from whisper_speedtest.measure.protocol import is_slow
+from whisper_speedtest.measure.recording import provenance_of
+from whisper_speedtest.speech.scoring import difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from adapters.base import Audio, Transcript
+    from adapters.base import Audio, Device, Transcript
+    from whisper_speedtest.measure.result import Provenance
 
     Start = Callable[..., Engine]
     Tell = Callable[..., "Told"]
@@ -41,11 +46,6 @@ pytestmark = pytest.mark.slow
 EQUAL = DecodeSettings()
 MICRO = [case for case in all_cases() if case.size == "micro"]
 UNQUANTISED = [Case(name, "micro", "fp16") for name in REGISTRY]
-QUICK = [
-    case
-    for case in MICRO
-    if case.variant not in adapter_class(case.adapter).slow_variants.get("cpu", ())
-]
 PAIRS = list(
     itertools.combinations([name for name in REGISTRY if adapter_class(name).traits.timestamps], 2)
 )
@@ -76,13 +76,29 @@ SPEECH = {
 """The clips, one after the other, on which a setting makes a difference to the decoder."""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give `quick_case` every case but those that are many times slower on this device."""
+    if "quick_case" in metafunc.fixturenames:
+        device: Device = metafunc.config.getoption("--tests-device")
+        quick = [case for case in MICRO if not is_slow(case, device)]
+        metafunc.parametrize("quick_case", quick, ids=str)
+
+
 def model_of(case: Case) -> VerifiedModel:
     """Return a case's verified files."""
     return Store.from_environment().prepare(files_of(case))
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a case made of some clips, by their names, and how it computed that."""
+
+    clips: dict[str, Transcript]
+    provenance: Provenance
+
+
 @pytest.fixture(name="start")
-def _start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def _start(tmp_path_factory: pytest.TempPathFactory, tests_device: Device) -> Iterator[Start]:
     """A function that returns an engine of a case, not started; skips what is not installed."""
     engines: list[Engine] = []
 
@@ -90,7 +106,7 @@ def _start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         if reason := why_not_installed(case.adapter):
             pytest.skip(reason)
         folder = tmp_path_factory.mktemp("engine")
-        engines.append(Engine(case, model or model_of(case), folder, "cpu", threads))
+        engines.append(Engine(case, model or model_of(case), folder, tests_device, threads))
         return engines[-1]
 
     yield make
@@ -100,19 +116,21 @@ def _start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 @pytest.fixture(name="transcripts", scope="module")
 def _transcripts(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Case], dict[str, Transcript]]:
+    tmp_path_factory: pytest.TempPathFactory, tests_device: Device
+) -> Callable[[Case], Heard]:
     """A function that returns what a case makes of each short synthetic clip; run once each."""
-    known: dict[Case, dict[str, Transcript]] = {}
+    known: dict[Case, Heard] = {}
 
-    def transcribe(case: Case) -> dict[str, Transcript]:
+    def transcribe(case: Case) -> Heard:
         if reason := why_not_installed(case.adapter):
             pytest.skip(reason)
         if case not in known:
-            with Engine(case, model_of(case), tmp_path_factory.mktemp("engine"), "cpu") as engine:
-                known[case] = {
+            folder = tmp_path_factory.mktemp("engine")
+            with Engine(case, model_of(case), folder, tests_device) as engine:
+                heard_clips = {
                     name: heard(engine, name) for name in ("short", *SEVERAL_SENTENCES, "silence")
                 }
+                known[case] = Heard(heard_clips, provenance_of(engine))
         return known[case]
 
     return transcribe
@@ -136,25 +154,26 @@ def heard(engine: Engine, name: str, settings: DecodeSettings = EQUAL) -> Transc
 # Right
 
 
-@pytest.mark.parametrize("case", QUICK, ids=str)
-def test_every_clip_is_exact(
-    case: Case, transcripts: Callable[[Case], dict[str, Transcript]]
-) -> None:
+def test_every_clip_is_exact(quick_case: Case, transcripts: Callable[[Case], Heard]) -> None:
     """A library writes each clip that fits a window to the letter, with no fallback decode."""
-    heard = transcripts(case)
+    heard = transcripts(quick_case)
 
-    assert {name: transcript.text for name, transcript in heard.items()} == {
-        name: clips()[name].reference for name in heard
-    }
-    assert not any(transcript.fallback for transcript in heard.values())
+    for name, transcript in heard.clips.items():
+        said = clips()[name].reference
+        assert said is not None
+        assert transcript.text == said, (
+            f"{quick_case.label} on {name}, by {computed_by(heard.provenance)}: expected the clip "
+            f"to the letter; {difference(said, transcript.text, shorten=False)}"
+        )
+        assert not transcript.fallback, f"{quick_case.label} on {name}: expected no fallback decode"
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda name: name)
 def test_libraries_agree_on_segment_times(
-    one: str, other: str, transcripts: Callable[[Case], dict[str, Transcript]]
+    one: str, other: str, transcripts: Callable[[Case], Heard]
 ) -> None:
     """Two libraries find the same segments, whose begins and ends are within 0.1 s."""
-    mine, theirs = (transcripts(Case(name, "micro", "fp16")) for name in (one, other))
+    mine, theirs = (transcripts(Case(name, "micro", "fp16")).clips for name in (one, other))
 
     for name in SEVERAL_SENTENCES:
         assert [s.text for s in mine[name].segments] == [s.text for s in theirs[name].segments]
@@ -163,15 +182,13 @@ def test_libraries_agree_on_segment_times(
 
 
 @pytest.mark.parametrize("case", UNQUANTISED, ids=str)
-def test_segments_are_the_sentences(
-    case: Case, transcripts: Callable[[Case], dict[str, Transcript]]
-) -> None:
+def test_segments_are_the_sentences(case: Case, transcripts: Callable[[Case], Heard]) -> None:
     """A library with timestamps says within 0.1 s when each sentence of a clip begins and ends."""
     if not adapter_class(case.adapter).traits.timestamps:
         pytest.skip(f"{case.adapter}: its segments are whole windows")
     sentences = clips()["window"].sentences
 
-    segments = transcripts(case)["window"].segments
+    segments = transcripts(case).clips["window"].segments
 
     assert [segment.text for segment in segments] == [sentence.text for sentence in sentences]
     for segment, sentence in zip(segments, sentences, strict=True):
@@ -204,7 +221,7 @@ class Told:
 
 
 @pytest.fixture(name="tell", scope="module")
-def _tell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tell]:
+def _tell(tmp_path_factory: pytest.TempPathFactory, tests_device: Device) -> Iterator[Tell]:
     """A function that has a library transcribe clips, and returns what it was told; cached."""
     answers: dict[tuple[object, ...], Told] = {}
     engines: dict[tuple[str, int | None], Engine] = {}
@@ -214,7 +231,8 @@ def _tell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tell]:
             while engines:  # one at a time: six libraries are a lot of memory
                 engines.popitem()[1].close()
             case = Case(name, "micro", "fp16")
-            engine = Engine(case, model_of(case), tmp_path_factory.mktemp("spy"), "cpu", threads)
+            folder = tmp_path_factory.mktemp("spy")
+            engine = Engine(case, model_of(case), folder, tests_device, threads)
             engines[name, threads] = engine
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(REGISTRY, name, f"tests.helpers.spies:{name}")

@@ -15,7 +15,7 @@ from whisper_speedtest.hub.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from adapters.base import Transcript
+    from adapters.base import Device, Transcript
 
 pytestmark = pytest.mark.slow
 ADAPTER = "lightning-whisper-mlx"
@@ -23,7 +23,9 @@ SETTINGS = DecodeSettings()
 
 
 @pytest.fixture(name="new_engine", scope="module")
-def _new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+def _new_engine(
+    tmp_path_factory: pytest.TempPathFactory, tests_device: Device
+) -> Iterator[Callable[[str], Engine]]:
     """A function that makes an engine of the embedded model, by variant."""
     engines: list[Engine] = []
     check_map = adapter_class(ADAPTER).check_map["micro"]
@@ -31,9 +33,8 @@ def _new_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     def make(variant: str) -> Engine:
         folder = tmp_path_factory.mktemp("engine")
         case = Case(ADAPTER, "micro", variant)
-        engines.append(
-            Engine(case, Store.from_environment().prepare(check_map[variant]), folder, "cpu")
-        )
+        model = Store.from_environment().prepare(check_map[variant])
+        engines.append(Engine(case, model, folder, tests_device))
         return engines[-1]
 
     yield make

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class Array:
     """An array of a shape, in float16; it says what it holds when it is multiplied."""
 
-    def __init__(self, *shape: int, total: int = 64**3) -> None:
+    def __init__(self, *shape: int, total: int = 64**3, values: str = "usual") -> None:
         self.shape = shape
+        self.values = values
         self.dtype = "mlx.core.float16"
         self.total = total
 
@@ -82,6 +83,14 @@ def test_device_that_computes_wrong_is_an_error(mx: Any) -> None:
         MLXWhisper().select_device("gpu", 3)
 
 
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_device_in_use_is_mlxs_default(device: Any, mx: Any) -> None:
+    """As mlx tells it, whatever it was told before."""
+    mx.default_device = lambda: SimpleNamespace(type=getattr(mx, device))
+
+    assert MLXWhisper().device_in_use("") == device
+
+
 def test_memory_is_mlxs_peak_and_threads_are_not_told(mx: Any) -> None:  # noqa: ARG001
     """Whole bytes; mlx says nothing of its threads."""
     assert MLXWhisper().accelerator_memory() == 12_345
@@ -137,6 +146,12 @@ def stored(**changes: Array | None) -> dict[str, Array]:
     return {name: array for name, array in changed.items() if array is not None}
 
 
+def have_equal_values(one: Array, other: Array, *, equal_nan: bool) -> bool:
+    """Tell whether two arrays hold the same values."""
+    assert equal_nan, "a weight that is no number would never equal itself"
+    return one.values == other.values
+
+
 @pytest.fixture(name="verify")
 def _verify(install: Install, tmp_path: Path) -> Any:
     """A function that gives a model its weights and checks them against those of a file."""
@@ -144,7 +159,7 @@ def _verify(install: Install, tmp_path: Path) -> Any:
     install("mlx.utils", tree_flatten=flatten)
 
     def verify(file: dict[str, Array], bits: int | None = None, quantization: Any = None) -> str:
-        load = install("mlx.core", load=Mock(return_value=file)).load
+        load = install("mlx.core", load=Mock(return_value=file), array_equal=have_equal_values).load
         settings = {"n_mels": 80} if quantization is None else {"quantization": quantization}
         config.write_text(json.dumps(settings), encoding="utf-8")
         model_class = type("Model", (Model,), {"update": Model.update})
@@ -187,6 +202,19 @@ def test_weights_that_are_not_the_models_are_named(
 
     assert str(error.value) == (
         f"expected the model's 4 weights, got {complaint}the weights are another model's"
+    )
+
+
+def test_other_values_than_the_files_are_an_error(verify: Any) -> None:
+    """As those of a file that was exchanged for the load alone, and then put back."""
+    other = {"ln": Array(4, values="other"), "encoder__conv1__bias": Array(8, values="other")}
+
+    with pytest.raises(WeightsError) as error:
+        verify(stored(**other))
+
+    assert str(error.value) == (
+        "expected the values of the 3 weights in weights.npz, got others for encoder.conv1.bias, "
+        "ln; the file was exchanged around the load"
     )
 
 

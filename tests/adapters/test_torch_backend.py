@@ -104,6 +104,18 @@ def test_device_decides_on_type_and_memory(
     assert adapter.accelerator_memory() == memory
 
 
+@pytest.mark.parametrize(("place", "device"), [("cpu", "cpu"), ("cuda", "gpu"), ("mps", "gpu")])
+def test_device_in_use_is_where_the_weights_are(place: str, device: str, adapter: Adapters) -> None:
+    """Not where they were sent."""
+    model = SimpleNamespace(device=SimpleNamespace(type=place))
+    if isinstance(adapter, OpenAIWhisper):
+        adapter._model = model
+    else:
+        adapter._recognise = SimpleNamespace(model=model)
+
+    assert adapter.device_in_use("") == device
+
+
 def test_gpu_that_is_not_there_is_an_error(adapter: Adapters) -> None:
     """Rather than the CPU in its place."""
     with pytest.raises(RuntimeError, match=r"^PyTorch 2\.13\.0 finds no GPU on this machine$"):

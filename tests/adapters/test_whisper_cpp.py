@@ -130,6 +130,34 @@ def test_gpu_is_used_where_the_build_has_a_backend(
     assert adapter._library.Model.call_args.kwargs["context_params"] == {"use_gpu": True}
 
 
+@pytest.mark.parametrize(
+    ("lines", "device"),
+    [
+        (["found GPU device 0: MTL0 (type: 1, cnt: 1)", "using MTL0 backend"], "gpu"),
+        (["using CUDA0 backend"], "gpu"),
+        (["using CUDA0 backend", "failed to initialize CUDA0 backend"], "cpu"),
+        (["device 0: CPU (type: 0)", "no GPU found"], "cpu"),
+        (["using CUDA0 backend", "no GPU found"], "cpu"),
+        (["no GPU found", "using CUDA0 backend"], "gpu"),
+        (["device 0: CPU (type: 0)"], None),
+    ],
+)
+def test_device_in_use_is_what_the_last_line_says(
+    lines: list[str], device: str | None, adapter: WhisperCpp
+) -> None:
+    """It falls back to the CPU without an error; its log alone tells, and else nobody knows."""
+    said = ["whisper_init_with_params_no_state: use gpu    = 1"]
+    said += [f"whisper_backend_init_gpu: {line}" for line in lines]
+
+    assert adapter.device_in_use("\n".join([*said, "whisper_init_state: done", ""])) == device
+
+
+def test_words_of_others_about_a_backend_are_not_whisper_cpps(adapter: WhisperCpp) -> None:
+    """A line counts from its beginning."""
+    assert adapter.device_in_use("it says: whisper_backend_init_gpu: no GPU found\n") is None
+    assert adapter.device_in_use("") is None
+
+
 def test_build_without_a_backend_has_no_gpu(adapter: WhisperCpp) -> None:
     """The error quotes what the build says of itself; the CPU always works."""
     with pytest.raises(RuntimeError, match=r"no GPU backend: AVX = 1 \| NEON = 0"):

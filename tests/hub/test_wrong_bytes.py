@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from adapters.base import Device
     from fixtures.hub import Hub
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
@@ -60,12 +61,12 @@ def _prepare(hub: Hub, store: Store) -> Prepare:
 
 
 @pytest.fixture(name="start")
-def _start(tmp_path: Path) -> Iterator[Start]:
+def _start(tmp_path: Path, tests_device: Device) -> Iterator[Start]:
     """A function that returns an engine of a verified model, not yet started."""
     engines: list[Engine] = []
 
     def start(case: Case, model: VerifiedModel) -> Engine:
-        engines.append(Engine(case, model, tmp_path / f"engine-{len(engines)}", "cpu"))
+        engines.append(Engine(case, model, tmp_path / f"engine-{len(engines)}", tests_device))
         return engines[-1]
 
     yield start

@@ -82,6 +82,7 @@ class Engine:
         self._loaded = False
         self._warm = False
         self._heard: set[str] = set()
+        self._links: dict[Path, Path] = {}
 
     @property
     def failure(self) -> EngineError | None:
@@ -148,6 +149,7 @@ class Engine:
                 target = self._folder / place.removeprefix("~/")  # The child's home is its folder.
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(path)
+                self._links[target] = path
 
     def _hub_cache(self) -> dict[str, str]:
         """Begin a hub cache for this model alone; return where its files belong."""
@@ -211,10 +213,17 @@ class Engine:
         self._facts = facts
 
     def _check_load(self, facts: EngineFacts) -> None:
+        """Raise the engine's failure unless files, links and device are what they should be."""
         try:
             self.model.recheck()
         except ModelError as error:
             raise self._fail(f"a file changed during the load: {error}") from error
+        for link, path in self._links.items():
+            if not link.is_symlink() or link.readlink() != path:
+                raise self._fail(
+                    f"{link.relative_to(self._folder)} changed during the load: expected a link to "
+                    f"the verified {path}, got {link.resolve()}; run it again"
+                )
         if facts.device not in {self.device, None}:
             raise self._fail(
                 f"expected a model that computes on the {self.device}, got one that computes on "
