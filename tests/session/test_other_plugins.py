@@ -69,7 +69,7 @@ def test_workers_are_refused_for_benchmarks(arguments: tuple[str, ...]) -> None:
 
 def test_workers_may_run_what_is_no_benchmark() -> None:
     """Nothing there is timed, also where benchmarks were left out by -k."""
-    ended = pytest_in_project("benchmarks", "tests/session/test_values.py", "-n1", "-k", "frozen")
+    ended = pytest_in_project("benchmarks", "tests/speech/test_values.py", "-n1", "-k", "frozen")
 
     assert ended.returncode == pytest.ExitCode.OK, ended.stdout + ended.stderr
     assert "1 passed" in ended.stdout

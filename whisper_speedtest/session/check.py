@@ -221,38 +221,7 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
     On a GPU it has to transcribe a short clip as well: a library may load there and fail at its
     first call. What finds out whether there is a GPU takes a time of its own.
     """
-<<<<<<< HEAD
-    from whisper_speedtest.engine.process import Engine, EngineError
-=======
-    before = _children()
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
-        load = pool.submit(_load, config, case, model)
-        try:
-            done, _ = wait([load], timeout=seconds)
-            return load.result() if done else f"not within {seconds:g} s"
-        finally:
-            while not load.done():
-                _kill(_children() - before)
-                wait([load], timeout=0.05)
-
-
-def _children() -> set[psutil.Process]:
-    import psutil
-
-    return set(psutil.Process().children())
-
-
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    import psutil
-
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
-            process.kill()
-
-
-def _load(config: pytest.Config, case: Case, model: VerifiedModel) -> str:
     from whisper_speedtest.engine.process import LAST_LINES, Engine, EngineError
->>>>>>> 8ae156a (Run beside other plugins, or say why not; lose no table to a fault at the end)
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.session.report import LOADS
 
