@@ -28,7 +28,7 @@ from whisper_speedtest.hub.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from fixtures.hub import Hub
@@ -235,15 +235,45 @@ def test_package_that_is_not_installed_is_named(
     assert not cache.exists()
 
 
-def test_folder_that_cannot_be_written_to_is_named(cache: Path) -> None:
-    """As for the hub cache: the model cannot be had here, and the message says where."""
+@pytest.fixture(name="unwritable")
+def _unwritable(cache: Path) -> Iterator[Path]:
+    """A place for models that cannot be written to, as in a checkout that may only be read."""
+    embedded._temporary_folder.cache_clear()
     cache.parent.mkdir()
     cache.write_text("a file where the folder should be", encoding="utf-8")
+    yield cache
+    embedded._temporary_folder.cache_clear()
+
+
+def test_model_is_made_elsewhere_where_the_checkout_cannot_be_written_to(
+    unwritable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one temporary folder, which all models share."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+
+    made, again = embedded.plan(MICRO), embedded.plan(MICRO)
+
+    assert made.problem is None
+    assert made.local == again.local
+    (folder,) = (tmp_path / "scratch").iterdir()
+    for finding in made.local.findings.values():
+        assert finding.state == "complete"
+        assert finding.path.is_relative_to(folder)
+    assert unwritable.is_file()
+
+
+def test_folders_that_cannot_be_written_to_are_named(
+    unwritable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model cannot be had here, and the message says where it was tried and what to do."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
 
     error = problem()
 
     assert type(error) is Unavailable
-    assert f"cannot be made in {cache}: " in str(error)
+    assert f"cannot be made in {unwritable}, nor in a temporary folder: " in str(error)
+    assert "make one of them writable" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,7 +14,11 @@ from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.results.plugin import WIDTH, pytest_terminal_summary
+from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import NOT_INSTALLED, OWN_CLIPS, RESULTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass
@@ -23,12 +27,18 @@ class Terminal:
 
     stash: pytest.Stash
     hasmarkup: bool = False
+    saved_to: str | None = None
     lines: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> Terminal:
         """A config with a stash."""
         return self
+
+    def getoption(self, name: str) -> str | None:
+        """Return where results are to be saved."""
+        assert name == "benchmark_json"
+        return self.saved_to
 
     def section(self, title: str) -> None:
         """Begin a section."""
@@ -126,6 +136,35 @@ def test_fault_of_another_plugin_costs_no_summary(terminal: Terminal) -> None:
     terminal.stash[RESULTS].append(warm(2.0))
 
     assert summary(terminal, KeyError("theirs"))[0] == "== whisper-speedtest"
+
+
+def test_file_of_an_earlier_run_is_not_taken_for_this_ones(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Where nothing was measured, nothing is saved, and the older file stays as it is."""
+    terminal.saved_to = str(tmp_path / "old.json")
+    terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="t", reason="r"))
+
+    assert summary(terminal)[-1] == (
+        f"unsaved:  {tmp_path}/old.json: not written, as nothing was measured in this one"
+    )
+    (tmp_path / "old.json").touch()
+    assert summary(terminal)[-1] == (
+        f"unsaved:  {tmp_path}/old.json: what is there is of an earlier run, as nothing was "
+        "measured in this one"
+    )
+    terminal.stash[RESULTS].append(warm(2.0))
+    assert summary(terminal)[-1] == "failed:   t: r"
+
+
+def test_fault_in_saving_is_told(terminal: Terminal) -> None:
+    """It is the last line, as what stands above was measured all the same."""
+    terminal.stash[FAULT] = "OSError: no space left"
+    terminal.stash[RESULTS].append(warm(2.0))
+
+    assert summary(terminal)[-1] == (
+        "unsaved:  another plugin failed as the session ended: OSError: no space left"
+    )
 
 
 @pytest.mark.parametrize("markup", [False, True])

@@ -73,13 +73,30 @@ def test_settings_of_another_project_are_refused(tmp_path: Path) -> None:
 
 
 def test_limit_on_the_command_line_comes_before_the_suites_own(sessions: Sessions) -> None:
-    """A hanging call is ended after the user's one second, not after the five of the toy."""
-    session = sessions.run(
-        "benchmarks/test_transcribe.py", "-k", "toy-micro-hangs-short", "--timeout=1"
-    )
+    """A hanging call is ended after the user's one second, not after the five of the toy.
 
-    assert session.status == pytest.ExitCode.TESTS_FAILED
-    assert "Timeout (>1.0s)" in session.output
+    Another way to give it is pytest-timeout's variable.
+    """
+    chosen = ("benchmarks/test_transcribe.py", "-k", "toy-micro-hangs-short")
+
+    by_option = sessions.run(*chosen, "--timeout=1")
+    by_variable = sessions.run(*chosen, PYTEST_TIMEOUT="1")
+
+    for session in (by_option, by_variable):
+        assert session.status == pytest.ExitCode.TESTS_FAILED
+        assert "Timeout (>1.0s)" in session.output
+
+
+def test_limit_of_the_users_own_is_that_of_a_load_too(sessions: Sessions) -> None:
+    """--check-models=load gives each load what a test would be given; no start is that fast."""
+    chosen = ("benchmarks", "-k", "toy-micro-good", "--check-models=load", "--device=cpu")
+
+    brief = sessions.run(*chosen, "--timeout=0.001")
+    unlimited = sessions.run(*chosen, "--timeout=0")
+
+    assert "toy[micro-good]: load: ping did not end within 0.001 s" in brief.output
+    assert brief.status == pytest.ExitCode.TESTS_FAILED
+    assert unlimited.status == pytest.ExitCode.OK, unlimited.output
 
 
 def test_long_recordings_have_longer_limits(tmp_path: Path) -> None:

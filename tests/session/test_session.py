@@ -53,6 +53,7 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
     }.items():
         assert f"failed:   test_transcribe[toy-micro-{variant}-short]: {outcome}" in session.output
     assert "INTERNALERROR" not in session.output
+    assert "on stderr:\n" not in session.output.split("= whisper-speedtest =")[1]
     assert sessions.engines() == []
 
 
@@ -77,6 +78,8 @@ def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
     assert session.status == pytest.ExitCode.INTERRUPTED, session.output
     assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
     assert sessions.engines() == []
+    assert "toy[micro-hangs]: stopped during transcribe, which had not returned" in session.output
+    assert "on stderr" not in session.output, "what the engine said last did not end the session"
 
 
 def test_results_name_no_machine_and_no_person(

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
 
 ENTRY = Path(__file__).with_name("__main__.py").resolve()
+LAST_LINES = "; its last lines on stderr:"
+"""Stands in an error before the end of an engine's log."""
+
 LOG_LINES = 20
 """How many of the last lines of an engine's log an error shows."""
 
@@ -358,7 +361,10 @@ class Engine:
         except BaseException as error:
             # A time limit or Ctrl-C came while the child was at work. Its answer may still come,
             # and would be taken for that of the next call, so there must be none.
-            error.add_note(str(self._fail(f"stopped during {method}, which had not returned")))
+            note = str(self._fail(f"stopped during {method}, which had not returned"))
+            # What it last said may tell why it was slow, and has nothing to do with Ctrl-C.
+            by_hand = isinstance(error, KeyboardInterrupt)
+            error.add_note(note.partition(LAST_LINES)[0] if by_hand else note)
             raise
 
     def _how_it_ended(self) -> str:
@@ -381,7 +387,5 @@ class Engine:
         self.close()
         text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
         tail = "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])
-        self._failure = EngineError(
-            f"{message}; its last lines on stderr:\n{tail or '  | (nothing)'}"
-        )
+        self._failure = EngineError(f"{message}{LAST_LINES}\n{tail or '  | (nothing)'}")
         return self._failure

@@ -1,18 +1,24 @@
 """Models that the project makes itself: exports of a checkpoint in fixtures/models.
 
-They are kept in `.cache/models`, which is laid out as a hub cache. What stands for the commit there
-is a hash of all that an export is made from: the checkpoint, the exporters and the versions of the
-packages that they use. No hub has any part in this, and huggingface_hub is not imported.
+They are kept in `.cache/models`, which is laid out as a hub cache; where that cannot be written to,
+in a temporary folder, for as long as the process lasts. What stands for the commit there is a hash
+of all that an export is made from: the checkpoint, the exporters and the versions of the packages
+that they use. No hub has any part in this, and huggingface_hub is not imported.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache as cached
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,6 +41,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
 
+_once = threading.Lock()
+"""Lets one thread at a time ask for the temporary folder, of which there is one."""
+
 
 def inspect(files: ModelFiles) -> Inspection:
     """Return what there is of a model, which is made first unless an intact export is there.
@@ -48,7 +57,12 @@ def inspect(files: ModelFiles) -> Inspection:
 def plan(files: ModelFiles) -> PlannedModel:
     """Return a model for which nothing is left to do: it is complete, or has a problem."""
     try:
-        return PlannedModel(files, _made(files))
+        try:
+            return PlannedModel(files, _made(files, CACHE))
+        except OSError:
+            with _once:
+                folder = _temporary_folder()
+            return PlannedModel(files, _made(files, folder))
     except ModelError as error:
         problem = error
     except PackageNotFoundError as error:
@@ -56,15 +70,26 @@ def plan(files: ModelFiles) -> PlannedModel:
             f"{files}: cannot be made, as {error.name} is not installed; install its extra"
         )
     except OSError as error:
-        problem = Unavailable(f"{files}: cannot be made in {CACHE}: {error}; make it writable")
+        problem = Unavailable(
+            f"{files}: cannot be made in {CACHE}, nor in a temporary folder: {error}; make one of "
+            "them writable, or make room there"
+        )
     findings = {
         name: Finding(name, "corrupt", CACHE, "", None, str(problem)) for name in files.files
     }
     return PlannedModel(files, Inspection(files, None, findings), problem=problem)
 
 
-def _made(files: ModelFiles) -> Inspection:
-    """Return an intact export, old or new."""
+@cached
+def _temporary_folder() -> Path:
+    """Make a folder, which is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="whisper-speedtest-models-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder, "models")
+
+
+def _made(files: ModelFiles, folder: Path) -> Inspection:
+    """Return an intact export in a folder, old or new."""
     try:
         checkpoint, form, variant = files.repo.removeprefix(EMBEDDED).split("-", 2)
         exporter = import_module(f"fixtures.models.{checkpoint}.export")
@@ -76,13 +101,13 @@ def _made(files: ModelFiles) -> Inspection:
         ) from None
     source = ROOT / "fixtures" / "models" / checkpoint
     kept = replace(files, revision=_key(source, packages))
-    found = cache.inspect(CACHE, kept)
+    found = cache.inspect(folder, kept)
     if found.state != "complete":
-        with _others_waiting():
+        with _others_waiting(folder):
             # Somebody else may have made it while this one waited.
-            if cache.inspect(CACHE, kept).state != "complete":
-                _export(kept, exporter.__name__, form, variant)
-        found = cache.inspect(CACHE, kept)
+            if cache.inspect(folder, kept).state != "complete":
+                _export(kept, folder, exporter.__name__, form, variant)
+        found = cache.inspect(folder, kept)
     if found.state != "complete":
         lacking = ", ".join(fault.name for fault in found.faults) or "file at all"
         raise RepoError(
@@ -93,10 +118,10 @@ def _made(files: ModelFiles) -> Inspection:
 
 
 @contextmanager
-def _others_waiting() -> Iterator[None]:
+def _others_waiting(folder: Path) -> Iterator[None]:
     """Let no other thread or process make an export while the block runs."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with CACHE.with_suffix(".lock").open("w", encoding="utf-8") as lock:
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -112,9 +137,9 @@ def _key(source: Path, packages: Iterable[str]) -> str:
     return digest.hexdigest()[:40]
 
 
-def _export(files: ModelFiles, exporter: str, form: str, variant: str) -> None:
+def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: str) -> None:
     """Export in another process, since that imports much, and move the files into the cache."""
-    with staging(RepoFolder(CACHE, files.repo)) as stage:
+    with staging(RepoFolder(folder, files.repo)) as stage:
         made = stage.new()
         run = subprocess.run(
             [sys.executable, "-m", exporter, form, variant, str(made)],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import NOT_INSTALLED, OWN_CLIPS, RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 WIDTH = 500
 """Columns: more than any table needs, as one with shortened cells says less than a wrapped one."""
@@ -46,5 +49,15 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for line in text.getvalue().rstrip().splitlines():
             terminalreporter.line(line.rstrip())
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
-    for note in notes(results, not_installed, recordings):
-        terminalreporter.line(note)
+    for line in [*notes(results, not_installed, recordings), *_unsaved(terminalreporter.config)]:
+        terminalreporter.line(line)
+
+
+def _unsaved(config: pytest.Config) -> Iterator[str]:
+    """Say what was not saved, as a file of an earlier run is easily taken for this run's."""
+    if fault := config.stash.get(FAULT, ""):
+        yield f"unsaved:  another plugin failed as the session ended: {fault}"
+    path = config.getoption("benchmark_json")
+    if path and all(result.outcome is not Outcome.PASSED for result in config.stash[RESULTS]):
+        found = "what is there is of an earlier run" if Path(path).exists() else "not written"
+        yield f"unsaved:  {path}: {found}, as nothing was measured in this one"

@@ -101,6 +101,12 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
         exit_without_models(session)
     if "json" not in checks:
         _print(session, models, loads, store.settings.cache)
+    if loads and set(loads.values()) == {NOT_TRIED}:
+        pytest.exit(
+            "no load was tried, as no model of the selection is complete in the hub cache; fetch "
+            "them with --prefetch-only",
+            returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
+        )
     return faults(models, loads)
 
 
@@ -215,7 +221,7 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
     On a GPU it has to transcribe a short clip as well: a library may load there and fail at its
     first call. What finds out whether there is a GPU takes a time of its own.
     """
-    from whisper_speedtest.engine.process import Engine, EngineError
+    from whisper_speedtest.engine.process import LAST_LINES, Engine, EngineError
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.session.report import LOADS
 
@@ -231,5 +237,5 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
                 transcribe_once(engine)
     except (EngineError, ModelError, WrongTranscriptError) as error:
         reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
-        return reason.removesuffix("; its last lines on stderr:")
+        return reason.removesuffix(LAST_LINES)
     return LOADS

@@ -181,13 +181,18 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End with status 5 where tests over cases were run and all of them were skipped.
 
-    A session that measured nothing is no success.
+    A session that measured nothing is no success. Neither is one in which a measurement failed, and
+    another plugin ran its test again until it passed.
     """
     stash = session.config.stash
     results = stash[RESULTS]
-    skipped = all(result.outcome is Outcome.SKIPPED for result in results)
-    if exitstatus == pytest.ExitCode.OK and skipped and (results or stash[NOT_INSTALLED]):
+    outcomes = {result.outcome for result in results}
+    if exitstatus != pytest.ExitCode.OK:
+        return
+    if outcomes <= {Outcome.SKIPPED} and (results or stash[NOT_INSTALLED]):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+    elif outcomes & {Outcome.FAILED, Outcome.TIMED_OUT}:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _first_lines(error: BaseException) -> str:
@@ -195,8 +200,10 @@ def _first_lines(error: BaseException) -> str:
 
     Notes carry what the engine knows of an error that is not its own.
     """
+    from whisper_speedtest.engine.process import LAST_LINES
+
     lines = [str(text).partition("\n")[0] for text in (error, *getattr(error, "__notes__", ()))]
-    return "; ".join(lines)
+    return "; ".join(line.removesuffix(LAST_LINES) for line in lines)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from adapters.base import Case
     from whisper_speedtest.speech.clip import Clip
+
+NO_LIMIT = 1e6
+"""Seconds: eleven days, as the system lets nobody wait for more than 24."""
 
 MARKER = (
     "over(*clips, measure, own=False, batches=False): run over every case, with each of the clips "
@@ -52,8 +56,10 @@ class Selected:
 
 
 def parameters_of(item: pytest.Function) -> Selected:
-    """Return what an item of a test over cases is about."""
-    return Selected(**cast("dict[str, Any]", item.callspec.params))
+    """Return what an item of a test over cases is about, whatever else other plugins add to it."""
+    params = cast("dict[str, Any]", item.callspec.params)
+    names = [field.name for field in fields(Selected) if field.name in params]
+    return Selected(**{name: params[name] for name in names})
 
 
 def measure_of(item: pytest.Item) -> Measure | None:
@@ -125,8 +131,8 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     names += ["batch_size"] if marker.kwargs.get("batches") else []
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
-    # A limit that the user chose on the command line is obeyed, and a mark would come before it.
-    own_limits = metafunc.config.getoption("timeout", None) is None
+    # A limit that the user chose is obeyed, and a mark would come before it.
+    own_limits = chosen_limit(metafunc.config) is None
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
         return pytest.param(*(getattr(selected, name) for name in names), **named)
@@ -172,9 +178,23 @@ def sort(items: list[pytest.Item]) -> None:
 
 
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
-    """Return the cases that some tests run over, each with the seconds that one test may take."""
-    cases = filter(None, map(case_of, items))
-    return {case: time_limit(case) for case in cases}
+    """Return the cases that some tests run over, each with the seconds that one test may take.
+
+    Those are the user's where there are some; 0 of theirs is no limit.
+    """
+    found: dict[Case, float] = {}
+    for item in items:
+        if case := case_of(item):
+            chosen = chosen_limit(item.config)
+            found[case] = time_limit(case) if chosen is None else chosen or NO_LIMIT
+    return found
+
+
+def chosen_limit(config: pytest.Config) -> float | None:
+    """Return the seconds that the user gives each test, by --timeout or PYTEST_TIMEOUT, or None."""
+    chosen: float | None = config.getoption("timeout", None)
+    variable = os.environ.get("PYTEST_TIMEOUT")
+    return float(variable) if chosen is None and variable else chosen
 
 
 def not_installed(items: Sequence[pytest.Item]) -> list[str]:

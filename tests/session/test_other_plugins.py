@@ -1,0 +1,343 @@
+"""Beside other plugins: a benchmark works, or the session says in a line why it must not be run so.
+
+Small plugins stand in for what others do: they put tests in another order, run them again, trace
+them, add parameters to them, replace what prints, or fail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.project import ROOT, child_environment
+from tests.helpers.sessions import Session, Sessions
+from whisper_speedtest.session.other_plugins import SPREAD_OVER_WORKERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHOSEN = ("benchmarks/test_transcribe.py", "-k", "toy-micro-good-short", "--device=cpu")
+ROW = re.compile(r"^ toy +micro +good +short ", re.MULTILINE)
+
+
+def run(sessions: Sessions, *arguments: str, plugin: str = "", **variables: str) -> Session:
+    """Run one warm measurement of the toy, beside a plugin with this source."""
+    (sessions.folder / "standing_in.py").write_text(plugin, encoding="utf-8")
+    path = str(sessions.folder)
+    return sessions.run(*CHOSEN, "-p", "standing_in", *arguments, PYTHONPATH=path, **variables)
+
+
+def assert_measured(session: Session, status: int = pytest.ExitCode.OK) -> None:
+    """Fail unless a session shows its row, and ends with this status and without a traceback."""
+    assert ROW.search(session.output), f"expected a row of the toy, got:\n{session.output}"
+    assert session.status == status, session.output
+    assert "INTERNALERROR" not in session.output
+    assert "Traceback" not in session.output
+
+
+def pytest_in_project(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in the project itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+
+# pytest-xdist
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-n2", "--benchmark-only"), ("-n2",), ("--tx=popen", "--dist=each")],
+    ids=["benchmarks only", "all", "each"],
+)
+def test_workers_are_refused_for_benchmarks(arguments: tuple[str, ...]) -> None:
+    """Tests beside each other slow each other down; nothing has run when the session ends."""
+    ended = pytest_in_project("benchmarks", "-k", "lightning and micro-fp16-short", *arguments)
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
+    assert f"ERROR: {SPREAD_OVER_WORKERS}\n" in ended.stderr
+    assert "passed" not in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_workers_may_run_what_is_no_benchmark() -> None:
+    """Nothing there is timed, also where benchmarks were left out by -k."""
+    ended = pytest_in_project("benchmarks", "tests/speech/test_values.py", "-n1", "-k", "frozen")
+
+    assert ended.returncode == pytest.ExitCode.OK, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
+
+
+def test_no_worker_is_as_good_as_no_plugin(sessions: Sessions) -> None:
+    """-n 0 stands for this process."""
+    assert_measured(run(sessions, "-n0"))
+
+
+# Order, parameters, tracing, printing
+
+
+REVERSED = """
+import pytest
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items):
+    yield
+    items.reverse()
+"""
+
+SEEDED = """
+import random
+
+def pytest_runtest_setup(item):
+    random.seed(1)
+
+def pytest_collection_modifyitems(items):
+    random.Random(1).shuffle(items)
+"""
+
+TRACED = """
+import sys, threading
+import pytest
+
+def trace(frame, event, argument):
+    return trace
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol():
+    sys.settrace(trace)
+    threading.settrace(trace)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)
+"""
+
+OTHER_REPORTER = """
+import pytest
+
+class Reporter(pytest.TerminalReporter):
+    def _determine_show_progress_info(self):
+        return False
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    plugin = config.pluginmanager.getplugin("terminalreporter")
+    config.pluginmanager.unregister(plugin)
+    config.pluginmanager.register(Reporter(config, plugin._tw._file), "terminalreporter")
+"""
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [REVERSED, SEEDED, TRACED, OTHER_REPORTER],
+    ids=["reversed", "shuffled", "traced", "another reporter"],
+)
+def test_benchmarks_work_beside_plugins(sessions: Sessions, plugin: str) -> None:
+    """They measure and show the same, whatever comes before and after them."""
+    session = run(sessions, plugin=plugin)
+
+    assert_measured(session)
+    assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
+
+
+def test_document_stands_alone_on_stdout_beside_another_reporter(sessions: Sessions) -> None:
+    """What another reporter prints would make it unreadable for machines."""
+    (sessions.folder / "standing_in.py").write_text(OTHER_REPORTER, encoding="utf-8")
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", *CHOSEN),
+            *("-p", "standing_in", "-p", "no:cacheprovider", "--check-models=json"),
+        ],
+        cwd=sessions.tree,
+        env=child_environment(PYTHONPATH=str(sessions.folder)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert json.loads(ended.stdout)["complete"] is True, ended.stderr
+
+
+REPEATED = """
+import pytest
+
+@pytest.fixture
+def step(request):
+    return request.param
+
+def pytest_generate_tests(metafunc):
+    metafunc.fixturenames.append("step")
+    metafunc.parametrize("step", [1, 2], indirect=True)
+"""
+
+
+def test_parameters_of_another_plugin_are_left_to_it(sessions: Sessions) -> None:
+    """It gives each test some more ids, and each of them is measured."""
+    session = run(sessions, plugin=REPEATED)
+
+    assert_measured(session)
+    assert session.saved_names == {f"test_transcribe[toy-micro-good-short-{n}]" for n in (1, 2)}
+
+
+RUN_AGAIN = """
+from _pytest.runner import runtestprotocol
+
+tried = set()
+
+def pytest_runtest_call(item):
+    if item.nodeid not in tried:
+        tried.add(item.nodeid)
+        raise RuntimeError("the first try fails")
+
+def pytest_runtest_protocol(item, nextitem):
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    if any(report.failed for report in reports):
+        item._initrequest()
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+
+
+def test_failure_that_was_run_again_is_still_a_failure(sessions: Sessions) -> None:
+    """A library that is right every second time is not right; its second try is a row, too."""
+    session = run(sessions, plugin=RUN_AGAIN)
+
+    assert_measured(session, pytest.ExitCode.TESTS_FAILED)
+    assert "1 passed" in session.output
+    assert (
+        "failed:   test_transcribe[toy-micro-good-short]: the first try fails\n" in session.output
+    )
+
+
+def test_session_without_a_reporter_is_refused(sessions: Sessions) -> None:
+    """Nothing would show what was measured."""
+    for more in ((), ("--check-models=json",), ("--prefetch-only",)):
+        session = run(sessions, "-p", "no:terminal", *more)
+
+        assert session.status == pytest.ExitCode.USAGE_ERROR, session.output
+        assert "got -p no:terminal; leave that out" in session.output
+        assert "INTERNALERROR" not in session.output
+
+
+# Saving and comparing
+
+
+FAILS_AT_THE_END = """
+def pytest_sessionfinish():
+    raise OSError(28, "No space left on device")
+"""
+
+
+def test_fault_at_the_end_costs_no_table(sessions: Sessions) -> None:
+    """What could not be done is told below it, and the session fails."""
+    session = run(sessions, plugin=FAILS_AT_THE_END)
+
+    assert_measured(session, pytest.ExitCode.TESTS_FAILED)
+    fault = "OSError: [Errno 28] No space left on device"
+    assert f"unsaved:  another plugin failed as the session ended: {fault}\n" in session.output
+
+
+def test_results_that_cannot_be_saved_are_shown(sessions: Sessions) -> None:
+    """pytest-benchmark finds out at the end that its folder is none."""
+    (storage := sessions.folder / "storage").touch()
+
+    session = run(sessions, "--benchmark-autosave", f"--benchmark-storage=file://{storage}")
+
+    assert_measured(session, pytest.ExitCode.TESTS_FAILED)
+    assert "unsaved:  another plugin failed as the session ended: " in session.output
+
+
+def test_results_are_compared_with_saved_ones(sessions: Sessions) -> None:
+    """Also where none was saved, or the saved ones cannot be read: the table is shown each time."""
+    storage = sessions.folder / "storage"
+    compare = ("--benchmark-compare", f"--benchmark-storage=file://{storage}")
+
+    nothing = run(sessions, *compare, "--benchmark-autosave")
+    something = run(sessions, *compare)
+    (saved,) = storage.rglob("*.json")
+    saved.write_text("{", encoding="utf-8")
+    unreadable = run(sessions, *compare)
+
+    for session in (nothing, something, unreadable):
+        assert_measured(session)
+    assert "Can't compare. No benchmark files" in nothing.output
+    assert "test_transcribe[toy-micro-good-short] (NOW)" in something.output
+    assert "(NOW)" not in unreadable.output
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [("", "a folder"), ("none/x.json", "no folder {folder}/none"), ("file/x.json", "no folder")],
+    ids=["a folder", "in no folder", "in a file"],
+)
+def test_file_that_cannot_be_written_is_refused_before_anything_runs(
+    sessions: Sessions, name: str, got: str
+) -> None:
+    """Results of an hour are not lost at its end."""
+    (sessions.folder / "file").touch()
+
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", *CHOSEN, "-p", "no:cacheprovider"),
+            f"--benchmark-json={sessions.folder}/{name}",
+        ],
+        cwd=sessions.tree, env=child_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
+    expected = "expected a file that can be written, got " + got.format(folder=sessions.folder)
+    assert expected in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_file_of_an_earlier_run_is_not_taken_for_this_ones(sessions: Sessions) -> None:
+    """A session that measured nothing leaves it as it is, and says so."""
+    (sessions.folder / "saved.json").write_text('{"benchmarks": []}', encoding="utf-8")
+
+    session = sessions.run("benchmarks", "-k", "lightning and medium and 8bit")
+
+    assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert session.saved == {"benchmarks": []}
+    assert (
+        f"unsaved:  {sessions.folder}/saved.json: what is there is of an earlier run, as nothing "
+        "was measured in this one\n" in session.output
+    )
+
+
+def test_check_that_loads_nothing_ends_with_status_5(sessions: Sessions) -> None:
+    """No model is there, so nothing is known of any load."""
+    session = sessions.run(
+        *("benchmarks", "-k", "lightning and medium and 8bit", "--check-models=load"),
+        HF_HOME=str(sessions.folder),
+    )
+
+    assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED, session.output
+    assert "no load was tried, as no model of the selection is complete" in session.output
+
+
+# A checkout that can only be read
+
+
+def test_checkout_that_cannot_be_written_to_is_measured(sessions: Sessions, tmp_path: Path) -> None:
+    """The caches of pytest, pytest-benchmark's folder and the made models have no place in it."""
+    tree, scratch = tmp_path / "checkout", tmp_path / "scratch"
+    shutil.copytree(sessions.tree, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for name in (".cache", ".pytest_cache", ".benchmarks"):
+        (tree / name).touch()
+    scratch.mkdir()
+
+    session = run(Sessions(tree, tmp_path), "--benchmark-compare", TMPDIR=str(scratch))
+
+    assert_measured(session)
+    assert list(scratch.iterdir()) == [], "the models that were made are still there"

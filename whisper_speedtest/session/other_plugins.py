@@ -1,0 +1,74 @@
+"""Beside other plugins: what a benchmark must not be run with, and what their faults may cost."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+FAULT = pytest.StashKey[str]()
+"""What another plugin raised as the session ended: most likely, results could not be saved."""
+
+SPREAD_OVER_WORKERS = (
+    "benchmarks: expected one process that runs one test at a time, got workers of pytest-xdist, "
+    "whose tests would slow each other down; leave out -n, or add -n 0"
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse at once what would cost the results at the end."""
+    if config.pluginmanager.is_blocked("terminal"):
+        raise pytest.UsageError(
+            "expected pytest's terminal reporter, which prints the results, got -p no:terminal; "
+            "leave that out"
+        )
+    if config.getoption("dist", "no") != "no" and config.getoption("benchmark_only"):
+        raise pytest.UsageError(SPREAD_OVER_WORKERS)
+    if path := config.getoption("benchmark_json"):
+        _refuse_unless_writable(Path(path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
+    """Refuse workers for benchmarks, of which the first worker knows that they were selected."""
+    if any(test.startswith("benchmarks/") for test in ids):
+        raise pytest.UsageError(SPREAD_OVER_WORKERS)
+
+
+def _refuse_unless_writable(path: Path) -> None:
+    """Refuse a file that results cannot be written to; say so before they are measured."""
+    try:
+        if path.is_dir():
+            found = "a folder"
+        elif not path.parent.is_dir():
+            found = f"no folder {path.parent}"
+        elif not os.access(path if path.exists() else path.parent, os.W_OK):
+            found = "one that may not be written"
+        else:
+            return
+    except OSError as error:
+        found = f"one that cannot be looked at: {error.strerror}"
+    raise pytest.UsageError(
+        f"--benchmark-json: {path}: expected a file that can be written, got {found}; name another"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Let a fault of another plugin, as it ends the session, cost neither table nor summary.
+
+    The session then ends with status 1, unless it has failed in another way.
+    """
+    try:
+        return (yield)
+    except Exception as error:  # noqa: BLE001 - whatever the other plugin raised
+        session.config.stash[FAULT] = f"{type(error).__name__}: {error}"
+        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return None
