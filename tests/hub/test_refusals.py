@@ -117,7 +117,7 @@ def test_stale_token_is_told_as_such_and_once(hub: Hub, store: Store, kind: str)
         assert "it does not take the token" in error.cause
         assert "set HF_TOKEN anew" in error.cause
         assert "no such repo" not in str(error)
-    assert [request.kind for request in hub.requests].count(kind) == 1
+    assert len([request for request in hub.requests if request.kind == kind]) == 1
     hub.heal()
     assert read(fresh(store, token=None).prepare(BASE)) == content(BASE)
 

@@ -15,6 +15,7 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT
 from tests.helpers.stores import (
+    fresh,
     leftovers,
     offline,
     read,
@@ -79,7 +80,7 @@ def test_a_running_run_keeps_what_it_has_staged(hub: Hub, store: Store) -> None:
     slow = child(store, BASE)
     hub.wait_for(kind="cdn", held=True)
 
-    model = store.prepare(BASE)
+    model = fresh(store, timeout=0.1).prepare(BASE)
     hub.heal()
     _, errors = slow.communicate()
 

@@ -162,7 +162,9 @@ class Remote(ABC):
             def keep(pieces: bytearray) -> None:
                 out.write(pieces)
                 content.update(pieces)
-                advance(len(pieces))
+                size = len(pieces)
+                pieces.clear()  # first, as `advance` may raise, and what is kept is kept once
+                advance(size)
 
             def read(response: httpx2.Response) -> None:
                 if response.status_code != HTTPStatus.PARTIAL_CONTENT and content.received:
@@ -175,7 +177,6 @@ class Remote(ABC):
                             break
                         if len(pieces) >= CHUNK:
                             keep(pieces)
-                            pieces = bytearray()
                 finally:
                     keep(pieces)
 
@@ -278,7 +279,7 @@ class Remote(ABC):
                 if came < self._retry.slowest * seconds:
                     raise Again(
                         f"{response.url.host} sent {human(int(came / seconds))} per second for "
-                        f"{seconds:.0f} s, expected {human(int(self._retry.slowest))} or more"
+                        f"{seconds:.3g} s, expected {human(int(self._retry.slowest))} or more"
                     )
                 began, came = time.monotonic(), 0
 
