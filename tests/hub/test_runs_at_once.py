@@ -14,7 +14,7 @@ import pytest
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT
-from tests.helpers.stores import leftovers, offline, read
+from tests.helpers.stores import fresh, leftovers, offline, read
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.hosted import Watcher
 
@@ -75,7 +75,7 @@ def test_a_running_run_keeps_what_it_has_staged(hub: Hub, store: Store) -> None:
     slow = child(store, BASE)
     hub.wait_for(kind="cdn", held=True)
 
-    model = store.prepare(BASE)
+    model = fresh(store, timeout=0.1).prepare(BASE)
     hub.heal()
     _, errors = slow.communicate()
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     Outcomes = dict[ModelFiles, VerifiedModel | ModelError]
 
+_LONGEST_TIMEOUT = 3600  # seconds
 _POLL = 0.2  # seconds
 _PATIENCE = 6
 """How many of the settings' time limits another session may take without a byte."""
@@ -85,12 +86,18 @@ class HubSettings:
         import psutil
 
         try:
-            from huggingface_hub import constants
+            from huggingface_hub import constants, file_download  # noqa: F401 - used by the cache
         except Exception as error:  # noqa: BLE001 - whatever a variable made it do
             raise Unavailable(
                 f"cannot use huggingface_hub ({told(error)}); "
                 "correct or unset the variables HF_... that have such a value"
             ) from None
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        if not 0 < timeout <= _LONGEST_TIMEOUT:
+            raise Unavailable(
+                f"expected HF_HUB_DOWNLOAD_TIMEOUT to be 1 to {_LONGEST_TIMEOUT} seconds, "
+                f"got {timeout}; correct or unset it"
+            )
         offline = offline or constants.is_offline_mode()
         token, no_token = (None, "") if offline else _token()
         return cls(
@@ -100,7 +107,7 @@ class HubSettings:
             no_token=no_token,
             offline=offline,
             memory=psutil.virtual_memory().total,
-            timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+            timeout=timeout,
         )
 
 
@@ -163,8 +170,9 @@ class HostedModels:
         try:
             return self._planned(files, cancelled)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
-            nothing = Inspection(files, None, {})
-            return PlannedModel(files, nothing, problem=self.explained(nothing, error))
+            return PlannedModel(
+                files, Inspection(files, None, {}), problem=self._unforeseen(files, error)
+            )
 
     def _planned(self, files: ModelFiles, cancelled: threading.Event) -> PlannedModel:
         local = Inspection(files, None, {})
@@ -339,8 +347,10 @@ class HostedModels:
             stage.note(files.revision, commit, records)
         except OSError as error:
             return self._unwritable(model.local, error)
-        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
+        except ModelError as error:
             return self.explained(model.local, error)
+        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
+            return self._unforeseen(files, error)
         return VerifiedModel(files.repo, files.revision, commit, verified, model.listed_as)
 
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
@@ -350,14 +360,14 @@ class HostedModels:
         )
         return self.explained(local, refused)
 
-    def explained(self, local: Inspection, error: Exception) -> ModelError:
-        """Add to a refusal what the cache holds, and how near it comes; leave the token out.
+    def _unforeseen(self, files: ModelFiles, error: Exception) -> ModelError:
+        """Return a refusal for an error of another kind, which somebody's code has raised."""
+        reason = f"{files}: {told(error)}; nobody foresaw this: please report it"
+        return Unavailable(self._without_secrets(reason))
 
-        An error of another kind, which somebody's code has raised, becomes a refusal.
-        """
+    def explained(self, local: Inspection, error: ModelError) -> ModelError:
+        """Add to a refusal what the cache holds, and how near it comes; leave the token out."""
         files = local.files
-        if not isinstance(error, ModelError):
-            error = Unavailable(f"{files}: {told(error)}; nobody foresaw this: please report it")
         message = str(error)
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)

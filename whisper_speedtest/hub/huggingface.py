@@ -146,6 +146,7 @@ class HuggingFaceHub(Remote):
             lacking += f" {files.revision}" if lacking == "revision" else ""
             return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
         between = response.headers.get("Via") or response.headers.get("Server") or "unknown"
+        said = said.replace(self.name, self._endpoint, 1)
         return Unavailable(
             f"{said}, without a hub's error code, so something else answers ({short(between)}); "
             "check HF_ENDPOINT, and which proxy or filter is in between"

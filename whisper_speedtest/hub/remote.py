@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
 from whisper_speedtest.hub.model import Unavailable, VerificationError
@@ -161,7 +162,9 @@ class Remote(ABC):
             def keep(pieces: bytearray) -> None:
                 out.write(pieces)
                 content.update(pieces)
-                advance(len(pieces))
+                size = len(pieces)
+                pieces.clear()  # first, as `advance` may raise, and what is kept is kept once
+                advance(size)
 
             def read(response: httpx2.Response) -> None:
                 if response.status_code != HTTPStatus.PARTIAL_CONTENT and content.received:
@@ -174,7 +177,6 @@ class Remote(ABC):
                             break
                         if len(pieces) >= CHUNK:
                             keep(pieces)
-                            pieces = bytearray()
                 finally:
                     keep(pieces)
 
@@ -277,7 +279,7 @@ class Remote(ABC):
                 if came < self._retry.slowest * seconds:
                     raise Again(
                         f"{response.url.host} sent {human(int(came / seconds))} per second for "
-                        f"{seconds:.0f} s, expected {human(int(self._retry.slowest))} or more"
+                        f"{seconds:.3g} s, expected {human(int(self._retry.slowest))} or more"
                     )
                 began, came = time.monotonic(), 0
 
@@ -301,8 +303,10 @@ class Remote(ABC):
                 attempt += 1
             if attempt >= (FIRST_TRIES if failure.absent and new else self._retry.attempts):
                 if failure.host and (failure.absent or new):
-                    reason = f"cannot reach {self._place(failure.host)} ({failure})"
-                    raise self._gave_up(subject, f"{reason}; {failure.advice}", failure.host)
+                    reason = f"cannot reach {self._place(failure.host)} ({failure}); {NETWORK}"
+                    there = getproxies().keys() - {"no"}
+                    proxy = f"; there is a proxy in between: {_PROXY}" if there else ""
+                    raise self._gave_up(subject, reason + proxy, failure.host)
                 said = f"{subject}: {failure}, after {attempt} tries; {failure.advice}"
                 raise failure.final(said)
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
@@ -339,8 +343,9 @@ class Remote(ABC):
         reason = code or headers.get("X-Error-Message") or response.reason_phrase
         said = f"{who} answered {status} {short(reason)}".rstrip(" .")
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            reason = f"a proxy asks for user and password ({status} {short(reason)})"
             advice = "put them into HTTPS_PROXY, as http://user:password@host:port"
-            raise self._gave_up(subject, f"{said}: a proxy asks for user and password; {advice}")
+            raise self._gave_up(subject, f"{reason}; {advice}")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait, limit = asked_wait(headers)
             raise Again(

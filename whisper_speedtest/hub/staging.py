@@ -39,11 +39,10 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
     for needed in (folder.root / "snapshots", folder.blobs, folder.own):
         needed.mkdir(parents=True, exist_ok=True)
-    old = time.time() - PARTS_KEPT
-    parts = (part for part in folder.own.glob(f"{_PART}*") if part.stat().st_mtime < old)
-    for left in [*folder.own.glob(f"{_PREFIX}*"), *parts]:
+    for left in [*folder.own.glob(f"{_PREFIX}*"), *folder.own.glob(f"{_PART}*")]:
         with _locked(left) as abandoned:
-            if abandoned:
+            kept = 0 if left.name.startswith(_PREFIX) else PARTS_KEPT
+            if abandoned and left.stat().st_mtime <= time.time() - kept:
                 _remove(left)
     while True:
         path = Path(tempfile.mkdtemp(dir=folder.own, prefix=_PREFIX))

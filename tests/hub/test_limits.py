@@ -1,0 +1,252 @@
+"""Answers that come too slowly, are too long, or are none of a hub's: what is read, and quoted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fixtures.hub import Fault
+from tests.helpers.client import get
+from tests.helpers.harm import BASE, content
+from tests.helpers.stores import FAST, fresh, read, refusal
+from whisper_speedtest.hub.huggingface import LONGEST_LISTING
+from whisper_speedtest.hub.model import RepoError, Unavailable
+from whisper_speedtest.hub.tries import Retry
+
+if TYPE_CHECKING:
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.store import Store
+
+JSON = {"Content-Type": "application/json"}
+IMPATIENT = replace(FAST, slowest=100_000, window=0.2)
+
+
+# How fast
+
+
+def test_floor_is_ten_thousand_bytes_per_second_over_half_a_minute() -> None:
+    """So a gigabyte takes a day at most, and a pause of some seconds costs nothing."""
+    assert (Retry().slowest, Retry().window) == (10_000, 30)
+
+
+@pytest.mark.parametrize("kind", ["cdn", "info"])
+def test_answer_that_comes_too_slowly_is_given_up(hub: Hub, store: Store, kind: Any) -> None:
+    """Though a byte comes before each time limit; the rate, the time and the floor are told."""
+    hub.fault(Fault(rate=500), kind=kind)
+
+    error = refusal(fresh(store, retry=IMPATIENT), BASE)
+
+    assert type(error) is Unavailable
+    assert "127.0.0.1 sent " in str(error)
+    assert " per second for 0.2" in str(error)
+    assert "expected 100.0 kB or more, after 3 tries" in str(error)
+    assert [request.kind for request in hub.requests].count(kind) == 3
+
+
+def test_answer_that_is_just_fast_enough_is_waited_for(hub: Hub, store: Store) -> None:
+    """For many times the window."""
+    hub.fault(Fault(rate=300_000), kind="cdn")
+
+    assert read(fresh(store, retry=IMPATIENT).prepare(BASE)) == content(BASE)
+    assert [request.kind for request in hub.requests].count("cdn") == 1
+
+
+def test_answer_that_slows_down_is_given_up_and_the_next_goes_on(hub: Hub, store: Store) -> None:
+    """A rate is that of the last window, however fast it was before; what came is kept."""
+    hub.fault(Fault(rate=20_000), kind="cdn", times=2)
+
+    model = fresh(store, retry=IMPATIENT).prepare(BASE)
+
+    first, second, third = [each.range for each in hub.requests if each.kind == "cdn"]
+    assert first is None
+    assert second is not None
+    assert third is not None
+    assert 0 < int(second[6:-1]) < int(third[6:-1]) < 300_000
+    assert read(model) == content(BASE)
+
+
+# How much
+
+
+@pytest.mark.parametrize("status", [302, 503, 404])
+def test_body_that_is_of_no_use_is_not_read(hub: Hub, store: Store, status: int) -> None:
+    """Of a redirect or a refusal the head is enough; the body may be endless."""
+    target = f"{hub._state.site.cdn}/{BASE.repo}/cdn/{hub.commit(BASE.repo)}/weights.npz"
+    endless = Fault(status=status, body=bytes(10_000_000), headers={"Location": target}, rate=50)
+    hub.fault(endless, kind="resolve", file="weights.npz")
+
+    outcomes = store.fetch(store.plan([BASE]))
+
+    assert isinstance(outcomes[BASE], Unavailable) == (status != 302), outcomes[BASE]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_listing_has_a_limit(hub: Hub, store: Store, more: int) -> None:
+    """Of so many bytes it is read, of one more it is not; nothing of it is quoted."""
+    _, body = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")
+    padded = body + b" " * (LONGEST_LISTING + more - len(body))
+    hub.fault(Fault(status=200, body=padded, headers=JSON), kind="info")
+
+    if not more:
+        assert read(store.prepare(BASE)) == content(BASE)
+        return
+    assert str(refusal(store, BASE)).startswith(
+        f"{BASE}: expected a listing of at most 16.0 MB, {hub.endpoint} sends more; "
+        "check HF_ENDPOINT"
+    )
+
+
+def sibling(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a file as a hub lists it."""
+    return {"rfilename": name, "size": 1, "blobId": "b" * 40, **changes}
+
+
+@pytest.mark.parametrize(
+    ("listing", "kind", "says"),
+    [
+        ({"siblings": [sibling(f"{'n' * 9000}{n}") for n in range(900)]}, RepoError, "880 more;"),
+        ({"siblings": [sibling("../" + "u" * 9000)]}, RepoError, "unsafe file name '../uuu"),
+        ({"sha": "s" * 100_000}, Unavailable, f"got '{'s' * 200}…'"),
+        ({"id": "i" * 100_000, "siblings": [sibling(n) for n in BASE.files]}, RepoError, "leads"),
+        ({"siblings": None}, RepoError, "the hub lists none; fix the adapter's check map"),
+    ],
+    ids=["many-long-names", "unsafe", "commit", "id", "no-files"],
+)
+def test_what_is_quoted_of_a_listing_is_bounded(
+    hub: Hub, store: Store, listing: dict[str, Any], kind: type, says: str
+) -> None:
+    """However much it says."""
+    whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": [], **listing}
+    hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), kind="info")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is kind
+    assert says in str(error)
+    assert len(str(error)) < 6000
+
+
+# What is none of a hub's
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"size": None},
+        {"size": "1"},
+        {"size": -1},
+        {"size": 10**16},
+        {"size": 10**400},
+        {"size": 1.5},
+        {"size": True},
+        {"blobId": None},
+        {"blobId": "b" * 39},
+        {"blobId": 7},
+        {"lfs": {}},
+        {"lfs": {"sha256": "B" * 64}},
+        {"lfs": []},
+        {"lfs": {"sha256": None}},
+    ],
+    ids=repr,
+)
+def test_odd_value_of_a_needed_file_is_no_fault_of_the_check_map(
+    hub: Hub, store: Store, odd: dict[str, Any]
+) -> None:
+    """The file is listed, and what is said of it cannot be right."""
+    siblings = [sibling("weights.npz"), sibling("config.json", **odd), sibling("other", **odd), 7]
+    whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": siblings}
+    hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), kind="info")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert "expected the files config.json with size and hash, the hub lists weights.npz" in str(
+        error
+    )
+    assert "what it says of config.json cannot be right: check HF_ENDPOINT" in str(error)
+
+
+def test_odd_values_of_other_files_do_no_harm(hub: Hub, store: Store) -> None:
+    """What is not needed is not judged."""
+    _, body = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")
+    listing = json.loads(body)
+    listing["siblings"] += [None, 7, [], {}, {"rfilename": None}, sibling("x", size="many")]
+    hub.fault(Fault(status=200, body=json.dumps(listing).encode(), headers=JSON), kind="info")
+
+    assert read(store.prepare(BASE)) == content(BASE)
+
+
+@pytest.mark.property
+def test_any_listing_gives_the_right_model_or_a_refusal(hub: Hub, store: Store) -> None:
+    """With any field absent, null, of another type, huge or nested."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    _, body = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")
+    fields = ["id", "sha", "siblings", "siblings.0", "siblings.1", "siblings.0.rfilename"]
+    fields += [f"siblings.{n}.{name}" for n in (0, 1) for name in ("size", "blobId", "lfs")]
+    fields += ["siblings.1.lfs.sha256", "siblings.1.lfs.size", "gated", "tags", "lastModified"]
+    values = st.one_of(
+        st.sampled_from([None, True, 0, -1, 10**400, "", "x" * 10_000, [], {}, [[[]]], {"a": {}}]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        ),
+    )
+    absent = object()
+
+    def put(where: Any, field: str, value: Any) -> None:
+        *names, last = [int(name) if name.isdigit() else name for name in field.split(".")]
+        try:
+            for name in names:
+                where = where[name]
+            if value is absent:
+                del where[last]
+            else:
+                where[last] = value
+        except (LookupError, TypeError):
+            return  # another change has taken away where it would be
+
+    @settings(
+        max_examples=150,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(changes=st.dictionaries(st.sampled_from(fields), values | st.just(absent), min_size=1))
+    def run(changes: dict[str, Any]) -> None:
+        listing = json.loads(body)
+        for field, value in changes.items():
+            put(listing, field, value)
+        served = json.dumps(listing).encode("utf-8", "surrogatepass")
+        hub.heal()
+        hub.fault(Fault(status=200, body=served, headers=JSON), kind="info")
+
+        (problem,) = [each.problem for each in fresh(store).plan([BASE]).models]
+
+        if problem is not None:
+            assert type(problem) in {Unavailable, RepoError}
+            assert str(problem).startswith(str(BASE))
+            assert "nobody foresaw" not in str(problem)
+            assert len(str(problem)) < 6000
+            return
+        sizes = {file["rfilename"]: file["size"] for file in listing["siblings"]}
+        assert {name: sizes[name] for name in BASE.files} == {
+            name: len(body) for name, body in content(BASE).items()
+        } or {"siblings.0.size", "siblings.1.size"} & set(changes)
+
+    run()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[" * 100_000, b'{"id": "\xff"}', b"\0", b'{"id": 1e999}', b"null"], ids=repr
+)
+def test_body_that_is_no_listing_is_told_as_such(hub: Hub, store: Store, body: bytes) -> None:
+    """Nested as deep as it may be, cut, or in no encoding."""
+    hub.fault(Fault(status=200, body=body, headers=JSON), kind="info")
+
+    assert "answered with something else than a hub's data" in str(refusal(store, BASE))

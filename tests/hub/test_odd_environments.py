@@ -1,0 +1,234 @@
+"""Environments that huggingface_hub or httpx stumble over: a reason for models, never an end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.harm import BASE, content
+from tests.helpers.project import ROOT, child_environment
+from tests.helpers.stores import NOWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from fixtures.hub import Hub
+
+SESSIONS = """
+import json, os, sys
+import httpx2, msgspec, psutil
+from adapters.base import ModelFiles
+from whisper_speedtest.hub.store import Store
+
+MADE = ModelFiles("embedded/micro-mlx-fp16", ("config.json",))
+for line in sys.stdin:
+    given = json.loads(line)
+    if child := os.fork():
+        os.waitpid(child, 0)
+        continue
+    os.environ.update(given["variables"])
+    fetched = [ModelFiles(repo, tuple(files)) for repo, files in given["models"]]
+    try:
+        store = Store.from_environment()
+        outcomes = store.fetch(store.plan([*fetched, MADE]))
+        said = {files.repo: [type(each).__name__, str(each)] for files, each in outcomes.items()}
+    except BaseException as error:
+        said = {"ended by": [type(error).__name__, str(error)]}
+    print(json.dumps(said), flush=True)
+    os._exit(0)
+"""
+"""Runs a session of the store for each line of its input, in a process and environment of its own.
+
+The process is a fork, so that only huggingface_hub, which reads the environment as it is imported,
+is imported anew.
+"""
+
+MADE = "embedded/micro-mlx-fp16"
+STALE = "hf_stale_token"
+
+
+@dataclass
+class Environments:
+    """Runs sessions of the store in environments of their own."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    endpoint: str
+
+    def outcomes(self, *repos: str, **variables: str) -> dict[str, list[str]]:
+        """Return the type and the text of what each model came to, by its repo."""
+        usual = {"HF_HOME": str(self.folder / "home"), "HF_ENDPOINT": self.endpoint}
+        models = [(repo, BASE.files) for repo in repos or [BASE.repo]]
+        given = {"variables": usual | variables, "models": models}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(given) + "\n")
+        self.process.stdin.flush()
+        said: dict[str, list[str]] = json.loads(self.process.stdout.readline())
+        return said
+
+
+@pytest.fixture(name="environments")
+def _environments(hub: Hub, tmp_path: Path) -> Iterator[Environments]:
+    """Sessions with a loopback hub, and with an empty cache unless they are told of another."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SESSIONS],
+        env=child_environment(PYTHONPATH=str(ROOT), NO_PROXY="127.0.0.1"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Environments(process, tmp_path, hub.endpoint)
+        assert process.stdin
+        process.stdin.close()
+
+
+PROXY = {"NO_PROXY": "", "no_proxy": ""}
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, ["cannot make a request to", "ALL_PROXY"]),
+        ({"HTTPS_PROXY": "garbage://x"}, ["cannot make a request to", "HTTPS_PROXY"]),
+        ({"HTTP_PROXY": "http://["}, ["cannot reach", "there is a proxy", "HTTP_PROXY"]),
+        ({"SSL_CERT_FILE": "/nowhere/at/all.pem"}, ["cannot make a request", "SSL_CERT_FILE"]),
+        ({"HF_ENDPOINT": "hub.example"}, ["expected HF_ENDPOINT", "got 'hub.example'"]),
+        ({"HF_ENDPOINT": "ftp://hub.example"}, ["expected HF_ENDPOINT", "'ftp://hub.example'"]),
+        ({"HF_ENDPOINT": "http://[::1"}, ["cannot use huggingface_hub (ValueError", "HF_..."]),
+        ({"HF_ENDPOINT": "http://127.0.0.1:port"}, ["cannot use huggingface_hub", "Port"]),
+        ({"HF_HUB_DOWNLOAD_TIMEOUT": "abc"}, ["cannot use huggingface_hub (ValueError", "'abc'"]),
+        ({"HF_HUB_DOWNLOAD_TIMEOUT": "-1"}, ["HF_HUB_DOWNLOAD_TIMEOUT to be 1 to", "got -1"]),
+        ({"HF_HOME": "{file}"}, ["cannot write to the hub cache", "HF_HUB_CACHE"]),
+    ],
+    ids=(
+        "socks https-proxy http-proxy certificate no-scheme ftp address port word negative "
+        "home-is-a-file"
+    ).split(),
+)
+def test_environment_that_no_client_can_be_made_in_is_every_models_reason(
+    environments: Environments, variables: dict[str, str], says: list[str]
+) -> None:
+    """Said of each in the same words, after no request; what the project makes itself is there."""
+    (file := environments.folder / "file").write_text("")
+    named = {name: value.format(file=file) for name, value in variables.items()}
+
+    outcomes = environments.outcomes("org/a", BASE.repo, **PROXY, **named)
+
+    assert set(outcomes) == {"org/a", BASE.repo, MADE}, outcomes
+    assert outcomes[MADE][0] == "VerifiedModel"
+    kind, text = outcomes[BASE.repo]
+    assert kind == "Unavailable"
+    assert text.startswith(f"{BASE}: ")
+    for part in says:
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"HF_TOKEN_PATH": "{folder}"}, "it could not be read (IsADirectoryError"),
+        ({"HF_TOKEN_PATH": "{binary}"}, "it could not be read (UnicodeDecodeError"),
+        ({"HF_TOKEN": "hf_\u201cquoted\u201d"}, "character 4 of it is U+201C"),
+        ({"HF_TOKEN": "hf_two words"}, "character 7 of it is U+0020"),
+        ({"HF_TOKEN": "hf_\x7f"}, "character 4 of it is U+007F"),
+    ],
+    ids="folder binary curly-quote space control".split(),
+)
+def test_token_that_cannot_be_used_matters_where_one_is_asked_for(
+    hub: Hub, environments: Environments, variables: dict[str, str], reason: str
+) -> None:
+    """A public repo is fetched without it; a gated one says why none was sent."""
+    hub.add("org/gated", content(BASE), access="gated")
+    (binary := environments.folder / "binary").write_bytes(b"\xff\xfe")
+    places = {"folder": environments.folder, "binary": binary}
+    named = {name: value.format(**places) for name, value in variables.items()}
+
+    outcomes = environments.outcomes("org/gated", BASE.repo, **named)
+
+    assert [outcomes[repo][0] for repo in (BASE.repo, MADE)] == ["VerifiedModel"] * 2
+    kind, text = outcomes["org/gated"]
+    assert kind == "Unavailable"
+    assert f"(no token was sent, since {reason}" in text
+    assert "set HF_TOKEN" in text
+    assert {request.token for request in hub.requests} == {False}
+
+
+def test_token_file_is_not_read_offline(environments: Environments) -> None:
+    """Where no request is made, no token is needed, and none is asked of a service."""
+    said = environments.outcomes(HF_TOKEN_PATH=str(environments.folder), HF_HUB_OFFLINE="1")
+
+    assert "offline" in said[BASE.repo][1]
+    assert "token" not in said[BASE.repo][1]
+
+
+def test_password_in_an_address_is_not_shown(environments: Environments) -> None:
+    """Of the endpoint, whose user and password are part of every message on it."""
+    said = environments.outcomes(HF_ENDPOINT="http://someone:geheim@127.0.0.1:9")
+
+    kind, text = said[BASE.repo]
+    assert kind == "Unavailable"
+    assert "cannot reach http://127.0.0.1:9" in text
+    assert "geheim" not in text
+
+
+@pytest.mark.property
+def test_any_environment_gives_each_model_an_outcome(environments: Environments) -> None:
+    """Whatever proxy, certificate, token, endpoint, cache, home and limit it names."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    folder = environments.folder
+    (file := folder / "file").write_bytes(b"\xff no text")
+    proxies = st.sampled_from(
+        ["socks5://127.0.0.1:9", "socks9://x", "http://[", "http://a:geheim@127.0.0.1:9", "x y",
+         "127.0.0.1:9", "http://127.0.0.1:port", "\u201chttp://x\u201d", NOWHERE]
+    )  # fmt: skip
+    paths = st.sampled_from([str(file), str(folder), "/nowhere/at/all", "/proc/none", "~nobody/x"])
+    optional: dict[str, st.SearchStrategy[str]] = {
+        "ALL_PROXY": proxies,
+        "HTTP_PROXY": proxies,
+        "https_proxy": proxies,
+        "NO_PROXY": st.sampled_from(["*", "[::", "127.0.0.1", ""]),
+        "SSL_CERT_FILE": paths,
+        "SSL_CERT_DIR": paths,
+        "HF_ENDPOINT": st.sampled_from(
+            ["hub.example", "http://[::1", NOWHERE, "https://", "http:// x", "http://\u201cx\u201d",
+             "http://127.0.0.1:99999", "http://a:geheim@127.0.0.1:9/x", "http://127.0.0.1:9?a#b"]
+        ),
+        "HF_TOKEN": st.sampled_from([STALE, "hf_\u201cx\u201d", "a b", "\t", "hf_\x01", "x" * 9999]),  # noqa: E501
+        "HF_TOKEN_PATH": paths,
+        "HF_HOME": paths,
+        "HF_HUB_CACHE": paths,
+        "HF_HUB_DOWNLOAD_TIMEOUT": st.sampled_from(["abc", "-1", "1", "1e3", "9" * 30, " "]),
+        "HF_HUB_ETAG_TIMEOUT": st.sampled_from(["abc", "-1"]),
+    }  # fmt: skip
+
+    @settings(
+        max_examples=30,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(variables=st.fixed_dictionaries({}, optional=optional))
+    def run(variables: dict[str, Any]) -> None:
+        outcomes = environments.outcomes(**variables)
+
+        assert set(outcomes) == {BASE.repo, MADE}, outcomes
+        assert outcomes[MADE][0] == "VerifiedModel"
+        kind, text = outcomes[BASE.repo]
+        assert kind in {"VerifiedModel", "Unavailable"}, text
+        assert kind == "VerifiedModel" or text.startswith(f"{BASE}: ")
+        assert "nobody foresaw" not in text
+        assert "geheim" not in text
+        assert STALE not in text
+
+    run()

@@ -1,0 +1,108 @@
+"""A repo that the hub leads away from: to another name, or to another model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.hub import Fault
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.stores import fresh, held_files, read, refusal
+from whisper_speedtest.hub.model import RepoError
+from whisper_speedtest.session.report import fetched_lines, plan_lines
+
+if TYPE_CHECKING:
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.store import Store
+
+OLD = replace(BASE, repo="mlx-community/whisper-base")
+
+
+@pytest.mark.parametrize("target", [BASE, QUANTISED], ids=["renamed", "sibling"])
+def test_repo_that_leads_to_another_is_refused_with_both_names(
+    hub: Hub, store: Store, target: object
+) -> None:
+    """Whose bytes those are is the question; nothing is fetched, and the line to mend is named."""
+    assert isinstance(target, type(BASE))
+    hub.rename(OLD.repo, target.repo)
+
+    error = refusal(store, OLD)
+
+    commit = hub.commit(target.repo)
+    assert type(error) is RepoError
+    assert str(error).startswith(
+        f"{OLD}: expected this repo, the hub leads to {target.repo} (commit {commit[:12]}); "
+        "if that is the model that is meant, name it in the adapter's check map"
+    )
+    assert held_files(store, OLD) == []
+    assert not [request for request in hub.requests if request.kind == "resolve"]
+
+
+@pytest.mark.parametrize("name", ["MLX-Community/whisper-base-mlx", "whisper-base-mlx"])
+def test_name_in_other_letters_is_another_name(hub: Hub, store: Store, name: str) -> None:
+    """The hub has one spelling for each repo, and leads others to it."""
+    hub.rename(name, BASE.repo)
+
+    assert f"the hub leads to {BASE.repo} (" in str(refusal(store, replace(BASE, repo=name)))
+
+
+def test_listing_of_another_repo_is_refused_without_a_redirect(hub: Hub, store: Store) -> None:
+    """A mirror may answer for one repo with another."""
+    listing = b'{"id": "org/other", "sha": "%s", "siblings": []}' % (b"a" * 40)
+    siblings = ", ".join(
+        f'{{"rfilename": "{name}", "size": 1, "blobId": "{"b" * 40}"}}' for name in BASE.files
+    )
+    body = listing.replace(b"[]", f"[{siblings}]".encode())
+    hub.fault(Fault(status=200, body=body, headers={"Content-Type": "application/json"}))
+
+    assert "expected this repo, the hub leads to org/other (commit aaaaaaaaaaaa)" in str(
+        refusal(store, BASE)
+    )
+
+
+def test_repo_that_is_pinned_to_a_commit_may_have_another_name_now(hub: Hub, store: Store) -> None:
+    """The commit says what the bytes are; plan, end of the fetch and model say both names."""
+    hub.rename(OLD.repo, BASE.repo)
+    pinned = replace(OLD, revision=hub.commit(BASE.repo))
+
+    plan = store.plan([pinned])
+    outcomes = store.fetch(plan)
+
+    model = store.prepare(pinned)
+    both = f"{pinned} (which the hub calls {BASE.repo} now, at the same commit)"
+    assert f"  fetch      {both}: " in "\n".join(plan_lines(plan, 200))
+    assert fetched_lines(plan, outcomes) == [(f"  verified   {both}", True)]
+    assert getattr(outcomes[pinned], "listed_as", None) == BASE.repo
+    assert (model.repo, read(model)) == (OLD.repo, content(BASE))
+
+
+def test_repo_that_was_verified_at_that_commit_may_have_another_name_now(
+    hub: Hub, store: Store
+) -> None:
+    """A file that broke since is mended; once the commit moves on, the name has to be mended."""
+    commit = hub.add(OLD.repo, content(BASE))
+    path, _ = store.prepare(OLD).files["weights.npz"]
+    assert hub.add(BASE.repo, content(BASE)) != commit  # an id is part of it, on this hub alone
+    hub._state.site.repos[BASE.repo].commits[commit] = hub._state.site.repos[OLD.repo].commits[
+        commit
+    ]
+    hub._state.site.repos[BASE.repo].branches["main"] = commit
+    hub.rename(OLD.repo, BASE.repo)
+    flip_bit(path)
+
+    mended = fresh(store).prepare(OLD)
+
+    assert (mended.commit, mended.listed_as) == (commit, BASE.repo)
+    hub.add(BASE.repo, content(BASE, "newer"))
+    flip_bit(path)
+    assert "expected this repo, the hub leads to" in str(refusal(fresh(store), OLD))
+
+
+def test_repo_of_its_own_name_has_no_other(store: Store) -> None:
+    """Nothing is said of names where there is one."""
+    plan = store.plan([BASE])
+
+    assert store.prepare(BASE).listed_as == ""
+    assert "which the hub calls" not in "\n".join(plan_lines(plan, 200))

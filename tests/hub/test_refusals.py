@@ -1,0 +1,262 @@
+"""Who refused, and why: the hub, its download host, a proxy or a page of something in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from adapters.base import ModelFiles
+from fixtures.hub import Fault
+from tests.helpers.harm import BASE, QUANTISED, content
+from tests.helpers.stores import FAST, fresh, read, refusal
+from tests.helpers.web_server import Trouble, WebServer
+from whisper_speedtest.hub.model import RepoError, Unavailable
+
+if TYPE_CHECKING:
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.store import Store
+
+PAGE = {"Content-Type": "text/plain", "Via": "1.1 gate.example (squid/6.6)"}
+REFUSED = Fault(status=403, body=b"blocked", headers=PAGE)
+
+
+@pytest.fixture(name="proxy")
+def _proxy(hub: Hub, server: WebServer, monkeypatch: pytest.MonkeyPatch) -> WebServer:
+    """A proxy through which all requests go, and which answers them itself."""
+    from huggingface_hub import close_session
+
+    assert hub.endpoint.startswith("http://")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, server.endpoint)
+    close_session()
+    return server
+
+
+# Something in between
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 410, 451])
+def test_page_of_something_in_between_is_not_the_check_maps_fault(
+    proxy: WebServer, store: Store, status: int
+) -> None:
+    """The hub names what lacks by a code; what has none is not the hub's, and says who it is."""
+    proxy.trouble(Trouble(status, {**PAGE}, b"not here"))
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert f"{BASE}: {store.settings.endpoint} answered {status} " in str(error)
+    assert "without a hub's error code, so something else answers (1.1 gate.example" in str(error)
+    assert "check HF_ENDPOINT, and which proxy or filter is in between" in str(error)
+    assert "check map" not in str(error)
+
+
+def test_page_of_something_in_between_that_is_hypertext_is_told_by_its_status(
+    proxy: WebServer, store: Store
+) -> None:
+    """An error page is no sign-in page."""
+    proxy.trouble(Trouble(404, {"Content-Type": "text/html"}, b"<html>no</html>"))
+
+    assert "answered 404 Not Found, without a hub's error code" in str(refusal(store, BASE))
+
+
+def test_proxy_that_wants_a_password_is_named_and_asked_once(
+    proxy: WebServer, store: Store
+) -> None:
+    """407 is no word of the hub's; the next model has the same reason at once."""
+    proxy.trouble(Trouble(407, {**PAGE}, b"who are you?"))
+
+    outcomes = store.fetch(store.plan([BASE, QUANTISED]))
+
+    for files, error in outcomes.items():
+        assert type(error) is Unavailable
+        assert f"{files}: a proxy asks for user and password (407 Proxy" in str(error)
+        assert "HTTPS_PROXY" in error.cause
+    assert len(proxy.requests) == 1
+
+
+def test_tunnel_that_a_proxy_refuses_is_the_proxys(
+    proxy: WebServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an https address only the tunnel is asked for; it is asked for once."""
+    from huggingface_hub import close_session
+
+    monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
+    monkeypatch.setenv("https_proxy", proxy.endpoint)
+    close_session()
+    session = fresh(store, endpoint="https://hub.example")
+
+    first, second = (refusal(session, files) for files in (BASE, QUANTISED))
+
+    assert "cannot make a request to https://hub.example (ProxyError: 501" in str(first)
+    assert "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)" in str(first)
+    assert str(second).startswith(f"{QUANTISED}: cannot make a request to https://hub.example")
+
+
+# The token
+
+
+@pytest.mark.parametrize("kind", ["info", "resolve"])
+def test_stale_token_is_told_as_such_and_once(hub: Hub, store: Store, kind: str) -> None:
+    """The hub refuses it even for a public repo, which is there all the same."""
+    if kind == "resolve":
+        stale = {"X-Error-Message": "Invalid credentials in Authorization header"}
+        hub.fault(Fault(status=401, headers=stale), kind="resolve")
+    session = fresh(store, token=hub.token if kind == "resolve" else "hf_stale", workers=1)
+
+    outcomes = session.fetch(session.plan([BASE, QUANTISED]))
+
+    for error in outcomes.values():
+        assert type(error) is Unavailable
+        assert "401 Invalid credentials in Authorization header" in str(error)
+        assert "it does not take the token" in error.cause
+        assert "set HF_TOKEN anew" in error.cause
+        assert "no such repo" not in str(error)
+    assert len([request for request in hub.requests if request.kind == kind]) == 1
+    hub.heal()
+    assert read(fresh(store, token=None).prepare(BASE)) == content(BASE)
+
+
+def test_token_of_an_account_without_access_is_not_stale(hub: Hub, store: Store) -> None:
+    """A private repo does not exist for it, by the hub's own code; a gated one has a licence."""
+    hub.add("org/private", content(BASE), access="private")
+    hub.add("org/gated", content(BASE), access="gated")
+    session = fresh(store, token=hub.stranger)
+
+    private = refusal(session, ModelFiles("org/private", BASE.files))
+    gated = refusal(session, ModelFiles("org/gated", BASE.files))
+
+    assert type(private) is RepoError
+    assert "404 RepoNotFound" in str(private)
+    assert type(gated) is Unavailable
+    assert "403 GatedRepo: accept its licence" in str(gated)
+    assert "no token was sent" not in str(gated)
+
+
+# The host that files come from
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
+def test_blocked_download_host_is_named(hub: Hub, store: Store, status: int) -> None:
+    """The hub gave the address; who refuses is the host that it leads to."""
+    hub.fault(replace(REFUSED, status=status), kind="cdn")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert f"weights.npz: {cdn_of(hub)} answered {status} " in str(error)
+    assert f"let {cdn_of(hub)} pass where a proxy or firewall blocks it" in str(error)
+    assert "check map" not in str(error)
+
+
+def test_download_host_that_is_away_is_named_and_not_asked_for_the_next_model(
+    hub: Hub, store: Store
+) -> None:
+    """The hub answers: it is not the one that cannot be reached."""
+    away = "http://127.0.0.1:9/away"
+    hub.fault(Fault(status=302, headers={"Location": away}), kind="resolve", file="weights.npz")
+    session = fresh(store, workers=1)
+
+    outcomes = session.fetch(session.plan([BASE, QUANTISED]))
+
+    for error in outcomes.values():
+        assert type(error) is Unavailable
+        assert f"cannot reach 127.0.0.1:9, where {hub.endpoint} says that its files are" in str(
+            error
+        )
+        assert f"cannot reach {hub.endpoint}" not in str(error)
+    asked = [request.repo for request in hub.requests if request.file == "weights.npz"]
+    assert asked == [BASE.repo, BASE.repo, QUANTISED.repo]
+
+
+def test_download_host_that_shows_a_web_page_is_named(hub: Hub, store: Store) -> None:
+    """A network may let the hub pass, and not where its files are."""
+    page = Fault(status=200, body=b"<html>", headers={"Content-Type": "text/html"})
+    hub.fault(page, kind="cdn")
+
+    error = str(refusal(store, BASE))
+
+    assert f"{hub.endpoint} led to {cdn_of(hub)}, which answered with something else" in error
+
+
+def cdn_of(hub: Hub) -> str:
+    """Return the host and port that a hub redirects downloads to."""
+    return urlsplit(hub._state.site.cdn).netloc
+
+
+def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
+    """After ten, with the last address; the host is there."""
+    ring = {"Location": f"/{BASE.repo}/resolve/main/weights.npz"}
+    hub.fault(Fault(status=302, headers=ring), file="weights.npz")
+
+    error = str(refusal(store, BASE))
+
+    assert "the hub redirects more than 10 times, last to http://127.0.0.1:" in error
+    assert [request.file for request in hub.requests].count("weights.npz") == 10
+
+
+# What a host says of its reasons
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        (
+            {"RateLimit": '"api";r=0;t=55', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'},
+            "no request of 500 is left in the limit 'api', more in 55 s",
+        ),
+        ({"RateLimit": '"api";r=0;t=55'}, "no request is left in the limit 'api', more in 55 s"),
+        ({"Retry-After": "120"}, "it takes more in 120 s"),
+    ],
+    ids=["policy", "limit", "retry-after"],
+)
+def test_limit_on_requests_is_told_with_its_wait(
+    hub: Hub, store: Store, headers: dict[str, str], says: str
+) -> None:
+    """It is not the network that has to be looked at."""
+    hub.fault(Fault(status=429, headers={**headers}), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    assert f"the hub answered 429 HTTP 429, as the test asked for: {says}, after 3 tries" in error
+    assert "try again then, or set HF_TOKEN to have a limit of your own" in error
+    assert "check the network" not in error
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"X-Error-Message": "No permission to read"}, "403 No permission to read: there is no"),
+        ({"X-Error-Message": "x" * 9000}, f"403 {'x' * 200}…: there is no such repo"),
+        ({"X-Error-Code": "y" * 9000}, f"403 {'y' * 200}…: there is no such repo"),
+    ],
+    ids=["message", "long-message", "long-code"],
+)
+def test_hubs_own_words_are_quoted_in_bounds(
+    hub: Hub, store: Store, headers: Any, says: str
+) -> None:
+    """Of what it says, 200 characters are enough."""
+    hub.fault(Fault(status=403, headers=headers), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    assert says in error
+    assert len(error) < 1000
+
+
+@pytest.mark.parametrize("endpoint", ["hub.example", "htp://x", "//hub.example", "http://", "x y"])
+def test_endpoint_that_is_no_address_is_not_waited_for(store: Store, endpoint: str) -> None:
+    """It is said at once, with no request and no wait."""
+    retry = replace(FAST, delay=3600, longest=3600)
+
+    error = refusal(fresh(store, endpoint=endpoint, retry=retry), BASE)
+
+    assert type(error) is Unavailable
+    assert f"expected HF_ENDPOINT to be a hub's address, https://host, got {endpoint!r}" in str(
+        error
+    )

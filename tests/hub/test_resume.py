@@ -1,0 +1,352 @@
+"""Downloads that go on in the next run, and downloads that two runs need at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from fixtures.hub import Fault, Hub
+from tests.helpers.harm import BASE, content, flip_bit
+from tests.helpers.stores import fresh, leftovers, read, refusal, repo_folder
+from tests.hub.test_runs_at_once import child
+from whisper_speedtest.hub.hosted import Watcher
+from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.plan import Plan
+from whisper_speedtest.hub.staging import PARTS_KEPT, begun, staging
+from whisper_speedtest.session.progress import Lines
+from whisper_speedtest.session.report import plan_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from whisper_speedtest.hub.store import Store
+
+SIZE = 6_000_000
+CUT = 5_400_000
+"""Nine tenths of the weights."""
+
+LARGE = content(BASE, size=SIZE)
+
+
+@pytest.fixture(name="etag")
+def _etag(hub: Hub) -> str:
+    """The hash of the weights, which are larger here than elsewhere."""
+    hub.add(BASE.repo, LARGE)
+    return hub.blob(BASE.repo, "weights.npz").etag
+
+
+def parts(store: Store) -> list[Path]:
+    """Return the parts of downloads that are kept."""
+    return sorted(repo_folder(store, BASE).own.glob("part-*"))
+
+
+def there(store: Store, etag: str) -> int:
+    """Return how many bytes of a download are kept."""
+    return begun(repo_folder(store, BASE), etag)
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is true; fail where that takes longer."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+def ranges(hub: Hub) -> list[str | None]:
+    """Return the ranges of the weights that were asked for."""
+    return [request.range for request in hub.requests if request.kind == "cdn"]
+
+
+@pytest.fixture(name="killed")
+def _killed(hub: Hub, store: Store, etag: str) -> int:
+    """A run killed at nine tenths of the weights, the last file; the bytes of them that it left."""
+    hub.fault(Fault(after=CUT, end="hang"), kind="cdn")
+    process = child(store, BASE)
+    until(lambda: there(store, etag) > CUT - 1_500_000)
+    until(lambda: any(repo_folder(store, BASE).blobs.iterdir()))  # config.json
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    hub.heal()
+    hub.clear()
+    return there(store, etag)
+
+
+# The next run
+
+
+def test_killed_download_goes_on_in_the_next_run(hub: Hub, store: Store, killed: int) -> None:
+    """By a range from the last whole piece on; plan and progress count what has to come."""
+    plan = store.plan([BASE])
+    screen = io.StringIO()
+
+    model = store.fetch(plan, Lines(TerminalWriter(screen)))[BASE]
+
+    rest = SIZE - killed
+    assert plan.download_size == rest
+    assert any(
+        f"{killed / 1e6:.1f} MB are there from before" in line for line in plan_lines(plan, 99)
+    )
+    assert ranges(hub) == [f"bytes={killed}-"]
+    assert f"weights.npz: {(SIZE - killed) / 1e6:.1f} MB" in screen.getvalue()
+    assert not isinstance(model, Exception)
+    assert read(model) == LARGE
+    assert (parts(store), leftovers(store)) == ([], [])
+
+
+def test_bars_of_a_download_that_goes_on_end_full(store: Store, killed: int) -> None:
+    """What is told of each file comes to what it was said to be."""
+    told: dict[str, int] = {}
+
+    class Counting(Watcher):
+        def start(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            told[file] = -size
+
+        def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            told[file] += size
+
+    store.fetch(store.plan([BASE]), Counting())
+
+    assert killed
+    assert told == {"weights.npz": 0}
+
+
+def test_part_that_is_not_the_files_beginning_is_thrown_away(
+    hub: Hub, store: Store, killed: int
+) -> None:
+    """The hash of the whole shows it, at the price of one try."""
+    (part,) = parts(store)
+    flip_bit(part / "content")
+
+    model = store.prepare(BASE)
+
+    assert ranges(hub) == [f"bytes={killed}-", None]
+    assert read(model) == LARGE
+    assert parts(store) == []
+
+
+@pytest.mark.parametrize("size", [SIZE, SIZE + 1])
+def test_part_of_the_files_size_or_more_is_hashed(
+    hub: Hub, store: Store, killed: int, size: int
+) -> None:
+    """A whole file needs no request; one that is too long is none."""
+    (part,) = parts(store)
+    assert killed
+    (part / "content").write_bytes(LARGE["weights.npz"] + b"x" * (size - SIZE))
+
+    model = store.prepare(BASE)
+
+    assert ranges(hub) == ([] if size == SIZE else [None])
+    assert read(model) == LARGE
+
+
+def test_part_is_of_one_content_and_not_of_one_name(hub: Hub, store: Store, killed: int) -> None:
+    """A commit that went on has other bytes; those of the earlier one are kept for a while."""
+    newer = content(BASE, "newer", SIZE)
+    hub.add(BASE.repo, newer)
+
+    model = store.prepare(BASE)
+
+    assert killed
+    assert ranges(hub) == [None]
+    assert read(model) == newer
+    assert len(parts(store)) == 1
+
+
+def test_hub_that_ignores_ranges_is_read_from_the_start(
+    hub: Hub, store: Store, killed: int
+) -> None:
+    """In one try."""
+    hub.fault(Fault(status=200), kind="cdn")
+
+    assert read(store.prepare(BASE)) == LARGE
+    assert ranges(hub) == [f"bytes={killed}-"]
+
+
+def test_download_that_was_given_up_goes_on_later(hub: Hub, store: Store, etag: str) -> None:
+    """Each try and each run goes on where the last one stopped."""
+    hub.fault(Fault(after=1_000_000, end="close"), kind="cdn")
+    error = refusal(store, BASE)
+    kept = there(store, etag)
+    hub.heal()
+    hub.clear()
+
+    assert type(error) is Unavailable
+    assert kept == 3_000_000
+    assert read(fresh(store).prepare(BASE)) == LARGE
+    assert ranges(hub) == [f"bytes={kept}-"]
+
+
+def test_bytes_that_are_wrong_are_not_kept(hub: Hub, store: Store, etag: str) -> None:
+    """What a file ended with, though it was too short, may be of another one."""
+    hub.fault(Fault(truncate=1000), kind="cdn")
+
+    assert etag
+    assert type(refusal(store, BASE)) is VerificationError
+    assert parts(store) == []
+
+
+def test_interrupted_download_goes_on_later(hub: Hub, store: Store, etag: str) -> None:
+    """Ctrl-C keeps what has come."""
+
+    class Impatient(Watcher):
+        def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            if file == "weights.npz" and there(store, etag) > 2_000_000:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.fetch(store.plan([BASE]), Impatient())
+    kept = there(store, etag)
+    hub.clear()
+
+    assert kept > 2_000_000
+    assert read(fresh(store).prepare(BASE)) == LARGE
+    assert ranges(hub) == [f"bytes={kept}-"]
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(10, True), (-10, False)])
+def test_part_is_kept_for_two_weeks(store: Store, killed: int, seconds: int, kept: bool) -> None:
+    """From the last run that went on with it; then the next run in that repo removes it."""
+    (part,) = parts(store)
+    then = time.time() - PARTS_KEPT + seconds
+    os.utime(part, (then, then))
+
+    with staging(repo_folder(store, BASE)):
+        assert killed
+        assert (parts(store) == [part]) is kept
+    assert PARTS_KEPT == 14 * 24 * 3600
+
+
+# Two runs at once
+
+
+class Waiting(Watcher):
+    """Notes how far the other run is said to be, and does something the first time."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self.sizes: list[int] = []
+        self._do = do
+
+    def wait(self, repo: str, file: str, size: int) -> None:
+        assert (repo, file) == (BASE.repo, "weights.npz")
+        self.sizes.append(size)
+        if len(self.sizes) == 1:
+            self._do()
+
+
+@pytest.fixture(name="first")
+def _first(hub: Hub, store: Store, etag: str) -> Iterator[int]:
+    """A run that stands at nine tenths of the weights; its process id."""
+    hub.fault(Fault(after=CUT, end="hang"), kind="cdn", times=1)
+    process = child(store, BASE)
+    until(lambda: there(store, etag) > CUT - 1_500_000)
+    yield process.pid
+    hub.heal()
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)
+    process.communicate()
+
+
+@pytest.mark.usefixtures("first")
+def test_second_run_waits_for_the_first_and_fetches_nothing_twice(hub: Hub, store: Store) -> None:
+    """It says how far the other is, and takes what that has verified."""
+    second = Waiting(hub.heal)
+
+    model = store.prepare(BASE, second)
+
+    assert second.sizes[0] > CUT - 1_500_000
+    assert second.sizes == sorted(set(second.sizes))
+    assert read(model) == LARGE
+    assert ranges(hub) == [None]
+    assert parts(store) == []
+
+
+def test_second_run_goes_on_where_a_killed_one_stopped(
+    hub: Hub, store: Store, etag: str, first: int
+) -> None:
+    """The lock goes with the process, and what it had is taken over."""
+    second = Waiting(lambda: os.kill(first, signal.SIGKILL))
+    kept = there(store, etag)
+
+    assert read(store.prepare(BASE, second)) == LARGE
+    (_, asked) = ranges(hub)
+    assert asked is not None
+    assert kept <= int(asked[6:-1]) <= CUT
+
+
+def test_second_run_does_not_wait_for_ever(hub: Hub, store: Store, first: int) -> None:
+    """A run that is stopped brings nothing: after six time limits the other one fetches alone."""
+    second = Waiting(lambda: os.kill(first, signal.SIGSTOP))
+
+    model = fresh(store, timeout=0.1).prepare(BASE, second)
+
+    assert len(second.sizes) == 1
+    assert read(model) == LARGE
+    assert ranges(hub) == [None, None]
+
+
+@pytest.mark.usefixtures("first")
+def test_wait_for_another_run_can_be_interrupted(store: Store) -> None:
+    """Ctrl-C ends it at once."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.fetch(store.plan([BASE]), Waiting(interrupt))
+
+
+def test_many_runs_at_once_fetch_each_file_once(hub: Hub, store: Store, etag: str) -> None:
+    """Whoever is first, all have it in the end."""
+    hub.fault(Fault(rate=20_000_000), kind="cdn")
+    together = threading.Barrier(4)
+
+    def run(_: int) -> dict[str, bytes]:
+        session = fresh(store)
+        plan = session.plan([BASE])
+        together.wait(10)
+        model = session.fetch(plan)[BASE]
+        assert not isinstance(model, Exception)
+        return read(model)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, range(4))) == [LARGE] * 4
+
+    assert etag
+    assert ranges(hub) == [None]
+
+
+def test_waiting_is_a_line_once() -> None:
+    """With the bytes that the other session has."""
+    screen = io.StringIO()
+    lines = Lines(TerminalWriter(screen))
+
+    lines.wait("org/model", "weights.npz", 3_000_000)
+    lines.wait("org/model", "weights.npz", 4_000_000)
+    lines.wait("org/other", "weights.npz", 0)
+
+    assert screen.getvalue().splitlines() == [
+        "  waiting    org/model weights.npz: another session has 3.0 MB of it",
+        "  waiting    org/other weights.npz: another session has 0 bytes of it",
+    ]
+
+
+def test_room_is_needed_for_the_rest_alone(store: Store, killed: int) -> None:
+    """What is there from before is on the disk already, and counts in no limit."""
+    rest = SIZE - killed
+
+    assert store.plan([BASE], max_download=rest).unavailable == ()
+    assert len(store.plan([BASE], max_download=rest - 1).unavailable) == 1
+    (planned,) = store.plan([BASE]).models
+    assert planned.size == SIZE + len(LARGE["config.json"])
+    assert Plan((replace(planned, begun={}),), 0).download_size == SIZE
