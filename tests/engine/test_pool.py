@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.helpers.processes import running_engines, wait_until_gone
@@ -514,7 +513,6 @@ def test_engines_of_several_cases_live_at_once(
     new_toy: Callable[[str], Engine], tmp_path: Path, audio: Audio
 ) -> None:
     """Real engines of two cases answer in turn; each is its own process, which the pool ends."""
-    assert REGISTRY["toy"]
     model = new_toy("good").model
     names = iter("abc")
 
