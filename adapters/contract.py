@@ -44,8 +44,12 @@ def _missing(adapter: type[Adapter]) -> Iterator[str]:
         if not hasattr(adapter, name):
             yield f"the attribute {name} is missing"
     for name in sorted(adapter.__abstractmethods__):
-        arguments = str(signature(getattr(Adapter, name))).replace("'", "")
-        yield f"the method {name}{arguments} is missing"
+        member = getattr(adapter, name)
+        if callable(member):
+            arguments = str(signature(member)).replace("'", "")
+            yield f"the method {name}{arguments} is missing"
+        else:
+            yield f"the property {name} is missing"
 
 
 def _wrong(adapter: type[Adapter]) -> Iterator[str]:

@@ -166,12 +166,13 @@ def test_traits_are_given_by_name() -> None:
 
 
 def test_adapter_needs_nothing_special_unless_it_says_so() -> None:
-    """By default: files in the hub cache, nothing mended, no figure of an accelerator's memory."""
+    """By default: files in the hub cache, nothing mended, nothing known of an accelerator."""
     case, parrot = Case("parrot", "tiny", "fp16"), ParrotAdapter()
 
     assert ParrotAdapter.place(case) is None
     assert parrot.mend(case) == ()
     assert parrot.accelerator_memory() is None
+    assert parrot.device_in_use("") is None
     assert Adapter.model_table(parrot) == {}
     assert Adapter.ignored_settings == {}
     assert Adapter.slow_variants == {}

@@ -22,6 +22,7 @@ from adapters.base import (
     Traits,
 )
 from adapters.contract import check_adapter
+from adapters.torch_backend import TorchAdapter
 from tests.adding.adapter import ParrotAdapter
 
 HASH = "5" * 64
@@ -74,6 +75,21 @@ def test_class_that_has_nothing_is_told_everything_at_once() -> None:
             "is missing"
         ),
         "the method verify_load(self, case: Case) -> str is missing",
+    ]
+
+
+def test_what_a_backend_asks_for_is_told_too() -> None:
+    """A library on PyTorch has to say where its model is."""
+    methods = {name: getattr(ParrotAdapter, name) for name in Adapter.__abstractmethods__}
+    data: dict[str, Any] = {
+        "packages": ParrotAdapter.packages,
+        "check_map": ParrotAdapter.check_map,
+    }
+    data |= {"traits": ParrotAdapter.traits, "tuned": ParrotAdapter.tuned}
+    members = {"__module__": __name__, **methods, **data}
+
+    assert problems(type("Changed", (TorchAdapter,), members)) == [
+        "the property _loaded_model is missing"
     ]
 
 

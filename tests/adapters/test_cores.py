@@ -15,7 +15,12 @@ from adapters import cores
 def processors(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this a Linux machine on which so many processors may be used."""
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(number)), raising=False)
+
+    def allowed(process: int) -> set[int]:
+        assert process == 0, "of this process"
+        return set(range(number))
+
+    monkeypatch.setattr(os, "sched_getaffinity", allowed, raising=False)
 
 
 @pytest.mark.parametrize(("number", "threads"), [(1, 1), (3, 3), (4, 4), (5, 4), (64, 4)])

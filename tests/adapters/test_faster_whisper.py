@@ -181,6 +181,16 @@ def test_tokenizer_of_another_size_is_an_error(tokens: int, adapter: FasterWhisp
         adapter.verify_load(Case("faster-whisper", "tiny", "fp16"))
 
 
+@pytest.mark.parametrize(("native", "device"), [("cpu", "cpu"), ("cuda", "gpu")])
+def test_device_in_use_is_asked_of_the_model(
+    native: str, device: str, adapter: FasterWhisper
+) -> None:
+    """Whatever was selected."""
+    loaded(adapter).model.device = native
+
+    assert adapter.device_in_use("") == device
+
+
 def part(start: float, end: float, text: str, temperature: float | None = 0.0) -> Any:
     """Return a segment as the library has it."""
     return SimpleNamespace(start=start, end=end, text=text, temperature=temperature)

@@ -103,6 +103,14 @@ def test_quantised_variants_are_slow_on_a_cpu_alone() -> None:
     assert MLXWhisper.slow_variants == {"cpu": frozenset({"4bit", "8bit"})}
 
 
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_device_in_use_is_mlxs_default(device: str, mx: Any) -> None:
+    """Whatever was selected."""
+    mx.default_device = lambda: SimpleNamespace(type=getattr(mx, device))
+
+    assert MLXWhisper().device_in_use("") == device
+
+
 # The weights
 
 
@@ -184,6 +192,7 @@ def test_weights_with_the_models_names_and_shapes_are_verified(verify: Any) -> N
         (stored(ln=None), "none for ln; "),
         (stored(ln=None, encoder__conv1__bias=None), "none for encoder.conv1.bias, ln; "),
         (stored(ln=Array(5)), "other shapes for ln; "),
+        (stored(ln=Array(3)), "other shapes for ln; "),
         (stored(alignment_heads=Array(3, 2)), "other shapes for alignment_heads; "),
         (stored(extra=Array(1)), "unknown extra; "),
         (

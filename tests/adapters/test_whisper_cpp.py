@@ -189,6 +189,33 @@ def test_threads_are_those_that_the_library_tells(adapter: WhisperCpp) -> None:
     assert adapter.threads() == 7
 
 
+@pytest.mark.parametrize(
+    ("lines", "device"),
+    [
+        ([], None),
+        (["whisper_backend_init_gpu: device 0: CPU (type: 0)"], None),
+        (["whisper_backend_init_gpu: no GPU found"], "cpu"),
+        (["whisper_backend_init_gpu: using Metal backend"], "gpu"),
+        (["whisper_backend_init_gpu: failed to initialize CUDA0 backend"], "cpu"),
+        (
+            [
+                "whisper_backend_init_gpu: using Metal backend",
+                "whisper_backend_init_gpu: no GPU found",
+            ],
+            "cpu",
+        ),
+        (["somebody says whisper_backend_init_gpu: using Metal backend"], None),
+    ],
+)
+def test_device_in_use_stands_in_the_log(
+    lines: list[str], device: str | None, adapter: WhisperCpp
+) -> None:
+    """The last line about it counts; where there is none, nobody knows."""
+    log = "\n".join(["whisper_init_from_file", *lines, "whisper_model_load: loading model", ""])
+
+    assert adapter.device_in_use(log) == device
+
+
 USUAL: dict[str, Any] = {
     "language": "en",
     "temperature": 0.0,
