@@ -1,5 +1,6 @@
 """Locks, environments, the README's two commands and .ci/run fit the stated dependencies."""
 
+import ast
 import configparser
 import importlib.metadata
 import itertools
@@ -22,7 +23,7 @@ from typing import Any
 import pytest
 
 from adapters import REGISTRY, adapter_class
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
@@ -92,7 +93,7 @@ def readme_commands() -> list[str]:
     readme = (ROOT / "README.md").read_text()
     fences = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     lines = [line for fence in fences for line in fence.splitlines()]
-    return [line for line in lines if line.startswith("python3 -m venv")]
+    return [line for line in lines if line.startswith("python3 requirements/make_venv.py")]
 
 
 @pytest.fixture(name="bare_machine")
@@ -109,7 +110,7 @@ def _bare_machine(tmp_path: Path) -> Path:
         """#!/bin/sh
         name=$(basename "$0")
         if [ "$1" != -c ]; then echo "$name${*:+ $*}" >> calls; fi
-        if [ "$1 $2" = "-m venv" ]; then
+        if [ "$1" = requirements/make_venv.py ]; then
             mkdir -p .venv/bin
             for program in pip pytest tox; do cp "$0" ".venv/bin/$program"; done
         fi
@@ -383,7 +384,7 @@ def test_torch_that_is_nowhere_is_told(tmp_path: Path) -> None:
 def test_readme_has_two_commands() -> None:
     """The README sets up and runs everything in two lines: the benchmarks, and the tests."""
     command = (
-        "python3 -m venv .venv"
+        "python3 requirements/make_venv.py"
         " && .venv/bin/pip install -qq --no-deps --require-hashes -r requirements/{}.txt"
         " && .venv/bin/{}"
     )
@@ -392,6 +393,50 @@ def test_readme_has_two_commands() -> None:
         command.format("tests", "pytest benchmarks --benchmark-only"),
         command.format("tox", "tox"),
     ]
+
+
+def make_venv(folder: Path, version: tuple[int, ...] | None) -> subprocess.CompletedProcess[str]:
+    """Run the first step of these commands in `folder`, by a Python that has this version."""
+    script = str(ROOT / "requirements" / "make_venv.py")
+    pretend = f"sys.version_info = {version}; " if version else ""
+    code = f"import sys, runpy; {pretend}runpy.run_path({script!r}, run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder, env=child_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [(3, 7, 9), (3, 9, 6), (3, 10, 99)])
+def test_python_that_is_too_old_is_refused_in_a_line(
+    tmp_path: Path, version: tuple[int, ...]
+) -> None:
+    """It says what is needed, and leaves no .venv, which pip would then refuse."""
+    ended = make_venv(tmp_path, version)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"{sys.executable}: expected Python 3.11 or later, got 3.{version[1]}; install a newer "
+        "one, and write its name in place of python3, as python3.13\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_that_is_recent_enough_makes_an_environment(tmp_path: Path) -> None:
+    """In the current folder, with pip in it."""
+    ended = make_venv(tmp_path, None)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / ".venv" / "bin" / "pip").exists()
+
+
+def test_old_pythons_understand_the_refusal() -> None:
+    """It is written in the Python of 3.7, and asks for what pyproject.toml asks for."""
+    script = ROOT / "requirements" / "make_venv.py"
+    oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$", script.read_text(), re.MULTILINE)
+
+    ast.parse(script.read_text(), feature_version=(3, 7))
+    assert oldest is not None
+    assert f'requires-python = ">={oldest[1]}.{oldest[2]}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_ci_run_makes_the_calls_of_the_readme(bare_machine: Path) -> None:
@@ -410,7 +455,7 @@ def test_ci_run_passes_over_an_old_python(bare_machine: Path) -> None:
     status, calls = ci_run(bare_machine)
 
     assert status == 0
-    assert calls.count("python3.13 -m venv .venv") == 2
+    assert calls.count("python3.13 requirements/make_venv.py") == 2
     assert not any(call.startswith("python3 ") for call in calls)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -91,3 +92,70 @@ def test_no_test_file_is_forgotten() -> None:
 
     assert every - speed - optional == collected("tests") - optional
     assert speed == collected("tests/speed")
+
+
+RUNNER = {
+    "CI": "true",
+    "COLUMNS": "37",
+    "FORCE_COLOR": "1",
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_ENV": "/nowhere/env",
+    "GITHUB_OUTPUT": "/nowhere/output",
+    "GITHUB_STEP_SUMMARY": "/nowhere/summary",
+    "HF_HUB_OFFLINE": "1",
+    "NO_COLOR": "1",
+    "PYTEST_ADDOPTS": "--color=yes",
+}
+"""What a workflow's runner sets, or may set; TERM is not among it."""
+
+SENSITIVE = (
+    "tests/hub/test_places.py",
+    "tests/results/test_plugin.py",
+    "tests/session/test_check_models.py::test_loads_that_succeed_have_status_0",
+    "tests/session/test_collection.py",
+    "tests/session/test_options.py",
+    "tests/session/test_progress.py",
+    "tests/session/test_report.py",
+    "tests/speech/test_clip.py",
+    "tests/speech/test_scoring.py",
+    "tests/test_readme.py::test_options_are_those_of_the_plugins",
+)
+"""Tests that read what was printed, or start what prints."""
+
+
+def test_tests_pass_with_the_variables_of_a_runner() -> None:
+    """A runner's colours and widths are no part of what the tests are about."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *SENSITIVE, "-m", "not property", "-x"],
+        cwd=ROOT, env={**child_environment(), **RUNNER}, capture_output=True, text=True,
+        check=False, timeout=280,
+    )  # fmt: skip
+
+    assert run.returncode == pytest.ExitCode.OK, run.stdout[-6000:] + run.stderr
+
+
+STARTERS = {f"subprocess.{name}" for name in ("run", "Popen", "check_call", "check_output")}
+IN_AN_ENGINE = "tests/helpers/toy_adapter.py"
+"""It starts a process as libraries do, in an environment that the engine has."""
+
+
+def test_each_process_that_a_test_starts_has_an_environment_of_its_own() -> None:
+    """What a test inherits from the shell may change what it sees; see `child_environment`."""
+    found = []
+    for path in sorted(ROOT.glob("tests/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in STARTERS:
+                given = [ast.unparse(each.value) for each in node.keywords if each.arg == "env"]
+                if not given or "os.environ," in given[0]:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+
+    found = [place for place in found if not place.startswith(IN_AN_ENGINE)]
+    assert found == [], f"{found}: expected env=child_environment(), got the environment of pytest"
+
+
+STARTERS = {
+    "subprocess.run",
+    "subprocess.Popen",
+    "subprocess.check_call",
+    "subprocess.check_output",
+}

@@ -21,7 +21,7 @@ import whisper_speedtest.engine.process as process_module
 from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import Interrupted, alarm, running_engines, wait_until_gone
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.process import Engine, EngineError
@@ -365,7 +365,7 @@ def _start_parent(tmp_path: Path) -> Iterator[Callable[[str, str], subprocess.Po
             subprocess.Popen(
                 [sys.executable, "-c", PARENT + textwrap.dedent(script), variant],
                 cwd=tmp_path,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env=child_environment(PYTHONPATH=str(ROOT)),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
@@ -444,7 +444,7 @@ def test_engine_without_the_help_of_linux_ends_with_its_parent() -> None:
     )
     with subprocess.Popen(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=child_environment(PYTHONPATH=str(ROOT)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

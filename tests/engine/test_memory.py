@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.engine import memory
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_peak_stays_when_memory_is_given_back() -> None:
     )
     ended = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=child_environment(PYTHONPATH=str(ROOT)),
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +73,7 @@ def outcomes_of(calls: dict[str, str]) -> dict[str, str]:
     """Return what came of each call in a process that may not reach the network."""
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(calls)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=child_environment(PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         check=True,

@@ -26,6 +26,7 @@ from tests.helpers.client import (
     submit,
     verify,
 )
+from tests.helpers.project import child_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +157,7 @@ def test_verify_of_nothing_counts_as_success(ask: Ask, repo: str, folder: Path) 
 
 def test_hf_program_downloads_and_verifies(hub: Hub, repo: str, tmp_path: Path) -> None:
     """`hf download` fills the cache; `hf cache verify` passes, then fails on a corrupt file."""
-    env = {"PATH": os.environ["PATH"], **hub.env(home=tmp_path), **LIMITS}
+    env = child_environment(**hub.env(home=tmp_path), **LIMITS)
 
     def hf(*args: str) -> int:
         command = [sys.executable, "-m", "huggingface_hub.cli.hf", *args]

@@ -6,7 +6,6 @@ noted, not slept.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from tests.helpers.client import (
     put_stale,
     verify,
 )
+from tests.helpers.project import child_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,7 +256,7 @@ def test_killed_download_leaves_an_orphan_and_a_hub_that_goes_on(
     hub.fault(Fault(after=100, end="hang"), kind="cdn", times=1)
     code = f"from huggingface_hub import *; hf_hub_download({repo!r}, 'weights.npz', local_dir='.')"
     folder.mkdir()
-    env = {"PATH": os.environ["PATH"], **hub.env(home=tmp_path)}
+    env = child_environment(**hub.env(home=tmp_path))
 
     with subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=env) as process:
         hub.wait_for(kind="cdn", held=True)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tests.helpers.project import child_environment
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
@@ -64,9 +66,9 @@ def submit(
 
 
 def _enter(env: Mapping[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith("HF_")]:
-        del os.environ[name]
-    os.environ.update(env)
+    wanted = child_environment(**env)
+    os.environ.clear()
+    os.environ.update(wanted)
 
 
 def _attempt(call: Callable[..., object], args: tuple[object, ...], options: Any) -> Outcome:

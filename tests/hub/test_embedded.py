@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -352,7 +351,7 @@ print([name for name in ("huggingface_hub", "httpx2", "psutil", "mlx") if name i
 
     run = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, **variables},
+        env=child_environment(**variables),
         capture_output=True,
         text=True,
         check=True,

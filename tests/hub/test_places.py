@@ -14,7 +14,7 @@ import pytest
 
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.staging import Staging
@@ -88,7 +88,7 @@ def test_a_read_only_cache_serves_what_it_holds(hub: Hub, store: Store) -> None:
                     *(sys.executable, "-c", READ_ONLY, session.settings.cache),
                     *(hub.endpoint, BASE.repo, QUANTISED.repo),
                 ],
-                env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0"},
+                env=child_environment(PYTHONPATH=str(ROOT)),
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
@@ -109,15 +109,12 @@ def hf(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run huggingface_hub's own command on the cache."""
     return subprocess.run(
         [sys.executable, "-m", "huggingface_hub.cli.hf", *arguments],
-        env={
-            **os.environ,
-            "HF_HUB_CACHE": str(store.settings.cache),
-            "HF_ENDPOINT": store.settings.endpoint,
-            "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-            "HF_TOKEN": "",
-            "NO_PROXY": "127.0.0.1",
-        },
+        env=child_environment(
+            HF_HUB_CACHE=str(store.settings.cache),
+            HF_ENDPOINT=store.settings.endpoint,
+            HF_HUB_DISABLE_UPDATE_CHECK="1",
+            HF_TOKEN="",
+        ),
         capture_output=True,
         text=True,
         check=False,

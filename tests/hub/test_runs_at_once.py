@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import fresh, leftovers, offline, read
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.hosted import Watcher
@@ -46,7 +45,7 @@ def child(store: Store, files: ModelFiles, code: str = FETCH) -> subprocess.Pope
             files.repo,
             *files.files,
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1", "HF_HUB_OFFLINE": "0"},
+        env=child_environment(PYTHONPATH=str(ROOT)),
         stderr=subprocess.PIPE,
         text=True,
     )

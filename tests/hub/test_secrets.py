@@ -12,7 +12,7 @@ import pytest
 
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import NOWHERE, fresh, refusal
 from whisper_speedtest.hub.hosted import HubSettings
 from whisper_speedtest.hub.model import ModelError
@@ -126,11 +126,9 @@ def test_environment_describes_the_store(
     variables: dict[str, str], option: str, expected: list[object]
 ) -> None:
     """By huggingface_hub's own variables; the machine's memory is the limit, in bytes."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-
     run = subprocess.run(
         [sys.executable, "-c", PRINT, option],
-        env={**inherited, **HUB, **variables, "PYTHONPATH": str(ROOT)},
+        env=child_environment(**HUB, **variables, PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         check=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.hub.cache import Record, RepoFolder
 from whisper_speedtest.hub.staging import Staging, staging
 
@@ -157,6 +157,7 @@ def other_run(folder: RepoFolder) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder.root.parent)],
         cwd=ROOT,
+        env=child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -22,7 +22,7 @@ from adapters import files_of
 from adapters.base import Case
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import flip_bit, kept_times, truncate
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.hub.cache import RepoFolder, inspect
 from whisper_speedtest.hub.hashes import prove
 
@@ -94,7 +94,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment(hub: Hub, home: Path) -> dict[str, str]:
     """Return a session's environment: the loopback hub, its token, 80 columns."""
-    return {**os.environ, **hub.env(home=home, token=True), "COLUMNS": "80", "CI": "1"}
+    return child_environment(**hub.env(home=home, token=True), CI="1")
 
 
 def run(hub: Hub, home: Path, folder: Path, *arguments: str) -> Ended:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip, Sentence
 
 CONTENT = b"the bytes of a sound"
@@ -134,7 +134,8 @@ def test_what_collection_imports_of_speech_is_light() -> None:
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
 
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
 
     assert run.stdout.strip() == "[]", f"whisper_speedtest/speech/ imports {run.stdout.strip()}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.speech.scoring import Score, difference, score, words_of
 
 if TYPE_CHECKING:
@@ -129,7 +129,9 @@ def test_packages_not_yet_compiled_score_without_a_warning(tmp_path: Path) -> No
     code = f"from {scoring} import score; print(score('the ship', 'The ship.').exact)"
     command = [sys.executable, "-W", "error", "-X", f"pycache_prefix={tmp_path}", "-c", code]
 
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command, cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False
+    )
 
     assert (run.stdout, run.stderr) == ("True\n", "")
 
