@@ -71,7 +71,7 @@ class Sessions:
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *arguments, *options, f"--basetemp={self.folder}/run"],
             cwd=self.tree,
-            env=child_environment(HF_TOKEN=TOKEN, HF_HUB_OFFLINE="1", **variables),
+            env=child_environment(**{"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", **variables}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -177,7 +177,7 @@ def test_file_that_changes_after_the_plan_is_found_before_the_load(
 
 def test_problem_of_a_model_is_raised_for_each_of_its_tests(hub: Hub, store: Store) -> None:
     """The same each time, without asking again; other models have theirs."""
-    hub.fault(Fault(status=404), repo=QUANTISED.repo)
+    hub.fault(Fault(status=404, headers={"X-Error-Code": "RepoNotFound"}), repo=QUANTISED.repo)
     session = Session(store)
     session.fetch(QUANTISED, BASE)
     hub.clear()
@@ -280,7 +280,7 @@ def test_interrupt_ends_the_session_as_one(store: Store, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(store, "plan", interrupted)
 
-    with pytest.raises(pytest.exit.Exception, match="whole files are kept") as caught:
+    with pytest.raises(pytest.exit.Exception, match="the next run goes on") as caught:
         Session(store).fetch(BASE)
 
     assert caught.value.returncode == pytest.ExitCode.INTERRUPTED
