@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections import deque
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +28,12 @@ Mode = Literal["fork", "once"]
 
 MODE: Mode = "fork" if sys.platform == "linux" else "once"
 """A fork takes a tenth of the time of the imports, but macOS frameworks do not survive one."""
+
+MOST_PROCESSES = 4
+"""How many loading processes run at once, of all observers together, on any number of cores.
+
+Each holds a library, of up to 500 MB, and two pipes; macOS lets a process have 256 files open.
+"""
 
 Sources = dict[str, RepoFile]
 """SHA-256 → the file that a hub serves with it."""
@@ -85,14 +90,11 @@ class Observer:
         self._folder = folder
         self._home = folder / "home"
         self._mode = mode
-        self._processes: deque[_Process] = deque()
         self._observed = 0
 
     def __enter__(self) -> Self:
-        """Start the processes: one that forks, or several that import while another one loads."""
+        """Make the first folder; processes are started when they are needed."""
         self._new_folder()
-        for _ in range(1 if self._mode == "fork" else os.cpu_count() or 1):
-            self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,9 +103,14 @@ class Observer:
             process.end()
 
     @property
+    def _processes(self) -> list[_Process]:
+        """The running processes of this observer, the oldest first."""
+        return [process for process in _running if process.owner is self]
+
+    @cached_property
     def table(self) -> Table:
         """The library's own table, as the adapter reads it."""
-        return self._processes[0].table
+        return self._process(1).table
 
     def observe(self, case: Case) -> Observation:
         """Have the library load a case in a clean process and a folder of its own."""
@@ -111,10 +118,10 @@ class Observer:
         folder = self._new_folder()
         self._hub.clear()
         subject = [case.adapter, case.size, case.variant]
-        seen = self._processes[0].ask(subject, str(folder), self._published)
+        process = self._process(1 if self._mode == "fork" else MOST_PROCESSES)
+        seen = process.ask(subject, str(folder), self._published)
         if self._mode == "once":
-            self._processes.popleft().end()
-            self._start()
+            process.end()
         opened = {path: self._sources.get(digest) for path, digest in seen["opened"].items()}
         return Observation(self._fetched(), opened, seen["error"])
 
@@ -132,14 +139,23 @@ class Observer:
         link.replace(self._home)
         return folder
 
+    def _process(self, most: int) -> _Process:
+        """Return the oldest process; up to `most` in all import while that one loads."""
+        while len(self._processes) < min(os.cpu_count() or 1, most):
+            self._start()
+        return self._processes[0]
+
     def _start(self) -> None:
+        """Start a process; where that is one too many, end the one that was started first."""
+        while len(_running) >= MOST_PROCESSES:
+            _running[0].end()
         environment = {
             **sealed_environment(self._folder),
             **self._hub.env(home=self._home / "huggingface"),
             "HOME": str(self._home),
             "PYTHONPATH": str(ROOT),
         }
-        self._processes.append(_Process([self._adapter, self._mode], self._folder, environment))
+        _Process(self, [self._adapter, self._mode], self._folder, environment)
 
     def _fetched(self) -> frozenset[RepoFile]:
         """Return the files that the hub served, on the branch for which a commit was looked up.
@@ -158,10 +174,17 @@ class Observer:
         ).union(map(_file_at, self._hub.urls(found=True)))
 
 
+_running: list[_Process] = []
+"""Of all observers, in the order in which they were started."""
+
+
 class _Process:
     """A running tests/consistency/loading_process.py."""
 
-    def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, owner: Observer, arguments: list[str], folder: Path, environment: dict[str, str]
+    ) -> None:
+        self.owner = owner
         self._log = folder / "observe.log"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -173,6 +196,7 @@ class _Process:
                 stderr=log,
                 text=True,
             )
+        _running.append(self)
 
     @cached_property
     def table(self) -> Table:
@@ -198,5 +222,6 @@ class _Process:
 
     def end(self) -> None:
         """Kill it, whatever it is doing."""
+        _running.remove(self)
         self._process.kill()
         self._process.communicate()

@@ -7,7 +7,7 @@ import hmac
 import json
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from importlib.util import find_spec
 from textwrap import dedent
@@ -19,7 +19,7 @@ from adapters.base import Case, ModelFiles
 from fixtures.hub import Hub
 from tests.consistency.compare import RepoFile
 from tests.consistency.loading_process import NATIVE_READERS, Sha256
-from tests.consistency.observer import MODE, Mode, Observer, folder_of, serve
+from tests.consistency.observer import MODE, MOST_PROCESSES, Mode, Observer, folder_of, serve
 from tests.consistency.own_addresses import (
     BY_URL,
     CONTENT,
@@ -70,6 +70,47 @@ def _observer_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverI
             return stack.enter_context(Observer(OWN_ADDRESSES, hub, sources, folder, mode))
 
         yield observer_in
+
+
+# How many processes there are
+
+
+def loading_processes() -> int:
+    """Return how many of this process's children load models, or are about to."""
+    import psutil
+
+    running = 0
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            running += "tests.consistency.loading_process" in child.cmdline()
+    return running
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_processes_of_all_observers_are_few_on_any_number_of_cores(
+    mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several libraries on 64 cores start no more than four at once, and each of them answers."""
+    if mode not in {MODE, "once"}:
+        pytest.skip("macOS frameworks do not survive a fork")
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    most = 0
+    with ExitStack() as stack:
+        hub = stack.enter_context(Hub(https=True))
+        sources = serve(hub, {folder_of(ON_THE_HUB): CONTENT})
+        before = loading_processes()
+        observers = []
+        for number in range(5 if mode == "fork" else 2):
+            (folder := tmp_path / str(number)).mkdir()
+            observer = Observer(OWN_ADDRESSES, hub, sources, folder, mode)
+            observers.append(stack.enter_context(observer))
+        for observer in [*observers, observers[0]]:
+            assert observer.table == OwnAddresses().model_table()
+            assert observer.observe(toy("on-the-hub")).error is None
+            most = max(most, loading_processes() - before)
+
+    assert 1 <= most <= MOST_PROCESSES, f"{most} processes at once, of {MOST_PROCESSES} at most"
+    assert loading_processes() == before
 
 
 # What a library fetches
