@@ -103,14 +103,6 @@ def test_quantised_variants_are_slow_on_a_cpu_alone() -> None:
     assert MLXWhisper.slow_variants == {"cpu": frozenset({"4bit", "8bit"})}
 
 
-@pytest.mark.parametrize("device", ["gpu", "cpu"])
-def test_device_in_use_is_mlxs_default(device: str, mx: Any) -> None:
-    """Whatever was selected."""
-    mx.default_device = lambda: SimpleNamespace(type=getattr(mx, device))
-
-    assert MLXWhisper().device_in_use("") == device
-
-
 # The weights
 
 

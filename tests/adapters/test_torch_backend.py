@@ -130,18 +130,6 @@ def test_threads_are_set_and_asked_of_torch(adapter: Adapters, torch: Any) -> No
     assert adapter.threads() == 5
 
 
-@pytest.mark.parametrize(("kind", "device"), [("cpu", "cpu"), ("mps", "gpu"), ("cuda", "gpu")])
-def test_device_in_use_is_where_the_weights_are(kind: str, device: str, adapter: Adapters) -> None:
-    """Whatever was selected."""
-    model: Any = SimpleNamespace(device=SimpleNamespace(type=kind))
-    if isinstance(adapter, OpenAIWhisper):
-        adapter._model = model
-    else:
-        adapter._recognise = SimpleNamespace(model=model)
-
-    assert adapter.device_in_use("") == device
-
-
 def test_openai_whisper_tries_a_sparse_tensor_on_the_device(torch: Any) -> None:
     """Each of its models has one, and Apple's GPUs take none in some versions."""
     adapter = OpenAIWhisper()
