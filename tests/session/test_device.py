@@ -135,7 +135,7 @@ def test_gpu_that_computes_wrong_words_is_not_measured(config: Any, model: Verif
     assert choose_device(config, toy("mishears"), model) == "cpu"
     told = why_not_gpu(config, toy("mishears"))
     assert told.startswith(
-        "measuring on the CPU, not the GPU: toy[micro-mishears] on short, by pytest "
+        "measuring on the CPU, not the GPU: toy[micro-mishears] on short: expected a word error "
     )
     assert "  got:      all of it wrong\n" in told
 

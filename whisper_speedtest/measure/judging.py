@@ -49,23 +49,25 @@ def judge(
     the embedded model: processors round differently, and one log is to be enough to see whether it
     was that.
     """
-    subject = f"{case.label} on {clip.name}, by {computed_by(provenance)}"
     hint = "" if knows_voice(case, clip) else f" ({NO_HUMAN_VOICE})"
+
+    def wrong(what: str) -> WrongTranscriptError:
+        where = f"  computed by {computed_by(provenance)}"
+        return WrongTranscriptError(f"{case.label} on {clip.name}: {what}\n{where}")
+
     texts = {transcript.text for transcript in transcripts}
     if len(texts) != 1:
-        raise WrongTranscriptError(
-            f"{subject}: expected one transcript from every call, got {sorted(texts)}"
-        )
+        raise wrong(f"expected one transcript from every call, got {sorted(texts)}")
     (text,) = texts
     if clip.reference is None:
         if not words_of(text):
             got = f"none in {text!r}" if text else "an empty transcript"
-            raise WrongTranscriptError(f"{subject}: expected words, got {got}{hint}")
+            raise wrong(f"expected words, got {got}{hint}")
         return
     limit = max_wer(case, clip, settings)
     if score(clip.reference, text).wer > limit:
-        raise WrongTranscriptError(
-            f"{subject}: expected a word error rate of at most {limit:.3f}{hint}; "
+        raise wrong(
+            f"expected a word error rate of at most {limit:.3f}{hint}; "
             f"{difference(clip.reference, text, shorten=case.size not in MAX_WER)}"
         )
 
