@@ -45,12 +45,25 @@ FOLDERS = ("fixtures", "tests", "benchmarks")
         "XDG_CACHE_HOME",
         "PYTEST_CURRENT_TEST",
         "PYTHONPATH",
+        "ALL_PROXY",
+        "https_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "PYTHONWARNINGS",
+        "PYTHONIOENCODING",
+        "COVERAGE_PROCESS_START",
+        "COV_CORE_SOURCE",
     ],
 )
 def test_variable_that_leads_elsewhere_or_is_secret_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """No token is handed to a library, and no path to another cache, plugin or module."""
+    """No token is handed to a library, and no path to another cache, plugin or module.
+
+    Nor is what belongs to a network, or to those who develop the library.
+    """
     monkeypatch.setenv(name, "/elsewhere")
 
     environment = sealed_environment(tmp_path)

@@ -1,0 +1,127 @@
+"""Whatever the environment and the options are, a session ends in order and measures what it can.
+
+The variables are those of proxies, certificates, tokens, endpoints, caches, homes and terminals,
+each with values that somebody has set by mistake.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.project import child_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.sessions import Sessions
+
+EMBEDDED = {"toy": "good", "lightning-whisper-mlx": "fp16"}
+"""Library → variant of micro that each session measures."""
+
+HOSTED = "lightning-whisper-mlx-tiny-4bit-short"
+"""A model that is on no disk and cannot be fetched."""
+
+PROXIES = (
+    "socks5://127.0.0.1:9", "http://127.0.0.1:9", "http://[::1", "::", "ftp://x",
+    "http://a:p\N{LATIN SMALL LETTER A WITH DIAERESIS}ss@127.0.0.1:9", "127.0.0.1:99999",
+)  # fmt: skip
+FILES = ("/nonexistent/file", "/dev/null", "{folder}", "{folder}/binary", "")
+FOLDERS = ("/nonexistent/folder", "/dev/null/folder", "relative", "~", "{folder}/binary", "")
+VARIABLES: dict[str, tuple[str, ...]] = {
+    "ALL_PROXY": PROXIES,
+    "HTTPS_PROXY": PROXIES,
+    "http_proxy": PROXIES,
+    "NO_PROXY": ("*", "[", "localhost,,"),
+    "SSL_CERT_FILE": FILES,
+    "SSL_CERT_DIR": FILES,
+    "REQUESTS_CA_BUNDLE": FILES,
+    "HF_TOKEN": ("hf_" + "no" * 17, "\N{LEFT DOUBLE QUOTATION MARK}hf_x", "a\nb", " ", "\udcff"),
+    "HF_TOKEN_PATH": FILES,
+    "HF_ENDPOINT": ("hub.example", "http://", "ftp://127.0.0.1", "http://[bad", "https://x:99999"),
+    "HF_HOME": FOLDERS,
+    "HF_HUB_CACHE": FOLDERS,
+    "XDG_CACHE_HOME": FOLDERS,
+    "HOME": FOLDERS,
+    "TMPDIR": FOLDERS,
+    "HF_HUB_OFFLINE": ("1", "0", "maybe", ""),
+    "HF_HUB_DOWNLOAD_TIMEOUT": ("abc", "-1", "0", ""),
+    "HF_HUB_DISABLE_SYMLINKS": ("1", "maybe"),
+    "LC_ALL": ("C", "nowhere.UTF-8"),
+    "PYTHONIOENCODING": ("ascii", "latin-1"),
+    "PYTHONWARNINGS": ("error", "nonsense"),
+    "COLUMNS": ("0", "-1", "abc", "37"),
+    "TERM": ("dumb", "nonsense", ""),
+    "OMP_NUM_THREADS": ("abc", "0"),
+}
+RIGHT = (
+    "--offline", "--max-download=0", "--max-download=1.5GiB", "-n0", "-q", "-v", "--color=yes",
+    "--benchmark-only", "-pno:cacheprovider", "--benchmark-disable-gc",
+)  # fmt: skip
+WITHOUT_A_RUN = ("--prefetch-only", "--check-models", "--check-models=json", "--collect-only")
+WRONG = ("--max-download=much", "--device=tpu", "--check-models=all", "--audio={folder}/none.wav")
+
+
+@pytest.mark.property
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_session_ends_in_order_whatever_surrounds_it(sessions: Sessions, tmp_path: Path) -> None:
+    """Status 0, 1, 2 or 5, and 4 for a wrong option; micro has its row wherever tests are run."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\0")
+    surroundings = st.fixed_dictionaries(
+        {}, optional={name: st.sampled_from(values) for name, values in VARIABLES.items()}
+    )
+    options = st.tuples(
+        st.lists(st.sampled_from(RIGHT), unique=True, max_size=3),
+        st.sampled_from((None, None, None, *WITHOUT_A_RUN, *WRONG)),
+    )
+
+    @settings(
+        max_examples=15,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(variables=surroundings, chosen=options, hosted=st.booleans())
+    def check(
+        variables: dict[str, str], chosen: tuple[list[str], str | None], hosted: bool
+    ) -> None:
+        right, other = chosen
+        arguments = [option.format(folder=tmp_path) for option in (*right, other) if option]
+        keys = [f"{name}-micro-{variant}-short" for name, variant in EMBEDDED.items()]
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", "benchmarks/test_transcribe.py", "--device=cpu"),
+                *("-k", " or ".join([*keys, HOSTED] if hosted else keys), *arguments),
+                f"--basetemp={tmp_path}/run",
+            ],
+            cwd=sessions.tree,
+            env=child_environment(
+                **{"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": f"{tmp_path}/home"}
+                | {name: value.format(folder=tmp_path) for name, value in variables.items()}
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=120,
+        )
+        output = ended.stdout.decode(errors="replace")
+        told = f"{variables} {arguments}, {hosted=}: status {ended.returncode}\n{output}"
+
+        assert ended.returncode in ({4} if other in WRONG else {0, 1, 2, 5}), told
+        assert "INTERNALERROR" not in output, told
+        assert "Traceback" not in output, told
+        if other is None:
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+            for name, variant in EMBEDDED.items():
+                assert re.search(rf"^ {name} +micro +{variant} +short ", plain, re.MULTILINE), told
+
+    check()
