@@ -125,6 +125,17 @@ def test_transcript_that_nobody_could_check_is_shown() -> None:
     ]
 
 
+def test_long_transcript_is_shown_in_a_line_that_ends() -> None:
+    """A hundred words of it, and how many there are after these."""
+    words = [f"w{number}" for number in range(102)]
+
+    (all_of_it,) = notes([quiet(transcript="\n".join(words[:100]), score=None)])
+    (cut,) = notes([quiet(transcript=" ".join(words), score=None)])
+
+    assert all_of_it.endswith(f"on short: {' '.join(words[:100])}")
+    assert cut == f"{all_of_it} … and 2 more words"
+
+
 def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
     """It knows no human voice; other sizes and the project's own clips need no such line."""
     micro = replace(CASE, size="micro")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 
+HEARD_WORDS = 100
+"""How much of a transcript is shown: some 40 seconds of speech."""
+
+
 def notes(
     results: Sequence[Result], not_installed: Iterable[str] = (), recordings: Iterable[str] = ()
 ) -> list[str]:
@@ -71,12 +75,21 @@ def _fallbacks(passed: Sequence[Result]) -> list[str]:
 
 
 def _heard(passed: Sequence[Result]) -> list[str]:
-    """Show what was heard where nobody wrote down what was said, so that the user can judge."""
+    """Show what was heard where nobody wrote down what was said, so that the user can judge.
+
+    It is one line, which ends after so many words as an hour's speech should not fill the screen.
+    """
     return [
-        f"heard:    {each.case.label} on {clip_name(each)}: {each.transcript}"
+        f"heard:    {each.case.label} on {clip_name(each)}: {_shortened(each.transcript.split())}"
         for each in passed
         if each.transcript is not None and each.score is None
     ]
+
+
+def _shortened(words: Sequence[str]) -> str:
+    """Return some words as a text, and how many more there are."""
+    more = f" … and {len(words) - HEARD_WORDS} more words" if len(words) > HEARD_WORDS else ""
+    return " ".join(words[:HEARD_WORDS]) + more
 
 
 def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
