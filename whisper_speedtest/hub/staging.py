@@ -112,7 +112,8 @@ class Staging:
         folder = _part(self._folder, etag)
         content = folder / _CONTENT
         while True:
-            folder.mkdir(exist_ok=True)
+            with suppress(FileExistsError):  # mkdir's exist_ok fails where it goes meanwhile
+                folder.mkdir()
             with _locked(folder) as ours:
                 if ours:
                     try:
