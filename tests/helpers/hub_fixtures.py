@@ -10,7 +10,7 @@ from fixtures.hub import Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, NOWHERE
 from tests.helpers.web_server import WebServer
-from whisper_speedtest.hub.hosted import HubSettings
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, HARMS, QUANTISED, content, link_other_blob, weights
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
 from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.hosted import HubSettings, Watcher
+from whisper_speedtest.hub.hosted import Watcher
 from whisper_speedtest.hub.model import ModelError, VerifiedModel
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.staging import Staging
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.hub.tries import Retry

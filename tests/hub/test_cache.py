@@ -18,7 +18,6 @@ from whisper_speedtest.hub.remote import RemoteFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from whisper_speedtest.hub.cache import Record
 
 REPO = "org/model"
 FILES = ModelFiles(REPO, ("a.npz", "b.json"))
@@ -174,23 +173,37 @@ def test_last_manifest_that_has_all_files_is_believed(folder: RepoFolder) -> Non
     assert inspect(folder.root.parent, FILES).commit == NEW
 
 
-def test_ref_outranks_manifests_unless_its_commit_lacks_a_file(folder: RepoFolder) -> None:
-    """Another tool may have gone on to a newer commit, of which it fetched a part."""
+def test_ref_outranks_manifests_if_its_commit_is_proven_and_has_all_files(
+    folder: RepoFolder,
+) -> None:
+    """Another tool may have gone on to a newer commit, or to links that agree with themselves."""
     (folder.root / "refs" / "main").write_text(OLD, encoding="utf-8")
     for commit in (OLD, NEW):
         put(folder, commit, "a.npz", commit.encode())
         put(folder, commit, "b.json", b"{}")
+    cache = folder.root.parent
+
+    assert inspect(cache, FILES).commit == OLD, "no other commit is known"
+
     note(folder, NEW, 100, a_npz=NEW.encode(), b_json=b"{}")
 
-    assert inspect(folder.root.parent, FILES).commit == OLD
+    assert inspect(cache, FILES).commit == NEW, "only this one was verified"
+
+    note(folder, OLD, 50, a_npz=OLD.encode())
+
+    assert inspect(cache, FILES).commit == NEW, "of the other, one file was"
+
+    note(folder, OLD, 50, a_npz=OLD.encode(), b_json=b"{}")
+
+    assert inspect(cache, FILES).commit == OLD, "both were, and the ref decides"
 
     folder.pointer(OLD, "b.json").unlink()
 
-    assert inspect(folder.root.parent, FILES).commit == NEW
+    assert inspect(cache, FILES).commit == NEW, "the ref's has no b.json"
 
     folder.pointer(NEW, "b.json").unlink()
 
-    partial = inspect(folder.root.parent, FILES)
+    partial = inspect(cache, FILES)
     assert (partial.commit, partial.state) == (OLD, "incomplete")
 
 
@@ -249,20 +262,15 @@ def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoF
 
 def look(folder: RepoFolder, name: str = "a.npz") -> tuple[str, str]:
     """Return the state of a file of the old commit, and what is wrong with it."""
-    found = folder.look(OLD, name, record(folder, name))
+    found = folder.look(OLD, name)
     return found.state, found.reason
-
-
-def record(folder: RepoFolder, name: str) -> Record | None:
-    """Return what the manifest has of a file."""
-    return folder.manifests("main").get(OLD, {}).get(name)
 
 
 def test_linked_file_must_have_the_hash_that_its_blob_is_named_by(folder: RepoFolder) -> None:
     """Right, changed, and gone; both hashes, the size and the place are told."""
     link = put(folder, OLD, "a.npz", b"right")
     assert look(folder) == ("complete", "")
-    assert folder.look(OLD, "a.npz", None).etag == sha256(b"right")
+    assert folder.look(OLD, "a.npz").etag == sha256(b"right")
 
     flip_bit(link)
     got = prove(link)
@@ -282,35 +290,43 @@ def test_file_that_is_no_link_is_compared_with_the_manifest(folder: RepoFolder) 
     link = put(folder, OLD, "a.npz", b"right")
     link.unlink()
     link.write_bytes(b"right")
-    assert look(folder)[0] == "corrupt"
-    assert "expected a hash to compare with, got" in look(folder)[1]
+    assert look(folder) == (
+        "unknown",
+        (
+            "a.npz: expected a hash to compare with, from a link to a blob, a manifest or trees/, "
+            f"got none for sha256 {sha256(b'right')} of 5 bytes at {link}"
+        ),
+    )
 
     note(folder, OLD, 100, a_npz=b"right")
 
     assert look(folder) == ("complete", "")
-    assert folder.look(OLD, "a.npz", record(folder, "a.npz")).etag == sha256(b"right")
+    assert folder.look(OLD, "a.npz").etag == sha256(b"right")
 
     link.write_bytes(b"wrong, and longer")
 
-    assert f"expected sha256 {sha256(b'right')} of 5 bytes, got" in look(folder)[1]
+    assert f"expected sha256 {sha256(b'right')} of 5 bytes (as when it was" in look(folder)[1]
     assert "of 17 bytes at" in look(folder)[1]
 
 
 def test_link_to_another_blob_is_found_by_the_manifest(folder: RepoFolder) -> None:
-    """While the blob that was verified is there; without it, the link is believed."""
+    """Whether the blob that was verified is still there or not."""
     note(folder, OLD, 100, a_npz=b"right")
     put(folder, NEW, "a.npz", b"right")
-    link = put(folder, OLD, "a.npz", b"of another commit")
+    link = put(folder, OLD, "a.npz", b"wrong")
+    wrong = (
+        "corrupt",
+        (
+            f"a.npz: expected sha256 {sha256(b'right')} of 5 bytes (as when it was verified), "
+            f"got {sha256(b'wrong')} of 5 bytes at {link}"
+        ),
+    )
 
-    state, reason = look(folder)
-
-    assert state == "corrupt"
-    assert f"expected a link to blob {sha256(b'right')}, as when it was verified" in reason
-    assert f"got one to blob {sha256(b'of another commit')} at {link}" in reason
+    assert look(folder) == wrong
 
     (folder.blobs / sha256(b"right")).unlink()
 
-    assert look(folder) == ("complete", "")
+    assert look(folder) == wrong
 
 
 def test_file_that_cannot_be_read_is_corrupt(folder: RepoFolder) -> None:
@@ -346,10 +362,46 @@ def test_blob_is_held_if_it_has_the_listed_size_and_hash(folder: RepoFolder) -> 
     put(folder, OLD, "a.npz", b"right")
     listed = RemoteFile("a.npz", 5, sha256(b"right"))
 
-    assert folder.holds(listed) == Proof(5, sha256(b"right"))
-    assert folder.holds(RemoteFile("a.npz", 6, sha256(b"right"))) is None
-    assert folder.holds(RemoteFile("a.npz", 5, sha256(b"other"))) is None
+    blob = folder.blobs / sha256(b"right")
+    assert folder.holds(OLD, listed, ()) == (blob, Proof(5, sha256(b"right")))
+    assert folder.holds(OLD, RemoteFile("a.npz", 6, sha256(b"right")), ()) is None
+    assert folder.holds(OLD, RemoteFile("a.npz", 5, sha256(b"other")), ()) is None
 
-    flip_bit(folder.blobs / sha256(b"right"))
+    flip_bit(blob)
 
-    assert folder.holds(listed) is None
+    assert folder.holds(OLD, listed, ()) is None
+
+
+def test_content_is_found_in_other_places_if_it_is_right(
+    folder: RepoFolder, tmp_path: Path
+) -> None:
+    """The first place of the right size and hash; what is no file there is passed over."""
+    listed = RemoteFile("a.npz", 5, sha256(b"right"))
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, body in (("wrong", b"wrong"), ("long", b"right!"), ("ok", b"right"), ("2", b"right")):
+        (tmp_path / name).write_bytes(body)
+    names = ("absent", "folder", "pipe", "wrong", "long", "ok", "2")
+
+    found = folder.holds(OLD, listed, [tmp_path / name for name in names])
+
+    assert found == (tmp_path / "ok", Proof(5, sha256(b"right")))
+
+
+def test_content_is_found_in_snapshots_without_links(folder: RepoFolder) -> None:
+    """Its own first, then those of other commits; what is linked is only read as its blob."""
+    listed = RemoteFile("deep/a.npz", 5, sha256(b"right"))
+    put(folder, OLD, "deep/a.npz", b"wrong")
+    for commit in (NEW, THIRD):
+        path = folder.pointer(commit, "deep/a.npz")
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"right")
+
+    found = folder.holds(OLD, listed, ())
+    own = folder.holds(THIRD, listed, ())
+    linked = folder.holds(OLD, RemoteFile("deep/a.npz", 5, sha256(b"other")), ())
+
+    assert found is not None
+    assert found[0] in {folder.pointer(commit, "deep/a.npz") for commit in (NEW, THIRD)}
+    assert own == (folder.pointer(THIRD, "deep/a.npz"), Proof(5, sha256(b"right")))
+    assert linked is None

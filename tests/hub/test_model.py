@@ -12,7 +12,6 @@ from adapters.base import ModelFiles
 from tests.helpers.harm import flip_bit, truncate
 from whisper_speedtest.hub import model as module
 from whisper_speedtest.hub.hashes import Proof, prove
-from whisper_speedtest.hub.hosted import HubSettings
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import (
     ModelError,
@@ -24,6 +23,7 @@ from whisper_speedtest.hub.model import (
 )
 from whisper_speedtest.hub.plan import Plan, PlannedModel
 from whisper_speedtest.hub.remote import Listing, RemoteFile
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.tries import Retry
 
 FILES = ModelFiles("org/model", ("a",))

@@ -51,11 +51,70 @@ def test_a_cache_may_be_a_link(store: Store, tmp_path: Path) -> None:
     assert read(model) == content(BASE)
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"HF_HOME": "./hf"}, "cwd/hf/hub"),
+        ({"HF_HOME": "../my hf"}, "cwd/../my hf/hub"),
+        ({"HF_HUB_CACHE": "cache-模型"}, "cwd/cache-模型"),
+        ({"HF_HUB_CACHE": "", "HF_HOME": "hf"}, "cwd"),
+        ({"HUGGINGFACE_HUB_CACHE": "old"}, "cwd/old"),
+        ({"XDG_CACHE_HOME": "xdg"}, "cwd/xdg/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "~/xdg"}, "home/xdg/huggingface/hub"),
+        ({"HF_HOME": "~/hf"}, "home/hf/hub"),
+        ({"HF_HOME": "$HOME/hf"}, "home/hf/hub"),
+        ({}, "home/.cache/huggingface/hub"),
+    ],
+)
+def test_cache_of_the_environment_is_an_absolute_path(
+    tmp_path: Path, variables: dict[str, str], expected: str
+) -> None:
+    """Engines work in folders of their own, where a relative path would lead elsewhere."""
+    (tmp_path / "cwd").mkdir()
+    says = "from whisper_speedtest.hub.settings import HubSettings as s; print(ascii(str("
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+
+    run = subprocess.run(
+        [sys.executable, "-c", says + "s.from_environment().cache)))"],
+        cwd=tmp_path / "cwd",
+        env={**kept, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "home"), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout.strip() == ascii(f"{tmp_path}/{expected}")
+
+
+@pytest.fixture(name="removed")
+def _removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder is one that somebody has removed."""
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+
+@pytest.mark.usefixtures("removed")
+def test_folder_that_was_removed_costs_an_absolute_cache_nothing(store: Store) -> None:
+    """Fetched and found again."""
+    model = store.prepare(BASE)
+
+    assert read(model) == content(BASE)
+    assert offline(store).prepare(BASE) == model
+
+
+@pytest.mark.usefixtures("removed")
+def test_relative_cache_below_a_removed_folder_says_what_to_set(store: Store) -> None:
+    """There is no such path, and no traceback of the system's."""
+    with pytest.raises(Unavailable, match=r"hf/hub is named .* was removed; .*HF_HUB_CACHE"):
+        fresh(store, cache=Path("hf/hub"))
+
+
 READ_ONLY = """
 import os, sys, tempfile
 from pathlib import Path
 from adapters.base import ModelFiles
-from whisper_speedtest.hub.hosted import HubSettings
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.model import Unavailable
 from whisper_speedtest.hub.store import Store
 cache, endpoint, *repos = sys.argv[1:]

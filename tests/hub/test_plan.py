@@ -15,7 +15,7 @@ from tests.helpers.stores import fresh, refusal
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.plan import Plan, PlannedModel, without_room
+from whisper_speedtest.hub.plan import MARGIN, Plan, PlannedModel, without_room
 from whisper_speedtest.hub.remote import RemoteFile
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def planned(
     listed = [
         RemoteFile(file, size, f"{size:064x}") for file, size in zip(names, sizes, strict=True)
     ]
-    proofs = {file.name: Proof(file.size, file.etag) for file in listed[:held]}
+    there = {file.name: (CACHE, Proof(file.size, file.etag)) for file in listed[:held]}
     return PlannedModel(
-        files, Inspection(files, None, {}), "c" * 40, tuple(listed), proofs, problem=problem
+        files, Inspection(files, None, {}), "c" * 40, tuple(listed), there, problem=problem
     )
 
 
@@ -147,9 +147,9 @@ THREE = [planned("large", 3_000_000), planned("small", 1_000_000), planned("mid"
     ],
 )
 def test_room_goes_to_the_smallest_to_the_last_byte(limit: int, lacking: list[str]) -> None:
-    """The limit itself is enough, one byte less is not; for the disk as for --max-download."""
+    """The limit itself is enough, one byte less is not; of the disk, 50 MB are left alone."""
     assert left_out(THREE, limit) == lacking
-    assert left_out(THREE, None, free=limit) == lacking
+    assert left_out(THREE, None, free=limit + 50_000_000) == lacking
     assert left_out(THREE, None) == []
 
 
@@ -193,12 +193,12 @@ def test_refusal_says_what_to_raise_and_to_what() -> None:
 
 def test_refusal_for_the_disk_says_what_is_needed_and_what_is_free() -> None:
     """And where; --max-download, which is looked at first, would be no help."""
-    found = without_room(THREE, None, 3_500_000, CACHE)
+    found = without_room(THREE, None, 53_500_000, CACHE)
 
     (large,) = found.values()
     disk = (
-        "on the disk of /somewhere/hub, which has 3.5 MB free; make room (hf cache ls, hf cache "
-        "rm), or set HF_HUB_CACHE to a folder on a larger disk"
+        "on the disk of /somewhere/hub, which has 53.5 MB free, with 50.0 MB to spare; make room "
+        "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
     )
     assert str(large) == (
         "org/large@large: 3.0 MB to download, 6.0 MB with the smaller models, do not fit " + disk
@@ -268,14 +268,14 @@ def test_a_disk_without_room_is_said_before_the_first_byte(
 ) -> None:
     """With numbers; the smaller ones still come."""
     usage = shutil.disk_usage(store.settings.cache.parent)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3_500_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=MARGIN + 3_500_000))
 
     plan = store.plan(sizes)
 
     assert downloads(plan) == ["org/model-1", "org/model-2"]
     (problem,) = plan.unavailable
     assert "3.0 MB to download, 6.0 MB with the smaller models" in str(problem.problem)
-    assert "3.5 MB free" in str(problem.problem)
+    assert "53.5 MB free" in str(problem.problem)
     assert all(each.kind == "info" for each in hub.requests)
 
 

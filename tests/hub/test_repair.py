@@ -70,7 +70,7 @@ def test_nothing_is_removed_to_be_replaced(
 
 
 def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Store) -> None:
-    """A cache that was copied without its links is good; without its manifest it is not."""
+    """A cache that was copied without its links is good; without its manifest nothing says so."""
     model = store.prepare(BASE)
     path, proof = model.files["weights.npz"]
     blob = path.resolve()
@@ -91,8 +91,14 @@ def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Stor
 
     manifest.unlink()
 
-    assert "a hash to compare with" in str(refusal(offline(store), BASE))
-    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    error = refusal(offline(store), BASE)
+    assert isinstance(error, Unavailable)
+    assert "weights.npz: expected a hash to compare with" in str(error)
+    assert "not in the cache" not in str(error)
+    hub.clear()
+    assert fresh(store).prepare(BASE) == mended
+    assert requested(hub) == [("info", None)]
+    assert offline(store).prepare(BASE) == mended
 
 
 def test_harm_that_cannot_be_mended_is_an_error(hub: Hub, store: Store) -> None:
@@ -185,8 +191,8 @@ def test_repos_that_are_like_it_are_told_nearest_first_and_no_more_than_five(
     assert "a/b" not in told
 
 
-def test_file_without_a_blob_is_no_part_of_a_newer_commit(hub: Hub, store: Store) -> None:
-    """In a cache that was copied without links, a file that did not change is fetched anew."""
+def test_file_without_a_blob_is_known_in_a_newer_commit(hub: Hub, store: Store) -> None:
+    """In a cache that was copied without links, a file that did not change is not fetched anew."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     blob = path.resolve()
     path.unlink()
@@ -194,5 +200,8 @@ def test_file_without_a_blob_is_no_part_of_a_newer_commit(hub: Hub, store: Store
     newer = {**content(BASE), "config.json": b"{}"}
     hub.move(BASE.repo, "main", newer)
     path.with_name("config.json").unlink()
+    hub.clear()
 
     assert read(fresh(store).prepare(BASE)) == newer
+    assert requested(hub) == [("info", None), ("resolve", "config.json")]
+    assert path.read_bytes() == newer["weights.npz"]

@@ -25,7 +25,7 @@ FETCH = """
 import sys
 from pathlib import Path
 from adapters.base import ModelFiles
-from whisper_speedtest.hub.hosted import HubSettings
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.store import Store
 cache, endpoint, repo, *files = sys.argv[1:]
 Store(HubSettings(Path(cache), endpoint)).prepare(ModelFiles(repo, tuple(files)))

@@ -27,6 +27,7 @@ from tests.consistency.stand_ins import (
     npz,
 )
 from tests.helpers.processes import running_engines
+from tests.helpers.stores import fresh
 from whisper_speedtest.engine.process import Engine, EngineError
 from whisper_speedtest.hub.model import VerificationError
 
@@ -100,6 +101,19 @@ def test_engines_of_one_session_run_their_own_bytes(
     said = [said_by(first), said_by(second), said_by(first)]
 
     assert said == ["sixteen", "four", "sixteen"]
+
+
+def test_relative_cache_is_loaded_from_another_folder(
+    hub: Hub, store: Store, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HF_HOME=./hf is below the user's folder, and the engine works in its own."""
+    checked = files_of(FP16)
+    hub.add(checked.repo, mlx_model("fp16", says="relative"))
+    monkeypatch.chdir(tmp_path)
+
+    model = fresh(store, cache=Path("hf", "hub")).prepare(checked)
+
+    assert said_by(start(FP16, model)) == "relative"
 
 
 def altered(variant: str, changes: Mapping[str, NDArray[Any] | None]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -312,6 +313,64 @@ def test_sessions_without_hub_models_are_quiet(hub: Hub, home: Path, tmp_path: P
     assert hub.requests == []
     assert "models: " not in micro.stdout + collected.stdout
     assert (micro.status, collected.status) == (0, 0), micro.text + collected.text
+
+
+def test_what_a_library_has_put_into_its_own_place_is_not_downloaded(
+    hub: Hub, harmed: Path, tmp_path: Path
+) -> None:
+    """It is verified at no byte, and stays there; what is cut off there is downloaded."""
+    small = harmed / "mlx_models" / "small" / "weights.npz"
+    cut = small.read_bytes()
+    hub.clear()
+
+    ended = run(
+        *(hub, tmp_path, harmed, "--prefetch-only"), *("-k", select("tiny-fp16", "small-fp16"))
+    )
+
+    assert ended.status == pytest.ExitCode.OK, ended.text
+    assert f"fetch      {entry('tiny-fp16')}: 0 bytes" in ended.stdout
+    assert f"verified   {entry('tiny-fp16')}" in ended.stdout
+    assert "models: 2 of 2 complete and verified" in ended.stdout
+    downloads = [(each.repo, each.file) for each in hub.requests if each.kind == "resolve"]
+    assert downloads == [(entry("small-fp16").repo, "weights.npz")]
+    assert small.read_bytes() == cut
+    ended = run(
+        *(hub, tmp_path, harmed, "--offline", "--prefetch-only"), *("-k", select("tiny-fp16"))
+    )
+    assert ended.status == pytest.ExitCode.OK, ended.text
+
+
+def test_weights_that_the_manifest_contradicts_are_neither_complete_nor_loaded(
+    hub: Hub, prefetched: object, home: Path, tmp_path: Path
+) -> None:
+    """However well the cache agrees with itself; the next pre-fetch has the right ones back."""
+    assert prefetched
+    shutil.copytree(home / "hub", tmp_path / "hub", symlinks=True)
+    link = weights(tmp_path / "hub", "tiny-fp16")
+    right = prove(link)
+    wrong = hashlib.sha256(b"other weights").hexdigest()
+    link.resolve().unlink()
+    (blob := link.resolve().with_name(wrong)).write_bytes(b"other weights")
+    link.unlink()
+    link.symlink_to(blob)
+    hub.clear()
+    tiny = ("-k", select("tiny-fp16"))
+
+    checked = run(hub, tmp_path, tmp_path, "--check-models=load,json", "--device=cpu", *tiny)
+    offline = run(hub, tmp_path, tmp_path, "--prefetch-only", "--offline", *tiny)
+    asked = list(hub.requests)
+    online = run(hub, tmp_path, tmp_path, "--prefetch-only", *tiny)
+
+    (model,) = json.loads(checked.stdout)["models"]
+    (reason,) = (file["reason"] for file in model["cache"]["files"] if file["reason"])
+    assert (checked.status, model["cache"]["state"]) == (1, "corrupt")
+    assert model["loads"] == "not tried"
+    assert f"expected sha256 {right.sha256} of {right.size} bytes" in reason
+    assert f"got {wrong} of 13 bytes" in reason
+    assert (offline.status, asked) == (1, []), offline.text
+    assert right.sha256 in offline.stdout
+    assert online.status == 0, online.text
+    assert prove(weights(tmp_path / "hub", "tiny-fp16")) == right
 
 
 def test_what_does_not_fit_names_the_flag_and_is_asked_for_once(hub: Hub, tmp_path: Path) -> None:

@@ -111,16 +111,16 @@ def test_cached_model_is_read_once_from_the_plan_to_the_fixture(
     assert passes(reads, cached) == {"weights.npz": 1, "config.json": 1}
 
 
-def test_downloaded_model_is_hashed_as_it_comes_and_not_read_again(
+def test_downloaded_model_is_hashed_as_it_comes_and_read_back_once(
     store: Store, reads: Counter[str]
 ) -> None:
-    """The bytes that were hashed are those that were written."""
+    """A disk may not keep what is written to it; after that the fixture reads nothing more."""
     session = Session(store)
 
     session.fetch(BASE)
     model = session.model(BASE)
 
-    assert passes(reads, model) == {"weights.npz": 0, "config.json": 0}
+    assert passes(reads, model) == {"weights.npz": 1, "config.json": 1}
 
 
 def test_model_of_the_project_is_read_once_and_once_more_before_each_load(

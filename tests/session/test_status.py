@@ -158,10 +158,10 @@ def test_origin_is_the_cached_file_of_the_same_content(tmp_path: Path, git: bool
     (found := tmp_path / "found").write_bytes(b"known")
     (other := tmp_path / "other").write_bytes(b"unknown")
 
-    origin = find_origin(tmp_path / "hub", found, prove(found).sha256)
+    origin = find_origin(tmp_path / "hub", found, prove(found).sha256, tmp_path)
 
     assert origin == CachedFile("org/first", "c" * 40, "deep/w.npz")
-    assert find_origin(tmp_path / "hub", other, prove(other).sha256) is None
+    assert find_origin(tmp_path / "hub", other, prove(other).sha256, tmp_path) is None
 
 
 def test_blob_that_no_commit_has_now_is_an_origin_without_a_name(tmp_path: Path) -> None:
@@ -169,9 +169,60 @@ def test_blob_that_no_commit_has_now_is_an_origin_without_a_name(tmp_path: Path)
     put(tmp_path / "hub", "org/model", "w.npz", b"known").unlink()
     (found := tmp_path / "found").write_bytes(b"known")
 
-    origin = find_origin(tmp_path / "hub", found, prove(found).sha256)
+    origin = find_origin(tmp_path / "hub", found, prove(found).sha256, tmp_path)
 
     assert origin == CachedFile("org/model", "", "")
+
+
+def test_blob_that_a_wrong_link_leads_to_is_no_origin_of_itself(
+    store: Store, tmp_path: Path
+) -> None:
+    """The file is corrupt, with both hashes; where another repo has that content, it is named."""
+    link = store.prepare(BASE).files["weights.npz"][0]
+    right = prove(link)
+    etag = hashlib.sha256(b"swapped").hexdigest()
+    (blob := RepoFolder(store.settings.cache, BASE.repo).blobs / etag).write_bytes(b"swapped")
+    link.resolve().unlink()
+    link.unlink()
+    link.symlink_to(blob)
+
+    (alone, *_) = check(CACHE, store, tmp_path)
+    put(store.settings.cache, "org/z", "w.npz", b"swapped")
+    (known, *_) = check(CACHE, store, tmp_path)
+
+    assert (alone.cache.state, alone.verified) == ("corrupt", None)
+    assert alone.cache.findings["weights.npz"].reason == (
+        f"weights.npz: expected sha256 {right.sha256} of {right.size} bytes "
+        f"(as when it was verified), got {etag} of 7 bytes at {link}"
+    )
+    assert (known.cache.state, known.verified) == ("other model", None)
+    assert known.cache.findings["weights.npz"].origin == CachedFile("org/z", "c" * 40, "w.npz")
+
+
+def test_file_without_a_link_that_is_another_repos_is_another_model(
+    store: Store, tmp_path: Path
+) -> None:
+    """Nothing says what is right, but whose it is; one that nobody has stays unknown."""
+    folder = RepoFolder(store.settings.cache, BASE.repo)
+    for name in BASE.files:
+        path = folder.pointer("d" * 40, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    (folder.root / "refs").mkdir()
+    (folder.root / "refs" / "main").write_text("d" * 40)
+
+    (nobodys, *_) = check(CACHE, store, tmp_path)
+    put(store.settings.cache, "org/another", "w.npz", b"weights.npz")
+    (anothers, *_) = check(CACHE, store, tmp_path)
+
+    assert (nobodys.cache.state, nobodys.verified) == ("unknown", None)
+    assert anothers.cache.state == "other model"
+    findings = anothers.cache.findings
+    assert {name: each.state for name, each in findings.items()} == {
+        "weights.npz": "other model",
+        "config.json": "unknown",
+    }
+    assert findings["weights.npz"].origin == CachedFile("org/another", "c" * 40, "w.npz")
 
 
 def test_file_that_the_cache_knows_nothing_of_is_unknown(store: Store, tmp_path: Path) -> None:

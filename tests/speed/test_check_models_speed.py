@@ -51,7 +51,7 @@ def test_check_of_one_size_is_ten_times_as_fast_as_a_scan_of_the_cache(
     """Among 1,000 repos, a check of one size takes a tenth of a scan of them all at most."""
     from huggingface_hub import scan_cache_dir
 
-    from whisper_speedtest.hub.hosted import HubSettings
+    from whisper_speedtest.hub.settings import HubSettings
     from whisper_speedtest.hub.store import Store
     from whisper_speedtest.session.status import all_complete, check
 

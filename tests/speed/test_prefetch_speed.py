@@ -47,7 +47,7 @@ def _hub() -> Iterator[Hub]:
 @pytest.fixture(name="new_store")
 def _new_store(hub: Hub, tmp_path: Path) -> Callable[[], Store]:
     """A function that returns a store with an empty cache."""
-    from whisper_speedtest.hub.hosted import HubSettings
+    from whisper_speedtest.hub.settings import HubSettings
     from whisper_speedtest.hub.store import Store
 
     def make() -> Store:

@@ -4,26 +4,30 @@
       blobs/<etag>                      a file's bytes; 64 hex digits: sha256, 40: git's sha1
       snapshots/<commit>/<file>         a link to its blob
       refs/<revision>                   the commit that a branch or tag stood for
+      trees/<commit>.json               the hub's listing of a commit, kept by `snapshot_download`
       .speedtest/<revision>@<commit>.json   our manifest of what was verified
       .speedtest/staging-*/             downloads under way, locked by the run that they are of
       .speedtest/part-<etag>/           a download under way or cut off, locked likewise
 
-The first three are huggingface_hub's own layout, so that its tools see the files; they look at
-nothing else. A blob may itself be a link into huggingface_hub's store of blobs shared by repos:
-what is hashed is what is read, and what is replaced is the link.
+All but our own folder is huggingface_hub's layout, so that its tools see the files; they look at
+nothing else. Where a file system has no links, the file itself lies in the snapshot. A blob may
+itself be a link into huggingface_hub's store of blobs shared by repos: what is hashed is what is
+read, and what is replaced is the link.
 
 A file by URL lies there in the same way, in `models--host--path`, without a ref: its commit is its
 revision, which is its sha256.
-Source: huggingface_hub 2.4.0, file_download.py, utils/_cache_manager.py and utils/_shared_blobs.py.
+Source: huggingface_hub 2.4.0, file_download.py, _tree_cache.py, utils/_cache_manager.py and
+utils/_shared_blobs.py.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -33,12 +37,18 @@ from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is
 from whisper_speedtest.hub.inspection import Finding, Inspection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import FileState
     from whisper_speedtest.hub.remote import RemoteFile
 
 _MODELS = "models--"
+
+
+_UNREADABLE = (OSError, ValueError, RecursionError)
+"""What reading a JSON file raises that is not there, or is something else."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -56,6 +66,51 @@ class Manifest(msgspec.Struct, frozen=True):
     revision: str
     commit: str
     files: dict[str, Record]
+
+
+class _Listed(msgspec.Struct):
+    """What huggingface_hub's listing of a commit has of one file."""
+
+    size: int
+    blob_id: str
+    lfs_sha256: str | None = None
+
+
+class _Tree(msgspec.Struct):
+    """huggingface_hub's listing of a commit."""
+
+    format_version: Literal[1]
+    files: dict[str, _Listed]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a file must be, and who says so; `size` and `sha256` are None where that is not said."""
+
+    source: str
+    etag: str
+    sha256: str | None = None
+    size: int | None = None
+
+    def contradiction(self, proof: Proof, etag: str) -> str:
+        """Return how a file differs, with both sides; "" where it is the right one."""
+        if (
+            etag == self.etag
+            and self.sha256 in {None, proof.sha256}
+            and self.size in {None, proof.size}
+        ):
+            return ""
+        size = f" of {self.size} bytes" if self.size is not None else ""
+        source = f" ({self.source})" if self.source else ""
+        expected = _hashes(self.etag, self.sha256)
+        return (
+            f"expected {hash_name(self.etag)} {expected}{size}{source}, "
+            f"got {_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
+        )
+
+
+def _hashes(etag: str, sha256: str | None) -> str:
+    return etag if sha256 in {None, etag} else f"{etag} and sha256 {sha256}"
 
 
 def folder_name(repo: str) -> str:
@@ -76,22 +131,24 @@ def folder_name(repo: str) -> str:
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
     """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
 
-    A revision stands for the commit that huggingface_hub noted. Another tool, or another model of
-    the same repo, may have gone on to a newer commit that lacks some of the files: then it stands
-    for the commit that was verified last, of those in our manifests that have them all.
+    A revision stands for the commit that huggingface_hub noted, if something says what that
+    commit's files must be. Another tool may have gone on to a newer commit, of which it has a part,
+    or nothing but links that agree with themselves. Then the revision stands for the commit that
+    was verified last, of those in our manifests of which all files are there.
     """
     folder = RepoFolder(cache, files.repo)
-    manifests = folder.manifests(files.revision)
+    verified = folder.manifests(files.revision)
     noted = folder.commit(files.revision)
-    inspections = []
-    for commit in dict.fromkeys([noted, *manifests] if noted else manifests):
-        records = manifests.get(commit, {})
-        findings = {name: folder.look(commit, name, records.get(name)) for name in files.files}
-        inspections.append(Inspection(files, commit, findings))
-        if inspections[-1].state == "complete":
-            return inspections[-1]
+    proven = noted and all(folder.evidence(noted, name) for name in files.files)
+    inspections = {}
+    commits = [noted, *verified] if proven else [*verified, noted]
+    for commit in filter(None, dict.fromkeys(commits)):
+        findings = {name: folder.look(commit, name) for name in files.files}
+        inspections[commit] = Inspection(files, commit, findings)
+        if inspections[commit].state == "complete":
+            return inspections[commit]
     if inspections:
-        return inspections[0]
+        return inspections.get(noted or "") or next(iter(inspections.values()))
     nothing = {
         name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
         for name in files.files
@@ -131,11 +188,9 @@ class RepoFolder:
         owner, *names = repo.split("/")
         if len(names) < 2 and not {".", ":"} & set(owner):  # an id on the hub, and no host's name
             return repo
-        for path in self.own.glob("*@*.json"):
-            with suppress(OSError, ValueError):
-                noted = msgspec.json.decode(path.read_bytes(), type=Manifest).repo
-                if folder_name(noted) == self.root.name:
-                    return noted
+        for noted in (manifest.repo for manifest in self._manifests()):
+            if folder_name(noted) == self.root.name:
+                return noted
         return f"https://{repo}" if len(names) > 1 else repo
 
     def pointer(self, commit: str, name: str) -> Path:
@@ -155,53 +210,73 @@ class RepoFolder:
         """Return whether a revision can stand for a commit; by URL they are the same sha256."""
         return is_sha256(commit) and commit == revision if self.by_url else is_sha1(commit)
 
-    def look(self, commit: str, name: str, record: Record | None) -> Finding:
-        """Hash one file of a commit, and compare that with the etag that it must have.
+    def evidence(self, commit: str, name: str) -> Evidence | None:
+        """Return what says which content a file of a commit must have, other than its own link.
 
-        The etag is the name of the blob that the file is a link to. A file that is no such link has
-        only the manifest's `record` to be compared with. Where the record names another blob than
-        the link does, the link is believed, unless that other blob is there too. The etag of a file
-        by URL is its commit, whatever link or manifest say.
+        The etag of a file by URL is its commit. Of other files our manifests say it, of whatever
+        revision, as they come from a host's listing; then huggingface_hub's listing of the commit.
+        """
+        if self.by_url:
+            return Evidence("", commit)
+        for manifest in self._manifests():
+            if (manifest.repo, manifest.commit) == (self.repo, commit) and name in manifest.files:
+                record = manifest.files[name]
+                return Evidence("as when it was verified", record.etag, record.sha256, record.size)
+        tree = self.root / "trees" / f"{commit}.json"
+        with suppress(*_UNREADABLE, KeyError):
+            listed = msgspec.json.decode(tree.read_bytes(), type=_Tree).files[name]
+            if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
+                return Evidence(f"as {tree} lists it", etag, listed.lfs_sha256, listed.size)
+        return None
+
+    def look(self, commit: str, name: str) -> Finding:
+        """Hash one file of a commit, and compare that with what it must be.
+
+        Where there is no evidence, the file must have the etag that its blob is named by, if it is
+        a link to one; else nothing says what it must be.
         """
         path = self.pointer(commit, name)
-        etag = commit if self.by_url else self.linked(path)
-        expected = etag or (record.sha256 if record else "")
+        evidence = self.evidence(commit, name)
+        if not evidence and (linked := self.linked(path)):
+            evidence = Evidence("", linked)
+        etag = evidence.etag if evidence else ""
 
         def found(state: FileState, proof: Proof | None, reason: str) -> Finding:
-            known_as = etag or (record.etag if record else "")
-            return Finding(name, state, path, known_as, proof, reason and f"{name}: {reason}")
+            return Finding(name, state, path, etag, proof, reason and f"{name}: {reason}")
 
         try:
-            proof, got = digest(path, expected)
+            proof, got = digest(path, etag)
         except FileNotFoundError:
             return found("missing", None, "not in the cache")
         except OSError as error:
             return found("corrupt", None, f"cannot be read: {error}")
-        if got != expected:
-            wanted = f"{hash_name(expected)} {expected}" if expected else "a hash to compare with"
-            size = f" of {record.size} bytes" if record else ""
+        if not evidence:
             return found(
-                "corrupt",
+                "unknown",
                 proof,
-                f"expected {wanted}{size}, got {got} of {proof.size} bytes at {path}",
+                "expected a hash to compare with, from a link to a blob, a manifest or trees/, "
+                f"got none for sha256 {got} of {proof.size} bytes at {path}",
             )
-        linked = etag and not self.by_url
-        if record and linked and record.etag != etag and (self.blobs / record.etag).exists():
-            return found(
-                "corrupt",
-                proof,
-                f"expected a link to blob {record.etag}, as when it was verified, "
-                f"got one to blob {etag} at {path}",
-            )
+        if wrong := evidence.contradiction(proof, got):
+            return found("corrupt", proof, f"{wrong} at {path}")
         return found("complete", proof, "")
 
-    def holds(self, file: RemoteFile) -> Proof | None:
-        """Return the proof of a file's blob, if it is there and right, whatever links to it."""
-        blob = self.blobs / file.etag
-        with suppress(OSError):
-            if blob.stat().st_size == file.size:
-                proof, etag = digest(blob, file.etag)
-                return proof if etag == file.etag else None
+    def holds(
+        self, commit: str, file: RemoteFile, places: Iterable[Path]
+    ) -> tuple[Path, Proof] | None:
+        """Return where the content of a commit's file lies, and its proof; None if nowhere.
+
+        That may be its blob, its snapshot, one of `places` or the snapshot of another commit.
+        """
+        snapshots = (path / file.name for path in self.root.glob("snapshots/*"))
+        blob, pointer = self.blobs / file.etag, self.pointer(commit, file.name)
+        for path in (blob, pointer, *places, *snapshots):
+            with suppress(OSError):
+                # What a link leads to is that blob, or one of another content.
+                if not self.linked(path) and path.is_file() and path.stat().st_size == file.size:
+                    proof, etag = digest(path, file.etag)
+                    if etag == file.etag:
+                        return path, proof
         return None
 
     def linked(self, path: Path) -> str:
@@ -212,24 +287,29 @@ class RepoFolder:
                 return target.name
         return ""
 
-    def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
-        """Return each commit of a revision that was verified, the last first, with its files.
+    def _manifests(self) -> list[Manifest]:
+        """Return our manifests, the one written last first.
 
-        They say what files were, and are never taken for what files are. What is no manifest, or
-        not one of this repo, revision and commit, counts as not there.
+        What is no manifest, or one of another revision and commit than its name says, counts as not
+        there.
         """
         found = []
-        for path in self.own.glob(f"{quote(revision, safe='')}@*.json"):
-            with suppress(OSError, ValueError):
+        for path in self.own.glob("*@*.json"):
+            with suppress(*_UNREADABLE):
                 manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-                if (
-                    (manifest.repo, manifest.revision) == (self.repo, revision)
-                    and path == self.manifest_path(revision, manifest.commit)
-                    and self._may_be(revision, manifest.commit)
-                ):
+                if path == self.manifest_path(manifest.revision, manifest.commit):
                     found.append((path.stat().st_mtime_ns, manifest))
         found.sort(key=itemgetter(0), reverse=True)
-        return {manifest.commit: manifest.files for _, manifest in found}
+        return [manifest for _, manifest in found]
+
+    def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
+        """Return each commit of a revision that was verified, the last first, with its files."""
+        return {
+            manifest.commit: manifest.files
+            for manifest in self._manifests()
+            if (manifest.repo, manifest.revision) == (self.repo, revision)
+            and self._may_be(revision, manifest.commit)
+        }
 
     def manifest_path(self, revision: str, commit: str) -> Path:
         """Return where the manifest of a revision's commit lies, or would."""

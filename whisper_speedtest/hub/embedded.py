@@ -31,7 +31,7 @@ from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import ModelError, RepoError, Unavailable, VerificationError
 from whisper_speedtest.hub.plan import PlannedModel
-from whisper_speedtest.hub.staging import staging
+from whisper_speedtest.hub.staging import flock, staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,7 +122,7 @@ def _others_waiting(folder: Path) -> Iterator[None]:
     """Let no other thread or process make an export while the block runs."""
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        flock(lock.fileno(), fcntl.LOCK_EX)  # without locks, both make it, and it is the same
         yield
 
 

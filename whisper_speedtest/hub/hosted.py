@@ -8,7 +8,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,110 +24,28 @@ from whisper_speedtest.hub.model import (
 )
 from whisper_speedtest.hub.plan import PlannedModel
 from whisper_speedtest.hub.sizes import human, short
-from whisper_speedtest.hub.staging import Staging, begun, staging
-from whisper_speedtest.hub.tries import Cancelled, Retry, told
+from whisper_speedtest.hub.staging import Staging, begun, next_step, staging
+from whisper_speedtest.hub.tries import Cancelled, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
-    from typing import Self
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.plan import Key
     from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+    from whisper_speedtest.hub.settings import HubSettings
 
     Outcomes = dict[ModelFiles, VerifiedModel | ModelError]
+    Places = Mapping[str, Sequence[Path]]
+    """Where else a model's files may lie, by their names; of what is there nothing is believed."""
 
-_LONGEST_TIMEOUT = 3600  # seconds
 _POLL = 0.2  # seconds
 _PATIENCE = 6
 """How many of the settings' time limits another session may take without a byte."""
 
 _USER = re.compile(r"://[^/@\s]*@")
-
-
-@dataclass(frozen=True, slots=True)
-class HubSettings:
-    """A hub cache, the hub behind it, and the limits of both.
-
-    Attributes:
-        cache: The hub cache, as HF_HUB_CACHE.
-        endpoint: The hub's address, as HF_ENDPOINT.
-        token: Sent to the endpoint only, and to no other server; never shown.
-        no_token: Why there is no token although one was meant to be; "" where none was.
-        offline: Make no request at all.
-        memory: The machine's, in bytes; a larger model is not fetched. None: not looked at.
-        retry: When to try again.
-        timeout: Seconds without a byte, for connecting and for reading.
-        workers: How many models are verified, and how many files downloaded, at once.
-    """
-
-    cache: Path
-    endpoint: str
-    token: str | None = field(default=None, repr=False)
-    no_token: str = ""
-    offline: bool = False
-    memory: int | None = None
-    retry: Retry = field(default_factory=Retry)
-    timeout: float = 10.0
-    workers: int = 8
-
-    @classmethod
-    def from_environment(cls, *, offline: bool = False) -> Self:
-        """Return the settings in HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and their kin.
-
-        huggingface_hub reads them when it is first imported. `offline` adds to HF_HUB_OFFLINE.
-
-        Raises:
-            Unavailable: One of them has a value that huggingface_hub cannot be imported with.
-        """
-        import psutil
-
-        try:
-            from huggingface_hub import constants, file_download  # noqa: F401 - used by the cache
-        except Exception as error:  # noqa: BLE001 - whatever a variable made it do
-            raise Unavailable(
-                f"cannot use huggingface_hub ({told(error)}); "
-                "correct or unset the variables HF_... that have such a value"
-            ) from None
-        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-        if not 0 < timeout <= _LONGEST_TIMEOUT:
-            raise Unavailable(
-                f"expected HF_HUB_DOWNLOAD_TIMEOUT to be 1 to {_LONGEST_TIMEOUT} seconds, "
-                f"got {timeout}; correct or unset it"
-            )
-        offline = offline or constants.is_offline_mode()
-        token, no_token = (None, "") if offline else _token()
-        return cls(
-            cache=Path(constants.HF_HUB_CACHE),
-            endpoint=constants.ENDPOINT,
-            token=token,
-            no_token=no_token,
-            offline=offline,
-            memory=psutil.virtual_memory().total,
-            timeout=timeout,
-        )
-
-
-def _token() -> tuple[str | None, str]:
-    """Return the token that huggingface_hub finds, and why there is none where one was meant to be.
-
-    Public repos need none, so that nothing fails before a host asks for one.
-    """
-    from huggingface_hub import constants, get_token
-
-    if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
-        return None, ""
-    try:
-        token = get_token()
-    except Exception as error:  # noqa: BLE001 - whatever it makes of the file or of a service
-        return None, f"it could not be read ({told(error)}); set HF_TOKEN"
-    for at, character in enumerate(token or "", 1):
-        if not "!" <= character <= "~":
-            wrong = f"character {at} of it is U+{ord(character):04X}, which no header may have"
-            return None, f"{wrong}; set HF_TOKEN anew"
-    return token, ""
 
 
 class Watcher:
@@ -165,16 +82,18 @@ class HostedModels:
         """Return what the hub cache holds of a model, every byte hashed; makes no request."""
         return cache.inspect(self.settings.cache, files)
 
-    def plan(self, files: ModelFiles, cancelled: threading.Event) -> PlannedModel:
+    def plan(self, files: ModelFiles, cancelled: threading.Event, places: Places) -> PlannedModel:
         """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""
         try:
-            return self._planned(files, cancelled)
+            return self._planned(files, cancelled, places)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return PlannedModel(
                 files, Inspection(files, None, {}), problem=self._unforeseen(files, error)
             )
 
-    def _planned(self, files: ModelFiles, cancelled: threading.Event) -> PlannedModel:
+    def _planned(
+        self, files: ModelFiles, cancelled: threading.Event, places: Places
+    ) -> PlannedModel:
         local = Inspection(files, None, {})
         memory = self.settings.memory
         try:
@@ -193,7 +112,7 @@ class HostedModels:
                     f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that"
                 )
             else:
-                model = self._resolved(local, remote.listing(files, cancelled))
+                model = self._resolved(local, remote.listing(files, cancelled), places)
             if memory and model.size and model.size > memory:
                 raise Unavailable(
                     f"{files}: {human(model.size)} of files, more than this machine's "
@@ -212,7 +131,7 @@ class HostedModels:
         server = web.WebServer(origin, self.settings.retry, self.settings.timeout)
         return self._servers.setdefault(origin, server)
 
-    def _resolved(self, local: Inspection, listing: Listing) -> PlannedModel:
+    def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
         """Compare what is there with what the host lists."""
         files, commit = local.files, listing.commit
         folder = RepoFolder(self.settings.cache, files.repo)
@@ -227,15 +146,16 @@ class HostedModels:
         held = {}
         for file in required:
             finding = local.findings[file.name]
-            # Failing this, it may be a blob of another commit, or one that lost its link.
-            kept = local.commit == commit and finding.matches(file)
-            if proof := finding.proof if kept else folder.holds(file):
-                held[file.name] = proof
+            pointer = folder.pointer(commit, file.name)
+            if finding.path == pointer and finding.matches(file) and finding.proof:
+                held[file.name] = (pointer, finding.proof)
+            elif found := folder.holds(commit, file, places.get(file.name, ())):
+                held[file.name] = found
         parts = {file.etag: min(begun(folder, file.etag), file.size) for file in required}
         return PlannedModel(files, local, commit, required, held, parts, listed_as)
 
     def _record(self, local: Inspection) -> None:
-        """Write the manifest of a model that is there without one, or with a wrong one."""
+        """Write the manifest of a model that is there without one; none contradicts it."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
         commit = local.commit or ""
         records = {
@@ -264,11 +184,16 @@ class HostedModels:
                 except OSError as error:
                     outcomes[model.files] = self._unwritable(model.local, error)
                     continue
-                for file in model.download:
-                    if (repo, file.etag) not in jobs:
-                        jobs[repo, file.etag] = pool.submit(
+                for file in model.required:
+                    key = repo, file.etag
+                    if key in jobs:
+                        continue
+                    if file in model.download:
+                        jobs[key] = pool.submit(
                             self._download, model, file, stages[repo], watcher, cancelled
                         )
+                    elif source := self._outside(model, file):
+                        jobs[key] = pool.submit(stages[repo].adopt, source, file.etag)
             # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
                 if model.files not in outcomes:
@@ -290,11 +215,12 @@ class HostedModels:
         watcher.start(repo, file.name, file.size - known)
         try:
             with stage.part(file.etag, self._patience(repo, file, watcher, cancelled)) as part:
-                if proof := folder.holds(file):
+                if found := folder.holds(model.commit or "", file, ()):
                     watcher.advance(repo, file.name, file.size - known)
-                    return proof
+                    path, proof = found
+                    return proof if path.parent == folder.blobs else stage.adopt(path, file.etag)
                 watcher.advance(repo, file.name, begun(folder, file.etag) - known)
-                proof = self._remote(model.files).download(
+                self._remote(model.files).download(
                     model.files,
                     model.commit or "",
                     file,
@@ -302,10 +228,16 @@ class HostedModels:
                     lambda size: watcher.advance(repo, file.name, size),
                     cancelled,
                 )
-                stage.publish(part, file.etag)
+                return stage.publish(part, file.etag)
         finally:
             watcher.finish(repo, file.name)
-        return proof
+
+    def _outside(self, model: PlannedModel, file: RemoteFile) -> Path | None:
+        """Return where a file lies that has to be brought among the blobs, to be linked to."""
+        path, _ = model.held[file.name]
+        folder = RepoFolder(self.settings.cache, model.files.repo)
+        right = folder.blobs / file.etag, folder.pointer(model.commit or "", file.name)
+        return None if path in right else path
 
     def _patience(
         self, repo: str, file: RemoteFile, watcher: Watcher, cancelled: threading.Event
@@ -330,18 +262,18 @@ class HostedModels:
         """Wait for a model's downloads; then make the commit, and the revision, consist of them."""
         files, commit = model.files, model.commit or ""
         try:
-            proofs = dict(model.held)
-            for file in model.download:
-                proofs[file.name] = jobs[files.repo, file.etag].result()
             verified = {}
             for file in model.required:
-                finding = model.local.findings[file.name]
-                kept = model.local.commit == commit and finding.matches(file)
-                path = finding.path if kept else stage.link(commit, file.name, file.etag)
-                verified[file.name] = (path, proofs[file.name])
+                pointer = RepoFolder(self.settings.cache, files.repo).pointer(commit, file.name)
+                path, proof = model.held.get(file.name, (None, None))
+                if not proof or (files.repo, file.etag) in jobs:
+                    proof = jobs[files.repo, file.etag].result()
+                if path != pointer:
+                    stage.link(commit, file.name, file.etag)
+                verified[file.name] = (pointer, proof)
             stage.refer(files.revision, commit)
             records = {
-                file.name: Record(file.size, proofs[file.name].sha256, file.etag)
+                file.name: Record(file.size, verified[file.name][1].sha256, file.etag)
                 for file in model.required
             }
             stage.note(files.revision, commit, records)
@@ -356,7 +288,8 @@ class HostedModels:
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
         refused = Unavailable(
             f"{local.files}: cannot write to the hub cache {self.settings.cache} "
-            f"({error.strerror or error}); make it writable, or set HF_HUB_CACHE to another folder"
+            f"({error.strerror or error}); {next_step(error, self.settings.cache)}, or set "
+            "HF_HUB_CACHE to another folder"
         )
         return self.explained(local, refused)
 
@@ -371,10 +304,11 @@ class HostedModels:
         message = str(error)
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
-        if local.state == "corrupt":
+        if local.state in {"corrupt", "unknown"}:
             wrong = "; ".join(fault.reason for fault in local.faults)
             message = f"{files}: {wrong}; not replaced, since: {message}"
-            kind = VerificationError if kind is Unavailable else kind
+            if local.state == "corrupt" and kind is Unavailable:
+                kind = VerificationError
             cause = ""
         elif local.faults:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"

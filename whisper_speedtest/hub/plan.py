@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.hub.remote import RemoteFile
 
+MARGIN = 50_000_000
+"""Bytes that stay free on the disk: an engine, and other programs, need some while tests run."""
+
 Key = tuple[str, str]
 """A repo and an etag: one download, which may be of several models and under several names."""
 
@@ -33,7 +36,8 @@ class PlannedModel:
         commit: What the revision stands for, as the host says; None where none was asked, as for a
             complete model.
         required: The files that are needed, as the host lists them; empty where none was asked.
-        held: Those of them whose content is in the hub cache already; the others have to come.
+        held: Those of them whose content is on this machine, with the path at which it is and its
+            proof; the others have to come.
         begun: Bytes of each etag that another run has downloaded; no more than its file has.
         listed_as: The repo that the hub led to; "" where that is the one that was asked for.
         problem: Why nothing will be fetched; then it is the outcome of `Store.fetch`.
@@ -43,7 +47,7 @@ class PlannedModel:
     local: Inspection
     commit: str | None = None
     required: tuple[RemoteFile, ...] = ()
-    held: Mapping[str, Proof] = field(default_factory=dict)
+    held: Mapping[str, tuple[Path, Proof]] = field(default_factory=dict)
     begun: Mapping[str, int] = field(default_factory=dict)
     listed_as: str = ""
     problem: ModelError | None = None
@@ -131,7 +135,8 @@ def without_room(
     """Return the models whose downloads do not fit, each with the reason.
 
     The smallest downloads come first, and what does not fit takes no room from the next. There is
-    room for `max_download` bytes, None being any number, and on the disk of `cache` for `free`.
+    room for `max_download` bytes, None being any number, and on the disk of `cache` for `free`
+    bytes less MARGIN.
     """
     models = tuple(sorted(models, key=lambda model: model.download_size))
     for_all = Plan(models, free).download_size
@@ -150,9 +155,10 @@ def without_room(
                 f"no room in the {human(max_download)} that may be downloaded; "
                 f"for all there is with --max-download {flag(for_all)}",
             )
-        elif total > free:
+        elif total + MARGIN > free:
             disk = (
-                f"on the disk of {cache}, which has {human(free)} free; make room "
+                f"on the disk of {cache}, which has {human(free)} free, with {human(MARGIN)} to "
+                "spare; make room "
                 "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
             )
             problems[model.files] = Unavailable(

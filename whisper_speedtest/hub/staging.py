@@ -1,7 +1,12 @@
-"""How files get into the hub cache: downloaded beside it, verified, and then moved in at once."""
+"""How files get into the hub cache: written beside it, moved in at once, and read back there.
+
+Not every file system can do all that is wanted of it. Where one has no symbolic links, a file is
+hard-linked or moved to where the link would be. Where one has no locks, no leftovers are removed.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -15,11 +20,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from whisper_speedtest.hub.cache import Manifest
+from whisper_speedtest.hub.hashes import digest, hash_name
+from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from whisper_speedtest.hub.cache import Record, RepoFolder
+    from whisper_speedtest.hub.hashes import Proof
 
 _PREFIX = "staging-"
 _PART = "part-"
@@ -28,6 +36,7 @@ _CONTENT = "content"
 
 PARTS_KEPT = 14 * 24 * 3600
 """Seconds that a part of a file is kept in which no run goes on with it."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -35,10 +44,17 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     """Give a folder for a repo's downloads, which is removed when the block ends.
 
     First removes what killed runs left behind. The folders of runs that go on are locked, and stay.
+
+    Raises:
+        OSError: One of the folders that will be written to cannot be, which is found here, before
+            anything is downloaded.
     """
     # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
-    for needed in (folder.root / "snapshots", folder.blobs, folder.own):
-        needed.mkdir(parents=True, exist_ok=True)
+    needed = (folder.root / "snapshots", folder.blobs, folder.own)
+    for path in needed:
+        path.mkdir(parents=True, exist_ok=True)
+    for path in (*needed, *folder.root.glob("refs")):
+        _require_writable(path)
     for left in [*folder.own.glob(f"{_PREFIX}*"), *folder.own.glob(f"{_PART}*")]:
         with _locked(left) as abandoned:
             kept = 0 if left.name.startswith(_PREFIX) else PARTS_KEPT
@@ -47,12 +63,26 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     while True:
         path = Path(tempfile.mkdtemp(dir=folder.own, prefix=_PREFIX))
         with _locked(path) as ours:
-            if ours:  # until it was locked, another run could take it for a leftover
+            if ours is not False:  # until it was locked, another run could take it for a leftover
                 try:
                     yield Staging(folder, path)
                 finally:
                     _remove(path)
                 return
+
+
+def next_step(error: OSError, folder: Path) -> str:
+    """Return what to do about a folder that could not be written to."""
+    path = error.filename or folder
+    return {
+        **dict.fromkeys(_FULL, "make room on its disk (hf cache ls, hf cache rm)"),
+        errno.EROFS: "mount its file system for writing",
+        errno.EIO: "check its disk, which fails",
+        errno.EACCES: f"make {path} writable",
+        errno.EPERM: f"make {path} writable",
+        errno.EEXIST: f"mend {path}, which is no folder, or a link to none: is its disk there?",
+        errno.ENOTDIR: f"mend {path}, of which a part is no folder",
+    }.get(error.errno or 0, "mend that")
 
 
 class Staging:
@@ -65,6 +95,7 @@ class Staging:
         """Use `path`, which exists and is locked."""
         self._folder = folder
         self._path = path
+        self._moved: dict[str, Path] = {}
 
     def new(self) -> Path:
         """Return a path for a new file."""
@@ -75,12 +106,14 @@ class Staging:
         """Give the file that a blob is downloaded into. If that fails, it is kept for the next run.
 
         One run has it at a time. The others call `wait`, with its size in bytes, until it is theirs
-        or that is false: then they get a file of their own, which is not kept.
+        or that is false: then, and where there are no locks, they get a file of their own, which is
+        not kept.
         """
         folder = _part(self._folder, etag)
         content = folder / _CONTENT
         while True:
-            folder.mkdir(exist_ok=True)
+            with suppress(FileExistsError):  # mkdir's exist_ok fails where it goes meanwhile
+                folder.mkdir()
             with _locked(folder) as ours:
                 if ours:
                     try:
@@ -90,23 +123,75 @@ class Staging:
                         if not begun(self._folder, etag):
                             _remove(folder)
                     return
+            if ours is None:
+                _remove(folder)
+                break
             if not wait(begun(self._folder, etag)):
                 break
         yield self.new()
 
-    def publish(self, staged: Path, etag: str) -> None:
-        """Move a verified file among the blobs."""
-        staged.replace(self._folder.blobs / etag)
+    def publish(self, staged: Path, etag: str) -> Proof:
+        """Move a verified file among the blobs; return the proof of what is there then.
+
+        Raises:
+            VerificationError: The disk has not kept what was written.
+        """
+        return self._placed(staged, self._folder.blobs / etag, etag)
+
+    def adopt(self, path: Path, etag: str) -> Proof:
+        """Put a file from outside the cache among the blobs, as `publish` does; it stays there."""
+        staged = self.new()
+        try:
+            os.link(path.resolve(), staged)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(path, staged)
+        return self.publish(staged, etag)
+
+    def _placed(self, staged: Path, path: Path, etag: str) -> Proof:
+        """Move a file to `path`, and read it back."""
+        staged.replace(path)
+        proof, got = digest(path, etag)
+        if got != etag:
+            path.unlink()
+            raise VerificationError(
+                f"{self._folder.repo}: expected {hash_name(etag)} {etag} to be read back from "
+                f"{path}, got {got} of {proof.size} bytes; check the disk, which does not keep "
+                "what is written to it, or set HF_HUB_CACHE to a folder on another disk"
+            )
+        return proof
 
     def link(self, commit: str, name: str, etag: str) -> Path:
-        """Make a file of a commit a link to its blob; return the link."""
+        """Make a file of a commit a link to its blob, or its content; return where it is."""
         pointer = self._folder.pointer(commit, name)
-        if self._folder.linked(pointer) != etag:
-            pointer.parent.mkdir(parents=True, exist_ok=True)
-            link = self.new()
-            link.symlink_to(os.path.relpath(self._folder.blobs / etag, pointer.parent))
+        if self._folder.linked(pointer) == etag:
+            return pointer
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        link, blob = self.new(), self._folder.blobs / etag
+        try:
+            link.symlink_to(os.path.relpath(blob, pointer.parent))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            self._put_without_link(blob, pointer, etag)
+        else:
             link.replace(pointer)
         return pointer
+
+    def _put_without_link(self, blob: Path, pointer: Path, etag: str) -> None:
+        """Put a blob's content where a link to it cannot be, without taking more room if possible.
+
+        As huggingface_hub does, the blob itself is moved there, which leaves none behind.
+        """
+        staged = self.new()
+        try:
+            os.link(blob, staged)
+        except OSError:
+            if etag in self._moved:
+                shutil.copyfile(self._moved[etag], staged)
+            else:
+                blob.replace(staged)
+                self._moved[etag] = pointer
+        self._placed(staged, pointer, etag)
 
     def refer(self, revision: str, commit: str) -> None:
         """Note which commit a revision stands for, as huggingface_hub does."""
@@ -138,11 +223,19 @@ def _part(folder: RepoFolder, etag: str) -> Path:
     return folder.own / f"{_PART}{etag}"
 
 
+def _require_writable(folder: Path) -> None:
+    """Raise OSError unless files can be put into a folder."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = errno.EROFS if read_only else errno.EACCES
+        raise OSError(reason, os.strerror(reason), str(folder))
+
+
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def _locked(folder: Path) -> Iterator[bool | None]:
     """Lock a folder while the block runs; False where another run has it or removed it.
 
-    The lock goes with the process that holds it, however that ends.
+    The lock goes with the process that holds it, however that ends. None: there are no locks here.
     """
     lock = folder / _LOCK
     try:
@@ -150,15 +243,31 @@ def _locked(folder: Path) -> Iterator[bool]:
     except FileNotFoundError:
         yield False
         return
+    held: bool | None = None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat())
+        if flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            held = lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat())
     except (BlockingIOError, FileNotFoundError):
         held = False
     try:
         yield held
     finally:
         os.close(descriptor)
+
+
+def flock(descriptor: int, operation: int) -> bool:
+    """Lock an open file; return whether its file system has locks at all.
+
+    Raises:
+        BlockingIOError: Another process holds the lock, and `operation` says not to wait.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _remove(folder: Path) -> None:

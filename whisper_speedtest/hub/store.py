@@ -19,18 +19,19 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.hosted import HostedModels, HubSettings, Watcher, threads
+from whisper_speedtest.hub.hosted import HostedModels, Watcher, threads
 from whisper_speedtest.hub.inspection import Inspection
 from whisper_speedtest.hub.model import ModelError, VerifiedModel
 from whisper_speedtest.hub.plan import Plan, PlannedModel, without_room
+from whisper_speedtest.hub.settings import HubSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from typing import Self
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.hosted import Outcomes, Places
 
 
 class Store:
@@ -65,11 +66,18 @@ class Store:
         """Return what there is of a model, every byte hashed; makes no request."""
         return embedded.inspect(files) if files.embedded else self._hosted.inspect(files)
 
-    def plan(self, models: Iterable[ModelFiles], *, max_download: int | None = None) -> Plan:
+    def plan(
+        self,
+        models: Iterable[ModelFiles],
+        *,
+        max_download: int | None = None,
+        places: Mapping[ModelFiles, Places] | None = None,
+    ) -> Plan:
         """Verify what is there, resolve the rest; never raises for a model, see `problem`.
 
         `max_download`, in bytes, goes to the smallest models first; so does the room on the disk.
-        Makes requests only for models that are not complete, one for each.
+        Makes requests only for models that are not complete, one for each. A file of theirs that
+        lies in one of `places` with the right content is not downloaded.
         """
         distinct = tuple(dict.fromkeys(models))
         made = {files: embedded.plan(files) for files in distinct if files.embedded}
@@ -84,7 +92,12 @@ class Store:
                 made[files] = PlannedModel(files, Inspection(files, None, {}), problem=problem)
             return Plan(tuple(made[files] for files in distinct), None)
         with threads(self.settings.workers) as (pool, cancelled):
-            looks = {files: pool.submit(self._hosted.plan, files, cancelled) for files in hosted}
+            looks = {
+                files: pool.submit(
+                    self._hosted.plan, files, cancelled, (places or {}).get(files, {})
+                )
+                for files in hosted
+            }
             planned = made | {files: look.result() for files, look in looks.items()}
         free = _free(cache)
         for files, problem in without_room(planned.values(), max_download, free, cache).items():

@@ -13,12 +13,14 @@ import pytest
 
 from adapters import files_of
 from whisper_speedtest.session.selection import needed, not_installed
+from whisper_speedtest.session.status import library_places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.hosted import Outcomes, Places
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
@@ -35,14 +37,18 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if session.testsfailed and not config.getoption("continue_on_collection_errors"):
         return None  # pytest says so
-    models = list(dict.fromkeys(map(files_of, needed(session.items))))
-    if not config.getoption("prefetch_only"):
-        fetch(config, models)
-        return None
-    if not models:
+    cases = needed(session.items)
+    places: dict[ModelFiles, dict[str, list[Path]]] = {}
+    for case in cases:
+        there = places.setdefault(files_of(case), {})
+        for name, path in library_places(case, config.invocation_params.dir).items():
+            there.setdefault(name, []).append(path)
+    if config.getoption("prefetch_only") and not places:
         exit_without_models(session)
-    fetch(config, models)
-    session.testsfailed = _report(config, models)
+    fetch(config, places, places)
+    if not config.getoption("prefetch_only"):
+        return None
+    session.testsfailed = _report(config, list(places))
     return True
 
 
@@ -82,8 +88,15 @@ def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
     return outcome
 
 
-def fetch(config: pytest.Config, models: Iterable[ModelFiles]) -> None:
-    """Plan, say so, and fetch; keep what became of each model for `session_model`."""
+def fetch(
+    config: pytest.Config,
+    models: Iterable[ModelFiles],
+    places: Mapping[ModelFiles, Places] | None = None,
+) -> None:
+    """Plan, say so, and fetch; keep what became of each model for `session_model`.
+
+    What a library has already put into one of the `places` where it looks is not downloaded again.
+    """
     models = list(models)
     if not models:
         return
@@ -94,7 +107,7 @@ def fetch(config: pytest.Config, models: Iterable[ModelFiles]) -> None:
     store = session_store(config)
     try:
         with busy(f"verifying {len(models)} models"):
-            plan = store.plan(models, max_download=config.getoption("max_download"))
+            plan = store.plan(models, max_download=config.getoption("max_download"), places=places)
         if plan.free is not None or plan.unavailable:
             for line in plan_lines(plan, width_of(out)):
                 out.line(line)

@@ -59,8 +59,7 @@ def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus
     for case in cases:
         models[case] = files_of(case)
         places[case] = [
-            (models[case], name, _expanded(folder, place))
-            for name, place in (adapter_class(case.adapter).place(case) or {}).items()
+            (models[case], name, path) for name, path in library_places(case, folder).items()
         ]
     cache = store.settings.cache
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="status") as pool:
@@ -88,17 +87,26 @@ def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus
     ]
 
 
-def _expanded(folder: Path, place: str) -> Path:
-    return Path(place).expanduser() if place.startswith("~/") else folder / place
+def library_places(case: Case, folder: Path) -> dict[str, Path]:
+    """Return where the library of a case looks for each file, but for the hub cache.
+
+    A library that is used from `folder` looks there, or in the user's home.
+    """
+    places = adapter_class(case.adapter).place(case) or {}
+    return {
+        name: Path(place).expanduser() if place.startswith("~/") else folder / place
+        for name, place in places.items()
+    }
 
 
 def _in_cache(cache: Path, inspection: Inspection) -> Inspection:
     """Return what was found in the hub cache, with the origin of the files that are others'."""
     findings = dict(inspection.findings)
     for name, each in inspection.findings.items():
-        if each.state != "corrupt" or each.proof is None:
+        if each.state not in {"corrupt", "unknown"} or each.proof is None:
             continue
-        if origin := find_origin(cache, each.path, each.proof.sha256):
+        origin = find_origin(cache, each.path, each.proof.sha256, each.path)
+        if origin and _is_other(origin, inspection.files, each):
             reason = f"{name}: is {origin}, at {each.path}"
             findings[name] = replace(each, state="other model", reason=reason, origin=origin)
     return replace(inspection, findings=findings)
@@ -121,8 +129,8 @@ def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> 
         return found("corrupt", None, f"cannot be read: {error}")
     if got == etag:
         return found("complete", proof, "")
-    origin = find_origin(cache, path, proof.sha256)
-    if origin and (etag or (origin.repo, origin.file) != (files.repo, name)):
+    origin = find_origin(cache, path, proof.sha256, cached.path)
+    if origin and _is_other(origin, files, cached):
         return found("other model", proof, f"is {origin}, at {path}", origin)
     if etag:
         wrong = f"expected {hash_name(etag)} {etag}, got {got} of {proof.size} bytes, at {path}"
@@ -131,22 +139,39 @@ def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> 
     return found("unknown", proof, wrong, origin)
 
 
-def find_origin(cache: Path, path: Path, sha256: str) -> CachedFile | None:
-    """Return the cached repo's file whose bytes are those at `path`, known by its blob's name."""
+def _is_other(origin: CachedFile, files: ModelFiles, cached: Finding) -> bool:
+    """Return whether an origin is another file than the one that was looked for.
+
+    In the same repo that is one of another name or, where it is known what is right, of another
+    commit; a blob that no commit has there tells nothing.
+    """
+    if origin.repo != files.repo:
+        return True
+    return bool(origin.file) and (bool(cached.etag) or origin.file != cached.name)
+
+
+def find_origin(cache: Path, path: Path, sha256: str, besides: Path) -> CachedFile | None:
+    """Return the cached repo's file whose bytes are those at `path`, known by its blob's name.
+
+    What the link `besides` leads to is what is in question, so that it is no answer.
+    """
     repos = cached_repos(cache)
-    return _blob_named(repos, sha256) or _blob_named(repos, digest(path, _ANY_GIT_SHA1)[1])
+    return _blob_named(repos, sha256, besides) or _blob_named(
+        repos, digest(path, _ANY_GIT_SHA1)[1], besides
+    )
 
 
-def _blob_named(repos: Sequence[RepoFolder], etag: str) -> CachedFile | None:
+def _blob_named(repos: Sequence[RepoFolder], etag: str, besides: Path) -> CachedFile | None:
+    unlinked = None
     for folder in repos:
         if (folder.blobs / etag).exists():
             snapshots = folder.root / "snapshots"
             for path in sorted(snapshots.rglob("*")):
-                if folder.linked(path) == etag:
+                if path != besides and folder.linked(path) == etag:
                     commit, *name = path.relative_to(snapshots).parts
                     return CachedFile(folder.repo, commit, "/".join(name))
-            return CachedFile(folder.repo, "", "")
-    return None
+            unlinked = unlinked or CachedFile(folder.repo, "", "")
+    return unlinked
 
 
 def all_complete(models: Sequence[ModelStatus]) -> bool:

@@ -1,0 +1,398 @@
+"""File systems that cannot do all that is wanted of them: what is done there, or said.
+
+The system's functions are replaced by ones that fail, as they do there.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from adapters.base import ModelFiles
+from tests.helpers.harm import BASE, content, weights
+from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
+from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.staging import next_step, staging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.store import Store
+
+NOT_SUPPORTED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+
+
+def failing(code: int) -> Callable[..., NoReturn]:
+    """Return a function of the system's that always fails."""
+
+    def fail(*arguments: Any, **named: Any) -> NoReturn:  # noqa: ARG001
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+# No links
+
+
+@pytest.fixture(name="linkless", params=["hard links", "no links at all"])
+def _linkless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """The file system has no symbolic links; return whether it has hard links."""
+    monkeypatch.setattr(os, "symlink", failing(errno.EPERM))
+    if request.param == "no links at all":
+        monkeypatch.setattr(os, "link", failing(errno.EPERM))
+    return bool(request.param == "hard links")
+
+
+@pytest.mark.parametrize("code", NOT_SUPPORTED)
+def test_without_symbolic_links_files_lie_in_the_snapshot(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """As huggingface_hub puts them there; they are verified, and found again."""
+    from huggingface_hub import hf_hub_download
+
+    monkeypatch.setattr(os, "symlink", failing(code))
+
+    model = store.prepare(BASE)
+    hub.clear()
+
+    assert read(model) == content(BASE)
+    assert not any(path.is_symlink() for path, _ in model.files.values())
+    assert offline(store).prepare(BASE) == model
+    assert fresh(store).prepare(BASE) == model
+    for name, (path, _) in model.files.items():
+        cache = store.settings.cache
+        found = hf_hub_download(BASE.repo, name, cache_dir=cache, local_files_only=True)
+        assert Path(found) == path
+    assert hub.requests == []
+    assert leftovers(store) == []
+
+
+def test_without_links_a_file_takes_its_room_once(store: Store, linkless: bool) -> None:
+    """Its blob is the same file by another name, or is moved."""
+    model = store.prepare(BASE)
+
+    blobs = {path.stat().st_ino for path in repo_folder(store, BASE).blobs.iterdir()}
+    files = {path.stat().st_ino for path, _ in model.files.values()}
+    assert len(files) == 2
+    assert blobs == (files if linkless else set())
+
+
+@pytest.mark.usefixtures("linkless")
+def test_without_links_one_content_may_have_two_names_and_commits(hub: Hub, store: Store) -> None:
+    """It is downloaded once, now and when the revision has moved on."""
+    files = ModelFiles("org/twins", ("a.npz", "b.npz", "c.json"))
+    first = {"a.npz": weights("twin"), "b.npz": weights("twin"), "c.json": b"{}"}
+    hub.add(files.repo, first)
+    assert read(store.prepare(files)) == first
+    assert [name for _, name in requested(hub)].count("b.npz") == 0
+    newer = first | {"c.json": b"[]"}
+    hub.move(files.repo, "main", newer)
+    by_commit = ModelFiles(files.repo, files.files, hub.commit(files.repo))
+    hub.clear()
+
+    assert read(fresh(store).prepare(by_commit)) == newer
+    assert requested(hub) == [("info", None), ("resolve", "c.json")]
+    assert read(offline(store).prepare(files)) == first
+
+
+@pytest.mark.usefixtures("linkless")
+def test_without_links_harm_is_found_and_mended(hub: Hub, store: Store) -> None:
+    """The manifest says what is right."""
+    path, _ = store.prepare(BASE).files["weights.npz"]
+    path.write_bytes(b"harmed")
+    hub.clear()
+
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+# No locks
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_without_locks_models_are_fetched_and_no_leftovers_removed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """One of them might be of a run that goes on."""
+    monkeypatch.setattr(fcntl, "flock", failing(code))
+    folder = repo_folder(store, BASE)
+    with staging(folder):
+        (theirs,) = folder.own.glob("staging-*")
+
+        model = store.prepare(BASE)
+
+        assert read(model) == content(BASE)
+        assert leftovers(store) == [theirs]
+        assert list(folder.own.glob("part-*")) == []
+
+
+def test_what_the_project_makes_needs_neither_links_nor_locks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The embedded model is made and found again."""
+    monkeypatch.setattr(embedded, "CACHE", tmp_path / "exports")
+    for module, name in ((fcntl, "flock"), (os, "symlink"), (os, "link")):
+        monkeypatch.setattr(module, name, failing(errno.ENOTSUP))
+    files = ModelFiles("embedded/micro-mlx-fp16", ("config.json", "weights.npz"))
+
+    first, second = embedded.plan(files), embedded.plan(files)
+
+    assert first.problem is None
+    assert first.local.verified() == second.local.verified()
+
+
+# No room, no right to write
+
+
+class Full(io.FileIO):
+    """A file on a full disk."""
+
+    def write(self, data: object, /) -> NoReturn:  # noqa: ARG002
+        """Fail."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_disk_that_fills_up_meanwhile_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own words and next step; nothing of the model appears, and the next run has it."""
+    opened = Path.open
+
+    def full(self: Path, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        if ".speedtest" in self.parts and set(mode) & set("wa+") and self.name != "lock":
+            return Full(self, mode.replace("b", ""))
+        return opened(self, mode, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        error = refusal(store, BASE)
+
+    assert isinstance(error, Unavailable)
+    assert f"{BASE}: cannot write to the hub cache {store.settings.cache}" in str(error)
+    assert "(No space left on device); make room on its disk (hf cache ls, hf" in str(error)
+    assert "HF_HUB_CACHE to another folder" in str(error)
+    assert repo_folder(store, BASE).commit("main") is None
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert leftovers(store) == []
+
+
+@pytest.mark.parametrize("place", ["blobs", "snapshots", ".speedtest", "refs"])
+@pytest.mark.parametrize(
+    ("read_only", "says"),
+    [
+        (0, "(Permission denied); make {path} writable"),
+        (os.ST_RDONLY, "(Read-only file system); mount its file system for writing"),
+    ],
+    ids=["permission", "read-only"],
+)
+def test_folder_that_cannot_be_written_to_is_found_before_the_download(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, place: str, read_only: int, says: str
+) -> None:
+    """Whichever of the repo's folders it is."""
+    path = repo_folder(store, BASE).root / place
+    path.mkdir(parents=True)
+    access, statvfs = os.access, os.statvfs
+
+    class Flags:
+        f_flag = read_only
+
+    monkeypatch.setattr(os, "access", lambda file, mode: Path(file) != path and access(file, mode))
+    monkeypatch.setattr(os, "statvfs", lambda file: Flags if Path(file) == path else statvfs(file))
+
+    error = refusal(store, BASE)
+
+    assert isinstance(error, Unavailable)
+    assert says.format(path=path) in str(error)
+    assert requested(hub) == [("info", None)]
+
+
+def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """A link to a folder of a disk that is not mounted; a file in its place."""
+    store.settings.cache.symlink_to(tmp_path / "unmounted" / "hub")
+    dangling = refusal(store, BASE)
+    (tmp_path / "file").write_text("")
+    file = refusal(fresh(store, cache=tmp_path / "file"), BASE)
+
+    assert f"mend {store.settings.cache}" in str(dangling)
+    assert "a link to none: is its disk there?" in str(dangling)
+    assert "of which a part is no folder" in str(file)
+    assert {kind for kind, _ in requested(hub)} == {"info"}
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        (errno.ENOSPC, "make room on its disk (hf cache ls, hf cache rm)"),
+        (errno.EDQUOT, "make room on its disk (hf cache ls, hf cache rm)"),
+        (errno.EROFS, "mount its file system for writing"),
+        (errno.EIO, "check its disk, which fails"),
+        (errno.EACCES, "make /cache/blobs writable"),
+        (errno.EPERM, "make /cache/blobs writable"),
+        (errno.ENAMETOOLONG, "mend that"),
+    ],
+)
+def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
+    """The path is the one that failed, or the cache's where none is known."""
+    assert next_step(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
+    named = step.replace("/cache/blobs", "/cache")
+    assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
+
+
+# Disks that do not keep what is written
+
+
+@pytest.mark.parametrize("name", BASE.files)
+def test_what_is_not_kept_is_not_verified(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Each blob is read back; a wrong one is removed, with no manifest, ref or link to it."""
+    blob = repo_folder(store, BASE).blobs / hub.blob(BASE.repo, name).etag
+    replaced = os.replace
+
+    def lossy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+        replaced(source, target)
+        if Path(target) == blob:
+            blob.write_bytes(b"\0" * blob.stat().st_size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lossy)
+        error = refusal(store, BASE)
+
+    folder = repo_folder(store, BASE)
+    assert isinstance(error, VerificationError)
+    assert f"{BASE.repo}: expected " in str(error)
+    assert f" {blob.name} to be read back from {blob}, got " in str(error)
+    assert "check the disk" in str(error)
+    assert not blob.exists()
+    assert (folder.commit("main"), folder.manifests("main")) == (None, {})
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+@pytest.mark.usefixtures("linkless")
+def test_copy_that_is_not_kept_is_not_verified(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no links, it is the file in the snapshot that is read back."""
+    files = ModelFiles("org/twins", ("a.npz", "b.npz"))
+    hub.add(files.repo, dict.fromkeys(files.files, weights("twin")))
+    pointer = repo_folder(store, files).pointer(hub.commit(files.repo), "b.npz")
+    replaced = os.replace
+
+    def lossy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+        replaced(source, target)
+        if Path(target) == pointer:
+            pointer.write_bytes(b"")
+
+    monkeypatch.setattr(os, "replace", lossy)
+
+    error = refusal(store, files)
+
+    assert isinstance(error, VerificationError)
+    assert f"to be read back from {pointer}, got " in str(error)
+    assert repo_folder(store, files).manifests("main") == {}
+
+
+# Files that lie elsewhere
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["one disk", "another disk"])
+def test_right_file_in_another_place_is_not_downloaded(
+    hub: Hub, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    """It becomes a blob by a link or a copy, whole repos at no byte; what is wrong is passed by."""
+    if not linked:
+        monkeypatch.setattr(os, "link", failing(errno.EXDEV))
+    (folder := tmp_path / "library").mkdir()
+    for name, body in content(BASE).items():
+        (folder / name).write_bytes(body)
+    (folder / "wrong").write_bytes(bytes(len(content(BASE)["weights.npz"])))
+    places = {
+        "weights.npz": (folder / "none", folder / "wrong", folder / "weights.npz"),
+        "config.json": (folder, folder / "config.json"),
+    }
+
+    outcome = store.fetch(store.plan([BASE], places={BASE: places}))[BASE]
+    kept = {name: (folder / name).stat() for name in BASE.files}
+
+    assert requested(hub) == [("info", None)]
+    assert outcome == offline(store).prepare(BASE)
+    for name, (path, _) in outcome.files.items():
+        assert path.is_symlink()
+        assert (path.stat().st_ino == kept[name].st_ino) == linked
+    assert {name: (folder / name).read_bytes() for name in BASE.files} == content(BASE)
+
+
+def test_disk_that_is_too_full_for_a_copy_says_so(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a download; no part of the copy stays."""
+    for name, body in content(BASE).items():
+        (tmp_path / name).write_bytes(body)
+    monkeypatch.setattr(os, "link", failing(errno.EXDEV))
+    monkeypatch.setattr(shutil, "copyfile", failing(errno.ENOSPC))
+    places = {BASE: {name: (tmp_path / name,) for name in BASE.files}}
+
+    outcome = store.fetch(store.plan([BASE], places=places))[BASE]
+
+    assert isinstance(outcome, Unavailable)
+    assert "make room on its disk" in str(outcome)
+    assert leftovers(store) == []
+
+
+def test_corrupt_file_is_replaced_by_a_right_one_from_another_place(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """No byte is downloaded for that either."""
+    path, _ = store.prepare(BASE).files["weights.npz"]
+    shutil.copyfile(path, tmp_path / "saved")
+    path.write_bytes(b"harmed")
+    hub.clear()
+    session = fresh(store)
+
+    outcome = session.fetch(
+        session.plan([BASE], places={BASE: {"weights.npz": (tmp_path / "saved",)}})
+    )[BASE]
+
+    assert outcome == offline(store).prepare(BASE)
+    assert read(offline(store).prepare(BASE)) == content(BASE)
+    assert requested(hub) == [("info", None)]
+
+
+def test_cache_without_links_and_listing_is_known_by_its_content(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HF_HUB_DISABLE_SYMLINKS=1, file by file: unknown offline; online at no byte, where it is."""
+    from huggingface_hub import constants, hf_hub_download
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    cache = store.settings.cache
+    paths = {
+        name: Path(
+            hf_hub_download(BASE.repo, name, cache_dir=cache, endpoint=hub.endpoint, token=False)
+        )
+        for name in BASE.files
+    }
+    hub.clear()
+
+    before = store.inspect(BASE).state
+    error = refusal(offline(store), BASE)
+    model = fresh(store).prepare(BASE)
+
+    assert before == "unknown"
+    assert isinstance(error, Unavailable)
+    assert "offline" in str(error)
+    assert requested(hub) == [("info", None)]
+    assert {name: path for name, (path, _) in model.files.items()} == paths
+    assert not any(path.is_symlink() for path in paths.values())
+    assert offline(store).prepare(BASE) == model

@@ -1,0 +1,107 @@
+"""Where the hub cache and the hub are, and the limits of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.hub.tries import Retry, told
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_LONGEST_TIMEOUT = 3600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """A hub cache, the hub behind it, and the limits of both.
+
+    Attributes:
+        cache: The hub cache, as HF_HUB_CACHE. It is made absolute, as engines work elsewhere.
+        endpoint: The hub's address, as HF_ENDPOINT.
+        token: Sent to the endpoint only, and to no other server; never shown.
+        no_token: Why there is no token although one was meant to be; "" where none was.
+        offline: Make no request at all.
+        memory: The machine's, in bytes; a larger model is not fetched. None: not looked at.
+        retry: When to try again.
+        timeout: Seconds without a byte, for connecting and for reading.
+        workers: How many models are verified, and how many files downloaded, at once.
+    """
+
+    cache: Path
+    endpoint: str
+    token: str | None = field(default=None, repr=False)
+    no_token: str = ""
+    offline: bool = False
+    memory: int | None = None
+    retry: Retry = field(default_factory=Retry)
+    timeout: float = 10.0
+    workers: int = 8
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "cache", self.cache.absolute())
+        except FileNotFoundError:
+            raise Unavailable(
+                f"the hub cache {self.cache} is named from the current folder, which was removed; "
+                "change to a folder that exists, or set HF_HUB_CACHE to an absolute path"
+            ) from None
+
+    @classmethod
+    def from_environment(cls, *, offline: bool = False) -> Self:
+        """Return the settings in HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and their kin.
+
+        huggingface_hub reads them when it is first imported. `offline` adds to HF_HUB_OFFLINE.
+
+        Raises:
+            Unavailable: One of them has a value that huggingface_hub cannot be imported with.
+        """
+        import psutil
+
+        try:
+            from huggingface_hub import constants, file_download  # noqa: F401 - used by the cache
+        except Exception as error:  # noqa: BLE001 - whatever a variable made it do
+            raise Unavailable(
+                f"cannot use huggingface_hub ({told(error)}); "
+                "correct or unset the variables HF_... that have such a value"
+            ) from None
+        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        if not 0 < timeout <= _LONGEST_TIMEOUT:
+            raise Unavailable(
+                f"expected HF_HUB_DOWNLOAD_TIMEOUT to be 1 to {_LONGEST_TIMEOUT} seconds, "
+                f"got {timeout}; correct or unset it"
+            )
+        offline = offline or constants.is_offline_mode()
+        token, no_token = (None, "") if offline else _token()
+        return cls(
+            cache=Path(constants.HF_HUB_CACHE),
+            endpoint=constants.ENDPOINT,
+            token=token,
+            no_token=no_token,
+            offline=offline,
+            memory=psutil.virtual_memory().total,
+            timeout=timeout,
+        )
+
+
+def _token() -> tuple[str | None, str]:
+    """Return the token that huggingface_hub finds, and why there is none where one was meant to be.
+
+    Public repos need none, so that nothing fails before a host asks for one.
+    """
+    from huggingface_hub import constants, get_token
+
+    if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        return None, ""
+    try:
+        token = get_token()
+    except Exception as error:  # noqa: BLE001 - whatever it makes of the file or of a service
+        return None, f"it could not be read ({told(error)}); set HF_TOKEN"
+    for at, character in enumerate(token or "", 1):
+        if not "!" <= character <= "~":
+            wrong = f"character {at} of it is U+{ord(character):04X}, which no header may have"
+            return None, f"{wrong}; set HF_TOKEN anew"
+    return token, ""
