@@ -241,7 +241,7 @@ CUT = {
         rf64(5 << 30, chunk(b"data", b"123", 0xFFFF_FFFF)),
         lacks(5 << 30, 3),
     ),
-    "RF64 within its sizes": ("RF64", rf64(4)[:20], NO_WAY),
+    "RF64 within its sizes": ("RF64", rf64(4)[:35], NO_WAY),
     "RF64 without samples": ("RF64", rf64(4), NO_WAY),
     "AIFF": ("AIFF", aiff(chunk(b"SSND", b"", 12, form=">4sI")), lacks(12, 0)),
     "CAF": ("CAF", caf(chunk(b"data", b"123", 4, form=">4sQ")), lacks(4, 3)),
