@@ -40,7 +40,7 @@ def _proxy(hub: Hub, server: WebServer, monkeypatch: pytest.MonkeyPatch) -> WebS
 # Something in between
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 410, 451])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 451])
 def test_page_of_something_in_between_is_not_the_check_maps_fault(
     proxy: WebServer, store: Store, status: int
 ) -> None:
