@@ -122,7 +122,8 @@ def test_session_sends_no_authorization_to_another_host() -> None:
     with Hub() as hub:
         hub.add("org/model", FILES)
         url = f"{hub.endpoint}/org/model/resolve/main/weights.npz"
-        with get_session().stream("GET", url, headers={"Authorization": "Bearer x"}) as answer:
+        token = {"Authorization": f"Bearer {hub.token}"}
+        with get_session().stream("GET", url, headers=token) as answer:
             answer.read()
 
     assert [(request.kind, request.token) for request in hub.requests] == [

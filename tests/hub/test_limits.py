@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
 from fixtures.hub import Fault
 from tests.helpers.client import get
 from tests.helpers.harm import BASE, content
 from tests.helpers.stores import FAST, fresh, read, refusal
-from whisper_speedtest.hub.huggingface import LONGEST_LISTING
+from whisper_speedtest.hub.huggingface import LONGEST_LISTING, HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.tries import Retry
+from whisper_speedtest.hub.tries import Again, Retry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
 
@@ -66,6 +70,48 @@ def test_answer_that_slows_down_is_given_up_and_the_next_goes_on(hub: Hub, store
     assert third is not None
     assert 0 < int(second[6:-1]) < int(third[6:-1]) < 300_000
     assert read(model) == content(BASE)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "given_up"),
+    [
+        ([(30, 300_000)], False),
+        ([(30, 299_999)], True),
+        ([(29.9, 1)], False),
+        ([(30, 10**9), (30, 300_000)], False),
+        ([(30, 10**9), (30, 299_999)], True),
+        ([(30, 300_000), (29.9, 1)], False),
+        ([(40, 400_000), (20, 1), (10, 299_999)], False),
+        ([(40, 399_999)], True),
+    ],
+    ids="floor below-floor early again then-slow then-early long-window long-and-slow".split(),
+)
+def test_rate_is_taken_window_by_window(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[float, int]], given_up: bool
+) -> None:
+    """Of (seconds, bytes): each window begins where the last one ended, with no byte of it."""
+    now = 0.0
+
+    class Answer:
+        url = httpx2.URL("http://hub.example")
+
+        def iter_bytes(self) -> Iterator[bytes]:
+            nonlocal now
+            for seconds, size in pieces:
+                now += seconds
+                yield range(size)  # type: ignore[misc]  # as long as so many bytes
+
+    monkeypatch.setattr("whisper_speedtest.hub.remote.time.monotonic", lambda: now)
+    hub = HuggingFaceHub("http://hub.example", None, Retry(), 1)
+    came, told = 0, ""
+    try:
+        for piece in hub._pieces(Answer(), threading.Event()):  # type: ignore[arg-type]
+            came += len(piece)
+    except Again as error:
+        told = str(error)
+
+    assert ("hub.example sent 10.0 kB per second for" in told) is given_up, told
+    assert came == sum(size for _, size in pieces)
 
 
 # How much
@@ -167,6 +213,13 @@ def test_odd_value_of_a_needed_file_is_no_fault_of_the_check_map(
         error
     )
     assert "what it says of config.json cannot be right: check HF_ENDPOINT" in str(error)
+
+
+def test_empty_file_is_none_that_is_odd(hub: Hub, store: Store) -> None:
+    """A size of 0 is one."""
+    hub.add(BASE.repo, {**content(BASE), "config.json": b""})
+
+    assert read(store.prepare(BASE))["config.json"] == b""
 
 
 def test_odd_values_of_other_files_do_no_harm(hub: Hub, store: Store) -> None:

@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapters.base import ModelFiles
-from fixtures.hub import Fault
+from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
 from whisper_speedtest.hub.model import RepoError, Unavailable
 
 if TYPE_CHECKING:
-    from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
 
 PAGE = {"Content-Type": "text/plain", "Via": "1.1 gate.example (squid/6.6)"}
@@ -40,7 +39,7 @@ def _proxy(hub: Hub, server: WebServer, monkeypatch: pytest.MonkeyPatch) -> WebS
 # Something in between
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 410, 451])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 451])
 def test_page_of_something_in_between_is_not_the_check_maps_fault(
     proxy: WebServer, store: Store, status: int
 ) -> None:
@@ -187,6 +186,20 @@ def test_download_host_that_shows_a_web_page_is_named(hub: Hub, store: Store) ->
 def cdn_of(hub: Hub) -> str:
     """Return the host and port that a hub redirects downloads to."""
     return urlsplit(hub._state.site.cdn).netloc
+
+
+def test_hub_that_redirects_to_another_address_has_answered(hub: Hub, store: Store) -> None:
+    """It is there, so that the next models need not wait for the first."""
+    with Hub() as other:
+        other.add(BASE.repo, content(BASE))
+        path = f"/api/models/{BASE.repo}/revision/main?blobs=true"
+        hub.fault(Fault(status=307, headers={"Location": other.endpoint + path}), kind="info")
+
+        assert read(store.prepare(BASE)) == content(BASE)
+        assert [request.kind for request in other.requests] == ["info"]
+
+    hosts = {urlsplit(each).netloc for each in (hub.endpoint, other._state.site.endpoint)}
+    assert hosts <= store._hosted._hub._reached
 
 
 def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:

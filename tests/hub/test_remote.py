@@ -5,6 +5,7 @@ Most of this needs no server: a host is given what each of its answers is.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
@@ -189,6 +190,20 @@ def test_host_that_cannot_be_reached_is_asked_no_more(answer: Exception) -> None
     assert f"{type(answer).__name__}: {answer}" in first
     assert str(caught.value) == first.replace(str(FILES), "org/next@main")
     assert host.asked == asked
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "https_proxy", "ALL_PROXY"])
+def test_proxy_is_told_of_a_host_that_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where there is one: it may be what is away."""
+    for variable in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv(name, "proxy.example")
+
+    error = str(error_of(Host(REFUSED)))
+
+    assert ("there is a proxy in between: check HTTPS_PROXY" in error) is (name != "no_proxy")
 
 
 @pytest.mark.parametrize(("answer", "away"), [(REFUSED, True), (CUT, False)])

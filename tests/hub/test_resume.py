@@ -21,6 +21,7 @@ from tests.hub.test_runs_at_once import child
 from whisper_speedtest.hub.hosted import Watcher
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.plan import Plan
+from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.hub.staging import PARTS_KEPT, begun, staging
 from whisper_speedtest.session.progress import Lines
 from whisper_speedtest.session.report import plan_lines
@@ -98,7 +99,7 @@ def test_killed_download_goes_on_in_the_next_run(hub: Hub, store: Store, killed:
         f"{killed / 1e6:.1f} MB are there from before" in line for line in plan_lines(plan, 99)
     )
     assert ranges(hub) == [f"bytes={killed}-"]
-    assert f"weights.npz: {(SIZE - killed) / 1e6:.1f} MB" in screen.getvalue()
+    assert f"weights.npz: {human(SIZE - killed)}\n" in screen.getvalue()
     assert not isinstance(model, Exception)
     assert read(model) == LARGE
     assert (parts(store), leftovers(store)) == ([], [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whisper_speedtest.hub.sizes import flag, human
+from whisper_speedtest.hub.sizes import flag, human, short
 from whisper_speedtest.session.options import parse_size
 
 
@@ -65,3 +65,21 @@ def test_every_option_suffices_and_is_no_more_than_a_tenth_of_its_unit_too_large
         assert size <= read <= size + max(1000, size // 10)
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("x" * 10, "x" * 10),
+        ("x" * 11, "x" * 10 + "…"),
+        ("two\n lines\t", "two lines"),
+        (" " * 30 + "late", "late"),
+        (" " * 40 + "too late", ""),
+        ("", ""),
+    ],
+    ids="whole one-more lines indented far empty".split(),
+)
+def test_quotation_is_bounded_and_on_one_line(text: str, quoted: str) -> None:
+    """Of ten characters here, of 200 elsewhere; no more than four times that is looked at."""
+    assert short(text, 10) == quoted
+    assert len(short("x" * 10**6)) == 201

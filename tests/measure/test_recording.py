@@ -91,6 +91,12 @@ def test_verified_model_is_recorded_by_its_own_facts(engine: FakeEngine, clip: C
     model = record.result.model
     assert (model.repo, model.revision, model.commit) == ("embedded/micro-mlx-fp16", "main", COMMIT)
     assert model.files == {"weights.npz": Proof(42, SHA256)}
+    assert model.listed_as == ""
+
+    record.model(replace(engine.model, listed_as="org/new-name"))
+
+    assert record.result.model.listed_as == "org/new-name"
+    assert record.result.model.repo == "embedded/micro-mlx-fp16"
 
 
 def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: Clip) -> None:

@@ -89,6 +89,18 @@ def test_bars_move_with_the_bytes_of_their_file_and_of_all() -> None:
     assert shown(drawn) == {"all models": (160, 300), "org/b w": (40, 100)}
 
 
+def test_bar_says_how_far_another_session_is_until_bytes_come() -> None:
+    """Which this one downloads by itself then, or takes over as a whole."""
+    drawn, watcher = bars()
+    watcher.start("org/a", "w", 200)
+    watcher.wait("org/a", "w", 90_000)
+    waiting = shown(drawn)
+    watcher.advance("org/a", "w", 200)
+
+    assert set(waiting) == {"all models", "org/a w (another session has 90.0 kB)"}
+    assert shown(drawn) == {"all models": (200, 300), "org/a w": (200, 200)}
+
+
 @pytest.mark.parametrize("tty", [True, False])
 def test_person_is_told_what_takes_long(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
     """A log is not."""

@@ -242,6 +242,7 @@ class Remote(ABC):
             self._check(subject, host)
             try:
                 answer = client.send(request, stream=True, follow_redirects=False)
+                self._reached.add(host)
                 with closing(answer) as response:
                     if response.next_request is None:
                         self._judge(subject, files, host, response)
@@ -330,7 +331,6 @@ class Remote(ABC):
 
     def _judge(self, subject: str, files: ModelFiles, host: str, response: httpx2.Response) -> None:
         """Raise what an answer means unless it is a file or a listing."""
-        self._reached.add(host)
         status, headers = response.status_code, response.headers
         who = self.name if host == self._home else host
         kind = headers.get("Content-Type", "")

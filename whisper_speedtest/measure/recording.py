@@ -79,6 +79,7 @@ class Recorder:
                 repo=model.repo,
                 revision=model.revision,
                 commit=model.commit,
+                listed_as=model.listed_as,
                 files={name: proof for name, (_, proof) in model.files.items()},
             )
         )

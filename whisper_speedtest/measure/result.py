@@ -90,6 +90,9 @@ class ModelFacts(Part, frozen=True, kw_only=True):
     commit: str | None = None
     """What the revision stood for; None until the files were verified."""
 
+    listed_as: str = ""
+    """The other repo, of the same commit, that the hub led to; "" where it led to none."""
+
     files: dict[str, Proof] = {}
     """Each file's name, size in bytes and sha256, as verified right before and after the load."""
 
