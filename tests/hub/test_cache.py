@@ -388,6 +388,26 @@ def test_content_is_found_in_other_places_if_it_is_right(
     assert found == (tmp_path / "ok", Proof(5, sha256(b"right")))
 
 
+def test_content_is_not_read_twice_nor_out_of_a_pipe(
+    folder: RepoFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link leads to a blob, which has been read; a pipe never ends."""
+    flip_bit(put(folder, OLD, "a.npz", b"right"))
+    os.mkfifo(tmp_path / "pipe")
+    digested: list[Path] = []
+
+    def digest(path: Path, etag: str) -> tuple[Proof, str]:
+        digested.append(path)
+        return Proof(0, etag), "another"
+
+    monkeypatch.setattr("whisper_speedtest.hub.cache.digest", digest)
+
+    folder.holds(OLD, RemoteFile("a.npz", 5, sha256(b"right")), ())
+    assert digested == [folder.blobs / sha256(b"right")]
+    folder.holds(NEW, RemoteFile("a.npz", 0, sha256(b"")), [tmp_path / "pipe"])
+    assert len(digested) == 1
+
+
 def test_content_is_found_in_snapshots_without_links(folder: RepoFolder) -> None:
     """Its own first, then those of other commits; what is linked is only read as its blob."""
     listed = RemoteFile("deep/a.npz", 5, sha256(b"right"))

@@ -212,7 +212,8 @@ def test_cache_without_links_is_proven_by_the_listing_of_huggingface_hub(
         '{"format_version": 1, "x": ' + "[" * 100_000,
         '{"format_version": 1, "files": []}',
         '{"format_version": 1, "files": {}}',
-        '{"format_version": 2, "files": {"weights.npz": {"size": 1, "blob_id": "00"}}}',
+        '{"format_version": 2, "files": {"weights.npz": {"size": 1, "blob_id": "%s"}}}'
+        % ("0" * 40),
         '{"format_version": 1, "files": {"weights.npz": {"size": 1, "blob_id": "00"}}}',
         '{"format_version": 1, "files": {"weights.npz": {"size": "1", "blob_id": null}}}',
     ],

@@ -205,7 +205,10 @@ def test_folder_that_cannot_be_written_to_is_found_before_the_download(
     class Flags:
         f_flag = read_only
 
-    monkeypatch.setattr(os, "access", lambda file, mode: Path(file) != path and access(file, mode))
+    def allowed(file: str | os.PathLike[str], mode: int) -> bool:
+        return not mode & os.W_OK if Path(file) == path else access(file, mode)
+
+    monkeypatch.setattr(os, "access", allowed)
     monkeypatch.setattr(os, "statvfs", lambda file: Flags if Path(file) == path else statvfs(file))
 
     error = refusal(store, BASE)

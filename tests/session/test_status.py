@@ -166,7 +166,8 @@ def test_origin_is_the_cached_file_of_the_same_content(tmp_path: Path, git: bool
 
 def test_blob_that_no_commit_has_now_is_an_origin_without_a_name(tmp_path: Path) -> None:
     """Its repo is known all the same."""
-    put(tmp_path / "hub", "org/model", "w.npz", b"known").unlink()
+    for repo in ("org/z", "org/model"):
+        put(tmp_path / "hub", repo, "w.npz", b"known").unlink()
     (found := tmp_path / "found").write_bytes(b"known")
 
     origin = find_origin(tmp_path / "hub", found, prove(found).sha256, tmp_path)
@@ -197,6 +198,20 @@ def test_blob_that_a_wrong_link_leads_to_is_no_origin_of_itself(
     )
     assert (known.cache.state, known.verified) == ("other model", None)
     assert known.cache.findings["weights.npz"].origin == CachedFile("org/z", "c" * 40, "w.npz")
+
+
+def test_file_of_another_commit_of_the_repo_is_another_model(store: Store, tmp_path: Path) -> None:
+    """It is known what this commit has, and whose content is there in its place."""
+    link = store.prepare(BASE).files["weights.npz"][0]
+    older = put(store.settings.cache, BASE.repo, "weights.npz", b"older")
+    link.unlink()
+    link.symlink_to(older.resolve())
+
+    (status, *_) = check(CACHE, store, tmp_path)
+
+    assert status.cache.state == "other model"
+    origin = CachedFile(BASE.repo, "c" * 40, "weights.npz")
+    assert status.cache.findings["weights.npz"].origin == origin
 
 
 def test_file_without_a_link_that_is_another_repos_is_another_model(

@@ -148,7 +148,7 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
         if inspections[commit].state == "complete":
             return inspections[commit]
     if inspections:
-        return inspections.get(noted or "") or next(iter(inspections.values()))
+        return next(iter(inspections.values()))
     nothing = {
         name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
         for name in files.files

@@ -306,8 +306,9 @@ class HostedModels:
         kind: type[ModelError] = type(error)
         if local.state in {"corrupt", "unknown"}:
             wrong = "; ".join(fault.reason for fault in local.faults)
-            message = f"{files}: {wrong}; not replaced, since: {message}"
-            if local.state == "corrupt" and kind is Unavailable:
+            since = "not replaced, since: " if local.state == "corrupt" else ""
+            message = f"{files}: {wrong}; {since}{message}"
+            if since and kind is Unavailable:
                 kind = VerificationError
             cause = ""
         elif local.faults:

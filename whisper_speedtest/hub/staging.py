@@ -169,9 +169,7 @@ class Staging:
         link, blob = self.new(), self._folder.blobs / etag
         try:
             link.symlink_to(os.path.relpath(blob, pointer.parent))
-        except OSError as error:
-            if error.errno in _FULL:
-                raise
+        except OSError:
             self._put_without_link(blob, pointer, etag)
         else:
             link.replace(pointer)
