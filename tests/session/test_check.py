@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -13,12 +14,16 @@ import pytest
 
 from adapters import REGISTRY
 from adapters.base import Case, ModelFiles
+from tests.helpers.fake_session import FakeSession
 from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.hub.hosted import HubSettings
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import VerifiedModel
-from whisper_speedtest.session import check
+from whisper_speedtest.hub.store import Store
+from whisper_speedtest.session import check, prefetch
+from whisper_speedtest.session import status as status_module
 from whisper_speedtest.session.check import as_json, faults, load_model, next_command
 from whisper_speedtest.session.status import ModelStatus
 
@@ -136,6 +141,125 @@ def test_faults_are_models_that_are_not_complete_and_loads_that_failed(
     assert faults(models, {CASE: "loads", lacking.case: "not tried"}) == 1
     assert faults(models, {CASE: "not within 3 s", lacking.case: "not tried"}) == 2
     assert faults([], {}) == 0
+
+
+class Looked:
+    """A check of a session whose models, and whether they load, are given."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        models: list[ModelStatus],
+        loads: dict[Case, str] | None = None,
+    ) -> None:
+        self.tried: list[tuple[Case, float]] = []
+        needs = {model.case: 60.0 + number for number, model in enumerate(models)}
+
+        def load(_: object, case: Case, model: VerifiedModel, seconds: float) -> str:
+            assert model is not None
+            self.tried.append((case, seconds))
+            return (loads or {})[case]
+
+        monkeypatch.setattr(check, "needed", lambda _: needs)
+        monkeypatch.setattr(check, "not_installed", lambda _: ["x is not installed; install it"])
+        monkeypatch.setattr(check, "load_model", load)
+        monkeypatch.setattr(status_module, "check", lambda *_: models)
+
+    def run(self, *checks: str, **session: Any) -> FakeSession:
+        """Run the check to its end."""
+        settings = HubSettings(Path("/hub"), "http://127.0.0.1:9")
+        options = {"check_models": frozenset(checks), **session}
+        fake = FakeSession(Store(settings), **options)
+        assert check.pytest_runtestloop(fake.real) is True
+        return fake
+
+
+def test_check_prints_the_table_what_is_wrong_and_what_to_do(
+    status: ModelStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And ends with the number of the models that lack; nothing is loaded."""
+    lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
+    looked = Looked(monkeypatch, [status, lacking])
+
+    session = looked.run()
+
+    assert session.testsfailed == 1
+    assert looked.tried == []
+    assert session.lines[0].startswith("model, repo@revision, commit: files")
+    assert session.lines[-5:] == [
+        "library[base-fp16], library[base-4bit]: library: w.npz: is",
+        "library[base-fp16], library[base-4bit]: library: c.json: not at",
+        "not looked for: x is not installed; install it",
+        (
+            "hub cache: /hub; library: where it looks, from /here, in your home, or in the hub cache "
+            "itself"
+        ),
+        "1 of 2 complete in the hub cache; next: pytest benchmarks --prefetch-only",
+    ]
+
+
+def test_check_of_a_complete_selection_says_how_to_run_it(
+    status: ModelStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With status 0."""
+    session = Looked(monkeypatch, [status]).run()
+
+    assert session.testsfailed == 0
+    assert session.lines[-1].endswith("next: pytest benchmarks --benchmark-only")
+
+
+def test_check_loads_what_is_complete_within_the_limit_of_its_tests(
+    status: ModelStatus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rest is not tried; for machines the document is all that is printed."""
+    lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
+    failing = replace(status, case=replace(CASE, variant="8bit"))
+    models = [status, lacking, failing]
+    looked = Looked(monkeypatch, models, {CASE: "loads", failing.case: "OSError: no"})
+
+    told = looked.run("load")
+    tried = list(looked.tried)
+    printed = looked.run("load", "json")
+
+    assert (told.testsfailed, printed.testsfailed) == (2, 2)
+    assert tried == [(CASE, 60), (failing.case, 62)]
+    assert "library[base-8bit]: load: OSError: no" in told.lines
+    assert printed.lines == []
+    document = json.loads(capsys.readouterr().out)
+    assert [model["loads"] for model in document["models"]] == ["loads", "not tried", "OSError: no"]
+    assert document["cache"] == "/hub"
+
+
+def test_check_of_nothing_prints_its_document_and_is_status_5(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the libraries that are not installed, which may be why."""
+    looked = Looked(monkeypatch, [])
+    monkeypatch.setattr(prefetch, "not_installed", lambda _: ["x is not installed; install it"])
+
+    with pytest.raises(pytest.exit.Exception, match="x is not installed; install it") as caught:
+        looked.run("json")
+
+    assert caught.value.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert json.loads(capsys.readouterr().out)["models"] == []
+
+
+@pytest.mark.parametrize(("collected", "ended"), [(True, True), (False, None)])
+def test_check_leaves_other_sessions_alone(
+    status: ModelStatus, monkeypatch: pytest.MonkeyPatch, collected: bool, ended: object
+) -> None:
+    """Those without the option; and those whose collection failed, unless that may be."""
+    Looked(monkeypatch, [status])
+    store = Store(HubSettings(Path("/hub"), "http://127.0.0.1:9"))
+    failed = FakeSession(
+        store,
+        failed=3,
+        check_models=frozenset(),
+        continue_on_collection_errors=collected,
+    )
+
+    assert check.pytest_runtestloop(FakeSession(store).real) is None
+    assert check.pytest_runtestloop(failed.real) is ended
 
 
 # What to do next

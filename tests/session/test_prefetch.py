@@ -6,14 +6,14 @@ import builtins
 import io
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest._io import TerminalWriter
 
 from adapters import REGISTRY, files_of
 from adapters.base import Case
 from fixtures.hub import Fault
+from tests.helpers.fake_session import FakeSession
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline
 from whisper_speedtest.engine.process import Engine
@@ -30,38 +30,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
 
 TOY = Case("toy", "micro", "good")
-
-
-class Session:
-    """As much of a session of pytest as the pre-fetch deals with."""
-
-    def __init__(self, store: Store, **options: Any) -> None:
-        self.stash = pytest.Stash()
-        self.stash[prefetch.STORE] = store
-        self._options = {"max_download": 10**12, **options}
-        self._screen = io.StringIO()
-        self._out = TerminalWriter(self._screen)
-
-    def getoption(self, name: str) -> Any:
-        """Return an option's value."""
-        return self._options[name]
-
-    def get_terminal_writer(self) -> TerminalWriter:
-        """Return what writes on the screen."""
-        return self._out
-
-    @property
-    def lines(self) -> list[str]:
-        """What was written."""
-        return self._screen.getvalue().splitlines()
-
-    def fetch(self, *models: ModelFiles) -> None:
-        """Do what is done before the first test."""
-        prefetch.fetch(cast("pytest.Config", self), models)
-
-    def model(self, files: ModelFiles) -> VerifiedModel:
-        """Return what the fixture `model` gives."""
-        return prefetch.session_model(cast("pytest.Config", self), files)
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +70,7 @@ def test_cached_model_is_read_once_from_the_plan_to_the_fixture(
     """However many tests ask for it, and whichever models are planned beside it."""
     cached = store.prepare(BASE)
     reads.clear()
-    session = Session(fresh(store))
+    session = FakeSession(fresh(store))
 
     session.fetch(BASE, QUANTISED)
     models = [session.model(BASE) for _ in range(5)]
@@ -115,7 +83,7 @@ def test_downloaded_model_is_hashed_as_it_comes_and_read_back_once(
     store: Store, reads: Counter[str]
 ) -> None:
     """A disk may not keep what is written to it; after that the fixture reads nothing more."""
-    session = Session(store)
+    session = FakeSession(store)
 
     session.fetch(BASE)
     model = session.model(BASE)
@@ -130,7 +98,7 @@ def test_model_of_the_project_is_read_once_and_once_more_before_each_load(
     files = files_of(TOY)
     embedded.inspect(files)  # which makes it
     reads.clear()
-    session = Session(store)
+    session = FakeSession(store)
 
     session.fetch(files)
     model = session.model(files)
@@ -149,7 +117,7 @@ def test_model_that_was_not_planned_is_read_when_it_is_first_asked_for(
     """A test of another kind may ask for one; the second time it is known."""
     cached = store.prepare(BASE)
     reads.clear()
-    session = Session(fresh(store))
+    session = FakeSession(fresh(store))
 
     models = [session.model(BASE) for _ in range(3)]
 
@@ -162,7 +130,7 @@ def test_file_that_changes_after_the_plan_is_found_before_the_load(
 ) -> None:
     """What the fixture gives was true at the plan; the engine looks again."""
     files = files_of(TOY)
-    session = Session(store)
+    session = FakeSession(store)
     session.fetch(files)
     model = session.model(files)
     flip_bit(model.files["config.json"][0])
@@ -178,7 +146,7 @@ def test_file_that_changes_after_the_plan_is_found_before_the_load(
 def test_problem_of_a_model_is_raised_for_each_of_its_tests(hub: Hub, store: Store) -> None:
     """The same each time, without asking again; other models have theirs."""
     hub.fault(Fault(status=404, headers={"X-Error-Code": "RepoNotFound"}), repo=QUANTISED.repo)
-    session = Session(store)
+    session = FakeSession(store)
     session.fetch(QUANTISED, BASE)
     hub.clear()
 
@@ -195,7 +163,7 @@ def test_problem_of_a_model_is_raised_for_each_of_its_tests(hub: Hub, store: Sto
 
 def test_limit_on_downloads_is_that_of_the_option(store: Store) -> None:
     """A model that is left out is no model for the fixture either."""
-    session = Session(store, max_download=300_000)
+    session = FakeSession(store, max_download=300_000)
 
     session.fetch(BASE)
 
@@ -209,7 +177,7 @@ def test_limit_on_downloads_is_that_of_the_option(store: Store) -> None:
 def test_plan_and_outcome_are_told_in_lines(hub: Hub, store: Store) -> None:
     """What is there, what is to come, each download as it begins, and how each model ended."""
     hub.fault(Fault(status=404), kind="cdn", repo=QUANTISED.repo)
-    session = Session(store)
+    session = FakeSession(store)
 
     session.fetch(BASE, QUANTISED)
 
@@ -229,7 +197,7 @@ def test_plan_and_outcome_are_told_in_lines(hub: Hub, store: Store) -> None:
 def test_failure_is_told_in_red(hub: Hub, store: Store) -> None:
     """At a terminal with colours; good news are not."""
     hub.fault(Fault(status=404), kind="cdn", repo=QUANTISED.repo)
-    session = Session(store)
+    session = FakeSession(store)
     session.get_terminal_writer().hasmarkup = True
 
     session.fetch(BASE, QUANTISED)
@@ -246,7 +214,7 @@ def config_size(files: ModelFiles) -> str:
 
 def test_models_of_the_project_are_planned_in_silence(store: Store) -> None:
     """Beside models of a hub they are counted; one that cannot be made is told."""
-    alone, together, broken = (Session(offline(store)) for _ in range(3))
+    alone, together, broken = (FakeSession(offline(store)) for _ in range(3))
     wrong = files_of(TOY).__class__("embedded/micro", ("config.json",))
 
     alone.fetch(files_of(TOY))
@@ -264,7 +232,7 @@ def test_models_of_the_project_are_planned_in_silence(store: Store) -> None:
 
 def test_nothing_selected_is_nothing_said(store: Store) -> None:
     """Not even a store is made."""
-    session = Session(store)
+    session = FakeSession(store)
 
     session.fetch()
 
@@ -281,6 +249,80 @@ def test_interrupt_ends_the_session_as_one(store: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr(store, "plan", interrupted)
 
     with pytest.raises(pytest.exit.Exception, match="the next run goes on") as caught:
-        Session(store).fetch(BASE)
+        FakeSession(store).fetch(BASE)
 
     assert caught.value.returncode == pytest.ExitCode.INTERRUPTED
+
+
+# When it is done
+
+
+def loop(
+    monkeypatch: pytest.MonkeyPatch, *, needed: bool = True, **session: Any
+) -> tuple[object, int, list[list[ModelFiles]]]:
+    """Return what the hook returns, the failures that the session ends with, and each fetch.
+
+    Of two models, which three cases need, one cannot be had.
+    """
+    cases = [Case("toy", "micro", "good"), Case("toy", "base", "a"), Case("toy", "base", "b")]
+    entries = dict(zip(cases, (files_of(TOY), BASE, BASE), strict=True))
+    fake = FakeSession(**session)
+    fetched: list[list[ModelFiles]] = []
+
+    def note(config: FakeSession, models: list[ModelFiles]) -> None:
+        fetched.append(list(models))
+        outcomes = config.stash.setdefault(prefetch.OUTCOMES, {})
+        for files in models:
+            made = embedded.inspect(files).verified() if files.embedded else None
+            outcomes[files] = made or Unavailable("no")
+
+    monkeypatch.setattr(prefetch, "needed", lambda _: dict.fromkeys(cases, 60.0) if needed else {})
+    monkeypatch.setattr(prefetch, "files_of", entries.__getitem__)
+    monkeypatch.setattr(prefetch, "fetch", note)
+    ended = prefetch.pytest_runtestloop(fake.real)
+    if ended and session.get("prefetch_only"):
+        assert fake.lines[-1] == "models: 1 of 2 complete and verified"
+    return ended, fake.testsfailed, fetched
+
+
+def test_models_are_fetched_before_the_first_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once, and then pytest goes on with its tests."""
+    assert loop(monkeypatch) == (None, 0, [[files_of(TOY), BASE]])
+
+
+def test_prefetch_only_ends_the_session_with_the_models_that_lack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their number makes the exit status."""
+    assert loop(monkeypatch, prefetch_only=True) == (True, 1, [[files_of(TOY), BASE]])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"check_models": frozenset()}, {"collectonly": True}, {"failed": 1}],
+    ids=["check", "collect-only", "collection-failed"],
+)
+def test_session_that_runs_no_test_fetches_nothing(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """A check makes no request; a mere collection, and one that failed, have no tests to run."""
+    failed = options.get("failed", 0)
+
+    assert loop(monkeypatch, **options) == (None, failed, [])
+    assert loop(monkeypatch, prefetch_only=True, **options) == (None, failed, [])
+
+
+def test_errors_of_the_collection_may_be_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the tests that were collected run, with their models."""
+    ended, _, fetched = loop(monkeypatch, failed=1, continue_on_collection_errors=True)
+
+    assert (ended, len(fetched)) == (None, 1)
+
+
+def test_prefetch_of_no_model_is_status_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A selection that is empty by mistake must not look like one that is ready."""
+    with pytest.raises(pytest.exit.Exception, match="no selected test needs a model") as caught:
+        loop(monkeypatch, needed=False, prefetch_only=True)
+
+    assert caught.value.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert loop(monkeypatch, needed=False) == (None, 0, [[]])
