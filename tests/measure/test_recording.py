@@ -15,7 +15,7 @@ from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.clock import time_calls, time_load, time_start
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.recording import Recorder
+from whisper_speedtest.measure.recording import Recorder, provenance_of
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
@@ -121,8 +121,18 @@ def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: C
     assert facts is not None
     assert (facts.device, facts.dtype, facts.threads) == ("cpu", "float16", 3)
     assert (facts.versions, facts.mends) == ({"mlx": "0.32.4"}, ("a mend",))
+    assert (facts.device_confirmed, facts.compiler) == (True, "g++-13")
     assert facts.empty_call is not None
     assert round(facts.empty_call, 9) == 0.001
+
+
+def test_device_that_a_library_does_not_tell_is_recorded_as_unknown(engine: FakeEngine) -> None:
+    """It is what the library was told, and nobody knows whether it computes there."""
+    engine.told_device = None
+
+    facts = provenance_of(engine.as_engine)
+
+    assert (facts.device, facts.device_confirmed) == ("cpu", False)
 
 
 def test_fallback_in_any_call_is_recorded(engine: FakeEngine, clip: Clip) -> None:
