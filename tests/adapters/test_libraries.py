@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     Tell = Callable[..., "Told"]
 
 pytestmark = pytest.mark.slow
-EQUAL = DecodeSettings()
+ONE_THREAD = 1
+"""Threads of a library wait for each other by spinning, so one test beside another is slow."""
+
+EQUAL = DecodeSettings(threads=ONE_THREAD)
 MICRO = [case for case in all_cases() if case.size == "micro"]
 UNQUANTISED = [Case(name, "micro", "fp16") for name in REGISTRY]
 PAIRS = list(
@@ -102,7 +105,7 @@ def _start(tmp_path_factory: pytest.TempPathFactory, tests_device: Device) -> It
     """A function that returns an engine of a case, not started; skips what is not installed."""
     engines: list[Engine] = []
 
-    def make(case: Case, model: VerifiedModel | None = None, threads: int | None = None) -> Engine:
+    def make(case: Case, model: VerifiedModel | None = None, threads: int = ONE_THREAD) -> Engine:
         if reason := why_not_installed(case.adapter):
             pytest.skip(reason)
         folder = tmp_path_factory.mktemp("engine")
@@ -126,7 +129,7 @@ def _transcripts(
             pytest.skip(reason)
         if case not in known:
             folder = tmp_path_factory.mktemp("engine")
-            with Engine(case, model_of(case), folder, tests_device) as engine:
+            with Engine(case, model_of(case), folder, tests_device, ONE_THREAD) as engine:
                 heard_clips = {
                     name: heard(engine, name) for name in ("short", *SEVERAL_SENTENCES, "silence")
                 }
