@@ -363,7 +363,8 @@ def test_weights_that_the_manifest_contradicts_are_neither_complete_nor_loaded(
 
     (model,) = json.loads(checked.stdout)["models"]
     (reason,) = (file["reason"] for file in model["cache"]["files"] if file["reason"])
-    assert (checked.status, model["cache"]["state"]) == (1, "corrupt")
+    assert checked.status == pytest.ExitCode.NO_TESTS_COLLECTED, "nothing could be loaded"
+    assert model["cache"]["state"] == "corrupt"
     assert model["loads"] == "not tried"
     assert f"expected sha256 {right.sha256} of {right.size} bytes" in reason
     assert f"got {wrong} of 13 bytes" in reason
@@ -405,7 +406,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
         listing = json.load(answer)
     for sibling in listing["siblings"]:
         if sibling["rfilename"] == "weights.npz":
-            sibling["size"] = sibling["lfs"]["size"] = 10**18
+            sibling["size"] = sibling["lfs"]["size"] = 10**15
     json_type = {"Content-Type": "application/json"}
     body = json.dumps(listing).encode()
     hub.fault(Fault(status=200, body=body, headers=json_type), repo=repo, kind="info")
@@ -414,7 +415,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
     ended = run(hub, tmp_path, tmp_path, *limits, "--prefetch-only", "-k", select("tiny-fp16"))
 
     assert ended.status == pytest.ExitCode.TESTS_FAILED, ended.text
-    assert re.search(rf"left out   {repo}@main: .*1000000\.0 TB", ended.stdout)
+    assert re.search(rf"left out   {repo}@main: .*1000\.0 TB", ended.stdout)
     assert "models: 0 of 1 complete and verified" in ended.stdout
     assert hub.downloads() == set()
 
@@ -472,7 +473,7 @@ class Terminal:
         return status
 
 
-def test_ctrl_c_in_a_download_leaves_no_part_of_it(hub: Hub, tmp_path: Path) -> None:
+def test_ctrl_c_in_a_download_leaves_a_part_for_the_next_run(hub: Hub, tmp_path: Path) -> None:
     """The plan is on the screen before the first byte; then bars, and an end without traceback."""
     files = entry("tiny-4bit")
     shown = threading.Event()
@@ -490,8 +491,10 @@ def test_ctrl_c_in_a_download_leaves_no_part_of_it(hub: Hub, tmp_path: Path) -> 
     assert status == pytest.ExitCode.INTERRUPTED, terminal.screen
     assert "interrupted while fetching models" in terminal.screen
     assert "Traceback" not in terminal.screen
-    assert [path for path in own.rglob("*") if path.is_file()] == []
-    assert not (own.parent / "blobs" / hub.blob(files.repo, "weights.npz").etag).exists()
+    etag = hub.blob(files.repo, "weights.npz").etag
+    left = {str(path.relative_to(own)) for path in own.rglob("*") if path.is_file()}
+    assert left == {f"part-{etag}/content", f"part-{etag}/lock"}
+    assert not (own.parent / "blobs" / etag).exists()
 
 
 def test_usage_errors_say_what_to_write(hub: Hub, home: Path, tmp_path: Path) -> None:
