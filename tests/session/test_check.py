@@ -18,9 +18,9 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.hub.hashes import Proof, prove
-from whisper_speedtest.hub.hosted import HubSettings
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.session import check, prefetch
 from whisper_speedtest.session import status as status_module
@@ -191,8 +191,8 @@ def test_check_prints_the_table_what_is_wrong_and_what_to_do(
         "library[base-fp16], library[base-4bit]: library: c.json: not at",
         "not looked for: x is not installed; install it",
         (
-            "hub cache: /hub; library: where it looks, from /here, in your home, or in the hub cache "
-            "itself"
+            "hub cache: /hub; library: where it looks, from /here, in your home, or in the hub "
+            "cache itself"
         ),
         "1 of 2 complete in the hub cache; next: pytest benchmarks --prefetch-only",
     ]

@@ -22,6 +22,7 @@ from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationErro
 from whisper_speedtest.session import prefetch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from adapters.base import ModelFiles
@@ -269,7 +270,7 @@ def loop(
     fake = FakeSession(**session)
     fetched: list[list[ModelFiles]] = []
 
-    def note(config: FakeSession, models: list[ModelFiles]) -> None:
+    def note(config: FakeSession, models: Iterable[ModelFiles], _: object) -> None:
         fetched.append(list(models))
         outcomes = config.stash.setdefault(prefetch.OUTCOMES, {})
         for files in models:
