@@ -151,11 +151,3 @@ def test_each_process_that_a_test_starts_has_an_environment_of_its_own() -> None
 
     found = [place for place in found if not place.startswith(IN_AN_ENGINE)]
     assert found == [], f"{found}: expected env=child_environment(), got the environment of pytest"
-
-
-STARTERS = {
-    "subprocess.run",
-    "subprocess.Popen",
-    "subprocess.check_call",
-    "subprocess.check_output",
-}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.project import ROOT
+from tests.helpers.project import ROOT, child_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +35,7 @@ def test_micro_loads_whatever_relative_paths_there_are(
             *("--device=cpu", "-k", "micro and lightning and fp16", *options),
         ],
         cwd=folder,
-        env={**os.environ, **{name: f"./{name}" for name in RELATIVE}, "HF_HUB_OFFLINE": "1"},
+        env=child_environment(**{name: f"./{name}" for name in RELATIVE}, HF_HUB_OFFLINE="1"),
         capture_output=True,
         text=True,
         timeout=60,
