@@ -118,8 +118,14 @@ def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> Non
     assert summary(terminal)[-1] == f"voices:   {NO_HUMAN_VOICE}: human"
 
 
-def test_no_cell_is_shortened(terminal: Terminal) -> None:
-    """Nothing of a row is left out, however long its names are, up to 500 columns."""
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+@pytest.mark.parametrize("markup", [False, True])
+def test_no_cell_is_shortened(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, kind: str, markup: bool
+) -> None:
+    """Nothing of a row is left out, up to 500 columns, whatever the terminal calls itself."""
+    monkeypatch.setenv("TERM", kind)
+    terminal.hasmarkup = markup
     long = "x" * 300
     result = warm(2.0)
     assert result.clip is not None

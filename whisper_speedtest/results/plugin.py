@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,17 +35,14 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     results, not_installed = stash[RESULTS], stash[NOT_INSTALLED]
     if not (results or not_installed):
         return
-    from rich.console import Console
-
     from whisper_speedtest.results.notes import notes
     from whisper_speedtest.results.table import table
+    from whisper_speedtest.session.report import rendered
 
     terminalreporter.section("whisper-speedtest")
     if made := table(results):
-        text = io.StringIO()
-        console = Console(file=text, width=WIDTH, force_terminal=terminalreporter.hasmarkup)
-        console.print(made)
-        for line in text.getvalue().rstrip().splitlines():
+        text = rendered(made, WIDTH, styled=terminalreporter.hasmarkup)
+        for line in text.rstrip().splitlines():
             terminalreporter.line(line.rstrip())
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
     for line in [*notes(results, not_installed, recordings), *_unsaved(terminalreporter.config)]:

@@ -21,7 +21,6 @@ With `=json` a document is all that stands on stdout:
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shlex
@@ -126,18 +125,20 @@ def _print(
     cache: Path,
 ) -> None:
     """Write the table, what is wrong, and what to do next."""
-    from rich.console import Console
-
-    from whisper_speedtest.session.report import absent_lines, as_table, explanations, width_of
+    from whisper_speedtest.session.report import (
+        absent_lines,
+        as_table,
+        explanations,
+        rendered,
+        width_of,
+    )
     from whisper_speedtest.session.status import all_complete
 
     config = session.config
     out = config.get_terminal_writer()
     width = width_of(out)
     if not all(model.absent for model in models):
-        text = io.StringIO()
-        Console(file=text, width=width, force_terminal=out.hasmarkup).print(as_table(models, loads))
-        out.line(text.getvalue())
+        out.line(rendered(as_table(models, loads), width, styled=out.hasmarkup))
     for line in [*absent_lines(models, width), *explanations(models, loads)]:
         out.line(line)
     on_the_cpu = [why_not_gpu(config, model.case) for model in models]

@@ -5,6 +5,7 @@ There may be hundreds, so what many have in common is said once, with their name
 
 from __future__ import annotations
 
+import io
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,17 @@ MIN_WIDTH = 80
 def width_of(out: TerminalWriter) -> int:
     """Return the columns to fill: the terminal's, but no fewer than tables are made for."""
     return max(MIN_WIDTH, out.fullwidth)
+
+
+def rendered(table: RenderableType, width: int, *, styled: bool) -> str:
+    """Return a table as text, so many columns wide, with its styles where they are shown."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    # rich believes the width of a terminal that calls itself dumb, unless it is told a height, too.
+    console = Console(file=text, width=width, height=25, force_terminal=styled)
+    console.print(table)
+    return text.getvalue()
 
 
 def short_name(files: ModelFiles) -> str:
