@@ -34,6 +34,7 @@ class FakeSession:
         self.config = self
         self.items: list[pytest.Item] = []
         self.testsfailed = failed
+        self.pluginmanager = SimpleNamespace()
         self.stash = pytest.Stash()
         if store:
             self.stash[prefetch.STORE] = store

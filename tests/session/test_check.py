@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CASE = Case("library", "base", "fp16")
+ANOTHER = Case("library", "tiny", "fp16")
 FILES = ModelFiles("org/base", ("w.npz", "c.json"), "v1")
 COMMIT = "c" * 40
 
@@ -179,22 +181,23 @@ def test_check_prints_the_table_what_is_wrong_and_what_to_do(
 ) -> None:
     """And ends with the number of the models that lack; nothing is loaded."""
     lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
-    looked = Looked(monkeypatch, [status, lacking])
+    looked = Looked(monkeypatch, [status, replace(status, case=ANOTHER), lacking])
 
     session = looked.run()
 
+    labels = "library[base-fp16], library[tiny-fp16], library[base-4bit]"
     assert session.testsfailed == 1
     assert looked.tried == []
     assert session.lines[0].startswith("model, repo@revision, commit: files")
     assert session.lines[-5:] == [
-        "library[base-fp16], library[base-4bit]: library: w.npz: is",
-        "library[base-fp16], library[base-4bit]: library: c.json: not at",
+        f"{labels}: library: w.npz: is",
+        f"{labels}: library: c.json: not at",
         "not looked for: x is not installed; install it",
         (
-            "hub cache: /hub; library: where it looks, from /here, in your home, or in the hub "
-            "cache itself"
+            "hub cache: /hub; library: where it looks, from /here, in your home, "
+            "or in the hub cache itself"
         ),
-        "1 of 2 complete in the hub cache; next: pytest benchmarks --prefetch-only",
+        "2 of 3 complete in the hub cache; next: pytest benchmarks --prefetch-only",
     ]
 
 
@@ -260,6 +263,37 @@ def test_check_leaves_other_sessions_alone(
 
     assert check.pytest_runtestloop(FakeSession(store).real) is None
     assert check.pytest_runtestloop(failed.real) is ended
+
+
+@pytest.mark.parametrize(
+    ("checks", "moved"),
+    [(None, False), ([], False), (["load"], False), (["json"], True), (["load", "json"], True)],
+)
+def test_pytest_itself_writes_elsewhere_where_a_document_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, checks: list[str] | None, moved: bool
+) -> None:
+    """Its report goes to stderr, so that stdout is the document alone."""
+    calls: list[object] = []
+    monkeypatch.setattr(pytest, "TerminalReporter", lambda config, file: (config, file))
+    session = FakeSession(check_models=checks)
+    session.pluginmanager = SimpleNamespace(
+        unregister=lambda *, name: calls.append(f"without {name}"),
+        register=lambda plugin, name: calls.append((name, plugin)),
+    )
+
+    check.pytest_configure(cast("pytest.Config", session))
+
+    swapped = ["without terminalreporter", ("terminalreporter", (session, sys.stderr))]
+    assert calls == (swapped if moved else [])
+
+
+def test_check_and_prefetch_exclude_each_other() -> None:
+    """One makes no request, the other is made of them."""
+    session = FakeSession(check_models=frozenset(), prefetch_only=True)
+
+    with pytest.raises(pytest.UsageError, match="--check-models makes no request: leave out --pre"):
+        check.pytest_configure(cast("pytest.Config", session))
+    check.pytest_configure(cast("pytest.Config", FakeSession(prefetch_only=True)))
 
 
 # What to do next

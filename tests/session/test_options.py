@@ -4,10 +4,50 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 import pytest
+from _pytest.config.argparsing import Parser
 
-from whisper_speedtest.session.options import MAX_DOWNLOAD, parse_checks, parse_size
+from whisper_speedtest.session.options import (
+    MAX_DOWNLOAD,
+    parse_checks,
+    parse_size,
+    pytest_addoption,
+)
+
+
+def parsed(*arguments: str) -> dict[str, object]:
+    """Return what a command line comes to, or raise its usage error."""
+    parser = Parser(_ispytest=True)
+    pytest_addoption(parser)
+    return vars(parser.parse_known_args(arguments))
+
+
+def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
+    """On the GPU where that works, with no recordings, online, and with no check."""
+    options = parsed()
+
+    assert options["device"] == "auto"
+    assert options["audio"] == []
+    assert options["check_models"] is None
+    assert (options["prefetch_only"], options["offline"]) == (False, False)
+    assert options["max_download"] == 4_000_000_000
+
+
+def test_options_are_read_under_their_names() -> None:
+    """--check-models may stand alone; --audio may be given several times."""
+    options = parsed(
+        *("--device=cpu", "--audio=a.wav", "--audio", "b", "--prefetch-only", "--offline"),
+        *("--max-download", "500MB", "--check-models"),
+    )
+
+    assert options["device"] == "cpu"
+    assert options["audio"] == [Path("a.wav"), Path("b")]
+    assert (options["prefetch_only"], options["offline"]) == (True, True)
+    assert (options["max_download"], options["check_models"]) == (500_000_000, frozenset())
+    assert parsed("--check-models=json,load")["check_models"] == {"load", "json"}
+    assert parsed("--device", "gpu")["device"] == "gpu"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import builtins
 import io
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,7 +18,12 @@ from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
+from whisper_speedtest.hub.model import (
+    RepoError,
+    Unavailable,
+    VerificationError,
+    VerifiedModel,
+)
 from whisper_speedtest.session import prefetch
 
 if TYPE_CHECKING:
@@ -27,10 +32,10 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
 TOY = Case("toy", "micro", "good")
+INTERRUPTED = "^interrupted while fetching models; the next run goes on where this one stopped$"
 
 
 @pytest.fixture(autouse=True)
@@ -249,7 +254,7 @@ def test_interrupt_ends_the_session_as_one(store: Store, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(store, "plan", interrupted)
 
-    with pytest.raises(pytest.exit.Exception, match="the next run goes on") as caught:
+    with pytest.raises(pytest.exit.Exception, match=INTERRUPTED) as caught:
         FakeSession(store).fetch(BASE)
 
     assert caught.value.returncode == pytest.ExitCode.INTERRUPTED
@@ -296,6 +301,21 @@ def test_prefetch_only_ends_the_session_with_the_models_that_lack(
 ) -> None:
     """Their number makes the exit status."""
     assert loop(monkeypatch, prefetch_only=True) == (True, 1, [[files_of(TOY), BASE]])
+
+
+@pytest.mark.parametrize(("lacking", "colour"), [(False, "32"), (True, "31")])
+def test_prefetch_ends_in_green_or_in_red(lacking: bool, colour: str) -> None:
+    """At a terminal with colours."""
+    session = FakeSession(prefetch_only=True)
+    session.get_terminal_writer().hasmarkup = True
+    model = VerifiedModel(BASE.repo, BASE.revision, "c" * 40, {})
+    outcomes = session.stash.setdefault(prefetch.OUTCOMES, {})
+    outcomes[BASE] = Unavailable("no") if lacking else model
+
+    assert prefetch._report(cast("pytest.Config", session), [BASE]) == lacking
+
+    (line,) = session.lines
+    assert line.startswith(f"\x1b[{colour}mmodels: {0 if lacking else 1} of 1 complete")
 
 
 @pytest.mark.parametrize(

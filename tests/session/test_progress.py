@@ -49,14 +49,22 @@ def test_bars_are_for_a_person_at_a_terminal(
 
 def test_line_says_what_is_downloaded_and_its_size() -> None:
     """As it begins, and nothing more of it: how it ended is told with its model."""
-    screen = io.StringIO()
+    flushed = []
+
+    class Screen(io.StringIO):
+        def flush(self) -> None:
+            flushed.append(self.getvalue())
+
+    screen = Screen()
     lines = Lines(TerminalWriter(screen))
 
     lines.start("org/model", "weights.npz", 3_000_000)
+    begun = list(flushed)
     lines.advance("org/model", "weights.npz", 3_000_000)
     lines.finish("org/model", "weights.npz")
 
     assert screen.getvalue() == "  download   org/model weights.npz: 3.0 MB\n"
+    assert begun[-1:] == [screen.getvalue()], "expected the line on the screen as it begins"
 
 
 def bars() -> tuple[Progress, Bars]:

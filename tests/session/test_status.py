@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 
 from adapters import REGISTRY
 from adapters.base import Case, CheckMap, ModelFiles
-from tests.helpers.harm import BASE, QUANTISED, flip_bit, weights
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, weights
 from tests.helpers.toy_adapter import Toy
 from tests.helpers.web_server import WebServer
 from whisper_speedtest.hub import embedded
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
 
 HASHES = {name: f"{digit}" * 64 for digit, name in enumerate(("tiny", "base"), 1)}
@@ -267,6 +269,67 @@ def test_file_that_the_cache_knows_nothing_of_is_unknown(store: Store, tmp_path:
     (finding,) = another.library.findings.values()
     assert finding.state == "other model"
     assert finding.origin == CachedFile("org/another", "c" * 40, "config.json")
+
+
+@pytest.fixture(name="entry")
+def _entry(monkeypatch: pytest.MonkeyPatch, store: Store, hub: Hub) -> ModelFiles:
+    """What the toy library's check map names: a file on the hub, which is in the cache."""
+    entry = ModelFiles("org/of-the-toy", ("config.json",))
+    hub.add(entry.repo, {"config.json": b'{"of": "the toy"}'})
+    store.prepare(entry)
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    monkeypatch.setattr(Toy, "check_map", {"micro": {"good": entry}})
+    return entry
+
+
+TOY = Case("toy", "micro", "good")
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "reason"),
+    [
+        (b'{"of": "the toy"}', "complete", ""),
+        (b"other", "corrupt", "expected git sha1 .*, got .* of 5 bytes, at "),
+        (None, "missing", "not at "),
+        (..., "corrupt", "cannot be read: "),
+    ],
+    ids=["right", "wrong", "none", "a-folder"],
+)
+def test_file_in_the_librarys_place_is_compared_with_the_caches(
+    store: Store, tmp_path: Path, entry: ModelFiles, body: Any, state: str, reason: str
+) -> None:
+    """Where the cache knows the file, its hash there is what the library's must be."""
+    place = tmp_path / "models" / "micro" / "config.json"
+    place.parent.mkdir(parents=True)
+    if isinstance(body, bytes):
+        place.write_bytes(body)
+    elif body is ...:
+        place.mkdir()
+
+    (status,) = check([TOY], store, tmp_path)
+
+    (finding,) = status.library.findings.values()
+    assert (status.cache.state, finding.state, finding.path) == ("complete", state, place)
+    assert re.match(f"config.json: {reason}" if reason else "$", finding.reason)
+    assert status.verified == store.inspect(entry).verified()
+    assert (finding.proof is None) == (body in {None, ...})
+
+
+def test_file_in_the_cache_that_is_another_repos_is_told_so(
+    store: Store, hub: Hub, tmp_path: Path, entry: ModelFiles
+) -> None:
+    """By its repo, commit and file; a model of which that is found is not complete."""
+    store.prepare(QUANTISED)
+    path = store.inspect(entry).findings["config.json"].path
+    path.write_bytes(content(QUANTISED)["config.json"])
+
+    (status,) = check([TOY], store, tmp_path)
+
+    (finding,) = status.cache.findings.values()
+    origin = CachedFile(QUANTISED.repo, hub.commit(QUANTISED.repo), "config.json")
+    assert (status.cache.state, finding.origin) == ("other model", origin)
+    assert finding.reason == f"config.json: is {origin}, at {path}"
+    assert status.verified is None
 
 
 def test_model_that_the_project_cannot_make_says_why(
