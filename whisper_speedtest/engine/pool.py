@@ -53,7 +53,7 @@ class EnginePool:
         self._engines: list[Engine] = []  # In the order in which they were last handed out.
         self._measured: dict[Engine, int] = {}
         self._largest: dict[Case, int] = {}
-        self._over = False
+        self._closed = False
 
     def __enter__(self) -> Self:
         """Return the pool; it holds no engine yet."""
@@ -78,8 +78,8 @@ class EnginePool:
             and engine.threads == (usual_threads() if threads is None else threads)
         ]
         usable = [engine for engine in same if _is_live(engine)]
-        hopeless = [engine for engine in same if engine.failure and not engine.loaded]
-        for engine in (*usable, *hopeless):
+        failed_to_load = [engine for engine in same if engine.failure and not engine.loaded]
+        for engine in (*usable, *failed_to_load):
             self._engines.remove(engine)
             self._engines.append(engine)
             return engine
@@ -89,7 +89,7 @@ class EnginePool:
         self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
     ) -> Engine:
         """Return a further engine of this set-up, not started."""
-        if self._over:
+        if self._closed:
             raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
         self._make_room(case, model)
         engine = Engine(case, model, self._new_folder(), device, threads)
@@ -107,7 +107,7 @@ class EnginePool:
 
     def close(self) -> None:
         """Close all engines; none can be made any more."""
-        self._over = True
+        self._closed = True
         self._end(self._engines.copy())
 
     def _end(self, engines: list[Engine]) -> None:

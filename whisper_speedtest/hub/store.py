@@ -108,8 +108,8 @@ class Store:
     def fetch(self, plan: Plan, watcher: Watcher | None = None) -> Outcomes:
         """Download what the plan says; return what became of each model.
 
-        One model's failure is no other's. What was verified before one fails is kept for the next
-        run, but a revision never comes to stand for a commit of which files are missing.
+        A failure concerns its own model alone. What was verified before one fails is kept for the
+        next run, but a revision never comes to stand for a commit of which files are missing.
         """
         outcomes: Outcomes = {}
         if plan.to_fetch:

@@ -44,10 +44,9 @@ def judge(
 ) -> None:
     """Raise WrongTranscriptError unless all transcripts of a clip are the same, and right.
 
-    A recording whose words nobody wrote down has to give some words. Right is else a word error
-    rate of at most `max_wer`. The message says what computed where, with the whole of both texts of
-    the embedded model: processors round differently, and one log is to be enough to see whether it
-    was that.
+    Of a recording whose words nobody wrote down, any words are right; of any other clip, a word
+    error rate of at most `max_wer` is. The message says what computed it, on which device and in
+    which type, since processors round differently; of the embedded model it shows both whole texts.
     """
     hint = "" if knows_voice(case, clip) else f" ({NO_HUMAN_VOICE})"
 

@@ -1,4 +1,7 @@
-"""What can be measured, and how a measurement can end. Imports nothing, as collection needs it."""
+"""What can be measured, and how a measurement can end.
+
+Imports the standard library alone, as collection needs it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class Measure(StrEnum):
 
     @property
     def of_a_start(self) -> bool:
-        """Whether this belongs to the model, whichever clip it then transcribes."""
+        """Whether this times a start, and so belongs to the model and not to a clip."""
         return self in {Measure.COLD, Measure.LOAD}
 
 

@@ -20,7 +20,7 @@ TIME_LIMITS = {
     "medium": 900,
     "large": 1800,
 }
-"""Seconds that one test may take, by the first of these names that is part of the size."""
+"""Seconds that one test may take, by the name that is part of the size."""
 
 BATCH_SIZES = (1, 6, 12, 24)
 """How many windows of 30 s are decoded at once, on long audio."""
@@ -40,7 +40,7 @@ STARTS = {"gpu": 3, "cpu": 2}
 
 def time_limit(case: Case, seconds: float = 0.0) -> float:
     """Return the seconds that a test of this case may take, with a clip of so many seconds."""
-    limit = next(limit for name, limit in reversed(TIME_LIMITS.items()) if name in case.size)
+    limit = next(limit for name, limit in TIME_LIMITS.items() if name in case.size)
     return limit * max(1.0, seconds / LIMITED_SECONDS)
 
 

@@ -33,7 +33,7 @@ class Row:
     load: Result | None
 
     @property
-    def any(self) -> Result:
+    def any_result(self) -> Result:
         """A result of the row, for what all of them tell alike."""
         result = self.warm or self.cold or self.load
         assert result is not None  # a row is made of at least one
@@ -112,7 +112,7 @@ def _wer(row: Row) -> str:
 
 
 def _computed_on(row: Row) -> str:
-    facts = row.any.provenance
+    facts = row.any_result.provenance
     return f"{facts.device}, {facts.dtype}" if facts else ""
 
 

@@ -132,7 +132,7 @@ def new_engine(
 ) -> Callable[[], Engine]:
     """A function that ends the case's engines and returns a new one, not started.
 
-    So one model is in memory at a time, and the last one made serves the later tests.
+    So one engine of the case is alive at a time; later tests use the last one again.
     """
     record.model(model)
 

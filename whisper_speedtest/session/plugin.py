@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 ROOT = Path(__file__).resolve().parents[2]
-"""Of the project."""
+"""The folder of the project."""
 
 OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 """The user's own recordings."""
 
 RECORDER = pytest.StashKey[Recorder]()
-"""Of a test over cases: what is recorded of its measurement."""
+"""The record of a benchmark's measurement; a benchmark is a test marked `over`."""
 
 NOT_INSTALLED = pytest.StashKey[dict[str, None]]()
 """Why libraries were left out altogether, each reason once."""
