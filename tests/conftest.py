@@ -7,6 +7,8 @@ tests/speed/, which only its own name selects (see norecursedirs in pyproject.to
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +72,13 @@ def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Let no process that a test starts take itself for a worker of pytest-xdist."""
+    """Let what a test starts inherit nothing of how the tests themselves were started.
+
+    It is to take itself for no worker of pytest-xdist, and to end on Ctrl-C also where these tests
+    ignore that, as a shell lets a command do that it starts in the background.
+    """
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         del os.environ[name]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
