@@ -252,7 +252,8 @@ def test_memory_is_the_child_s_peak_in_bytes(toy: Toys) -> None:
     memory = engine.memory()
 
     resident = process.memory_info().rss
-    assert resident <= memory.footprint < 2 * resident
+    # Linux adds up what each processor counts now and then, so a peak may seem a little lower.
+    assert 0.95 * resident <= memory.footprint < 2 * resident
     assert memory.accelerator == 4096
 
 
