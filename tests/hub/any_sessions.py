@@ -263,9 +263,11 @@ class Sessions(RuleBasedStateMachine):
         files=st.sampled_from((BASE, QUANTISED, *BY_URL)),
         name=st.sampled_from(BASE.files),
         harm=st.sampled_from(HARMS),
-        mend=st.booleans(),
+        repair=st.booleans(),
     )
-    def harm(self, files: ModelFiles, name: str, harm: Callable[[Path], None], mend: bool) -> None:
+    def harm(
+        self, files: ModelFiles, name: str, harm: Callable[[Path], None], repair: bool
+    ) -> None:
         """Something befalls a file of every commit that is there.
 
         Against a link to another blob there is the manifest alone: no more harm after that one.
@@ -276,7 +278,7 @@ class Sessions(RuleBasedStateMachine):
             harm(path)
         self.relinked = harm is link_other_blob
         self.what_was_good_is_there_offline()
-        if mend:
+        if repair:
             self.must_have(self.prepare(files))
 
     @precondition(lambda self: not self.relinked)

@@ -287,11 +287,11 @@ def test_nobody_is_told_who_asks(
         assert token not in str(request)
 
 
-# What is on the disk is held against the check map alone
+# What is on the disk is compared with the check map alone
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_harm_is_found_and_mended(
+def test_harm_is_found_and_repaired(
     server: WebServer, tiny: ModelFiles, store: Store, harm: Callable[[Path], None]
 ) -> None:
     """Offline an error that shows both hashes; online the file is fetched anew, or found."""
@@ -300,12 +300,12 @@ def test_harm_is_found_and_mended(
     got = prove(model.files[NAME][0])
 
     error = refusal(offline(store), tiny)
-    mended = fresh(store).prepare(tiny)
+    repaired = fresh(store).prepare(tiny)
 
     assert isinstance(error, VerificationError)
     assert f"{NAME}: expected sha256 {tiny.revision}" in str(error)
     assert f"got {got.sha256} of {got.size} bytes" in str(error)
-    assert mended.files[NAME][0].read_bytes() == BODY
+    assert repaired.files[NAME][0].read_bytes() == BODY
     assert [method for method, _ in asked(server)].count("GET") <= 2
 
 
@@ -363,7 +363,7 @@ def test_the_load_is_guarded_as_any(tiny: ModelFiles, store: Store) -> None:
         model.recheck()
 
 
-def test_a_link_to_another_blob_is_mended_without_a_download(
+def test_a_link_to_another_blob_is_repaired_without_a_download(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
     """The right blob is still there."""

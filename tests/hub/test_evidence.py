@@ -79,7 +79,7 @@ def test_content_that_the_manifest_contradicts_is_corrupt_and_fetched_anew(
     state = fresh(store).inspect(BASE).state
     error = refusal(offline(store), BASE)
     after = manifest.read_text()
-    mended = fresh(store).prepare(BASE)
+    repaired = fresh(store).prepare(BASE)
 
     assert state == "corrupt"
     assert isinstance(error, VerificationError)
@@ -88,7 +88,7 @@ def test_content_that_the_manifest_contradicts_is_corrupt_and_fetched_anew(
     assert "(as when it was verified), got " in str(error)
     assert got in str(error)
     assert after == noted
-    assert read(mended) == content(BASE)
+    assert read(repaired) == content(BASE)
     assert requested(hub) == [("info", None), ("resolve", name)]
     assert manifest.read_text() == noted
 

@@ -169,7 +169,7 @@ def test_an_empty_folder_is_no_model(hub: Hub, store: Store) -> None:
 
 
 def test_a_required_file_that_the_repo_lacks_is_named(store: Store) -> None:
-    """So is what there is, and what to mend."""
+    """So is what there is, and what to correct."""
     error = refusal(store, replace(BASE, files=("weights.npz", "model.bin")))
 
     assert isinstance(error, RepoError)

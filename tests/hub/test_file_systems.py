@@ -105,7 +105,7 @@ def test_without_links_one_content_may_have_two_names_and_commits(hub: Hub, stor
 
 
 @pytest.mark.usefixtures("linkless")
-def test_without_links_harm_is_found_and_mended(hub: Hub, store: Store) -> None:
+def test_without_links_harm_is_found_and_repaired(hub: Hub, store: Store) -> None:
     """The manifest says what is right."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     path.write_bytes(b"harmed")
@@ -227,7 +227,7 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
     (tmp_path / "file").write_text("")
     file = refusal(fresh(store, cache=tmp_path / "file"), BASE)
 
-    assert f"mend {store.settings.cache}" in str(dangling)
+    assert f"repair {store.settings.cache}" in str(dangling)
     assert "a link to none: is its disk there?" in str(dangling)
     assert "of which a part is no folder" in str(file)
     assert {kind for kind, _ in requested(hub)} == {"info"}
@@ -242,7 +242,7 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
         (errno.EIO, "check its disk, which fails"),
         (errno.EACCES, "make /cache/blobs writable"),
         (errno.EPERM, "make /cache/blobs writable"),
-        (errno.ENAMETOOLONG, "mend that"),
+        (errno.ENAMETOOLONG, "repair that"),
     ],
 )
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "name", ["with some spaces", "Modèle-Zwischenspeicher-模型", "a'b\"c$d%20"]
 )
 def test_a_cache_path_may_have_any_name(store: Store, tmp_path: Path, name: str) -> None:
-    """Fetched, found again offline, harmed, mended."""
+    """Fetched, found again offline, harmed, repaired."""
     session = fresh(store, cache=tmp_path / name / "hub")
 
     model = session.prepare(BASE)

@@ -24,7 +24,7 @@ OLD = replace(BASE, repo="mlx-community/whisper-base")
 def test_repo_that_leads_to_another_is_refused_with_both_names(
     hub: Hub, store: Store, target: object
 ) -> None:
-    """Whose bytes those are is the question; nothing is fetched, and the line to mend is named."""
+    """Whose bytes those are is the question; nothing is fetched, and the line to fix is named."""
     assert isinstance(target, type(BASE))
     hub.rename(OLD.repo, target.repo)
 
@@ -81,7 +81,7 @@ def test_repo_that_is_pinned_to_a_commit_may_have_another_name_now(hub: Hub, sto
 def test_repo_that_was_verified_at_that_commit_may_have_another_name_now(
     hub: Hub, store: Store
 ) -> None:
-    """A file that broke since is mended; once the commit moves on, the name has to be mended."""
+    """A file that broke is repaired; once the commit moves on, the name has to be corrected."""
     commit = hub.add(OLD.repo, content(BASE))
     path, _ = store.prepare(OLD).files["weights.npz"]
     assert hub.add(BASE.repo, content(BASE)) != commit  # an id is part of it, on this hub alone
@@ -92,9 +92,9 @@ def test_repo_that_was_verified_at_that_commit_may_have_another_name_now(
     hub.rename(OLD.repo, BASE.repo)
     flip_bit(path)
 
-    mended = fresh(store).prepare(OLD)
+    repaired = fresh(store).prepare(OLD)
 
-    assert (mended.commit, mended.listed_as) == (commit, BASE.repo)
+    assert (repaired.commit, repaired.listed_as) == (commit, BASE.repo)
     hub.add(BASE.repo, content(BASE, "newer"))
     flip_bit(path)
     assert "expected this repo, the hub leads to" in str(refusal(fresh(store), OLD))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", BASE.files)
 @pytest.mark.parametrize("harm", HARMS)
-def test_harm_is_found_and_mended(
+def test_harm_is_found_and_repaired(
     hub: Hub, store: Store, harm: Callable[[Path], None], name: str
 ) -> None:
     """Offline an error that shows both hashes; online that one file is fetched anew, or found."""
@@ -35,14 +35,14 @@ def test_harm_is_found_and_mended(
     hub.clear()
 
     error = refusal(offline(store), BASE)
-    mended = fresh(store).prepare(BASE)
+    repaired = fresh(store).prepare(BASE)
 
     assert isinstance(error, VerificationError)
     assert f"{name}: expected" in str(error)
     assert blob.etag in str(error) or blob.sha256 in str(error)
     assert str(path) in str(error)
     assert "offline" in str(error)
-    assert (read(mended), mended.commit) == (content(BASE), model.commit)
+    assert (read(repaired), repaired.commit) == (content(BASE), model.commit)
     assert {file for kind, file in requested(hub) if kind == "resolve"} <= {name}
     assert leftovers(store) == []
 
@@ -69,7 +69,7 @@ def test_nothing_is_removed_to_be_replaced(
     assert removed == []
 
 
-def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Store) -> None:
+def test_files_without_links_are_compared_with_the_manifest(hub: Hub, store: Store) -> None:
     """A cache that was copied without its links is good; without its manifest nothing says so."""
     model = store.prepare(BASE)
     path, proof = model.files["weights.npz"]
@@ -82,10 +82,10 @@ def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Stor
     assert offline(store).prepare(BASE) == model
 
     model.files["config.json"][0].unlink()
-    mended = fresh(store).prepare(BASE)
+    repaired = fresh(store).prepare(BASE)
 
-    assert mended == model
-    assert mended.files["weights.npz"] == (path, proof)
+    assert repaired == model
+    assert repaired.files["weights.npz"] == (path, proof)
     assert not path.is_symlink()
     assert requested(hub) == [("info", None)]
 
@@ -96,12 +96,12 @@ def test_files_without_links_are_held_against_the_manifest(hub: Hub, store: Stor
     assert "weights.npz: expected a hash to compare with" in str(error)
     assert "not in the cache" not in str(error)
     hub.clear()
-    assert fresh(store).prepare(BASE) == mended
+    assert fresh(store).prepare(BASE) == repaired
     assert requested(hub) == [("info", None)]
-    assert offline(store).prepare(BASE) == mended
+    assert offline(store).prepare(BASE) == repaired
 
 
-def test_harm_that_cannot_be_mended_is_an_error(hub: Hub, store: Store) -> None:
+def test_harm_that_cannot_be_repaired_is_an_error(hub: Hub, store: Store) -> None:
     """Not a skip: what is on the disk is wrong, whatever the network does."""
     path, proof = store.prepare(BASE).files["weights.npz"]
     flip_bit(path)
@@ -155,10 +155,10 @@ def test_a_blob_in_the_store_shared_by_repos_is_read_and_not_written_to(
     intact = fresh(store).prepare(BASE)
     flip_bit(shared)
     corrupt = prove(shared)
-    mended = fresh(store).prepare(BASE)
+    repaired = fresh(store).prepare(BASE)
 
     assert intact.files["weights.npz"] == (pointer, proof)
-    assert read(mended) == content(BASE)
+    assert read(repaired) == content(BASE)
     assert not blob.is_symlink()
     assert prove(shared) == corrupt
 

@@ -80,9 +80,9 @@ def next_step(error: OSError, folder: Path) -> str:
         errno.EIO: "check its disk, which fails",
         errno.EACCES: f"make {path} writable",
         errno.EPERM: f"make {path} writable",
-        errno.EEXIST: f"mend {path}, which is no folder, or a link to none: is its disk there?",
-        errno.ENOTDIR: f"mend {path}, of which a part is no folder",
-    }.get(error.errno or 0, "mend that")
+        errno.EEXIST: f"repair {path}, which is no folder, or a link to none: is its disk there?",
+        errno.ENOTDIR: f"repair {path}, of which a part is no folder",
+    }.get(error.errno or 0, "repair that")
 
 
 class Staging:
