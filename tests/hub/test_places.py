@@ -16,7 +16,7 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder
-from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.model import Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.staging import Staging
 
 if TYPE_CHECKING:
@@ -224,3 +224,21 @@ def test_disk_that_fails_at_any_step_is_told(
     assert "set HF_HUB_CACHE to another folder" in str(error)
     assert leftovers(store) == []
     assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+def test_folder_of_one_repo_that_cannot_be_written_to_costs_no_other_model(
+    store: Store, tmp_path: Path
+) -> None:
+    """The first model of the plan has its reason, and those behind it come."""
+    cache = tmp_path / "one bad folder"
+    cache.mkdir()
+    session = fresh(store, cache=cache)
+    repo_folder(session, BASE).root.write_text("a file in its place", encoding="utf-8")
+
+    outcomes = session.fetch(session.plan([BASE, QUANTISED]))
+
+    assert type(outcomes[BASE]) is Unavailable
+    assert f"{BASE}: cannot write to the hub cache {cache} (" in str(outcomes[BASE])
+    quantised = outcomes[QUANTISED]
+    assert isinstance(quantised, VerifiedModel)
+    assert read(quantised) == content(QUANTISED)
