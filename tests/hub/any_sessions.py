@@ -177,8 +177,10 @@ class Sessions(RuleBasedStateMachine):
         met = any(request.trouble for request in self.server.requests)
         self.server.heal()
         assert self.hub.requests == []
-        assert isinstance(outcome, ModelError) == met
-        if met:
+        refused = isinstance(outcome, ModelError)
+        # A download that breaks off goes on where it stopped, so one that was begun before may end.
+        assert refused == met or (met and trouble in {"cut", "weights-cut"})
+        if refused:
             assert str(files) in str(outcome)
             assert says in str(outcome)
 
@@ -191,8 +193,10 @@ class Sessions(RuleBasedStateMachine):
         outcome = self.prepare(files)
         met = any(request.fault for request in self.hub.requests)
         self.hub.heal()
-        assert isinstance(outcome, ModelError) == met
-        if met:
+        refused = isinstance(outcome, ModelError)
+        # A download that breaks off goes on where it stopped, so one that was begun before may end.
+        assert refused == met or (met and trouble in {"cut", "weights-cut"})
+        if refused:
             assert str(files) in str(outcome)
             assert says in str(outcome)
 
