@@ -107,10 +107,10 @@ def test_a_place_may_be_in_the_home(
     (folder / "tiny.pt").write_bytes(weights("base"))
     wrong = check(HOME, store, tmp_path)
 
-    states = [(model.cache.state, model.library.state) for model in right]
+    states = [(model.cache.state, model.own_place.state) for model in right]
     assert states == [("missing", "complete")] * 2 + [("complete", "complete")] * 2
     assert counts == {"tiny.pt": 1, "base.pt": 2}
-    (file,) = wrong[0].library.findings.values()
+    (file,) = wrong[0].own_place.findings.values()
     assert (file.state, file.path) == ("other model", folder / "tiny.pt")
     assert f"tiny.pt: is {base.repo}@{base.revision[:12]} base.pt, at {file.path}" == file.reason
     assert [model["repo"] for model in as_json(right, store.settings.cache)["models"]] == [
@@ -261,12 +261,12 @@ def test_file_that_the_cache_knows_nothing_of_is_unknown(store: Store, tmp_path:
         (another,) = check([case], store, tmp_path)
 
     for status in (nothing, own):
-        (finding,) = status.library.findings.values()
-        assert (status.cache.state, status.library.state) == ("missing", "unknown")
+        (finding,) = status.own_place.findings.values()
+        assert (status.cache.state, status.own_place.state) == ("missing", "unknown")
         assert finding.reason == (
             f"config.json: nothing in the cache says what main has here, at {place}"
         )
-    (finding,) = another.library.findings.values()
+    (finding,) = another.own_place.findings.values()
     assert finding.state == "other model"
     assert finding.origin == CachedFile("org/another", "c" * 40, "config.json")
 
@@ -308,7 +308,7 @@ def test_file_in_the_librarys_place_is_compared_with_the_caches(
 
     (status,) = check([TOY], store, tmp_path)
 
-    (finding,) = status.library.findings.values()
+    (finding,) = status.own_place.findings.values()
     assert (status.cache.state, finding.state, finding.path) == ("complete", state, place)
     assert re.match(f"config.json: {reason}" if reason else "$", finding.reason)
     assert status.verified == store.inspect(entry).verified()
@@ -343,7 +343,7 @@ def test_model_that_the_project_cannot_make_says_why(
 
     (status,) = check([Case("toy", "micro", "good")], store, tmp_path)
 
-    assert (status.cache.state, status.library.state, status.absent) == (
+    assert (status.cache.state, status.own_place.state, status.absent) == (
         "corrupt",
         "missing",
         False,

@@ -189,7 +189,7 @@ def as_json(
                 "commit": model.cache.commit,
                 "files": list(model.files.files),
                 "cache": _place_as_json(model.cache),
-                "library": _place_as_json(model.library),
+                "library": _place_as_json(model.own_place),
                 **({} if loads is None else {"loads": loads[model.case]}),
             }
             for model in models

@@ -184,7 +184,7 @@ def as_table(
                 (f"{commit}{', '.join(model.files.files)}", "dim"),
             ),
             cell(model.cache),
-            cell(model.library),
+            cell(model.own_place),
         ]
         if loads:
             # The reason for a failure stands below the table.
@@ -221,8 +221,8 @@ def explanations(
     reasons: dict[str, list[str]] = {}
     for model in models:
         places = {"hub cache": model.cache}
-        if model.library is not model.cache:
-            places["library"] = model.library
+        if model.own_place is not model.cache:
+            places["library"] = model.own_place
         found = [
             f"{where}: {file.reason}"
             for where, place in places.items()

@@ -43,13 +43,13 @@ class ModelStatus:
     case: Case
     files: ModelFiles
     cache: Inspection
-    library: Inspection
+    own_place: Inspection
     verified: VerifiedModel | None
 
     @property
     def absent(self) -> bool:
         """Whether no file of it is in either place."""
-        return {self.cache.state, self.library.state} == {"missing"}
+        return {self.cache.state, self.own_place.state} == {"missing"}
 
 
 def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus]:
