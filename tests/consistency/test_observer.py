@@ -76,11 +76,15 @@ def _observer_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverI
 
 
 def loading_processes() -> int:
-    """Return how many of this process's children load models, or are about to."""
+    """Return how many children of this process load models, or are about to.
+
+    Those that such a child forks for a load are not counted: one may be ending when its answer is
+    there.
+    """
     import psutil
 
     running = 0
-    for child in psutil.Process().children(recursive=True):
+    for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
             running += "tests.consistency.loading_process" in child.cmdline()
     return running
@@ -109,8 +113,7 @@ def test_processes_of_all_observers_are_few_on_any_number_of_cores(
             assert observer.observe(toy("on-the-hub")).error is None
             most = max(most, loading_processes() - before)
 
-    # One that was told to end may still be counted as the next one starts.
-    assert 1 <= most <= 5, f"expected four loading processes at once at most, got {most}"
+    assert 1 <= most <= 4, f"expected four loading processes at once at most, got {most}"
     assert loading_processes() == before
 
 
