@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from adapters import REGISTRY, adapter_class
+from fixtures.hub.tls import NEEDS_TRUSTME
 from tests.helpers.project import ROOT, child_environment
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -295,6 +296,13 @@ def test_lock_leaves_torch_out(lock: str) -> None:
     assert not heavy, f"requirements/{lock}.txt: exclude {heavy} in pyproject.toml, [tool.uv]"
 
 
+def test_reason_of_a_test_without_trustme_names_the_lock_that_has_it() -> None:
+    """Whoever follows it has the package then."""
+    (lock,) = re.findall(r"requirements/(\w+)\.txt", NEEDS_TRUSTME)
+
+    assert "trustme" in [name for name, _ in pins(lock, {})], NEEDS_TRUSTME
+
+
 @in_each_environment
 def test_mlx_comes_with_its_backend(environment: dict[str, str]) -> None:
     """The tests' lock brings mlx's Metal backend on macOS and its CPU backend on Linux."""
@@ -437,6 +445,22 @@ def test_old_pythons_understand_the_refusal() -> None:
     ast.parse(script.read_text(), feature_version=(3, 7))
     assert oldest is not None
     assert f'requires-python = ">={oldest[1]}.{oldest[2]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "nightly.yml"])
+def test_workflows_set_up_environments_as_the_readme_does(name: str) -> None:
+    """By the same two steps: make_venv.py, and pip with a lock of the README's."""
+    workflow = (ROOT / ".github" / "workflows" / name).read_text()
+    setups = {tuple(command.split(" && ")[:2]) for command in readme_commands()}
+
+    lines = [line.strip() for line in workflow.splitlines()]
+    found = {
+        pair for pair in itertools.pairwise(lines) if "venv" in pair[0] and "pip install" in pair[1]
+    }
+
+    assert found, f"{name}: expected a step that makes .venv and one that fills it, got none"
+    assert found <= setups, f"{name}: expected setups of the README's, {setups}, got {found}"
+    assert workflow.count("pip install") == workflow.count("python3 requirements/make_venv.py")
 
 
 def test_ci_run_makes_the_calls_of_the_readme(bare_machine: Path) -> None:
