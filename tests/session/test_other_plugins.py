@@ -248,6 +248,17 @@ def test_fault_at_the_end_costs_no_table(sessions: Sessions) -> None:
     assert f"unsaved:  another plugin failed as the session ended: {fault}\n" in session.output
 
 
+@pytest.mark.parametrize("option", ["--prefetch-only", "--check-models"])
+def test_fault_at_the_end_of_a_session_without_results_is_told(
+    sessions: Sessions, option: str
+) -> None:
+    """Its status is that of a failure, which is never without a reason."""
+    session = run(sessions, option, plugin=FAILS_AT_THE_END)
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert "unsaved:  another plugin failed as the session ended: OSError: " in session.output
+
+
 def test_results_that_cannot_be_saved_are_shown(sessions: Sessions) -> None:
     """pytest-benchmark finds out at the end that its folder is none."""
     (storage := sessions.folder / "storage").touch()
@@ -274,6 +285,65 @@ def test_results_are_compared_with_saved_ones(sessions: Sessions) -> None:
     assert "Can't compare. No benchmark files" in nothing.output
     assert "test_transcribe[toy-micro-good-short] (NOW)" in something.output
     assert "(NOW)" not in unreadable.output
+
+
+@pytest.mark.parametrize("how", [("-W", "error"), ("-p", "no:warnings")], ids=["-W", "PYTHON"])
+def test_users_own_strictness_costs_no_session(sessions: Sessions, how: tuple[str, ...]) -> None:
+    """What pytest-benchmark warns of before the first test is told in a line, and raised by none.
+
+    Python's own strictness has no pytest in between, and is as little the session's end.
+    """
+    storage = f"--benchmark-storage=file://{sessions.folder}/storage"
+
+    session = run(sessions, *how, "--benchmark-compare", storage, PYTHONWARNINGS="error")
+
+    assert_measured(session)
+    (said,) = [line for line in session.output.splitlines() if "Can't compare." in line]
+    assert said.endswith(
+        f"PytestBenchmarkWarning: Can't compare. No benchmark files in '{sessions.folder}/storage'."
+        " Can't load the previous benchmark."
+    )
+
+
+WARNS_EVERYWHERE = """
+import warnings
+import pytest
+
+def pytest_configure():
+    warnings.warn("as it was configured", DeprecationWarning)
+
+def pytest_sessionstart():
+    warnings.warn("as the session began")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
+    warnings.warn("before the tests", pytest.PytestConfigWarning)
+
+def pytest_unconfigure():
+    warnings.warn("after the session")
+"""
+
+WARNS_IN_A_TEST = """
+def pytest_runtest_call(item):
+    warnings.warn("in a test")
+"""
+
+
+def test_users_strictness_is_for_tests(sessions: Sessions) -> None:
+    """What any plugin warns of outside of a test is shown; what a test warns of fails it."""
+    lenient = run(sessions, "-W", "error", plugin=WARNS_EVERYWHERE)
+    strict = run(sessions, "-W", "error", plugin=WARNS_EVERYWHERE + WARNS_IN_A_TEST)
+
+    assert_measured(lenient)
+    for said in (
+        "DeprecationWarning: as it was configured",
+        "UserWarning: as the session began",
+        "PytestConfigWarning: before the tests",
+        "UserWarning: after the session",
+    ):
+        assert f": {said}\n" in lenient.output, lenient.output
+    assert strict.status == pytest.ExitCode.TESTS_FAILED, strict.output
+    assert "failed:   test_transcribe[toy-micro-good-short]: in a test\n" in strict.output
 
 
 @pytest.mark.parametrize(

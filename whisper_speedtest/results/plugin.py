@@ -33,7 +33,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table, then a line for each thing skipped or failed and why."""
     stash = terminalreporter.config.stash
     results, not_installed = stash[RESULTS], stash[NOT_INSTALLED]
-    if not (results or not_installed):
+    if not (results or not_installed or FAULT in stash):
         return
     from whisper_speedtest.results.notes import notes
     from whisper_speedtest.results.table import table

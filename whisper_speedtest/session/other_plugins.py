@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,13 @@ SPREAD_OVER_WORKERS = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse at once what would cost the results at the end."""
+    """Refuse at once what would cost the results at the end; keep warnings from ending the session.
+
+    Where the user makes errors of warnings, that is for tests, for each of which pytest sets it
+    anew. What plugins warn of outside of tests is shown.
+    """
+    if any(action == "error" for action, *_ in warnings.filters):
+        warnings.simplefilter("default")
     if config.pluginmanager.is_blocked("terminal"):
         raise pytest.UsageError(
             "expected pytest's terminal reporter, which prints the results, got -p no:terminal; "
