@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -16,6 +18,7 @@ from tests.helpers.harm import BASE, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from whisper_speedtest.hub.huggingface import LONGEST_LISTING, HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable
+from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.tries import Again, Retry
 
 if TYPE_CHECKING:
@@ -102,7 +105,7 @@ def test_rate_is_taken_window_by_window(
                 yield range(size)  # type: ignore[misc]  # as long as so many bytes
 
     monkeypatch.setattr("whisper_speedtest.hub.remote.time.monotonic", lambda: now)
-    hub = HuggingFaceHub("http://hub.example", None, Retry(), 1)
+    hub = HuggingFaceHub(HubSettings(Path("/hub"), "http://hub.example"))
     came, told = 0, ""
     try:
         for piece in hub._pieces(Answer(), threading.Event()):  # type: ignore[arg-type]
@@ -259,7 +262,7 @@ def test_any_listing_gives_the_right_model_or_a_refusal(hub: Hub, store: Store) 
             if value is absent:
                 del where[last]
             else:
-                where[last] = value
+                where[last] = deepcopy(value)  # which is itself changed where fields are in it
         except (LookupError, TypeError):
             return  # another change has taken away where it would be
 

@@ -262,14 +262,12 @@ def test_hubs_own_words_are_quoted_in_bounds(
     assert len(error) < 1000
 
 
-@pytest.mark.parametrize("endpoint", ["hub.example", "htp://x", "//hub.example", "http://", "x y"])
-def test_endpoint_that_is_no_address_is_not_waited_for(store: Store, endpoint: str) -> None:
-    """It is said at once, with no request and no wait."""
+def test_hub_that_cannot_be_asked_is_not_waited_for(hub: Hub, store: Store) -> None:
+    """The reason is said at once, with no request and no wait."""
     retry = replace(FAST, delay=3600, longest=3600)
 
-    error = refusal(fresh(store, endpoint=endpoint, retry=retry), BASE)
+    error = refusal(fresh(store, no_hub="the variables say nonsense", retry=retry), BASE)
 
     assert type(error) is Unavailable
-    assert f"expected HF_ENDPOINT to be a hub's address, https://host, got {endpoint!r}" in str(
-        error
-    )
+    assert str(error).startswith(f"{BASE}: the variables say nonsense; not in the cache: ")
+    assert hub.requests == []

@@ -507,9 +507,9 @@ def test_file_that_is_refused_in_other_json_is_told_by_its_status(hub: Hub, stor
     assert " answered 410 Gone" in str(error)
 
 
-def test_hub_that_has_listed_is_known_to_be_there(hub: Hub) -> None:
+def test_hub_that_has_listed_is_known_to_be_there(hub: Hub, store: Store) -> None:
     """When it breaks off later, that is its trouble, and not a network that lacks."""
-    host = HuggingFaceHub(hub.endpoint, None, FAST, 1)
+    host = HuggingFaceHub(store.settings)
     host.listing(BASE, threading.Event())
     hub.fault(Fault(end="close"), kind="info")
 
@@ -518,9 +518,11 @@ def test_hub_that_has_listed_is_known_to_be_there(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("what", ["refused", "portal", "no-id", "cut"])
-def test_error_carries_no_other_that_could_show_the_token(hub: Hub, what: str) -> None:
+def test_error_carries_no_other_that_could_show_the_token(
+    hub: Hub, store: Store, what: str
+) -> None:
     """A traceback shows the arguments of huggingface_hub's functions: headers, with the token."""
-    host = HuggingFaceHub(hub.endpoint, "hf_secret", FAST, 1)
+    host = HuggingFaceHub(fresh(store, token=hub.token).settings)
     troubles = {"refused": Fault(status=404), "portal": CAPTIVE_PORTAL, "cut": Fault(end="reset")}
     if what in troubles:
         hub.fault(troubles[what])

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters import files_of
+from adapters.base import Case
+
 if TYPE_CHECKING:
     from fixtures.hub import Hub
     from tests.helpers.sessions import Sessions
@@ -19,7 +22,7 @@ MEASURED = {"test_transcribe[toy-micro-good-short]"}
     [
         ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "cannot make a request to"),
         ({"SSL_CERT_FILE": "/nowhere/at/all.pem"}, "cannot make a request to"),
-        ({"HF_HUB_DOWNLOAD_TIMEOUT": "abc"}, "cannot use huggingface_hub (ValueError"),
+        ({"HF_HUB_DOWNLOAD_TIMEOUT": "abc"}, "expected HF_HUB_DOWNLOAD_TIMEOUT to be"),
         ({"HF_ENDPOINT": "hub.example"}, "expected HF_ENDPOINT to be a hub's address"),
         (
             {"HF_TOKEN": "hf_\u201cquoted\u201d"},
@@ -47,12 +50,67 @@ def test_environment_costs_no_model_that_needs_no_hub(
     assert says in session.output
 
 
-def test_check_of_models_says_what_keeps_it_from_the_cache(sessions: Sessions) -> None:
-    """As a wrong option does: nothing can be told of any model."""
-    variables = {"HF_HUB_DOWNLOAD_TIMEOUT": "abc"}
+UNUSABLE = (
+    {"HF_HUB_DOWNLOAD_TIMEOUT": "abc"},
+    {"HF_HUB_ETAG_TIMEOUT": "-1"},
+    {"HF_ENDPOINT": "http://[::1"},
+    {"HF_ENDPOINT": "hub.example", "HF_HUB_ETAG_TIMEOUT": "1.5"},
+)
+"""Variables that no hub can be asked with."""
 
-    session = sessions.run("benchmarks", "-k", SELECTED, "--check-models", **variables)
 
-    assert session.status == pytest.ExitCode.USAGE_ERROR, session.output
-    assert "ERROR: --check-models: cannot use huggingface_hub (ValueError" in session.output
+@pytest.mark.parametrize("variables", UNUSABLE, ids=" ".join)
+@pytest.mark.parametrize("option", ["--check-models", "--check-models=json", "--prefetch-only"])
+def test_variable_that_is_no_use_costs_no_session_about_models(
+    sessions: Sessions, option: str, variables: dict[str, str]
+) -> None:
+    """It is no wrong option: it is told once, and what needs no hub is complete."""
+    tests = ("benchmarks", "-k", "toy-micro-good or lightning and (tiny-fp16 or base-fp16)")
+    given = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(sessions.folder / "home"), **variables}
+
+    session = sessions.run(*tests, option, **given)
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    for name, value in variables.items():
+        assert session.output.count(f"expected {name} to be ") == 1, session.output
+        assert f", got {value!r}; correct or unset it" in session.output
+    if option == "--check-models":
+        assert "\n1 of 3 complete in the hub cache; " in session.output
+    elif option == "--prefetch-only":
+        assert "\nmodels: 1 of 3 complete and verified\n" in session.output
+        assert "left out   2 models: expected HF_" in session.output
+    else:
+        assert session.output.count('"state": "complete"') > 1, session.output
+
+
+@pytest.mark.parametrize("option", ["--check-models", "--prefetch-only"])
+def test_models_that_are_there_need_no_hub_to_be_complete(
+    hub: Hub, sessions: Sessions, option: str
+) -> None:
+    """Whatever the variables say of the hub, the files in its cache are hashed."""
+    files = files_of(Case("lightning-whisper-mlx", "tiny", "fp16"))
+    hub.add_stand_in(files.repo, files.files)
+    tests = ("benchmarks", "-k", "lightning and tiny-fp16")
+    given = {"HF_HUB_OFFLINE": "0", **hub.env(home=sessions.folder / "home")}
+    fetched = sessions.run(*tests, "--prefetch-only", **given)
+    hub.clear()
+
+    session = sessions.run(*tests, option, **given, **UNUSABLE[0])
+
+    assert fetched.status == pytest.ExitCode.OK, fetched.output
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert hub.requests == []
+
+
+def test_check_of_models_without_its_packages_says_so_in_a_line(sessions: Sessions) -> None:
+    """Nothing can be told of any model, which is no fault of an option."""
+    broken = sessions.folder / "huggingface_hub.py"
+    broken.write_text("raise KeyError('broken')", encoding="utf-8")
+
+    session = sessions.run(
+        "benchmarks", "-k", SELECTED, "--check-models", PYTHONPATH=str(sessions.folder)
+    )
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert "--check-models: cannot use huggingface_hub (KeyError: 'broken'); ins" in session.output
     assert "INTERNALERROR" not in session.output

@@ -69,13 +69,7 @@ class HostedModels:
 
     def __init__(self, settings: HubSettings) -> None:
         self.settings = settings
-        self._hub = HuggingFaceHub(
-            settings.endpoint,
-            settings.token,
-            settings.retry,
-            settings.timeout,
-            settings.no_token,
-        )
+        self._hub = HuggingFaceHub(settings)
         self._servers: dict[str, web.WebServer] = {}
 
     def inspect(self, files: ModelFiles) -> Inspection:

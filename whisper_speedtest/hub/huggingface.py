@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, ClassVar
 from urllib.parse import quote
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.model import ModelError
-    from whisper_speedtest.hub.tries import Retry
+    from whisper_speedtest.hub.settings import HubSettings
 
 LONGEST_LISTING = 16_000_000
 """Bytes; those of the repos that models come from are a thousandth of that."""
 
 _NAMED = 20
-_ENDPOINT = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
 _STALE = "Invalid credentials in Authorization header"
 _DISABLED = "Access to this resource is disabled."
 _ABSENT = {"RepoNotFound": "repo", "RevisionNotFound": "revision", "EntryNotFound": "file"}
@@ -54,24 +52,16 @@ class _Info(msgspec.Struct):
 
 
 class HuggingFaceHub(Remote):
-    """The hub at `endpoint`, which HF_ENDPOINT names.
-
-    `no_token` says why there is no token although one was meant to be; "" where none was.
-    """
+    """The hub that some settings describe."""
 
     name: ClassVar = "the hub"
 
-    def __init__(
-        self, endpoint: str, token: str | None, retry: Retry, timeout: float, no_token: str = ""
-    ) -> None:
-        super().__init__(endpoint, retry, timeout)
-        self._token = token
-        self._no_token = no_token
-        if not _ENDPOINT.fullmatch(endpoint):
-            self._away[self._home] = (
-                f"expected HF_ENDPOINT to be a hub's address, https://host, got {short(endpoint)!r}"
-                "; correct it, or unset it"
-            )
+    def __init__(self, settings: HubSettings) -> None:
+        super().__init__(settings.endpoint, settings.retry, settings.timeout)
+        self._token = settings.token
+        self._no_token = settings.no_token
+        if settings.no_hub:
+            self._away[self._home] = settings.no_hub
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
         from huggingface_hub.errors import HFValidationError

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.hub.sizes import short
 from whisper_speedtest.hub.tries import Retry, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
 _LONGEST_TIMEOUT = 3600  # seconds
+_ADDRESS = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
+_USER = re.compile(r"^(\w+://)?.*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class HubSettings:
         endpoint: The hub's address, as HF_ENDPOINT.
         token: Sent to the endpoint only, and to no other server; never shown.
         no_token: Why there is no token although one was meant to be; "" where none was.
+        no_hub: Why the hub cannot be asked, by the variables that say how; "" where it can.
         offline: Make no request at all.
         memory: The machine's, in bytes; a larger model is not fetched. None: not looked at.
         retry: When to try again.
@@ -35,6 +44,7 @@ class HubSettings:
     endpoint: str
     token: str | None = field(default=None, repr=False)
     no_token: str = ""
+    no_hub: str = ""
     offline: bool = False
     memory: int | None = None
     retry: Retry = field(default_factory=Retry)
@@ -54,26 +64,24 @@ class HubSettings:
     def from_environment(cls, *, offline: bool = False) -> Self:
         """Return the settings in HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and their kin.
 
-        huggingface_hub reads them when it is first imported. `offline` adds to HF_HUB_OFFLINE.
+        huggingface_hub reads them when it is first imported. It is not shown those that no hub can
+        be asked with, as some would make that fail. `offline` adds to HF_HUB_OFFLINE.
 
         Raises:
-            Unavailable: One of them has a value that huggingface_hub cannot be imported with.
+            Unavailable: huggingface_hub cannot be imported.
         """
         import psutil
 
+        wrong = unusable(os.environ)
+        hidden = {name: os.environ.pop(name) for name in wrong}
         try:
             from huggingface_hub import constants, file_download  # noqa: F401 - used by the cache
-        except Exception as error:  # noqa: BLE001 - whatever a variable made it do
+        except Exception as error:  # noqa: BLE001 - whatever somebody's code did
             raise Unavailable(
-                f"cannot use huggingface_hub ({told(error)}); "
-                "correct or unset the variables HF_... that have such a value"
+                f"cannot use huggingface_hub ({told(error)}); install requirements/tests.txt anew"
             ) from None
-        timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-        if not 0 < timeout <= _LONGEST_TIMEOUT:
-            raise Unavailable(
-                f"expected HF_HUB_DOWNLOAD_TIMEOUT to be 1 to {_LONGEST_TIMEOUT} seconds, "
-                f"got {timeout}; correct or unset it"
-            )
+        finally:
+            os.environ.update(hidden)
         offline = offline or constants.is_offline_mode()
         token, no_token = (None, "") if offline else _token()
         return cls(
@@ -81,10 +89,38 @@ class HubSettings:
             endpoint=constants.ENDPOINT,
             token=token,
             no_token=no_token,
+            no_hub="; ".join(wrong.values()),
             offline=offline,
             memory=psutil.virtual_memory().total,
-            timeout=timeout,
+            timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
         )
+
+
+def unusable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that no hub can be asked with, each with what is wrong with it."""
+    expected = {}
+    if not _is_address(variables.get("HF_ENDPOINT", "https://huggingface.co")):
+        expected["HF_ENDPOINT"] = "a hub's address, https://host"
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        if not _is_timeout(variables.get(name, "0")):
+            expected[name] = f"seconds, up to {_LONGEST_TIMEOUT}"
+    got = {name: short(_USER.sub(r"\1", variables[name])) for name in expected}
+    return {
+        name: f"expected {name} to be {what}, got {got[name]!r}; correct or unset it"
+        for name, what in expected.items()
+    }
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):  # of a port, or of brackets
+        return bool(_ADDRESS.fullmatch(text) and (urlsplit(text).port or 1))
+    return False
+
+
+def _is_timeout(text: str) -> bool:
+    with suppress(ValueError):
+        return 0 <= int(text) <= _LONGEST_TIMEOUT  # to huggingface_hub, 0 is its own choice
+    return False
 
 
 def _token() -> tuple[str | None, str]:

@@ -85,7 +85,7 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
     try:
         models = check(needs, store, config.invocation_params.dir)
     except Unavailable as error:  # of the whole hub cache
-        raise pytest.UsageError(f"--check-models: {error}") from None
+        pytest.exit(f"--check-models: {error}", returncode=pytest.ExitCode.TESTS_FAILED)
     loads = None
     if "load" in checks:
         loads = {
@@ -98,6 +98,8 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
         print(json.dumps(as_json(models, store.settings.cache, loads), indent=2))
     if not models:
         exit_without_models(session)
+    if reason := store.settings.no_hub:
+        config.get_terminal_writer().line(f"the hub cannot be asked: {reason}")
     if "json" not in checks:
         _print(session, models, loads, store.settings.cache)
     if loads and set(loads.values()) == {NOT_TRIED}:
