@@ -159,10 +159,16 @@ def sibling(name: str, **changes: Any) -> dict[str, Any]:
         ({"siblings": [sibling(f"{'n' * 9000}{n}") for n in range(900)]}, RepoError, "880 more;"),
         ({"siblings": [sibling("../" + "u" * 9000)]}, RepoError, "unsafe file name '../uuu"),
         ({"sha": "s" * 100_000}, Unavailable, f"got '{'s' * 200}…'"),
-        ({"id": "i" * 100_000, "siblings": [sibling(n) for n in BASE.files]}, RepoError, "leads"),
+        (
+            {"id": "i" * 100_000},
+            Unavailable,
+            f"expected a repo's id from the hub, got '{'i' * 200}…",
+        ),
+        ({"id": "org/whisper\n-base"}, Unavailable, "got 'org/whisper -base'; check HF_ENDPOINT"),
+        ({"id": "mlx-c\u043emmunity/whisper-base-mlx"}, Unavailable, "expected a repo's id"),
         ({"siblings": None}, RepoError, "the hub lists none; fix the adapter's check map"),
     ],
-    ids=["many-long-names", "unsafe", "commit", "id", "no-files"],
+    ids="many-long-names unsafe commit id id-of-lines id-of-other-letters no-files".split(),
 )
 def test_what_is_quoted_of_a_listing_is_bounded(
     hub: Hub, store: Store, listing: dict[str, Any], kind: type, says: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from fixtures.hub import Fault
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.helpers.stores import fresh, held_files, read, refusal
+from tests.helpers.stores import fresh, held_files, offline, read, refusal, repo_folder
 from whisper_speedtest.hub.model import RepoError
 from whisper_speedtest.session.report import fetched_lines, plan_lines
 
@@ -98,6 +99,51 @@ def test_repo_that_was_verified_at_that_commit_may_have_another_name_now(
     hub.add(BASE.repo, content(BASE, "newer"))
     flip_bit(path)
     assert "expected this repo, the hub leads to" in str(refusal(fresh(store), OLD))
+
+
+def test_other_name_is_known_offline_and_by_any_revision(hub: Hub, store: Store) -> None:
+    """The manifest has it, also where another session or another tool has brought the files."""
+    hub.rename(OLD.repo, BASE.repo)
+    commit = hub.commit(BASE.repo)
+    pinned = replace(OLD, revision=commit)
+    store.prepare(pinned)
+    ref = repo_folder(store, OLD).root / "refs" / "v1"
+    ref.parent.mkdir()
+    ref.write_text(commit)
+
+    again = offline(store).prepare(pinned)
+    tagged = offline(store).prepare(replace(OLD, revision="v1"))
+
+    assert (again.repo, again.listed_as) == (OLD.repo, BASE.repo)
+    assert (tagged.revision, tagged.listed_as) == ("v1", BASE.repo)
+    for revision in (commit, "v1"):
+        manifest = json.loads(repo_folder(store, OLD).manifest_path(revision, commit).read_bytes())
+        assert (manifest["repo"], manifest["listed_as"]) == (OLD.repo, BASE.repo)
+
+
+def test_name_that_a_repo_has_again_is_noted(hub: Hub, store: Store) -> None:
+    """What the hub said last is what the manifest says."""
+    hub.rename(OLD.repo, BASE.repo)
+    pinned = replace(OLD, revision=hub.commit(BASE.repo))
+    path, _ = store.prepare(pinned).files["weights.npz"]
+    hub._state.site.renamed.clear()
+    hub._state.site.repos[OLD.repo] = replace(hub._state.site.repos[BASE.repo], id=OLD.repo)
+    flip_bit(path)
+
+    assert fresh(store).prepare(pinned).listed_as == ""
+    assert offline(store).prepare(pinned).listed_as == ""
+
+
+def test_manifest_of_a_time_without_other_names_is_read(store: Store) -> None:
+    """It says as much of the files as a new one."""
+    model = store.prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    manifest = json.loads(path.read_text())
+    assert manifest.pop("listed_as") == ""
+    path.write_text(json.dumps(manifest))
+
+    assert offline(store).prepare(BASE) == model
+    assert set(repo_folder(store, BASE).manifests("main")) == {model.commit}
 
 
 def test_repo_of_its_own_name_has_no_other(store: Store) -> None:

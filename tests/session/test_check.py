@@ -54,7 +54,7 @@ def _status() -> ModelStatus:
         ),
         "c.json": Finding("c.json", "missing", Path("/lib/c"), "", None, "c.json: not at"),
     }
-    cache = Inspection(FILES, COMMIT, cached)
+    cache = Inspection(FILES, COMMIT, cached, "org/base-1")
     return ModelStatus(CASE, FILES, cache, Inspection(FILES, COMMIT, found), cache.verified())
 
 
@@ -70,6 +70,7 @@ def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
                 "variant": "fp16",
                 "repo": "org/base",
                 "revision": "v1",
+                "listed_as": "org/base-1",
                 "commit": COMMIT,
                 "files": ["w.npz", "c.json"],
                 "cache": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -212,6 +213,17 @@ def test_table_shows_both_places_of_each_model() -> None:
         ["org/base@main", "3.0", "kB", "1.5", "kB"],
         ["0123456789ab:", "w.npz,", "c.json"],
     ]
+
+
+def test_table_has_both_names_of_a_repo_that_the_hub_calls_otherwise() -> None:
+    """Of a model that was fetched by its old name, the new one is known for as long as it lies."""
+    renamed = replace(GOOD, listed_as="org/base-v1")
+
+    table = rows([status(Case("library", "base", "fp16"), BASE, renamed)])
+
+    said = " ".join(" ".join(table).replace("3.0 kB", "").split())
+    assert "org/base@main (which the hub calls org/base-v1 now, at the same commit)" in said
+    assert max(map(len, table)) <= 80
 
 
 def test_table_names_a_file_by_url_on_one_line() -> None:

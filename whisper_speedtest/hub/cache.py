@@ -60,12 +60,16 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """Files of one commit, by name, as they were when they were verified."""
+    """Files of one commit, by name, as they were when they were verified.
+
+    `listed_as` is the repo that the hub led to; "" where that is `repo`.
+    """
 
     repo: str
     revision: str
     commit: str
     files: dict[str, Record]
+    listed_as: str = ""
 
 
 class _Listed(msgspec.Struct):
@@ -144,7 +148,7 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
     commits = [noted, *verified] if proven else [*verified, noted]
     for commit in filter(None, dict.fromkeys(commits)):
         findings = {name: folder.look(commit, name) for name in files.files}
-        inspections[commit] = Inspection(files, commit, findings)
+        inspections[commit] = Inspection(files, commit, findings, folder.listed_as(commit))
         if inspections[commit].state == "complete":
             return inspections[commit]
     if inspections:
@@ -218,9 +222,8 @@ class RepoFolder:
         """
         if self.by_url:
             return Evidence("", commit)
-        for manifest in self._manifests():
-            if (manifest.repo, manifest.commit) == (self.repo, commit) and name in manifest.files:
-                record = manifest.files[name]
+        for manifest in self._manifests(commit):
+            if record := manifest.files.get(name):
                 return Evidence("as when it was verified", record.etag, record.sha256, record.size)
         tree = self.root / "trees" / f"{commit}.json"
         with suppress(*_UNREADABLE, KeyError):
@@ -287,8 +290,12 @@ class RepoFolder:
                 return target.name
         return ""
 
-    def _manifests(self) -> list[Manifest]:
-        """Return our manifests, the one written last first.
+    def listed_as(self, commit: str) -> str:
+        """Return the repo that the hub led to when it listed a commit; "" if none, or not known."""
+        return next((manifest.listed_as for manifest in self._manifests(commit)), "")
+
+    def _manifests(self, commit: str = "") -> list[Manifest]:
+        """Return our manifests, or those of this repo's commit, the one written last first.
 
         What is no manifest, or one of another revision and commit than its name says, counts as not
         there.
@@ -300,7 +307,11 @@ class RepoFolder:
                 if path == self.manifest_path(manifest.revision, manifest.commit):
                     found.append((path.stat().st_mtime_ns, manifest))
         found.sort(key=itemgetter(0), reverse=True)
-        return [manifest for _, manifest in found]
+        return [
+            manifest
+            for _, manifest in found
+            if not commit or (manifest.repo, manifest.commit) == (self.repo, commit)
+        ]
 
     def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
         """Return each commit of a revision that was verified, the last first, with its files."""

@@ -161,7 +161,7 @@ class HostedModels:
             return
         # A cache that may only be read serves as well: the files are verified each time.
         with suppress(OSError), staging(folder) as stage:
-            stage.note(local.files.revision, commit, records)
+            stage.note(local.files.revision, commit, records, local.listed_as)
 
     def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> Outcomes:
         """Download what is planned for some models; return what became of each."""
@@ -270,7 +270,7 @@ class HostedModels:
                 file.name: Record(file.size, verified[file.name][1].sha256, file.etag)
                 for file in model.required
             }
-            stage.note(files.revision, commit, records)
+            stage.note(files.revision, commit, records, model.listed_as)
         except OSError as error:
             return self._unwritable(model.local, error)
         except ModelError as error:

@@ -64,13 +64,8 @@ class HuggingFaceHub(Remote):
             self._away[self._home] = settings.no_hub
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
-        from huggingface_hub.errors import HFValidationError
-        from huggingface_hub.utils._validators import validate_repo_id
-
-        try:
-            validate_repo_id(files.repo)
-        except HFValidationError as error:
-            raise RepoError(f"{files}: no valid repo id; {error}") from None
+        if fault := _fault_of_id(files.repo):
+            raise RepoError(f"{files}: no valid repo id; {fault}")
         body = bytearray()
 
         def read(response: httpx2.Response) -> None:
@@ -143,12 +138,28 @@ class HuggingFaceHub(Remote):
         )
 
 
+def _fault_of_id(repo: str) -> str:
+    """Return why no repo on the hub can have this id; "" where one can."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        return str(error)
+    return ""
+
+
 def _checked(files: ModelFiles, info: _Info) -> Listing:
     """Return a listing that has all files of a model, and no file that leads out of a folder."""
-    if not is_sha1(info.sha):
-        raise Unavailable(
-            f"{files}: expected a commit from the hub, got {short(info.sha)!r}; check HF_ENDPOINT"
-        )
+    for what, got, right in (
+        ("commit", info.sha, is_sha1(info.sha)),
+        ("repo's id", info.id, not _fault_of_id(info.id)),
+    ):
+        if not right:
+            raise Unavailable(
+                f"{files}: expected a {what} from the hub, got {short(got)!r}; check HF_ENDPOINT"
+            )
     listed, named = {}, set()
     for each in info.siblings or []:
         named.add(str(each.get("rfilename")) if isinstance(each, dict) else "")

@@ -75,11 +75,13 @@ class Inspection:
     """All files of a model in one place, by their names.
 
     `commit` is the one that the revision stands for; None where the place does not know.
+    `listed_as` is the repo that the hub led to for it; "" where that is the one asked for.
     """
 
     files: ModelFiles
     commit: str | None
     findings: Mapping[str, Finding]
+    listed_as: str = ""
 
     @property
     def state(self) -> FileState:
@@ -110,4 +112,6 @@ class Inspection:
         files = {
             each.name: (each.path, each.proof) for each in self.findings.values() if each.proof
         }
-        return VerifiedModel(self.files.repo, self.files.revision, self.commit, files)
+        return VerifiedModel(
+            self.files.repo, self.files.revision, self.commit, files, self.listed_as
+        )

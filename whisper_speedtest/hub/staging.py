@@ -196,10 +196,13 @@ class Staging:
         if self._folder.commit(revision) != commit:
             self._write(self._folder.root / "refs" / revision, commit.encode())
 
-    def note(self, revision: str, commit: str, records: Mapping[str, Record]) -> None:
+    def note(
+        self, revision: str, commit: str, records: Mapping[str, Record], listed_as: str = ""
+    ) -> None:
         """Write a manifest, adding to one of the same commit."""
         files = {**self._folder.manifests(revision).get(commit, {}), **records}
-        manifest = Manifest(self._folder.repo, revision, commit, dict(sorted(files.items())))
+        files = dict(sorted(files.items()))
+        manifest = Manifest(self._folder.repo, revision, commit, files, listed_as)
         text = msgspec.json.format(msgspec.json.encode(manifest))
         self._write(self._folder.manifest_path(revision, commit), text)
 

@@ -7,6 +7,7 @@ With `=json` a document is all that stands on stdout:
     models[]               in the order of the tests
       adapter, size, variant
       repo, revision       on the hub; or a folder's URL, and the sha256 of the one file
+      listed_as            the repo that the hub led to when it was last fetched, "" if to none
       commit               what the revision stood for when it was last fetched, or null
       files                the names of the files that are needed, in the repo
       cache, library       the two places, which may be the same, each with
@@ -188,6 +189,7 @@ def as_json(
                 **asdict(model.case),
                 "repo": model.files.repo,
                 "revision": model.files.revision,
+                "listed_as": model.cache.listed_as,
                 "commit": model.cache.commit,
                 "files": list(model.files.files),
                 "cache": _place_as_json(model.cache),

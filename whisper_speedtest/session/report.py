@@ -176,6 +176,7 @@ def as_table(
             table.add_row(Text(adapter, style="bold underline"))
         # The revision of a file by URL is its commit, which comes next.
         repo = model.files.repo if model.files.by_url else str(model.files)
+        repo += _led_to(model.cache.listed_as)
         commit = f"{model.cache.commit[:12]}: " if model.cache.commit else ""
         row = [
             Text.assemble(
