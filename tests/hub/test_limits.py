@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from copy import deepcopy
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from huggingface_hub import close_session
 
 from fixtures.hub import Fault
 from tests.helpers.client import get
-from tests.helpers.harm import BASE, content
+from tests.helpers.dripping import DrippingServer
+from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from whisper_speedtest.hub.huggingface import LONGEST_LISTING, HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable
@@ -118,6 +122,99 @@ def test_rate_is_taken_window_by_window(
 
 
 # How much
+
+
+STATUS = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = STATUS + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+ONCE: dict[str, Any] = {"timeout": 1, "retry": replace(FAST, attempts=1)}
+DRIPS: dict[str, tuple[bytes, bytes]] = {
+    "status": (b"", b"H"),
+    "header": (STATUS + b"X-Long: ", b"x"),
+    "headers": (STATUS, b"X: y\r\n"),
+    "not yet": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "still working": (b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    "size of a chunk": (CHUNKED, b"0"),
+    "trailer": (CHUNKED + b"0\r\n", b"X: y\r\n"),
+}
+"""What a host begins with, and of what it sends a piece again and again."""
+
+
+@pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
+def test_answer_that_never_comes_to_its_point_is_given_up(
+    store: Store, drip: tuple[bytes, bytes]
+) -> None:
+    """Though something comes before each time limit; the next model has the reason at once."""
+    start, drop = drip
+    with DrippingServer(start, repeat(drop), pause=0.02) as server:
+        session = fresh(store, endpoint=server.endpoint, **ONCE)
+
+        first, second = (refusal(session, files) for files in (BASE, QUANTISED))
+
+        assert type(first) is Unavailable
+        assert f"{server.place} sent no part of an answer in 1 s, and yet bytes" in str(first)
+        assert server.left.acquire(timeout=20), "expected the connection to be ended"
+    if drip in [*DRIPS.values()][:5]:
+        assert f"cannot reach {server.endpoint} (" in str(first)
+        assert second.cause == first.cause
+
+
+def test_endless_headers_are_read_to_a_limit(store: Store) -> None:
+    """However fast they come."""
+    with DrippingServer(STATUS + b"X: ", repeat(b"x" * 65_536), pause=0) as server:
+        error = refusal(fresh(store, endpoint=server.endpoint), BASE)
+
+        assert "cannot reach" in str(error)
+        assert "RemoteProtocolError" in str(error)
+        assert len(str(error)) < 1000
+
+
+def test_proxy_that_never_opens_its_tunnel_is_given_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer to CONNECT has a head as well."""
+    with DrippingServer(STATUS, repeat(b"X: y\r\n"), pause=0.02) as proxy:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
+        close_session()
+
+        error = refusal(fresh(store, endpoint="https://hub.example", **ONCE), BASE)
+
+        assert "cannot reach https://hub.example (hub.example sent no part of an answer in" in str(
+            error
+        )
+        assert "there is a proxy in between: check HTTPS_PROXY" in str(error)
+
+
+def test_handshake_that_never_ends_is_given_up(store: Store) -> None:
+    """The first bytes are those of a record of TLS that has 16,000 bytes."""
+    with DrippingServer(b"\x16\x03\x03\x3e\x80", repeat(b"\2"), pause=0.02) as server:
+        endpoint = server.endpoint.replace("http", "https")
+
+        error = refusal(fresh(store, endpoint=endpoint, timeout=0.3), BASE)
+
+        assert f"cannot reach {endpoint} (ConnectTimeout: " in str(error)
+
+
+def test_redirects_that_take_long_are_given_up_together(hub: Hub, store: Store) -> None:
+    """Each may be quick enough by itself; all of them have three time limits."""
+    ring = {"Location": f"/{BASE.repo}/resolve/main/weights.npz"}
+    slow = Fault(status=302, headers={**ring}, do=lambda _: time.sleep(0.8))
+    hub.fault(slow, file="weights.npz")
+
+    error = str(refusal(fresh(store, timeout=2, retry=ONCE["retry"]), BASE))
+
+    assert "at most 10 redirects, in 6 s, the hub leads on to http://127.0.0.1:" in error
+    assert [each.file for each in hub.requests].count("weights.npz") < 10
+
+
+def test_slow_beginning_of_each_part_is_waited_for(hub: Hub, store: Store) -> None:
+    """A time limit is of one part of an exchange; together they may take longer."""
+    pause = Fault(do=lambda _: time.sleep(0.4))
+    hub.fault(pause, kind="resolve")
+    hub.fault(pause, kind="cdn")
+
+    assert read(fresh(store, timeout=0.6).prepare(BASE)) == content(BASE)
 
 
 @pytest.mark.parametrize("status", [302, 503, 404])

@@ -209,7 +209,7 @@ def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
 
     error = str(refusal(store, BASE))
 
-    assert "the hub redirects more than 10 times, last to http://127.0.0.1:" in error
+    assert "at most 10 redirects, in 15 s, the hub leads on to http://127.0.0.1:" in error
     assert [request.file for request in hub.requests].count("weights.npz") == 10
 
 

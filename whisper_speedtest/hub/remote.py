@@ -16,6 +16,7 @@ import time
 from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -24,7 +25,15 @@ from urllib.request import getproxies
 from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.sizes import human, short
-from whisper_speedtest.hub.tries import FIRST_TRIES, NETWORK, Again, Cancelled, asked_wait, told
+from whisper_speedtest.hub.tries import (
+    FIRST_TRIES,
+    NETWORK,
+    Again,
+    Cancelled,
+    Watch,
+    asked_wait,
+    told,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +51,7 @@ Value = TypeVar("Value")
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 _REDIRECTS = 10
+_REDIRECTING = 3  # time limits, of all redirects together
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,23 +237,31 @@ class Remote(ABC):
         import httpx2
 
         self._check(subject, self._home)
-        # Without an encoding, so that sizes and ranges are those of the file.
-        headers = {"Accept-Encoding": "identity", **self._headers()}
+        # Without an encoding, so that sizes and ranges are those of the file; with a connection of
+        # its own, so that it is known which one to end.
+        headers = {"Accept-Encoding": "identity", "Connection": "close", **self._headers()}
         if start:
             headers["Range"] = f"bytes={start}-"
         try:
             client = self._client()
+            send = partial(client.send, stream=True, follow_redirects=False)
             request = client.build_request(method, url, headers=headers, timeout=self._timeout)
         except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
             reason = f"cannot make a request to {self._endpoint} ({told(error)})"
             raise self._gave_up(subject, f"{reason}; {_PROXY}, and SSL_CERT_FILE") from None
+        limit = _REDIRECTING * self._timeout
+        ends = time.monotonic() + limit
         for _ in range(_REDIRECTS):
+            if time.monotonic() > ends:
+                break
             host = request.url.netloc.decode()
             self._check(subject, host)
+            watch = Watch(self._timeout)
+            request.extensions["trace"] = watch.trace
             try:
-                answer = client.send(request, stream=True, follow_redirects=False)
-                self._reached.add(host)
-                with closing(answer) as response:
+                with watch, closing(send(request)) as response:
+                    self._reached.add(host)
+                    watch.response = response
                     if response.next_request is None:
                         self._judge(subject, files, host, response)
                         read(response)
@@ -255,10 +273,14 @@ class Remote(ABC):
                 raise self._gave_up(subject, f"{reason}; {advice}", host) from None
             except (httpx2.RequestError, ConnectionError) as error:
                 absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-                raise Again(told(error), host=host, absent=absent) from None
+                stalled = (
+                    f"{host} sent no part of an answer in {self._timeout:.3g} s, and yet bytes"
+                )
+                reason = stalled if watch.stalled else told(error)
+                raise Again(reason, host=host, absent=absent) from None
         raise Unavailable(
-            f"{subject}: {self.name} redirects more than {_REDIRECTS} times, last to "
-            f"{short(str(request.url))}; {NETWORK}"
+            f"{subject}: expected at most {_REDIRECTS} redirects, in {limit:.3g} s, {self.name} "
+            f"leads on to {short(str(request.url))}; {NETWORK}"
         )
 
     def _client(self) -> httpx2.Client:

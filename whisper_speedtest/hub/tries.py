@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,10 @@ from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    import httpx2
 
     from whisper_speedtest.hub.model import ModelError
 
@@ -72,6 +79,52 @@ class Again(Exception):  # noqa: N818 - a reason to try again
         self.advice = advice
         self.host = host
         self.absent = absent
+
+
+class Watch:
+    """Ends a connection, inside its `with` block, on which bytes come and yet nothing gets on.
+
+    A client's time limit begins anew with each byte, so that it waits for ever for the end of a
+    header that comes byte by byte. Here each part of an exchange has the limit, in seconds, and so
+    has each piece of a body; it may take twice as long until one is missed.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.stalled = False
+        self.response: httpx2.Response | None = None
+        self._limit = limit
+        self._parts = 0
+        self._over = threading.Event()
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of a part that begins or ends: httpx calls this extension of a request."""
+        self._parts += 1
+        if event == "connection.connect_tcp.complete":
+            connection: socket.socket = info["return_value"].get_extra_info("socket")
+            threading.Thread(target=self._run, args=(connection.dup(),), daemon=True).start()
+
+    def _run(self, connection: socket.socket) -> None:
+        before: tuple[int, int] | None = None
+        with connection:
+            while not self._over.wait(self._limit):
+                now = self._parts, self.response.num_bytes_downloaded if self.response else 0
+                if now == before:
+                    self.stalled = True
+                    with suppress(OSError):  # it has ended in this moment
+                        connection.shutdown(socket.SHUT_RDWR)
+                    return
+                before = now
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._over.set()
 
 
 def told(error: BaseException) -> str:

@@ -1,0 +1,70 @@
+"""A server on the loopback that answers byte by byte, or never to an end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Self
+
+
+class DrippingServer:
+    """Answers each connection with `start`, then with `drops`, one in each `pause` seconds.
+
+    It asks for nothing first: it may be a server, a proxy, or one that should begin with TLS. Its
+    drops end with the connection or the `with` block.
+    """
+
+    def __init__(self, start: bytes, drops: Iterable[bytes], pause: float) -> None:
+        """Describe the answer; `drops` are begun anew for each connection."""
+        self._start, self._drops, self._pause = start, drops, pause
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.left = threading.Semaphore(0)
+        """Is released for each connection that the client has ended."""
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.place = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.endpoint = f"http://{self.place}"
+        self._begin(self._accept)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # which wakes what waits for a connection
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _begin(self, work: object, *arguments: object) -> None:
+        assert callable(work)
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            with suppress(OSError):
+                self._begin(self._answer, self._listener.accept()[0])
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.sendall(self._start)
+                for drop in self._drops:
+                    connection.sendall(drop)
+                    if self._closing.wait(self._pause):
+                        return
+            except OSError:
+                self.left.release()
