@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,6 +55,7 @@ TROUBLES: dict[str, tuple[Fault, dict[str, Any], str]] = {
     "config-wrong": (Fault(flip=0), {"kind": "resolve", "file": "config.json"}, "sha1"),
 }
 SIZE = 10_000
+TRIES = 2
 
 URL_TROUBLES: dict[str, tuple[Trouble, str | None, str]] = {
     "size-503": (Trouble(503), "HEAD", "503"),
@@ -66,6 +67,40 @@ URL_TROUBLES: dict[str, tuple[Trouble, str | None, str]] = {
     "short": (Trouble(end=1000), "GET", "bytes"),
     "wrong": (Trouble(flip=0), "GET", "sha256"),
     "other": (Trouble(body=URL_BODIES[0][::-1]), "GET", "sha256"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a trouble means for a download that goes on with a part of its file.
+
+    Attributes:
+        files: How the names of the files end that meet the trouble.
+        brings: Bytes that each try adds to the part.
+        kept: Whether what came is there for the next session.
+        spares: Whether the rest of a file is right, as the trouble befalls its first byte alone.
+    """
+
+    files: str
+    brings: int = 0
+    kept: bool = False
+    spares: bool = False
+
+    def ends(self, there: int, size: int) -> bool:
+        """Whether a file of which so many bytes are there is whole after all tries."""
+        return size - there <= TRIES * self.brings or (self.spares and there > 0)
+
+
+PARTS = {
+    "cut": Part(".json", brings=10, kept=True),
+    "weights-cut": Part(".npz", brings=1000, kept=True),
+    "weights-short": Part(".npz", brings=1000),
+    "weights-wrong": Part(".npz", spares=True),
+    "config-wrong": Part("config.json", spares=True),
+}
+URL_PARTS = {
+    "cut": Part(".npz", brings=1000, kept=True),
+    "wrong": Part(".npz", spares=True),
 }
 
 
@@ -97,7 +132,7 @@ class Sessions(RuleBasedStateMachine):
         self.hub = self.stack.enter_context(Hub())
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         # With one worker, files come in the same order each time.
-        retry = Retry(attempts=2, delay=0)
+        retry = Retry(attempts=TRIES, delay=0)
         self.settings = HubSettings(Path(folder, "hub"), self.hub.endpoint, retry=retry, workers=1)
         self.cache = self.settings.cache
         self.editions: dict[str, dict[str, bytes]] = {}
@@ -169,6 +204,7 @@ class Sessions(RuleBasedStateMachine):
             if not noted:
                 shutil.rmtree(folder.own)
             assert isinstance(self.prepare(files, offline=True), ModelError)
+        to_come = self.to_come(files)
         fault, method, says = URL_TROUBLES[trouble]
         self.hub.clear()
         self.server.requests.clear()
@@ -177,28 +213,73 @@ class Sessions(RuleBasedStateMachine):
         met = any(request.trouble for request in self.server.requests)
         self.server.heal()
         assert self.hub.requests == []
-        refused = isinstance(outcome, ModelError)
-        # A download that breaks off goes on where it stopped, so one that was begun before may end.
-        assert refused == met or (met and trouble in {"cut", "weights-cut"})
-        if refused:
-            assert str(files) in str(outcome)
-            assert says in str(outcome)
+        self.judge(files, outcome, says, met, to_come, URL_PARTS.get(trouble))
 
-    @rule(files=st.sampled_from(MODELS), trouble=st.sampled_from(sorted(TROUBLES)))
+    @rule(
+        files=st.sampled_from(MODELS),
+        newer=st.booleans(),
+        before=st.sampled_from(("weights-cut", "cut")),
+        times=st.integers(0, 5),
+        trouble=st.sampled_from(sorted(TROUBLES)),
+    )
+    def fetch_in_troubles(
+        self, files: ModelFiles, newer: bool, before: str, times: int, trouble: str
+    ) -> None:
+        """Often of a commit that nobody has, and often of files that are there in part."""
+        if newer and files not in BY_URL:
+            self.move(WIDE if files.repo == WIDE.repo else QUANTISED, len(self.editions))
+        for each in [*[before] * times, trouble]:
+            self.fetch_in_trouble(files, each)
+
     def fetch_in_trouble(self, files: ModelFiles, trouble: str) -> None:
         """It is there, or the trouble is named, if it came to that."""
+        to_come = self.to_come(files)
         fault, where, says = TROUBLES[trouble]
         self.hub.clear()
         self.hub.fault(fault, **where)
         outcome = self.prepare(files)
         met = any(request.fault for request in self.hub.requests)
         self.hub.heal()
+        self.judge(files, outcome, says, met, to_come, PARTS.get(trouble))
+
+    def to_come(self, files: ModelFiles) -> dict[str, tuple[Path, int, int]]:
+        """Return the files that are nowhere: where a part is kept, its size, and that of it all."""
+        root = RepoFolder(self.cache, files.repo).root
+        found = {}
+        for name in files.files:
+            if files in BY_URL:
+                etag, body = files.revision, self.editions[files.revision][name]
+            else:
+                etag = self.hub.blob(files.repo, name).etag
+                body = self.editions[self.hub.commit(files.repo)][name]
+            places = [root / "blobs" / etag, *root.glob(f"snapshots/*/{name}")]
+            if not any(path.is_file() and path.read_bytes() == body for path in places):
+                part = root / ".speedtest" / f"part-{etag}" / "content"
+                found[name] = part, part.stat().st_size if part.exists() else 0, len(body)
+        return found
+
+    def judge(
+        self,
+        files: ModelFiles,
+        outcome: VerifiedModel | ModelError,
+        says: str,
+        met: bool,
+        to_come: dict[str, tuple[Path, int, int]],
+        part: Part | None,
+    ) -> None:
+        """A trouble that was met is named, unless what there was before was enough; parts stay."""
+        lacking = [each for name, each in to_come.items() if part and name.endswith(part.files)]
+        ended = part and all(part.ends(there, size) for _, there, size in lacking)
         refused = isinstance(outcome, ModelError)
-        # A download that breaks off goes on where it stopped, so one that was begun before may end.
-        assert refused == met or (met and trouble in {"cut", "weights-cut"})
+        assert refused == (met and not ended)
         if refused:
             assert str(files) in str(outcome)
             assert says in str(outcome)
+            for path, there, size in lacking:
+                assert part
+                now = path.stat().st_size if path.exists() else 0
+                whole = part.ends(there, size)
+                assert now == (there + TRIES * part.brings if part.kept and not whole else 0)
 
     @rule(
         files=st.sampled_from(MODELS),
