@@ -1,4 +1,4 @@
-"""The parts of huggingface_hub 2.4.0 that the suite calls: folder names, typed errors, parsers.
+"""The parts of huggingface_hub 2.4.0 that the suite calls: folder names, typed errors.
 
 Some of them are private there, so that a newer release may change them: then these tests say what.
 """
@@ -34,46 +34,6 @@ def test_folder_of_an_id_that_cannot_be_is_an_error(repo: str) -> None:
 
     with pytest.raises(HFValidationError):
         repo_folder_name(repo_id=repo, repo_type="model")
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"Retry-After": "120"}, 120),
-        ({"retry-after": " 7 "}, 7),
-        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
-        ({"Retry-After": "-1"}, None),
-        ({"Retry-After": "1.5"}, None),
-        ({}, None),
-    ],
-)
-def test_wait_that_a_server_asks_for_is_whole_seconds(
-    headers: dict[str, str], seconds: int | None
-) -> None:
-    """A date is not understood, and so is no wait."""
-    from huggingface_hub.utils._http import _parse_retry_after
-
-    assert _parse_retry_after(headers) == seconds
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ({"RateLimit": '"api";r=0;t=55'}, (0, 55)),
-        ({"ratelimit": '"resolvers";r=2999;t=300'}, (2999, 300)),
-        ({"ratelimit": "r=0"}, None),
-        ({}, None),
-    ],
-)
-def test_limit_on_requests_says_how_many_are_left_and_for_how_long(
-    headers: dict[str, str], expected: tuple[int, int] | None
-) -> None:
-    """The hub sends it with every answer, and the seconds are until the next window."""
-    from huggingface_hub.utils._http import parse_ratelimit_headers
-
-    limit = parse_ratelimit_headers(headers)
-
-    assert (limit and (limit.remaining, limit.reset_in_seconds)) == expected
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_answer_that_never_comes_to_its_point_is_given_up(
         first, second = (refusal(session, files) for files in (BASE, QUANTISED))
 
         assert type(first) is Unavailable
-        assert f"{server.place} sent no part of an answer in 1 s, and yet bytes" in str(first)
+        assert "127.0.0.1 sent no part of an answer in 1 s, and yet bytes" in str(first)
         assert server.left.acquire(timeout=20), "expected the connection to be ended"
     if drip in [*DRIPS.values()][:5]:
         assert f"cannot reach {server.endpoint} (" in str(first)
@@ -399,6 +399,39 @@ def test_any_listing_gives_the_right_model_or_a_refusal(hub: Hub, store: Store) 
         } or {"siblings.0.size", "siblings.1.size"} & set(changes)
 
     run()
+
+
+@pytest.mark.parametrize("changes", [{"size": 2}, {"blobId": "c" * 40}], ids=["size", "hash"])
+def test_file_that_is_listed_twice_is_not_chosen_from(
+    hub: Hub, store: Store, changes: dict[str, Any]
+) -> None:
+    """Which of the two is right cannot be known; said twice in the same words it is one."""
+    once = [sibling(name) for name in BASE.files]
+    whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": [*once, *once]}
+    hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), times=1)
+    whole["siblings"] = [*once, sibling("weights.npz", **changes)]
+    hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), times=1)
+
+    (alike,) = store.plan([BASE]).models
+    error = refusal(fresh(store), BASE)
+
+    assert alike.problem is None
+    assert type(error) is Unavailable
+    assert "the hub lists weights.npz twice, with other content; check HF_ENDPOINT" in str(error)
+
+
+def test_names_that_look_alike_are_told_apart(hub: Hub, store: Store) -> None:
+    """A Cyrillic e, a space that has no width, and an order to the terminal."""
+    names = ("w\u0435ights.npz", "weights\u200b.npz", "\x1b[31mweights.npz")
+    siblings = [sibling(name) for name in (*names, "config.json")]
+    whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": siblings}
+    hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    assert error.isascii()
+    assert error.isprintable()
+    assert "lists ?[31mweights.npz, config.json, weights?.npz, w\\u0435ights.npz; fix" in error
 
 
 @pytest.mark.parametrize(

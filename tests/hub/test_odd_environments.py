@@ -186,8 +186,8 @@ def test_variables_that_no_hub_can_be_asked_with(
     name: str, value: str, expected: str | None
 ) -> None:
     """Each with what it should be and what it is; what it is is quoted in bounds."""
-    quoted = f"{'9' * 200}…" if len(value) > 200 else " ".join(value.split())
-    said = f"expected {name} to be {expected}, got {quoted!r}; correct or unset it"
+    quoted = f"'{'9' * 199}…" if len(value) > 200 else repr(value)
+    said = f"expected {name} to be {expected}, got {quoted}; correct or unset it"
 
     assert unusable({name: value}) == ({name: said} if expected else {})
 

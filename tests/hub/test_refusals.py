@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from huggingface_hub import close_session
 
 from adapters.base import ModelFiles
 from fixtures.hub import Fault, Hub
+from fixtures.hub.tls import NEEDS_TRUSTME
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
-from whisper_speedtest.hub.model import RepoError, Unavailable
+from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
 
 if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
@@ -25,8 +30,6 @@ REFUSED = Fault(status=403, body=b"blocked", headers=PAGE)
 @pytest.fixture(name="proxy")
 def _proxy(hub: Hub, server: WebServer, monkeypatch: pytest.MonkeyPatch) -> WebServer:
     """A proxy through which all requests go, and which answers them itself."""
-    from huggingface_hub import close_session
-
     assert hub.endpoint.startswith("http://")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
@@ -83,8 +86,6 @@ def test_tunnel_that_a_proxy_refuses_is_the_proxys(
     proxy: WebServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of an https address only the tunnel is asked for; it is asked for once."""
-    from huggingface_hub import close_session
-
     monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
     monkeypatch.setenv("https_proxy", proxy.endpoint)
     close_session()
@@ -198,8 +199,7 @@ def test_hub_that_redirects_to_another_address_has_answered(hub: Hub, store: Sto
         assert read(store.prepare(BASE)) == content(BASE)
         assert [request.kind for request in other.requests] == ["info"]
 
-    hosts = {urlsplit(each).netloc for each in (hub.endpoint, other._state.site.endpoint)}
-    assert hosts <= store._hosted._hub._reached
+    assert {"", urlsplit(other._state.site.endpoint).netloc} <= store._hosted._hub._reached
 
 
 def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
@@ -224,9 +224,11 @@ def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
             "no request of 500 is left in the limit 'api', more in 55 s",
         ),
         ({"RateLimit": '"api";r=0;t=55'}, "no request is left in the limit 'api', more in 55 s"),
+        ({"RateLimit": '"pages";r=9;t=5, "api";r=0;t=55'}, "left in the limit 'api', more in 55 s"),
         ({"Retry-After": "120"}, "it takes more in 120 s"),
+        ({"RateLimit": '"api";r=9;t=55', "Retry-After": "120"}, "it takes more in 120 s"),
     ],
-    ids=["policy", "limit", "retry-after"],
+    ids=["policy", "limit", "one of two", "retry-after", "none spent"],
 )
 def test_limit_on_requests_is_told_with_its_wait(
     hub: Hub, store: Store, headers: dict[str, str], says: str
@@ -236,7 +238,8 @@ def test_limit_on_requests_is_told_with_its_wait(
 
     error = str(refusal(store, BASE))
 
-    assert f"the hub answered 429 HTTP 429, as the test asked for: {says}, after 3 tries" in error
+    assert "the hub answered 429 HTTP 429, as the test asked for: " in error
+    assert f"{says}, after 3 tries; " in error
     assert "try again then, or set HF_TOKEN to have a limit of your own" in error
     assert "check the network" not in error
 
@@ -271,3 +274,167 @@ def test_hub_that_cannot_be_asked_is_not_waited_for(hub: Hub, store: Store) -> N
     assert type(error) is Unavailable
     assert str(error).startswith(f"{BASE}: the variables say nonsense; not in the cache: ")
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Retry-After": "soon"},
+        {"Retry-After": "-5"},
+        {"Retry-After": "9" * 400},
+        {"Retry-After": "Fri, 99 Foo 2026 99:99:99 GMT"},
+        {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"},
+        {"RateLimit": '"api";r=x;t=y'},
+        {"RateLimit": f'"api";r=0;t={"9" * 400}'},
+        {"RateLimit": f'"api";r={"9" * 5000};t=5'},
+    ],
+    ids="none word negative huge no-date past-date no-numbers huge-wait huge-rest".split(),
+)
+def test_limit_without_a_wait_is_told_as_a_limit(
+    hub: Hub, store: Store, headers: dict[str, str]
+) -> None:
+    """What cannot be read asks for no wait; too many requests are not the network's fault."""
+    hub.fault(Fault(status=429, headers={**headers}), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    assert "429 HTTP 429, as the test asked for, after 3 tries; try again later, or set" in error
+    assert "to have a limit of your own" in error
+    assert len(error) < 1000
+
+
+def test_date_to_ask_again_at_is_told_in_seconds(hub: Hub, store: Store) -> None:
+    """As the host's clock and this one say it; for other statuses a token is no help."""
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    hub.fault(Fault(status=503, headers={"Retry-After": date}), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    seconds = re.search(r"503, as the test asked for: it takes more in (\d+) s, after", error)
+    assert seconds, error
+    assert 3000 < int(seconds[1]) <= 3600
+    assert "; try again then; not in the cache" in error
+
+
+# Pages
+
+
+@pytest.mark.parametrize("kind", ["TEXT/HTML", "Text/html;charset=utf-8", "application/xhtml+xml"])
+def test_page_is_known_by_any_name_of_its_type(hub: Hub, store: Store, kind: str) -> None:
+    """Types are written in any letters."""
+    hub.fault(Fault(status=200, body=b"<html>", headers={"Content-Type": kind}), kind="cdn")
+
+    assert "(a captive portal)" in str(refusal(store, BASE))
+
+
+def test_network_that_asks_to_sign_in_by_its_status_is_a_portal(hub: Hub, store: Store) -> None:
+    """511 is made for that (RFC 6585), and asking again changes nothing."""
+    hub.fault(Fault(status=511), kind="info")
+
+    assert "(a captive portal): open a browser and sign in" in str(refusal(store, BASE))
+    assert len(hub.requests) == 1
+
+
+@pytest.mark.parametrize("where", [{"kind": "info"}, {"kind": "resolve", "file": "config.json"}])
+def test_page_in_place_of_one_answer_costs_one_model(hub: Hub, store: Store, where: Any) -> None:
+    """A filter may dislike a single address; where all are pages, each model asks once."""
+    page = Fault(status=200, body=b"<html>", headers={"Content-Type": "text/html"})
+    hub.fault(page, repo=BASE.repo, **where)
+    session = fresh(store, workers=1)
+
+    outcomes = session.fetch(session.plan([BASE, QUANTISED]))
+
+    assert "captive portal" in str(outcomes[BASE])
+    assert isinstance(outcomes[QUANTISED], VerifiedModel)
+
+
+# What is the hub's own contradiction
+
+
+@pytest.mark.parametrize("code", ["RevisionNotFound", "EntryNotFound", "RepoNotFound"])
+def test_what_the_hub_has_listed_is_not_the_check_maps_fault(
+    hub: Hub, store: Store, code: str
+) -> None:
+    """A mirror may list what it does not have yet."""
+    hub.fault(Fault(status=404, headers={"X-Error-Code": code}), kind="resolve")
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert f"the hub answered 404 {code}: it has listed that a moment ago; try again" in str(error)
+    assert "check map" not in str(error)
+
+
+def test_range_that_a_host_does_not_have_makes_the_next_session_begin_anew(
+    hub: Hub, store: Store
+) -> None:
+    """What is there of the file cannot be part of it; it is not asked for again and again."""
+    hub.fault(Fault(after=1000, end="close"), kind="cdn", times=FAST.attempts)
+    refusal(store, BASE)
+    hub.heal()
+    hub.fault(Fault(status=416), kind="cdn", times=FAST.attempts)
+
+    error = refusal(fresh(store), BASE)
+    hub.clear()
+
+    assert " answered 416 " in str(error)
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert [each.range for each in hub.requests if each.kind == "cdn"] == [None]
+
+
+# The endpoint's own name
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://Hub.Example", "http://hub.example:80", "http://h\u00fcb.example", "http://me:x@a.b"],
+    ids=["letters", "port", "idna", "user"],
+)
+def test_endpoint_is_known_by_any_spelling(proxy: WebServer, store: Store, endpoint: str) -> None:
+    """A client writes it otherwise; it is the hub all the same, and no host of its files."""
+    proxy.trouble(Trouble(503, {}, b""))
+
+    error = str(refusal(fresh(store, endpoint=endpoint), BASE))
+
+    assert f"{BASE}: the hub answered 503" in error
+
+
+@pytest.mark.parametrize("endpoint", ["http://..", f"http://{'h' * 300}"], ids=["dots", "long"])
+def test_host_of_no_possible_name_is_told(store: Store, endpoint: str) -> None:
+    """In the words of what refuses it, and once for all models."""
+    session = fresh(store, endpoint=endpoint)
+
+    first, second = (refusal(session, files) for files in (BASE, QUANTISED))
+
+    assert f"cannot make a request to {endpoint} (UnicodeError: " in str(first)
+    assert second.cause == first.cause
+
+
+def test_user_of_the_endpoint_that_the_hub_does_not_take_is_no_token(
+    hub: Hub, store: Store
+) -> None:
+    """Without a token, the client sends the user and password of the address."""
+    error = refusal(fresh(store, endpoint=hub.endpoint.replace("//", "//me:geheim@")), BASE)
+
+    assert "it does not take user and password; leave them out of HF_ENDPOINT" in str(error)
+    assert "HF_TOKEN" not in str(error)
+    assert "geheim" not in str(error)
+
+
+def test_certificate_that_nobody_here_trusts_is_told_as_such(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a proxy that reads along; it is not the network that has to be looked at."""
+    pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
+    with Hub(https=True) as stranger:
+        for name, value in {**stranger.env(), "SSL_CERT_FILE": "", "NO_PROXY": ""}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("SSL_CERT_FILE")
+        close_session()
+
+        error = str(refusal(fresh(store, endpoint="https://hub.example"), BASE))
+
+    assert "CERTIFICATE_VERIFY_FAILED" in error
+    assert "name the certificate of whoever signs for hosts in your network" in error
+    assert "check the network" not in error

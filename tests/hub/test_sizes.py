@@ -76,10 +76,16 @@ def test_every_option_suffices_and_is_no_more_than_a_tenth_of_its_unit_too_large
         (" " * 30 + "late", "late"),
         (" " * 40 + "too late", ""),
         ("", ""),
+        ("\x1b[31mred\a", "?[31mred?"),
+        ("\u200b\u202e\udcff\0", "????"),
+        ("Ünï 文", "Ünï 文"),
     ],
-    ids="whole one-more lines indented far empty".split(),
+    ids="whole one-more lines indented far empty orders unseen letters".split(),
 )
 def test_quotation_is_bounded_and_on_one_line(text: str, quoted: str) -> None:
-    """Of ten characters here, of 200 elsewhere; no more than four times that is looked at."""
+    """Of ten characters here, of 200 elsewhere; no more than four times that is looked at.
+
+    A terminal is given no orders, and no letters that nobody sees.
+    """
     assert short(text, 10) == quoted
     assert len(short("x" * 10**6)) == 201

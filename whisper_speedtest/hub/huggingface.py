@@ -55,13 +55,14 @@ class HuggingFaceHub(Remote):
     """The hub that some settings describe."""
 
     name: ClassVar = "the hub"
+    own_limit: ClassVar = ", or set HF_TOKEN to have a limit of your own"
 
     def __init__(self, settings: HubSettings) -> None:
         super().__init__(settings.endpoint, settings.retry, settings.timeout)
         self._token = settings.token
         self._no_token = settings.no_token
         if settings.no_hub:
-            self._away[self._home] = settings.no_hub
+            self._away[""] = settings.no_hub
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
         if fault := _fault_of_id(files.repo):
@@ -83,7 +84,7 @@ class HuggingFaceHub(Remote):
         try:
             info = msgspec.json.decode(body, type=_Info)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise self._web_page(str(files), self._home) from None
+            raise self._web_page(str(files), "") from None
         return _checked(files, info)
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
@@ -110,8 +111,13 @@ class HuggingFaceHub(Remote):
         if message == _STALE:
             return self._gave_up(
                 str(files),
-                f"the hub answered {status} {message}: it does not take the token; set HF_TOKEN "
-                "anew (hf auth login), or HF_HUB_DISABLE_IMPLICIT_TOKEN=1 to go without",
+                f"the hub answered {status} {message}: "
+                + (
+                    "it does not take the token; set HF_TOKEN anew (hf auth login), or "
+                    "HF_HUB_DISABLE_IMPLICIT_TOKEN=1 to go without"
+                    if self._token
+                    else "it does not take user and password; leave them out of HF_ENDPOINT"
+                ),
             )
         if code == "GatedRepo":
             sent = "" if self._token else f" ({none})"
@@ -127,6 +133,8 @@ class HuggingFaceHub(Remote):
                 f"{said}: there is no such repo, or it is private and {sent}; check its id in "
                 "the adapter's check map, or set HF_TOKEN to a token that opens it"
             )
+        if code in _ABSENT and "/resolve/" in response.request.url.path:
+            return Unavailable(f"{said}: it has listed that a moment ago; try again later")
         if lacking := _ABSENT.get(code):
             lacking += f" {files.revision}" if lacking == "revision" else ""
             return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
@@ -160,7 +168,8 @@ def _checked(files: ModelFiles, info: _Info) -> Listing:
             raise Unavailable(
                 f"{files}: expected a {what} from the hub, got {short(got)!r}; check HF_ENDPOINT"
             )
-    listed, named = {}, set()
+    listed: dict[str, RemoteFile] = {}
+    named = set()
     for each in info.siblings or []:
         named.add(str(each.get("rfilename")) if isinstance(each, dict) else "")
         try:
@@ -173,14 +182,19 @@ def _checked(files: ModelFiles, info: _Info) -> Listing:
                 "do not use it"
             )
         etag = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id or ""
-        if is_etag(etag):
-            listed[sibling.rfilename] = RemoteFile(sibling.rfilename, sibling.size, etag)
+        file = RemoteFile(sibling.rfilename, sibling.size, etag)
+        if is_etag(etag) and listed.setdefault(file.name, file) != file:
+            raise Unavailable(
+                f"{files}: the hub lists {short(file.name)} twice, with other content; "
+                "check HF_ENDPOINT"
+            )
     if lacking := [name for name in files.files if name not in listed]:
+        # In ASCII, as letters that look alike would hide what is wrong.
+        names = [ascii(short(name))[1:-1] for name in sorted(listed)[:_NAMED]]
         more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
         wrong = (
             f"{files} (commit {info.sha[:12]}): expected the files {', '.join(lacking)} with size "
-            f"and hash, the hub lists {', '.join(map(short, sorted(listed)[:_NAMED])) or 'none'}"
-            f"{more}"
+            f"and hash, the hub lists {', '.join(names) or 'none'}{more}"
         )
         if odd := ", ".join(sorted(named.intersection(lacking))):
             raise Unavailable(f"{wrong}; what it says of {odd} cannot be right: check HF_ENDPOINT")

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
@@ -50,6 +49,11 @@ Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+_PAGES = ("text/html", "application/xhtml")
+_CERTIFICATE = (
+    "name the certificate of whoever signs for hosts in your network, as a proxy that reads along, "
+    "in SSL_CERT_FILE"
+)
 _REDIRECTS = 10
 _REDIRECTING = 3  # time limits, of all redirects together
 
@@ -83,14 +87,16 @@ class Remote(ABC):
 
     name: ClassVar[str]
     """What errors call it."""
+    own_limit: ClassVar[str] = ""
+    """How to have a limit on requests that is not everybody's; it follows other advice."""
 
     def __init__(self, endpoint: str, retry: Retry, timeout: float) -> None:
         """Describe the host; makes no request. `timeout` is in seconds without a byte."""
         self._endpoint = endpoint.rstrip("/")
-        self._home = urlsplit(endpoint).netloc.rpartition("@")[2]
         self._retry = retry
         self._timeout = timeout
         self._first = threading.Lock()
+        # By host and port; the endpoint's own are "".
         self._reached: set[str] = set()
         self._away: dict[str, str] = {}  # why a host is asked no more
 
@@ -107,7 +113,7 @@ class Remote(ABC):
             return self._tried(str(files), lambda: self._listing(files, cancelled), cancelled)
 
         with self._first:  # the first finds out whether there is a host at all; the rest wait
-            if self._home not in self._reached:
+            if "" not in self._reached:
                 return ask()
         return ask()
 
@@ -236,7 +242,7 @@ class Remote(ABC):
         """
         import httpx2
 
-        self._check(subject, self._home)
+        self._check(subject, "")
         # Without an encoding, so that sizes and ranges are those of the file; with a connection of
         # its own, so that it is known which one to end.
         headers = {"Accept-Encoding": "identity", "Connection": "close", **self._headers()}
@@ -249,12 +255,13 @@ class Remote(ABC):
         except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
             reason = f"cannot make a request to {self._endpoint} ({told(error)})"
             raise self._gave_up(subject, f"{reason}; {_PROXY}, and SSL_CERT_FILE") from None
+        home = request.url.netloc
         limit = _REDIRECTING * self._timeout
         ends = time.monotonic() + limit
         for _ in range(_REDIRECTS):
             if time.monotonic() > ends:
                 break
-            host = request.url.netloc.decode()
+            host = "" if request.url.netloc == home else request.url.netloc.decode()
             self._check(subject, host)
             watch = Watch(self._timeout)
             request.extensions["trace"] = watch.trace
@@ -267,16 +274,23 @@ class Remote(ABC):
                         read(response)
                         return
                     request = response.next_request
-            except (httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as no:
+            except (
+                httpx2.ProxyError,
+                httpx2.UnsupportedProtocol,
+                httpx2.LocalProtocolError,
+                UnicodeError,  # of a host's name
+            ) as no:
                 reason = f"cannot make a request to {self._place(host)} ({told(no)})"
                 advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
                 raise self._gave_up(subject, f"{reason}; {advice}", host) from None
             except (httpx2.RequestError, ConnectionError) as error:
                 absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-                stalled = (
-                    f"{host} sent no part of an answer in {self._timeout:.3g} s, and yet bytes"
-                )
-                reason = stalled if watch.stalled else told(error)
+                reason = told(error)
+                if watch.stalled:
+                    seconds = f"{self._timeout:.3g} s"
+                    reason = (
+                        f"{request.url.host} sent no part of an answer in {seconds}, and yet bytes"
+                    )
                 raise Again(reason, host=host, absent=absent) from None
         raise Unavailable(
             f"{subject}: expected at most {_REDIRECTS} redirects, in {limit:.3g} s, {self.name} "
@@ -325,8 +339,9 @@ class Remote(ABC):
             if received() - before < self._retry.progress:
                 attempt += 1
             if attempt >= (FIRST_TRIES if failure.absent and new else self._retry.attempts):
-                if failure.host and (failure.absent or new):
-                    reason = f"cannot reach {self._place(failure.host)} ({failure}); {NETWORK}"
+                if failure.host is not None and (failure.absent or new):
+                    advice = _CERTIFICATE if "CERTIFICATE" in str(failure) else NETWORK
+                    reason = f"cannot reach {self._place(failure.host)} ({failure}); {advice}"
                     there = getproxies().keys() - {"no"}
                     proxy = f"; there is a proxy in between: {_PROXY}" if there else ""
                     raise self._gave_up(subject, reason + proxy, failure.host)
@@ -337,7 +352,7 @@ class Remote(ABC):
 
     def _place(self, host: str) -> str:
         """Return what errors call a host that did not answer."""
-        if host == self._home:
+        if not host:
             return self._endpoint
         return f"{host}, where {self._endpoint} says that its files are"
 
@@ -348,16 +363,18 @@ class Remote(ABC):
 
     def _gave_up(self, subject: str, reason: str, host: str = "") -> Unavailable:
         """Return the error for a host that no model can be had from now, and remember it."""
-        self._away[host or self._home] = reason
+        self._away[host] = reason
         return Unavailable(f"{subject}: {reason}", reason)
 
     def _judge(self, subject: str, files: ModelFiles, host: str, response: httpx2.Response) -> None:
         """Raise what an answer means unless it is a file or a listing."""
         status, headers = response.status_code, response.headers
-        who = self.name if host == self._home else host
-        kind = headers.get("Content-Type", "")
+        who = host or self.name
+        page = headers.get("Content-Type", "").lower().startswith(_PAGES)
         wanted = response.request.url.path.endswith(".html")
-        if status < HTTPStatus.MULTIPLE_CHOICES and kind.startswith("text/html") and not wanted:
+        if status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED or (
+            status < HTTPStatus.MULTIPLE_CHOICES and page and not wanted
+        ):
             raise self._web_page(subject, host)
         if status < HTTPStatus.MULTIPLE_CHOICES:
             return
@@ -370,14 +387,15 @@ class Remote(ABC):
             raise self._gave_up(subject, f"{reason}; {advice}")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait, limit = asked_wait(headers)
-            raise Again(
-                said + limit,
-                wait=wait,
-                advice="try again then, or set HF_TOKEN to have a limit of your own"
-                if limit
-                else NETWORK,
-            )
-        if who != self.name and not code:
+            advice = f"try again {'then' if limit else 'later'}"
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
+                advice += self.own_limit
+            elif not limit:
+                advice = NETWORK
+            raise Again(said + limit, wait=wait, advice=advice)
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise Again(said, final=VerificationError)  # the part that is there is no part of it
+        if host and not code:
             raise Unavailable(
                 f"{subject}: {said}, and {self.name} says that its files are there; let {who} "
                 f"pass where a proxy or firewall blocks it, or try again later"
@@ -385,6 +403,7 @@ class Remote(ABC):
         raise self._refusal(f"{subject}: {said}", files, response)
 
     def _web_page(self, subject: str, host: str) -> Unavailable:
-        """Return the error for a web page in place of an answer, and remember it."""
-        place = self._endpoint if host == self._home else f"{self._endpoint} led to {host}, which"
-        return self._gave_up(subject, f"{place} {self._no_host()}")
+        """Return the error for a web page in place of an answer."""
+        place = f"{self._endpoint} led to {host}, which" if host else self._endpoint
+        reason = f"{place} {self._no_host()}"
+        return Unavailable(f"{subject}: {reason}", reason)

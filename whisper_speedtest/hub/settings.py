@@ -104,9 +104,9 @@ def unusable(variables: Mapping[str, str]) -> dict[str, str]:
     for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
         if not _is_timeout(variables.get(name, "0")):
             expected[name] = f"seconds, up to {_LONGEST_TIMEOUT}"
-    got = {name: short(_USER.sub(r"\1", variables[name])) for name in expected}
+    got = {name: short(repr(_USER.sub(r"\1", variables[name]))) for name in expected}
     return {
-        name: f"expected {name} to be {what}, got {got[name]!r}; correct or unset it"
+        name: f"expected {name} to be {what}, got {got[name]}; correct or unset it"
         for name, what in expected.items()
     }
 

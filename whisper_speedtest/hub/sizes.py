@@ -22,6 +22,10 @@ def flag(size: int) -> str:
 
 
 def short(text: str, most: int = 200) -> str:
-    """Return a text of somebody else's as a message quotes it: so many characters, on one line."""
+    """Return a text of somebody else's as a message quotes it: so many characters, on one line.
+
+    What cannot be printed, or would be an order to a terminal, becomes a question mark.
+    """
     line = " ".join(text[: 4 * most].split())
+    line = "".join(each if each.isprintable() else "?" for each in line)
     return line if len(line) <= most else f"{line[:most]}…"

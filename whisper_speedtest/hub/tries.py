@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.model import Unavailable
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import ModelError
 
 NETWORK = "check the network, or try again later"
+
+_NUMBER = re.compile(r"\d{1,9}")
+_SPENT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
+_MOST = re.compile(r"\bq\s*=\s*(\d{1,9})(?!\d)")
 
 FIRST_TRIES = 2
 """How often a host is tried that has never answered: most likely there is no network."""
@@ -60,7 +67,7 @@ class Again(Exception):  # noqa: N818 - a reason to try again
     """A try failed in a way that the next may not.
 
     `wait` is what the host asks for, in seconds, and `advice` what to do after the last try. `host`
-    is the one that gave no answer, "" where one did; it is `absent` if no connection was made.
+    is the one that gave no answer, None where one did; it is `absent` if no connection was made.
     """
 
     def __init__(
@@ -70,7 +77,7 @@ class Again(Exception):  # noqa: N818 - a reason to try again
         wait: float = 0.0,
         final: type[ModelError] = Unavailable,
         advice: str = NETWORK,
-        host: str = "",
+        host: str | None = None,
         absent: bool = False,
     ) -> None:
         super().__init__(reason)
@@ -136,14 +143,22 @@ def asked_wait(headers: Mapping[str, str]) -> tuple[float, str]:
     """Return how many seconds a host asks to wait, 0 where it does not say, and of which limit.
 
     A hub that limits requests says when it will take more; any server may send Retry-After.
+    Source: draft-ietf-httpapi-ratelimit-headers-09, as far as huggingface_hub reads it; RFC 9110,
+    10.2.3.
     """
-    from huggingface_hub.utils._http import _parse_retry_after, parse_ratelimit_headers
-
-    limit = parse_ratelimit_headers(headers)
-    if limit and not limit.remaining:
-        wait = float(limit.reset_in_seconds)
-        most = f" of {limit.limit}" if limit.limit else ""
-        kind = short(limit.resource_type)
-        return wait, f": no request{most} is left in the limit {kind!r}, more in {wait:g} s"
-    wait = float(_parse_retry_after(headers) or 0)
+    if spent := _SPENT.search(headers.get("RateLimit", "")):
+        most = _MOST.search(headers.get("RateLimit-Policy", ""))
+        of = f" of {most[1]}" if most else ""
+        kind, wait = short(spent[1]), float(spent[2])
+        return wait, f": no request{of} is left in the limit {kind!r}, more in {wait:g} s"
+    wait = _seconds(headers.get("Retry-After", "").strip())
     return wait, f": it takes more in {wait:g} s" if wait else ""
+
+
+def _seconds(asked: str) -> float:
+    """Return the seconds until a number of them has passed, or a date comes; 0 for all else."""
+    if _NUMBER.fullmatch(asked):
+        return float(asked)
+    with suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds() // 1)
+    return 0.0
