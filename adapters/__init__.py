@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
@@ -21,23 +22,62 @@ REGISTRY: dict[str, str] = {
 """adapter name → `module:class`."""
 
 
-@cache
+_HARM: dict[str, str] = {}
+"""`module:class` → what its import did to a process that tried it."""
+
+
+def try_registry() -> None:
+    """Import each adapter in a process that may come to harm; never import the harmful ones here.
+
+    Without this, an adapter that ends its process or never returns does so where it is looked up.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    from adapters.trial import Refusal, try_imports
+
+    if harm := try_imports(dict.fromkeys(REGISTRY.values())):
+        _HARM.update(harm)
+        sys.meta_path.insert(0, Refusal(harm))
+
+
 def load_adapter(path: str) -> type[Adapter]:
     """Return the adapter class that `module:class` names.
 
     Raise AdapterError where there is none, or where it does not fill the contract of Adapter.
     """
+    found = _HARM.get(path) or look_up(path)
+    if isinstance(found, str):
+        raise AdapterError(f"{_registry_line(path)}: {found}")
+    return found
+
+
+@cache
+def look_up(path: str) -> type[Adapter] | str:
+    """Return the adapter class that `module:class` names, or why there is none to be used.
+
+    Whatever its module raises is such a reason, but for KeyboardInterrupt, which is the user's.
+    """
     module, _, name = path.partition(":")
     try:
         found = getattr(import_module(module), name)
-    except Exception as error:
-        what = f"expected a class at `module:class`, got {type(error).__name__}: {error}"
-        raise AdapterError(f"{_registry_line(path)}: {what}") from error
+        wrong = _wrong(found)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit, for one, is to end nothing
+        from adapters.trial import raised
+
+        return raised(error)
+    return wrong or cast("type[Adapter]", found)
+
+
+def _wrong(found: object) -> str:
+    """Return what keeps something from being an adapter, or ""."""
     try:
         check_adapter(found)
     except AdapterError as error:
-        raise AdapterError(f"{_registry_line(path)}: {error}") from None
-    return cast("type[Adapter]", found)
+        return str(error)
+    return ""
 
 
 def _registry_line(path: str) -> str:
@@ -77,11 +117,28 @@ def why_not_installed(name: str) -> str:
     return ""
 
 
+def why_unusable(name: str) -> str:
+    """Return why a registered adapter cannot be used; "" if it can, or lacks its library alone."""
+    try:
+        adapter_class(name)
+    except AdapterError as error:
+        return str(error)
+    return ""
+
+
+def usable() -> list[str]:
+    """Return the adapters that can be used, in the order of the registry; libraries may lack."""
+    return [name for name in REGISTRY if not why_unusable(name)]
+
+
 def all_cases() -> list[Case]:
-    """Return every case of every adapter: registry order, then check map order."""
+    """Return every case of every usable adapter: registry order, then check map order.
+
+    Whoever goes through them has to name the others, by `why_unusable`.
+    """
     return [
         Case(name, size, variant)
-        for name in REGISTRY
+        for name in usable()
         for size, variants in adapter_class(name).check_map.items()
         for variant in variants
     ]

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from inspect import isclass, signature
-from typing import Any, get_args, get_type_hints
+from types import MappingProxyType
+from typing import Any, TypeGuard, get_args, get_type_hints
 
 from adapters.base import (
     SIZES,
     Adapter,
     AdapterError,
+    Case,
     Cuts,
     DecodeSettings,
     Device,
@@ -55,12 +57,19 @@ def _missing(adapter: type[Adapter]) -> Iterator[str]:
 def _wrong(adapter: type[Adapter]) -> Iterator[str]:
     if not _is_names(adapter.packages):
         yield f"packages: expected a tuple of names of distributions, got {adapter.packages!r}"
-    yield from _wrong_check_map(adapter.check_map)
+    if wrong := list(_wrong_check_map(adapter.check_map)):
+        yield from wrong
+    else:
+        yield from _wrong_places(adapter)
     if not isinstance(adapter.traits, Traits):
         yield f"traits: expected an instance of Traits, got {adapter.traits!r}"
     elif adapter.traits.cuts not in get_args(Cuts):
         expected = " or ".join(map(repr, get_args(Cuts)))
         yield f"traits.cuts: expected {expected}, got {adapter.traits.cuts!r}"
+    for name in ("tuned", "ignored_settings", "slow_variants"):
+        if not _is_data(value := getattr(adapter, name)):
+            yield f"{name}: expected a dict, got {value!r}"
+            return
     if not adapter.tuned:
         yield "tuned: expected what the library's documentation recommends, got no setting"
     yield from _wrong_settings("tuned", adapter.tuned)
@@ -73,16 +82,18 @@ def _wrong(adapter: type[Adapter]) -> Iterator[str]:
 
 
 def _wrong_check_map(check_map: object) -> Iterator[str]:
-    if not isinstance(check_map, Mapping) or not check_map:
+    if not _is_data(check_map) or not check_map:
         yield f"check_map: expected size → variant → ModelFiles, got {check_map!r}"
         return
     for size, variants in check_map.items():
         if size not in SIZES:
             yield f"check_map: {size!r} is no size; expected one of {', '.join(SIZES)}"
-        if not isinstance(variants, Mapping) or not variants:
+        if not _is_data(variants) or not variants:
             yield f"check_map[{size!r}]: expected variant → ModelFiles, got {variants!r}"
             continue
         for variant, entry in variants.items():
+            if not (isinstance(variant, str) and variant):
+                yield f"check_map[{size!r}]: expected the name of a variant, got {variant!r}"
             if problem := _wrong_entry(entry):
                 yield f"check_map[{size!r}][{variant!r}]: {problem}"
 
@@ -92,11 +103,40 @@ def _wrong_entry(entry: object) -> str:
         return f"expected ModelFiles, got {entry!r}"
     if not entry.repo:
         return "expected a repo, got none"
+    for name, value in (("repo", entry.repo), ("revision", entry.revision)):
+        if not isinstance(value, str):
+            return f"expected a text for {name}, got {value!r}"
     if not _is_names(entry.files):
         return f"expected a tuple of file names, got {entry.files!r}"
     if entry.by_url and not (len(entry.files) == 1 and SHA256.fullmatch(entry.revision)):
         return f"expected one file at a URL, and its sha256 as the revision, got {entry!r}"
     return ""
+
+
+def _wrong_places(adapter: type[Adapter]) -> Iterator[str]:
+    """Ask for each model's files and their places, as whoever checks or fetches models will.
+
+    What is wrong is told of the first model alone, since it is most likely the same with all.
+    """
+    for size, variants in adapter.check_map.items():
+        for variant, entry in variants.items():
+            case = Case(adapter.__name__, size, variant)
+            if (files := adapter.files(case)) != entry:
+                yield f"files: expected check_map[{size!r}][{variant!r}], got {files!r}"
+                return
+            places = adapter.place(case)
+            if places is not None and not (
+                _is_data(places)
+                and list(places) == list(entry.files)
+                and _is_names(tuple(places.values()))
+            ):
+                yield f"place: expected None, or a path for each of {entry.files}, got {places!r}"
+                return
+
+
+def _is_data(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Tell whether this is a mapping that computes nothing when it is read."""
+    return type(value) in {dict, MappingProxyType}
 
 
 def _is_names(names: object) -> bool:

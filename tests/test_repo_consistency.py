@@ -12,18 +12,22 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, files_of, why_not_installed
+from adapters import (
+    REGISTRY,
+    adapter_class,
+    all_cases,
+    files_of,
+    load_adapter,
+    usable,
+    why_not_installed,
+)
 from adapters.base import Case
-from adapters.lightning_whisper_mlx import REPOS
-from tests.consistency import faulty_library, historic_map
+from tests.consistency import faulty_library
 from tests.consistency.faulty_library import FaultyLibrary
-from tests.consistency.historic_map import HistoricMap
-from tests.consistency.missing_tokenizer import HIDDEN_REPO, TOKENIZER, MissingTokenizer
 from tests.consistency.verdict import (
     InconsistentError,
     check_load,
@@ -31,9 +35,11 @@ from tests.consistency.verdict import (
     check_table,
     line_to_fix,
 )
+from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import Protocol
 
     from tests.consistency.observer import Mode, Observer
@@ -49,7 +55,10 @@ PUBLISHED = [  # of the libraries that are installed
     for case in all_cases()
     if not why_not_installed(case.adapter) and not files_of(case).embedded
 ]
-HISTORIC_CASES = [Case("lightning-whisper-mlx", size, "fp16") for size in historic_map.REPOS]
+HISTORIC_CASES = [
+    Case("lightning-whisper-mlx", size, "fp16")
+    for size in ("tiny", "small", "medium", "large-v1", "large-v2", "large-v3")
+]
 HISTORIC_MAP = "tests.consistency.historic_map:HistoricMap"
 MODES: tuple[Mode, Mode] = ("fork", "once")
 MISSING_TOKENIZER = "tests.consistency.missing_tokenizer:MissingTokenizer"
@@ -66,7 +75,7 @@ def _observer_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverO
     with ExitStack() as stack:
         # Some libraries have an address in their code, for which the hub answers by https.
         hub = stack.enter_context(Hub(https=True))
-        adapters = [adapter_class(name) for name in REGISTRY if not why_not_installed(name)]
+        adapters = [adapter_class(name) for name in usable() if not why_not_installed(name)]
         models = check_map_models(adapters)
         toy = {**faulty_library.FILES, faulty_library.EXTRA_FILE: b"words"}
         sources = serve(hub, {**models, faulty_library.REPO: toy})
@@ -120,19 +129,19 @@ def test_library_loads_the_files_that_are_checked(
 
 def historic_map_message(case: Case) -> str:
     """Return the message that a case of the historic map leads to."""
-    lines = Path(historic_map.__file__).read_text(encoding="utf-8").splitlines()
+    file = "tests/consistency/historic_map.py"
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
-    return (
-        f"lightning-whisper-mlx[{case.size}-fp16]: checked {historic_map.REPOS[case.size]['fp16']} "
-        f"but loads {REPOS[case.size, 'fp16']}; fix tests/consistency/historic_map.py:{line}"
-    )
+    checked = load_adapter(HISTORIC_MAP).files(case).repo
+    loaded = files_of(case).repo
+    return f"{case.label}: checked {checked} but loads {loaded}; fix {file}:{line}"
 
 
 @pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
 def test_historic_map_differs_from_the_table(subject: Case, observer_of: ObserverOf) -> None:
     """The library's table shows the historic mistake, with both repos and the line to fix."""
     with pytest.raises(InconsistentError) as found:
-        check_table(subject, HistoricMap, observer_of(HISTORIC_MAP).table)
+        check_table(subject, load_adapter(HISTORIC_MAP), observer_of(HISTORIC_MAP).table)
 
     assert str(found.value) == historic_map_message(subject)
 
@@ -143,15 +152,17 @@ def test_historic_map_differs_from_the_load(subject: Case, observer_of: Observer
     observed = observer_of(HISTORIC_MAP).observe(subject)
 
     with pytest.raises(InconsistentError) as found:
-        check_load(subject, HistoricMap, observed)
+        check_load(subject, load_adapter(HISTORIC_MAP), observed)
 
     assert str(found.value) == historic_map_message(subject)
 
 
 def test_historic_map_lacks_what_the_library_names(observer_of: ObserverOf) -> None:
     """A size or variant of the library that the historic map lacks is named with its repo."""
+    table = observer_of(HISTORIC_MAP).table
+
     with pytest.raises(InconsistentError) as found:
-        check_offer("lightning-whisper-mlx", HistoricMap, observer_of(HISTORIC_MAP).table)
+        check_offer("lightning-whisper-mlx", load_adapter(HISTORIC_MAP), table)
 
     lines = str(found.value).splitlines()
     published = [case for case in PUBLISHED if case.adapter == "lightning-whisper-mlx"]
@@ -168,6 +179,7 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
         pytest.skip(reason)
     from fixtures.hub import Hub
     from fixtures.models.micro.formats.vocabulary import tokenizer_json
+    from tests.consistency.missing_tokenizer import HIDDEN_REPO, TOKENIZER, MissingTokenizer
     from tests.consistency.observer import Observer, serve
     from tests.consistency.stand_ins import check_map_models
 

@@ -57,10 +57,10 @@ def test_names_of_repo_and_files_tell_the_variant(case: Case) -> None:
 def test_no_two_models_have_the_same_files(name: str) -> None:
     """Or one of them would be the other. faster-whisper's variants share a size's."""
     known: dict[ModelFiles, str] = {}
-    for case in CASES:
-        if case.adapter == name:
-            model = case.size if name == "faster-whisper" else f"{case.size}-{case.variant}"
-            assert known.setdefault(files_of(case), model) == model
+    for size, variants in adapter_class(name).check_map.items():
+        for variant, files in variants.items():
+            model = size if name == "faster-whisper" else f"{size}-{variant}"
+            assert known.setdefault(files, model) == model
 
 
 @pytest.mark.parametrize("case", WITH_PLACES, ids=str)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import UserDict
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError
-from types import ModuleType
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any, get_args
 
 import pytest
 
 import adapters
-from adapters import REGISTRY, adapter_class, all_cases, load_adapter, why_not_installed
+from adapters import (
+    REGISTRY,
+    adapter_class,
+    all_cases,
+    load_adapter,
+    look_up,
+    try_registry,
+    usable,
+    why_not_installed,
+    why_unusable,
+)
 from adapters.base import (
     SIZES,
     Adapter,
@@ -26,6 +40,7 @@ from adapters.torch_backend import TorchAdapter
 from tests.adding.adapter import ParrotAdapter
 
 HASH = "5" * 64
+PARROTS = ParrotAdapter.check_map["micro"]["fp16"]
 
 
 def variant_of_parrot(**members: Any) -> type[Adapter]:
@@ -144,6 +159,50 @@ def test_what_is_no_adapter_class_is_named(found: object) -> None:
             {"check_map": {"tiny": {"fp16": ModelFiles("https://a", ("b",), HASH + "5")}}},
             "check_map['tiny']['fp16']: expected one file at a URL, and its sha256 as the revision",
         ),
+        (
+            {"check_map": UserDict({"tiny": {"fp16": ModelFiles("a/b", ("c",))}})},
+            "check_map: expected size → variant → ModelFiles, got {'tiny': {'fp16': ",
+        ),
+        (
+            {"check_map": {"tiny": UserDict({"fp16": ModelFiles("a/b", ("c",))})}},
+            "check_map['tiny']: expected variant → ModelFiles, got {'fp16': ",
+        ),
+        (
+            {"check_map": {"tiny": {"": ModelFiles("a/b", ("c",))}}},
+            "check_map['tiny']: expected the name of a variant, got ''",
+        ),
+        (
+            {"check_map": {"tiny": {4: ModelFiles("a/b", ("c",))}}},
+            "check_map['tiny']: expected the name of a variant, got 4",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles(5, ("c",))}}},  # type: ignore[arg-type]
+            "check_map['tiny']['fp16']: expected a text for repo, got 5",
+        ),
+        (
+            {"check_map": {"tiny": {"fp16": ModelFiles("a/b", ("c",), None)}}},  # type: ignore[arg-type]
+            "check_map['tiny']['fp16']: expected a text for revision, got None",
+        ),
+        (
+            {"files": classmethod(lambda _, __: ModelFiles("a/other", ("c",)))},
+            "files: expected check_map['micro']['fp16'], got ModelFiles(repo='a/other', ",
+        ),
+        *(
+            (
+                {"place": classmethod(lambda _, __, places=places: places)},
+                f"place: expected None, or a path for each of {PARROTS.files}, got {places!r}",
+            )
+            for places in (
+                "models",
+                {},
+                dict.fromkeys([*PARROTS.files, "more"], "models"),
+                dict.fromkeys(PARROTS.files, Path("models")),
+                dict.fromkeys(PARROTS.files, ""),
+            )
+        ),
+        ({"tuned": None}, "tuned: expected a dict, got None"),
+        ({"ignored_settings": ("threads",)}, "ignored_settings: expected a dict, got ('threads',)"),
+        ({"slow_variants": frozenset({"fp16"})}, "slow_variants: expected a dict, got frozenset({"),
         ({"traits": {"cuts": "never"}}, "traits: expected an instance of Traits, got {'cuts': 'n"),
         (
             {"traits": traits(cuts="sometimes")},
@@ -220,6 +279,8 @@ def test_every_wrong_value_is_told_at_once() -> None:
         {"check_map": {size: {"fp16": ModelFiles("a/b", ("c",))} for size in SIZES}},
         {"ignored_settings": {"temperature": 0, "language": "en", "vad": False}},
         {"ignored_settings": {"threads": None}, "tuned": {"temperature": 0.0}},
+        {"check_map": MappingProxyType({"tiny": {"fp16": ModelFiles("a/b", ("c",))}})},
+        {"place": classmethod(lambda _, __: dict.fromkeys(PARROTS.files, "models/file"))},
         {"slow_variants": {device: frozenset({"fp16"}) for device in get_args(Device)}},
         *({"traits": traits(cuts=cuts)} for cuts in get_args(Cuts)),
     ],
@@ -241,7 +302,7 @@ def _register(monkeypatch: pytest.MonkeyPatch) -> Any:
         module.__dict__["Newcomer"] = found
         monkeypatch.setitem(sys.modules, "newcomer", module)
         monkeypatch.setitem(REGISTRY, "newcomer", "newcomer:Newcomer")
-        load_adapter.cache_clear()
+        look_up.cache_clear()
         return "newcomer:Newcomer"
 
     return register
@@ -361,3 +422,101 @@ def test_missing_package_is_named_with_what_would_help(
 
     assert why_not_installed("newcomer") == reason
     why_not_installed.cache_clear()
+
+
+# Adapters that cannot be used
+
+
+@pytest.fixture(name="broken")
+def _broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, register: Any) -> Any:
+    """A function that registers a module of this source as `broken`, beside `newcomer`."""
+    register(ParrotAdapter)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(adapters, "_HARM", {})
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+
+    def broken(name: str, source: str) -> None:
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+        registry = {"broken": f"{name}:Broken", "newcomer": "newcomer:Newcomer"}
+        monkeypatch.setattr(adapters, "REGISTRY", registry)
+
+    return broken
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "GeneratorExit", "NameError", "AdapterError"])
+def test_whatever_a_module_raises_is_the_reason(error: str, broken: Any) -> None:
+    """It is imported once, however often somebody asks."""
+    broken(
+        f"raises_{error}",
+        f"from adapters.base import AdapterError\nimport sys\n"
+        f"sys.imports_of_{error} = getattr(sys, 'imports_of_{error}', 0) + 1\n"
+        f"raise {error}('not today')\n",
+    )
+
+    for _ in range(3):
+        with pytest.raises(AdapterError) as raised:
+            adapter_class("broken")
+
+        assert str(raised.value) == (
+            f'adapters/__init__.py, REGISTRY, "broken": "raises_{error}:Broken": '
+            f"expected a class at `module:class`, got {error}: not today; mend this entry, or what "
+            "it names"
+        )
+    assert getattr(sys, f"imports_of_{error}") == 1
+
+
+def test_interrupt_during_an_import_is_the_users(broken: Any) -> None:
+    """It is no fault of the adapter's, and ends the session."""
+    broken("interrupted", "raise KeyboardInterrupt\n")
+
+    with pytest.raises(KeyboardInterrupt):
+        adapter_class("broken")
+
+
+def test_others_go_on_without_a_broken_adapter(broken: Any) -> None:
+    """Their cases are there; it has none, and is named where somebody asks for it."""
+    broken("has_no_class", "")
+
+    assert usable() == ["newcomer"]
+    assert why_unusable("newcomer") == ""
+    assert "got AttributeError: module 'has_no_class'" in why_unusable("broken")
+    assert {case.adapter for case in all_cases()} == {"newcomer"}
+    for ask in (why_not_installed, adapter_class):
+        with pytest.raises(AdapterError, match="has_no_class"):
+            ask("broken")
+
+
+def test_unusable_is_another_thing_than_not_installed(broken: Any, register: Any) -> None:
+    """An adapter whose library is not there has its cases, to be skipped."""
+    broken("has_no_class", "")
+    register(variant_of_parrot(packages=("no-such-package",)))
+
+    assert usable() == ["newcomer"]
+
+
+def test_harm_is_told_and_not_met_again(broken: Any) -> None:
+    """Neither the look-up nor whoever imports the module runs it in this process."""
+    broken("ends_all", "import os\nos._exit(7)\n")
+
+    try_registry()
+
+    reason = "expected a class at `module:class`, got SystemExit: os._exit(7)"
+    with pytest.raises(AdapterError) as error:
+        adapter_class("broken")
+    assert str(error.value).startswith(
+        f'adapters/__init__.py, REGISTRY, "broken": "ends_all:Broken": {reason}'
+    )
+    with pytest.raises(ImportError, match=f"^ends_all is not imported again: {re.escape(reason)}"):
+        import_module("ends_all")
+    assert usable() == ["newcomer"]
+
+
+def test_registry_without_harm_changes_nothing(broken: Any) -> None:
+    """Imports go on as before."""
+    broken("has_no_class", "")
+    finders = list(sys.meta_path)
+
+    try_registry()
+
+    assert sys.meta_path == finders
+    assert why_unusable("newcomer") == ""

@@ -8,7 +8,6 @@ import pytest
 
 from adapters import adapter_class, all_cases
 from adapters.base import Case
-from adapters.lightning_whisper_mlx import LightningWhisperMLX
 from tests.consistency.compare import RepoFile, compare, describe
 from tests.consistency.verdict import InconsistentError, Observation, check_load, line_to_fix
 from tests.helpers.project import ROOT
@@ -122,12 +121,12 @@ def test_line_to_fix_has_the_repo(subject: Case) -> None:
 def test_verdict_names_case_complaint_and_line(observed: Observation, complaint: str) -> None:
     """A file that is only fetched, or only opened, is an error that names the case and the line."""
     with pytest.raises(InconsistentError) as found:
-        check_load(CASE, LightningWhisperMLX, observed)
+        check_load(CASE, adapter_class(CASE.adapter), observed)
 
-    line = line_to_fix(CASE, LightningWhisperMLX)
+    line = line_to_fix(CASE, adapter_class(CASE.adapter))
     assert str(found.value) == f"lightning-whisper-mlx[medium-fp16]: {complaint}; fix {line}"
 
 
 def test_verdict_has_nothing_against_the_checked_files() -> None:
     """A load that fetches and opens exactly the checked files is consistent."""
-    check_load(CASE, LightningWhisperMLX, Observation(CHECKED, BYTES))
+    check_load(CASE, adapter_class(CASE.adapter), Observation(CHECKED, BYTES))

@@ -11,12 +11,15 @@ import pytest
 
 from adapters import REGISTRY, load_adapter
 from adapters.base import DecodeSettings
-from adapters.faster_whisper import FasterWhisper
-from adapters.lightning_whisper_mlx import LightningWhisperMLX
 from tests.helpers.spies import LISTENERS, handed_on, together
 
 EQUAL = DecodeSettings()
 SAMPLES: Any = range(16_000)
+
+
+def adapter_of(name: str) -> Any:
+    """Return an instance of a registered adapter."""
+    return load_adapter(REGISTRY[name])()
 
 
 class Model:
@@ -37,7 +40,7 @@ class Model:
 
 def test_arguments_of_a_call_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also those in a container, and plain attributes of objects, as a batch size may be."""
-    adapter = LightningWhisperMLX()
+    adapter = adapter_of("lightning-whisper-mlx")
     adapter._model = Model()
     seeds: list[int] = []
     core = SimpleNamespace(random=SimpleNamespace(seed=seeds.append))
@@ -51,7 +54,7 @@ def test_arguments_of_a_call_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 def test_containers_are_told_by_position_and_name() -> None:
     """The temperatures of a fallback stand in a tuple, among the options."""
-    adapter = FasterWhisper()
+    adapter = adapter_of("faster-whisper")
 
     def transcribe(audio: Any, **options: Any) -> Any:  # noqa: ARG001
         return iter(()), None
@@ -67,8 +70,10 @@ def test_containers_are_told_by_position_and_name() -> None:
 
 def test_failure_of_the_adapter_goes_on() -> None:
     """And nothing is recorded any more."""
+    adapter = adapter_of("faster-whisper")
+
     with pytest.raises(AttributeError):
-        handed_on(lambda: FasterWhisper().transcribe(SAMPLES, EQUAL))
+        handed_on(lambda: adapter.transcribe(SAMPLES, EQUAL))
 
     assert sys.getprofile() is None
 

@@ -188,15 +188,16 @@ def test_borders_are_every_thirty_seconds() -> None:
     assert share_of_cut_words(clip_of("", Sentence("a b", 30.0, 59.9))) == 0.0
 
 
-def test_libraries_are_cut_as_their_traits_say() -> None:
+@pytest.mark.parametrize("name", REGISTRY)
+def test_library_is_cut_as_its_traits_say(name: str) -> None:
     """Always, only in batches without a voice activity detector, or never."""
     batch, vad = replace(EQUAL, batch_size=2), replace(EQUAL, batch_size=2, vad=True)
     expected = {"always": (True, True, True), "in batches": (False, True, False)}
     expected["never"] = (False, False, False)
-    for name in REGISTRY:
-        case = Case(name, "micro", "fp16")
-        cuts = adapter_class(name).traits.cuts
-        assert (is_cut(case, EQUAL), is_cut(case, batch), is_cut(case, vad)) == expected[cuts], name
+    case = Case(name, "micro", "fp16")
+
+    cuts = expected[adapter_class(name).traits.cuts]
+    assert (is_cut(case, EQUAL), is_cut(case, batch), is_cut(case, vad)) == cuts
 
 
 def test_limit_grows_by_the_cut_sentences_and_a_little_where_a_library_cuts() -> None:

@@ -112,10 +112,19 @@ def test_variants_of_one_repo_share_a_line() -> None:
 
 def test_libraries_that_are_not_installed_are_told_with_the_remedy() -> None:
     """Each reason once, as it is."""
-    assert notes([], ["x is not installed; pip install x"]) == [
+    assert notes([], {"x is not installed; pip install x": Outcome.SKIPPED}) == [
         "skipped:  x is not installed; pip install x",
         NOTHING,
     ]
+
+
+def test_adapters_that_cannot_be_used_are_failures() -> None:
+    """After what was skipped; a session that failed has more to say than that nothing ran."""
+    left_out = {"x.py:1 raises": Outcome.FAILED, "y is not installed": Outcome.SKIPPED}
+
+    for results in ([], [skipped("offline", case=CASE, model=MODEL)]):
+        lines = notes(results, left_out)
+        assert lines[-2:] == ["skipped:  y is not installed", "failed:   x.py:1 raises"]
 
 
 def test_transcript_that_nobody_could_check_is_shown() -> None:
@@ -151,8 +160,9 @@ def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
 
 def test_session_that_measured_something_does_not_say_that_it_measured_nothing() -> None:
     """Also when other tests were skipped, or the only one that ran has failed."""
+    left_out = {"x is not installed": Outcome.SKIPPED}
     for ran in (quiet(), quiet(outcome=Outcome.FAILED, reason="it crashed")):
-        assert NOTHING not in notes([skipped("offline"), ran], ["x is not installed"])
+        assert NOTHING not in notes([skipped("offline"), ran], left_out)
 
 
 def test_failures_and_time_outs_are_told_by_test() -> None:
@@ -177,7 +187,7 @@ def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
                 provenance=msgspec.structs.replace(PROVENANCE, mends=("one thing",)),
             ),
         ],
-        ["x is not installed"],
+        {"x is not installed": Outcome.SKIPPED},
     )
 
     assert [line.split(":")[0] for line in lines] == [

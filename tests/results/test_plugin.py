@@ -15,7 +15,7 @@ from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.results.plugin import WIDTH, pytest_terminal_summary
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import NOT_INSTALLED, OWN_CLIPS, RESULTS
+from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, RESULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def _terminal() -> Terminal:
     """A terminal at the end of a session that measured nothing and skipped nothing."""
     stash = pytest.Stash()
     stash[RESULTS] = []
-    stash[NOT_INSTALLED] = {}
+    stash[LEFT_OUT] = {}
     stash[OWN_CLIPS] = []
     return Terminal(stash)
 
@@ -91,16 +91,14 @@ def test_table_stands_above_the_notes(terminal: Terminal) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
-@pytest.mark.parametrize(
-    "only", [RESULTS, NOT_INSTALLED], ids=["nothing passed", "nothing installed"]
-)
+@pytest.mark.parametrize("only", [RESULTS, LEFT_OUT], ids=["nothing passed", "nothing installed"])
 def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKey[object]) -> None:
     """Where nothing passed, and where no library was there."""
     if only is RESULTS:
         terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="test_x", reason="why"))
         last = "failed:   test_x: why"
     else:
-        terminal.stash[NOT_INSTALLED]["x is not installed"] = None
+        terminal.stash[LEFT_OUT]["x is not installed"] = Outcome.SKIPPED
         last = "nothing was measured: every selected test was skipped"
 
     assert summary(terminal)[0] == "== whisper-speedtest"

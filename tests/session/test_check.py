@@ -63,6 +63,7 @@ def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
     assert as_json([status], Path("/hub")) == {
         "cache": "/hub",
         "complete": True,
+        "unusable": [],
         "models": [
             {
                 "adapter": "library",
@@ -124,7 +125,12 @@ def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> N
 
 def test_document_of_nothing_is_not_complete() -> None:
     """A selection that is empty by mistake must not look like a machine that is ready."""
-    assert as_json([], Path("/hub")) == {"cache": "/hub", "complete": False, "models": []}
+    assert as_json([], Path("/hub")) == {
+        "cache": "/hub",
+        "complete": False,
+        "unusable": [],
+        "models": [],
+    }
 
 
 # What the session ends with

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from adapters import REGISTRY, all_cases
+from adapters import REGISTRY, all_cases, why_unusable
 from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
@@ -64,6 +64,10 @@ def test_ids_are_the_stored_ones() -> None:
         for name in REGISTRY
         if f"[{name}-" in each and not any(f"[{name}-" in known for known in stored)
     }
+
+    # What an adapter that cannot be used would have is unknown; tests/adapters/ says why it cannot.
+    broken = filter(why_unusable, REGISTRY)
+    stored -= {known for name in broken for known in stored if f"[{name}-" in known}
 
     new, gone = sorted(ids - stored), sorted(stored - ids)
     assert new + gone == [], (

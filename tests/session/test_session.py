@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import REGISTRY, why_not_installed
+from adapters import usable, why_not_installed
 from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
@@ -181,7 +181,7 @@ def test_needs_no_program_on_the_path(
     )
 
     assert session.status == pytest.ExitCode.OK, session.output
-    installed = [name for name in REGISTRY if not why_not_installed(name)]
+    installed = [name for name in usable() if not why_not_installed(name)]
     assert session.saved_names == {f"test_transcribe[{n}-micro-fp16-short]" for n in installed}
 
 

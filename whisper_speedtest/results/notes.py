@@ -10,7 +10,7 @@ from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from whisper_speedtest.measure.result import Result
 
@@ -20,13 +20,17 @@ HEARD_WORDS = 100
 
 
 def notes(
-    results: Sequence[Result], not_installed: Iterable[str] = (), recordings: Iterable[str] = ()
+    results: Sequence[Result],
+    left_out: Mapping[str, Outcome] | None = None,
+    recordings: Iterable[str] = (),
 ) -> list[str]:
     """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
-    The last one says that nothing was measured, where that is so. `not_installed` are the reasons
-    for which libraries were left out altogether, `recordings` the names of the user's own clips.
+    The last one says that nothing was measured, where that is so. `left_out` are the reasons for
+    which libraries were left out altogether, each a skip or a failure; `recordings` are the names
+    of the user's own clips.
     """
+    reasons = left_out or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
         *_cost(passed),
@@ -35,14 +39,16 @@ def notes(
         *_heard(passed),
         *_voices(results, frozenset(recordings)),
         *_skips(results),
-        *(f"skipped:  {reason}" for reason in not_installed),
+        *(f"skipped:  {why}" for why, how in reasons.items() if how is Outcome.SKIPPED),
+        *(f"failed:   {why}" for why, how in reasons.items() if how is Outcome.FAILED),
         *(
             f"failed:   {each.test}: {each.reason}"
             for each in results
             if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
         ),
     ]
-    if lines and all(each.outcome is Outcome.SKIPPED for each in results):
+    outcomes = {*(each.outcome for each in results), *reasons.values()}
+    if outcomes == {Outcome.SKIPPED}:
         lines.append("nothing was measured: every selected test was skipped")
     return list(dict.fromkeys(lines))
 

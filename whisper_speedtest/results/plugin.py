@@ -9,7 +9,7 @@ import pytest
 
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import NOT_INSTALLED, OWN_CLIPS, RESULTS
+from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -32,8 +32,8 @@ def pytest_terminal_summary(
 def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table, then a line for each thing skipped or failed and why."""
     stash = terminalreporter.config.stash
-    results, not_installed = stash[RESULTS], stash[NOT_INSTALLED]
-    if not (results or not_installed or FAULT in stash):
+    results, left_out = stash[RESULTS], stash[LEFT_OUT]
+    if not (results or left_out or FAULT in stash):
         return
     from whisper_speedtest.results.notes import notes
     from whisper_speedtest.results.table import table
@@ -45,7 +45,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for line in text.rstrip().splitlines():
             terminalreporter.line(line.rstrip())
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
-    for line in [*notes(results, not_installed, recordings), *_unsaved(terminalreporter.config)]:
+    for line in [*notes(results, left_out, recordings), *_unsaved(terminalreporter.config)]:
         terminalreporter.line(line)
 
 

@@ -3,7 +3,8 @@
 With `=json` a document is all that stands on stdout:
 
     cache                  the hub cache
-    complete               whether every model is complete there
+    complete               whether every model is complete there, and no adapter is unusable
+    unusable[]             adapter and reason, of those whose models cannot be known
     models[]               in the order of the tests
       adapter, size, variant
       repo, revision       on the hub; or a folder's URL, and the sha256 of the one file
@@ -36,7 +37,7 @@ import pytest
 from whisper_speedtest.measure.judging import WrongTranscriptError
 from whisper_speedtest.session.device import choose_device, transcribe_once, why_not_gpu
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
-from whisper_speedtest.session.selection import needed, not_installed
+from whisper_speedtest.session.selection import needed, not_installed, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +77,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case, float]) -> int:
-    """Print the state of each case's model; return how many are not complete or do not load."""
+    """Print the state of each case's model; return how many are not complete or do not load.
+
+    An adapter that cannot be used counts as one.
+    """
     from whisper_speedtest.hub.model import Unavailable
     from whisper_speedtest.session.report import NOT_TRIED
     from whisper_speedtest.session.status import check
@@ -95,21 +99,22 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
             else NOT_TRIED
             for model in models
         }
+    broken = unusable(session.items)
     if "json" in checks:
-        print(json.dumps(as_json(models, store.settings.cache, loads), indent=2))
+        print(json.dumps(as_json(models, store.settings.cache, loads, broken), indent=2))
     if not models:
         exit_without_models(session)
     if reason := store.settings.no_hub:
         config.get_terminal_writer().line(f"the hub cannot be asked: {reason}")
     if "json" not in checks:
         _print(session, models, loads, store.settings.cache)
-    if loads and set(loads.values()) == {NOT_TRIED}:
+    if loads and set(loads.values()) == {NOT_TRIED} and not broken:
         pytest.exit(
             "no load was tried, as no model of the selection is complete in the hub cache; fetch "
             "them with --prefetch-only",
             returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
         )
-    return faults(models, loads)
+    return faults(models, loads) + len(broken)
 
 
 def faults(models: Sequence[ModelStatus], loads: Mapping[Case, str] | None) -> int:
@@ -147,7 +152,7 @@ def _print(
     on_the_cpu = [why_not_gpu(config, model.case) for model in models]
     for reason in filter(None, dict.fromkeys(on_the_cpu)):
         out.line(reason)
-    for reason in not_installed(session.items):
+    for reason in [*unusable(session.items).values(), *not_installed(session.items)]:
         out.line(f"not looked for: {reason}")
     out.line(
         f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "
@@ -176,14 +181,23 @@ def next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) ->
 
 
 def as_json(
-    models: Sequence[ModelStatus], cache: Path, loads: Mapping[Case, str] | None = None
+    models: Sequence[ModelStatus],
+    cache: Path,
+    loads: Mapping[Case, str] | None = None,
+    broken: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the document that this module's docstring describes; `loads` where they were tried."""
+    """Return the document that this module's docstring describes.
+
+    `loads` are what loads came to, where they were tried, and `broken` adapters with their reasons.
+    """
     from whisper_speedtest.session.status import all_complete
 
     return {
         "cache": str(cache),
-        "complete": all_complete(models),
+        "complete": all_complete(models) and not broken,
+        "unusable": [
+            {"adapter": adapter, "reason": reason} for adapter, reason in (broken or {}).items()
+        ],
         "models": [
             {
                 **asdict(model.case),

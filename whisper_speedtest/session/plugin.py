@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import REGISTRY, adapter_class
-from adapters.base import AdapterError
+from adapters import try_registry
 from fixtures.audio import clips
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -37,25 +36,26 @@ OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 RECORDER = pytest.StashKey[Recorder]()
 """The record of a benchmark's measurement; a benchmark is a test marked `over`."""
 
-NOT_INSTALLED = pytest.StashKey[dict[str, None]]()
-"""Why libraries were left out altogether, each reason once."""
+LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
+"""Why libraries were left out altogether: the reason → whether that is a skip or a failure."""
 
 RESULTS = pytest.StashKey[list[Result]]()
 """Every result of the session, in the order in which the tests ended."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once what is wrong with environment, adapters, or the user's own recordings."""
+    """Say at once what is wrong with the environment, or with the user's own recordings."""
     _refuse_another_project(config)
     _refuse_foreign_packages()
-    _refuse_incomplete_adapters()
-    config.addinivalue_line("markers", selection.MARKER)
+    _try_adapters()
+    for marker in selection.MARKERS:
+        config.addinivalue_line("markers", marker)
     config.addinivalue_line(
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
     config.addinivalue_line("markers", "own: a recording of the user's own, named with --audio")
     config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"))
-    config.stash[NOT_INSTALLED] = {}
+    config.stash[LEFT_OUT] = {}
     config.stash[RESULTS] = []
 
 
@@ -70,13 +70,15 @@ def _refuse_foreign_packages() -> None:
             )
 
 
-def _refuse_incomplete_adapters() -> None:
-    """Refuse a registry with an adapter that cannot be used, and say what is wrong with it."""
-    for name in REGISTRY:
-        try:
-            adapter_class(name)
-        except AdapterError as error:
-            raise pytest.UsageError(str(error)) from error
+def _try_adapters() -> None:
+    """Find out which adapters pytest's process can import without harm, before it does."""
+    try:
+        try_registry()
+    except OSError as error:
+        raise pytest.UsageError(
+            f"expected to start a process that tries to import the adapters, got {error}; allow "
+            "this user more processes (ulimit -u), or end some"
+        ) from error
 
 
 def _refuse_another_project(config: pytest.Config) -> None:
@@ -119,7 +121,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin the record of a test over cases, so that a failure of its fixtures is in it, too."""
+    """Begin the record of a test over cases, so that a failure of its fixtures is in it, too.
+
+    The test that stands for an adapter that cannot be used fails before it has any fixture.
+    """
+    for reason in selection.unusable([item]).values():
+        pytest.fail(reason, pytrace=False)
     case, measure = selection.case_of(item), selection.measure_of(item)
     if case is None or measure is None or not isinstance(item, pytest.Function):
         return
@@ -159,8 +166,10 @@ def pytest_runtest_makereport(
     """Finish the record of a test over cases: how it ended and why."""
     report = yield
     recorder = item.stash.get(RECORDER, None)
-    if report.skipped and selection.measure_of(item) and recorder is None and call.excinfo:
-        item.config.stash[NOT_INSTALLED][str(call.excinfo.value)] = None
+    of_library = selection.measure_of(item) if report.skipped else selection.unusable([item])
+    if recorder is None and of_library and call.excinfo:
+        outcome = Outcome.SKIPPED if report.skipped else Outcome.FAILED
+        item.config.stash[LEFT_OUT][str(call.excinfo.value)] = outcome
     if recorder is None or (report.passed and report.when != "call"):
         return report
     error = call.excinfo.value if call.excinfo else None
@@ -189,7 +198,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     outcomes = {result.outcome for result in results}
     if exitstatus != pytest.ExitCode.OK:
         return
-    if outcomes <= {Outcome.SKIPPED} and (results or stash[NOT_INSTALLED]):
+    if outcomes <= {Outcome.SKIPPED} and (results or stash[LEFT_OUT]):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     elif outcomes & {Outcome.FAILED, Outcome.TIMED_OUT}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

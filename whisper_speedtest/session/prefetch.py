@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from adapters import files_of
-from whisper_speedtest.session.selection import needed, not_installed
+from whisper_speedtest.session.selection import needed, not_installed, unusable
 from whisper_speedtest.session.status import library_places
 
 if TYPE_CHECKING:
@@ -48,16 +48,24 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     fetch(config, places, places)
     if not config.getoption("prefetch_only"):
         return None
-    session.testsfailed = _report(config, list(places))
+    broken = unusable(session.items)
+    for reason in broken.values():
+        config.get_terminal_writer().line(f"not looked for: {reason}", red=True)
+    session.testsfailed = _report(config, list(places)) + len(broken)
     return True
 
 
 def exit_without_models(session: pytest.Session) -> NoReturn:
-    """End a session that is about models, and whose selection needs none."""
-    hint = "; ".join(not_installed(session.items)) or "give benchmarks as the path, and look at -k"
+    """End a session that is about models, and whose selection needs none.
+
+    That is a failure where it needs an adapter that cannot be used.
+    """
+    broken = list(unusable(session.items).values())
+    reasons = [*broken, *not_installed(session.items)]
+    hint = "; ".join(reasons) or "give benchmarks as the path, and look at -k"
     pytest.exit(
         f"no selected test needs a model; {hint}",
-        returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
+        returncode=pytest.ExitCode.TESTS_FAILED if broken else pytest.ExitCode.NO_TESTS_COLLECTED,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, why_not_installed
+from adapters import REGISTRY, adapter_class, all_cases, usable, why_not_installed, why_unusable
 from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 NO_LIMIT = 1e6
 """Seconds: eleven days, as the system lets nobody wait for more than 24."""
 
-MARKER = (
-    "over(*clips, measure, own=False, batches=False): run over every case, with each of the clips "
-    "that suits it; own adds the recordings of --audio, batches each batch size of the library"
+MARKERS = (
+    (
+        "over(*clips, measure, own=False, batches=False): run over every case, with each of the "
+        "clips that suits it; own adds the recordings of --audio, batches each batch size of the "
+        "library"
+    ),
+    "unusable(adapter, reason): stands for all cases of an adapter that cannot be used, and fails",
 )
 
 
@@ -69,13 +73,14 @@ def measure_of(item: pytest.Item) -> Measure | None:
 
 
 def case_of(item: pytest.Item) -> Case | None:
-    """Return the case that a test runs over; None of any other test, and of one to be skipped.
+    """Return the case that a test runs over; None of any other test.
 
-    The test that stands for a library which is not installed runs over no case.
+    The test that stands for a library which is not installed, or for an adapter that cannot be
+    used, runs over no case.
     """
     if not isinstance(item, pytest.Function) or measure_of(item) is None:
         return None
-    if item.get_closest_marker("skip"):
+    if item.get_closest_marker("skip") or item.get_closest_marker("unusable"):
         return None
     return parameters_of(item).case
 
@@ -122,6 +127,7 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     """Give a test marked `over` its items: case, clip and batch size, each as what it is.
 
     Of a library that is not installed there is one item, to be skipped with the way to install it.
+    Of an adapter that cannot be used there is one, too, last and with no parameters; it will fail.
     """
     marker = metafunc.definition.get_closest_marker("over")
     if marker is None:
@@ -145,10 +151,13 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
         parameters(each, id=each.key, marks=marks(each))
         for each in select(marker, installed, clips, own)
     ]
-    for adapter in filter(why_not_installed, REGISTRY):
+    for adapter in filter(why_not_installed, usable()):
         of_it = [case for case in all_cases() if case.adapter == adapter]
         skip = pytest.mark.skip(reason=why_not_installed(adapter))
         items.append(parameters(next(select(marker, of_it, clips)), id=adapter, marks=skip))
+    for adapter in filter(why_unusable, REGISTRY):
+        broken = pytest.mark.unusable(adapter=adapter, reason=why_unusable(adapter))
+        items.append(pytest.param(*[None] * len(names), id=adapter, marks=broken))
     indirect = [name for name in names if name != "batch_size"]
     metafunc.parametrize(names, items, indirect=indirect, scope="session")
 
@@ -162,9 +171,10 @@ def sort(items: list[pytest.Item]) -> None:
     """Put the tests of one case together, so that one case's models at a time are in memory.
 
     Starts come first, as the engine that they leave has loaded the model. All other tests come
-    before these.
+    before these, and those that stand for an adapter that cannot be used after them.
     """
-    order = {case: number for number, case in enumerate(all_cases())}
+    order: dict[Case | None, int] = {case: number for number, case in enumerate(all_cases())}
+    order[None] = len(order)
 
     def place(item: pytest.Item) -> tuple[object, ...]:
         measure = measure_of(item)
@@ -201,3 +211,9 @@ def not_installed(items: Sequence[pytest.Item]) -> list[str]:
     """Return why tests of libraries that are not installed will be skipped, each reason once."""
     marks = [item.get_closest_marker("skip") for item in items if measure_of(item)]
     return list(dict.fromkeys(mark.kwargs["reason"] for mark in marks if mark))
+
+
+def unusable(items: Sequence[pytest.Item]) -> dict[str, str]:
+    """Return the adapters that cannot be used and that tests stand for, each with the reason."""
+    marks = [item.get_closest_marker("unusable") for item in items]
+    return {mark.kwargs["adapter"]: mark.kwargs["reason"] for mark in marks if mark}

@@ -1,0 +1,268 @@
+"""A trial import of the adapters, in a process that may come to harm.
+
+A module can do anything while it is imported: end the process, never return, print into a document
+that a machine reads. So pytest's process imports no adapter before a process forked from it has
+done so unharmed. A fork takes a few milliseconds. A new interpreter would take longer than all the
+rest of collection; and a timer in pytest's own process would interrupt neither native code nor a
+module that catches every exception, and would not keep anything from ending that process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import linecache
+import os
+import re
+import select
+import signal
+import sys
+import traceback
+import warnings
+from contextlib import suppress
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import FrameType
+    from typing import Any, NoReturn
+
+    Places = Iterable[tuple[str, int]]
+    """Files and lines of a stack, the innermost first."""
+
+SECONDS = 10.0
+"""How long one adapter may take. It imports nothing heavy, so milliseconds are usual."""
+
+GRACE = 5.0
+"""Seconds more before a process is killed that is stopped, and so cannot say where it is."""
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = [str(ROOT / "adapters" / name) for name in ("__init__.py", "contract.py", "trial.py")]
+"""Files that a stack may have in it without being to blame."""
+
+MOST_TEXT = 500
+"""Characters that are quoted of an error."""
+
+DUMPED = re.compile(rb'^  File "(.*)", line (\d+) in ', re.MULTILINE)
+"""A line of the stack that faulthandler writes."""
+
+CHANGES = {
+    "os.chdir": "leaves the working directory as it is, got a change to",
+    "os.putenv": "leaves the environment as it is, got a change of",
+    "os.unsetenv": "leaves the environment as it is, got the removal of",
+}
+"""Audit event → what is wrong with it; the event's first argument comes next."""
+
+_end_process = os._exit
+
+
+def try_imports(paths: Iterable[str]) -> dict[str, str]:
+    """Look each `module:class` up in a forked process; return what went wrong with an import.
+
+    The keys are the paths. A class that is missing or incomplete is left for the real look-up to
+    find, which it does no harm to.
+
+    Raises:
+        KeyboardInterrupt: A module raised it, which is taken for the user's Ctrl-C.
+        OSError: No process can be started.
+    """
+    found: dict[str, str] = {}
+    left = list(paths)
+    while left:
+        problems = _problems(left)
+        found |= {path: problem for path, problem in zip(left, problems, strict=False) if problem}
+        left = left[len(problems) :]
+    return found
+
+
+def raised(error: BaseException) -> str:
+    """Say that a look-up raised this, and which line of ours or the adapter's is to blame."""
+    summary = traceback.extract_tb(error.__traceback__)
+    places = [(frame.filename, frame.lineno or 0) for frame in reversed(summary)]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.insert(0, (error.filename, error.lineno or 0))
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - the class of the error may be the adapter's, too
+        text = "(an error without a text)"
+    got = f"{type(error).__name__}: {text[:MOST_TEXT]}"
+    place = _place(places)
+    mend = "mend that line" if place else "mend this entry, or what it names"
+    return f"expected a class at `module:class`, got {got}{place}; {mend}"
+
+
+class Refusal:
+    """Finds no module, but refuses to import those that harmed the process that tried them."""
+
+    def __init__(self, harm: dict[str, str]) -> None:
+        """Take `module:class` → what went wrong."""
+        self._modules = {path.partition(":")[0]: problem for path, problem in harm.items()}
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Raise ImportError for such a module."""
+        if problem := self._modules.get(name):
+            raise ImportError(f"{name} is not imported again: {problem}", name=name)
+
+
+def _problems(paths: Sequence[str]) -> list[str]:
+    """Return what went wrong with each, "" for nothing, up to the first with which something did.
+
+    So whatever that one has left behind is in no other's process.
+    """
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of it where there are threads, as other plugins may have begun some. The
+        # child uses nothing that they may hold, and its time is limited.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        _serve(paths, writing)
+    os.close(writing)
+    told = b""
+    try:
+        while answers := select.select([reading], [], [], SECONDS + GRACE)[0]:
+            if not (part := os.read(reading, 1 << 16)):
+                break
+            told += part
+    finally:
+        os.close(reading)
+        status = _ended(child)
+    if status == -signal.SIGINT:
+        raise KeyboardInterrupt
+    lines = takewhile(lambda line: line.startswith(b'"'), told.splitlines())
+    problems: list[str] = [json.loads(line) for line in lines]
+    if len(problems) < len(paths) and not any(problems):
+        place = _place((file.decode(), int(line)) for file, line in DUMPED.findall(told))
+        hangs = not answers or b"Timeout (" in told
+        problems.append(_ending(paths[len(problems)], None if hangs else status, place))
+    return problems
+
+
+def _ended(child: int) -> int:
+    """Kill what is left of the child and of all that it started; return its exit status.
+
+    A signal that ended it is a negative number.
+    """
+    for kill in (os.kill, os.killpg):
+        with suppress(ProcessLookupError, PermissionError):
+            kill(child, signal.SIGKILL)
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except ChildProcessError:  # whoever started pytest ignores SIGCHLD
+        return 0
+
+
+def _ending(path: str, status: int | None, place: str) -> str:
+    """Say how the process ended in which an adapter was tried; None: it had to be killed."""
+    if status is None:
+        got = f"ends within {SECONDS:g} s, got one that was still going on"
+    elif status < 0:
+        got = f"returns, got a process that {signal.Signals(-status).name} ended"
+    else:
+        got = f"returns, got a process that ended with exit status {status}"
+    return f"expected an import that {got}{place}; mend {'that line' if place else _file(path)}"
+
+
+def _file(path: str) -> str:
+    """Return the file of the module that `module:class` names."""
+    return f"{path.partition(':')[0].replace('.', '/')}.py"
+
+
+def _serve(paths: Sequence[str], out: int) -> NoReturn:
+    """Write a line of JSON for each path: what went wrong with it, or "". Runs in the child.
+
+    Where the process ends or hangs, faulthandler writes the stack instead.
+    """
+    try:
+        os.setsid()  # what it starts ends with it, and it has no terminal
+        watch = _Watch()
+        faulthandler.enable(file=out)
+        for path in paths:
+            faulthandler.dump_traceback_later(SECONDS, exit=True, file=out)
+            problem = watch.problem(path)
+            faulthandler.cancel_dump_traceback_later()
+            os.write(out, f"{json.dumps(problem)}\n".encode())
+            if problem:
+                break
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        _end_process(1)
+
+
+class _Watch(io.TextIOBase):
+    """Notes what a module does to the process around it. Itself the standard output, for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._noted: list[str] = []
+        sys.stdout, sys.stdin = self, None
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        self._printed, printing = os.pipe()
+        for here, there in ((nowhere, 0), (printing, 1), (nowhere, 2)):
+            os.dup2(here, there)
+        os._exit = self._exit
+        sys.addaudithook(self._audit)
+
+    def problem(self, path: str) -> str:
+        """Look an adapter up; return what went wrong with its import, or ""."""
+        from adapters import look_up
+
+        found = look_up(path)
+        module = path.partition(":")[0]
+        if self._noted:
+            return self._noted[0]
+        if select.select([self._printed], [], [], 0)[0]:
+            text = os.read(self._printed, MOST_TEXT).decode(errors="replace")
+            return f"{_prints(text)}; mend {_file(path)}"
+        # Where the module itself was imported, it can be imported again.
+        return found if isinstance(found, str) and module not in sys.modules else ""
+
+    def write(self, text: str) -> int:
+        """Note that something is printed."""
+        self._note(_prints(text), sys._getframe(1))
+        return len(text)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note a change to what the whole process has in common."""
+        if event in CHANGES:
+            what = f"expected an import that {CHANGES[event]} {_as_text(arguments[0])}"
+            self._note(what, sys._getframe(1))
+
+    def _note(self, what: str, frame: FrameType | None) -> None:
+        places = []
+        while frame:
+            places.append((frame.f_code.co_filename, frame.f_lineno))
+            frame = frame.f_back
+        self._noted.append(f"{what}{_place(places)}; mend that line")
+
+    def _exit(self, status: int) -> NoReturn:
+        """Take the place of `os._exit`, so that it is known where it was called."""
+        raise SystemExit(f"os._exit({status})")
+
+
+def _prints(text: str) -> str:
+    return f"expected an import that prints nothing, got {text[:MOST_TEXT]!r} on standard output"
+
+
+def _as_text(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, (bytes, str)) else str(value)
+
+
+def _place(places: Places) -> str:
+    """Return `, at file:line, code` of the innermost line of the project's that may be to blame.
+
+    The trial itself is not, nor is what led to it.
+    """
+    within = dropwhile(lambda place: place[0] == OURS[-1], places)
+    for file, line in takewhile(lambda place: place[0] != OURS[-1], within):
+        inside = file.startswith(f"{ROOT}{os.sep}") and "site-packages" not in file
+        if inside and file not in OURS:
+            code = linecache.getline(file, line).strip()
+            name = Path(file).relative_to(ROOT).as_posix()
+            return f", at {name}:{line}" + (f", `{code}`" if code else "")
+    return ""

@@ -1,0 +1,217 @@
+"""An adapter module that ends, stops or changes the process it is imported in does so to a trial.
+
+Each module is imported by a process that this one has forked, as pytest's process does with all
+adapters of the registry. Nothing of it may be seen here but the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from adapters import trial
+from adapters.trial import Refusal, try_imports
+from tests.helpers.broken_adapters import ENDING, HANGING, HARMING, RAISING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Write = Callable[[str, str], str]
+
+SECONDS = 2.0
+FINE = "from tests.adding.adapter import ParrotAdapter as Adapter\n"
+
+
+@pytest.fixture(name="write")
+def _write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """A function that writes a module of a name, and returns `module:class`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(trial, "ROOT", tmp_path)
+
+    def write(name: str, source: str) -> str:
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+        return f"{name}:Adapter"
+
+    return write
+
+
+def state() -> tuple[object, ...]:
+    """Return what a module might change in this process."""
+    stdio = [os.fstat(number)[:3] for number in range(3)]
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)]
+    streams = (sys.stdin, sys.stdout, sys.stderr, os._exit)
+    return Path.cwd(), dict(os.environ), stdio, handlers, streams, psutil.Process().children()
+
+
+@pytest.mark.parametrize("kind", [*RAISING, *HARMING, *ENDING])
+def test_module_that_does_harm_is_named_with_its_line(kind: str, write: Write) -> None:
+    """The others, before and after it, are fine; and this process is as it was."""
+    broken = {**RAISING, **HARMING, **ENDING}[kind]
+    name = f"trial_{kind}".replace("-", "_")
+    paths = [write("trial_before", FINE), write(name, broken.source), write("trial_after", FINE)]
+    before = state()
+
+    found = try_imports(paths)
+
+    assert found == {f"{name}:Adapter": broken.told(f"{name}.py", name, trial.SECONDS)}
+    assert state() == before
+    assert not {"trial_before", name, "trial_after"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("kind", HANGING)
+def test_module_that_never_returns_is_ended(
+    kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it waits for, the line is named at which it stood when its time was up."""
+    monkeypatch.setattr(trial, "SECONDS", SECONDS)
+    name = f"trial_{kind}".replace("-", "_")
+    path = write(name, HANGING[kind].source)
+    before = state()
+
+    found = try_imports([path])
+
+    assert found == {path: HANGING[kind].told(f"{name}.py", name, SECONDS)}
+    assert state() == before
+
+
+def test_module_that_stops_its_process_is_killed(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot say where it is any more."""
+    monkeypatch.setattr(trial, "SECONDS", 0.1)
+    monkeypatch.setattr(trial, "GRACE", SECONDS)
+    path = write("trial_stops", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n")
+
+    assert try_imports([path]) == {
+        path: "expected an import that ends within 0.1 s, got one that was still going on; "
+        "mend trial_stops.py"
+    }
+    assert psutil.Process().children() == []
+
+
+def test_what_a_module_starts_ends_with_it(write: Write, tmp_path: Path) -> None:
+    """A program that it started and did not wait for is killed."""
+    source = (
+        "import subprocess, pathlib\n"
+        "child = subprocess.Popen(['sleep', '3600'])\n"
+        f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
+        "raise OSError\n"
+    )
+
+    try_imports([write("trial_starts", source)])
+
+    child = int((tmp_path / "child").read_text(encoding="utf-8"))
+    psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=30)
+    assert not psutil.pid_exists(child)
+
+
+def test_interrupt_is_the_users(write: Write) -> None:
+    """KeyboardInterrupt is raised here too: nobody but the user means it."""
+    paths = [write("trial_interrupts", "raise KeyboardInterrupt\n"), write("trial_after", FINE)]
+
+    with pytest.raises(KeyboardInterrupt):
+        try_imports(paths)
+    assert psutil.Process().children() == []
+
+
+def test_each_broken_module_is_tried_in_a_process_of_its_own(write: Write) -> None:
+    """What one leaves behind when it fails is not met by the next."""
+    first = write("trial_first", "import sys\nsys.left_behind = True\nraise OSError\n")
+    second = write("trial_second", "import sys\nassert not hasattr(sys, 'left_behind')\n")
+
+    assert list(try_imports([first, second])) == [first]
+
+
+def test_missing_class_is_left_to_the_look_up(write: Write) -> None:
+    """Its module may be imported without harm, and others may need it; a missing module may not."""
+    empty = write("trial_empty", "Adapter = None\n")
+
+    found = try_imports([empty, "trial_empty:Other", "trial_nowhere:Adapter"])
+
+    assert found == {
+        "trial_nowhere:Adapter": (
+            "expected a class at `module:class`, got ModuleNotFoundError: No module named "
+            "'trial_nowhere'; mend this entry, or what it names"
+        )
+    }
+
+
+def test_long_text_is_cut(write: Write) -> None:
+    """A message is for a person."""
+    paths = [
+        write("trial_talks", "raise OSError('x' * 10**6)\n"),
+        write("trial_floods", "print('x' * 10**6)\n"),
+        write("trial_writes", "import os\nos.write(1, b'x' * 10**4)\n"),
+    ]
+
+    found = try_imports(paths)
+
+    assert [message.count("x") for message in found.values()] == pytest.approx([500] * 3, abs=12)
+
+
+def test_class_that_hangs_when_it_is_read_is_found(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contract is checked in the trial, too: an attribute may compute whatever it likes."""
+    monkeypatch.setattr(trial, "SECONDS", SECONDS)
+    source = (
+        "from tests.adding.adapter import ParrotAdapter\n"
+        "class Adapter(ParrotAdapter):\n"
+        "    @classmethod\n"
+        "    def place(cls, case):\n"
+        "        while True: pass\n"
+    )
+
+    (message,) = try_imports([write("trial_place", source)]).values()
+
+    assert message.endswith(
+        "still going on, at trial_place.py:5, `while True: pass`; mend that line"
+    )
+
+
+def test_nothing_to_try_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty registry is none of a trial's business."""
+    monkeypatch.delattr(os, "fork")
+
+    assert try_imports([]) == {}
+
+
+def test_all_are_tried_in_one_process_where_none_is_broken(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session in which all is well pays for one fork."""
+    forks = []
+    fork = os.fork
+
+    def counted() -> int:
+        forks.append(1)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", counted)
+
+    assert try_imports([write(f"trial_fine_{number}", FINE) for number in range(4)]) == {}
+    assert len(forks) == 1
+
+
+def test_refused_module_is_imported_by_nobody(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that imports it itself is told the reason and comes to no harm."""
+    harm = {write("trial_harmful", "import os\nos._exit(3)\n"): "it ends the process"}
+    write("trial_harmless", "")
+    monkeypatch.setattr(sys, "meta_path", [Refusal(harm), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "trial_harmless", raising=False)
+
+    with pytest.raises(ImportError) as error:
+        import_module("trial_harmful")
+
+    assert str(error.value) == "trial_harmful is not imported again: it ends the process"
+    assert error.value.name == "trial_harmful"
+    assert import_module("trial_harmless").__name__ == "trial_harmless"
