@@ -183,7 +183,6 @@ def _serve(paths: Sequence[str], out: int) -> NoReturn:
         for path in paths:
             faulthandler.dump_traceback_later(SECONDS, exit=True, file=out)
             problem = watch.problem(path)
-            faulthandler.cancel_dump_traceback_later()
             os.write(out, f"{json.dumps(problem)}\n".encode())
             if problem:
                 break

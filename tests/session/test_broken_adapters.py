@@ -317,7 +317,7 @@ def test_tests_of_other_adapters_pass(tmp_path: Path) -> None:
         for test in tests
     )
     reason = 'AdapterError: adapters/__init__.py, REGISTRY, "openai-whisper": '
-    named = re.findall(rf"^E +adapters\.base\.{re.escape(reason)}", ended.stdout, re.MULTILINE)
+    named = re.findall(rf"^E .*{re.escape(reason)}", ended.stdout, re.MULTILINE)
     assert len(named) == len(failed)
     (passed,) = re.findall(r"(\d+) passed", ended.stdout)
     assert int(passed) > 500
