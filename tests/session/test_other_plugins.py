@@ -14,10 +14,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.config import default_plugins, essential_plugins
 
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.sessions import Session, Sessions
-from whisper_speedtest.session.other_plugins import SPREAD_OVER_WORKERS
+from whisper_speedtest.session.other_plugins import NEEDED, SPREAD_OVER_WORKERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,14 +221,51 @@ def test_failure_that_was_run_again_is_still_a_failure(sessions: Sessions) -> No
     )
 
 
-def test_session_without_a_reporter_is_refused(sessions: Sessions) -> None:
-    """Nothing would show what was measured."""
-    for more in ((), ("--check-models=json",), ("--prefetch-only",)):
-        session = run(sessions, "-p", "no:terminal", *more)
+# Without plugins of pytest's own
 
-        assert session.status == pytest.ExitCode.USAGE_ERROR, session.output
-        assert "got -p no:terminal; leave that out" in session.output
-        assert "INTERNALERROR" not in session.output
+
+OWN_PLUGINS = [
+    f"whisper_speedtest.{room}"
+    for room in ("session.plugin", "session.prefetch", "session.fixtures", "results.plugin")
+]
+REFUSED = [*NEEDED, *OWN_PLUGINS, "fixtures", "runner", "benchmark", "timeout"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_session_without_a_plugin_that_it_needs_is_refused(name: str) -> None:
+    """In a line that names it, before anything is collected."""
+    ended = pytest_in_project("benchmarks", "-p", f"no:{name}", "--collect-only")
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
+    (line,) = ended.stderr.strip().splitlines()
+    assert line.startswith("ERROR: ")
+    assert name in line
+    if name in NEEDED:
+        reason = (
+            f"expected pytest's plugin {name}, {NEEDED[name]}, got -p no:{name}; leave that out"
+        )
+        assert line == f"ERROR: {reason}"
+    assert "::" not in ended.stdout
+
+
+@pytest.mark.parametrize("more", ["--check-models=json", "--prefetch-only"])
+def test_plugin_is_needed_also_where_nothing_is_measured(sessions: Sessions, more: str) -> None:
+    """Nothing would show what was found."""
+    session = run(sessions, "-p", "no:terminal", more)
+
+    assert session.status == pytest.ExitCode.USAGE_ERROR, session.output
+    assert "got -p no:terminal; leave that out" in session.output
+
+
+def test_benchmarks_work_without_the_plugins_that_they_do_not_need(sessions: Sessions) -> None:
+    """Without all others that pytest can be started without."""
+    names = [name for name in default_plugins if name not in {*essential_plugins, *NEEDED}]
+    assert len(names) > 15
+
+    session = run(sessions, *(f"-pno:{name}" for name in names))
+
+    assert_measured(session)
+    assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
 
 
 # Saving and comparing

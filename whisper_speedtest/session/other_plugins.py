@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 FAULT = pytest.StashKey[str]()
 """What another plugin raised as the session ended: most likely, results could not be saved."""
 
+NEEDED = {
+    "funcmanage": "which gives the benchmarks their fixtures",
+    "python": "which collects the benchmarks",
+    "skipping": "which skips what cannot be measured here",
+    "terminal": "which prints the results",
+    "terminalreporter": "which prints the results",
+    "tmpdir": "which makes a folder for each engine",
+}
+"""Plugins of pytest's own that can be turned off, and what they are needed for.
+
+pytest itself refuses to do without some others, and without those of `required_plugins`.
+"""
+
 SPREAD_OVER_WORKERS = (
     "benchmarks: expected one process that runs one test at a time, got workers of pytest-xdist, "
     "whose tests would slow each other down; leave out -n, or add -n 0"
@@ -30,15 +43,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if any(action == "error" for action, *_ in warnings.filters):
         warnings.simplefilter("default")
-    if config.pluginmanager.is_blocked("terminal"):
-        raise pytest.UsageError(
-            "expected pytest's terminal reporter, which prints the results, got -p no:terminal; "
-            "leave that out"
-        )
+    _refuse_without_plugins(config)
     if config.getoption("dist", "no") != "no" and config.getoption("benchmark_only"):
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
     if path := config.getoption("benchmark_json"):
         _refuse_unless_writable(Path(path))
+
+
+def _refuse_without_plugins(config: pytest.Config) -> None:
+    """Refuse to run without what benchmarks cannot do without, wherever it was turned off."""
+    for name, plugin in config.pluginmanager.list_name_plugin():
+        if plugin is None and (name in NEEDED or name.startswith("whisper_speedtest.")):
+            what = f"pytest's plugin {name}, {NEEDED[name]}" if name in NEEDED else name
+            raise pytest.UsageError(f"expected {what}, got -p no:{name}; leave that out")
 
 
 @pytest.hookimpl(optionalhook=True)
