@@ -196,10 +196,12 @@ def _serve(paths: Sequence[str], out: int) -> NoReturn:
 class _Watch(io.TextIOBase):
     """Notes what a module does to the process around it. Itself the standard output, for good."""
 
+    encoding = "utf-8"
+
     def __init__(self) -> None:
         super().__init__()
         self._noted: list[str] = []
-        sys.stdout, sys.stdin = self, None
+        sys.stdout, sys.stdin = self, io.TextIOBase()  # of which nothing can be read
         nowhere = os.open(os.devnull, os.O_WRONLY)
         self._printed, printing = os.pipe()
         for here, there in ((nowhere, 0), (printing, 1), (nowhere, 2)):
@@ -220,6 +222,10 @@ class _Watch(io.TextIOBase):
             return f"{_prints(text)}; mend {_file(path)}"
         # Where the module itself was imported, it can be imported again.
         return found if isinstance(found, str) and module not in sys.modules else ""
+
+    def fileno(self) -> int:
+        """Return the descriptor of the standard output, which a module may ask about."""
+        return 1
 
     def write(self, text: str) -> int:
         """Note that something is printed."""

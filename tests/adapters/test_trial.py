@@ -143,6 +143,21 @@ def test_missing_class_is_left_to_the_look_up(write: Write) -> None:
     }
 
 
+def test_module_may_ask_about_the_streams(write: Write) -> None:
+    """Some do at import, as to know whether colours are shown; there is no terminal."""
+    source = (
+        "import os, sys\n"
+        "assert not sys.stdin.isatty() and not sys.stdout.isatty()\n"
+        "assert os.fstat(sys.stdout.fileno()) and sys.stdout.encoding.lower() == 'utf-8'\n"
+        "sys.stdout.flush()\n"
+        "print('a warning', file=sys.stderr)\n"
+        "os.environ.get('HOME')\n"
+        "os.getcwd()\n"
+    )
+
+    assert try_imports([write("trial_looks", f"{source}{FINE}")]) == {}
+
+
 def test_long_text_is_cut(write: Write) -> None:
     """A message is for a person."""
     paths = [

@@ -54,7 +54,10 @@ RAISING = {
         'import pytest\npytest.skip("bye", allow_module_level=True)\n', "Skipped: bye", 2
     ),
     "ends-process": _raises("import os\nos._exit(0)\n", "SystemExit: os._exit(0)", 2),
-    "asks": _raises('key = input("key: ")\n', "RuntimeError: input(): lost sys.stdin"),
+    "asks": _raises("key = input()\n", "UnsupportedOperation: readline"),
+    "reads-a-line": _raises(
+        "import sys\nkey = sys.stdin.readline()\n", "UnsupportedOperation: readline", 2
+    ),
     "reads": _raises("import os\nos.read(0, 1)\n", "OSError: [Errno 9] Bad file descriptor", 2),
     "recurses": _raises(
         "def again(): again()\nagain()\n", "RecursionError: maximum recursion depth exceeded"
@@ -71,6 +74,7 @@ RAISING = {
 """What raises an error, which Python knows the line of."""
 
 HARMING = {
+    "prompts": _harms('key = input("key: ")\n', "prints nothing, got 'key: ' on standard output"),
     "prints": _harms('print("hello")\n', "prints nothing, got 'hello' on standard output"),
     "moves": _harms(
         'import os\nos.chdir("/")\n',
