@@ -88,7 +88,7 @@ def raised(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - the class of the error may be the adapter's, too
         text = "(an error without a text)"
-    got = f"{type(error).__name__}: {text[:MOST_TEXT]}"
+    got = f"{type(error).__name__}: {_shown(text)}"
     place = _place(places)
     mend = "mend that line" if place else "mend this entry, or what it names"
     return f"expected a class at `module:class`, got {got}{place}; {mend}"
@@ -160,7 +160,9 @@ def _ending(path: str, status: int | None, place: str) -> str:
     if status is None:
         got = f"ends within {SECONDS:g} s, got one that was still going on"
     elif status < 0:
-        got = f"returns, got a process that {signal.Signals(-status).name} ended"
+        names = {number.value: number.name for number in signal.Signals}
+        ended_by = names.get(-status, f"signal {-status}")
+        got = f"returns, got a process that {ended_by} ended"
     else:
         got = f"returns, got a process that ended with exit status {status}"
     return f"expected an import that {got}{place}; mend {'that line' if place else _file(path)}"
@@ -235,8 +237,9 @@ class _Watch(io.TextIOBase):
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note a change to what the whole process has in common."""
         if event in CHANGES:
-            what = f"expected an import that {CHANGES[event]} {_as_text(arguments[0])}"
-            self._note(what, sys._getframe(1))
+            to = arguments[0]  # for os.fchdir, a descriptor
+            shown = str(to) if isinstance(to, int) else _shown(os.fsdecode(to))
+            self._note(f"expected an import that {CHANGES[event]} {shown}", sys._getframe(1))
 
     def _note(self, what: str, frame: FrameType | None) -> None:
         places = []
@@ -254,8 +257,9 @@ def _prints(text: str) -> str:
     return f"expected an import that prints nothing, got {text[:MOST_TEXT]!r} on standard output"
 
 
-def _as_text(value: object) -> str:
-    return os.fsdecode(value) if isinstance(value, (bytes, str)) else str(value)
+def _shown(text: str) -> str:
+    """Return as much of a text as is quoted, with nothing in it that cannot be printed."""
+    return text[:MOST_TEXT].encode(errors="backslashreplace").decode()
 
 
 def _place(places: Places) -> str:

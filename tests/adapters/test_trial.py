@@ -19,13 +19,14 @@ import pytest
 from adapters import trial
 from adapters.trial import Refusal, try_imports
 from tests.helpers.broken_adapters import ENDING, HANGING, HARMING, RAISING
+from tests.helpers.processes import wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Write = Callable[[str, str], str]
 
-SECONDS = 2.0
+SECONDS = 1.0
 FINE = "from tests.adding.adapter import ParrotAdapter as Adapter\n"
 
 
@@ -96,6 +97,17 @@ def test_module_that_stops_its_process_is_killed(
     assert psutil.Process().children() == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS has no signal without a name")
+def test_signal_without_a_name_is_told_by_its_number(write: Write) -> None:
+    """Linux has some that Python does not name."""
+    path = write("trial_signalled", "import os\nos.kill(os.getpid(), 40)\n")
+
+    assert try_imports([path]) == {
+        path: "expected an import that returns, got a process that signal 40 ended; mend "
+        "trial_signalled.py"
+    }
+
+
 def test_what_a_module_starts_ends_with_it(write: Write, tmp_path: Path) -> None:
     """A program that it started and did not wait for is killed."""
     source = (
@@ -108,8 +120,7 @@ def test_what_a_module_starts_ends_with_it(write: Write, tmp_path: Path) -> None
     try_imports([write("trial_starts", source)])
 
     child = int((tmp_path / "child").read_text(encoding="utf-8"))
-    psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=30)
-    assert not psutil.pid_exists(child)
+    assert wait_until_gone(child), f"expected process {child} to be killed, got it running"
 
 
 def test_interrupt_is_the_users(write: Write) -> None:

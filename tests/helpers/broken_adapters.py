@@ -59,6 +59,7 @@ RAISING = {
         "import sys\nkey = sys.stdin.readline()\n", "UnsupportedOperation: readline", 2
     ),
     "reads": _raises("import os\nos.read(0, 1)\n", "OSError: [Errno 9] Bad file descriptor", 2),
+    "cannot-be-printed": _raises('raise OSError("\\udcff")\n', "OSError: \\udcff"),
     "recurses": _raises(
         "def again(): again()\nagain()\n", "RecursionError: maximum recursion depth exceeded"
     ),
@@ -80,6 +81,11 @@ HARMING = {
         'import os\nos.chdir("/")\n',
         "leaves the working directory as it is, got a change to /",
         2,
+    ),
+    "moves-by-number": _harms(
+        "import os\nos.dup2(os.open('/', os.O_RDONLY), 99)\nos.fchdir(99)\n",
+        "leaves the working directory as it is, got a change to 99",
+        3,
     ),
     "sets": _harms(
         'import os\nos.environ["HF_HUB_OFFLINE"] = "1"\n',

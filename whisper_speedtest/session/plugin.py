@@ -77,7 +77,7 @@ def _try_adapters() -> None:
     except OSError as error:
         raise pytest.UsageError(
             f"expected to start a process that tries to import the adapters, got {error}; allow "
-            "this user more processes (ulimit -u), or end some"
+            "this user more processes (ulimit -u) or files (ulimit -n), or end some"
         ) from error
 
 
