@@ -222,6 +222,18 @@ def test_models_of_others_are_checked(few_broken: Path) -> None:
     ]
 
 
+def test_check_that_loads_nothing_is_a_failure_beside_a_broken_adapter(
+    few_broken: Path, tmp_path: Path
+) -> None:
+    """Not a session that had nothing to do, whichever models are there."""
+    chosen = ("benchmarks", "-k", "lightning-whisper-mlx-tiny-fp16 or broken-")
+
+    ended = pytest_in(few_broken, *chosen, "--check-models=load", HF_HOME=str(tmp_path))
+
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
+    assert "0 of 1 complete in the hub cache" in ended.stdout
+
+
 def test_models_of_others_are_fetched(few_broken: Path) -> None:
     """The broken adapters are named, and the session has failed though every model is there."""
     ended = pytest_in(few_broken, "benchmarks", "-k", f"{GOOD} or broken-", "--prefetch-only")
@@ -310,10 +322,10 @@ def test_tests_of_other_adapters_pass(tmp_path: Path) -> None:
     adapter = tree / "adapters" / "openai_whisper.py"
     adapter.write_text(ENDING["leaves"].source, encoding="utf-8")
     quick = "not loads and not historic and not hidden and not faulty and not keeps and not forked"
-
+    chosen = ("-k", quick, "-m", "not property")
     own = "tests/adapters/test_openai_whisper.py"
 
-    ended = pytest_in(tree, *OF_EACH_ADAPTER, own, "-n1", "-rfE", "-k", quick)
+    ended = pytest_in(tree, *OF_EACH_ADAPTER, own, "-n1", "-rfE", *chosen)
 
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
     failed = re.findall(r"^FAILED (\S+)", ended.stdout, re.MULTILINE)
