@@ -142,7 +142,7 @@ def test_huggingface_hub_reads_the_cache_as_before(
         (Trouble(hang=True), None, Unavailable, "cannot reach http://127.0.0.1:"),
         (Trouble(hang=True), "GET", Unavailable, ": ReadTimeout: timed out, after 3 tries"),
         (Trouble(headers={"Content-Length": None}), "HEAD", RepoError, "(Content-Length), got ''"),
-        (PORTAL, None, Unavailable, "answered with a web page in place of a file"),
+        (PORTAL, None, Unavailable, "answered with something else than a file; it looks"),
         (PORTAL, "GET", Unavailable, "captive portal"),
         (Trouble(cut=0), "GET", Unavailable, "RemoteProtocolError"),
         (Trouble(end=1000), "GET", VerificationError, "expected 300000 bytes, got 1000"),

@@ -25,7 +25,6 @@ from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
 from whisper_speedtest.hub.tries import FIRST_TRIES, Cancelled, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from fixtures.hub import Hub
@@ -94,12 +93,6 @@ class Host(Remote):
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
         return f"{files}/{commit}/{name}"
-
-    def _headers(self) -> Mapping[str, str]:
-        return {}
-
-    def _no_host(self) -> str:
-        return "a web page"
 
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
         return RepoError(f"{said}: {files.repo} {response.status_code}")

@@ -55,6 +55,8 @@ class HuggingFaceHub(Remote):
     """The hub that some settings describe."""
 
     name: ClassVar = "the hub"
+    gives: ClassVar = "a hub's data"
+    named_in: ClassVar = "HF_ENDPOINT"
     own_limit: ClassVar = ", or set HF_TOKEN to have a limit of your own"
 
     def __init__(self, settings: HubSettings) -> None:
@@ -95,12 +97,6 @@ class HuggingFaceHub(Remote):
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
-    def _no_host(self) -> str:
-        return (
-            "answered with something else than a hub's data; it looks like the sign-in page of a "
-            "network (a captive portal): open a browser and sign in, or check HF_ENDPOINT"
-        )
-
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
         status = response.status_code
         code = response.headers.get("X-Error-Code", "")
@@ -109,16 +105,14 @@ class HuggingFaceHub(Remote):
             f"no token was sent, since {self._no_token}" if self._no_token else "no token was sent"
         )
         if message == _STALE:
-            return self._gave_up(
-                str(files),
-                f"the hub answered {status} {message}: "
-                + (
-                    "it does not take the token; set HF_TOKEN anew (hf auth login), or "
+            refused = "user and password; leave them out of HF_ENDPOINT"
+            if self._token:
+                refused = (
+                    "the token; set HF_TOKEN anew (hf auth login), or "
                     "HF_HUB_DISABLE_IMPLICIT_TOKEN=1 to go without"
-                    if self._token
-                    else "it does not take user and password; leave them out of HF_ENDPOINT"
-                ),
-            )
+                )
+            reason = f"the hub answered {status} {message}: it does not take {refused}"
+            return self._gave_up(str(files), reason)
         if code == "GatedRepo":
             sent = "" if self._token else f" ({none})"
             return Unavailable(

@@ -25,12 +25,13 @@ from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.sizes import human, short
 from whisper_speedtest.hub.tries import (
+    CERTIFICATE,
     FIRST_TRIES,
     NETWORK,
     Again,
     Cancelled,
     Watch,
-    asked_wait,
+    again_later,
     told,
 )
 
@@ -50,10 +51,6 @@ Value = TypeVar("Value")
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 _PAGES = ("text/html", "application/xhtml")
-_CERTIFICATE = (
-    "name the certificate of whoever signs for hosts in your network, as a proxy that reads along, "
-    "in SSL_CERT_FILE"
-)
 _REDIRECTS = 10
 _REDIRECTING = 3  # time limits, of all redirects together
 
@@ -87,6 +84,10 @@ class Remote(ABC):
 
     name: ClassVar[str]
     """What errors call it."""
+    gives: ClassVar[str]
+    """What it answers with."""
+    named_in: ClassVar[str]
+    """What its address is in."""
     own_limit: ClassVar[str] = ""
     """How to have a limit on requests that is not everybody's; it follows other advice."""
 
@@ -125,13 +126,9 @@ class Remote(ABC):
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
         """Return a file's address."""
 
-    @abstractmethod
     def _headers(self) -> Mapping[str, str]:
         """Return what this host is told with each request."""
-
-    @abstractmethod
-    def _no_host(self) -> str:
-        """Return what a web page in place of an answer means; it follows the host's name."""
+        return {}
 
     @abstractmethod
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
@@ -266,7 +263,7 @@ class Remote(ABC):
             watch = Watch(self._timeout)
             request.extensions["trace"] = watch.trace
             try:
-                with watch, closing(send(request)) as response:
+                with closing(watch), closing(send(request)) as response:
                     self._reached.add(host)
                     watch.response = response
                     if response.next_request is None:
@@ -285,12 +282,8 @@ class Remote(ABC):
                 raise self._gave_up(subject, f"{reason}; {advice}", host) from None
             except (httpx2.RequestError, ConnectionError) as error:
                 absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-                reason = told(error)
-                if watch.stalled:
-                    seconds = f"{self._timeout:.3g} s"
-                    reason = (
-                        f"{request.url.host} sent no part of an answer in {seconds}, and yet bytes"
-                    )
+                stalled = f"{request.url.host} sent no part of an answer in {self._timeout:.3g} s"
+                reason = f"{stalled}, and yet bytes" if watch.stalled else told(error)
                 raise Again(reason, host=host, absent=absent) from None
         raise Unavailable(
             f"{subject}: expected at most {_REDIRECTS} redirects, in {limit:.3g} s, {self.name} "
@@ -340,11 +333,11 @@ class Remote(ABC):
                 attempt += 1
             if attempt >= (FIRST_TRIES if failure.absent and new else self._retry.attempts):
                 if failure.host is not None and (failure.absent or new):
-                    advice = _CERTIFICATE if "CERTIFICATE" in str(failure) else NETWORK
+                    advice = CERTIFICATE if "CERTIFICATE" in str(failure) else NETWORK
+                    if getproxies().keys() - {"no"}:
+                        advice += f"; there is a proxy in between: {_PROXY}"
                     reason = f"cannot reach {self._place(failure.host)} ({failure}); {advice}"
-                    there = getproxies().keys() - {"no"}
-                    proxy = f"; there is a proxy in between: {_PROXY}" if there else ""
-                    raise self._gave_up(subject, reason + proxy, failure.host)
+                    raise self._gave_up(subject, reason, failure.host)
                 said = f"{subject}: {failure}, after {attempt} tries; {failure.advice}"
                 raise failure.final(said)
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
@@ -386,13 +379,7 @@ class Remote(ABC):
             advice = "put them into HTTPS_PROXY, as http://user:password@host:port"
             raise self._gave_up(subject, f"{reason}; {advice}")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            wait, limit = asked_wait(headers)
-            advice = f"try again {'then' if limit else 'later'}"
-            if status == HTTPStatus.TOO_MANY_REQUESTS:
-                advice += self.own_limit
-            elif not limit:
-                advice = NETWORK
-            raise Again(said + limit, wait=wait, advice=advice)
+            raise again_later(said, status, headers, self.own_limit)
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise Again(said, final=VerificationError)  # the part that is there is no part of it
         if host and not code:
@@ -405,5 +392,9 @@ class Remote(ABC):
     def _web_page(self, subject: str, host: str) -> Unavailable:
         """Return the error for a web page in place of an answer."""
         place = f"{self._endpoint} led to {host}, which" if host else self._endpoint
-        reason = f"{place} {self._no_host()}"
+        reason = (
+            f"{place} answered with something else than {self.gives}; it looks like the sign-in "
+            "page of a network (a captive portal): open a browser and sign in, or check "
+            f"{self.named_in}"
+        )
         return Unavailable(f"{subject}: {reason}", reason)

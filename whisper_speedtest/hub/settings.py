@@ -96,21 +96,6 @@ class HubSettings:
         )
 
 
-def unusable(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that no hub can be asked with, each with what is wrong with it."""
-    expected = {}
-    if not _is_address(variables.get("HF_ENDPOINT", "https://huggingface.co")):
-        expected["HF_ENDPOINT"] = "a hub's address, https://host"
-    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
-        if not _is_timeout(variables.get(name, "0")):
-            expected[name] = f"seconds, up to {_LONGEST_TIMEOUT}"
-    got = {name: short(repr(_USER.sub(r"\1", variables[name]))) for name in expected}
-    return {
-        name: f"expected {name} to be {what}, got {got[name]}; correct or unset it"
-        for name, what in expected.items()
-    }
-
-
 def _is_address(text: str) -> bool:
     with suppress(ValueError):  # of a port, or of brackets
         return bool(_ADDRESS.fullmatch(text) and (urlsplit(text).port or 1))
@@ -121,6 +106,24 @@ def _is_timeout(text: str) -> bool:
     with suppress(ValueError):
         return 0 <= int(text) <= _LONGEST_TIMEOUT  # to huggingface_hub, 0 is its own choice
     return False
+
+
+_SECONDS = (_is_timeout, f"seconds, up to {_LONGEST_TIMEOUT}")
+_EXPECTED = {
+    "HF_ENDPOINT": (_is_address, "a hub's address, https://host"),
+    "HF_HUB_DOWNLOAD_TIMEOUT": _SECONDS,
+    "HF_HUB_ETAG_TIMEOUT": _SECONDS,
+}
+
+
+def unusable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that no hub can be asked with, each with what is wrong with it."""
+    wrong = {}
+    for name, (is_right, expected) in _EXPECTED.items():
+        if name in variables and not is_right(variables[name]):
+            got = short(repr(_USER.sub(r"\1", variables[name])))
+            wrong[name] = f"expected {name} to be {expected}, got {got}; correct or unset it"
+    return wrong
 
 
 def _token() -> tuple[str | None, str]:

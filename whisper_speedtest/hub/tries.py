@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.model import Unavailable
@@ -16,14 +17,17 @@ from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Any, Self
+    from typing import Any
 
     import httpx2
 
     from whisper_speedtest.hub.model import ModelError
 
 NETWORK = "check the network, or try again later"
+CERTIFICATE = (
+    "name the certificate of whoever signs for hosts in your network, as a proxy that reads along, "
+    "in SSL_CERT_FILE"
+)
 
 _NUMBER = re.compile(r"\d{1,9}")
 _SPENT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
@@ -89,7 +93,7 @@ class Again(Exception):  # noqa: N818 - a reason to try again
 
 
 class Watch:
-    """Ends a connection, inside its `with` block, on which bytes come and yet nothing gets on.
+    """Ends a connection, until it is closed itself, on which bytes come and yet nothing gets on.
 
     A client's time limit begins anew with each byte, so that it waits for ever for the end of a
     header that comes byte by byte. Here each part of an exchange has the limit, in seconds, and so
@@ -122,15 +126,8 @@ class Watch:
                     return
                 before = now
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the watch."""
         self._over.set()
 
 
@@ -139,20 +136,25 @@ def told(error: BaseException) -> str:
     return short(f"{type(error).__name__}: {error}")
 
 
-def asked_wait(headers: Mapping[str, str]) -> tuple[float, str]:
-    """Return how many seconds a host asks to wait, 0 where it does not say, and of which limit.
+def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: str) -> Again:
+    """Return what a status means that may be another one later: when, and of which limit it is.
 
     A hub that limits requests says when it will take more; any server may send Retry-After.
+    `own_limit` says how to have a limit that is not everybody's.
     Source: draft-ietf-httpapi-ratelimit-headers-09, as far as huggingface_hub reads it; RFC 9110,
     10.2.3.
     """
     if spent := _SPENT.search(headers.get("RateLimit", "")):
         most = _MOST.search(headers.get("RateLimit-Policy", ""))
         of = f" of {most[1]}" if most else ""
-        kind, wait = short(spent[1]), float(spent[2])
-        return wait, f": no request{of} is left in the limit {kind!r}, more in {wait:g} s"
-    wait = _seconds(headers.get("Retry-After", "").strip())
-    return wait, f": it takes more in {wait:g} s" if wait else ""
+        wait = float(spent[2])
+        said += f": no request{of} is left in the limit {short(spent[1])!r}, more in {wait:g} s"
+    elif wait := _seconds(headers.get("Retry-After", "").strip()):
+        said += f": it takes more in {wait:g} s"
+    advice = "try again then" if wait else NETWORK
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        advice = f"try again {'then' if wait else 'later'}{own_limit}"
+    return Again(said, wait=wait, advice=advice)
 
 
 def _seconds(asked: str) -> float:

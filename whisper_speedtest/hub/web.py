@@ -14,7 +14,6 @@ from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
 
     import httpx2
 
@@ -48,6 +47,8 @@ class WebServer(Remote):
     """The server of some folders: one origin. Is never told who asks."""
 
     name: ClassVar = "the server"
+    gives: ClassVar = "a file"
+    named_in: ClassVar = "the URL in the adapter's check map"
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:  # noqa: ARG002
         """Ask for the size alone; the check map says the rest."""
@@ -63,7 +64,7 @@ class WebServer(Remote):
         if not sizes[0].isdecimal():
             raise RepoError(
                 f"{files}: expected {self.name} to say how long {name} is (Content-Length), "
-                f"got {short(sizes[0])!r}; check the URL in the adapter's check map"
+                f"got {short(sizes[0])!r}; check {self.named_in}"
             )
         file = RemoteFile(name, int(sizes[0]), files.revision)
         return Listing(files.repo, files.revision, {name: file})
@@ -71,21 +72,11 @@ class WebServer(Remote):
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
         return f"{files.repo}/{commit}/{quote(name)}"
 
-    def _headers(self) -> Mapping[str, str]:
-        return {}
-
-    def _no_host(self) -> str:
-        return (
-            "answered with a web page in place of a file; it looks like the sign-in page of a "
-            "network (a captive portal): open a browser and sign in, or check the URL in the "
-            "adapter's check map"
-        )
-
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
         if response.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             return Unavailable(
                 f"{said}: it does not give {files.files[0]} to everybody, and no token is sent to "
-                "it; check the URL in the adapter's check map, and whether a proxy forbids it"
+                f"it; check {self.named_in}, and whether a proxy forbids it"
             )
         return RepoError(
             f"{said}: expected {self._url(files, files.revision, files.files[0])} to exist; "
