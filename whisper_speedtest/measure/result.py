@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import median
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,18 +18,19 @@ from msgspec import Meta
 from adapters.base import Case, DecodeSettings, Device
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.measure.contention import Contention
+from whisper_speedtest.measure.machine import Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.part import Part, Seconds
 from whisper_speedtest.speech.scoring import Score
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.estimate import Estimate
 
 SCHEMA = Path(__file__).with_name("result.schema.json")
 """Describes results for other programs; `write_schema` writes it."""
 
-Seconds = Annotated[float, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-
-
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of a result: it cannot be changed, and it takes no field that it does not know."""
 
 
 class Sample(Part, frozen=True, kw_only=True):
@@ -43,6 +43,12 @@ class Sample(Part, frozen=True, kw_only=True):
     """When it was made, counted from 0 over all processes of this measurement."""
 
     seconds: Seconds
+    contention: Contention | None = None
+    """What else the machine did meanwhile; None where nobody looked."""
+
+    contaminated: bool = False
+    """Whether others took so much of the machine that the time says little of the library. A call
+    of which that is so is made again, a limited number of times."""
 
 
 class Start(Part, frozen=True, kw_only=True):
@@ -129,7 +135,7 @@ class Provenance(Part, frozen=True, kw_only=True):
 class Result(Part, frozen=True, kw_only=True):
     """One measurement of one case, however it ended."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     """Of this form. It grows with each change that an older reader would misread."""
 
     test: str
@@ -165,38 +171,40 @@ class Result(Part, frozen=True, kw_only=True):
     """Of the transcript against the reference; None where nobody knows what was said."""
 
     provenance: Provenance | None = None
+    machine: Machine | None = None
+    before: State | None = None
+    """The state of the machine right before the first sample."""
+
+    after: State | None = None
+    """The state of the machine right after the last sample."""
 
     @property
     def seconds(self) -> list[float]:
-        """Seconds of each sample, in the order in which they were taken."""
-        return [each.seconds for each in sorted(self.samples, key=lambda each: each.order)]
+        """Seconds of each sample that counts, in the order in which they were taken."""
+        return [each.seconds for each in sorted(self.counted, key=lambda each: each.order)]
 
     @property
-    def median(self) -> float:
-        """The median of the samples, in seconds. Raises ValueError where there are none."""
-        if not self.samples:
+    def counted(self) -> tuple[Sample, ...]:
+        """The samples that the estimate is made of: the clean ones; of a busy result, all."""
+        if self.outcome is Outcome.BUSY:
+            return self.samples
+        return tuple(each for each in self.samples if not each.contaminated)
+
+    @property
+    def estimate(self) -> Estimate:
+        """What a call takes. Raises ValueError where there is no sample that counts."""
+        from whisper_speedtest.measure.estimate import estimate  # imports scipy
+
+        if not self.counted:
             raise ValueError(f"{self.test}: expected samples, got none; it {self.outcome}")
-        return median(self.seconds)
-
-    @property
-    def spread(self) -> float | None:
-        """The middle half of the samples over their median: 0.1 is 10 %; None of one sample.
-
-        It is the distance between the medians of the upper and of the lower half; of two samples,
-        the difference between them.
-        """
-        ordered = sorted(self.seconds)
-        half = len(ordered) // 2
-        if not half:
-            return None
-        return (median(ordered[-half:]) - median(ordered[:half])) / self.median
+        return estimate(self.counted)
 
     @property
     def rtfx(self) -> float | None:
-        """Seconds of audio transcribed in a second; None where no transcription was timed."""
-        if self.clip is None or self.measure.of_a_start or not self.samples:
+        """Seconds of audio transcribed in a second; None of a start, and where nobody can say."""
+        if self.clip is None or self.measure.of_a_start or self.outcome is Outcome.BUSY:
             return None
-        return self.clip.seconds / self.median
+        return self.clip.seconds / self.estimate.seconds if self.counted else None
 
 
 def to_json(result: Result) -> dict[str, Any]:

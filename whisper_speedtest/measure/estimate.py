@@ -1,0 +1,67 @@
+"""How long a call takes, and how far that may be off: the process is what is repeated.
+
+Calls of one process resemble one another more than those of the next process, so that their spread
+says little about a second run. Each process gives one number, the median of its calls. The estimate
+is the geometric mean of these, and its interval comes from how they differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log
+from statistics import fmean, median, stdev
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whisper_speedtest.measure.result import Sample
+
+CONFIDENCE = 0.95
+"""How often an interval holds what many more processes would give, if nothing drifts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call takes, in seconds, and the interval around that.
+
+    `low` and `high` are None of one process, which nobody can tell from the next.
+    """
+
+    seconds: float
+    low: float | None
+    high: float | None
+    calls: tuple[int, ...]
+    """How many calls of each process count, in the order of the processes."""
+
+    @property
+    def margin(self) -> float | None:
+        """How far the upper end lies above the estimate, as a share of it: 0.02 is 2 %."""
+        return None if self.high is None else self.high / self.seconds - 1
+
+
+def estimate(samples: Iterable[Sample]) -> Estimate:
+    """Return what the samples tell.
+
+    Raises:
+        ValueError: There are none, or one took no time at all.
+    """
+    processes: dict[int, list[float]] = {}
+    for sample in samples:
+        processes.setdefault(sample.process, []).append(sample.seconds)
+    if not processes or min(map(min, processes.values())) <= 0:
+        raise ValueError(f"expected samples of more than 0 s, got {processes}")
+    logs = [log(median(processes[number])) for number in sorted(processes)]
+    centre = fmean(logs)
+    calls = tuple(len(processes[number]) for number in sorted(processes))
+    if len(logs) == 1:
+        return Estimate(exp(centre), None, None, calls)
+    width = _quantile(len(logs) - 1) * stdev(logs) / len(logs) ** 0.5
+    return Estimate(exp(centre), exp(centre - width), exp(centre + width), calls)
+
+
+def _quantile(freedom: int) -> float:
+    """Return Student's t for a two-sided interval with so many degrees of freedom."""
+    from scipy.special import stdtrit  # of scipy.stats' t, without the import of all of it
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
