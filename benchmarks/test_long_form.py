@@ -10,12 +10,13 @@ import pytest
 from whisper_speedtest.measure.clock import time_calls
 from whisper_speedtest.measure.judging import judge
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.protocol import BATCH_SIZES, WINDOW_SECONDS, calls_of
+from whisper_speedtest.measure.protocol import BATCH_SIZES, WINDOW_SECONDS
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
-    from adapters.base import Audio, DecodeSettings
-    from whisper_speedtest.engine.process import Engine
+    from adapters.base import Audio, Case, DecodeSettings, Device
+    from whisper_speedtest.measure.processes import Processes
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
 
@@ -23,20 +24,21 @@ if TYPE_CHECKING:
 @pytest.mark.over("long", measure=Measure.LONG_FORM, batches=True)
 def test_long_form(
     record: Recorder,
-    engine: Engine,
+    case: Case,
+    device: Device,
+    processes: Processes,
     clip: Clip,
     audio: Audio,
     settings: DecodeSettings,
     batch_size: int,
+    rules: Rules,
 ) -> None:
     """Seconds for long audio, with so many of its 30 s windows decoded at once."""
     windows = math.ceil(clip.seconds / WINDOW_SECONDS)
-    if engine.device == "cpu" and batch_size > max(windows, BATCH_SIZES[1]):
-        raise NotMeasured(
-            engine.case, f"{clip.name} has {windows} windows: no more fit into a batch"
-        )
+    if device == "cpu" and batch_size > max(windows, BATCH_SIZES[1]):
+        raise NotMeasured(case, f"{clip.name} has {windows} windows: no more fit into a batch")
 
-    calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
+    calls = time_calls(processes, clip, audio, settings, rules)
 
-    record.calls(engine, clip, calls)
-    judge(engine.case, clip, settings, calls.transcripts, record.provenance)
+    record.calls(processes, clip, calls)
+    judge(case, clip, settings, calls.transcripts, record.provenance)

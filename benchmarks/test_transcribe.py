@@ -1,4 +1,4 @@
-"""Transcription by a model that is loaded and has transcribed once before the clock starts."""
+"""Transcription by a model that is loaded and has transcribed right before the clock starts."""
 
 from __future__ import annotations
 
@@ -9,33 +9,45 @@ import pytest
 from whisper_speedtest.measure.clock import time_calls
 from whisper_speedtest.measure.judging import judge
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.protocol import calls_of
 
 if TYPE_CHECKING:
-    from adapters.base import Audio, DecodeSettings
-    from whisper_speedtest.engine.process import Engine
+    from adapters.base import Audio, Case, DecodeSettings
+    from whisper_speedtest.measure.processes import Processes
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
 
 
 @pytest.mark.over("short", "paragraph", "window", "noisy", "human", measure=Measure.WARM, own=True)
 def test_transcribe(
-    record: Recorder, engine: Engine, clip: Clip, audio: Audio, settings: DecodeSettings
+    record: Recorder,
+    case: Case,
+    processes: Processes,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+    rules: Rules,
 ) -> None:
     """Seconds from a clip's samples to its transcript."""
-    calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
+    calls = time_calls(processes, clip, audio, settings, rules)
 
-    record.calls(engine, clip, calls)
-    judge(engine.case, clip, settings, calls.transcripts, record.provenance)
+    record.calls(processes, clip, calls)
+    judge(case, clip, settings, calls.transcripts, record.provenance)
 
 
 @pytest.mark.tuned
 @pytest.mark.over("long", measure=Measure.TUNED, own=True)
 def test_tuned(
-    record: Recorder, engine: Engine, clip: Clip, audio: Audio, settings: DecodeSettings
+    record: Recorder,
+    case: Case,
+    processes: Processes,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+    rules: Rules,
 ) -> None:
     """The same with what each library's own documentation recommends, so on unequal terms."""
-    calls = time_calls(engine, clip, audio, settings, calls_of(clip.seconds, engine.device))
+    calls = time_calls(processes, clip, audio, settings, rules)
 
-    record.calls(engine, clip, calls)
-    judge(engine.case, clip, settings, calls.transcripts, record.provenance)
+    record.calls(processes, clip, calls)
+    judge(case, clip, settings, calls.transcripts, record.provenance)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from adapters.cores import usual_threads
 from whisper_speedtest.engine.process import Engine, EngineError
 
 if TYPE_CHECKING:
@@ -38,9 +37,9 @@ def memory_limit_of_machine() -> int:
 
 
 class EnginePool:
-    """Makes engines, hands them out again while they work, and ends all of them.
+    """Makes engines, and ends all of them.
 
-    Before an engine is made, those that were handed out longest ago are closed, until what the
+    Before an engine is made, those that were made longest ago are closed, until what the
     remaining ones and the new one take fits into the limit. The new one is made in any case.
     What an engine takes is its peak footprint; until that is known, the largest one of its case;
     and until there is one, an estimate: LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
@@ -50,7 +49,7 @@ class EnginePool:
         """Take the limit in bytes, and a function that returns a new, empty folder."""
         self._new_folder = new_folder
         self._limit = memory_limit
-        self._engines: list[Engine] = []  # In the order in which they were last handed out.
+        self._engines: list[Engine] = []  # In the order in which they were made.
         self._measured: dict[Engine, int] = {}
         self._largest: dict[Case, int] = {}
         self._closed = False
@@ -63,28 +62,6 @@ class EnginePool:
         """Close all engines."""
         self.close()
 
-    def warm(
-        self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
-    ) -> Engine:
-        """Return the engine of exactly this set-up that was handed out last, or else a new one.
-
-        One that failed after its load is replaced. One that failed to load is returned as it is,
-        since a new one would fare no better: its failure is raised anew by each call.
-        """
-        same = [
-            engine
-            for engine in reversed(self._engines)
-            if (engine.case, engine.model, engine.device) == (case, model, device)
-            and engine.threads == (usual_threads() if threads is None else threads)
-        ]
-        usable = [engine for engine in same if _is_live(engine)]
-        failed_to_load = [engine for engine in same if engine.failure and not engine.loaded]
-        for engine in (*usable, *failed_to_load):
-            self._engines.remove(engine)
-            self._engines.append(engine)
-            return engine
-        return self.new(case, model, device, threads)
-
     def new(
         self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
     ) -> Engine:
@@ -95,6 +72,11 @@ class EnginePool:
         engine = Engine(case, model, self._new_folder(), device, threads)
         self._engines.append(engine)
         return engine
+
+    def room_for(self, engine: Engine) -> int:
+        """Return how many engines like this one, which has loaded, may live at once; at least 1."""
+        self.note_memory(engine, engine.memory().footprint)
+        return max(1, self._limit // self._largest[engine.case])
 
     def note_memory(self, engine: Engine, footprint: int) -> None:
         """Take note of an engine's peak footprint, in bytes."""

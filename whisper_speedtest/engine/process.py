@@ -45,6 +45,10 @@ class EngineError(Exception):
     """An engine that crashed, hung, ran out of memory or could not do what it was asked."""
 
 
+class EngineTimeoutError(EngineError):
+    """An engine that did not answer within its time limit, and was ended."""
+
+
 class Engine:
     """A child process that holds one model, in a folder with that model's verified files only.
 
@@ -83,7 +87,6 @@ class Engine:
         self._deadline = 0.0
         self._closed = False
         self._loaded = False
-        self._warm = False
         self._heard: set[str] = set()
         self._links: dict[Path, Path] = {}
 
@@ -103,9 +106,16 @@ class Engine:
         return self._loaded
 
     @property
-    def warm(self) -> bool:
-        """Whether the engine has transcribed anything yet."""
-        return self._warm
+    def pid(self) -> int:
+        """The process id of the child.
+
+        Raises:
+            EngineError: It is not running.
+        """
+        self._require("pid")
+        if self._process is None:
+            raise EngineError(f"{self.case.label}: expected a running engine, got none; launch it")
+        return self._process.pid
 
     @property
     def facts(self) -> EngineFacts:
@@ -259,9 +269,7 @@ class Engine:
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is the call that is timed."""
-        transcript = self._call("transcribe", key, settings)
-        self._warm = True
-        return cast("Transcript", transcript)
+        return cast("Transcript", self._call("transcribe", key, settings))
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:
         """Return the last transcript of that audio once more, without transcribing.
@@ -347,7 +355,7 @@ class Engine:
         """Wait for the answer to `method`; raise the engine's failure where it is late."""
         assert self._connection is not None
         if not self._connection.poll(max(0.0, self._deadline - time.monotonic())):
-            raise self._fail(f"{method} did not end within {limit:g} s")
+            raise self._fail(f"{method} did not end within {limit:g} s", EngineTimeoutError)
 
     @contextmanager
     def _failing_in(self, method: str) -> Iterator[None]:
@@ -379,13 +387,13 @@ class Engine:
         hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
         return f"the engine was ended by {signal.Signals(-code).name}{hint}"
 
-    def _fail(self, what: str) -> EngineError:
+    def _fail(self, what: str, kind: type[EngineError] = EngineError) -> EngineError:
         """End the child, and return the error that this and every further call raises."""
         message = f"{self.case.label}: {what}"
         # Set at once, so that the engine counts as failed if the rest is interrupted.
-        self._failure = EngineError(message)
+        self._failure = kind(message)
         self.close()
         text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
         tail = "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])
-        self._failure = EngineError(f"{message}{LAST_LINES}\n{tail or '  | (nothing)'}")
+        self._failure = kind(f"{message}{LAST_LINES}\n{tail or '  | (nothing)'}")
         return self._failure

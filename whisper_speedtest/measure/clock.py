@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.result import Sample, Start
+from whisper_speedtest.measure.contention import Watch, is_contaminated
+from whisper_speedtest.measure.protocol import RETAKES, call_limit, start_limit
+from whisper_speedtest.measure.result import Repeats, Sample, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,29 +23,16 @@ if TYPE_CHECKING:
     from adapters.base import Audio, DecodeSettings, Transcript
     from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.processes import Processes
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
 
 EMPTY_CALLS = 21
 """How many empty calls tell what a call through an engine costs; odd, so that one is the median."""
 
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """What timed calls took, and what was heard in each of them."""
-
-    samples: tuple[Sample, ...]
-    transcripts: tuple[Transcript, ...]
-    empty_call: float
-    """What a call through the engine costs by itself, in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """An engine that loaded its model under the clock, and the memory that this took."""
-
-    engine: Engine
-    sample: Sample
-    memory: Memory
+BURST_SECONDS = 0.25
+"""Calls that are shorter are made one right after another until they have taken so long together:
+systems count processor time in steps of 10 ms, which says too little of one brief call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +41,22 @@ class Started:
 
     engine: Engine
     phases: Start
+    sample: Sample
+    """Of all phases together."""
+
     transcript: Transcript
     memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What timed calls took, and what was heard in each of them."""
+
+    repeats: Repeats
+    samples: tuple[Sample, ...]
+    transcripts: tuple[Transcript, ...]
+    empty_call: float
+    """What a call through the engine costs by itself, in seconds."""
 
 
 @contextmanager
@@ -80,52 +83,23 @@ def seconds_of(step: Callable[[], object]) -> float:
         return time.perf_counter() - begin
 
 
-def time_calls(
-    engine: Engine, clip: Clip, audio: Audio, settings: DecodeSettings, calls: int
-) -> Calls:
-    """Time so many transcriptions of a clip by a warm engine; then some empty calls.
-
-    An engine is warm once it has transcribed something: where it has not, it does so here first,
-    outside the clock. The audio is handed over before the clock, too.
-    """
-    engine.hear(clip.name, audio)
-    transcripts: list[Transcript] = []
-
-    def call() -> None:
-        transcripts.append(engine.transcribe(clip.name, settings))
-
-    if not engine.warm:
-        call()
-        transcripts.clear()
-    samples = [Sample(process=0, order=order, seconds=seconds_of(call)) for order in range(calls)]
-    empty_call = time_empty_calls(engine, clip, settings)
-    return Calls(tuple(samples), tuple(transcripts), empty_call)
-
-
-def time_load(engine: Engine, number: int) -> Loaded:
-    """Time the load of a new engine, which is the start `number` of this measurement.
-
-    The load is verified afterwards, and after the peak of the memory was read, to which that adds.
-    """
-    engine.lay_out()
-    engine.launch()
-    engine.import_library()
-    sample = Sample(process=number, order=number, seconds=seconds_of(engine.load))
-    memory = engine.memory()
-    engine.verify_load()
-    return Loaded(engine, sample, memory)
-
-
 def time_start(
-    engine: Engine, number: int, clip: Clip, audio: Audio, settings: DecodeSettings
+    engine: Engine,
+    number: int,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+    max_others: float,
 ) -> Started:
-    """Time a new engine, the start `number` of this measurement, up to its first transcript.
+    """Time a new engine, the process `number` of its case, up to its first transcript.
 
     What belongs to no start is outside the clock: laying out the verified files, and verifying the
     load, which comes last, since it adds to the peak of the engine's memory.
     """
     engine.lay_out()
+    engine.limit(start_limit(engine.case))
     launch = seconds_of(engine.launch)
+    watch = Watch(engine.pid)
     import_library = seconds_of(engine.import_library)
     load = seconds_of(engine.load)
     transcripts: list[Transcript] = []
@@ -141,10 +115,100 @@ def time_start(
         load=load,
         first_call=seconds_of(first_call),
     )
-    (transcript,) = transcripts
+    contention = watch.end()
+    sample = Sample(
+        process=number,
+        order=number,
+        seconds=phases.total,
+        contention=contention,
+        contaminated=is_contaminated(contention, phases.total, max_others),
+    )
     memory = engine.memory()
+    engine.limit(start_limit(engine.case))
     engine.verify_load()
-    return Started(engine, phases, transcript, memory)
+    return Started(engine, phases, sample, transcripts[0], memory)
+
+
+def time_calls(
+    processes: Processes, clip: Clip, audio: Audio, settings: DecodeSettings, rules: Rules
+) -> Calls:
+    """Time transcriptions of a clip by each of a case's processes; then some empty calls.
+
+    The first timed call tells how many of them there will be.
+    """
+    taken = _Taken(clip, audio, settings, rules.max_others)
+    count, calls = processes.wanted, 1
+    for number, engine in enumerate(processes.each()):
+        taken.prepare(engine, processes)
+        done = taken.time(engine, number, 1)
+        if number == 0:
+            first = taken.samples[-1].seconds
+            count, calls = rules.repeats(first, processes.count, engine.device)
+        while done < calls:
+            done += taken.time(engine, number, calls - done)
+        if number + 1 == count:
+            break
+    empty_call = time_empty_calls(engine, clip, settings)
+    repeats = Repeats(processes=count, calls=calls, max_others=rules.max_others)
+    return Calls(repeats, tuple(taken.samples), tuple(taken.transcripts), empty_call)
+
+
+class _Taken:
+    """The samples of one measurement, as they are taken."""
+
+    def __init__(
+        self, clip: Clip, audio: Audio, settings: DecodeSettings, max_others: float
+    ) -> None:
+        self.samples: list[Sample] = []
+        self.transcripts: list[Transcript] = []
+        self._clip = clip
+        self._audio = audio
+        self._settings = settings
+        self._max_others = max_others
+
+    def prepare(self, engine: Engine, processes: Processes) -> None:
+        """Hand the audio over, and make the untimed call that stands right before timed ones.
+
+        On a GPU it is the same as these, since the first of its kind may compile something, and the
+        first after a pause is slow. On a CPU it is the call that every process began with.
+        """
+        engine.limit(call_limit(engine.case, self._clip.seconds))
+        engine.hear(self._clip.name, self._audio)
+        if engine.device == "gpu":
+            engine.transcribe(self._clip.name, self._settings)
+        else:
+            engine.transcribe(processes.clip.name, processes.settings)
+
+    def time(self, engine: Engine, number: int, most: int) -> int:
+        """Time some calls, at most so many, and again where others took the machine meanwhile.
+
+        Whether they are made again is decided by what the others did, and never by the times, since
+        who throws slow ones away gets fast ones. Returns how many calls it were in the end.
+        """
+        for _ in range(1 + RETAKES):
+            watch = Watch(engine.pid)
+            seconds: list[float] = []
+            while len(seconds) < most and sum(seconds) < BURST_SECONDS:
+                engine.limit(call_limit(engine.case, self._clip.seconds))
+                seconds.append(seconds_of(lambda: self._call(engine)))
+            contention = watch.end()
+            contaminated = is_contaminated(contention, sum(seconds), self._max_others)
+            for each in seconds:
+                self.samples.append(
+                    Sample(
+                        process=number,
+                        order=len(self.samples),
+                        seconds=each,
+                        contention=contention,
+                        contaminated=contaminated,
+                    )
+                )
+            if not contaminated:
+                break
+        return len(seconds)
+
+    def _call(self, engine: Engine) -> None:
+        self.transcripts.append(engine.transcribe(self._clip.name, self._settings))
 
 
 def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from whisper_speedtest.measure.part import Part, Share
-
-if TYPE_CHECKING:
-    from typing import Self
 
 
 class Contention(Part, frozen=True, kw_only=True):
@@ -17,7 +12,7 @@ class Contention(Part, frozen=True, kw_only=True):
     """
 
     others: Share
-    """CPU time of all other processes: that of the whole system without the engine's and pytest's."""
+    """CPU time of all other processes: the whole system's without the engine's and pytest's."""
 
     cpu: Share
     """CPU time of the engine and what it started."""
@@ -33,15 +28,16 @@ class Contention(Part, frozen=True, kw_only=True):
 
 
 class Watch:
-    """Takes readings before and after a call, outside the clock."""
+    """Sees what the machine does from its making to `end`, for an engine whose process runs."""
 
     def __init__(self, pid: int) -> None:
-        """Watch the process of an engine, with what it starts."""
-
-    def begin(self) -> Self:
-        """Take the first reading."""
-        raise NotImplementedError
+        """Take the first reading of the process of an engine, and of the system."""
 
     def end(self) -> Contention:
-        """Return what happened since the first reading."""
-        raise NotImplementedError
+        """Return what happened since."""
+        return Contention(others=0, cpu=0, waited=None, steal=None, pressure=None)
+
+
+def is_contaminated(contention: Contention, seconds: float, max_others: float) -> bool:
+    """Tell whether others took so much of the machine that the time says little of the library."""
+    return seconds > 0 and contention.others > max_others

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters import adapter_class
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from adapters.base import Case, Device
 
 LIMITED_SECONDS = 120
@@ -20,7 +23,7 @@ TIME_LIMITS = {
     "medium": 900,
     "large": 1800,
 }
-"""Seconds that one test may take, by the name that is part of the size."""
+"""Seconds that one start or call may take, by the name that is part of the size."""
 
 BATCH_SIZES = (1, 6, 12, 24)
 """How many windows of 30 s are decoded at once, on long audio."""
@@ -28,29 +31,94 @@ BATCH_SIZES = (1, 6, 12, 24)
 WINDOW_SECONDS = 30
 """The length of audio that a Whisper model hears at once."""
 
-BRIEF_SECONDS = 15
-"""The length of the longest clip that counts as brief."""
+PROCESSES = 3
+"""How many processes of a case are started, of which two would give an interval six times as wide.
 
-CALLS = {"gpu": (10, 5), "cpu": (2, 1)}
-"""How many calls are timed, by device: of a brief clip, and of a longer one."""
+Of a variant that the device runs many times slower, it is one."""
 
-STARTS = {"gpu": 3, "cpu": 2}
-"""How many starts are timed, by device."""
+MOST_CALLS: Mapping[Device, int] = {"gpu": 10, "cpu": 3}
+"""How many calls of each process are timed at most, by device."""
+
+BUDGETS: Mapping[Device, float] = {"gpu": 6.0, "cpu": 20.0}
+"""Seconds that the timed calls of one test may take together, by device."""
+
+SCARCE = 1.25
+"""Times the budget. Where a call of each process would take longer, one process makes one call."""
+
+RETAKES = 2
+"""How often a call that was timed beside other work of the machine is made again."""
+
+MAX_OTHERS = 0.25
+"""Processors that all other processes together may take while a call is timed."""
 
 
-def time_limit(case: Case, seconds: float = 0.0) -> float:
-    """Return the seconds that a test of this case may take, with a clip of so many seconds."""
-    limit = next(limit for name, limit in TIME_LIMITS.items() if name in case.size)
-    return limit * max(1.0, seconds / LIMITED_SECONDS)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How calls are repeated; None where the user has left it to the suite."""
+
+    processes: int | None = None
+    calls: int | None = None
+    """Timed calls of each process."""
+
+    budget: float | None = None
+    """Seconds that the timed calls of one test may take together."""
+
+    max_others: float = MAX_OTHERS
+    """Processors that others may take beside a call; one beside more is made again."""
+
+    def processes_of(self, case: Case, device: Device) -> int:
+        """Return how many processes of a case are wanted, before any of them is started."""
+        return self.processes or (1 if is_slow(case, device) else PROCESSES)
+
+    def repeats(self, first: float, processes: int, device: Device) -> tuple[int, int]:
+        """Return how many processes make how many calls each.
+
+        `first` is what the first timed call of the first process took, in seconds. Nothing else
+        of what is measured is looked at: who goes on until the figures please gets pleasing ones.
+        """
+        if self.calls is not None:
+            return processes, self.calls
+        budget = BUDGETS[device] if self.budget is None else self.budget
+        once = processes * first
+        if once > SCARCE * budget and self.processes is None:
+            return 1, 1
+        return processes, max(1, min(MOST_CALLS[device], int(budget / once)))
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """The most processes and calls of each that a test may come to, on any device."""
+        calls = max(MOST_CALLS.values()) if self.calls is None else self.calls
+        return self.processes or PROCESSES, calls
+
+
+def start_limit(case: Case) -> float:
+    """Return the seconds that one start of a case may take, up to its first transcript."""
+    return next(float(limit) for name, limit in TIME_LIMITS.items() if name in case.size)
+
+
+def call_limit(case: Case, seconds: float) -> float:
+    """Return the seconds that one call of a case may take, with a clip of so many seconds."""
+    return start_limit(case) * max(1.0, seconds / LIMITED_SECONDS)
+
+
+def time_limit(case: Case, seconds: float = 0.0, rules: Rules | None = None) -> float:
+    """Return the seconds that a test of this case may take, with a clip of so many seconds.
+
+    That is the sum of the limits of all its starts and calls, those that are made again included.
+    An engine that hangs is ended much sooner, by the limit of the one call.
+    """
+    processes, calls = (rules or Rules()).most
+    called = processes * (1 + calls * (1 + RETAKES))
+    return processes * start_limit(case) + called * call_limit(case, seconds)
 
 
 def probe_limit(case: Case) -> float:
     """Return the seconds that a library may take to show that it can compute on the GPU.
 
-    That is a start and one transcription of a short clip, for which half of a test's time is
+    That is a start and one transcription of a short clip, for which half of a start's time is
     ample. The tests of the case have all of theirs left.
     """
-    return time_limit(case) / 2
+    return start_limit(case) / 2
 
 
 def batch_sizes(case: Case) -> tuple[int, ...]:
@@ -61,14 +129,3 @@ def batch_sizes(case: Case) -> tuple[int, ...]:
 def is_slow(case: Case, device: Device) -> bool:
     """Tell whether a device runs a case's variant many times slower than others do."""
     return case.variant in adapter_class(case.adapter).slow_variants.get(device, ())
-
-
-def calls_of(seconds: float, device: Device) -> int:
-    """Return how many calls are timed of a clip of so many seconds."""
-    brief, longer = CALLS[device]
-    return brief if seconds <= BRIEF_SECONDS else longer
-
-
-def starts_of(case: Case, device: Device) -> int:
-    """Return how many starts of a case are timed."""
-    return 1 if is_slow(case, device) else STARTS[device]

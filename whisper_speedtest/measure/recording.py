@@ -13,6 +13,7 @@ from whisper_speedtest.measure.result import (
     ClipFacts,
     ModelFacts,
     Provenance,
+    Repeats,
     Result,
     Sample,
 )
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from adapters.base import Case, DecodeSettings, Transcript
-    from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.measure.clock import Calls, Loaded, Started
+    from whisper_speedtest.measure.clock import Calls
     from whisper_speedtest.measure.measures import Measure, Outcome
+    from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.speech.clip import Clip
 
 
@@ -42,6 +43,11 @@ def provenance_of(engine: Engine) -> Provenance:
         mends=facts.mends,
         compiler=facts.compiler,
     )
+
+
+def _once_each(processes: Processes) -> Repeats:
+    count = len(processes.starts())
+    return Repeats(processes=count, calls=1, max_others=processes.max_others)
 
 
 class Recorder:
@@ -84,34 +90,41 @@ class Recorder:
             )
         )
 
-    def calls(self, engine: Engine, clip: Clip, calls: Calls) -> None:
-        """Record timed calls of a warm engine."""
-        self._engine(engine, engine.memory(), calls.empty_call)
-        self._add(samples=calls.samples)
+    def calls(self, processes: Processes, clip: Clip, calls: Calls) -> None:
+        """Record timed calls of warm engines."""
+        self._processes(processes, calls.repeats, calls.samples, calls.empty_call)
         self._heard(clip, calls.transcripts)
 
-    def loads(self, loads: Sequence[Loaded]) -> None:
-        """Record timed loads."""
-        self._engine(loads[-1].engine, loads[-1].memory)
-        self._add(samples=tuple(each.sample for each in loads))
+    def loads(self, processes: Processes) -> None:
+        """Record the load of each start."""
+        samples = [
+            msgspec.structs.replace(each.sample, seconds=each.phases.load)
+            for each in processes.starts()
+        ]
+        self._processes(processes, _once_each(processes), samples)
 
-    def starts(self, clip: Clip, starts: Sequence[Started]) -> None:
-        """Record timed starts: the samples are the sums of their phases."""
-        self._engine(starts[-1].engine, starts[-1].memory)
-        self._add(
-            starts=tuple(each.phases for each in starts),
-            samples=tuple(
-                Sample(process=each.phases.process, order=order, seconds=each.phases.total)
-                for order, each in enumerate(starts)
-            ),
-        )
-        self._heard(clip, [each.transcript for each in starts])
+    def starts(self, processes: Processes) -> None:
+        """Record the starts: the samples are the sums of their phases."""
+        starts = processes.starts()
+        samples = [each.sample for each in starts]
+        self._processes(processes, _once_each(processes), samples)
+        self._add(starts=tuple(each.phases for each in starts))
+        self._heard(processes.clip, [each.transcript for each in starts])
 
-    def _engine(self, engine: Engine, memory: Memory, empty_call: float | None = None) -> None:
-        """Record which model an engine holds, how it computes, and the memory that it took."""
+    def _processes(
+        self,
+        processes: Processes,
+        repeats: Repeats,
+        samples: Sequence[Sample],
+        empty_call: float | None = None,
+    ) -> None:
+        """Record which model was timed how often, how it computes, and the memory that it took."""
+        engine = processes.starts()[-1].engine
         self.model(engine.model)
         self._add(
-            memory=memory,
+            repeats=repeats,
+            samples=tuple(samples),
+            memory=processes.memory,
             provenance=msgspec.structs.replace(provenance_of(engine), empty_call=empty_call),
         )
 

@@ -75,6 +75,17 @@ class Start(Part, frozen=True, kw_only=True):
         return self.launch + self.import_library + self.load + self.first_call
 
 
+class Repeats(Part, frozen=True, kw_only=True):
+    """How often it was to be measured, decided by what the first call took and by nothing else."""
+
+    processes: Annotated[int, Meta(ge=1)]
+    calls: Annotated[int, Meta(ge=1)]
+    """Timed calls of each process, or the one start."""
+
+    max_others: float
+    """Processors that others might take beside a call; a sample beside more is contaminated."""
+
+
 class ClipFacts(Part, frozen=True, kw_only=True):
     """The audio that was transcribed."""
 
@@ -99,7 +110,7 @@ class ModelFacts(Part, frozen=True, kw_only=True):
     listed_as: str = ""
     """The other repo, of the same commit, that the hub led to; "" where it led to none."""
 
-    files: dict[str, Proof] = {}
+    files: dict[str, Proof] = msgspec.field(default_factory=dict)
     """Each file's name, size in bytes and sha256, as verified right before and after the load."""
 
 
@@ -155,12 +166,15 @@ class Result(Part, frozen=True, kw_only=True):
     settings: DecodeSettings | None = None
     """What the library decoded with; a field is None where it cannot be told, or nobody knows."""
 
+    repeats: Repeats | None = None
     samples: tuple[Sample, ...] = ()
     starts: tuple[Start, ...] = ()
     """The phases of each start, where starts were measured, in the order of the samples."""
 
     memory: Memory | None = None
-    """The peaks of the last engine, read before its load was verified where starts were timed."""
+    """The highest peaks of its processes, read after the first call and before the load was
+    verified, which takes memory of its own."""
+
     transcript: str | None = None
     """What was heard in the last call."""
 
@@ -189,6 +203,14 @@ class Result(Part, frozen=True, kw_only=True):
         if self.outcome is Outcome.BUSY:
             return self.samples
         return tuple(each for each in self.samples if not each.contaminated)
+
+    @property
+    def is_contaminated(self) -> bool:
+        """Whether most of the calls were timed beside too much other work, each time they were."""
+        if self.repeats is None:
+            return False
+        clean = sum(not each.contaminated for each in self.samples)
+        return 2 * clean < self.repeats.processes * self.repeats.calls
 
     @property
     def estimate(self) -> Estimate:

@@ -38,6 +38,7 @@ def notes(
         *_fallbacks(passed),
         *_heard(passed),
         *_voices(results, frozenset(recordings)),
+        *_busy(results),
         *_skips(results),
         *(f"skipped:  {why}" for why, how in reasons.items() if how is Outcome.SKIPPED),
         *(f"failed:   {why}" for why, how in reasons.items() if how is Outcome.FAILED),
@@ -106,6 +107,18 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
         if each.case.size == "micro" and each.clip and each.clip.name in recordings
     ]
     return [f"voices:   {NO_HUMAN_VOICE}: {', '.join(dict.fromkeys(given))}"] if given else []
+
+
+def _busy(results: Sequence[Result]) -> list[str]:
+    """Say how many rows are not to be believed, as others used the machine meanwhile."""
+    count = sum(each.outcome is Outcome.BUSY for each in results)
+    if not count:
+        return []
+    line = (
+        f"busy:     {count} of {len(results)} tests were timed while other processes used the "
+        "machine, so that their times say little; end those, and run them again"
+    )
+    return [line]
 
 
 def _skips(results: Sequence[Result]) -> list[str]:

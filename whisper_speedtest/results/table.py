@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
 
-NOISY_SPREAD = 0.10
-"""A spread over this is marked: the median may not be the same in the next run."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -51,13 +48,13 @@ class Column:
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
-    """Return the rows of the results that passed, case by case in the order in which they began.
+    """Return the rows of what was measured, case by case in the order in which they began.
 
     The starts are those of the case, so they stand in each of its rows.
     """
     cases: dict[Case, list[Result]] = {}
     for result in results:
-        if result.outcome is Outcome.PASSED:
+        if result.outcome in {Outcome.PASSED, Outcome.BUSY}:
             cases.setdefault(result.case, []).append(result)
     found = []
     for case, measured in cases.items():
@@ -76,28 +73,28 @@ def clip_name(result: Result) -> str:
     return f"{name} tuned" if result.measure is Measure.TUNED else name
 
 
-def _median(row: Row) -> str:
-    return seconds(row.warm.median) if row.warm else ""
+def _time(result: Result | None) -> str:
+    """Return what a call or a start takes."""
+    if result is None:
+        return ""
+    return f"{seconds(result.estimate.seconds)}{' busy' if result.outcome is Outcome.BUSY else ''}"
 
 
-def _spread(row: Row) -> str:
+def _margin(row: Row) -> str:
+    """Return how far the time may be off, and of how many processes and calls each it is."""
     if row.warm is None:
         return ""
-    if row.warm.spread is None:
-        return "1 round"
-    return f"{percent(row.warm.spread)}{' !' if row.warm.spread > NOISY_SPREAD else ''}"
+    estimate = row.warm.estimate
+    fewest, most = min(estimate.calls), max(estimate.calls)
+    calls = f"{most}" if fewest == most else f"{fewest}-{most}"
+    repeated = f"({len(estimate.calls)}×{calls})"
+    if estimate.margin is None or row.warm.outcome is Outcome.BUSY:
+        return repeated
+    return f"±{percent(estimate.margin, 1)} {repeated}"
 
 
 def _rtfx(row: Row) -> str:
     return f"{row.warm.rtfx:.1f}" if row.warm and row.warm.rtfx is not None else ""
-
-
-def _cold_start(row: Row) -> str:
-    return seconds(row.cold.median) if row.cold else ""
-
-
-def _load(row: Row) -> str:
-    return seconds(row.load.median) if row.load else ""
 
 
 def _peak_memory(row: Row) -> str:
@@ -121,11 +118,11 @@ COLUMNS = (
     Column("size", lambda row: row.case.size, right=False),
     Column("variant", lambda row: row.case.variant, right=False),
     Column("clip", lambda row: clip_name(row.warm) if row.warm else "", right=False),
-    Column("median", _median),
-    Column("spread", _spread),
+    Column("time", lambda row: _time(row.warm)),
+    Column("95% interval", _margin),
     Column("RTFx", _rtfx),
-    Column("cold start", _cold_start),
-    Column("load", _load),
+    Column("cold start", lambda row: _time(row.cold)),
+    Column("load", lambda row: _time(row.load)),
     Column("peak memory", _peak_memory),
     Column("WER", _wer),
     Column("computed on", _computed_on, right=False),

@@ -8,22 +8,33 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import files_of
+from adapters.base import DecodeSettings
+from fixtures.audio import clips
 from whisper_speedtest.session.device import choose_device, why_not_gpu
+from whisper_speedtest.session.options import rules_of
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.selection import settings_of
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from adapters.base import Audio, Case, DecodeSettings, Device
+    from adapters.base import Audio, Case, Device
     from whisper_speedtest.engine.pool import EnginePool
-    from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.measure.processes import Processes
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
+
+    SetUp = tuple[Device, int | None]
+    """Device and threads: what engines of one case may differ in."""
+
+
+STARTED_WITH = "short"
+"""The clip that every process transcribes first, whichever tests are selected."""
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +48,21 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnginePool]:
 
 
 @pytest.fixture(scope="session")
-def case(request: pytest.FixtureRequest, pool: EnginePool) -> Iterator[Case]:
+def set_ups() -> dict[SetUp, Processes]:
+    """The processes of the case under test."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def case(
+    request: pytest.FixtureRequest,
+    pool: EnginePool,
+    set_ups: dict[SetUp, Processes],
+) -> Iterator[Case]:
     """The adapter, size and variant under test; its engines end with its last test."""
     case: Case = request.param
     yield case
+    set_ups.clear()
     pool.end_case(case)
 
 
@@ -97,47 +119,48 @@ def record(
     return recorder
 
 
+@pytest.fixture(scope="session")
+def rules(request: pytest.FixtureRequest) -> Rules:
+    """How calls are repeated."""
+    return rules_of(request.config)
+
+
 @pytest.fixture
-def engine(
+def processes(
     record: Recorder,
     pool: EnginePool,
     case: Case,
     model: VerifiedModel,
     device: Device,
     settings: DecodeSettings,
-) -> Engine:
-    """The case's engine, which has transcribed before unless this test is the first.
+    rules: Rules,
+    set_ups: dict[SetUp, Processes],
+) -> Processes:
+    """The case's engines, which its tests share; none is started before it is asked for.
 
-    Skips variants that the device runs many times slower than others do: their starts, with one
-    transcript each, are enough.
+    Of variants that the device runs many times slower than others do, only starts are measured.
     """
+    from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.protocol import is_slow
+    from whisper_speedtest.speech.audio import read_audio
 
     record.model(model)
-    if is_slow(case, device):
+    if is_slow(case, device) and not record.result.measure.of_a_start:
         raise NotMeasured(
             case, f"many times slower on the {device} than elsewhere: only started there"
         )
-    return pool.warm(case, model, device, settings.threads)
-
-
-@pytest.fixture
-def new_engine(
-    record: Recorder,
-    pool: EnginePool,
-    case: Case,
-    model: VerifiedModel,
-    device: Device,
-    settings: DecodeSettings,
-) -> Callable[[], Engine]:
-    """A function that ends the case's engines and returns a new one, not started.
-
-    So one engine of the case is alive at a time; later tests use the last one again.
-    """
-    record.model(model)
-
-    def make() -> Engine:
-        pool.end_case(case)
-        return pool.new(case, model, device, settings.threads)
-
-    return make
+    set_up = (device, settings.threads)
+    if set_up not in set_ups:
+        clip = clips()[STARTED_WITH]
+        clip.verify()
+        set_ups[set_up] = Processes(
+            new_engine=lambda: pool.new(case, model, device, settings.threads),
+            room_for=pool.room_for,
+            wanted=rules.processes_of(case, device),
+            insists=rules.processes is not None,
+            max_others=rules.max_others,
+            clip=clip,
+            audio=read_audio(clip.path),
+            settings=DecodeSettings(threads=settings.threads),
+        )
+    return set_ups[set_up]

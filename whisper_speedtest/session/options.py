@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.protocol import BUDGETS, MAX_OTHERS, PROCESSES, Rules
 
 if TYPE_CHECKING:
     import pytest
@@ -36,6 +39,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "times; a text file beside it, of the same name with .txt, is its reference",
     )
     group.addoption(
+        "--processes",
+        type=parse_count,
+        metavar="N",
+        help="start so many processes of each case, one after another where memory is short "
+        f"(default: {PROCESSES}, fewer where memory is short, 1 of what the device runs slowly)",
+    )
+    group.addoption(
+        "--calls",
+        type=parse_count,
+        metavar="N",
+        help="time so many calls of each process (default: as many as the budget has room for)",
+    )
+    group.addoption(
+        "--budget",
+        type=parse_seconds,
+        metavar="SECONDS",
+        help="seconds that the timed calls of one test may take (default: "
+        f"{BUDGETS['gpu']:g} on a GPU, {BUDGETS['cpu']:g} on a CPU)",
+    )
+    group.addoption(
+        "--max-others",
+        type=parse_processors,
+        default=MAX_OTHERS,
+        metavar="PROCESSORS",
+        help="CPU time that other processes may take beside a call, in processors; a call beside "
+        f"more is made again, and then marked; inf marks none (default: {MAX_OTHERS})",
+    )
+    group.addoption(
         "--check-models",
         nargs="?",
         const=frozenset[str](),
@@ -62,6 +93,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="download no more than this, smallest models first; 500MB, 1.5GiB "
         f"(default: {MAX_DOWNLOAD})",
     )
+
+
+def rules_of(config: pytest.Config) -> Rules:
+    """Return how calls are repeated in a session."""
+    return Rules(
+        processes=config.getoption("processes"),
+        calls=config.getoption("calls"),
+        budget=config.getoption("budget"),
+        max_others=config.getoption("max_others"),
+    )
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    """Return a number of seconds of more than 0."""
+    if (seconds := _number(text)) is None or not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return seconds
+
+
+def parse_processors(text: str) -> float:
+    """Return a number of processors, which may be a part of one, or inf."""
+    if (processors := _number(text)) is None or not processors >= 0:
+        raise argparse.ArgumentTypeError(f"expected processors, at least 0, or inf, got {text!r}")
+    return processors
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def parse_size(text: str) -> int:

@@ -39,6 +39,11 @@ RECORDER = pytest.StashKey[Recorder]()
 LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
 """Why libraries were left out altogether: the reason → whether that is a skip or a failure."""
 
+BUSY_REASON = "other processes used the machine while most of its calls were timed"
+
+TIMEOUT = "Timeout "
+"""How the failure begins with which pytest-timeout ends a test."""
+
 RESULTS = pytest.StashKey[list[Result]]()
 """Every result of the session, in the order in which the tests ended."""
 
@@ -140,11 +145,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Hand the samples of a test over cases to pytest-benchmark, once it has passed.
 
     Until then pytest-benchmark knows nothing of it: no wrong transcript is saved as a good result,
-    and no time limit or Ctrl-C inside the clock costs the results of others.
+    and no time limit or Ctrl-C inside the clock costs the results of others. It never knows of
+    times that were taken while others used the machine.
     """
     outcome = yield
     if (recorder := item.stash.get(RECORDER, None)) and recorder.result.samples:
-        _replay(getattr(item, "funcargs", {})["benchmark"], recorder.result.seconds)
+        benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
+        if recorder.result.is_contaminated:
+            benchmark.disabled = True
+            benchmark(lambda: None)  # or it would warn that nobody has used it
+        else:
+            _replay(benchmark, recorder.result.seconds)
     return outcome
 
 
@@ -177,7 +188,10 @@ def pytest_runtest_makereport(
         cause = error.cause if isinstance(error, NotMeasured) else ""
         result = recorder.ended(Outcome.SKIPPED, str(error), cause or str(error))
     elif report.failed:
-        result = recorder.ended(Outcome.FAILED, _first_lines(error) if error else "")
+        outcome = Outcome.TIMED_OUT if _is_timeout(error) else Outcome.FAILED
+        result = recorder.ended(outcome, _first_lines(error) if error else "")
+    elif recorder.result.is_contaminated:
+        result = recorder.ended(Outcome.BUSY, BUSY_REASON)
     else:
         result = recorder.ended(Outcome.PASSED)
         benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
@@ -202,6 +216,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     elif outcomes & {Outcome.FAILED, Outcome.TIMED_OUT}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _is_timeout(error: BaseException | None) -> bool:
+    """Tell whether a time limit ended a test: an engine's own, or that of the whole test."""
+    from whisper_speedtest.engine.process import EngineTimeoutError
+
+    return isinstance(error, EngineTimeoutError) or (
+        isinstance(error, pytest.fail.Exception) and str(error).startswith(TIMEOUT)
+    )
 
 
 def _first_lines(error: BaseException) -> str:

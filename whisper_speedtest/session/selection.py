@@ -14,7 +14,8 @@ from adapters import REGISTRY, adapter_class, all_cases, usable, why_not_install
 from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.protocol import batch_sizes, time_limit
+from whisper_speedtest.measure.protocol import batch_sizes, start_limit, time_limit
+from whisper_speedtest.session.options import rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
     from adapters.base import Case
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
 
 NO_LIMIT = 1e6
@@ -53,10 +55,9 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
-    @property
-    def time_limit(self) -> float:
-        """Seconds that the item may take."""
-        return time_limit(self.case, self.clip.seconds if self.clip else 0.0)
+    def time_limit(self, rules: Rules) -> float:
+        """Return the seconds that the item may take where calls are repeated by these rules."""
+        return time_limit(self.case, self.clip.seconds if self.clip else 0.0, rules)
 
 
 def parameters_of(item: pytest.Function) -> Selected:
@@ -143,8 +144,10 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
         return pytest.param(*(getattr(selected, name) for name in names), **named)
 
+    rules = rules_of(metafunc.config)
+
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
-        found = [_limit(selected.time_limit)] if own_limits else []
+        found = [_limit(selected.time_limit(rules))] if own_limits else []
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
 
     items = [
@@ -188,15 +191,15 @@ def sort(items: list[pytest.Item]) -> None:
 
 
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
-    """Return the cases that some tests run over, each with the seconds that one test may take.
+    """Return the cases that some tests run over, each with the seconds that one start may take.
 
-    Those are the user's where there are some; 0 of theirs is no limit.
+    Those are the user's for a test where there are some; 0 of theirs is no limit.
     """
     found: dict[Case, float] = {}
     for item in items:
         if case := case_of(item):
             chosen = chosen_limit(item.config)
-            found[case] = time_limit(case) if chosen is None else chosen or NO_LIMIT
+            found[case] = start_limit(case) if chosen is None else chosen or NO_LIMIT
     return found
 
 

@@ -1,0 +1,101 @@
+"""The processes of one case: the unit of which a measurement needs several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.measure.clock import time_start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from adapters.base import Audio, DecodeSettings
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.clock import Started
+    from whisper_speedtest.speech.clip import Clip
+
+
+@dataclass
+class Processes:
+    """The engines of one case with one set-up, which all its tests share.
+
+    They are started one after another, each in the same way, whichever tests are selected: launch,
+    import, load, first call with `clip`, peak of the memory, verification. So their starts are what
+    the tests of starts measure.
+
+    They live at once, as far as there is memory for them, going by the peak of the first. Where
+    there is too little, there are fewer; where the user `insists` on their number, one lives at a
+    time, and each test starts them anew.
+    """
+
+    new_engine: Callable[[], Engine]
+    room_for: Callable[[Engine], int]
+    """How many engines like one that has loaded may live at once; at least 1."""
+
+    wanted: int
+    insists: bool
+    max_others: float
+    clip: Clip
+    audio: Audio
+    settings: DecodeSettings
+    _starts: list[Started] = field(default_factory=list)
+    _engines: list[Engine] = field(default_factory=list)
+    _count: int = 0
+    _one_by_one: bool = False
+    _failure: Exception | None = None
+
+    @property
+    def count(self) -> int:
+        """How many processes there are, once the first one has told what memory it takes."""
+        return self._count or self.wanted
+
+    def starts(self) -> Sequence[Started]:
+        """Return the first start of each process; starts those that have not been.
+
+        Where one fails, every further call fails as well: a new one would fare no better.
+        """
+        if self._failure:
+            raise self._failure
+        try:
+            while len(self._starts) < self.count:
+                started = self._start(len(self._starts))
+                self._starts.append(started)
+                self._engines.append(started.engine)
+                if not self._count:
+                    self._decide(self.room_for(started.engine))
+        except Exception as error:
+            self._failure = error
+            raise
+        return self._starts
+
+    def each(self) -> Iterator[Engine]:
+        """Yield the engine of each process, which has transcribed before.
+
+        One that failed after its start, or was ended to make room for others, is started anew.
+        """
+        for number, _ in enumerate(self.starts()):
+            if self._engines[number].closed:
+                self._engines[number] = self._start(number).engine
+            yield self._engines[number]
+
+    @property
+    def memory(self) -> Memory:
+        """The highest peak of the host's memory, and of the accelerator's, of all the starts."""
+        peaks = [start.memory for start in self._starts]
+        known = [peak.accelerator for peak in peaks if peak.accelerator is not None]
+        return Memory(max(peak.footprint for peak in peaks), max(known, default=None))
+
+    def _decide(self, room: int) -> None:
+        """Decide how many processes there are, and whether one lives at a time."""
+        self._one_by_one = self.insists and room < self.wanted
+        self._count = self.wanted if self.insists else min(self.wanted, room)
+
+    def _start(self, number: int) -> Started:
+        if self._one_by_one:
+            for engine in self._engines:
+                engine.close()
+        return time_start(
+            self.new_engine(), number, self.clip, self.audio, self.settings, self.max_others
+        )
