@@ -16,7 +16,6 @@ from whisper_speedtest.session.skips import NotMeasured
 if TYPE_CHECKING:
     from adapters.base import Audio, Case, DecodeSettings, Device
     from whisper_speedtest.measure.processes import Processes
-    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
 
@@ -31,14 +30,13 @@ def test_long_form(
     audio: Audio,
     settings: DecodeSettings,
     batch_size: int,
-    rules: Rules,
 ) -> None:
     """Seconds for long audio, with so many of its 30 s windows decoded at once."""
     windows = math.ceil(clip.seconds / WINDOW_SECONDS)
     if device == "cpu" and batch_size > max(windows, BATCH_SIZES[1]):
         raise NotMeasured(case, f"{clip.name} has {windows} windows: no more fit into a batch")
 
-    calls = time_calls(processes, clip, audio, settings, rules)
+    calls = time_calls(processes, clip, audio, settings)
 
     record.calls(processes, clip, calls)
     judge(case, clip, settings, calls.transcripts, record.provenance)

@@ -13,7 +13,6 @@ from whisper_speedtest.measure.measures import Measure
 if TYPE_CHECKING:
     from adapters.base import Audio, Case, DecodeSettings
     from whisper_speedtest.measure.processes import Processes
-    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
 
@@ -26,10 +25,9 @@ def test_transcribe(
     clip: Clip,
     audio: Audio,
     settings: DecodeSettings,
-    rules: Rules,
 ) -> None:
     """Seconds from a clip's samples to its transcript."""
-    calls = time_calls(processes, clip, audio, settings, rules)
+    calls = time_calls(processes, clip, audio, settings)
 
     record.calls(processes, clip, calls)
     judge(case, clip, settings, calls.transcripts, record.provenance)
@@ -44,10 +42,9 @@ def test_tuned(
     clip: Clip,
     audio: Audio,
     settings: DecodeSettings,
-    rules: Rules,
 ) -> None:
     """The same with what each library's own documentation recommends, so on unequal terms."""
-    calls = time_calls(processes, clip, audio, settings, rules)
+    calls = time_calls(processes, clip, audio, settings)
 
     record.calls(processes, clip, calls)
     judge(case, clip, settings, calls.transcripts, record.provenance)

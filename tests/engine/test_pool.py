@@ -129,46 +129,18 @@ def open_ones(engines: Sequence[FakeEngine]) -> list[int]:
     return [number for number, engine in enumerate(engines) if not engine.closed]
 
 
-# Handing out
+# Making
 
 
 def test_engine_is_made_as_asked_and_not_started(pool: EnginePool, made: list[FakeEngine]) -> None:
     """A new engine gets the set-up that was asked for, and a new folder."""
     pool.new(SMALL, MODEL, "cpu", 3)
-    pool.warm(LARGE, MODEL, "gpu")
+    pool.new(LARGE, MODEL, "gpu")
 
     assert [(e.case, e.model, e.device, e.threads, e.folder) for e in made] == [
         (SMALL, MODEL, "cpu", 3, Path("folder-0")),
         (LARGE, MODEL, "gpu", usual_threads(), Path("folder-1")),
     ]
-
-
-def test_warm_engine_is_handed_out_again(pool: EnginePool, made: list[FakeEngine]) -> None:
-    """One engine serves all who ask for the same set-up; no threads and the usual are the same."""
-    first = pool.warm(SMALL, MODEL, "cpu")
-
-    assert pool.warm(SMALL, MODEL, "cpu", usual_threads()) is first
-    assert len(made) == 1
-
-
-@pytest.mark.parametrize(
-    ("other", "what"),
-    [
-        ((LARGE, MODEL, "cpu", 4), "case"),
-        ((SMALL, model_of(1000, "1" * 40), "cpu", 4), "model"),
-        ((SMALL, MODEL, "gpu", 4), "device"),
-        ((SMALL, MODEL, "cpu", 5), "threads"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_other_set_up_is_another_engine(
-    pool: EnginePool, other: tuple[Case, VerifiedModel, Device, int], what: str
-) -> None:
-    """An engine of another case, model, device or number of threads does not stand in."""
-    engine = pool.warm(SMALL, MODEL, "cpu", 4)
-
-    assert pool.warm(*other) is not engine, f"an engine of another {what} was handed out"
-    assert pool.warm(SMALL, MODEL, "cpu", 4) is engine
 
 
 def test_new_engine_is_always_another(pool: EnginePool) -> None:
@@ -178,53 +150,6 @@ def test_new_engine_is_always_another(pool: EnginePool) -> None:
     assert first is not second
     assert not first.closed
     assert not second.closed
-
-
-def test_warm_engine_is_the_one_handed_out_last(pool: EnginePool) -> None:
-    """Of several engines of a set-up, the one that was used last is the warmest."""
-    pool.new(SMALL, MODEL, "cpu")
-    second = pool.new(SMALL, MODEL, "cpu")
-
-    assert pool.warm(SMALL, MODEL, "cpu") is second
-
-
-def test_engine_that_failed_after_its_load_is_replaced(pool: EnginePool) -> None:
-    """Another engine may fare better with other audio."""
-    failed = pool.warm(SMALL, MODEL, "cpu")
-    handed_out(failed).fail(loaded=True)
-
-    replacement = pool.warm(SMALL, MODEL, "cpu")
-
-    assert replacement is not failed
-    assert replacement.failure is None
-
-
-def test_engine_that_failed_to_load_is_returned_again(
-    pool: EnginePool, made: list[FakeEngine]
-) -> None:
-    """Another engine would fare no better, and take its time: the failure is raised anew."""
-    failed = pool.warm(SMALL, MODEL, "cpu")
-    handed_out(failed).fail(loaded=False)
-
-    assert pool.warm(SMALL, MODEL, "cpu") is failed
-    assert len(made) == 1
-    assert pool.new(SMALL, MODEL, "cpu") is not failed
-
-
-def test_engine_that_works_comes_before_one_that_failed_to_load(pool: EnginePool) -> None:
-    """A failure of one of several engines does not hide those that work."""
-    works = pool.new(SMALL, MODEL, "cpu")
-    handed_out(pool.new(SMALL, MODEL, "cpu")).fail(loaded=False)
-
-    assert pool.warm(SMALL, MODEL, "cpu") is works
-
-
-def test_engine_that_its_user_closed_is_not_handed_out(pool: EnginePool) -> None:
-    """A closed engine cannot start again, so that a new one takes its place."""
-    closed = pool.warm(SMALL, MODEL, "cpu")
-    closed.close()
-
-    assert pool.warm(SMALL, MODEL, "cpu") is not closed
 
 
 # Memory
@@ -256,21 +181,32 @@ def test_one_engine_may_exceed_the_limit(made: list[FakeEngine]) -> None:
         assert open_ones(made) == [2]
 
 
-def test_least_recently_used_engine_is_closed_first(
+def test_engine_that_was_made_first_is_closed_first(
     pool: EnginePool, made: list[FakeEngine]
 ) -> None:
-    """Handing out an engine makes it the last to go."""
-    pool.warm(SMALL, MODEL, "cpu")
-    pool.warm(LARGE, MODEL, "cpu")
-    pool.warm(SMALL, MODEL, "cpu")
+    """Whichever case it is of."""
+    pool.new(SMALL, MODEL, "cpu")
+    pool.new(LARGE, MODEL, "cpu")
 
-    pool.new(LARGE, MODEL, "gpu")
+    pool.new(SMALL, MODEL, "gpu")
 
-    assert open_ones(made) == [0, 2]
+    assert open_ones(made) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("peak", "room"),
+    [(ESTIMATE, 2), (ESTIMATE + 1, 1), (2 * ESTIMATE // 3, 3), (3 * ESTIMATE, 1)],
+)
+def test_room_is_told_by_the_peak_of_an_engine(pool: EnginePool, peak: int, room: int) -> None:
+    """How many like it fit into the limit, which is at least the one that is there."""
+    engine = pool.new(SMALL, MODEL, "cpu")
+    loaded(engine, peak)
+
+    assert pool.room_for(engine) == room
 
 
 def test_no_more_engines_are_closed_than_must(made: list[FakeEngine]) -> None:
-    """Room is made one engine at a time, from the one that was used longest ago."""
+    """Room is made one engine at a time, from the one that was made longest ago."""
     with EnginePool(folders(), memory_limit=4 * ESTIMATE) as pool:
         for _ in range(4):
             pool.new(SMALL, MODEL, "cpu")
@@ -364,23 +300,12 @@ def test_case_s_end_closes_its_engines_and_no_others(made: list[FakeEngine]) -> 
     """When a case is through, its engines end, whatever their set-up; those of others live on."""
     with EnginePool(folders(), memory_limit=9 * ESTIMATE) as pool:
         pool.new(SMALL, MODEL, "cpu")
-        other = pool.warm(LARGE, MODEL, "cpu")
+        pool.new(LARGE, MODEL, "cpu")
         pool.new(SMALL, MODEL, "gpu")
 
         pool.end_case(SMALL)
 
         assert open_ones(made) == [1]
-        assert pool.warm(LARGE, MODEL, "cpu") is other
-
-
-def test_failure_to_load_is_forgotten_with_its_case(pool: EnginePool) -> None:
-    """After its end, a case that comes again is tried again."""
-    failed = pool.warm(SMALL, MODEL, "cpu")
-    handed_out(failed).fail(loaded=False)
-
-    pool.end_case(SMALL)
-
-    assert pool.warm(SMALL, MODEL, "cpu") is not failed
 
 
 @pytest.mark.parametrize("error", [RuntimeError("it hangs"), KeyboardInterrupt()], ids=repr)
@@ -421,7 +346,7 @@ def test_closed_pool_makes_no_engine(pool: EnginePool, made: list[FakeEngine]) -
     pool.close()
 
     with pytest.raises(RuntimeError, match=r"toy\[micro-good\]: the pool was closed; make engines"):
-        pool.warm(SMALL, MODEL, "cpu")
+        pool.new(SMALL, MODEL, "cpu")
 
     assert made == []
 
@@ -439,18 +364,17 @@ class Step:
 
 @pytest.mark.property
 def test_pool_keeps_its_promises_whatever_happens(made: list[FakeEngine]) -> None:
-    """Limit, order of eviction and state of what is handed out hold in every session.
+    """Limit, order of eviction and state of what is made hold in every session.
 
-    The limit holds whenever more than one engine lives. What is closed for another was used before
-    all that stay. No engine is handed out closed or failed, unless it failed to load. At the end
-    all are closed.
+    The limit holds whenever more than one engine lives. What is closed for another was made before
+    all that stay. At the end all are closed.
     """
     from hypothesis import given
     from hypothesis import strategies as st
 
     steps = st.builds(
         Step,
-        st.sampled_from(["warm", "new", "load", "fail", "fail to load", "close", "end"]),
+        st.sampled_from(["new", "load", "fail", "fail to load", "close", "end"]),
         st.sampled_from([SMALL, LARGE]),
         st.sampled_from([1, 2]),
         st.integers(0, 20),
@@ -462,34 +386,25 @@ def test_pool_keeps_its_promises_whatever_happens(made: list[FakeEngine]) -> Non
     @given(st.lists(steps, max_size=30), st.integers(1, 5 * ESTIMATE))
     def check(session: list[Step], limit: int) -> None:
         made.clear()
-        used: list[FakeEngine] = []  # The least recently used first.
         largest: dict[Case, int] = {}
         with EnginePool(folders(), limit) as pool:
             for step in session:
-                before = [engine for engine in used if not engine.closed]
+                before = [engine for engine in made if not engine.closed]
                 some = made[step.number % len(made)] if made else None
-                if step.what in {"warm", "new"}:
+                if step.what == "new":
                     for engine in before:
                         if engine.loaded:
                             largest[engine.case] = max(engine.peak, largest.get(engine.case, 0))
-                    count = len(made)
-                    hand_out = pool.warm if step.what == "warm" else pool.new
-                    got = handed_out(hand_out(step.case, MODEL, "cpu", step.threads))
-                    assert (got.case, got.threads) == (step.case, step.threads)
-                    hopeless = got.failure is not None and not got.loaded
-                    assert not got.closed or (step.what == "warm" and hopeless)
-                    used = [engine for engine in used if engine is not got] + [got]
-                    live = [engine for engine in used if not engine.closed]
+                    got = handed_out(pool.new(step.case, MODEL, "cpu", step.threads))
+                    assert (got.case, got.threads, got.closed) == (step.case, step.threads, False)
+                    live = [engine for engine in made if not engine.closed]
                     evicted = [engine for engine in before if engine.closed]
-                    if len(made) > count:
-                        assert evicted == before[: len(evicted)], "not the least recently used"
-                        taken = [bytes_of(engine, largest) for engine in live]
-                        assert len(live) == 1 or sum(taken) <= limit, "over the limit"
-                        if evicted:
-                            last = bytes_of(evicted[-1], largest)
-                            assert sum(taken) + last > limit, "closed without need"
-                    else:
-                        assert evicted == []
+                    assert evicted == before[: len(evicted)], "not those that were made first"
+                    taken = [bytes_of(engine, largest) for engine in live]
+                    assert len(live) == 1 or sum(taken) <= limit, "over the limit"
+                    if evicted:
+                        last = bytes_of(evicted[-1], largest)
+                        assert sum(taken) + last > limit, "closed without need"
                 elif step.what == "end":
                     pool.end_case(step.case)
                     assert all(engine.closed for engine in made if engine.case == step.case)
@@ -521,9 +436,9 @@ def test_engines_of_several_cases_live_at_once(
         return folder
 
     with EnginePool(new_folder, memory_limit_of_machine()) as pool:
+        engines = [pool.new(case, model, "cpu") for case in (SMALL, LARGE)]
         for _ in range(2):
-            for case in (SMALL, LARGE):
-                engine = pool.warm(case, model, "cpu")
+            for engine in engines:
                 engine.hear("clip", audio)
                 assert engine.transcribe("clip", DecodeSettings()).text == "what the toy says"
         assert len(running_engines()) == 2
@@ -531,10 +446,10 @@ def test_engines_of_several_cases_live_at_once(
     assert running_engines() == []
 
 
-def test_engine_that_died_unnoticed_is_replaced_in_the_end(
+def test_engine_that_died_unnoticed_takes_no_room(
     new_toy: Callable[[str], Engine], tmp_path: Path
 ) -> None:
-    """A real engine that was killed while nothing was asked of it fails its next call alone."""
+    """A real engine that was killed while nothing was asked of it keeps no other from its place."""
     model = new_toy("good").model
     names = iter("abc")
 
@@ -543,15 +458,15 @@ def test_engine_that_died_unnoticed_is_replaced_in_the_end(
         return folder
 
     with EnginePool(new_folder, memory_limit_of_machine()) as pool:
-        killed = pool.warm(SMALL, model, "cpu")
+        killed = pool.new(SMALL, model, "cpu")
         killed.ready()
         (process,) = running_engines()
         process.kill()
         assert wait_until_gone(process.pid)
-        with pytest.raises(EngineError, match="the engine was ended by SIGKILL"):
-            killed.ping()
 
-        replacement = pool.warm(SMALL, model, "cpu")
-        replacement.ready()
+        other = pool.new(SMALL, model, "cpu")
+        other.ready()
 
-        assert replacement is not killed
+        assert isinstance(killed.failure, EngineError)
+        assert "the engine was ended by SIGKILL" in str(killed.failure)
+        assert other.failure is None

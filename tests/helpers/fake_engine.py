@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -13,6 +14,7 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from adapters.base import Audio, DecodeSettings, Device
@@ -54,7 +56,6 @@ class FakeEngine:
     empty_calls: list[float] = field(default_factory=lambda: [0.001])
     device: Device = "cpu"
     case: Case = CASE
-    warm: bool = False
     log: list[str] = field(default_factory=list)
     """The steps, in the order in which they were asked for."""
 
@@ -64,6 +65,9 @@ class FakeEngine:
     threads: int = 3
     peak: int = 100
     """Bytes. Verifying the load adds 900, as it reads the weights once more."""
+
+    pid: int = 4242
+    closed: bool = False
 
     @property
     def as_engine(self) -> Engine:
@@ -116,13 +120,23 @@ class FakeEngine:
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         """Take as long as the next call does."""
         self._step(f"transcribe {key}", _next(self.calls))
-        self.warm = True
         return Transcript(_next(self.texts), (), fallback=_next(self.fallbacks))
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         """Take as long as the next empty call does."""
         self._step(f"echo {key}", _next(self.empty_calls))
         return Transcript("", (), fallback=False)
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Take note of the limit."""
+        self.log.append(f"limited to {seconds:g} s")
+        yield
+        self.log.append("unlimited")
+
+    def close(self) -> None:
+        """Take note."""
+        self.closed = True
 
     def memory(self) -> Memory:
         """Return the peak so far."""

@@ -1,12 +1,14 @@
-"""What the tests of measure/ share: a clock that only moves when it is told, an engine on it."""
+"""What the tests of measure/ share: a clock and a machine that do as they are told, an engine."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fixtures.audio import clips
+from whisper_speedtest.measure.contention import Contention
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,11 +17,47 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.clip import Clip
 
 
+@dataclass
+class Machine:
+    """Tells of each watched stretch of time how many processors others took, in turn."""
+
+    others: list[float] = field(default_factory=lambda: [0.0])
+    """Of each stretch; the last one stays."""
+
+    watched: list[int] = field(default_factory=list)
+    """The process ids that were watched, each noted as its stretch ends."""
+
+    def watch(self, pid: int) -> _Watch:
+        """Stand for `Watch`."""
+        return _Watch(self, pid)
+
+
+@dataclass
+class _Watch:
+    machine: Machine
+    pid: int
+
+    def end(self) -> Contention:
+        self.machine.watched.append(self.pid)
+        others = self.machine.others
+        share = others.pop(0) if len(others) > 1 else others[0]
+        return Contention(others=share, cpu=1.0, waited=None, steal=None, pressure=None)
+
+
+@pytest.fixture(name="machine")
+def _machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine of which others take nothing, until it is told."""
+    machine = Machine()
+    monkeypatch.setattr("whisper_speedtest.measure.clock.Watch", machine.watch)
+    return machine
+
+
 @pytest.fixture(name="engine")
-def _engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
+def _engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, machine: Machine) -> FakeEngine:
     """An engine that has no process, and whose steps take whole seconds on a clock of its own."""
     from tests.helpers.fake_engine import Clock, FakeEngine
 
+    assert machine
     clock = Clock()
     monkeypatch.setattr("whisper_speedtest.measure.clock.time.perf_counter", clock)
     return FakeEngine(clock, tmp_path / "weights.npz")

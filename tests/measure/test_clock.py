@@ -6,99 +6,201 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from adapters.base import DecodeSettings
+from fixtures.audio import clips
+from tests.helpers.fake_processes import AUDIO, processes_of, three
 from whisper_speedtest.measure import clock
-from whisper_speedtest.measure.clock import (
-    EMPTY_CALLS,
-    seconds_of,
-    time_calls,
-    time_load,
-    time_start,
-)
+from whisper_speedtest.measure.clock import EMPTY_CALLS, seconds_of, time_calls, time_start
+from whisper_speedtest.measure.protocol import Rules
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
+    from tests.measure.conftest import Machine
+    from whisper_speedtest.measure.clock import Calls
     from whisper_speedtest.speech.clip import Clip
 
-AUDIO = np.zeros(16_000, np.float32)
 SETTINGS = DecodeSettings()
+START = 30.0
+"""Seconds of the first call of each fake, which belongs to its start."""
+
+UNTIMED = 50.0
+"""Seconds of the call right before the timed ones."""
 
 
-def test_cold_engine_transcribes_once_before_the_clock(engine: FakeEngine, clip: Clip) -> None:
-    """The first call of an engine is no sample, and what it hears is not among the transcripts."""
-    engine.calls = [50.0, 2.0, 3.0]
-    engine.texts = ["first", "second", "third"]
+def taken(calls: Calls) -> list[tuple[int, int, float, bool]]:
+    """Return the process, order, seconds and mark of each sample."""
+    return [(each.process, each.order, each.seconds, each.contaminated) for each in calls.samples]
 
-    calls = time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 2)
 
-    assert [sample.seconds for sample in calls.samples] == [2.0, 3.0]
+def of_one(engine: FakeEngine, *seconds: float, rules: Rules | None = None) -> Calls:
+    """Time the clip `paragraph` in one process, whose timed calls take so many seconds."""
+    engine.calls = [START, UNTIMED, *seconds]
+    rules = rules or Rules(processes=1, calls=len(seconds))
+    return time_calls(processes_of([engine], rules), clips()["paragraph"], AUDIO, SETTINGS)
+
+
+# Calls
+
+
+def test_first_call_and_the_one_before_the_timed_ones_are_no_samples(engine: FakeEngine) -> None:
+    """Neither what they take nor what they hear is among what was measured."""
+    engine.texts = ["start", "untimed", "second", "third"]
+
+    calls = of_one(engine, 2.0, 3.0)
+
+    assert taken(calls) == [(0, 0, 2.0, False), (0, 1, 3.0, False)]
     assert [transcript.text for transcript in calls.transcripts] == ["second", "third"]
-    assert engine.log[:4] == ["hear short", *["transcribe short"] * 3]
 
 
-def test_warm_engine_is_timed_at_once(engine: FakeEngine, clip: Clip) -> None:
-    """An engine that has transcribed before makes exactly the calls that are asked for."""
-    engine.warm = True
-    engine.calls = [2.0, 3.0, 4.0]
-
-    calls = time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 3)
-
-    assert [sample.seconds for sample in calls.samples] == [2.0, 3.0, 4.0]
-    assert engine.log.count("transcribe short") == 3
-
-
-def test_samples_say_their_process_and_order(engine: FakeEngine, clip: Clip) -> None:
-    """Calls of one engine are of process 0, and numbered from 0."""
-    engine.calls = [2.0]
-
-    calls = time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 3)
-
-    assert [(sample.process, sample.order) for sample in calls.samples] == [(0, 0), (0, 1), (0, 2)]
-
-
-def test_audio_is_handed_over_before_the_clock(engine: FakeEngine, clip: Clip) -> None:
-    """Handing it over takes half a second here, of which nothing is in the sample."""
-    engine.calls = [2.0]
-
-    calls = time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 1)
-
-    assert engine.log[0] == "hear short"
-    assert calls.samples[0].seconds == 2.0
-
-
-def test_empty_call_is_the_median_of_some_after_an_untimed_one(
-    engine: FakeEngine, clip: Clip
+@pytest.mark.parametrize(("device", "clip"), [("cpu", "short"), ("gpu", "paragraph")])
+def test_untimed_call_stands_right_before_the_timed_ones(
+    engine: FakeEngine, device: str, clip: str
 ) -> None:
+    """On a GPU it is of the same clip, which may be compiled for; on a CPU of the brief one."""
+    engine.device = "gpu" if device == "gpu" else "cpu"
+
+    of_one(engine, 2.0)
+
+    steps = [step for step in engine.log if step.startswith(("hear", "transcribe"))]
+    assert steps[2:] == ["hear paragraph", f"transcribe {clip}", "transcribe paragraph"]
+
+
+def test_samples_say_their_process_and_order(engine: FakeEngine) -> None:
+    """The processes come one after another; their calls are numbered over all of them."""
+    engines = three(engine)
+    for number, each in enumerate(engines):
+        each.calls = [START, UNTIMED, 2.0 + number, 2.5 + number]
+    rules = Rules(processes=3, calls=2)
+
+    calls = time_calls(processes_of(engines, rules), clips()["paragraph"], AUDIO, SETTINGS)
+
+    assert [(number, order, seconds) for number, order, seconds, _ in taken(calls)] == [
+        *((0, 0, 2.0), (0, 1, 2.5)),
+        *((1, 2, 3.0), (1, 3, 3.5)),
+        *((2, 4, 4.0), (2, 5, 4.5)),
+    ]
+    assert (calls.repeats.processes, calls.repeats.calls) == (3, 2)
+
+
+def test_first_timed_call_decides_how_many_there_are(engine: FakeEngine) -> None:
+    """Three processes at 2 s a call have room for three calls each within 20 s."""
+    engines = three(engine)
+    for each in engines:
+        each.calls = [START, UNTIMED, 2.0, 9.0]
+
+    calls = time_calls(processes_of(engines), clips()["paragraph"], AUDIO, SETTINGS)
+
+    assert (calls.repeats.processes, calls.repeats.calls) == (3, 3)
+    assert [sample.process for sample in calls.samples] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_long_call_is_made_once(engine: FakeEngine) -> None:
+    """Where a call of each process would take 27 s, one process makes one call, and others none."""
+    engines = three(engine)
+    for each in engines:
+        each.calls = [START, UNTIMED, 9.0]
+
+    calls = time_calls(processes_of(engines), clips()["paragraph"], AUDIO, SETTINGS)
+
+    assert taken(calls) == [(0, 0, 9.0, False)]
+    assert (calls.repeats.processes, calls.repeats.calls) == (1, 1)
+    assert [each.log.count("transcribe paragraph") for each in engines] == [1, 0, 0]
+    assert [each.log.count("echo paragraph") > 0 for each in engines] == [True, False, False]
+
+
+def test_audio_is_handed_over_before_the_clock(engine: FakeEngine) -> None:
+    """Handing it over takes half a second here, of which nothing is in the sample."""
+    (sample,) = of_one(engine, 2.0).samples
+
+    assert sample.seconds == 2.0
+
+
+def test_every_call_has_its_limit(engine: FakeEngine) -> None:
+    """240 s for a start of micro, and for each call of a clip of up to two minutes."""
+    of_one(engine, 2.0)
+
+    limited = [step for step in engine.log if step.startswith("limited")]
+    assert limited == ["limited to 240 s"] * 4  # start, verification, untimed call, timed call
+    assert engine.log.count("unlimited") == 4
+
+
+def test_empty_call_is_the_median_of_some_after_an_untimed_one(engine: FakeEngine) -> None:
     """One slow empty call, and the first, which is not counted, do not move the figure."""
-    engine.calls = [2.0]
     few = EMPTY_CALLS // 2
     engine.empty_calls = [500.0, *[0.001] * few, 0.002, *[9.0] * few]
 
-    calls = time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 1)
+    calls = of_one(engine, 2.0)
 
     assert calls.empty_call == pytest.approx(0.002)
-    assert engine.log.count("echo short") == 1 + EMPTY_CALLS
+    assert engine.log.count("echo paragraph") == 1 + EMPTY_CALLS
     assert EMPTY_CALLS % 2 == 1
 
 
-def test_load_is_timed_alone_and_verified_after_its_memory_was_read(engine: FakeEngine) -> None:
-    """Start, import, layout and verification stand outside the clock, in their order."""
-    loaded = time_load(engine.as_engine, 7)
+# Contention
 
-    assert loaded.sample.seconds == 4.0
-    assert (loaded.sample.process, loaded.sample.order) == (7, 7)
-    assert engine.log == ["lay_out", "launch", "import_library", "load", "memory", "verify_load"]
-    assert loaded.memory.footprint == 100
+
+def test_call_beside_other_work_is_made_again(engine: FakeEngine, machine: Machine) -> None:
+    """It is kept with its mark; the next one counts, though it took longer."""
+    machine.others = [0.0, 0.9, 0.1, 0.0]
+
+    calls = of_one(engine, 2.0, 5.0, 3.0, rules=Rules(processes=1, calls=2))
+
+    assert taken(calls) == [(0, 0, 2.0, True), (0, 1, 5.0, False), (0, 2, 3.0, False)]
+    assert [sample.contention and sample.contention.others for sample in calls.samples] == [
+        *(0.9, 0.1, 0.0)
+    ]
+
+
+def test_call_is_made_three_times_at_most(engine: FakeEngine, machine: Machine) -> None:
+    """What stays contaminated stays marked, and the next call has its own three tries."""
+    machine.others = [0.0, *[0.9] * 5, 0.0]
+
+    calls = of_one(engine, 2.0, rules=Rules(processes=1, calls=2))
+
+    assert [mark for *_, mark in taken(calls)] == [True] * 5 + [False]
+
+
+def test_fast_call_beside_other_work_is_made_again_and_slow_one_without_is_not(
+    engine: FakeEngine, machine: Machine
+) -> None:
+    """The decision looks at what others did, and never at the time."""
+    machine.others = [0.0, 0.9, 0.0]
+
+    calls = of_one(engine, 0.5, 99.0, 1.0, rules=Rules(processes=1, calls=2))
+
+    assert [(seconds, mark) for _, _, seconds, mark in taken(calls)] == [
+        *((0.5, True), (99.0, False), (1.0, False))
+    ]
+
+
+def test_what_others_may_take_is_a_rule(engine: FakeEngine, machine: Machine) -> None:
+    """Who allows two processors to others gets no mark where they take one."""
+    machine.others = [0.9]
+
+    calls = of_one(engine, 2.0, rules=Rules(processes=1, calls=1, max_others=2.0))
+
+    assert taken(calls) == [(0, 0, 2.0, False)]
+    assert calls.repeats.max_others == 2.0
+
+
+def test_short_calls_are_watched_together(engine: FakeEngine, machine: Machine) -> None:
+    """One of 0.1 s says too little by itself: three of them are one stretch of 0.3 s."""
+    of_one(engine, *[0.1] * 5)
+
+    start, first, burst, rest = machine.watched
+    assert start == first == burst == rest == engine.pid
+
+
+# Starts
 
 
 def test_start_is_timed_by_phase(engine: FakeEngine, clip: Clip) -> None:
     """Each phase is its own step's time; the first call includes handing over the audio."""
     engine.calls = [8.0]
 
-    started = time_start(engine.as_engine, 2, clip, AUDIO, SETTINGS)
+    started = time_start(engine.as_engine, 2, clip, AUDIO, SETTINGS, Rules())
 
     assert started.phases.process == 2
     assert started.phases.launch == 1.0
@@ -107,17 +209,37 @@ def test_start_is_timed_by_phase(engine: FakeEngine, clip: Clip) -> None:
     assert started.phases.first_call == 8.5
     assert started.phases.total == 15.5
     assert started.transcript.text == "the ship"
+    sample = started.sample
+    assert (sample.process, sample.order, sample.seconds) == (2, 2, 15.5)
+    assert sample.contaminated is False
 
 
 def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: Clip) -> None:
     """Verifying reads the weights once more, which is no part of the peak of a start."""
     engine.calls = [8.0]
 
-    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS)
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
 
+    steps = [step for step in engine.log if "limited" not in step]
     phases = ["launch", "import_library", "load", "hear short", "transcribe short"]
-    assert engine.log == ["lay_out", *phases, "memory", "verify_load"]
+    assert steps == ["lay_out", *phases, "memory", "verify_load"]
     assert started.memory.footprint == 100
+
+
+def test_start_beside_other_work_is_marked_and_not_made_again(
+    engine: FakeEngine, clip: Clip, machine: Machine
+) -> None:
+    """It would cost too much; the mark is what the table goes by."""
+    machine.others = [0.9]
+    engine.calls = [8.0]
+
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
+
+    assert started.sample.contaminated is True
+    assert engine.log.count("load") == 1
+
+
+# The clock itself
 
 
 def test_nothing_else_runs_while_the_clock_does() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from adapters import all_cases
 from adapters.base import Case
 from whisper_speedtest.measure.protocol import (
     BATCH_SIZES,
+    MOST_CALLS,
+    Rules,
     batch_sizes,
-    calls_of,
     is_slow,
-    starts_of,
-    time_limit,
 )
+
+if TYPE_CHECKING:
+    from adapters.base import Device
 
 LIMITS = {
     "micro": 240,
@@ -37,40 +41,127 @@ LIMITS = {
 }
 
 
+FAST, SLOW = (Case("lightning-whisper-mlx", "micro", kind) for kind in ("fp16", "4bit"))
+
+
+# Limits
+
+
 @pytest.mark.parametrize("size", LIMITS)
-def test_time_limit_goes_by_the_size(size: str) -> None:
+def test_limit_of_a_start_goes_by_the_size(size: str) -> None:
     """An English or distilled model has the limit of the size that it is named after."""
-    assert time_limit(Case("any", size, "fp16")) == LIMITS[size]
+    assert Rules().start_limit(Case("any", size, "fp16")) == LIMITS[size]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "limit"), [(92.0, 240.0), (120.0, 240.0), (180.0, 360.0), (1200.0, 2400.0)]
-)
-def test_time_limit_grows_with_long_audio(seconds: float, limit: float) -> None:
-    """In proportion, from two minutes on: a podcast of 20 minutes has ten times the time."""
-    assert time_limit(Case("any", "micro", "fp16"), seconds) == limit
-
-
-def test_every_size_has_a_time_limit() -> None:
+def test_every_size_has_a_limit() -> None:
     """No size of any library is left out above."""
     assert {case.size for case in all_cases()} == set(LIMITS)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "gpu", "cpu"), [(0.5, 10, 2), (15.0, 10, 2), (15.001, 5, 1), (90.0, 5, 1)]
+    ("seconds", "limit"), [(92.0, 240.0), (120.0, 240.0), (180.0, 360.0), (1200.0, 2400.0)]
 )
-def test_brief_clips_are_timed_more_often(seconds: float, gpu: int, cpu: int) -> None:
-    """Up to 15 s: ten calls on a GPU, two on a CPU; of a longer clip half as many."""
-    assert calls_of(seconds, "gpu") == gpu
-    assert calls_of(seconds, "cpu") == cpu
+def test_limit_of_a_call_grows_with_long_audio(seconds: float, limit: float) -> None:
+    """In proportion, from two minutes on: a podcast of 20 minutes has ten times the time."""
+    assert Rules().call_limit(FAST, seconds) == limit
 
 
-def test_starts_are_timed_three_times_on_a_gpu_and_twice_on_a_cpu() -> None:
-    """Except where a device runs a variant many times slower: there once."""
-    fast, slow = (Case("lightning-whisper-mlx", "micro", kind) for kind in ("fp16", "4bit"))
+@pytest.mark.parametrize(("timeout", "limit"), [(7.0, 7.0), (0.0, 1e6)])
+def test_limit_of_the_user_is_in_place_of_the_suites(timeout: float, limit: float) -> None:
+    """However long the audio; 0 is none, which no wait of the system is longer than."""
+    rules = Rules(timeout=timeout)
 
-    assert (starts_of(fast, "gpu"), starts_of(fast, "cpu")) == (3, 2)
-    assert (starts_of(slow, "gpu"), starts_of(slow, "cpu")) == (3, 1)
+    assert (rules.start_limit(FAST), rules.call_limit(FAST, 1200.0)) == (limit, limit)
+
+
+@pytest.mark.parametrize(
+    ("rules", "limit"),
+    [
+        (Rules(), 3 * 240 + 3 * (1 + 10 * 3) * 480),
+        (Rules(processes=5), 5 * 240 + 5 * (1 + 10 * 3) * 480),
+        (Rules(calls=1), 3 * 240 + 3 * (1 + 1 * 3) * 480),
+    ],
+)
+def test_limit_of_a_test_is_the_sum_of_its_starts_and_calls(rules: Rules, limit: float) -> None:
+    """With the untimed call of each process, and each timed one made three times."""
+    assert rules.test_limit(FAST, 240.0) == limit
+
+
+# Repeats
+
+
+def test_three_processes_are_started_and_one_of_what_is_slow() -> None:
+    """Slow is what the device runs many times slower than others do; a user's number wins."""
+    rules, chosen = Rules(), Rules(processes=2)
+
+    assert (rules.processes_of(FAST, "gpu"), rules.processes_of(FAST, "cpu")) == (3, 3)
+    assert (rules.processes_of(SLOW, "gpu"), rules.processes_of(SLOW, "cpu")) == (3, 1)
+    assert (chosen.processes_of(FAST, "cpu"), chosen.processes_of(SLOW, "cpu")) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "device", "repeats"),
+    [
+        (0.01, "cpu", (3, 3)),  # never more than three calls on a CPU
+        (20 / 9, "cpu", (3, 3)),  # nine of these fill the budget
+        (20 / 9 + 0.01, "cpu", (3, 2)),
+        (20 / 6 + 0.01, "cpu", (3, 1)),
+        (25 / 3, "cpu", (3, 1)),  # three of these take 25 s, a quarter more than the budget
+        (25 / 3 + 0.01, "cpu", (1, 1)),
+        (0.01, "gpu", (3, 10)),
+        (0.19, "gpu", (3, 10)),
+        (0.21, "gpu", (3, 9)),
+        (2.5, "gpu", (3, 1)),
+        (2.51, "gpu", (1, 1)),
+    ],
+)
+def test_first_call_and_the_budget_decide_how_many_are_timed(
+    first: float, device: Device, repeats: tuple[int, int]
+) -> None:
+    """The budget of a test is 20 s on a CPU and 6 s on a GPU."""
+    assert Rules().repeats(first, 3, device) == repeats
+
+
+def test_processes_that_there_are_share_the_budget() -> None:
+    """Where memory holds two engines only, each may make three calls of 3 s in 20 s."""
+    assert Rules().repeats(3.0, 2, "cpu") == (2, 3)
+    assert Rules().repeats(3.0, 3, "cpu") == (3, 2)
+
+
+def test_budget_of_the_user_is_in_place_of_the_suites() -> None:
+    """Twice the budget, twice the calls; the most calls of a process stay as they are."""
+    assert Rules(budget=12.0).repeats(2.0, 3, "cpu") == (3, 2)
+    assert Rules(budget=6.0).repeats(2.0, 3, "cpu") == (3, 1)
+    assert Rules(budget=999.0).repeats(2.0, 3, "cpu") == (3, 3)
+
+
+def test_numbers_of_the_user_are_obeyed() -> None:
+    """Calls that were chosen are made however long they take; so are processes."""
+    assert Rules(calls=7).repeats(999.0, 3, "cpu") == (3, 7)
+    assert Rules(processes=5).repeats(999.0, 5, "cpu") == (5, 1)
+    assert Rules(processes=5, calls=2).repeats(0.001, 5, "gpu") == (5, 2)
+
+
+@pytest.mark.property
+def test_calls_stay_within_the_budget_and_are_never_none() -> None:
+    """All calls together take no longer than the budget, if they take as long as the first."""
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    seconds = st.floats(1e-3, 1e4)
+
+    @given(seconds, st.integers(1, 9), st.sampled_from(["cpu", "gpu"]), seconds)
+    def hold(first: float, processes: int, device: Device, budget: float) -> None:
+        count, calls = Rules(budget=budget).repeats(first, processes, device)
+        assert 1 <= count <= processes
+        assert 1 <= calls <= MOST_CALLS[device]
+        assert calls == 1 or count * calls * first <= budget
+        assert count == processes or (count == 1 and processes * first > 1.25 * budget)
+
+    hold()
+
+
+# What is measured
 
 
 def test_quantised_mlx_models_are_slow_on_a_cpu_alone() -> None:

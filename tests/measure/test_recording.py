@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from adapters import adapter_class
-from adapters.base import DecodeSettings
 from tests.helpers.fake_engine import CASE
+from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
 from tests.helpers.results import COMMIT, SHA256
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.measure.clock import time_calls, time_load, time_start
+from whisper_speedtest.measure.clock import time_calls
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.recording import Recorder, provenance_of
+from whisper_speedtest.measure.result import Repeats
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
+    from tests.measure.conftest import Machine
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.speech.clip import Clip
-
-AUDIO = np.zeros(16_000, np.float32)
-SETTINGS = DecodeSettings(threads=2)
 
 
 def recorder(clip: Clip | None, measure: Measure = Measure.WARM) -> Recorder:
@@ -31,9 +29,12 @@ def recorder(clip: Clip | None, measure: Measure = Measure.WARM) -> Recorder:
     return Recorder("test_it[id]", measure, CASE, clip, SETTINGS if clip else None)
 
 
-def three(engine: FakeEngine) -> list[FakeEngine]:
-    """Return three engines like this one, which differ in their threads and their memory."""
-    return [replace(engine, threads=10 + n, peak=100 + n) for n in range(3)]
+def record_calls(record: Recorder, engine: FakeEngine, clip: Clip, *seconds: float) -> Result:
+    """Time and record calls of one process that take so many seconds each."""
+    engine.calls = [30.0, 50.0, *seconds]
+    processes = processes_of([engine], Rules(processes=1, calls=len(seconds)))
+    record.calls(processes, clip, time_calls(processes, clip, AUDIO, SETTINGS))
+    return record.result
 
 
 def seconds(result: Result) -> list[tuple[int, int, float]]:
@@ -100,15 +101,12 @@ def test_verified_model_is_recorded_by_its_own_facts(engine: FakeEngine, clip: C
 
 
 def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: Clip) -> None:
-    """Samples, transcript, score, memory, and how the engine computes."""
-    engine.warm = True
-    engine.calls = [2.0, 3.0]
+    """Samples and how many there were to be, transcript, score, memory, and what computed."""
     engine.texts = ["nothing of it", clip.reference or ""]
-    record = recorder(clip)
 
-    record.calls(engine.as_engine, clip, time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 2))
+    result = record_calls(recorder(clip), engine, clip, 2.0, 3.0)
 
-    result = record.result
+    assert result.repeats == Repeats(processes=1, calls=2, max_others=0.25)
     assert seconds(result) == [(0, 0, 2.0), (0, 1, 3.0)]
     assert result.transcript == clip.reference
     assert result.score is not None
@@ -137,61 +135,70 @@ def test_device_that_a_library_does_not_tell_is_recorded_as_unknown(engine: Fake
 
 def test_fallback_in_any_call_is_recorded(engine: FakeEngine, clip: Clip) -> None:
     """Also when the last call made none."""
-    engine.warm = True
-    engine.calls = [2.0]
-    engine.fallbacks = [True, False]
-    record = recorder(clip)
+    engine.fallbacks = [False, False, True, False]
 
-    record.calls(engine.as_engine, clip, time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 2))
-
-    assert record.result.fallback is True
+    assert record_calls(recorder(clip), engine, clip, 2.0, 3.0).fallback is True
 
 
-def test_loads_are_recorded_with_the_last_engine(engine: FakeEngine) -> None:
-    """Each load is a sample of a process of its own; nothing was heard."""
+def test_loads_are_recorded_by_process(engine: FakeEngine) -> None:
+    """Each load is a sample of a process of its own; nothing that was heard is in the record."""
     record = recorder(None, Measure.LOAD)
-    loads = [time_load(each.as_engine, number) for number, each in enumerate(three(engine))]
+    engine.calls = [8.0]
+    processes = processes_of(three(engine))
 
-    record.loads(loads)
+    record.loads(processes)
 
     result = record.result
     assert seconds(result) == [(0, 0, 4.0), (1, 1, 4.0), (2, 2, 4.0)]
+    assert result.repeats == Repeats(processes=3, calls=1, max_others=0.25)
     assert result.memory == Memory(102, None)
-    assert result.provenance is not None
-    assert result.provenance.threads == 12
     assert result.transcript is None
+    assert result.starts == ()
     assert result.provenance is not None
     assert result.provenance.empty_call is None
 
 
 def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip) -> None:
-    """The samples are the sums of the phases, and the memory is that of the last start."""
-    engine.calls = [8.0, 16.0, 32.0]
+    """The samples are the sums of the phases, and the memory is the highest peak."""
+    engines = three(engine)
+    for number, each in enumerate(engines):
+        each.calls, each.peak = [8.0 * 2**number], 100 - number
     record = recorder(clip, Measure.COLD)
-    starts = [
-        time_start(each.as_engine, number, clip, AUDIO, SETTINGS)
-        for number, each in enumerate(three(engine))
-    ]
 
-    record.starts(clip, starts)
+    record.starts(processes_of(engines))
 
     result = record.result
     assert [start.first_call for start in result.starts] == [8.5, 16.5, 32.5]
     assert seconds(result) == [(0, 0, 15.5), (1, 1, 23.5), (2, 2, 39.5)]
-    assert result.memory == Memory(102, None)
-    assert result.provenance is not None
-    assert result.provenance.threads == 12
+    assert result.memory == Memory(100, None)
     assert result.transcript == "the ship"
     assert result.model.commit == COMMIT
 
 
+def test_marks_and_what_others_did_are_recorded(
+    engine: FakeEngine, clip: Clip, machine: Machine
+) -> None:
+    """A start beside other work is marked in the load and in the cold start."""
+    machine.others = [0.9, 0.0]
+    engine.calls = [8.0]
+    processes = processes_of(three(engine))
+    load, cold = recorder(None, Measure.LOAD), recorder(clip, Measure.COLD)
+
+    load.loads(processes)
+    cold.starts(processes)
+
+    for record in (load, cold):
+        assert [each.contaminated for each in record.result.samples] == [True, False, False]
+        assert [each.contention and each.contention.others for each in record.result.samples] == [
+            *(0.9, 0.0, 0.0)
+        ]
+
+
 def test_failure_keeps_what_was_recorded_before_it(engine: FakeEngine, clip: Clip) -> None:
     """A wrong transcript is in the record, with its samples, its score and the reason."""
-    engine.warm = True
-    engine.calls = [2.0]
     engine.texts = ["all of it wrong"]
     record = recorder(clip)
-    record.calls(engine.as_engine, clip, time_calls(engine.as_engine, clip, AUDIO, SETTINGS, 1))
+    record_calls(record, engine, clip, 2.0)
 
     result = record.ended(Outcome.FAILED, "expected other words")
 

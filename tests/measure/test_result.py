@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.helpers.results import CLIP, cold, load, samples, warm
+from tests.helpers.results import CLIP, cold, load, warm
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import (
     SCHEMA,
     ClipFacts,
     ModelFacts,
-    Part,
     Provenance,
+    Repeats,
     Result,
     Sample,
     Start,
@@ -28,13 +28,9 @@ from whisper_speedtest.measure.result import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-PARTS = (Sample, Start, ClipFacts, ModelFacts, Provenance)
+    from whisper_speedtest.measure.part import Part
 
-
-def test_median_is_the_middle_of_the_samples_and_not_their_mean() -> None:
-    """One slow call among three does not move the median."""
-    assert warm(1.0, 9.0, 2.0).median == 2.0
-    assert warm(1.0, 9.0, 2.0, 3.0).median == 2.5
+PARTS = (Sample, Start, Repeats, ClipFacts, ModelFacts, Provenance)
 
 
 def test_seconds_are_in_the_order_in_which_they_were_taken() -> None:
@@ -48,32 +44,72 @@ def test_seconds_are_in_the_order_in_which_they_were_taken() -> None:
     assert warm(samples=mixed).seconds == [1.0, 2.0, 3.0]
 
 
-def test_result_without_samples_has_no_median() -> None:
+def marked(*marks: bool, calls: int = 1) -> Result:
+    """Return a result with a sample for each mark, the first of 1 s, the second of 2 s and so on.
+
+    There were to be so many calls, of one process.
+    """
+    taken = tuple(
+        Sample(process=0, order=order, seconds=1.0 + order, contaminated=mark)
+        for order, mark in enumerate(marks)
+    )
+    return warm(samples=taken, repeats=Repeats(processes=1, calls=calls, max_others=0.25))
+
+
+def test_result_without_samples_has_no_estimate() -> None:
     """Asked for one, it names its test and how that ended."""
     failed = warm(samples=(), outcome=Outcome.FAILED)
 
     with pytest.raises(ValueError, match=r"test_transcribe\[.*\]: expected samples, .*failed"):
-        _ = failed.median
+        _ = failed.estimate
+
+
+def test_contaminated_samples_count_in_nothing() -> None:
+    """They stay in the record, and neither estimate nor RTFx nor pytest-benchmark has them."""
+    result = marked(True, False, True)
+
+    assert len(result.samples) == 3
+    assert result.seconds == [2.0]
+    assert result.estimate.seconds == 2.0
+    assert result.rtfx == 6.0
+
+
+def test_busy_result_shows_all_its_samples_and_no_rtfx() -> None:
+    """It is only to be looked at: nothing about it says how fast the library is."""
+    busy = msgspec.structs.replace(marked(True, True, True), outcome=Outcome.BUSY)
+
+    assert busy.seconds == [1.0, 2.0, 3.0]
+    assert busy.estimate.seconds == 2.0
+    assert busy.rtfx is None
 
 
 @pytest.mark.parametrize(
-    ("seconds", "spread"),
+    ("result", "contaminated"),
     [
-        ((4.0,), None),
-        ((4.0, 5.0), 1.0 / 4.5),
-        ((5.0, 4.0), 1.0 / 4.5),
-        ((1.0, 2.0, 9.0), 8.0 / 2.0),
-        ((1.0, 2.0, 4.0, 8.0), (6.0 - 1.5) / 3.0),
-        ((1.0, 2.0, 4.0, 8.0, 10.0), (9.0 - 1.5) / 4.0),
-        ((3.0, 3.0), 0.0),
+        (marked(True, calls=1), True),
+        (marked(True, False, calls=1), False),
+        (marked(False, True, True, True, calls=2), False),  # one of two calls
+        (marked(False, *[True] * 6, calls=3), True),  # one of three
+        (marked(False, True, True, True, False, calls=3), False),
+        (warm(), False),
     ],
-    ids=["one", "two", "two-falling", "three", "four", "five", "same"],
+    ids=["all", "made-again", "half", "most", "fewer", "unknown"],
 )
-def test_spread_is_between_the_medians_of_the_halves_over_the_median(
-    seconds: tuple[float, ...], spread: float | None
+def test_result_is_contaminated_where_most_of_its_calls_are(
+    result: Result, contaminated: bool
 ) -> None:
-    """Of an odd number of samples the middle one is in neither half; one sample has no spread."""
-    assert warm(*seconds).spread == (spread if spread is None else pytest.approx(spread))
+    """A call counts as clean where one of its tries was; half of them are not most."""
+    assert result.is_contaminated is contaminated
+
+
+def test_calls_of_all_processes_count_together() -> None:
+    """Of two processes with one call each, one clean call is half."""
+    repeats = Repeats(processes=2, calls=1, max_others=0.25)
+    clean = Sample(process=1, order=1, seconds=2.0)
+    dirty = Sample(process=0, order=0, seconds=9.0, contaminated=True)
+
+    assert not warm(samples=(dirty, clean), repeats=repeats).is_contaminated
+    assert warm(samples=(dirty,), repeats=repeats).is_contaminated
 
 
 def test_rtfx_is_seconds_of_audio_in_a_second() -> None:
@@ -114,7 +150,7 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
     """What a reader of the file finds, by name, unit and value."""
     written = json.loads(json.dumps(to_json(cold(5.0))))
 
-    assert written["version"] == 1
+    assert written["version"] == 2
     assert written["measure"] == "cold"
     assert written["outcome"] == "passed"
     assert written["case"] == {
@@ -122,7 +158,10 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
         "size": "tiny",
         "variant": "4bit",
     }
-    assert written["samples"] == [{"process": 0, "order": 0, "seconds": 5.0}]
+    assert written["samples"] == [
+        {"process": 0, "order": 0, "seconds": 5.0, "contention": None, "contaminated": False}
+    ]
+    assert written["repeats"] == {"processes": 1, "calls": 1, "max_others": 0.25}
     assert written["starts"] == [
         {"process": 0, "launch": 0.5, "import_library": 1.0, "load": 1.5, "first_call": 2.0}
     ]
@@ -139,7 +178,7 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
     ("path", "value", "complaint"),
     [
         (("invented",), 1, "unknown field `invented`"),
-        (("version",), 2, r"Invalid enum value 2 - at `\$.version`"),
+        (("version",), 1, r"Invalid enum value 1 - at `\$.version`"),
         (("outcome",), "great", "Invalid enum value 'great'"),
         (("measure",), "lukewarm", "Invalid enum value 'lukewarm'"),
         (("samples", 0, "seconds"), -0.001, r">= 0.* - at `\$.samples\[0\].seconds`"),
@@ -241,24 +280,3 @@ def test_results_survive_json() -> None:
         assert from_json(json.loads(json.dumps(to_json(result)))) == result
 
     survive()
-
-
-@pytest.mark.property
-def test_spread_and_median_ignore_the_order_of_calls() -> None:
-    """Both are of the set of samples; the spread is never negative, nor over the whole range."""
-    from hypothesis import given, settings
-    from hypothesis import strategies as st
-
-    @settings(deadline=None)
-    @given(st.lists(st.floats(0.001, 1e3), min_size=1, max_size=9))
-    def hold(seconds: list[float]) -> None:
-        result, reverse = warm(samples=samples(*seconds)), warm(samples=samples(*seconds[::-1]))
-        assert result.median == reverse.median
-        assert result.spread == reverse.spread
-        assert min(seconds) <= result.median <= max(seconds)
-        if len(seconds) > 1:
-            assert result.spread is not None
-            most = (max(seconds) - min(seconds)) / result.median
-            assert 0 <= result.spread <= most * (1 + 1e-9)
-
-    hold()

@@ -11,12 +11,25 @@ import pytest
 from tests.helpers.results import CASE, CLIP, MODEL, PROVENANCE, SETTINGS, cold, load, score, warm
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import Sample
 from whisper_speedtest.results.table import COLUMNS, clip_name, rows, table
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 OTHER = replace(CASE, size="base")
+
+
+def of_processes(*processes: list[float]) -> tuple[Sample, ...]:
+    """Return the samples of some processes, each given by the seconds of its calls."""
+    return tuple(
+        Sample(process=number, order=order, seconds=seconds)
+        for number, calls in enumerate(processes)
+        for order, seconds in enumerate(calls)
+    )
+
+
+OF_THREE = of_processes([2.0, 2.0], [2.5, 2.5], [2.25, 2.25])
 
 
 def cells(*results: Result) -> list[dict[str, str]]:
@@ -38,7 +51,7 @@ def printed(*results: Result) -> list[list[str]]:
 
 def test_row_has_each_value_under_its_heading() -> None:
     """One case, measured cold, loaded and warm: every cell, with its unit."""
-    results = [load(0.5, 0.7), cold(5.0, 7.0), warm(2.0, 2.5, score=score(0.042))]
+    results = [load(0.5, 0.7), cold(5.0, 7.0), warm(samples=OF_THREE, score=score(0.042))]
 
     assert cells(*results) == [
         {
@@ -46,11 +59,11 @@ def test_row_has_each_value_under_its_heading() -> None:
             "size": "tiny",
             "variant": "4bit",
             "clip": "short",
-            "median": "2.25 s",
-            "spread": "22% !",
-            "RTFx": "5.3",
-            "cold start": "6.00 s",
-            "load": "600 ms",
+            "time": "2.24 s",
+            "95% interval": "±32.0% (3×2)",
+            "RTFx": "5.4",
+            "cold start": "5.92 s",
+            "load": "592 ms",
             "peak memory": "325 MB",
             "WER": "4.2%",
             "computed on": "gpu, float16",
@@ -60,13 +73,13 @@ def test_row_has_each_value_under_its_heading() -> None:
 
 def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
     """What is printed is what the columns give, from left to right."""
-    headings, _, row = printed(load(0.5, 0.7), cold(5.0, 7.0), warm(2.0, 2.0))
+    headings, _, row = printed(load(0.6, 0.6), cold(6.0, 6.0), warm(2.0, 2.0))
 
     assert " ".join(headings) == (
-        "adapter size variant clip median spread RTFx cold start load peak memory WER computed on"
+        "adapter size variant clip time 95% interval RTFx cold start load peak memory WER computed on"
     )
     assert " ".join(row) == (
-        "lightning-whisper-mlx tiny 4bit short 2.00 s 0% 6.0 6.00 s 600 ms 325 MB 0.0% gpu, float16"
+        "lightning-whisper-mlx tiny 4bit short 2.00 s (1×2) 6.0 6.00 s 600 ms 325 MB 0.0% gpu, float16"
     )
 
 
@@ -78,19 +91,28 @@ def test_peak_memory_is_that_of_the_cold_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "cell"),
+    ("processes", "cell"),
     [
-        ((2.0,), "1 round"),
-        ((2.0, 2.0), "0%"),
-        ((9.5, 10.5), "10%"),
-        ((9.4, 10.6), "12% !"),
+        ([[2.0]], "(1×1)"),
+        ([[2.0, 2.1, 2.2]], "(1×3)"),
+        ([[2.0], [2.0]], "±0.0% (2×1)"),
+        ([[2.0, 2.0], [2.0]], "±0.0% (2×1-2)"),
     ],
 )
-def test_spread_over_a_tenth_is_marked(seconds: tuple[float, ...], cell: str) -> None:
-    """A tenth itself is not; one round has no spread."""
-    (row,) = cells(warm(*seconds))
+def test_interval_says_how_often_was_measured(processes: list[list[float]], cell: str) -> None:
+    """Processes × calls of each; of one process there is no interval."""
+    (row,) = cells(warm(samples=of_processes(*processes)))
 
-    assert row["spread"] == cell
+    assert row["95% interval"] == cell
+
+
+def test_busy_row_is_shown_without_what_could_rank_it() -> None:
+    """Its time is marked; it has no interval and no RTFx, and neither has a busy start a rank."""
+    samples = of_processes([2.0], [2.5], [2.25])
+    (row,) = cells(cold(6.0, outcome=Outcome.BUSY), warm(samples=samples, outcome=Outcome.BUSY))
+
+    assert (row["time"], row["95% interval"], row["RTFx"]) == ("2.24 s busy", "(3×1)", "")
+    assert row["cold start"] == "6.00 s busy"
 
 
 def test_transcript_that_nobody_could_check_says_so() -> None:
@@ -125,10 +147,10 @@ def test_starts_count_whether_they_were_measured_before_or_after() -> None:
 
 
 def test_case_of_which_only_starts_were_measured_has_one_row_for_them() -> None:
-    """Its clip, median, spread and RTFx are empty; its word error rate is that of the start."""
+    """Its clip, time, interval and RTFx are empty; its word error rate is that of the start."""
     (row,) = cells(load(0.5), cold(5.0, score=score(0.1)))
 
-    assert (row["clip"], row["median"], row["spread"], row["RTFx"]) == ("", "", "", "")
+    assert (row["clip"], row["time"], row["95% interval"], row["RTFx"]) == ("", "", "", "")
     assert (row["cold start"], row["load"], row["WER"]) == ("5.00 s", "500 ms", "10.0%")
     assert row["computed on"] == "gpu, float16"
 
@@ -145,7 +167,7 @@ def test_case_of_which_only_the_load_was_measured_has_a_row() -> None:
     )
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome != "passed"])
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED, Outcome.TIMED_OUT])
 def test_what_did_not_pass_has_no_row(outcome: Outcome) -> None:
     """No number of it stands beside those that can be believed, however fast it was."""
     assert cells(warm(0.001, outcome=outcome)) == []

@@ -139,10 +139,15 @@ class Engine:
         """End the child process."""
         self.close()
 
-    def limit(self, seconds: float) -> None:
-        """Make an engine fail whose calls take longer than so many seconds together, from now."""
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Let the calls in the block take so many seconds together; end the engine after that."""
         self._limit = seconds
         self._deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._limit = None
 
     def lay_out(self) -> None:
         """Hash the files once more, and link them to where the library looks for them.

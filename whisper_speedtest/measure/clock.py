@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.contention import Watch, is_contaminated
-from whisper_speedtest.measure.protocol import RETAKES, call_limit, start_limit
+from whisper_speedtest.measure.protocol import RETAKES
 from whisper_speedtest.measure.result import Repeats, Sample, Start
 
 if TYPE_CHECKING:
@@ -89,54 +89,51 @@ def time_start(
     clip: Clip,
     audio: Audio,
     settings: DecodeSettings,
-    max_others: float,
+    rules: Rules,
 ) -> Started:
     """Time a new engine, the process `number` of its case, up to its first transcript.
 
     What belongs to no start is outside the clock: laying out the verified files, and verifying the
     load, which comes last, since it adds to the peak of the engine's memory.
     """
-    engine.lay_out()
-    engine.limit(start_limit(engine.case))
-    launch = seconds_of(engine.launch)
-    watch = Watch(engine.pid)
-    import_library = seconds_of(engine.import_library)
-    load = seconds_of(engine.load)
     transcripts: list[Transcript] = []
 
     def first_call() -> None:
         engine.hear(clip.name, audio)
         transcripts.append(engine.transcribe(clip.name, settings))
 
-    phases = Start(
-        process=number,
-        launch=launch,
-        import_library=import_library,
-        load=load,
-        first_call=seconds_of(first_call),
-    )
-    contention = watch.end()
+    engine.lay_out()
+    with engine.limited(rules.start_limit(engine.case)):
+        launch = seconds_of(engine.launch)
+        watch = Watch(engine.pid)
+        phases = Start(
+            process=number,
+            launch=launch,
+            import_library=seconds_of(engine.import_library),
+            load=seconds_of(engine.load),
+            first_call=seconds_of(first_call),
+        )
+        contention = watch.end()
     sample = Sample(
         process=number,
         order=number,
         seconds=phases.total,
         contention=contention,
-        contaminated=is_contaminated(contention, phases.total, max_others),
+        contaminated=is_contaminated(contention, phases.total, rules.max_others),
     )
     memory = engine.memory()
-    engine.limit(start_limit(engine.case))
-    engine.verify_load()
+    with engine.limited(rules.start_limit(engine.case)):
+        engine.verify_load()
     return Started(engine, phases, sample, transcripts[0], memory)
 
 
-def time_calls(
-    processes: Processes, clip: Clip, audio: Audio, settings: DecodeSettings, rules: Rules
-) -> Calls:
+def time_calls(processes: Processes, clip: Clip, audio: Audio, settings: DecodeSettings) -> Calls:
     """Time transcriptions of a clip by each of a case's processes; then some empty calls.
 
     The first timed call tells how many of them there will be.
     """
-    taken = _Taken(clip, audio, settings, rules.max_others)
+    rules = processes.rules
+    taken = _Taken(clip, audio, settings, rules)
     count, calls = processes.wanted, 1
     for number, engine in enumerate(processes.each()):
         taken.prepare(engine, processes)
@@ -156,15 +153,13 @@ def time_calls(
 class _Taken:
     """The samples of one measurement, as they are taken."""
 
-    def __init__(
-        self, clip: Clip, audio: Audio, settings: DecodeSettings, max_others: float
-    ) -> None:
+    def __init__(self, clip: Clip, audio: Audio, settings: DecodeSettings, rules: Rules) -> None:
         self.samples: list[Sample] = []
         self.transcripts: list[Transcript] = []
         self._clip = clip
         self._audio = audio
         self._settings = settings
-        self._max_others = max_others
+        self._rules = rules
 
     def prepare(self, engine: Engine, processes: Processes) -> None:
         """Hand the audio over, and make the untimed call that stands right before timed ones.
@@ -172,12 +167,12 @@ class _Taken:
         On a GPU it is the same as these, since the first of its kind may compile something, and the
         first after a pause is slow. On a CPU it is the call that every process began with.
         """
-        engine.limit(call_limit(engine.case, self._clip.seconds))
-        engine.hear(self._clip.name, self._audio)
-        if engine.device == "gpu":
-            engine.transcribe(self._clip.name, self._settings)
-        else:
-            engine.transcribe(processes.clip.name, processes.settings)
+        with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
+            engine.hear(self._clip.name, self._audio)
+            if engine.device == "gpu":
+                engine.transcribe(self._clip.name, self._settings)
+            else:
+                engine.transcribe(processes.clip.name, processes.settings)
 
     def time(self, engine: Engine, number: int, most: int) -> int:
         """Time some calls, at most so many, and again where others took the machine meanwhile.
@@ -189,10 +184,10 @@ class _Taken:
             watch = Watch(engine.pid)
             seconds: list[float] = []
             while len(seconds) < most and sum(seconds) < BURST_SECONDS:
-                engine.limit(call_limit(engine.case, self._clip.seconds))
-                seconds.append(seconds_of(lambda: self._call(engine)))
+                with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
+                    seconds.append(seconds_of(lambda: self._call(engine)))
             contention = watch.end()
-            contaminated = is_contaminated(contention, sum(seconds), self._max_others)
+            contaminated = is_contaminated(contention, sum(seconds), self._rules.max_others)
             for each in seconds:
                 self.samples.append(
                     Sample(

@@ -51,11 +51,12 @@ def estimate(samples: Iterable[Sample]) -> Estimate:
         processes.setdefault(sample.process, []).append(sample.seconds)
     if not processes or min(map(min, processes.values())) <= 0:
         raise ValueError(f"expected samples of more than 0 s, got {processes}")
-    logs = [log(median(processes[number])) for number in sorted(processes)]
-    centre = fmean(logs)
+    medians = [median(processes[number]) for number in sorted(processes)]
     calls = tuple(len(processes[number]) for number in sorted(processes))
-    if len(logs) == 1:
-        return Estimate(exp(centre), None, None, calls)
+    if len(medians) == 1:
+        return Estimate(medians[0], None, None, calls)
+    logs = [log(each) for each in medians]
+    centre = fmean(logs)
     width = _quantile(len(logs) - 1) * stdev(logs) / len(logs) ** 0.5
     return Estimate(exp(centre), exp(centre - width), exp(centre + width), calls)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from adapters.base import Audio, DecodeSettings
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.clock import Started
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
 
 
@@ -26,7 +27,7 @@ class Processes:
     the tests of starts measure.
 
     They live at once, as far as there is memory for them, going by the peak of the first. Where
-    there is too little, there are fewer; where the user `insists` on their number, one lives at a
+    there is too little, there are fewer; where the user has chosen their number, one lives at a
     time, and each test starts them anew.
     """
 
@@ -35,8 +36,7 @@ class Processes:
     """How many engines like one that has loaded may live at once; at least 1."""
 
     wanted: int
-    insists: bool
-    max_others: float
+    rules: Rules
     clip: Clip
     audio: Audio
     settings: DecodeSettings
@@ -89,13 +89,14 @@ class Processes:
 
     def _decide(self, room: int) -> None:
         """Decide how many processes there are, and whether one lives at a time."""
-        self._one_by_one = self.insists and room < self.wanted
-        self._count = self.wanted if self.insists else min(self.wanted, room)
+        chosen = self.rules.processes is not None
+        self._one_by_one = chosen and room < self.wanted
+        self._count = self.wanted if chosen else min(self.wanted, room)
 
     def _start(self, number: int) -> Started:
         if self._one_by_one:
             for engine in self._engines:
                 engine.close()
         return time_start(
-            self.new_engine(), number, self.clip, self.audio, self.settings, self.max_others
+            self.new_engine(), number, self.clip, self.audio, self.settings, self.rules
         )

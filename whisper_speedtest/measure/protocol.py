@@ -25,6 +25,9 @@ TIME_LIMITS = {
 }
 """Seconds that one start or call may take, by the name that is part of the size."""
 
+NO_LIMIT = 1e6
+"""Seconds: eleven days, as the system lets nobody wait for more than 24."""
+
 BATCH_SIZES = (1, 6, 12, 24)
 """How many windows of 30 s are decoded at once, on long audio."""
 
@@ -66,6 +69,9 @@ class Rules:
     max_others: float = MAX_OTHERS
     """Processors that others may take beside a call; one beside more is made again."""
 
+    timeout: float | None = None
+    """Seconds that the user gives each test, in place of the limits below; 0 is no limit."""
+
     def processes_of(self, case: Case, device: Device) -> int:
         """Return how many processes of a case are wanted, before any of them is started."""
         return self.processes or (1 if is_slow(case, device) else PROCESSES)
@@ -84,32 +90,30 @@ class Rules:
             return 1, 1
         return processes, max(1, min(MOST_CALLS[device], int(budget / once)))
 
-    @property
-    def most(self) -> tuple[int, int]:
-        """The most processes and calls of each that a test may come to, on any device."""
+    def start_limit(self, case: Case) -> float:
+        """Return the seconds that one start of a case may take, up to its first transcript."""
+        return usual_limit(case) if self.timeout is None else self.timeout or NO_LIMIT
+
+    def call_limit(self, case: Case, seconds: float) -> float:
+        """Return the seconds that one call of a case may take, with a clip of so many seconds."""
+        longer = max(1.0, seconds / LIMITED_SECONDS) if self.timeout is None else 1.0
+        return self.start_limit(case) * longer
+
+    def test_limit(self, case: Case, seconds: float) -> float:
+        """Return the seconds that a test of a case may take, with a clip of so many seconds.
+
+        That is the sum of the limits of all its starts and calls, on whichever device and with
+        those that are made again. An engine that hangs is ended sooner, by the limit of one call.
+        """
+        processes = self.processes or PROCESSES
         calls = max(MOST_CALLS.values()) if self.calls is None else self.calls
-        return self.processes or PROCESSES, calls
+        called = processes * (1 + calls * (1 + RETAKES))
+        return processes * self.start_limit(case) + called * self.call_limit(case, seconds)
 
 
-def start_limit(case: Case) -> float:
-    """Return the seconds that one start of a case may take, up to its first transcript."""
+def usual_limit(case: Case) -> float:
+    """Return the seconds that one start or brief call of a case may take."""
     return next(float(limit) for name, limit in TIME_LIMITS.items() if name in case.size)
-
-
-def call_limit(case: Case, seconds: float) -> float:
-    """Return the seconds that one call of a case may take, with a clip of so many seconds."""
-    return start_limit(case) * max(1.0, seconds / LIMITED_SECONDS)
-
-
-def time_limit(case: Case, seconds: float = 0.0, rules: Rules | None = None) -> float:
-    """Return the seconds that a test of this case may take, with a clip of so many seconds.
-
-    That is the sum of the limits of all its starts and calls, those that are made again included.
-    An engine that hangs is ended much sooner, by the limit of the one call.
-    """
-    processes, calls = (rules or Rules()).most
-    called = processes * (1 + calls * (1 + RETAKES))
-    return processes * start_limit(case) + called * call_limit(case, seconds)
 
 
 def probe_limit(case: Case) -> float:
@@ -118,7 +122,7 @@ def probe_limit(case: Case) -> float:
     That is a start and one transcription of a short clip, for which half of a start's time is
     ample. The tests of the case have all of theirs left.
     """
-    return start_limit(case) / 2
+    return usual_limit(case) / 2
 
 
 def batch_sizes(case: Case) -> tuple[int, ...]:

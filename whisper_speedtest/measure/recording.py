@@ -47,7 +47,7 @@ def provenance_of(engine: Engine) -> Provenance:
 
 def _once_each(processes: Processes) -> Repeats:
     count = len(processes.starts())
-    return Repeats(processes=count, calls=1, max_others=processes.max_others)
+    return Repeats(processes=count, calls=1, max_others=processes.rules.max_others)
 
 
 class Recorder:

@@ -249,8 +249,8 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
         with (
             tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as folder,
             Engine(case, model, Path(folder), device) as engine,
+            engine.limited(seconds),
         ):
-            engine.limit(seconds)
             engine.ready()
             if device == "gpu":
                 transcribe_once(engine)

@@ -164,6 +164,6 @@ def _limited_engine(case: Case, model: VerifiedModel, device: Device) -> Iterato
     with (
         tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as folder,
         Engine(case, model, Path(folder), device) as engine,
+        engine.limited(probe_limit(case)),
     ):
-        engine.limit(probe_limit(case))
         yield engine

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.pool import EnginePool
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.processes import Processes
-    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
 
@@ -119,21 +118,15 @@ def record(
     return recorder
 
 
-@pytest.fixture(scope="session")
-def rules(request: pytest.FixtureRequest) -> Rules:
-    """How calls are repeated."""
-    return rules_of(request.config)
-
-
 @pytest.fixture
 def processes(
+    request: pytest.FixtureRequest,
     record: Recorder,
     pool: EnginePool,
     case: Case,
     model: VerifiedModel,
     device: Device,
     settings: DecodeSettings,
-    rules: Rules,
     set_ups: dict[SetUp, Processes],
 ) -> Processes:
     """The case's engines, which its tests share; none is started before it is asked for.
@@ -151,14 +144,13 @@ def processes(
         )
     set_up = (device, settings.threads)
     if set_up not in set_ups:
-        clip = clips()[STARTED_WITH]
+        clip, rules = clips()[STARTED_WITH], rules_of(request.config)
         clip.verify()
         set_ups[set_up] = Processes(
             new_engine=lambda: pool.new(case, model, device, settings.threads),
             room_for=pool.room_for,
             wanted=rules.processes_of(case, device),
-            insists=rules.processes is not None,
-            max_others=rules.max_others,
+            rules=rules,
             clip=clip,
             audio=read_audio(clip.path),
             settings=DecodeSettings(threads=settings.threads),

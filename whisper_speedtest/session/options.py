@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,7 +103,15 @@ def rules_of(config: pytest.Config) -> Rules:
         calls=config.getoption("calls"),
         budget=config.getoption("budget"),
         max_others=config.getoption("max_others"),
+        timeout=_timeout(config),
     )
+
+
+def _timeout(config: pytest.Config) -> float | None:
+    """Return the seconds that the user gives each test, by --timeout or PYTEST_TIMEOUT, or None."""
+    chosen: float | None = config.getoption("timeout", None)
+    variable = os.environ.get("PYTEST_TIMEOUT")
+    return float(variable) if chosen is None and variable else chosen
 
 
 def parse_count(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
@@ -14,7 +13,7 @@ from adapters import REGISTRY, adapter_class, all_cases, usable, why_not_install
 from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.protocol import batch_sizes, start_limit, time_limit
+from whisper_speedtest.measure.protocol import batch_sizes
 from whisper_speedtest.session.options import rules_of
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
-
-NO_LIMIT = 1e6
-"""Seconds: eleven days, as the system lets nobody wait for more than 24."""
 
 MARKERS = (
     (
@@ -57,7 +53,7 @@ class Selected:
 
     def time_limit(self, rules: Rules) -> float:
         """Return the seconds that the item may take where calls are repeated by these rules."""
-        return time_limit(self.case, self.clip.seconds if self.clip else 0.0, rules)
+        return rules.test_limit(self.case, self.clip.seconds if self.clip else 0.0)
 
 
 def parameters_of(item: pytest.Function) -> Selected:
@@ -136,18 +132,15 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     names = ["case"]
     names += ["clip"] if marker.args else []
     names += ["batch_size"] if marker.kwargs.get("batches") else []
+    rules = rules_of(metafunc.config)
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
-
-    # A limit that the user chose is obeyed, and a mark would come before it.
-    own_limits = chosen_limit(metafunc.config) is None
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
         return pytest.param(*(getattr(selected, name) for name in names), **named)
 
-    rules = rules_of(metafunc.config)
-
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
-        found = [_limit(selected.time_limit(rules))] if own_limits else []
+        # A limit that the user chose is obeyed, and a mark would come before it.
+        found = [_limit(selected.time_limit(rules))] if rules.timeout is None else []
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
 
     items = [
@@ -193,21 +186,11 @@ def sort(items: list[pytest.Item]) -> None:
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
     """Return the cases that some tests run over, each with the seconds that one start may take.
 
-    Those are the user's for a test where there are some; 0 of theirs is no limit.
+    Those are the user's for a test where there are some.
     """
-    found: dict[Case, float] = {}
-    for item in items:
-        if case := case_of(item):
-            chosen = chosen_limit(item.config)
-            found[case] = start_limit(case) if chosen is None else chosen or NO_LIMIT
-    return found
-
-
-def chosen_limit(config: pytest.Config) -> float | None:
-    """Return the seconds that the user gives each test, by --timeout or PYTEST_TIMEOUT, or None."""
-    chosen: float | None = config.getoption("timeout", None)
-    variable = os.environ.get("PYTEST_TIMEOUT")
-    return float(variable) if chosen is None and variable else chosen
+    return {
+        case: rules_of(item.config).start_limit(case) for item in items if (case := case_of(item))
+    }
 
 
 def not_installed(items: Sequence[pytest.Item]) -> list[str]:

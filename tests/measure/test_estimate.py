@@ -1,0 +1,99 @@
+"""What a call takes: the mean over processes, and an interval from how they differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from whisper_speedtest.measure.estimate import estimate
+from whisper_speedtest.measure.result import Sample
+
+
+def samples(*processes: list[float]) -> list[Sample]:
+    """Return the samples of some processes, each given by the seconds of its calls."""
+    return [
+        Sample(process=number, order=order, seconds=seconds)
+        for number, calls in enumerate(processes)
+        for order, seconds in enumerate(calls)
+    ]
+
+
+def test_process_counts_with_the_median_of_its_calls() -> None:
+    """One slow call among three moves nothing."""
+    assert estimate(samples([1.0, 99.0, 2.0])).seconds == pytest.approx(2.0)
+
+
+def test_estimate_is_the_geometric_mean_of_the_processes() -> None:
+    """Of 1 s and 4 s it is 2 s, however many calls each has made."""
+    assert estimate(samples([1.0], [4.0])).seconds == pytest.approx(2.0)
+    assert estimate(samples([1.0, 1.0, 1.0], [4.0])).seconds == pytest.approx(2.0)
+
+
+def test_interval_is_students_for_the_logarithms() -> None:
+    """Three processes at 1, e and e²: mean 1, standard deviation 1, t of two degrees 4.3027."""
+    e = 2.718281828459045
+    made = estimate(samples([1.0], [e], [e * e]))
+
+    assert made.seconds == pytest.approx(e)
+    width = 4.302652729749464 / 3**0.5
+    assert made.low == pytest.approx(e ** (1 - width))
+    assert made.high == pytest.approx(e ** (1 + width))
+    assert made.margin == pytest.approx(e**width - 1)
+
+
+def test_interval_narrows_with_the_number_of_processes() -> None:
+    """Of two processes it is much wider than of three with the same deviation."""
+    two, four = estimate(samples([1.0], [1.1])), estimate(samples([1.0], [1.1], [1.0], [1.1]))
+
+    assert two.margin is not None
+    assert four.margin is not None
+    assert two.margin > 5 * four.margin
+
+
+def test_one_process_has_no_interval() -> None:
+    """However many calls it has made: nobody can tell what the next process would take."""
+    made = estimate(samples([1.0, 1.1, 1.2, 1.3]))
+
+    assert (made.low, made.high, made.margin) == (None, None, None)
+    assert made.calls == (4,)
+
+
+def test_calls_are_counted_by_process() -> None:
+    """In the order of the processes, whatever the order of the samples."""
+    assert estimate(reversed(samples([1.0, 1.0], [1.0], [1.0, 1.0, 1.0]))).calls == (2, 1, 3)
+
+
+@pytest.mark.parametrize("processes", [[], [[0.0]], [[1.0, 0.0]]], ids=["none", "zero", "some"])
+def test_samples_that_tell_nothing_are_refused(processes: list[list[float]]) -> None:
+    """None at all, or a call that took no time."""
+    with pytest.raises(ValueError, match="expected samples of more than 0 s, got"):
+        estimate(samples(*processes))
+
+
+@pytest.mark.property
+def test_estimate_lies_in_its_interval_and_among_the_samples() -> None:
+    """Twice the times give twice the estimate and the same margin, in any order of processes."""
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    times = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=5)
+
+    @settings(deadline=None)
+    @given(st.lists(times, min_size=1, max_size=6))
+    def hold(processes: list[list[float]]) -> None:
+        made = estimate(samples(*processes))
+        twice = estimate(samples(*([2 * each for each in calls] for calls in processes)))
+        reverse = estimate(samples(*reversed(processes)))
+        flat = [each for calls in processes for each in calls]
+        assert min(flat) * (1 - 1e-9) <= made.seconds <= max(flat) * (1 + 1e-9)
+        assert twice.seconds == pytest.approx(2 * made.seconds)
+        assert reverse.seconds == pytest.approx(made.seconds)
+        if len(processes) == 1:
+            assert made.margin is None
+            return
+        assert made.low is not None
+        assert made.high is not None
+        assert made.low <= made.seconds * (1 + 1e-9)
+        assert made.seconds <= made.high * (1 + 1e-9)
+        assert reverse.margin == pytest.approx(made.margin, abs=1e-9)
+
+    hold()
