@@ -23,7 +23,8 @@ from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.processes import running_engines
 from tests.helpers.spies import LISTENERS
-from whisper_speedtest.engine.process import Engine, EngineError
+from whisper_speedtest.engine.errors import EngineError
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store

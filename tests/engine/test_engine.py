@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from adapters.cores import usual_threads
 from tests.engine.conftest import TEXT
 from tests.helpers.processes import running_engines, wait_until_gone
 from tests.helpers.toy_adapter import FILE
-from whisper_speedtest.engine.process import Engine, EngineError
+from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
@@ -42,11 +44,11 @@ def open_descriptors() -> set[str]:
 
 def state(engine: Engine) -> dict[str, bool]:
     """Return what an engine says of itself, apart from its failure."""
-    return {name: getattr(engine, name) for name in ("loaded", "warm", "closed")}
+    return {name: getattr(engine, name) for name in ("loaded", "closed")}
 
 
 def test_each_flag_is_set_by_its_phase_and_by_no_earlier_one(new_toy: Toys, audio: Audio) -> None:
-    """An engine is loaded after its load, and warm after a transcription; never before."""
+    """An engine is loaded after its load, and never before."""
     engine = new_toy("good")
     states = {"new": state(engine)}
 
@@ -60,11 +62,11 @@ def test_each_flag_is_set_by_its_phase_and_by_no_earlier_one(new_toy: Toys, audi
     engine.transcribe("clip", SETTINGS)
     states["transcribe"] = state(engine)
 
-    started = {"loaded": False, "warm": False, "closed": False}
+    started = {"loaded": False, "closed": False}
     assert states == {
         **dict.fromkeys(("new", "lay_out", "launch", "import_library"), started),
         **{phase: {**started, "loaded": True} for phase in ("load", "verify_load", "hear")},
-        "transcribe": {**started, "loaded": True, "warm": True},
+        "transcribe": {**started, "loaded": True},
     }
     assert engine.failure is None
 
@@ -235,13 +237,11 @@ def test_echo_is_the_last_transcript_and_asks_no_library(toy: Toys, tmp_path: Pa
 
 
 def test_echo_of_nothing_is_refused(toy: Toys) -> None:
-    """Before its first transcript, an engine has nothing to repeat, and it is not warm."""
+    """Before its first transcript, an engine has nothing to repeat."""
     engine = toy("good")
 
     with pytest.raises(EngineError, match="nothing was transcribed as 'clip' yet; transcribe it"):
         engine.echo("clip", SETTINGS)
-
-    assert not engine.warm
 
 
 def test_memory_is_the_child_s_peak_in_bytes(toy: Toys) -> None:
@@ -273,10 +273,7 @@ def test_slow_and_lazy_libraries_are_right_in_the_end(toy: Toys, variant: str) -
 
 def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
     """No words are an answer, not a failure of the engine."""
-    engine = toy("empty")
-
-    assert engine.transcribe("clip", SETTINGS).text == ""
-    assert engine.warm
+    assert toy("empty").transcribe("clip", SETTINGS).text == ""
 
 
 # Failures
@@ -320,7 +317,7 @@ def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
         said = "  | the toy library greets on stdout\n  | the toy is asked for 16000 samples"
         assert said in message
     assert engine.failure is failure.value
-    assert state(engine) == {"loaded": True, "warm": False, "closed": True}
+    assert state(engine) == {"loaded": True, "closed": True}
     assert running_engines() == []
 
 
@@ -367,7 +364,7 @@ def test_failure_to_load_is_named(new_toy: Toys) -> None:
 
     expected = "toy[micro-fails-to-load]: load raised OSError: the toy cannot read its file; "
     assert str(failure.value).startswith(expected)
-    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert state(engine) == {"loaded": False, "closed": True}
     assert running_engines() == []
 
 
@@ -617,7 +614,7 @@ def test_file_exchanged_between_the_check_and_the_load_is_found(
     )
     assert str(failure.value).startswith(expected)
     assert engine.failure is failure.value
-    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert state(engine) == {"loaded": False, "closed": True}
     assert running_engines() == []
 
 
@@ -674,7 +671,7 @@ def test_library_that_computes_on_another_device_is_found(
         "on the cpu, as the library says; see which devices its build is for, or choose "
         "--device=cpu; its last lines on stderr:"
     )
-    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert state(engine) == {"loaded": False, "closed": True}
     assert running_engines() == []
 
 
@@ -697,19 +694,19 @@ def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
 ) -> None:
     """The call is named with the limit, and the same is said by every further call."""
     engine = new_toy(variant)
-    engine.limit(2.5)
 
     def use() -> None:
-        engine.hear("clip", audio)
-        engine.transcribe("clip", SETTINGS)
+        with engine.limited(2.5):
+            engine.hear("clip", audio)
+            engine.transcribe("clip", SETTINGS)
 
-    with pytest.raises(EngineError) as failure:
+    with pytest.raises(EngineTimeoutError) as failure:
         use()
 
     start = f"toy[micro-{variant}]: {method} did not end within 2.5 s; its last lines on stderr:"
     assert str(failure.value).startswith(start)
     assert running_engines() == []
-    with pytest.raises(EngineError, match=r"did not end within 2\.5 s"):
+    with pytest.raises(EngineTimeoutError, match=r"did not end within 2\.5 s"):
         engine.ping()
 
 
@@ -717,24 +714,27 @@ def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:
     """Each call of 0.2 s is well within the limit, and one of them is the last."""
     engine = new_toy("slow")
     engine.hear("clip", audio)
-    engine.limit(0.5)
-    engine.transcribe("clip", SETTINGS)
 
-    def transcribe_twice() -> None:
-        for _ in range(2):
-            engine.transcribe("clip", SETTINGS)
+    def transcribe_thrice() -> None:
+        with engine.limited(0.5):
+            for _ in range(3):
+                engine.transcribe("clip", SETTINGS)
 
     with pytest.raises(EngineError, match=r"transcribe did not end within 0\.5 s"):
-        transcribe_twice()
+        transcribe_thrice()
 
 
-def test_new_limit_begins_anew(new_toy: Toys, audio: Audio) -> None:
-    """From the moment when it is set."""
+def test_limit_ends_with_its_block(new_toy: Toys, audio: Audio) -> None:
+    """Each block has all of its time, and what comes after the last one has no limit."""
     engine = new_toy("slow")
     engine.hear("clip", audio)
     for _ in range(3):
-        engine.limit(0.5)
-        engine.transcribe("clip", SETTINGS)
+        with engine.limited(30):
+            engine.transcribe("clip", SETTINGS)
+    with suppress(ZeroDivisionError), engine.limited(0):
+        raise ZeroDivisionError
+
+    engine.transcribe("clip", SETTINGS)
 
     assert engine.failure is None
 

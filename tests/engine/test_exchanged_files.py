@@ -17,7 +17,8 @@ from adapters import files_of
 from adapters.base import Case
 from tests.helpers.processes import running_engines
 from tests.helpers.project import edit
-from whisper_speedtest.engine.process import Engine, EngineError
+from whisper_speedtest.engine.errors import EngineError
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store

@@ -23,8 +23,9 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import Interrupted, alarm, running_engines, wait_until_gone
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.interrupts import signals_held
-from whisper_speedtest.engine.process import Engine, EngineError
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.helpers.processes import running_engines, wait_until_gone
 from whisper_speedtest.engine import pool as pool_module
+from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.engine.pool import (
     BYTES_PER_MODEL_BYTE,
@@ -19,7 +20,6 @@ from whisper_speedtest.engine.pool import (
     EnginePool,
     memory_limit_of_machine,
 )
-from whisper_speedtest.engine.process import EngineError
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.model import VerifiedModel
 

@@ -28,7 +28,8 @@ from tests.consistency.stand_ins import (
 )
 from tests.helpers.processes import running_engines
 from tests.helpers.stores import fresh
-from whisper_speedtest.engine.process import Engine, EngineError
+from whisper_speedtest.engine.errors import EngineError
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:

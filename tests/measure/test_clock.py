@@ -179,10 +179,11 @@ def test_what_others_may_take_is_a_rule(engine: FakeEngine, machine: Machine) ->
     """Who allows two processors to others gets no mark where they take one."""
     machine.others = [0.9]
 
-    calls = of_one(engine, 2.0, rules=Rules(processes=1, calls=1, max_others=2.0))
+    for allowed in (2.0, None):
+        calls = of_one(engine, 2.0, rules=Rules(processes=1, calls=1, max_others=allowed))
 
-    assert taken(calls) == [(0, 0, 2.0, False)]
-    assert calls.repeats.max_others == 2.0
+        assert taken(calls) == [(0, 0, 2.0, False)]
+        assert calls.repeats.max_others == allowed
 
 
 def test_short_calls_are_watched_together(engine: FakeEngine, machine: Machine) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.fake_processes import processes_of
+from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.engine.process import EngineError
 from whisper_speedtest.measure.protocol import Rules
 
 if TYPE_CHECKING:

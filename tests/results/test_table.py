@@ -76,10 +76,12 @@ def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
     headings, _, row = printed(load(0.6, 0.6), cold(6.0, 6.0), warm(2.0, 2.0))
 
     assert " ".join(headings) == (
-        "adapter size variant clip time 95% interval RTFx cold start load peak memory WER computed on"
+        "adapter size variant clip time 95% interval RTFx "
+        "cold start load peak memory WER computed on"
     )
     assert " ".join(row) == (
-        "lightning-whisper-mlx tiny 4bit short 2.00 s (1×2) 6.0 6.00 s 600 ms 325 MB 0.0% gpu, float16"
+        "lightning-whisper-mlx tiny 4bit short 2.00 s (1×2) 6.0 "
+        "6.00 s 600 ms 325 MB 0.0% gpu, float16"
     )
 
 

@@ -17,7 +17,7 @@ from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
-from whisper_speedtest.measure.protocol import probe_limit, time_limit
+from whisper_speedtest.measure.protocol import probe_limit, usual_limit
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.session import device
 from whisper_speedtest.session.device import PROBES, choose_device, why_not_gpu
@@ -165,11 +165,11 @@ def test_slow_gpu_is_measured_unless_it_is_hopeless(
     assert choose_device(config, toy("slow"), model) == chosen
 
 
-def test_probe_may_take_half_of_the_time_of_a_test() -> None:
+def test_probe_may_take_half_of_the_time_of_a_start() -> None:
     """Of the same case."""
     case = Case("lightning-whisper-mlx", "medium", "fp16")
 
-    assert probe_limit(case) == time_limit(case) / 2
+    assert probe_limit(case) == usual_limit(case) / 2
 
 
 # Where there is plainly no GPU

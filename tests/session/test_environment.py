@@ -100,7 +100,7 @@ def test_limit_of_the_users_own_is_that_of_a_load_too(sessions: Sessions) -> Non
 
 
 def test_long_recordings_have_longer_limits(tmp_path: Path) -> None:
-    """Four minutes of audio have twice the limit of micro: two minutes have all of it."""
+    """A call of four minutes of audio has twice the limit of one of two minutes, or of less."""
     import numpy as np
     import soundfile
 
@@ -124,8 +124,8 @@ def test_long_recordings_have_longer_limits(tmp_path: Path) -> None:
         PYTHONPATH=str(tmp_path),
     )
 
-    assert "limit test_transcribe[lightning-whisper-mlx-micro-fp16-podcast] 480.0" in ended.stdout
-    assert "limit test_transcribe[lightning-whisper-mlx-micro-fp16-short] 240.0" in ended.stdout
+    assert "limit test_transcribe[lightning-whisper-mlx-micro-fp16-podcast] 45360.0" in ended.stdout
+    assert "limit test_transcribe[lightning-whisper-mlx-micro-fp16-short] 23040.0" in ended.stdout
     assert clips()["long"].seconds < 120
 
 
@@ -148,7 +148,7 @@ def test_hangup_ends_a_session_unless_it_is_ignored(
 
     expected = pytest.ExitCode.TESTS_FAILED if ignored else pytest.ExitCode.INTERRUPTED
     assert session.status == expected, session.output
-    assert ("Timeout (>5.0s)" in session.output) is ignored
+    assert ("transcribe did not end within 5 s" in session.output) is ignored
     assert sessions.engines() == []
 
 

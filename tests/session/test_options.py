@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 from _pytest.config.argparsing import Parser
 
+from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     MAX_DOWNLOAD,
     parse_checks,
     parse_size,
     pytest_addoption,
+    rules_of,
 )
 
 
@@ -33,6 +37,8 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert options["check_models"] is None
     assert (options["prefetch_only"], options["offline"]) == (False, False)
     assert options["max_download"] == 4_000_000_000
+    assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
+    assert options["max_others"] == 0.25
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -48,6 +54,68 @@ def test_options_are_read_under_their_names() -> None:
     assert (options["max_download"], options["check_models"]) == (500_000_000, frozenset())
     assert parsed("--check-models=json,load")["check_models"] == {"load", "json"}
     assert parsed("--device", "gpu")["device"] == "gpu"
+    numbers = parsed("--processes=5", "--calls", "2", "--budget=1.5", "--max-others=inf")
+    assert (numbers["processes"], numbers["calls"], numbers["budget"]) == (5, 2, 1.5)
+    assert numbers["max_others"] is None
+
+
+@pytest.mark.parametrize(
+    ("option", "texts", "expected"),
+    [
+        ("--processes", ("0", "-1", "2.5", "", "many", "\u0663"), "a whole number of at least 1"),
+        ("--calls", ("0", "1e3", " 3"), "a whole number of at least 1"),
+        ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
+        ("--max-others", ("-0.1", "nan", "none"), "processors, at least 0, or inf"),
+    ],
+)
+def test_number_that_makes_no_sense_is_refused(
+    option: str, texts: tuple[str, ...], expected: str
+) -> None:
+    """With what was expected and what was got, before anything runs."""
+    for text in texts:
+        with pytest.raises(
+            pytest.UsageError, match=re.escape(f"expected {expected}, got {text!r}")
+        ):
+            parsed(f"{option}={text}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The config of a session in which some options were given."""
+
+    options: dict[str, object]
+
+    def getoption(self, name: str, default: object = None) -> object:
+        """Return the option's value."""
+        return self.options.get(name, default)
+
+
+def rules(**options: object) -> Rules:
+    """Return the rules of a session with these options."""
+    usual = {"processes": None, "calls": None, "budget": None, "max_others": 0.25}
+    return rules_of(cast("pytest.Config", Config(usual | options)))
+
+
+def test_rules_of_a_session_are_those_of_its_options() -> None:
+    """What is not given is left to the suite."""
+    assert rules() == Rules()
+    assert rules(processes=5, calls=2, budget=1.5, max_others=None) == Rules(
+        processes=5, calls=2, budget=1.5, max_others=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "limit"),
+    [(None, "", None), (7.0, "", 7.0), (None, "5", 5.0), (7.0, "5", 7.0), (0.0, "5", 0.0)],
+    ids=["neither", "option", "variable", "both", "no limit"],
+)
+def test_limit_that_a_user_chose_is_known(
+    option: float | None, variable: str, limit: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the option or else by the variable, as pytest-timeout reads them."""
+    monkeypatch.setenv("PYTEST_TIMEOUT", variable)
+
+    assert rules(timeout=option).timeout == limit
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +14,7 @@ from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.session.selection import Selected, chosen_limit, select, suits
+from whisper_speedtest.session.selection import Selected, select, suits
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 
 if TYPE_CHECKING:
@@ -129,29 +129,3 @@ def test_embedded_model_is_not_measured_on_a_human_voice() -> None:
     assert suits(TINY, human)
     assert suits(TINY, synthetic)
     assert suits(MICRO, replace(human, origin=OWN_ORIGIN))
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The config of a session in which --timeout was given, or was not."""
-
-    seconds: float | None
-
-    def getoption(self, name: str, default: object) -> float | None:
-        """Return the option's value."""
-        assert (name, default) == ("timeout", None)
-        return self.seconds
-
-
-@pytest.mark.parametrize(
-    ("option", "variable", "limit"),
-    [(None, "", None), (7.0, "", 7.0), (None, "5", 5.0), (7.0, "5", 7.0), (0.0, "5", 0.0)],
-    ids=["neither", "option", "variable", "both", "no limit"],
-)
-def test_limit_that_a_user_chose_is_known(
-    option: float | None, variable: str, limit: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the option or else by the variable, as pytest-timeout reads them."""
-    monkeypatch.setenv("PYTEST_TIMEOUT", variable)
-
-    assert chosen_limit(cast("pytest.Config", Chosen(option))) == limit

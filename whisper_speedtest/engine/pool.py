@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.engine.process import Engine, EngineError
+from whisper_speedtest.engine.errors import EngineError
+from whisper_speedtest.engine.process import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

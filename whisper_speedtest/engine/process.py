@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from adapters import REGISTRY, adapter_class
 from adapters.cores import usual_threads
 from whisper_speedtest.engine.environment import HF_HOME, sealed_environment
+from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.worker import LOG, Answer
 from whisper_speedtest.hub.cache import folder_name
@@ -39,14 +40,6 @@ LOG_LINES = 20
 
 SECONDS_TO_END = 10.0
 """How long a child that has closed its connection may take to end, as for writing a core dump."""
-
-
-class EngineError(Exception):
-    """An engine that crashed, hung, ran out of memory or could not do what it was asked."""
-
-
-class EngineTimeoutError(EngineError):
-    """An engine that did not answer within its time limit, and was ended."""
 
 
 class Engine:

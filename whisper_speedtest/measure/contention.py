@@ -38,6 +38,6 @@ class Watch:
         return Contention(others=0, cpu=0, waited=None, steal=None, pressure=None)
 
 
-def is_contaminated(contention: Contention, seconds: float, max_others: float) -> bool:
+def is_contaminated(contention: Contention, seconds: float, max_others: float | None) -> bool:
     """Tell whether others took so much of the machine that the time says little of the library."""
-    return seconds > 0 and contention.others > max_others
+    return max_others is not None and seconds > 0 and contention.others > max_others

@@ -66,8 +66,8 @@ class Rules:
     budget: float | None = None
     """Seconds that the timed calls of one test may take together."""
 
-    max_others: float = MAX_OTHERS
-    """Processors that others may take beside a call; one beside more is made again."""
+    max_others: float | None = MAX_OTHERS
+    """Processors that others may take beside a call; one beside more is made again. None: any."""
 
     timeout: float | None = None
     """Seconds that the user gives each test, in place of the limits below; 0 is no limit."""

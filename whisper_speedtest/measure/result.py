@@ -82,8 +82,9 @@ class Repeats(Part, frozen=True, kw_only=True):
     calls: Annotated[int, Meta(ge=1)]
     """Timed calls of each process, or the one start."""
 
-    max_others: float
-    """Processors that others might take beside a call; a sample beside more is contaminated."""
+    max_others: float | None
+    """Processors that others might take beside a call; a sample beside more is contaminated. None:
+    any number, so that no sample is."""
 
 
 class ClipFacts(Part, frozen=True, kw_only=True):

@@ -126,7 +126,7 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
     Where it fails, the CPU is tried as well: what fails there too is the fault of the case and not
     of the GPU, and must not cost other cases of the library their GPU.
     """
-    from whisper_speedtest.engine.process import EngineError
+    from whisper_speedtest.engine.errors import EngineError
 
     failures = (EngineError, WrongTranscriptError)
     kind = (case.adapter, case.variant)

@@ -128,11 +128,11 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
-def parse_processors(text: str) -> float:
-    """Return a number of processors, which may be a part of one, or inf."""
+def parse_processors(text: str) -> float | None:
+    """Return a number of processors, which may be a part of one; None of "inf": any number."""
     if (processors := _number(text)) is None or not processors >= 0:
         raise argparse.ArgumentTypeError(f"expected processors, at least 0, or inf, got {text!r}")
-    return processors
+    return None if math.isinf(processors) else processors
 
 
 def _number(text: str) -> float | None:

@@ -220,7 +220,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def _is_timeout(error: BaseException | None) -> bool:
     """Tell whether a time limit ended a test: an engine's own, or that of the whole test."""
-    from whisper_speedtest.engine.process import EngineTimeoutError
+    from whisper_speedtest.engine.errors import EngineTimeoutError
 
     return isinstance(error, EngineTimeoutError) or (
         isinstance(error, pytest.fail.Exception) and str(error).startswith(TIMEOUT)
