@@ -31,22 +31,32 @@ class Memory:
 def peak_footprint() -> int:
     """Return this process's peak footprint in bytes: VmHWM on Linux, phys_footprint on macOS."""
     if sys.platform == "darwin":
-        return _darwin_lifetime_max_phys_footprint()
+        return darwin_rusage(os.getpid())["lifetime_max_phys_footprint"]
     match = re.search(r"^VmHWM:\s+(\d+) kB$", STATUS.read_text(encoding="ascii"), re.MULTILINE)
     if match is None:
         raise RuntimeError(f"{STATUS}: expected a line VmHWM, got none; is this Linux?")
     return int(match[1]) * 1024
 
 
-# Source: macOS SDK, sys/resource.h, struct rusage_info_v4: ri_uuid (16 bytes), then 64-bit fields,
-# of which ri_lifetime_max_phys_footprint is the 29th. Never run on a Mac by the authors.
 _RUSAGE_INFO_V4 = 4
-_LIFETIME_MAX_PHYS_FOOTPRINT = 16 // 8 + 28
+_FIELDS = {"lifetime_max_phys_footprint": 28, "runnable_time": 34}
+"""Which of the 64-bit fields of macOS's struct rusage_info_v4 they are, after its ri_uuid, from 0.
+
+Source: macOS SDK, sys/resource.h.
+"""
 
 
-def _darwin_lifetime_max_phys_footprint() -> int:
+def darwin_rusage(pid: int) -> dict[str, int]:
+    """Return what macOS counts of a process: bytes, and times in ticks of mach_absolute_time.
+
+    Never run on a Mac by the authors.
+
+    Raises:
+        OSError: macOS does not tell, as of a process that has ended.
+    """
     libproc = ctypes.CDLL("/usr/lib/libproc.dylib", use_errno=True)
+    uuid = 16 // 8  # in fields
     fields = (ctypes.c_uint64 * 64)()  # larger than any version of the struct so far
-    if libproc.proc_pid_rusage(os.getpid(), _RUSAGE_INFO_V4, ctypes.byref(fields)) != 0:
-        raise OSError(ctypes.get_errno(), "proc_pid_rusage failed for this process")
-    return int(fields[_LIFETIME_MAX_PHYS_FOOTPRINT])
+    if libproc.proc_pid_rusage(pid, _RUSAGE_INFO_V4, ctypes.byref(fields)) != 0:
+        raise OSError(ctypes.get_errno(), f"proc_pid_rusage failed for process {pid}")
+    return {name: int(fields[uuid + place]) for name, place in _FIELDS.items()}

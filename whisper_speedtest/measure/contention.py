@@ -1,8 +1,18 @@
-"""What else the machine does while a call is timed, as far as the system tells without root."""
+"""What else the machine does while a call is timed, and when that is too much."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from whisper_speedtest.measure.part import Part, Share
+from whisper_speedtest.measure.reading import TICK, read
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.reading import Reading
+
+TICKS_OF_NOBODY = 3
+"""So many ticks may seem to be of others though nobody took them, as the system rounds: the most
+that was seen in tests/calibration."""
 
 
 class Contention(Part, frozen=True, kw_only=True):
@@ -11,14 +21,16 @@ class Contention(Part, frozen=True, kw_only=True):
     Only `others` marks a call; the rest stands beside it.
     """
 
-    others: Share
-    """CPU time of all other processes: the whole system's without the engine's and pytest's."""
+    others: Share | None
+    """CPU time of all other processes: the whole system's without the engine's and pytest's. Other
+    engines are others, too. None where the system does not count."""
 
     cpu: Share
     """CPU time of the engine and what it started."""
 
     waited: Share | None
-    """How long threads of the engine were ready and had no processor; None where nobody tells."""
+    """How long threads of the engine were ready and had no processor; None where nobody tells. On a
+    quiet machine it is that of threads that compete with others of the same library."""
 
     steal: Share | None
     """CPU time that a hypervisor gave to other machines; None where nobody tells."""
@@ -27,17 +39,50 @@ class Contention(Part, frozen=True, kw_only=True):
     """How long any process of the system waited for a processor; None where nobody tells."""
 
 
+def is_contaminated(contention: Contention, seconds: float, max_others: float | None) -> bool:
+    """Tell whether others took so much of the machine that the time says little of the library.
+
+    That is more than `max_others` processors for the length of the call, of so many seconds; None
+    is any number of them. The system counts in ticks: of a few of them nobody knows who took them, so nothing is said of a
+    call that is too short for more.
+    """
+    if contention.others is None or max_others is None:
+        return False
+    return contention.others * seconds > max(max_others * seconds, TICKS_OF_NOBODY * TICK)
+
+
 class Watch:
     """Sees what the machine does from its making to `end`, for an engine whose process runs."""
 
     def __init__(self, pid: int) -> None:
         """Take the first reading of the process of an engine, and of the system."""
+        self._pid = pid
+        self._first = read(pid)
 
     def end(self) -> Contention:
         """Return what happened since."""
-        return Contention(others=0, cpu=0, waited=None, steal=None, pressure=None)
+        return contention_between(self._first, read(self._pid))
 
 
-def is_contaminated(contention: Contention, seconds: float, max_others: float | None) -> bool:
-    """Tell whether others took so much of the machine that the time says little of the library."""
-    return max_others is not None and seconds > 0 and contention.others > max_others
+def contention_between(first: Reading, last: Reading) -> Contention:
+    """Return what happened between two readings."""
+    seconds = last.when - first.when
+    cpu = max(0.0, last.engine - first.engine)
+
+    def share(before: float | None, after: float | None, without: float = 0.0) -> Share | None:
+        """Return what was added without a part of it; it may be less than that by rounding."""
+        if before is None or after is None:
+            return None
+        return max(0.0, (after - before - without) / seconds)
+
+    waited: float | None = None
+    if first.waits is not None and last.waits is not None:
+        begun = first.waits
+        waited = sum(now - begun.get(thread, 0.0) for thread, now in last.waits.items())
+    return Contention(
+        others=share(first.busy, last.busy, cpu + (last.own - first.own)),
+        cpu=cpu / seconds,
+        waited=None if waited is None else waited / seconds,
+        steal=share(first.steal, last.steal),
+        pressure=share(first.pressure, last.pressure),
+    )
