@@ -71,7 +71,7 @@ class Sessions:
         options = ["--benchmark-only", "--max-others=inf"]
         options.append(f"--benchmark-json={self.folder}/saved.json")
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", *arguments, *options, f"--basetemp={self.folder}/run"],
+            [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={self.folder}/run"],
             cwd=self.tree,
             env=child_environment(**{"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", **variables}),
             stdin=subprocess.DEVNULL,

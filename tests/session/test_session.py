@@ -21,6 +21,7 @@ import pytest
 from adapters import usable, why_not_installed
 from adapters.base import Case
 from fixtures.audio import clips
+from tests.helpers.loads import BUSY, running
 from tests.helpers.project import ROOT
 from tests.helpers.sessions import TOKEN, Sessions
 from tests.helpers.toy_adapter import VARIANTS
@@ -95,6 +96,23 @@ def test_results_name_no_machine_and_no_person(
     if getpass.getuser() != "root":  # a word that other things are called, too
         secrets.append(getpass.getuser())
     assert [secret for secret in secrets if re.search(rf"\b{re.escape(secret)}\b", text)] == []
+
+
+def test_busy_machine_is_told_and_saves_nothing(sessions: Sessions, tmp_path: Path) -> None:
+    """A row that was timed beside other work is shown, marked, and in no pytest-benchmark JSON."""
+    with running(BUSY):
+        session = sessions.run("benchmarks", "-k", "toy-micro-slow-short", "--max-others=0")
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved_names == set()
+    assert re.search(
+        r"^ toy +micro +slow +short +\d+ ms busy +\d+ ms busy", session.output, re.MULTILINE
+    )
+    assert re.search(
+        r"^busy: +\d+ of \d+ tests were timed while other", session.output, re.MULTILINE
+    )
+    assert "Benchmark fixture was not used" not in session.output
+    assert f"unsaved:  {tmp_path}/saved.json: not written, as nothing was" in session.output
 
 
 def test_json_holds_results_and_pytest_benchmark_the_same_times(

@@ -43,8 +43,8 @@ def is_contaminated(contention: Contention, seconds: float, max_others: float | 
     """Tell whether others took so much of the machine that the time says little of the library.
 
     That is more than `max_others` processors for the length of the call, of so many seconds; None
-    is any number of them. The system counts in ticks: of a few of them nobody knows who took them, so nothing is said of a
-    call that is too short for more.
+    is any number of them. The system counts in ticks: of a few of them nobody knows who took them,
+    so nothing is said of a call that is too short for more.
     """
     if contention.others is None or max_others is None:
         return False

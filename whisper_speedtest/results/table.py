@@ -82,15 +82,13 @@ def _time(result: Result | None) -> str:
 
 def _margin(row: Row) -> str:
     """Return how far the time may be off, and of how many processes and calls each it is."""
-    if row.warm is None:
+    if row.warm is None or row.warm.outcome is Outcome.BUSY:
         return ""
     estimate = row.warm.estimate
     fewest, most = min(estimate.calls), max(estimate.calls)
     calls = f"{most}" if fewest == most else f"{fewest}-{most}"
     repeated = f"({len(estimate.calls)}×{calls})"
-    if estimate.margin is None or row.warm.outcome is Outcome.BUSY:
-        return repeated
-    return f"±{percent(estimate.margin, 1)} {repeated}"
+    return repeated if estimate.margin is None else f"±{percent(estimate.margin, 1)} {repeated}"
 
 
 def _rtfx(row: Row) -> str:
