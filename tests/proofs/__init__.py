@@ -1,0 +1,1 @@
+"""Programs that show how far the printed numbers can be believed. METHODOLOGY.md quotes them."""
