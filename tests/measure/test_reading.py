@@ -33,8 +33,6 @@ PRESSURE = """some avg10=1.00 avg60=2.00 avg300=3.00 total=2500000
 full avg10=4.00 avg60=5.00 avg300=6.00 total=700000
 """
 
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells this")
-
 
 class FakeProc:
     """A folder like /proc, of processes whose CPU clocks the test sets."""
@@ -284,9 +282,10 @@ def test_children_of_a_real_engine_are_part_of_it() -> None:
         wait_until(lambda: watch.end().cpu * (time.perf_counter() - begin) > 0.75)
 
 
-@linux_only
 def test_loop_that_shares_a_processor_waits_for_it() -> None:
     """Two loops on one processor: each is ready, without one, for about as long as it runs."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux binds a process to a processor")
     with running(BUSY) as one, running(BUSY) as other:
         processor = min(os.sched_getaffinity(0))
         os.sched_setaffinity(one, {processor})

@@ -1,15 +1,49 @@
-"""The machine that computes, and the state that it is in, as far as it tells without root."""
+"""The machine that computes, and the state that it is in, as far as it tells without root.
+
+What cannot be read is None. No host, user, folder, serial number or address is among it.
+"""
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
+from pathlib import Path
+
 from whisper_speedtest.measure.part import Part
+from whisper_speedtest.measure.told import answer
+
+if sys.platform == "darwin":
+    from whisper_speedtest.measure import darwin as here
+else:
+    from whisper_speedtest.measure import linux as here
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The suite's own checkout."""
+
+
+class Gpu(Part, frozen=True, kw_only=True):
+    """A GPU with memory of its own. That of Apple silicon is part of the chip."""
+
+    name: str
+    """As `NVIDIA H100 80GB HBM3`."""
+
+    driver: str
+    memory: int | None
+    """Bytes."""
 
 
 class Machine(Part, frozen=True, kw_only=True):
-    """What does not change while a session runs. No host, user, folder or address is in it."""
+    """What does not change while a session runs."""
 
-    chip: str
+    chip: str | None
     """As `Apple M4 Pro`, or the name of the processor."""
+
+    model: str | None
+    """As `Mac16,8`, or what the maker of the computer calls it."""
+
+    virtual: bool | None
+    """Whether this is a virtual machine."""
 
     system: str
     """Operating system and version, as `macOS 15.5` or `Linux 6.8.0`."""
@@ -21,20 +55,85 @@ class Machine(Part, frozen=True, kw_only=True):
     """Bytes."""
 
     cores: dict[str, int]
-    """Kind → number, as `{"performance": 10, "efficiency": 4}`, or `{"logical": 2}`."""
+    """Kind → number, as `{"performance": 10, "efficiency": 4, "gpu": 20}`, or `{"physical": 8,
+    "logical": 16}`; `usable` where a process may run on fewer of them."""
+
+    gpus: tuple[Gpu, ...]
+    suite: str | None
+    """The commit of the suite's own checkout, with `-dirty` behind it where a file differs from
+    that; None where it is no checkout of git's."""
 
 
 class State(Part, frozen=True, kw_only=True):
     """What may change the speed of the machine. None: the system does not tell."""
 
     thermal: str | None
+    """On macOS the thermal pressure, as `nominal`, `moderate` or `heavy`; on Linux `throttled`
+    where a processor is slowed down to cool, and else `nominal`."""
+
+    throttled: int | None
+    """How often processors were slowed down for heat since the system began; Linux on Intel."""
+
     power_source: str | None
+    """`mains`, `battery` or `ups`."""
+
     low_power_mode: bool | None
+    governor: str | None
+    """What decides the frequency of the processors; Linux."""
+
+    frequency: float | None
+    """MHz, the mean of the processors; Linux on x86."""
+
     swap_used: int | None
     """Bytes."""
 
-    frequency: float | None
-    """MHz, the mean of the processors."""
-
     load: float | None
     """The system's load average of the last minute."""
+
+
+def machine() -> Machine:
+    """Return what this machine is. Asking programs of the system takes a tenth of a second."""
+    import psutil
+
+    return Machine(
+        chip=here.chip(),
+        model=here.model(),
+        virtual=here.virtual(),
+        system=here.system(),
+        architecture=platform.machine(),
+        memory=psutil.virtual_memory().total,
+        cores=here.cores(),
+        gpus=tuple(
+            Gpu(name=name, driver=driver, memory=memory) for name, driver, memory in here.gpus()
+        ),
+        suite=suite_commit(),
+    )
+
+
+def state() -> State:
+    """Return the state that this machine is in now."""
+    import psutil
+
+    return State(
+        thermal=here.thermal(),
+        throttled=here.throttled(),
+        power_source=here.power_source(),
+        low_power_mode=here.low_power_mode(),
+        governor=here.governor(),
+        frequency=here.frequency(),
+        swap_used=psutil.swap_memory().used,
+        load=os.getloadavg()[0],
+    )
+
+
+def suite_commit(root: Path = ROOT) -> str | None:
+    """Return the commit of a checkout, with `-dirty` behind it where a file of it was changed.
+
+    None where the folder is no checkout of its own, or git is missing or does not trust it.
+    """
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "--no-optional-locks", "describe", "--always"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    described = answer(*command, "--dirty", "--abbrev=40", "--exclude=*", environment=own)
+    return described.strip() or None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.engine.memory import darwin_rusage
+from whisper_speedtest.measure.told import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,13 +69,13 @@ def _read_linux(pid: int) -> Reading:
         process = processes.pop()
         for thread in _threads(process):
             folder = f"{PROC}/{process}/task/{thread}"
-            processes += map(int, _text(f"{folder}/children").split())
-            for waited in _text(f"{folder}/schedstat").split()[1:2]:
+            processes += map(int, text_of(f"{folder}/children").split())
+            for waited in text_of(f"{folder}/schedstat").split()[1:2]:
                 waits[thread] = int(waited) / 1e9
         engine += _cpu_seconds(process)
     when = time.perf_counter()
     busy, steal = _system(when)
-    pressure = re.search(r"^some .* total=(\d+)$", _text(f"{PROC}/pressure/cpu"), re.MULTILINE)
+    pressure = re.search(r"^some .* total=(\d+)$", text_of(f"{PROC}/pressure/cpu"), re.MULTILINE)
     return Reading(
         when=when,
         busy=busy,
@@ -93,7 +94,7 @@ def _system(when: float) -> tuple[float | None, float | None]:
     sample with each tick. Over 30 ms the one errs by 2 ms and the other by 6 ms (sd). A system that
     has never been idle does not count.
     """
-    lines = re.findall(r"^cpu\d*((?: +\d+)+)$", _text(f"{PROC}/stat"), re.MULTILINE)
+    lines = re.findall(r"^cpu\d*((?: +\d+)+)$", text_of(f"{PROC}/stat"), re.MULTILINE)
     if not lines:
         return None, None
     total, *processors = lines
@@ -110,7 +111,7 @@ def _cpu_seconds(process: int) -> float:
         seconds = time.clock_gettime(clock)
     except OSError:  # It has ended.
         return 0.0
-    _, _, fields = _text(f"{PROC}/{process}/stat").rpartition(")")
+    _, _, fields = text_of(f"{PROC}/{process}/stat").rpartition(")")
     return seconds + TICK * sum(map(int, fields.split()[13:15]))
 
 
@@ -120,15 +121,6 @@ def _threads(process: int) -> list[int]:
         return [int(entry.name) for entry in os.scandir(f"{PROC}/{process}/task")]
     except (FileNotFoundError, ProcessLookupError):
         return []
-
-
-def _text(path: str) -> str:
-    """Return a text of the system's; "" where it has none, as of a thread that has ended."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - it is faster
-            return file.read()
-    except OSError:
-        return ""
 
 
 def _read_darwin(pid: int) -> Reading:

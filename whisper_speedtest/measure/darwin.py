@@ -1,0 +1,95 @@
+"""What macOS tells of a Mac and of its state. Never run on a Mac by the authors.
+
+`linux` has functions of the same names.
+"""
+
+from __future__ import annotations
+
+import re
+
+from whisper_speedtest.measure.told import answer
+
+THERMAL_PRESSURE = ("nominal", "moderate", "heavy", "trapping", "sleeping")
+"""By the number that macOS gives. Source: macOS SDK, OSThermalNotification.h."""
+
+SOURCES = {"AC": "mains", "Battery": "battery", "UPS": "ups"}
+
+
+def chip() -> str | None:
+    """Return the name of the chip, as `Apple M4 Pro`."""
+    return _sysctl("machdep.cpu.brand_string")
+
+
+def model() -> str | None:
+    """Return Apple's name of the model, as `Mac16,8`."""
+    return _sysctl("hw.model")
+
+
+def virtual() -> bool | None:
+    """Tell whether this is a virtual machine, as hosted runners are."""
+    found = _sysctl("kern.hv_vmm_present")
+    return None if found is None else found != "0"
+
+
+def system() -> str:
+    """Return the version of macOS."""
+    return f"macOS {_sysctl('kern.osproductversion') or '(unknown)'}"
+
+
+def cores() -> dict[str, int]:
+    """Return the number of cores by Apple's word for their kind, and of the GPU's."""
+    kinds = {}
+    for level in range(int(_sysctl("hw.nperflevels") or 0)):
+        name = _sysctl(f"hw.perflevel{level}.name") or f"level {level}"
+        kinds[name.lower()] = int(_sysctl(f"hw.perflevel{level}.physicalcpu") or 0)
+    of_gpu = re.search(
+        r'"gpu-core-count" = (\d+)',
+        answer("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "AGXAccelerator"),
+    )
+    return {**kinds, "gpu": int(of_gpu[1])} if of_gpu else kinds
+
+
+def gpus() -> list[tuple[str, str, int | None]]:
+    """Return none: the GPU is part of the chip, and so is its memory."""
+    return []
+
+
+def thermal() -> str | None:
+    """Return the thermal pressure."""
+    key = "com.apple.system.thermalpressurelevel"
+    found = re.search(rf"^{key} (\d+)$", answer("/usr/bin/notifyutil", "-g", key), re.MULTILINE)
+    if found is None:
+        return None
+    level = int(found[1])
+    return THERMAL_PRESSURE[level] if level < len(THERMAL_PRESSURE) else f"level {level}"
+
+
+def throttled() -> int | None:
+    """Return nothing, since macOS does not count it."""
+    return None
+
+
+def power_source() -> str | None:
+    """Return where the power comes from."""
+    found = re.search(r"^Now drawing from '(\w+) Power'", answer("/usr/bin/pmset", "-g", "batt"))
+    return SOURCES.get(found[1]) if found else None
+
+
+def low_power_mode() -> bool | None:
+    """Tell whether low-power mode is on."""
+    found = re.search(r"^ *lowpowermode +(\d)", answer("/usr/bin/pmset", "-g"), re.MULTILINE)
+    return found[1] != "0" if found else None
+
+
+def governor() -> str | None:
+    """Return nothing, since macOS has none."""
+    return None
+
+
+def frequency() -> float | None:
+    """Return nothing, since macOS tells the present frequency to root alone."""
+    return None
+
+
+def _sysctl(name: str) -> str | None:
+    return answer("/usr/sbin/sysctl", "-n", name).strip() or None

@@ -1,0 +1,42 @@
+"""What the system tells: its files, and the answers of its programs."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECONDS = 5.0
+"""How long a program may take to answer. Each of them usually takes a hundredth of a second."""
+
+
+def text_of(path: str) -> str:
+    """Return the text of a file of the system's; "" where the system does not let it be read."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - it is faster
+            return file.read()
+    except OSError:
+        return ""
+
+
+def answer(*command: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return what a program prints; "" where there is none, or it gives no answer in time.
+
+    One that fails may have printed a part of what it was asked for, which is returned.
+    """
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
