@@ -261,7 +261,7 @@ def test_process_that_has_ended_on_macos_spent_nothing(
     assert (read(999).engine, read(999).waits, read(999).busy) == (0.0, None, 1230.0)
 
 
-CHILD = """import time
+CHILD = """import sys, time
 while time.process_time() < 0.4: pass
 {}
 """
@@ -270,11 +270,12 @@ while time.process_time() < 0.4: pass
 def test_children_of_a_real_engine_are_part_of_it() -> None:
     """What a process has started counts as its own, while it runs and once it has ended.
 
-    Either of two children takes 0.4 CPU seconds; then one ends, and the other goes on sleeping.
+    Either of two children takes 0.4 CPU seconds; then one ends, and the other sleeps until it loses
+    its standard input, which is that of the process that started it.
     """
     children = "".join(
         f"subprocess.run([sys.executable, '-c', {CHILD.format(then)!r}])\n"
-        for then in ("", "time.sleep(600)")
+        for then in ("", "sys.stdin.read()")
     )
     begin = time.perf_counter()
     with running(children) as pid:
