@@ -10,7 +10,7 @@ import platform
 import sys
 from pathlib import Path
 
-from whisper_speedtest.measure.part import Part
+from whisper_speedtest.measure.part import Part, Seconds
 from whisper_speedtest.measure.told import answer
 
 if sys.platform == "darwin":
@@ -84,11 +84,14 @@ class State(Part, frozen=True, kw_only=True):
     frequency: float | None
     """MHz, the mean of the processors; Linux on x86."""
 
-    swap_used: int | None
+    swap_used: int
     """Bytes."""
 
-    load: float | None
+    load: float
     """The system's load average of the last minute."""
+
+    reference: Seconds
+    """What the reference computation took on one core; see `reference`."""
 
 
 def machine() -> Machine:
@@ -111,8 +114,10 @@ def machine() -> Machine:
 
 
 def state() -> State:
-    """Return the state that this machine is in now."""
+    """Return the state that this machine is in now. This takes as long as the reference, 0.2 s."""
     import psutil
+
+    from whisper_speedtest.measure.reference import reference  # of the clock, which knows results
 
     return State(
         thermal=here.thermal(),
@@ -123,6 +128,7 @@ def state() -> State:
         frequency=here.frequency(),
         swap_used=psutil.swap_memory().used,
         load=os.getloadavg()[0],
+        reference=reference(),
     )
 
 

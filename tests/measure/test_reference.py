@@ -1,0 +1,120 @@
+"""The reference computation: the same work each time, and what its times say of the machine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from whisper_speedtest.measure import reference as reference_module
+from whisper_speedtest.measure.reference import ROUNDS, TRIES, drift, has_drifted, reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_quickest_of_some_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the first, nor the middle one, nor the mean."""
+    times = iter([5.0, 9.0, 2.0, 8.0, 7.0])
+
+    def seconds_of(step: Callable[[], object]) -> float:
+        step()
+        return next(times)
+
+    monkeypatch.setattr(reference_module, "seconds_of", seconds_of)
+
+    assert reference() == 2.0
+    assert TRIES == 5
+
+
+def test_work_is_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every try begins with the same signals, and makes all rounds."""
+    begun: list[float] = []
+    transform = np.fft.rfft
+
+    def count(signals: Any) -> Any:
+        assert signals.shape == (64, 4096)
+        begun.append(float(signals.sum()))
+        return transform(signals)
+
+    monkeypatch.setattr(np.fft, "rfft", count)
+    reference()
+
+    assert len(begun) == ROUNDS * TRIES
+    assert len(set(begun[::ROUNDS])) == 1, "tries begin with different signals"
+
+
+def test_wrong_result_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that computes wrongly has no speed."""
+    back = np.fft.irfft
+    monkeypatch.setattr(np.fft, "irfft", lambda spectra, n: back(spectra, n=n) * (1 + 1e-8))
+
+    with pytest.raises(ArithmeticError, match="expected the same signals, got ones that differ by"):
+        reference()
+
+
+def test_result_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is equal to it, and nothing is larger."""
+    back = np.fft.irfft
+    monkeypatch.setattr(np.fft, "irfft", lambda spectra, n: back(spectra, n=n) * np.nan)
+
+    with pytest.raises(ArithmeticError, match="differ by nan"):
+        reference()
+
+
+def test_reference_runs_on_one_core() -> None:
+    """It takes no more CPU time than time: so it tells the same on any number of cores."""
+    begin, spent = time.perf_counter(), time.process_time()
+    seconds = reference()
+    spent, took = time.process_time() - spent, time.perf_counter() - begin
+
+    assert spent <= 1.1 * took, f"{spent:.3f} CPU seconds in {took:.3f} s"
+    assert 0 < seconds <= took / TRIES, f"the quickest of {TRIES} tries: {seconds} of {took} s"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "share"),
+    [
+        (2.0, 2.0, 0.0),
+        (2.0, 2.26, 0.13),
+        (2.26, 2.0, 0.13),
+        (2.0, 1.8, -0.1),
+        (1.8, 2.1, -0.1),
+        (2.1, 1.8, -0.1),
+        (1.9, 2.2, 0.1),
+    ],
+)
+def test_drift_is_the_farther_of_two_readings(before: float, after: float, share: float) -> None:
+    """The first reading was 2 s: more is slower, and shown as more than 0."""
+    assert drift(before, after, first=2.0) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0, False), (0.05, False), (0.051, True), (-0.05, False), (-0.051, True)],
+)
+def test_drift_of_more_than_a_twentieth_is_said(share: float, said: bool) -> None:
+    """Be it slower or faster."""
+    assert has_drifted(share) is said
+
+
+@pytest.mark.property
+def test_drift_is_a_share_of_the_first_reading() -> None:
+    """It has no unit, does not depend on which reading came first, and is 0 of equal ones."""
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    seconds = st.floats(0.001, 10)
+
+    @given(seconds, seconds, seconds, st.floats(0.1, 10))
+    def hold(before: float, after: float, first: float, factor: float) -> None:
+        share = drift(before, after, first)
+        assert abs(share) == pytest.approx(abs(drift(after, before, first)))
+        assert share == pytest.approx(drift(before * factor, after * factor, first * factor)) or (
+            abs(before - first) == pytest.approx(abs(after - first))
+        )
+        assert drift(first, first, first) == 0
+
+    hold()

@@ -1,0 +1,61 @@
+"""A fixed computation that is timed between the cases: whether the machine is as fast as before.
+
+It is the same work each time, so that whatever its time tells is of the machine: heat, another
+frequency, a guest beside it on the same host.
+"""
+
+from __future__ import annotations
+
+from whisper_speedtest.measure.clock import seconds_of
+
+ROUNDS = 32
+"""Of the computation; a current core takes about 1 ms for each."""
+
+TRIES = 5
+"""Odd ones are slow for reasons of a moment, and none is quick for any: the quickest counts."""
+
+MOST_DRIFT = 0.05
+"""By what share the machine may become slower or faster before it is said beside a row."""
+
+
+def reference() -> float:
+    """Return the seconds that the computation takes on one core, of which numpy uses no more here.
+
+    It takes 64 signals of 4,096 samples to their spectra and back, which gives the same signals.
+
+    Raises:
+        ArithmeticError: It did not: then this machine computes nothing that could be trusted.
+    """
+    import numpy as np
+
+    signals = np.sin(np.arange(64 * 4096) ** 1.5).reshape(64, 4096)
+    computed = signals
+
+    def compute() -> None:
+        nonlocal computed
+        computed = signals
+        for _ in range(ROUNDS):
+            computed = np.fft.irfft(np.fft.rfft(computed), n=signals.shape[1])
+
+    seconds = min(seconds_of(compute) for _ in range(TRIES))
+    error = float(np.abs(computed - signals).max())
+    if not error < 1e-9:
+        raise ArithmeticError(
+            f"reference computation: expected the same signals, got ones that differ by {error:g}; "
+            "run it again, and test the machine's memory if that persists"
+        )
+    return seconds
+
+
+def drift(before: float, after: float, first: float) -> float:
+    """Return how much slower than at first the machine was around a case, as a share of that.
+
+    These are the seconds of the reference right before the case, right after it, and when the
+    session began. What lies farther from the first counts: 0.13 is 13 % slower, -0.13 faster.
+    """
+    return max(before / first - 1, after / first - 1, key=abs)
+
+
+def has_drifted(share: float) -> bool:
+    """Tell whether a drift is so large that it is said beside the rows that it touched."""
+    return abs(share) > MOST_DRIFT
