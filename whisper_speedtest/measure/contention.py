@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.reading import Reading
 
 TICKS_OF_NOBODY = 3
-"""So many ticks may seem to be of others though nobody took them, as the system rounds: the most
-that was seen in tests/calibration."""
+"""So many ticks may seem to be of others though nobody took them, since the system counts several
+kinds of them, each rounded down."""
 
 
 class Contention(Part, frozen=True, kw_only=True):
