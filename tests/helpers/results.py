@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.base import Case, DecodeSettings
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.measure.machine import State
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.result import (
     ClipFacts,
@@ -126,4 +127,19 @@ def load(*seconds: float, **changes: Any) -> Result:
 def _of_processes(seconds: Sequence[float]) -> tuple[Sample, ...]:
     return tuple(
         Sample(process=order, order=order, seconds=each) for order, each in enumerate(seconds)
+    )
+
+
+def state(reference: float) -> State:
+    """Return the state of a machine on which the reference computation takes so many seconds."""
+    return State(
+        thermal="nominal",
+        throttled=0,
+        power_source="mains",
+        low_power_mode=False,
+        governor=None,
+        frequency=2400.0,
+        swap_used=0,
+        load=0.5,
+        reference=reference,
     )

@@ -25,7 +25,7 @@ def test_interval_holds_the_true_time(true: float) -> None:
 
 
 def test_margin_grows_with_what_processes_differ_in() -> None:
-    """The process is the unit: three times the difference between them widens it by half at least."""
+    """Three times the difference between processes widens it by half at least."""
     same, different = (covered(noise, 1.0, runs=300)[2] for noise in (USUAL, DIFFERENT))
 
     assert different > 1.5 * same

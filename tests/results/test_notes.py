@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tests.helpers.results import CASE, MODEL, PROVENANCE, SETTINGS, cold, load, warm
+from tests.helpers.results import CASE, CLIP, MODEL, PROVENANCE, SETTINGS, cold, load, state, warm
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import ClipFacts, ModelFacts
@@ -199,3 +199,45 @@ def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
         "skipped",
         "failed",
     ]
+
+
+def beside(before: float, after: float, **changes: Any) -> Result:
+    """Return a warm result around which the reference computation took so many seconds."""
+    return warm(before=state(before), after=state(after), **changes)
+
+
+def test_drift_is_told_by_case_with_its_rows_and_the_largest() -> None:
+    """What was up to 5 % off is not; the first reading of the session is what all go by."""
+    long = msgspec.structs.replace(CLIP, name="long")
+    other = replace(CASE, size="base")
+
+    lines = notes(
+        [
+            beside(0.100, 0.104),
+            beside(0.104, 0.112, clip=long),
+            beside(0.112, 0.107, case=other),
+            beside(0.100, 0.080, case=other, clip=long),
+        ]
+    )
+
+    told = [line.removeprefix("drift:    ") for line in lines if line.startswith("drift")]
+    machine = "the machine was up to"
+    assert told == [
+        f"{CASE.label}: {machine} 12% slower than at first, beside long; see --cooldown",
+        f"{other.label}: {machine} 20% faster than at first, beside short, long; see --cooldown",
+    ]
+
+
+def test_steady_machine_is_nothing_to_speak_of() -> None:
+    """Nor is one of which nobody has noted the state."""
+    assert not [line for line in notes([beside(0.1, 0.1), warm()]) if line.startswith("drift")]
+
+
+def test_busy_results_are_counted_in_a_line() -> None:
+    """Of all tests, with what to do."""
+    lines = notes([warm(outcome=Outcome.BUSY), warm()])
+
+    assert lines[-1] == (
+        "busy:     1 of 2 tests were timed while other processes used the machine, so that their "
+        "times say little; end those, and run them again"
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.clock import Calls
+    from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.measures import Measure, Outcome
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.speech.clip import Clip
@@ -136,6 +137,10 @@ class Recorder:
             fallback=any(each.fallback for each in transcripts),
             score=score_of(clip, text),
         )
+
+    def around(self, machine: Machine, before: State, after: State) -> None:
+        """Record the machine, and the state that it was in before and after the measurement."""
+        self._add(machine=machine, before=before, after=after)
 
     @property
     def provenance(self) -> Provenance:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.table import clip_name
-from whisper_speedtest.results.units import seconds
+from whisper_speedtest.results.units import percent, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from adapters.base import Case
     from whisper_speedtest.measure.result import Result
 
 
@@ -38,6 +39,7 @@ def notes(
         *_fallbacks(passed),
         *_heard(passed),
         *_voices(results, frozenset(recordings)),
+        *_drift(passed),
         *_busy(results),
         *_skips(results),
         *(f"skipped:  {why}" for why, how in reasons.items() if how is Outcome.SKIPPED),
@@ -107,6 +109,32 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
         if each.case.size == "micro" and each.clip and each.clip.name in recordings
     ]
     return [f"voices:   {NO_HUMAN_VOICE}: {', '.join(dict.fromkeys(given))}"] if given else []
+
+
+def _drift(passed: Sequence[Result]) -> list[str]:
+    """Say of each case beside which of its rows the machine was faster or slower than at first."""
+    from whisper_speedtest.measure.reference import drift, has_drifted
+
+    known = [
+        (each, each.before.reference, each.after.reference)
+        for each in passed
+        if each.before and each.after
+    ]
+    drifted: dict[Case, dict[str, float]] = {}
+    for each, before, after in known:
+        share = drift(before, after, first=known[0][1])
+        if has_drifted(share):
+            drifted.setdefault(each.case, {})[clip_name(each) or each.measure] = share
+    lines = []
+    for case, shares in drifted.items():
+        most = max(shares.values(), key=abs)
+        how = "slower" if most > 0 else "faster"
+        beside = ", ".join(shares)
+        lines.append(
+            f"drift:    {case.label}: the machine was up to {percent(abs(most))} {how} than at "
+            f"first, beside {beside}; see --cooldown"
+        )
+    return lines
 
 
 def _busy(results: Sequence[Result]) -> list[str]:

@@ -68,6 +68,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         f"more is made again, and then marked; inf marks none (default: {MAX_OTHERS})",
     )
     group.addoption(
+        "--cooldown",
+        type=parse_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="before each model, wait until the machine computes as fast as at first, but no "
+        "longer than this (default: no wait)",
+    )
+    group.addoption(
         "--check-models",
         nargs="?",
         const=frozenset[str](),

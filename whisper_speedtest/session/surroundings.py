@@ -1,0 +1,67 @@
+"""What is recorded of the machine around each measurement: what it is, and its state."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.selection import case_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from adapters.base import Case
+    from whisper_speedtest.measure.machine import Machine, State
+
+MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
+FIRST: pytest.StashKey[State] = pytest.StashKey()
+"""The state of the machine before the first measurement."""
+
+LAST: pytest.StashKey[State] = pytest.StashKey()
+"""The state after the last measurement, which is the one before the next."""
+
+LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
+
+PAUSE = 1.0
+"""Seconds between two looks at a machine that is cooling down."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Record the machine, and its state before and after a test over cases."""
+    recorder = item.stash.get(RECORDER, None)
+    if recorder is None:
+        return (yield)
+    from whisper_speedtest.measure.machine import machine, state
+
+    stash = item.config.stash
+    if MACHINE not in stash:
+        stash[MACHINE] = machine()
+        stash[FIRST] = stash[LAST] = state()
+    elif stash[LAST_CASE] != case_of(item):
+        cool_down(item.config)
+    stash[LAST_CASE] = case_of(item)
+    before = stash[LAST]
+    try:
+        return (yield)
+    finally:
+        stash[LAST] = state()
+        recorder.around(stash[MACHINE], before, stash[LAST])
+
+
+def cool_down(config: pytest.Config) -> None:
+    """Wait until the machine is as fast as at first, no longer than --cooldown says."""
+    from whisper_speedtest.measure.machine import state
+    from whisper_speedtest.measure.reference import drift, has_drifted
+
+    deadline = time.monotonic() + config.getoption("cooldown")
+    first = config.stash[FIRST].reference
+    while time.monotonic() < deadline:
+        now = config.stash[LAST].reference
+        if not has_drifted(drift(now, now, first)):
+            return
+        time.sleep(PAUSE)
+        config.stash[LAST] = state()
