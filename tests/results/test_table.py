@@ -62,7 +62,7 @@ def test_row_has_each_value_under_its_heading() -> None:
             "time": "2.24 s",
             "95% interval": "±32.0% (3×2)",
             "RTFx": "5.4",
-            "cold start": "5.92 s",
+            "cold start": "7.00 s",
             "load": "592 ms",
             "peak memory": "325 MB",
             "WER": "4.2%",

@@ -200,10 +200,16 @@ class Result(Part, frozen=True, kw_only=True):
 
     @property
     def counted(self) -> tuple[Sample, ...]:
-        """The samples that the estimate is made of: the clean ones; of a busy result, all."""
-        if self.outcome is Outcome.BUSY:
-            return self.samples
-        return tuple(each for each in self.samples if not each.contaminated)
+        """The samples that the estimate is made of: the clean ones; of a busy result, all.
+
+        The first of several cold starts stands apart: what a library compiles in it, and keeps,
+        the others find.
+        """
+        busy = self.outcome is Outcome.BUSY
+        counted = tuple(each for each in self.samples if busy or not each.contaminated)
+        if self.measure is Measure.COLD:
+            return tuple(each for each in counted if each.process > 0) or counted
+        return counted
 
     @property
     def is_contaminated(self) -> bool:
