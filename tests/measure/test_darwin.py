@@ -17,7 +17,6 @@ SYSCTL = {
     "kern.hv_vmm_present": "0",
     "kern.osproductversion": "15.5",
     "kern.hostname": "pelican.local",
-    "hw.nperflevels": "2",
     "hw.perflevel0.name": "Performance",
     "hw.perflevel0.physicalcpu": "10",
     "hw.perflevel0.logicalcpu": "11",
@@ -111,13 +110,14 @@ def test_cores_go_by_apple_s_words_for_them() -> None:
 
 
 def test_cores_of_other_kinds(mac: Mac) -> None:
-    """Whatever the kinds are called and however many there are; a virtual Mac shows no GPU."""
+    """Whatever three kinds are called, each that has a number; a virtual Mac shows no GPU."""
     mac.sysctl.update({"hw.perflevel0.name": "Super", "hw.perflevel1.name": "Performance"})
     mac.answers.clear()
     assert darwin.cores() == {"super": 10, "performance": 4}
 
-    mac.sysctl["hw.nperflevels"] = "1"
-    assert darwin.cores() == {"super": 10}
+    mac.sysctl.update({"hw.perflevel2.name": "Efficiency", "hw.perflevel2.physicalcpu": "1"})
+    del mac.sysctl["hw.perflevel1.physicalcpu"]
+    assert darwin.cores() == {"super": 10, "efficiency": 1}
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,9 @@ def test_virtual_machine_is_told_by_its_processors(files: Files) -> None:
     files.write("proc/cpuinfo", CPUINFO.format("hypervisor", "hypervisor"))
     assert linux.virtual() is True
 
+    files.write("proc/cpuinfo", CPUINFO.format("hypervisors", "nohypervisor"))
+    assert linux.virtual() is False
+
     files.write("proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\n")
     assert linux.virtual() is None
     assert linux.chip() is None

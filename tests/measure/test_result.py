@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from tests.helpers.results import CLIP, cold, load, warm
+from whisper_speedtest.measure.contention import Contention
+from whisper_speedtest.measure.machine import Gpu, Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import (
     SCHEMA,
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.measure.part import Part
 
-PARTS = (Sample, Start, Repeats, ClipFacts, ModelFacts, Provenance)
+PARTS = (
+    *(Sample, Contention, Start, Repeats, ClipFacts, ModelFacts, Provenance),
+    *(Machine, Gpu, State),
+)
 
 
 def test_seconds_are_in_the_order_in_which_they_were_taken() -> None:

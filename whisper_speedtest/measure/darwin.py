@@ -12,6 +12,9 @@ from whisper_speedtest.measure.told import answer
 THERMAL_PRESSURE = ("nominal", "moderate", "heavy", "trapping", "sleeping")
 """By the number that macOS gives. Source: macOS SDK, OSThermalNotification.h."""
 
+MOST_KINDS_OF_CORES = 3
+"""How many kinds macOS is asked about; chips have two so far."""
+
 SOURCES = {"AC": "mains", "Battery": "battery", "UPS": "ups"}
 
 
@@ -39,9 +42,10 @@ def system() -> str:
 def cores() -> dict[str, int]:
     """Return the number of cores by Apple's word for their kind, and of the GPU's."""
     kinds = {}
-    for level in range(int(_sysctl("hw.nperflevels") or 0)):
-        name = _sysctl(f"hw.perflevel{level}.name") or f"level {level}"
-        kinds[name.lower()] = int(_sysctl(f"hw.perflevel{level}.physicalcpu") or 0)
+    for level in range(MOST_KINDS_OF_CORES):
+        name, count = (_sysctl(f"hw.perflevel{level}.{what}") for what in ("name", "physicalcpu"))
+        if name and count:
+            kinds[name.lower()] = int(count)
     of_gpu = re.search(
         r'"gpu-core-count" = (\d+)',
         answer("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "AGXAccelerator"),

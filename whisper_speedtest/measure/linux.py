@@ -30,8 +30,8 @@ def model() -> str | None:
 
 def virtual() -> bool | None:
     """Tell whether this is a virtual machine; None where processors do not say so."""
-    flags = re.search(r"^flags\s*:(.*)$", text_of(f"{PROC}/cpuinfo"), re.MULTILINE)
-    return "hypervisor" in flags[1].split() if flags else None
+    flags = re.findall(r"^flags\s*:.*$", text_of(f"{PROC}/cpuinfo"), re.MULTILINE)
+    return any("hypervisor" in line.split() for line in flags) if flags else None
 
 
 def system() -> str:
@@ -83,17 +83,17 @@ def _gpu(library: ctypes.CDLL, number: int) -> tuple[str, str, int | None]:
 def thermal() -> str | None:
     """Tell whether a processor is slowed down to cool; None where none can be."""
     states = [
-        int(text_of(f"{device}/cur_state") or 0)
+        text_of(f"{device}/cur_state").strip()
         for device in SYS.glob("class/thermal/cooling_device*")
         if text_of(f"{device}/type").strip() == "Processor"
     ]
-    return ("throttled" if any(states) else "nominal") if states else None
+    return ("nominal" if set(states) == {"0"} else "throttled") if states else None
 
 
 def throttled() -> int | None:
     """Return how often cores were slowed down for heat, all together, since the system began."""
     pattern = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
-    counts = [int(text_of(str(file)) or 0) for file in SYS.glob(pattern)]
+    counts = [int(text) for file in SYS.glob(pattern) if (text := text_of(str(file)))]
     return sum(counts) if counts else None
 
 
