@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
@@ -42,14 +43,18 @@ if TYPE_CHECKING:
     from adapters.base import Device
 
 LIBRARIES = ("faster-whisper", "whisper.cpp", "lightning-whisper-mlx")
+ALONE = "nothing"
 LOADS = {
-    "nothing": (),
+    ALONE: (),
     "one loop": (BUSY,),
     "two loops": (BUSY, BUSY),
     "comes and goes": (COMES_AND_GOES,),
 }
 SAMPLES = 6
-"""Of each library in each block."""
+"""In each block at most."""
+
+BLOCK_SECONDS = 4.0
+"""No sample of a block is begun later than this."""
 
 QUIET = 0.1
 """Processors that others may take in the moment before a block."""
@@ -117,56 +122,84 @@ def take(
             with ExitStack() as beside:
                 for script in LOADS[load]:
                     beside.enter_context(running(script))
+                end = time.monotonic() + BLOCK_SECONDS
                 for _ in range(SAMPLES):
                     yield sample(engines[library], load, settings)
+                    if time.monotonic() > end:
+                        break
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a limit says of the samples of a library."""
+
+    quiet: int
+    """Samples that are not slow, with nothing of the script's beside them."""
+
+    alarms: int
+    """So many of these are marked."""
+
+    slow: int
+    missed: tuple[float, ...]
+    """How many times as long as quick ones those slow samples took that are not marked."""
+
+
+def verdict(samples: Sequence[Sample], quick: float, limit: float) -> Verdict:
+    """Return what a limit says, where quick calls of the library take so many seconds."""
+    slow = [each for each in samples if each.seconds > SLOW * quick]
+    quiet = [each for each in samples if each.load == ALONE and each not in slow]
+    missed = [each.seconds / quick for each in slow if not is_marked(each, limit)]
+    alarms = sum(is_marked(each, limit) for each in quiet)
+    return Verdict(len(quiet), alarms, len(slow), tuple(missed))
+
+
+def is_marked(each: Sample, limit: float) -> bool:
+    """Tell whether the suite marks a sample where others may take so many processors."""
+    return is_contaminated(each.contention, each.length, limit)
+
+
+def quick_seconds(samples: Sequence[Sample]) -> float:
+    """Return what a library's calls take when they are quick: the first tenth of those alone.
+
+    Raises:
+        ValueError: There are fewer than two samples with nothing beside them.
+    """
+    alone = [each.seconds for each in samples if each.load == ALONE]
+    if len(alone) < 2:
+        raise ValueError("expected samples with nothing beside them, got too few; be more patient")
+    return quantiles(alone, n=10, method="inclusive")[0]
 
 
 def tables(samples: Sequence[Sample]) -> str:
-    """Return what the samples tell, as text."""
+    """Return what the samples tell, as text: two tables for each library."""
     lines = []
     for library in dict.fromkeys(each.library for each in samples):
         own = [each for each in samples if each.library == library]
-        alone = [each.seconds for each in own if each.load == "nothing"]
-        if len(alone) < 2:
-            lines.append(f"{library}: too few samples with nothing beside it")
-            continue
-        quick = quantiles(alone, n=10)[0]
-        lines += [f"{library}: quick time {quick * 1000:.0f} ms", *by_load(own, quick), ""]
-        lines += [*by_limit(own, quick), ""]
+        quick = quick_seconds(own)
+        lines += [f"{library}: quick calls take {quick * 1000:.0f} ms", *by_load(own, quick), ""]
+        lines.append(f"  limit   not slow, marked   {SLOW:g} times as long, not marked")
+        for limit in LIMITS:
+            found = verdict(own, quick, limit)
+            worst = f", up to {max(found.missed):.2f} times" if found.missed else ""
+            lines.append(
+                f"  {limit:5.2f}{found.alarms:9} of {found.quiet:<9}"
+                f"{len(found.missed):5} of {found.slow}{worst}"
+            )
+        lines.append("")
     return "\n".join(lines)
 
 
 def by_load(samples: Sequence[Sample], quick: float) -> list[str]:
     """Return a line for each load: medians of the times and of the signals."""
-    lines = ["  beside          samples  times quick  others    cpu  waited  pressure"]
+    lines = ["  beside it        samples   times as long  others    cpu  waited  pressure"]
     for load in LOADS:
-        own = [each for each in samples if each.load == load]
-        if not own:
-            continue
-        signals = "".join(
-            f"{median(getattr(each.contention, name) or 0.0 for each in own):{width}.2f}"
-            for name, width in (("others", 8), ("cpu", 7), ("waited", 8), ("pressure", 10))
-        )
-        slowdown = median(each.seconds for each in own) / quick
-        lines.append(f"  {load:16}{len(own):7}{slowdown:13.2f}{signals}")
-    return lines
-
-
-def by_limit(samples: Sequence[Sample], quick: float) -> list[str]:
-    """Return a line for each limit: what it would mark, and what it would miss."""
-    slow = [each for each in samples if each.seconds > SLOW * quick]
-    alone = [each for each in samples if each.load == "nothing" and each not in slow]
-    lines = [f"  limit    quiet and marked    slow and missed    (slow: over {SLOW:g} times quick)"]
-    for limit in LIMITS:
-        marked = {
-            id(each) for each in samples if is_contaminated(each.contention, each.length, limit)
-        }
-        alarms = sum(id(each) in marked for each in alone)
-        missed = [each.seconds / quick for each in slow if id(each) not in marked]
-        worst = f", up to {max(missed):.2f} times" if missed else ""
-        lines.append(
-            f"  {limit:5.2f}{alarms:9} of {len(alone):<6}{len(missed):9} of {len(slow)}{worst}"
-        )
+        if own := [each for each in samples if each.load == load]:
+            signals = "".join(
+                f"{median(getattr(each.contention, name) or 0.0 for each in own):{width}.2f}"
+                for name, width in (("others", 8), ("cpu", 7), ("waited", 8), ("pressure", 10))
+            )
+            times = median(each.seconds for each in own) / quick
+            lines.append(f"  {load:16}{len(own):8}{times:16.2f}{signals}")
     return lines
 
 

@@ -1,0 +1,65 @@
+"""What a limit would mark and what it would miss, as `tests.proofs.contention` counts it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.proofs.contention import ALONE, Sample, quick_seconds, tables, verdict
+from whisper_speedtest.measure.contention import Contention
+
+
+def sample(seconds: float, others: float, load: str = ALONE) -> Sample:
+    """Return a sample of one call."""
+    contention = Contention(others=others, cpu=1.9, waited=0.1, steal=0.0, pressure=0.2)
+    return Sample("whisper.cpp", load, seconds, seconds, contention)
+
+
+SAMPLES = [
+    *[sample(1.0, 0.04)] * 8,
+    sample(1.1, 0.12),
+    sample(1.2, 0.05),
+    sample(3.0, 0.3, "one loop"),
+    sample(2.0, 0.1, "comes and goes"),
+    sample(1.0, 0.9, "comes and goes"),
+]
+"""Ten alone, of which one is slow; two slow ones beside a load, and one quick one."""
+
+
+def test_quick_calls_are_the_first_tenth_of_those_alone() -> None:
+    """Neither slow ones nor those beside a load count."""
+    alone = [sample(seconds, 0.0) for seconds in (5.0, 3.0, 4.0, 2.0, 1.0)]
+
+    assert quick_seconds([*alone, sample(0.1, 0.0, "one loop")]) == pytest.approx(1.4)
+    with pytest.raises(ValueError, match="got too few; be more patient"):
+        quick_seconds(alone[:1])
+
+
+@pytest.mark.parametrize(
+    ("limit", "alarms", "missed"),
+    [
+        (0.01, 9, ()),
+        (0.1, 1, (1.2, 2.0)),
+        (0.2, 0, (1.2, 2.0)),
+        (0.3, 0, (1.2, 3.0, 2.0)),
+    ],
+)
+def test_limit_marks_quiet_samples_and_misses_slow_ones(
+    limit: float, alarms: int, missed: tuple[float, ...]
+) -> None:
+    """A tenth more is not slow yet; a quick sample beside a load is no alarm."""
+    found = verdict(SAMPLES, 1.0, limit)
+
+    assert (found.quiet, found.alarms) == (9, alarms)
+    assert found.slow == 3
+    assert found.missed == pytest.approx(missed)
+
+
+def test_tables_name_library_loads_and_limits() -> None:
+    """A load has a line with medians, and each limit one with its counts."""
+    lines = tables(SAMPLES).splitlines()
+
+    assert lines[0] == "whisper.cpp: quick calls take 1000 ms"
+    assert "  nothing               10            1.00    0.04   1.90    0.10      0.20" in lines
+    assert "  one loop               1            3.00    0.30   1.90    0.10      0.20" in lines
+    assert not any("two loops" in line for line in lines), "a load without samples has a line"
+    assert "   0.10        1 of 9            2 of 3, up to 2.00 times" in lines
