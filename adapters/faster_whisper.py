@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
@@ -70,6 +71,10 @@ class FasterWhisper(base.Adapter):
         import faster_whisper
 
         self._library = faster_whisper
+        # Else done by the load and the first call, which import modules for it.
+        import_module("numpy.fft")
+        _ = faster_whisper.utils.huggingface_hub.snapshot_download
+        faster_whisper.transcribe.tqdm.get_lock()
         # The embedded model joins the library's own table, so that it loads as every other model.
         faster_whisper.utils._MODELS["micro"] = REPOS["micro"]
 

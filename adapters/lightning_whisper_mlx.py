@@ -6,10 +6,11 @@ quantisation, and reads them only at the first transcription.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adapters import base
+from adapters import base, whisper_code
 from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck, restore_quantize_module
 
 # Source: lightning_whisper_mlx/lightning.py, models; test_repo_consistency.py holds this to it.
@@ -106,6 +107,7 @@ class LightningWhisperMLX(MLXAdapter):
         from lightning_whisper_mlx import lightning, transcribe, whisper
 
         self._lightning, self._transcribe = lightning, transcribe
+        import_module("regex")  # else imported by the load
         # The embedded model joins the library's own table, so that it loads as every other model.
         lightning.models["micro"] = {
             "base" if kind == "fp16" else kind: REPOS["micro", kind] for kind in BITS
@@ -130,8 +132,9 @@ class LightningWhisperMLX(MLXAdapter):
             batch_size=1,
             quant=None if case.variant == "fp16" else case.variant,
         )
-        # The constructor only downloads. The first `transcribe` would begin with this call.
-        self._transcribe.ModelHolder.get_model(f"./{_model_folder(case)}", mx.float16)
+        # The constructor only downloads. The first `transcribe` would begin with these calls.
+        model = self._transcribe.ModelHolder.get_model(f"./{_model_folder(case)}", mx.float16)
+        whisper_code.make_tables(self._transcribe, model)
 
     def verify_load(self, case: base.Case) -> str:
         weights, config = (Path(_model_folder(case), name) for name in FILES)

@@ -11,7 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
-from adapters import base
+from adapters import base, whisper_code
 from adapters.mlx_backend import BITS, MLXAdapter, WeightsCheck
 
 # Source: the Whisper collection of mlx-community, on the hub.
@@ -51,14 +51,18 @@ class MLXWhisper(MLXAdapter):
     def import_library(self) -> None:
         # This is the module; the package's attribute of that name is a function.
         self._library = import_module("mlx_whisper.transcribe")
+        # Else done by the load and the first call, which import modules for it.
+        import_module("regex")
+        self._library.tqdm.tqdm.get_lock()
         self._check_weights = WeightsCheck(import_module("mlx_whisper.whisper").Whisper)
 
     def load(self, case: base.Case) -> None:
         import mlx.core as mx
 
         self._repo = self.files(case).repo
-        # The first `transcribe` would begin with this call.
-        self._library.ModelHolder.get_model(self._repo, mx.float16)
+        # The first `transcribe` would begin with these calls.
+        model = self._library.ModelHolder.get_model(self._repo, mx.float16)
+        whisper_code.make_tables(self._library, model)
 
     def verify_load(self, case: base.Case) -> str:
         from huggingface_hub import snapshot_download

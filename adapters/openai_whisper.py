@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adapters import base
+from adapters import base, whisper_code
 from adapters.torch_backend import TorchAdapter, check_tensors
 
 FOLDER = "https://openaipublic.azureedge.net/main/whisper/models"
@@ -56,7 +56,16 @@ class OpenAIWhisper(TorchAdapter):
         return {name: {"fp16": models[name]} for name in models.keys() - base.ALIASES}
 
     def import_library(self) -> None:
+        import torch
+
         self._library = import_module("whisper")
+        # This is the module; the package's attribute of that name is a function.
+        self._transcribe = import_module("whisper.transcribe")
+        # Else done by the load and the first call, which import and read modules for it.
+        import_module("regex")
+        torch.serialization.get_default_mmap_options()
+        torch.manual_seed(0)
+        self._transcribe.tqdm.tqdm.get_lock()
 
     def select_device(self, device: base.Device, threads: int) -> None:
         import torch
@@ -73,6 +82,8 @@ class OpenAIWhisper(TorchAdapter):
 
     def load(self, case: base.Case) -> None:
         self._model = self._library.load_model(case.size, device=self._device)
+        # The first `transcribe` would begin with these calls.
+        whisper_code.make_tables(self._transcribe, self._model)
 
     @property
     def _loaded_model(self) -> Any:

@@ -38,6 +38,11 @@ FILES = (
     *("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"),
     "normalizer.json",
 )
+LATE = (
+    *("models.whisper.modeling_whisper", "models.whisper.feature_extraction_whisper"),
+    *("models.whisper.tokenization_whisper", "pipelines.automatic_speech_recognition"),
+)
+"""Modules of the library that its load would import."""
 TIED = frozenset({"proj_out.weight"})  # shares the values of the token embedding
 
 
@@ -55,8 +60,16 @@ class Transformers(TorchAdapter):
     ignored_settings: ClassVar = {"fallback": False, "context": False, "vad": False}
 
     def import_library(self) -> None:
-        self._pipeline = import_module("transformers").pipeline
-        import_module("transformers.models.whisper.modeling_whisper")  # else imported by the load
+        import torch
+
+        library = import_module("transformers")
+        self._pipeline = library.pipeline
+        # Else done by the load and the first call, which import modules for it.
+        for name in LATE:
+            import_module(f"transformers.{name}")
+        library.AutoModelForCTC._model_mapping.keys()
+        with torch.profiler.record_function("a first time"):
+            pass
 
     def load(self, case: base.Case) -> None:
         self._recognise = self._pipeline(
@@ -67,6 +80,9 @@ class Transformers(TorchAdapter):
             chunk_length_s=30,
             ignore_warning=True,  # it warns that chunks are experimental
         )
+        if self._device.type == "cpu":
+            for weight in self._loaded_model.state_dict().values():
+                weight.sum()  # Where its type needs no change, it is still in the file.
         multilingual = self._recognise.model.generation_config.is_multilingual
         self._task = {"task": "transcribe"} if multilingual else {}
 

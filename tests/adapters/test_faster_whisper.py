@@ -39,8 +39,10 @@ def _library(install: Install, tmp_path: Path) -> Any:
         "faster_whisper.utils",
         _MODELS={"tiny": "a/tiny", "large-v3": "a/v3", "large": "a/v3", "turbo": "a/turbo"},
         download_model=Mock(return_value=str(tmp_path)),
+        huggingface_hub=Mock(),
     )
     install("ctranslate2", get_cuda_device_count=Mock(return_value=0))
+    install("faster_whisper.transcribe", tqdm=Mock())
     return install("faster_whisper", WhisperModel=Mock(), BatchedInferencePipeline=Mock())
 
 
@@ -73,6 +75,11 @@ def test_embedded_model_joins_the_librarys_table(adapter: FasterWhisper, library
     """So that it is loaded by its name, as every other model."""
     assert library.utils._MODELS["micro"] == "embedded/micro-ctranslate2-fp16"
     assert adapter.check_map["micro"]["fp16"].repo == "embedded/micro-ctranslate2-fp16"
+
+
+def test_progress_bars_lock_is_made_with_the_import(adapter: FasterWhisper) -> None:
+    """The first bar, in the first call, would make it, and import what it needs."""
+    adapter._library.transcribe.tqdm.get_lock.assert_called_once_with()
 
 
 def test_newer_repos_have_two_other_files() -> None:

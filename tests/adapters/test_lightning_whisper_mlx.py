@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters import lightning_whisper_mlx
+from adapters import lightning_whisper_mlx, whisper_code
 from adapters.base import Case, DecodeSettings, ModelFiles, Segment
 from adapters.lightning_whisper_mlx import LightningWhisperMLX
 
@@ -27,7 +27,7 @@ def case(size: str, variant: str = "fp16") -> Case:
 
 
 @pytest.fixture(name="library")
-def _library(install: Install) -> Any:
+def _library(install: Install, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A double of the library, which knows three models."""
     install("mlx.core", float16="float16", random=SimpleNamespace(seed=Mock()))
     models = {
@@ -38,6 +38,7 @@ def _library(install: Install) -> Any:
     install("lightning_whisper_mlx.lightning", models=models, LightningWhisperMLX=Mock())
     holder = SimpleNamespace(get_model=Mock())
     install("lightning_whisper_mlx.transcribe", ModelHolder=holder)
+    monkeypatch.setattr(whisper_code, "make_tables", Mock())
     model_class = type("Whisper", (), {"update": None, "decode": Mock(return_value="decoded")})
     install("lightning_whisper_mlx.whisper", Whisper=model_class)
     return install("lightning_whisper_mlx")
@@ -158,11 +159,17 @@ def test_load_is_constructor_and_first_read(
     adapter: LightningWhisperMLX,
     library: Any,
 ) -> None:
-    """The constructor downloads; what the first call would begin with reads, in float16."""
+    """The constructor downloads; what the first call would begin with reads, in float16.
+
+    So it does with the model's tables.
+    """
     adapter.load(case(size, variant))
 
     library.lightning.LightningWhisperMLX.assert_called_once_with(name, batch_size=1, quant=quant)
-    library.transcribe.ModelHolder.get_model.assert_called_once_with(folder, "float16")
+    read = library.transcribe.ModelHolder.get_model
+    read.assert_called_once_with(folder, "float16")
+    tables: Any = whisper_code.make_tables
+    tables.assert_called_once_with(library.transcribe, read.return_value)
 
 
 @pytest.mark.parametrize(("variant", "bits"), [("fp16", None), ("4bit", 4), ("8bit", 8)])

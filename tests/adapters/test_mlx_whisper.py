@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from adapters import whisper_code
 from adapters.base import Case, DecodeSettings, ModelFiles, Segment
 from adapters.mlx_whisper import MLXWhisper
 
@@ -21,7 +22,7 @@ NPZ = ("weights.npz", "config.json")
 
 
 @pytest.fixture(name="library")
-def _library(install: Install) -> Any:
+def _library(install: Install, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A double of the library; its package hides the module by the function of its name."""
     install("mlx.core", float16="float16", random=SimpleNamespace(seed=Mock()))
 
@@ -32,7 +33,9 @@ def _library(install: Install) -> Any:
         "mlx_whisper.transcribe",
         transcribe=transcribe,
         ModelHolder=SimpleNamespace(get_model=Mock()),
+        tqdm=Mock(),
     )
+    monkeypatch.setattr(whisper_code, "make_tables", Mock())
     install("mlx_whisper.whisper", Whisper=type("Whisper", (), {"update": None}))
     install("mlx_whisper", transcribe=transcribe)
     return library
@@ -89,9 +92,15 @@ def test_load_is_the_one_that_the_first_call_would_begin_with(
     """In float16, by the id of the repo."""
     adapter.load(Case("mlx-whisper", "tiny", "4bit"))
 
-    library.ModelHolder.get_model.assert_called_once_with(
-        "mlx-community/whisper-tiny-mlx-4bit", "float16"
-    )
+    read = library.ModelHolder.get_model
+    read.assert_called_once_with("mlx-community/whisper-tiny-mlx-4bit", "float16")
+    tables: Any = whisper_code.make_tables
+    tables.assert_called_once_with(library, read.return_value)
+
+
+def test_progress_bars_lock_is_made_with_the_import(adapter: MLXWhisper) -> None:
+    """The first bar, in the first call, would make it, and import what it needs."""
+    adapter._library.tqdm.tqdm.get_lock.assert_called_once_with()
 
 
 @pytest.mark.parametrize(

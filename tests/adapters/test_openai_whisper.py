@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters import openai_whisper
+from adapters import openai_whisper, whisper_code
 from adapters.base import Case, DecodeSettings, ModelFiles, Segment
 from adapters.openai_whisper import OpenAIWhisper
 
@@ -24,9 +24,11 @@ CPU, GPU = SimpleNamespace(type="cpu"), SimpleNamespace(type="cuda")
 
 
 @pytest.fixture(name="library")
-def _library(install: Install) -> Any:
+def _library(install: Install, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A double of the library, which knows three models."""
-    install("torch", manual_seed=Mock())
+    install("torch", manual_seed=Mock(), serialization=Mock())
+    install("whisper.transcribe", tqdm=Mock())
+    monkeypatch.setattr(whisper_code, "make_tables", Mock())
     return install(
         "whisper",
         _MODELS={
@@ -96,10 +98,23 @@ def test_published_model_stands_in_the_table_already(adapter: OpenAIWhisper, lib
 
 
 def test_model_is_loaded_by_its_size(adapter: OpenAIWhisper, library: Any) -> None:
-    """The public call is told the size and the device."""
+    """The public call is told the size and the device; then its tables are made."""
     adapter.load(TINY)
 
     library.load_model.assert_called_once_with("tiny", device=CPU)
+    tables: Any = whisper_code.make_tables
+    tables.assert_called_once_with(library.transcribe, library.load_model.return_value)
+
+
+def test_what_the_first_call_would_do_once_is_done_with_the_import(
+    adapter: OpenAIWhisper, library: Any
+) -> None:
+    """The first progress bar makes a lock, and PyTorch's first seed reads its own source."""
+    import torch
+
+    del adapter
+    library.transcribe.tqdm.tqdm.get_lock.assert_called_once_with()
+    torch.manual_seed.assert_called_once_with(0)
 
 
 @pytest.mark.parametrize(("device", "dtype"), [(CPU, "float32"), (GPU, "float16")])
@@ -173,6 +188,7 @@ def test_result_is_read_and_calls_are_repeatable(adapter: OpenAIWhisper) -> None
     import torch
 
     adapter.load(TINY)
+    torch.manual_seed.reset_mock()
     segment = {"start": 0.5, "end": 2.25, "text": " One.", "temperature": 0.2}
     adapter._model.transcribe.return_value = {"text": " One.", "segments": [segment]}
     samples: Any = object()

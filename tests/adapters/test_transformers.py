@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
@@ -30,8 +30,10 @@ def audio(seconds: float) -> Any:
 @pytest.fixture(name="library")
 def _library(install: Install) -> Any:
     """A double of the library, whose models know many languages."""
-    install("transformers.models.whisper.modeling_whisper")
-    return install("transformers", pipeline=Mock())
+    for name in transformers.LATE:
+        install(f"transformers.{name}")
+    install("torch", profiler=MagicMock())
+    return install("transformers", pipeline=Mock(), AutoModelForCTC=Mock())
 
 
 @pytest.fixture(name="adapter")
@@ -47,6 +49,7 @@ def loaded(adapter: Transformers, *, multilingual: bool = True) -> Any:
     """Load a model; return the pipeline."""
     recogniser: Any = adapter._pipeline.return_value
     recogniser.model.generation_config.is_multilingual = multilingual
+    recogniser.model.state_dict.return_value = {"a weight": Mock(), "another": Mock()}
     adapter.load(TINY)
     return recogniser
 
@@ -54,15 +57,38 @@ def loaded(adapter: Transformers, *, multilingual: bool = True) -> Any:
 def test_what_the_library_imports_late_is_imported_with_it(
     library: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or the load would be timed with the import of the model's code."""
+    """Or the load would be timed with the import of the model's code.
+
+    The first call would import what notes its time, and the load the settings of each model.
+    """
+    import torch
+
     imported = Mock(return_value=library)
     monkeypatch.setattr(transformers, "import_module", imported)
 
     Transformers().import_library()
 
     assert [call.args[0] for call in imported.call_args_list] == [
-        *("transformers", "transformers.models.whisper.modeling_whisper")
+        "transformers",
+        "transformers.models.whisper.modeling_whisper",
+        "transformers.models.whisper.feature_extraction_whisper",
+        "transformers.models.whisper.tokenization_whisper",
+        "transformers.pipelines.automatic_speech_recognition",
     ]
+    noted: Any = torch.profiler.record_function
+    noted.return_value.__enter__.assert_called_once_with()
+    library.AutoModelForCTC._model_mapping.keys.assert_called_once_with()
+
+
+@pytest.mark.parametrize(("device", "read"), [(CPU, 1), (GPU, 0)])
+def test_weights_are_read_by_the_load(device: Any, read: int, adapter: Transformers) -> None:
+    """On a CPU they are in the file yet where their type needs no change; a GPU has a copy."""
+    adapter._device = device
+
+    model = loaded(adapter).model
+
+    for weight in model.state_dict().values():
+        assert weight.sum.call_count == read
 
 
 @pytest.mark.parametrize(("device", "dtype"), [(CPU, "float32"), (GPU, "float16")])

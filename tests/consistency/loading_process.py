@@ -86,9 +86,7 @@ class OpenedFiles:
     def watch(self) -> None:
         """Begin, and go on until the process ends, as audit hooks cannot be removed."""
         sys.addaudithook(self._on_event)
-        for reader in NATIVE_READERS:
-            if reader.module in sys.modules:
-                _announce_opens(reader)
+        announce_native_opens()
 
     def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event != "open" or self._hashing or not isinstance(arguments[0], (str, bytes)):
@@ -101,6 +99,13 @@ class OpenedFiles:
             digest = sha256(file.read_bytes()).hexdigest()
             self._hashing = False
             self.hashes[file.relative_to(self._folder).as_posix()] = digest
+
+
+def announce_native_opens() -> None:
+    """Make each call of a native reader, of a module that is imported, raise audit events."""
+    for reader in NATIVE_READERS:
+        if reader.module in sys.modules:
+            _announce_opens(reader)
 
 
 def _announce_opens(reader: NativeReader) -> None:

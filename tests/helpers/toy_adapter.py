@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
@@ -88,6 +89,7 @@ class Toy(Adapter):
 
     def import_library(self) -> None:
         print("the toy library greets on stdout")
+        clips()  # of which the list is read once
 
     def select_device(self, device: Device, threads: int) -> None:
         if device == "gpu":
@@ -232,6 +234,26 @@ class ToyThatKeepsSilent(ToyWithGPU):
 
     def device_in_use(self, log: str) -> Device | None:  # noqa: ARG002
         return None
+
+
+class ToyThatImportsLate(Toy):
+    """The toy library, that imports a module of its own in the load or in the first call."""
+
+    check_map: ClassVar[CheckMap] = {
+        "micro": dict.fromkeys(
+            ("in-load", "in-call"), ModelFiles("embedded/micro-mlx-fp16", (FILE,))
+        )
+    }
+
+    def load(self, case: Case) -> None:
+        super().load(case)
+        if case.variant == "in-load":
+            import_module("tests.adding")
+
+    def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
+        if self._variant == "in-call":
+            import_module("tests.adding")
+        return super().transcribe(audio, settings)
 
 
 class ToyWithoutTiny(ToyWithGPU):
