@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from adapters.base import Device, Transcript
 
@@ -22,9 +24,15 @@ ADAPTER = "lightning-whisper-mlx"
 SETTINGS = DecodeSettings()
 
 
+@pytest.fixture(name="compiled", scope="module")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which all engines of these tests keep what they compile."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture(name="new_engine", scope="module")
 def _new_engine(
-    tmp_path_factory: pytest.TempPathFactory, tests_device: Device
+    tmp_path_factory: pytest.TempPathFactory, tests_device: Device, compiled: Path
 ) -> Iterator[Callable[[str], Engine]]:
     """A function that makes an engine of the embedded model, by variant."""
     engines: list[Engine] = []
@@ -34,7 +42,7 @@ def _new_engine(
         folder = tmp_path_factory.mktemp("engine")
         case = Case(ADAPTER, "micro", variant)
         model = Store.from_environment().prepare(check_map[variant])
-        engines.append(Engine(case, model, folder, tests_device))
+        engines.append(Engine(case, model, folder, tests_device, compiled=compiled))
         return engines[-1]
 
     yield make
@@ -87,6 +95,29 @@ def test_two_engines_give_the_same_transcripts(
 
     for name in ("short", "human"):
         assert transcribe(other, name) == transcribe(engine, name)
+
+
+def test_second_engine_computes_with_what_the_first_has_compiled(
+    engine: Engine, new_engine: Callable[[str], Engine], compiled: Path, tests_device: Device
+) -> None:
+    """Mlx finds its code compiled already, and compiles nothing anew.
+
+    On a CPU that takes a compiler; on a Mac's GPU the system keeps it elsewhere.
+    """
+    engine.ready()
+    if engine.facts.compiler is None or (tests_device == "gpu" and sys.platform == "darwin"):
+        pytest.skip("mlx compiles nothing here that it keeps in a folder of its own")
+
+    def kept() -> dict[Path, int]:
+        files = (path for path in compiled.rglob("*") if path.is_file())
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    transcribe(engine, "short")
+    before = kept()
+    transcribe(new_engine("fp16"), "short")
+
+    assert {path.relative_to(compiled).parts[:2] for path in before} == {("tmp", "mlx")}
+    assert kept() == before
 
 
 def test_segments_are_in_seconds(engine: Engine) -> None:

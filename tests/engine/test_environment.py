@@ -15,7 +15,7 @@ import pytest
 from adapters import REGISTRY
 from adapters.base import DecodeSettings
 from tests.helpers.project import ROOT
-from whisper_speedtest.engine.environment import sealed_environment
+from whisper_speedtest.engine.environment import COMPILED, recorded, sealed_environment
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.engine.process import ENTRY
 
@@ -28,6 +28,21 @@ if TYPE_CHECKING:
 SETTINGS = DecodeSettings()
 ROOMS = ("hub", "engine", "results", "session", "measure", "speech")
 FOLDERS = ("fixtures", "tests", "benchmarks")
+OF_SPEED = (
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY"),
+    *("KMP_BLOCKTIME", "KMP_AFFINITY", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_MAX_THREADS", "BLIS_NUM_THREADS", "DNNL_MAX_CPU_ISA"),
+    *("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES"),
+    *("TORCH_CUDNN_V8_API_DISABLED", "TORCHINDUCTOR_FORCE_DISABLE_CACHES", "TORCHDYNAMO_DISABLE"),
+    *("PYTORCH_ENABLE_MPS_FALLBACK", "PYTORCH_CUDA_ALLOC_CONF", "TRITON_CACHE_DIR"),
+    *("NUMBA_NUM_THREADS", "CUDA_LAUNCH_BLOCKING", "CUDA_CACHE_DISABLE", "CUDA_CACHE_PATH"),
+    *("CUBLAS_WORKSPACE_CONFIG", "CUDNN_LOGINFO_DBG", "NVIDIA_TF32_OVERRIDE"),
+    *("METAL_DEVICE_WRAPPER_TYPE", "MTL_SHADER_VALIDATION", "CT2_FORCE_CPU_ISA"),
+    *("MLX_DISABLE_COMPILE", "MLX_PTX_CACHE_DIR", "GGML_METAL_NO_RESIDENCY", "RAYON_NUM_THREADS"),
+    *("GOTO_NUM_THREADS", "WHISPER_ARG_THREADS", "ORT_DISABLE_ALL_OPTIMIZATION"),
+    *("TOKENIZERS_PARALLELISM", "MALLOC_ARENA_MAX", "MallocNanoZone", "GLIBC_TUNABLES"),
+)
+"""Variables that change how fast some library computes, or with which code."""
 
 
 # The environment
@@ -55,6 +70,13 @@ FOLDERS = ("fixtures", "tests", "benchmarks")
         "PYTHONIOENCODING",
         "COVERAGE_PROCESS_START",
         "COV_CORE_SOURCE",
+        "PYTHONDEVMODE",
+        "PYTHONMALLOC",
+        "PYTHONTRACEMALLOC",
+        "PYTHONOPTIMIZE",
+        "PYTHONPROFILEIMPORTTIME",
+        "PYTHONVERBOSE",
+        *OF_SPEED,
     ],
 )
 def test_variable_that_leads_elsewhere_or_is_secret_is_left_out(
@@ -62,7 +84,8 @@ def test_variable_that_leads_elsewhere_or_is_secret_is_left_out(
 ) -> None:
     """No token is handed to a library, and no path to another cache, plugin or module.
 
-    Nor is what belongs to a network, or to those who develop the library.
+    Nor is what belongs to a network, or to those who develop the library; nor what makes a library
+    compute faster or slower, or with other code.
     """
     monkeypatch.setenv(name, "/elsewhere")
 
@@ -72,7 +95,13 @@ def test_variable_that_leads_elsewhere_or_is_secret_is_left_out(
     assert "/elsewhere" not in environment.values()
 
 
-@pytest.mark.parametrize("name", ["PATH", "LANG", "CUDA_VISIBLE_DEVICES", "MY_HF_TOKENISER"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PATH", "LANG", "LD_LIBRARY_PATH", "MY_HF_TOKENISER", "PYTHONNOUSERSITE"),
+        *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH"),
+    ],
+)
 def test_other_variables_are_inherited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -101,10 +130,111 @@ def test_every_cache_lies_in_the_engine_s_folder(
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "NUMBA_CACHE_DIR": str(tmp_path / "numba"),
         "PYTHONUNBUFFERED": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "torchinductor"),
     }
     assert (tmp_path / "tmp").is_dir()
     assert os.environ["HOME"] == "/home/someone"
+
+
+def test_what_is_compiled_is_kept_where_engines_may_share_it(tmp_path: Path) -> None:
+    """Each place where a library keeps it is a link in the engine's folder, its home.
+
+    So what one engine has compiled is found by the next one of that case, and by no other.
+    """
+    (one := tmp_path / "one").mkdir()
+    (next_one := tmp_path / "next").mkdir()
+    (other := tmp_path / "other").mkdir()
+
+    sealed_environment(one, tmp_path / "compiled")
+    for place in COMPILED:
+        (one / place / "version" / "kernel").mkdir(parents=True)
+    sealed_environment(next_one, tmp_path / "compiled")
+    sealed_environment(other)
+
+    assert set(COMPILED) >= {"tmp/mlx", ".nv", ".triton", "numba", "torchinductor"}
+    for place in COMPILED:
+        assert (next_one / place / "version" / "kernel").is_dir()
+        assert not (other / place).exists()
+
+
+def test_places_for_what_is_compiled_lead_to_folders_of_their_own(tmp_path: Path) -> None:
+    """Two of them may have files of one name; the temporary folder itself is the engine's own."""
+    sealed_environment(tmp_path, tmp_path / "compiled")
+
+    folders = {(tmp_path / place).resolve() for place in COMPILED}
+    assert len(folders) == len(COMPILED)
+    assert all(folder.is_relative_to(tmp_path / "compiled") for folder in folders)
+    assert not (tmp_path / "tmp").is_symlink()
+    assert not (tmp_path / ".cache").is_symlink()
+
+
+# What is recorded of it
+
+
+SET_BY_THE_SUITE = {
+    "HF_HOME": "~/huggingface",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HOME": "~",
+    "NUMBA_CACHE_DIR": "~/numba",
+    "PYTHONUNBUFFERED": "1",
+    "TMPDIR": "~/tmp",
+    "TORCHINDUCTOR_CACHE_DIR": "~/torchinductor",
+}
+
+
+def test_hostile_shell_leaves_no_trace_but_the_choice_of_a_gpu(
+    new_toy: Callable[[str], Engine], audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's process itself has none of the shell's settings, and says what it has."""
+    for name in (*OF_SPEED, "HF_TOKEN", "PYTHONMALLOC"):
+        monkeypatch.setenv(name, "from the shell")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
+    engine = new_toy("looks-around")
+
+    engine.hear("clip", audio)
+    seen = json.loads(engine.transcribe("clip", SETTINGS).text)["environment"]
+
+    assert [name for name, value in seen.items() if "from the shell" in value] == []
+    assert engine.facts.environment == {**SET_BY_THE_SUITE, "CUDA_VISIBLE_DEVICES": "1,2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CUDA_VISIBLE_DEVICES", "0", "0"),
+        ("CUDA_VISIBLE_DEVICES", "", ""),
+        ("CUDA_VISIBLE_DEVICES", "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-(its number)"),
+        ("CUDA_VISIBLE_DEVICES", "0,MIG-8932F937-d72c", "0,MIG-(its number)"),
+        ("CUDA_HOME", "/home/someone/cuda", "(a path)"),
+        ("TRITON_CACHE_DIR", "/engines/one/torchinductor/triton", "~/torchinductor/triton"),
+        ("TRITON_CACHE_DIR", "/engines/one-more/triton", "(a path)"),
+        ("KMP_DUPLICATE_LIB_OK", "True", "True"),
+    ],
+)
+def test_variable_is_told_without_places_and_numbers(name: str, value: str, told: str) -> None:
+    """A path below the home is told from there. A library may have set variables of its own."""
+    assert recorded({"HOME": "/engines/one", name: value}) == {"HOME": "~", name: told}
+
+
+def test_other_variables_are_not_told() -> None:
+    """What has no bearing on speed may be private; what a library has taken away is not there."""
+    environment = {"HOME": "/e", "USER": "someone", "PATH": "/home/someone/bin", "LANG": "C"}
+
+    assert recorded(environment) == {"HOME": "~"}
+
+
+def test_what_is_told_is_in_the_order_of_the_names() -> None:
+    """So that two results can be compared by eye."""
+    told = recorded({"HOME": "/e", "TMPDIR": "/e/tmp", "OMP_X": "1", "CUDA_HOME": "x"})
+
+    assert list(told) == ["CUDA_HOME", "HOME", "OMP_X", "TMPDIR"]
+
+
+# Where it runs
 
 
 @pytest.fixture(name="surroundings")

@@ -54,8 +54,10 @@ class FakeEngine:
         folder: Path,
         device: Device,
         threads: int | None = None,
+        compiled: Path | None = None,
     ) -> None:
         self.case, self.model, self.folder, self.device = case, model, folder, device
+        self.compiled = compiled
         self.threads = usual_threads() if threads is None else threads
         self.loaded = self.closed = False
         self.failure: EngineError | None = None
@@ -138,9 +140,24 @@ def test_engine_is_made_as_asked_and_not_started(pool: EnginePool, made: list[Fa
     pool.new(LARGE, MODEL, "gpu")
 
     assert [(e.case, e.model, e.device, e.threads, e.folder) for e in made] == [
-        (SMALL, MODEL, "cpu", 3, Path("folder-0")),
-        (LARGE, MODEL, "gpu", usual_threads(), Path("folder-1")),
+        (SMALL, MODEL, "cpu", 3, Path("folder-1")),
+        (LARGE, MODEL, "gpu", usual_threads(), Path("folder-3")),
     ]
+
+
+def test_engines_of_a_case_share_what_they_compile(
+    pool: EnginePool, made: list[FakeEngine]
+) -> None:
+    """For as long as the session lasts; those of another case do not, nor is it a folder of one."""
+    for case in (SMALL, LARGE, SMALL):
+        pool.new(case, MODEL, "cpu")
+    pool.end_case(SMALL)
+    pool.new(SMALL, MODEL, "cpu")
+
+    small, large, *more = [engine.compiled for engine in made]
+    assert more == [small, small]
+    assert large not in {small, None}
+    assert not {small, large} & {engine.folder for engine in made}
 
 
 def test_new_engine_is_always_another(pool: EnginePool) -> None:
@@ -429,7 +446,7 @@ def test_engines_of_several_cases_live_at_once(
 ) -> None:
     """Real engines of two cases answer in turn; each is its own process, which the pool ends."""
     model = new_toy("good").model
-    names = iter("abc")
+    names = iter("abcd")
 
     def new_folder() -> Path:
         (folder := tmp_path / next(names)).mkdir()
@@ -451,7 +468,7 @@ def test_engine_that_died_unnoticed_takes_no_room(
 ) -> None:
     """A real engine that was killed while nothing was asked of it keeps no other from its place."""
     model = new_toy("good").model
-    names = iter("abc")
+    names = iter("abcd")
 
     def new_folder() -> Path:
         (folder := tmp_path / next(names)).mkdir()

@@ -90,6 +90,7 @@ class FakeEngine:
             mends=("a mend",),
             device=self.told_device,
             compiler="g++-13",
+            environment={"HF_HUB_OFFLINE": "1"},
         )
 
     def lay_out(self) -> None:

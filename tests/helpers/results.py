@@ -42,6 +42,7 @@ PROVENANCE = Provenance(
     versions={"lightning-whisper-mlx": "0.0.10", "mlx": "0.32.4"},
     mends=(),
     compiler="g++-13",
+    environment={"CUDA_VISIBLE_DEVICES": "1"},
     empty_call=0.000_064,
 )
 

@@ -120,6 +120,7 @@ def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: C
     assert (facts.device, facts.dtype, facts.threads) == ("cpu", "float16", 3)
     assert (facts.versions, facts.mends) == ({"mlx": "0.32.4"}, ("a mend",))
     assert (facts.device_confirmed, facts.compiler) == (True, "g++-13")
+    assert facts.environment == {"HF_HUB_OFFLINE": "1"}
     assert facts.empty_call is not None
     assert round(facts.empty_call, 9) == 0.001
 

@@ -1,8 +1,9 @@
-"""The environment variables of an engine's process."""
+"""The environment variables of an engine's process, and the folders that they lead to."""
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
 HF_HOME = "huggingface"
 """The folder in an engine's folder that holds its hub cache."""
 
+_SCRATCH = "tmp"
+
+COMPILED = (f"{_SCRATCH}/mlx", ".nv", ".triton", ".cache/torch/kernels", "numba", "torchinductor")
+"""The folders in an engine's folder for what is compiled while a library runs.
+
+mlx compiles with g++ on the CPU and for the driver on CUDA. The driver's own cache, Triton's, and
+that of PyTorch's kernels are in the home. Numba and PyTorch's inductor are told where by variables.
+On a Mac, Metal's compiler has a cache of the system's, which no variable moves.
+"""
+
 # How variables begin that would let a library look beyond its engine's folder, or hand it a secret.
 _ELSEWHERE = ("HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "PYTEST_", "PYTHONPATH")
 
@@ -20,27 +31,84 @@ _ELSEWHERE = ("HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "PYTEST_", "PYTHONPATH"
 _OF_THE_NETWORK = ("SSL_CERT_", "REQUESTS_CA_", "CURL_CA_")
 
 # That would make warnings errors, spoil the log, or trace the code that is timed.
-_OF_DEVELOPERS = ("PYTHONWARNINGS", "PYTHONIOENCODING", "COVERAGE_", "COV_CORE_")
+_OF_DEVELOPERS = (
+    *("PYTHONWARNINGS", "PYTHONIOENCODING", "COVERAGE_", "COV_CORE_", "PYTHONDEVMODE"),
+    *("PYTHONMALLOC", "PYTHONOPTIMIZE", "PYTHONPROFILEIMPORTTIME", "PYTHONTRACEMALLOC"),
+    "PYTHONVERBOSE",
+)
 
-_LEFT_OUT = (*_ELSEWHERE, *_OF_THE_NETWORK, *_OF_DEVELOPERS)
+# That change how fast a library computes, or with what: threads, instruction sets, number types,
+# allocators, compilers and their caches.
+_OF_SPEED = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_"),
+    *("DNNL_", "ONEDNN_", "ATEN_", "TORCH", "PYTORCH_", "TRITON_", "NUMBA_", "NPY_"),
+    *("CUDA_", "CUBLAS", "CUDNN_", "NVIDIA_TF32_", "METAL_", "MTL_"),
+    *("CT2_", "MLX_", "GGML_", "WHISPER_", "ORT_", "RAYON_", "TOKENIZERS_"),
+    *("GLIBC_TUNABLES", "MALLOC_", "Malloc"),
+)
+
+# Which GPU a library finds, and where CUDA is installed, with which mlx compiles.
+_LET_THROUGH = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH")
+
+_LEFT_OUT = (*_ELSEWHERE, *_OF_THE_NETWORK, *_OF_DEVELOPERS, *_OF_SPEED)
+
+_NUMBER_OF_A_GPU = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F-]+")
 
 
-def sealed_environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which every cache that a library knows of lies inside `folder`."""
+def sealed_environment(folder: Path, compiled: Path | None = None) -> dict[str, str]:
+    """Return an environment in which every cache that a library knows of lies inside `folder`.
+
+    What is compiled while a library runs is kept in `compiled`, to which links in `folder` lead, so
+    that several engines may share it. None: each engine compiles all of it anew.
+    """
     inherited: Mapping[str, str] = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(_LEFT_OUT) and not name.lower().endswith("_proxy")
+        if name in _LET_THROUGH
+        or not (name.startswith(_LEFT_OUT) or name.lower().endswith("_proxy"))
     }
-    scratch = folder / "tmp"
-    scratch.mkdir(exist_ok=True)
+    (folder / _SCRATCH).mkdir(exist_ok=True)
+    if compiled is not None:
+        for place in COMPILED:
+            (compiled / place).mkdir(parents=True, exist_ok=True)
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place).symlink_to(compiled / place)
+    return {**inherited, **_set_by_the_suite(str(folder))}
+
+
+def _set_by_the_suite(folder: str) -> dict[str, str]:
+    """Return the variables that every engine is given, whose home is `folder`."""
     return {
-        **inherited,
-        "HOME": str(folder),
-        "TMPDIR": str(scratch),
-        "HF_HOME": str(folder / HF_HOME),
+        "HOME": folder,
+        "TMPDIR": f"{folder}/{_SCRATCH}",
+        "HF_HOME": f"{folder}/{HF_HOME}",
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "NUMBA_CACHE_DIR": f"{folder}/numba",
         "PYTHONUNBUFFERED": "1",
+        "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torchinductor",
     }
+
+
+def recorded(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what belongs into a result of an engine's environment, as its process has it.
+
+    That is what the suite has set, and every variable that bears on speed: those that were let
+    through, and those that a library has set itself. `~` stands for the engine's folder. Any other
+    path is left out, and so is the number that tells one GPU from all others.
+    """
+    home, ours = environment["HOME"], _set_by_the_suite("")
+    return {
+        name: _without_places(value, home)
+        for name, value in sorted(environment.items())
+        if name in ours or name.startswith(_OF_SPEED)
+    }
+
+
+def _without_places(value: str, home: str) -> str:
+    if value == home or value.startswith(f"{home}/"):
+        return f"~{value.removeprefix(home)}"
+    if "/" in value:
+        return "(a path)"
+    return _NUMBER_OF_A_GPU.sub(r"\1-(its number)", value)

@@ -34,3 +34,7 @@ class EngineFacts:
 
     mlx compiles parts of a model with it on the CPU, and computes them otherwise without it.
     """
+
+    environment: Mapping[str, str]
+    """The variables that the suite has set, and those that bear on speed; `~` is the engine's own
+    folder, and no other path stands in it."""

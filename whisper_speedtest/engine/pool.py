@@ -44,6 +44,9 @@ class EnginePool:
     remaining ones and the new one take fits into the limit. The new one is made in any case.
     What an engine takes is its peak footprint; until that is known, the largest one of its case;
     and until there is one, an estimate: LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
+
+    The engines of a case share what their library compiles while it runs. So the first one starts
+    as on a machine where the library never ran, and the others as they do from then on.
     """
 
     def __init__(self, new_folder: Callable[[], Path], memory_limit: int) -> None:
@@ -51,6 +54,7 @@ class EnginePool:
         self._new_folder = new_folder
         self._limit = memory_limit
         self._engines: list[Engine] = []  # In the order in which they were made.
+        self._compiled: dict[Case, Path] = {}
         self._measured: dict[Engine, int] = {}
         self._largest: dict[Case, int] = {}
         self._closed = False
@@ -70,7 +74,10 @@ class EnginePool:
         if self._closed:
             raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
         self._make_room(case, model)
-        engine = Engine(case, model, self._new_folder(), device, threads)
+        if case not in self._compiled:
+            self._compiled[case] = self._new_folder()
+        folder, compiled = self._new_folder(), self._compiled[case]
+        engine = Engine(case, model, folder, device, threads, compiled)
         self._engines.append(engine)
         return engine
 

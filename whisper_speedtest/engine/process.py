@@ -58,18 +58,21 @@ class Engine:
         folder: Path,
         device: Device,
         threads: int | None = None,
+        compiled: Path | None = None,
     ) -> None:
         """Describe the engine, and start nothing.
 
         `folder` is empty or new, and becomes the child's working directory. `threads` is how many
         the library is given on the CPU; None stands for the number that all libraries are compared
-        with.
+        with. `compiled` is where libraries find what they compiled while they ran, and add to it;
+        None: in the folder, so that nothing is there yet.
         """
         self.case = case
         self.model = model
         self.device = device
         self.threads = usual_threads() if threads is None else threads
         self._folder = folder
+        self._compiled = compiled
         self._log = folder / LOG
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -182,7 +185,7 @@ class Engine:
                         *(REGISTRY[self.case.adapter], str(theirs.fileno())),
                     ],
                     cwd=self._folder,
-                    env=sealed_environment(self._folder),
+                    env=sealed_environment(self._folder, self._compiled),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,

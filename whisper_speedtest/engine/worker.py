@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters import load_adapter
+from whisper_speedtest.engine.environment import recorded
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory, peak_footprint
 from whisper_speedtest.engine.seal import forbid_network
@@ -77,6 +78,7 @@ class Worker:
             mends=self._mends,
             device=self._adapter.device_in_use(Path(LOG).read_text("utf-8", errors="replace")),
             compiler=_compiler(),
+            environment=recorded(os.environ),
         )
 
     def hear(self, key: str, audio: Audio) -> None:

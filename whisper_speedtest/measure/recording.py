@@ -43,6 +43,7 @@ def provenance_of(engine: Engine) -> Provenance:
         versions=dict(facts.versions),
         mends=facts.mends,
         compiler=facts.compiler,
+        environment=dict(facts.environment),
     )
 
 

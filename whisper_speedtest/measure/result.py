@@ -139,6 +139,11 @@ class Provenance(Part, frozen=True, kw_only=True):
     """The compiler that the engine's process finds, as `x86_64-linux-gnu-g++-13`: mlx computes with
     what it compiles there on the CPU. None where there is none, so that mlx does without."""
 
+    environment: dict[str, str]
+    """Variables of the engine's process: what the suite sets, and what bears on speed, of which the
+    shell's is left out but for what finds a GPU. `~` is the engine's own folder, and there is no
+    other path here."""
+
     empty_call: Seconds | None = None
     """What a call through the engine costs by itself: the median of some empty calls whose request
     and answer are those of a transcription; None where starts were measured."""
