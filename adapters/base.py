@@ -290,7 +290,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def verify_load(self, case: Case) -> str:
-        """Return the type that the model computes in, such as `float16`.
+        """Return the type that the model computes in, such as `float16`, as the library tells it.
 
         Raise WeightsError unless the model in memory is the files', as far as can be seen.
         """

@@ -17,6 +17,9 @@ HEADER = (
 )
 """32-bit integers, in this order after a magic number. Source: whisper.cpp, whisper_model_load."""
 
+TYPES = {0: "float32", 1: "float16", 2: "q4_0", 3: "q4_1", 7: "q8_0", 8: "q5_0", 9: "q5_1"}
+"""`ftype` → the type of a model's matrices. Source: ggml.h, enum ggml_ftype."""
+
 
 def check_header(file: str, own: Callable[[str], int]) -> None:
     """Raise WeightsError unless `own`, which asks the model in memory, tells what the file has."""

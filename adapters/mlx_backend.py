@@ -105,7 +105,7 @@ class WeightsCheck:
                 f"expected the values of the {len(stored)} weights in {weights.name}, got "
                 f"{_sample('others for', changed)}the file was exchanged around the load"
             )
-        return str(stored["encoder.conv1.weight"].dtype).removeprefix("mlx.core.")
+        return str(own["encoder.conv1.weight"].dtype).removeprefix("mlx.core.")
 
     def _compare(self, stored: dict[str, tuple[int, ...]]) -> None:
         own = self._shapes

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from adapters import base
 from adapters.cores import fast_cores
-from adapters.ggml import check_header
+from adapters.ggml import TYPES, check_header
 
 REPO = "ggerganov/whisper.cpp"
 # Source: pywhispercpp/constants.py, AVAILABLE_MODELS; test_repo_consistency.py holds this to it.
@@ -93,12 +93,17 @@ class WhisperCpp(base.Adapter):
             n_threads=self._threads,
         )
 
-    def verify_load(self, case: base.Case) -> str:  # noqa: ARG002 - the library knows its file
+    def verify_load(self, case: base.Case) -> str:
         native, context = self._native, self._model._ctx
         check_header(
             self._model.model_path, lambda n: getattr(native, f"whisper_model_{n}")(context)
         )
-        return "float32"
+        # ggml converts what it multiplies with a matrix to a type that suits the matrix's own.
+        ftype = native.whisper_model_ftype(context)
+        asked = "float16" if case.variant == "fp16" else case.variant
+        if (got := TYPES.get(ftype, f"ftype {ftype}")) != asked:
+            raise base.WeightsError(f"expected a model of type {asked}, got one of type {got}")
+        return got
 
     def device_in_use(self, log: str) -> base.Device | None:
         # It falls back to the CPU without an error, and says so in a line of its log alone.

@@ -178,6 +178,14 @@ def test_weights_with_the_models_names_and_shapes_are_verified(verify: Any) -> N
     assert verify(stored(alignment_heads=Array(2, 2))) == "float16"
 
 
+def test_type_is_that_of_the_model_in_memory(verify: Any) -> None:
+    """Not that of the file, whose values a library may have converted."""
+    converted = Array(8, 3)
+    converted.dtype = "mlx.core.float32"
+
+    assert verify(stored(encoder__conv1__weight=converted)) == "float16"
+
+
 @pytest.mark.parametrize(
     ("file", "complaint"),
     [

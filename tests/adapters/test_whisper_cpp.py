@@ -33,7 +33,7 @@ DIMENSIONS = {
     "n_text_head": 7,
     "n_text_layer": 5,
     "n_mels": 80,
-    "ftype": 101,
+    "ftype": 1,
 }
 """In the order in which they stand in a file."""
 
@@ -281,13 +281,59 @@ def ggml(folder: Path, **changes: int) -> str:
 def test_model_with_the_dimensions_of_its_file_is_verified(
     adapter: WhisperCpp, native: Any, tmp_path: Path
 ) -> None:
-    """Each is asked of the model in memory. It computes in float32, whatever the file holds."""
+    """Each is asked of the model in memory."""
     adapter.load(Case("whisper.cpp", "tiny", "fp16"))
     adapter._model.model_path = ggml(tmp_path)
 
-    assert adapter.verify_load(Case("whisper.cpp", "tiny", "fp16")) == "float32"
+    assert adapter.verify_load(Case("whisper.cpp", "tiny", "fp16")) == "float16"
     for name in HEADER:
-        getattr(native, f"whisper_model_{name}").assert_called_once_with(adapter._model._ctx)
+        getattr(native, f"whisper_model_{name}").assert_called_with(adapter._model._ctx)
+
+
+@pytest.mark.parametrize(
+    ("variant", "ftype", "dtype"),
+    [("fp16", 1, "float16"), ("q5_0", 8, "q5_0"), ("q5_1", 9, "q5_1"), ("q8_0", 7, "q8_0")],
+)
+def test_type_is_what_the_library_tells_of_the_loaded_model(
+    variant: str, ftype: int, dtype: str, adapter: WhisperCpp, native: Any, tmp_path: Path
+) -> None:
+    """By ggml's number of the type; it is that of the variant."""
+    case = Case("whisper.cpp", "micro", variant)
+    native.whisper_model_ftype.return_value = ftype
+    adapter.load(case)
+    adapter._model.model_path = ggml(tmp_path, ftype=ftype)
+
+    assert adapter.verify_load(case) == dtype
+
+
+@pytest.mark.parametrize(
+    ("variant", "ftype", "asked", "got"),
+    [
+        ("fp16", 0, "float16", "float32"),
+        ("q5_0", 9, "q5_0", "q5_1"),
+        ("q8_0", 1, "q8_0", "float16"),
+        ("fp16", 24, "float16", "ftype 24"),
+    ],
+)
+def test_model_of_another_type_than_its_variant_is_an_error(
+    variant: str,
+    ftype: int,
+    asked: str,
+    got: str,
+    adapter: WhisperCpp,
+    native: Any,
+    tmp_path: Path,
+) -> None:
+    """Also where it is what the file holds: the check map has named the wrong file."""
+    case = Case("whisper.cpp", "micro", variant)
+    native.whisper_model_ftype.return_value = ftype
+    adapter.load(case)
+    adapter._model.model_path = ggml(tmp_path, ftype=ftype)
+
+    with pytest.raises(WeightsError) as error:
+        adapter.verify_load(case)
+
+    assert str(error.value) == f"expected a model of type {asked}, got one of type {got}"
 
 
 @pytest.mark.parametrize("name", HEADER)
@@ -304,7 +350,7 @@ def test_other_dimension_than_in_the_file_is_named(name: str, tmp_path: Path) ->
 
 def test_version_of_the_format_is_no_part_of_the_type(tmp_path: Path) -> None:
     """It stands in the thousands of the last number, and the library drops it."""
-    check_header(ggml(tmp_path, ftype=2101), DIMENSIONS.__getitem__)
+    check_header(ggml(tmp_path, ftype=2001), DIMENSIONS.__getitem__)
 
-    with pytest.raises(WeightsError, match="expected ftype 102, "):
-        check_header(ggml(tmp_path, ftype=1102), DIMENSIONS.__getitem__)
+    with pytest.raises(WeightsError, match="expected ftype 2, "):
+        check_header(ggml(tmp_path, ftype=1002), DIMENSIONS.__getitem__)
