@@ -53,6 +53,9 @@ time.sleep(3600)
 """
 """What the child of the variant "leaves-child" does: nothing short of SIGKILL ends it."""
 
+HOARD = 200_000_000
+"""How many bytes the variant "hoards-verifying" takes while its load is verified."""
+
 SLOW_SECONDS = 0.2
 """How long the variant "slow" sleeps in each call."""
 
@@ -116,6 +119,8 @@ class Toy(Adapter):
     def verify_load(self, case: Case) -> str:
         if case.variant == "hangs-verifying":
             time.sleep(3600)
+        if case.variant == "hoards-verifying":
+            bytearray(b"x") * HOARD
         if case.variant != "lazy" and self._text != self._file.read_text(encoding="utf-8"):
             raise WeightsError("the toy holds another text than its file")
         return "text"
