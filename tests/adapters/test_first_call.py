@@ -94,8 +94,8 @@ TO_DO = (
 )
 LATE = {
     ("Toy", "lazy"): f"{ANEW} open {{folder}}/models/micro/config.json; in {{where}}, {TO_DO}",
-    ("ToyThatImportsLate", "in-call"): (f"{ANEW} import tests.adding; in {{where}}, {TO_DO}"),
-    ("ToyThatImportsLate", "in-load"): (
+    ("LateToy", "in-call"): (f"{ANEW} import tests.adding; in {{where}}, {TO_DO}"),
+    ("LateToy", "in-load"): (
         "expected its load to import nothing, got tests.adding; let import_library in {where} "
         "import these"
     ),
@@ -120,6 +120,15 @@ def test_library_that_puts_its_work_off_is_told_so(
 
     said = LATE[toy, variant].format(folder=tmp_path, where="tests/helpers/toy_adapter.py")
     assert str(failure.value).splitlines()[0] == f"toy[micro-{variant}]: {said}"
+
+
+def test_what_is_compiled_for_the_device_may_be_kept_in_the_first_call(
+    see: Callable[[Case], Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the places that the engine's environment has for that."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:LateToy")
+
+    fail_unless_alike(see(Case("toy", "micro", "compiles")))
 
 
 def test_toy_that_puts_nothing_off_is_let_pass(

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters import REGISTRY
-from adapters.base import DecodeSettings
+from adapters.base import Case, DecodeSettings
 from tests.helpers.project import ROOT
 from whisper_speedtest.engine.environment import COMPILED, recorded, sealed_environment
 from whisper_speedtest.engine.foreign import foreign_package
-from whisper_speedtest.engine.process import ENTRY
+from whisper_speedtest.engine.process import ENTRY, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from adapters.base import Audio
-    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.model import VerifiedModel
 
 SETTINGS = DecodeSettings()
 ROOMS = ("hub", "engine", "results", "session", "measure", "speech")
@@ -168,6 +168,21 @@ def test_places_for_what_is_compiled_lead_to_folders_of_their_own(tmp_path: Path
     assert all(folder.is_relative_to(tmp_path / "compiled") for folder in folders)
     assert not (tmp_path / "tmp").is_symlink()
     assert not (tmp_path / ".cache").is_symlink()
+
+
+def test_engine_keeps_what_is_compiled_where_it_is_told(
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is started with links to that folder, beside the files of the model."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    (folder := tmp_path / "engine").mkdir()
+    compiled = tmp_path / "compiled"
+
+    with Engine(Case("toy", "micro", "good"), model, folder, "cpu", compiled=compiled) as engine:
+        engine.ready()
+
+    for place in COMPILED:
+        assert (folder / place).resolve() == (compiled / place).resolve()
 
 
 # What is recorded of it

@@ -5,7 +5,7 @@ the registry in the adapter's place, it runs in an engine as the adapter does. T
 transcripts is JSON: `load` and `call`, each a list of strings, are what the load and this call did.
 `import NAME` stands for each module that was imported, and `open PATH` for each file that was
 opened, as Python's audit events tell, and those with which the observer of tests/consistency
-announces what native code opens.
+announces what native code opens. What is kept of compiling for the device does not count.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from adapters import load_adapter
 from adapters.base import Transcript
 from tests.consistency.loading_process import announce_native_opens
+from whisper_speedtest.engine.environment import COMPILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +63,9 @@ class _Watched:
         if event != "open" or not isinstance(arguments[0], (str, bytes)):
             return
         path = Path(os.fsdecode(arguments[0])).absolute()
+        compiled = any(path.is_relative_to(Path(place).absolute()) for place in COMPILED)
         # This file is read where a library asks for the source of its callers.
-        if path.parent.name != "__pycache__" and path != Path(__file__):
+        if path.parent.name != "__pycache__" and path != Path(__file__) and not compiled:
             self._opened.add(str(path))
 
 

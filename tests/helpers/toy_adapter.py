@@ -241,12 +241,15 @@ class ToyThatKeepsSilent(ToyWithGPU):
         return None
 
 
-class ToyThatImportsLate(Toy):
-    """The toy library, that imports a module of its own in the load or in the first call."""
+class LateToy(Toy):
+    """The toy library, that imports a module of its own in the load or in the first call.
+
+    Its variant "compiles" keeps something in the first call where Numba keeps what it compiles.
+    """
 
     check_map: ClassVar[CheckMap] = {
         "micro": dict.fromkeys(
-            ("in-load", "in-call"), ModelFiles("embedded/micro-mlx-fp16", (FILE,))
+            ("in-load", "in-call", "compiles"), ModelFiles("embedded/micro-mlx-fp16", (FILE,))
         )
     }
 
@@ -258,6 +261,11 @@ class ToyThatImportsLate(Toy):
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         if self._variant == "in-call":
             import_module("tests.adding")
+        if self._variant == "compiles":
+            kept = Path(os.environ["NUMBA_CACHE_DIR"], "kept")
+            kept.parent.mkdir(exist_ok=True)
+            if not kept.exists():
+                kept.write_bytes(b"compiled")
         return super().transcribe(audio, settings)
 
 
