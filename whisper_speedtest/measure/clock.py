@@ -165,14 +165,14 @@ class _Taken:
         """Hand the audio over, and make the untimed call that stands right before timed ones.
 
         On a GPU it is the same as these, since the first of its kind may compile something, and the
-        first after a pause is slow. On a CPU it is the call that every process began with.
+        first after a pause is slow. On a CPU it is of the clip that every process began with.
         """
         with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
             engine.hear(self._clip.name, self._audio)
             if engine.device == "gpu":
                 engine.transcribe(self._clip.name, self._settings)
             else:
-                engine.transcribe(processes.clip.name, processes.settings)
+                engine.transcribe(processes.clip.name, self._settings)
 
     def time(self, engine: Engine, number: int, most: int) -> int:
         """Time some calls, at most so many, and again where others took the machine meanwhile.
