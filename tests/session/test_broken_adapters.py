@@ -264,7 +264,7 @@ def test_adapter_that_hangs_in_its_engine_alone_is_ended_by_the_tests_limit(
 
     session = sessions.run(
         *("benchmarks/test_transcribe.py", "-k", f"{GOOD} or broken-in-engines-micro-good-short"),
-        *("--timeout=5", "--device=cpu"),
+        *("--timeout=5", "--device=cpu", "--processes=1"),
     )
 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
