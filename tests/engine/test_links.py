@@ -52,6 +52,11 @@ def write_and_undo(file: Path) -> None:
     flip_bit(file)
 
 
+def rewrite(file: Path) -> None:
+    """Write the same bytes once more, as a program does that saves its file."""
+    file.write_bytes(TEXT)
+
+
 def move_and_undo(path: Path) -> None:
     """Move a file, or a folder, away and back."""
     path.rename(path.with_name("away"))
@@ -74,6 +79,7 @@ def put_folder(file: Path) -> None:
     ("change", "depth"),
     [
         (write_and_undo, 0),
+        (rewrite, 0),
         (move_and_undo, 0),
         (put_copy, 0),
         (put_folder, 0),
@@ -82,7 +88,7 @@ def put_folder(file: Path) -> None:
         (lambda file: move_and_undo(file.parent), 1),
         (lambda file: move_and_undo(file.parent.parent), 2),
     ],
-    ids="write move copy copied-folder permissions hard-link folder folder-above".split(),
+    ids="write rewrite move copy copied-folder permissions hard-link folder folder-above".split(),
 )
 def test_what_is_done_to_the_file_is_told(
     link: Link, file: Path, change: Callable[[Path], object], depth: int

@@ -55,8 +55,6 @@ def _touched(before: os.stat_result, after: os.stat_result, *, folder: bool) -> 
 
     What is put into a folder, or taken out, is no matter: that sets its time of writing as well.
     """
-    if (before.st_dev, before.st_ino) != (after.st_dev, after.st_ino):
-        return True
     entries = folder and before.st_mtime_ns != after.st_mtime_ns
     return before.st_ctime_ns != after.st_ctime_ns and not entries
 
