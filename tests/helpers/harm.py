@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 from adapters.base import ModelFiles
 
@@ -73,6 +74,15 @@ def link_other_blob(path: Path) -> None:
     blob.write_bytes(body)
     path.unlink()
     path.symlink_to(blob)
+
+
+def failing(code: int) -> Callable[..., NoReturn]:
+    """Return a function of the system's that always fails."""
+
+    def fail(*arguments: Any, **named: Any) -> NoReturn:  # noqa: ARG001
+        raise OSError(code, os.strerror(code))
+
+    return fail
 
 
 @contextmanager

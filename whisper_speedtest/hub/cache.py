@@ -35,6 +35,7 @@ import msgspec
 from adapters.base import EMBEDDED
 from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256
 from whisper_speedtest.hub.inspection import Finding, Inspection
+from whisper_speedtest.hub.remote import Listing, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,10 +43,11 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import FileState
-    from whisper_speedtest.hub.remote import RemoteFile
 
 _MODELS = "models--"
 
+ANY_SIZE = -1
+"""The size of a file of which the hash alone is known."""
 
 _UNREADABLE = (OSError, ValueError, RecursionError)
 """What reading a JSON file raises that is not there, or is something else."""
@@ -135,24 +137,18 @@ def folder_name(repo: str) -> str:
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
     """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
 
-    A revision stands for the commit that huggingface_hub noted, if something says what that
-    commit's files must be. Another tool may have gone on to a newer commit, of which it has a part,
-    or nothing but links that agree with themselves. Then the revision stands for the commit that
-    was verified last, of those in our manifests of which all files are there.
+    The revision stands for the first of the commits that it may stand for of which all files are
+    there; if there is none, for the first.
     """
     folder = RepoFolder(cache, files.repo)
-    verified = folder.manifests(files.revision)
-    noted = folder.commit(files.revision)
-    proven = noted and all(folder.evidence(noted, name) for name in files.files)
-    inspections = {}
-    commits = [noted, *verified] if proven else [*verified, noted]
-    for commit in filter(None, dict.fromkeys(commits)):
+    inspections = []
+    for commit in folder.commits(files):
         findings = {name: folder.look(commit, name) for name in files.files}
-        inspections[commit] = Inspection(files, commit, findings, folder.listed_as(commit))
-        if inspections[commit].state == "complete":
-            return inspections[commit]
+        inspections.append(Inspection(files, commit, findings, folder.listed_as(commit)))
+        if inspections[-1].state == "complete":
+            return inspections[-1]
     if inspections:
-        return next(iter(inspections.values()))
+        return inspections[0]
     nothing = {
         name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
         for name in files.files
@@ -209,6 +205,29 @@ class RepoFolder:
             noted = (self.root / "refs" / revision).read_text(encoding="utf-8").strip()
             return noted if self._may_be(revision, noted) else None
         return None
+
+    def commits(self, files: ModelFiles) -> list[str]:
+        """Return the commits that a model's revision may stand for, the likeliest first.
+
+        That is the commit that huggingface_hub noted, if something says what its files must be.
+        Another tool may have gone on to a newer commit, of which it has a part, or nothing but
+        links that agree with themselves. Then the ones in our manifests come first.
+        """
+        verified = self.manifests(files.revision)
+        noted = self.commit(files.revision)
+        proven = noted and self.listing(noted, files)
+        commits = [noted, *verified] if proven else [*verified, noted]
+        return list(filter(None, dict.fromkeys(commits)))
+
+    def listing(self, commit: str, files: ModelFiles) -> Listing | None:
+        """Return what a model's files must be at a commit; None where nothing says it of each."""
+        listed = {}
+        for name in files.files:
+            if not (known := self.evidence(commit, name)):
+                return None
+            size = ANY_SIZE if known.size is None else known.size
+            listed[name] = RemoteFile(name, size, known.etag)
+        return Listing(self.listed_as(commit) or self.repo, commit, listed)
 
     def _may_be(self, revision: str, commit: str) -> bool:
         """Return whether a revision can stand for a commit; by URL they are the same sha256."""
@@ -276,7 +295,9 @@ class RepoFolder:
         for path in (blob, pointer, *places, *snapshots):
             with suppress(OSError):
                 # What a link leads to is that blob, or one of another content.
-                if not self.linked(path) and path.is_file() and path.stat().st_size == file.size:
+                if self.linked(path) or not path.is_file():
+                    continue
+                if file.size in {ANY_SIZE, path.stat().st_size}:
                     proof, etag = digest(path, file.etag)
                     if etag == file.etag:
                         return path, proof

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,9 +103,7 @@ class HostedModels:
             if model.complete:
                 self._record(local)
             elif self.settings.offline:
-                raise Unavailable(
-                    f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that"
-                )
+                model = self._without_host(local, places)
             else:
                 model = self._resolved(local, remote.listing(files, cancelled), places)
             if memory and model.size and model.size > memory:
@@ -125,8 +124,22 @@ class HostedModels:
         server = web.WebServer(origin, self.settings.retry, self.settings.timeout)
         return self._servers.setdefault(origin, server)
 
+    def _without_host(self, local: Inspection, places: Places) -> PlannedModel:
+        """Complete a model from what lies on this machine, if its cache says what that must be.
+
+        What contradicts its cache is told, and no host can say which of the two is right.
+        """
+        files = local.files
+        folder = RepoFolder(self.settings.cache, files.repo)
+        for commit in folder.commits(files) if local.state != "corrupt" else ():
+            if listing := folder.listing(commit, files):
+                model = self._resolved(local, listing, places)
+                if not model.download:
+                    return model
+        raise Unavailable(f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that")
+
     def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
-        """Compare what is there with what the host lists."""
+        """Compare what is there with what the model's files must be."""
         files, commit = local.files, listing.commit
         folder = RepoFolder(self.settings.cache, files.repo)
         listed_as = listing.repo if listing.repo != files.repo else ""
@@ -136,17 +149,19 @@ class HostedModels:
                 f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "
                 "check map"
             )
-        required = tuple(listing.files[name] for name in files.files)
-        held = {}
-        for file in required:
+        required, held, parts = [], {}, {}
+        for file in (listing.files[name] for name in files.files):
             finding = local.findings[file.name]
             pointer = folder.pointer(commit, file.name)
             if finding.path == pointer and finding.matches(file) and finding.proof:
                 held[file.name] = (pointer, finding.proof)
             elif found := folder.holds(commit, file, places.get(file.name, ())):
                 held[file.name] = found
-        parts = {file.etag: min(begun(folder, file.etag), file.size) for file in required}
-        return PlannedModel(files, local, commit, required, held, parts, listed_as)
+            if file.name in held:  # which has a size also where none is known
+                file = replace(file, size=held[file.name][1].size)
+            parts[file.etag] = min(begun(folder, file.etag), file.size)
+            required.append(file)
+        return PlannedModel(files, local, commit, tuple(required), held, parts, listed_as)
 
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a model that is there without one; none contradicts it."""
