@@ -136,7 +136,7 @@ def test_offline_what_is_corrupt_is_told(store: Store, places: Mapping[ModelFile
     refused = outcome(offline(store), places)
 
     assert type(refused) is VerificationError
-    assert f"at {path}; not replaced, since: offline" in str(refused)
+    assert f"at {path}; not replaced, since: {BASE}: offline" in str(refused)
     assert isinstance(outcome(fresh(store), places), VerifiedModel)
 
 

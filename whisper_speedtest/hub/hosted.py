@@ -150,15 +150,15 @@ class HostedModels:
                 "check map"
             )
         required, held, parts = [], {}, {}
-        for file in (listing.files[name] for name in files.files):
-            finding = local.findings[file.name]
-            pointer = folder.pointer(commit, file.name)
+        for name in files.files:
+            file, finding = listing.files[name], local.findings[name]
+            pointer = folder.pointer(commit, name)
             if finding.path == pointer and finding.matches(file) and finding.proof:
-                held[file.name] = (pointer, finding.proof)
-            elif found := folder.holds(commit, file, places.get(file.name, ())):
-                held[file.name] = found
-            if file.name in held:  # which has a size also where none is known
-                file = replace(file, size=held[file.name][1].size)
+                held[name] = (pointer, finding.proof)
+            elif found := folder.holds(commit, file, places.get(name, ())):
+                held[name] = found
+            if name in held:  # which has a size also where none is known
+                file = replace(file, size=held[name][1].size)
             parts[file.etag] = min(begun(folder, file.etag), file.size)
             required.append(file)
         return PlannedModel(files, local, commit, tuple(required), held, parts, listed_as)
