@@ -7,6 +7,7 @@ import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,10 +26,11 @@ from tests.helpers.stores import (
 )
 from whisper_speedtest.hub.cache import Record
 from whisper_speedtest.hub.model import ModelError, Unavailable, VerificationError, VerifiedModel
+from whisper_speedtest.hub.plan import MARGIN
 from whisper_speedtest.hub.staging import staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from fixtures.hub import Hub
     from whisper_speedtest.hub.hosted import Places
@@ -299,3 +301,62 @@ def test_cache_without_links_and_listing_is_known_by_its_content(
     assert {name: path for name, (path, _) in model.files.items()} == paths
     assert not any(path.is_symlink() for path in paths.values())
     assert offline(store).prepare(BASE) == model
+
+
+# Room
+
+
+@pytest.fixture(name="other_disk")
+def _other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another disk than the cache."""
+    memory = Path("/dev/shm")  # noqa: S108 - no other path is in memory
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no other disk that any user may write to")
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+def room_for(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Let each disk say that it has so many bytes free, beside those that are left alone."""
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=MARGIN + free))
+
+
+def test_room_for_a_copy_from_another_disk_is_looked_for_before_it_is_made(
+    store: Store, library: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last byte; a copy is no download, and a link takes no room."""
+    size = sum(len(body) for body in content(BASE).values())
+    shutil.copytree(library, other_disk, dirs_exist_ok=True)
+    far = {BASE: {name: (other_disk / name,) for name in BASE.files}}
+    near = {BASE: {name: (library / name,) for name in BASE.files}}
+
+    room_for(monkeypatch, size - 1)
+    refused = outcome(store, far)
+    linked = store.plan([BASE], places=near, max_download=0)
+    room_for(monkeypatch, size)
+    copied = store.plan([BASE], places=far, max_download=0)
+
+    assert type(refused) is Unavailable
+    assert f"{BASE}: 300.1 kB to download or copy from another disk, 300.1 kB with" in str(refused)
+    assert "50.3 MB free, with 50.0 MB to spare; make room" in str(refused)
+    assert not repo_folder(store, BASE).root.exists()
+    assert [linked.models[0].room, linked.models[0].problem] == [{}, None]
+    assert sum(copied.models[0].room.values()) == size
+    assert (copied.models[0].problem, copied.download_size) == (None, 0)
+    assert isinstance(store.fetch(copied)[BASE], VerifiedModel)
+
+
+def test_blob_that_is_a_link_to_another_disk_takes_no_room(store: Store, other_disk: Path) -> None:
+    """As huggingface_hub makes them where repos share blobs; only its link has to be made."""
+    path, _ = store.prepare(BASE).files["weights.npz"]
+    blob = path.resolve()
+    shutil.move(blob, other_disk / "shared")
+    blob.symlink_to(other_disk / "shared")
+    path.unlink()
+
+    plan = fresh(store).plan([BASE])
+
+    assert plan.models[0].room == {}
+    assert isinstance(fresh(store).prepare(BASE), VerifiedModel)
+    assert blob.is_symlink()

@@ -303,6 +303,17 @@ class RepoFolder:
                         return path, proof
         return None
 
+    def has_at(self, path: Path, commit: str, file: RemoteFile) -> bool:
+        """Return whether `path` is where the content of a commit's file belongs."""
+        return path in {self.blobs / file.etag, self.pointer(commit, file.name)}
+
+    def may_link(self, path: Path) -> bool:
+        """Return whether a file lies on the disk of the blobs; from another one it is copied."""
+        for folder in (self.blobs, *self.blobs.parents):
+            with suppress(OSError):  # what is not there will be on the disk of what is above it
+                return folder.stat().st_dev == path.stat().st_dev
+        return True
+
     def linked(self, path: Path) -> str:
         """Return the etag of the blob of this repo that `path` is a link to, "" if it is none."""
         with suppress(OSError):  # no link, or one into nowhere

@@ -149,7 +149,7 @@ class HostedModels:
                 f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "
                 "check map"
             )
-        required, held, parts = [], {}, {}
+        required, held, parts, copied = [], {}, {}, {}
         for name in files.files:
             file, finding = listing.files[name], local.findings[name]
             pointer = folder.pointer(commit, name)
@@ -158,10 +158,13 @@ class HostedModels:
             elif found := folder.holds(commit, file, places.get(name, ())):
                 held[name] = found
             if name in held:  # which has a size also where none is known
-                file = replace(file, size=held[name][1].size)
+                path, proof = held[name]
+                file = replace(file, size=proof.size)
+                if not folder.has_at(path, commit, file) and not folder.may_link(path):
+                    copied[file.etag] = file.size
             parts[file.etag] = min(begun(folder, file.etag), file.size)
             required.append(file)
-        return PlannedModel(files, local, commit, tuple(required), held, parts, listed_as)
+        return PlannedModel(files, local, commit, tuple(required), held, parts, copied, listed_as)
 
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a model that is there without one; none contradicts it."""
@@ -186,9 +189,9 @@ class HostedModels:
         with ExitStack() as stack, threads(self.settings.workers) as (pool, cancelled):
             for model in models:
                 repo = model.files.repo
+                folder = RepoFolder(self.settings.cache, repo)
                 try:
                     if repo not in stages:
-                        folder = RepoFolder(self.settings.cache, repo)
                         stages[repo] = stack.enter_context(staging(folder))
                 except OSError as error:
                     outcomes[model.files] = self._unwritable(model.local, error)
@@ -201,8 +204,10 @@ class HostedModels:
                         jobs[key] = pool.submit(
                             self._download, model, file, stages[repo], watcher, cancelled
                         )
-                    elif source := self._outside(model, file):
-                        jobs[key] = pool.submit(stages[repo].adopt, source, file.etag)
+                        continue
+                    path, _ = model.held[file.name]
+                    if not folder.has_at(path, model.commit or "", file):
+                        jobs[key] = pool.submit(stages[repo].adopt, path, file.etag)
             # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
                 if model.files not in outcomes:
@@ -240,13 +245,6 @@ class HostedModels:
                 return stage.publish(part, file.etag)
         finally:
             watcher.finish(repo, file.name)
-
-    def _outside(self, model: PlannedModel, file: RemoteFile) -> Path | None:
-        """Return where a file lies that has to be brought among the blobs, to be linked to."""
-        path, _ = model.held[file.name]
-        folder = RepoFolder(self.settings.cache, model.files.repo)
-        right = folder.blobs / file.etag, folder.pointer(model.commit or "", file.name)
-        return None if path in right else path
 
     def _patience(
         self, repo: str, file: RemoteFile, watcher: Watcher, cancelled: threading.Event
