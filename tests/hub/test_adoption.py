@@ -7,7 +7,6 @@ import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +29,7 @@ from whisper_speedtest.hub.plan import MARGIN
 from whisper_speedtest.hub.staging import staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from fixtures.hub import Hub
     from whisper_speedtest.hub.hosted import Places
@@ -304,16 +303,6 @@ def test_cache_without_links_and_listing_is_known_by_its_content(
 
 
 # Room
-
-
-@pytest.fixture(name="other_disk")
-def _other_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another disk than the cache."""
-    memory = Path("/dev/shm")  # noqa: S108 - no other path is in memory
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("this machine has no other disk that any user may write to")
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 def room_for(monkeypatch: pytest.MonkeyPatch, free: int) -> None:

@@ -230,7 +230,9 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
         (errno.EIO, "check its disk, which fails"),
         (errno.EACCES, "make /cache/blobs writable"),
         (errno.EPERM, "make /cache/blobs writable"),
-        (errno.ENAMETOOLONG, "repair that"),
+        (errno.EISDIR, "move /cache/blobs away, which is a folder where a file belongs"),
+        (errno.EXDEV, "move /cache/blobs to the disk on which the other folders of its repo are"),
+        (errno.ENAMETOOLONG, "repair /cache/blobs"),
     ],
 )
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:

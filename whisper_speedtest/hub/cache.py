@@ -33,7 +33,7 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256
+from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.remote import Listing, RemoteFile
 
@@ -53,10 +53,14 @@ _UNREADABLE = (OSError, ValueError, RecursionError)
 """What reading a JSON file raises that is not there, or is something else."""
 
 
+_Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+"""Bytes of a file."""
+
+
 class Record(msgspec.Struct, frozen=True):
     """A manifest's entry for one file: what it was when it was verified."""
 
-    size: int
+    size: _Size
     sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
 
@@ -77,7 +81,7 @@ class Manifest(msgspec.Struct, frozen=True):
 class _Listed(msgspec.Struct):
     """What huggingface_hub's listing of a commit has of one file."""
 
-    size: int
+    size: _Size
     blob_id: str
     lfs_sha256: str | None = None
 
@@ -117,6 +121,11 @@ class Evidence:
 
 def _hashes(etag: str, sha256: str | None) -> str:
     return etag if sha256 in {None, etag} else f"{etag} and sha256 {sha256}"
+
+
+def _read(path: Path) -> bytes:
+    with open_file(path) as file:
+        return file.read()
 
 
 def folder_name(repo: str) -> str:
@@ -160,7 +169,9 @@ def cached_repos(cache: Path) -> list[RepoFolder]:
     """Return the folders of the model repos in the cache, by the names of their repos."""
     with suppress(OSError):
         names = os.listdir(cache)  # noqa: PTH208 - of a thousand entries only the names
-        folders = [RepoFolder(cache, "", name) for name in names if name.startswith(_MODELS)]
+        # A name that cannot be printed is no repo's.
+        names = [name for name in names if name.startswith(_MODELS) and name.isprintable()]
+        folders = [RepoFolder(cache, "", name) for name in names]
         return sorted(folders, key=lambda folder: folder.repo)
     return []
 
@@ -202,7 +213,7 @@ class RepoFolder:
         if self._may_be(revision, revision):
             return revision
         with suppress(OSError, UnicodeDecodeError):
-            noted = (self.root / "refs" / revision).read_text(encoding="utf-8").strip()
+            noted = _read(self.root / "refs" / revision).decode().strip()
             return noted if self._may_be(revision, noted) else None
         return None
 
@@ -246,7 +257,7 @@ class RepoFolder:
                 return Evidence("as when it was verified", record.etag, record.sha256, record.size)
         tree = self.root / "trees" / f"{commit}.json"
         with suppress(*_UNREADABLE, KeyError):
-            listed = msgspec.json.decode(tree.read_bytes(), type=_Tree).files[name]
+            listed = msgspec.json.decode(_read(tree), type=_Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
                 return Evidence(f"as {tree} lists it", etag, listed.lfs_sha256, listed.size)
         return None
@@ -335,7 +346,7 @@ class RepoFolder:
         found = []
         for path in self.own.glob("*@*.json"):
             with suppress(*_UNREADABLE):
-                manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+                manifest = msgspec.json.decode(_read(path), type=Manifest)
                 if path == self.manifest_path(manifest.revision, manifest.commit):
                     found.append((path.stat().st_mtime_ns, manifest))
         found.sort(key=itemgetter(0), reverse=True)

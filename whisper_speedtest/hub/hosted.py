@@ -193,6 +193,7 @@ class HostedModels:
                 try:
                     if repo not in stages:
                         stages[repo] = stack.enter_context(staging(folder))
+                    stages[repo].require(model.files.revision, model.commit or "", model.required)
                 except OSError as error:
                     outcomes[model.files] = self._unwritable(model.local, error)
                     continue
