@@ -302,6 +302,18 @@ def test_repo_whose_name_cannot_be_printed_is_not_told(store: Store, letter: byt
     assert str(error).endswith(f"; the cache holds {QUANTISED.repo}, never used in its place")
 
 
+def test_cache_at_a_path_that_no_system_has_is_told(hub: Hub, store: Store, tmp_path: Path) -> None:
+    """It holds nothing, as one that may not be looked into; the reason is the system's."""
+    session = fresh(store, cache=tmp_path / ("n" * 300) / "hub")
+
+    error = refusal(session, BASE)
+
+    assert session.inspect(BASE).state == "missing"
+    assert cached_repos(session.settings.cache) == []
+    assert f"cannot write to the hub cache {session.settings.cache} (File name too" in str(error)
+    assert requested(hub) == [("info", None)]
+
+
 @pytest.mark.parametrize("size", ["-1", "9" * 400, "1e400", '"1"', "null"])
 def test_manifest_with_a_size_that_no_file_has_is_none(hub: Hub, store: Store, size: str) -> None:
     """Then the links are what there is, and a manifest is written anew."""

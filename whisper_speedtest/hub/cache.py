@@ -128,6 +128,13 @@ def _read(path: Path) -> bytes:
         return file.read()
 
 
+def matches(folder: Path, pattern: str) -> list[Path]:
+    """Return what is in a folder, by a pattern; nothing where it cannot be read."""
+    with suppress(OSError):
+        return list(folder.glob(pattern))
+    return []
+
+
 def folder_name(repo: str) -> str:
     """Return the name of a repo's folder in a hub cache.
 
@@ -301,7 +308,7 @@ class RepoFolder:
 
         That may be its blob, its snapshot, one of `places` or the snapshot of another commit.
         """
-        snapshots = (path / file.name for path in self.root.glob("snapshots/*"))
+        snapshots = (path / file.name for path in matches(self.root, "snapshots/*"))
         blob, pointer = self.blobs / file.etag, self.pointer(commit, file.name)
         for path in (blob, pointer, *places, *snapshots):
             with suppress(OSError):
@@ -344,7 +351,7 @@ class RepoFolder:
         there.
         """
         found = []
-        for path in self.own.glob("*@*.json"):
+        for path in matches(self.own, "*@*.json"):
             with suppress(*_UNREADABLE):
                 manifest = msgspec.json.decode(_read(path), type=Manifest)
                 if path == self.manifest_path(manifest.revision, manifest.commit):

@@ -329,7 +329,7 @@ class HostedModels:
         near = [
             repo
             for repo in difflib.get_close_matches(files.repo, others, n=5, cutoff=0.7)
-            if any(others[repo].root.glob("snapshots/*"))
+            if cache.matches(others[repo].root, "snapshots/*")
         ]
         if near:
             message += f"; the cache holds {', '.join(near)}, never used in its place"

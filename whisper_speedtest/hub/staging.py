@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.hub.cache import Manifest
+from whisper_speedtest.hub.cache import Manifest, matches
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
 
@@ -49,7 +49,8 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
     for path in (folder.root / "snapshots", folder.blobs, folder.own):
         path.mkdir(parents=True, exist_ok=True)
-    for left in [*folder.own.glob(f"{_PREFIX}*"), *folder.own.glob(f"{_PART}*")]:
+    _require_writable(folder.own)
+    for left in [*matches(folder.own, f"{_PREFIX}*"), *matches(folder.own, f"{_PART}*")]:
         with _locked(left) as abandoned:
             kept = 0 if left.name.startswith(_PREFIX) else PARTS_KEPT
             if abandoned and left.stat().st_mtime <= time.time() - kept:
@@ -103,11 +104,7 @@ class Staging:
             if place.is_dir() and not place.is_symlink():
                 raise _error(errno.EISDIR, place)
         for above in {next(filter(Path.exists, place.parents)) for place in places}:
-            if not above.is_dir():
-                raise _error(errno.ENOTDIR, above)
-            if not os.access(above, os.W_OK | os.X_OK):
-                read_only = os.statvfs(above).f_flag & os.ST_RDONLY
-                raise _error(errno.EROFS if read_only else errno.EACCES, above)
+            _require_writable(above)
             if above.stat().st_dev != self._path.stat().st_dev:
                 raise _error(errno.EXDEV, above)
 
@@ -224,6 +221,15 @@ class Staging:
         new = self.new()
         new.write_bytes(content)
         new.replace(path)
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise OSError unless files can be put into a folder."""
+    if not folder.is_dir():
+        raise _error(errno.ENOTDIR, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise _error(errno.EROFS if read_only else errno.EACCES, folder)
 
 
 def _error(code: int, path: Path) -> OSError:
