@@ -39,6 +39,7 @@ from whisper_speedtest.hub.remote import Listing, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
@@ -63,6 +64,11 @@ class Record(msgspec.Struct, frozen=True):
     size: _Size
     sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
+
+    @classmethod
+    def of(cls, proof: Proof, etag: str) -> Self:
+        """Return the entry for a file that was proven to have this etag."""
+        return cls(proof.size, proof.sha256, etag)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -126,6 +132,12 @@ def _hashes(etag: str, sha256: str | None) -> str:
 def _read(path: Path) -> bytes:
     with open_file(path) as file:
         return file.read()
+
+
+def existing(path: Path) -> Path:
+    """Return the first that is there of a path and the folders above it."""
+    # Path.exists fails for a folder that may not be looked into.
+    return next(filter(os.path.exists, (path, *path.absolute().parents)))
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
@@ -327,10 +339,7 @@ class RepoFolder:
 
     def may_link(self, path: Path) -> bool:
         """Return whether a file lies on the disk of the blobs; from another one it is copied."""
-        for folder in (self.blobs, *self.blobs.parents):
-            with suppress(OSError):  # what is not there will be on the disk of what is above it
-                return folder.stat().st_dev == path.stat().st_dev
-        return True
+        return existing(self.blobs).stat().st_dev == path.stat().st_dev
 
     def linked(self, path: Path) -> str:
         """Return the etag of the blob of this repo that `path` is a link to, "" if it is none."""

@@ -175,7 +175,7 @@ def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: 
         records = {}
         for file in sorted(made.iterdir()):
             proof = prove(file)
-            records[file.name] = Record(proof.size, proof.sha256, proof.sha256)
+            records[file.name] = Record.of(proof, proof.sha256)
             stage.publish(file, proof.sha256)
             stage.link(files.revision, file.name, proof.sha256)
         stage.note(files.revision, files.revision, records)

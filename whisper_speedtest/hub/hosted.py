@@ -79,24 +79,8 @@ class HostedModels:
 
     def plan(self, files: ModelFiles, cancelled: threading.Event, places: Places) -> PlannedModel:
         """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""
-        try:
-            return self._planned(files, cancelled, places)
-        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
-            return PlannedModel(
-                files, Inspection(files, None, {}), problem=self._unforeseen(files, error)
-            )
-
-    def _planned(
-        self, files: ModelFiles, cancelled: threading.Event, places: Places
-    ) -> PlannedModel:
         local = Inspection(files, None, {})
-        memory = self.settings.memory
         try:
-            if not files.files or not all(map(is_safe, files.files)):
-                raise RepoError(
-                    f"{files}: expected the names of the files that a model needs, "
-                    f"got {files.files}; fix the adapter's check map"
-                )
             remote = self._remote(files)
             local = self.inspect(files)
             model = PlannedModel(files, local)
@@ -106,23 +90,37 @@ class HostedModels:
                 model = self._without_host(local, places)
             else:
                 model = self._resolved(local, remote.listing(files, cancelled), places)
-            if memory and model.size and model.size > memory:
-                raise Unavailable(
-                    f"{files}: {human(model.size)} of files, more than this machine's "
-                    f"{human(memory)} of memory; choose a smaller size or variant",
-                    f"more than this machine's {human(memory)} of memory",
-                )
-        except ModelError as error:
+            self._require_memory(model)
+        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return PlannedModel(files, local, problem=self.explained(local, error))
         return model
 
     def _remote(self, files: ModelFiles) -> Remote:
-        """Return whom to ask for a model; each host apart, as each may be out of reach alone."""
+        """Return whom to ask for a model; each host apart, as each may be out of reach alone.
+
+        Raises:
+            RepoError: The check map's entry is none that can be fetched and verified.
+        """
+        if not files.files or not all(map(is_safe, files.files)):
+            raise RepoError(
+                f"{files}: expected the names of the files that a model needs, got {files.files}; "
+                "fix the adapter's check map"
+            )
         if not files.by_url:
             return self._hub
         origin = web.origin(files)
         server = web.WebServer(origin, self.settings.retry, self.settings.timeout)
         return self._servers.setdefault(origin, server)
+
+    def _require_memory(self, model: PlannedModel) -> None:
+        """Raise Unavailable where the files are larger than this machine's memory."""
+        memory, size = self.settings.memory, model.size
+        if memory and size and size > memory:
+            cause = f"more than this machine's {human(memory)} of memory"
+            raise Unavailable(
+                f"{model.files}: {human(size)} of files, {cause}; choose a smaller size or variant",
+                cause,
+            )
 
     def _without_host(self, local: Inspection, places: Places) -> PlannedModel:
         """Complete a model from what lies on this machine, if its cache says what that must be.
@@ -170,11 +168,8 @@ class HostedModels:
         """Write the manifest of a model that is there without one; none contradicts it."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
         commit = local.commit or ""
-        records = {
-            finding.name: Record(finding.proof.size, finding.proof.sha256, finding.etag)
-            for finding in local.findings.values()
-            if finding.proof
-        }
+        found = local.findings.values()
+        records = {each.name: Record.of(each.proof, each.etag) for each in found if each.proof}
         if records.items() <= folder.manifests(local.files.revision).get(commit, {}).items():
             return
         # A cache that may only be read serves as well: the files are verified each time.
@@ -201,13 +196,11 @@ class HostedModels:
                     key = repo, file.etag
                     if key in jobs:
                         continue
-                    if file in model.download:
-                        jobs[key] = pool.submit(
-                            self._download, model, file, stages[repo], watcher, cancelled
-                        )
-                        continue
-                    path, _ = model.held[file.name]
-                    if not folder.has_at(path, model.commit or "", file):
+                    path, _ = model.held.get(file.name, (None, None))
+                    if not path:
+                        told_of = (watcher, cancelled)
+                        jobs[key] = pool.submit(self._download, model, file, stages[repo], *told_of)
+                    elif not folder.has_at(path, model.commit or "", file):
                         jobs[key] = pool.submit(stages[repo].adopt, path, file.etag)
             # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
@@ -280,17 +273,13 @@ class HostedModels:
                     stage.link(commit, file.name, file.etag)
                 verified[file.name] = (pointer, proof)
             stage.refer(files.revision, commit)
-            records = {
-                file.name: Record(file.size, verified[file.name][1].sha256, file.etag)
-                for file in model.required
-            }
+            etags = {file.name: file.etag for file in model.required}
+            records = {name: Record.of(proof, etags[name]) for name, (_, proof) in verified.items()}
             stage.note(files.revision, commit, records, model.listed_as)
         except OSError as error:
             return self._unwritable(model.local, error)
-        except ModelError as error:
-            return self.explained(model.local, error)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
-            return self._unforeseen(files, error)
+            return self.explained(model.local, error)
         return VerifiedModel(files.repo, files.revision, commit, verified, model.listed_as)
 
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
@@ -301,14 +290,14 @@ class HostedModels:
         )
         return self.explained(local, refused)
 
-    def _unforeseen(self, files: ModelFiles, error: Exception) -> ModelError:
-        """Return a refusal for an error of another kind, which somebody's code has raised."""
-        reason = f"{files}: {told(error)}; nobody foresaw this: please report it"
-        return Unavailable(self._without_secrets(reason))
+    def explained(self, local: Inspection, error: Exception) -> ModelError:
+        """Add to a refusal what the cache holds, and how near it comes; leave the token out.
 
-    def explained(self, local: Inspection, error: ModelError) -> ModelError:
-        """Add to a refusal what the cache holds, and how near it comes; leave the token out."""
+        An error of another kind is one that somebody's code has raised, and that says little.
+        """
         files = local.files
+        if not isinstance(error, ModelError):
+            error = Unavailable(f"{files}: {told(error)}; nobody foresaw this: please report it")
         message = str(error)
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
@@ -321,17 +310,9 @@ class HostedModels:
             cause = ""
         elif local.faults:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
-        others = {
-            folder.repo: folder
-            for folder in cached_repos(self.settings.cache)
-            if folder.repo != files.repo
-        }
-        near = [
-            repo
-            for repo in difflib.get_close_matches(files.repo, others, n=5, cutoff=0.7)
-            if cache.matches(others[repo].root, "snapshots/*")
-        ]
-        if near:
+        others = {each.repo: each.root for each in cached_repos(self.settings.cache)}
+        close = difflib.get_close_matches(files.repo, others.keys() - {files.repo}, 5, 0.7)
+        if near := [repo for repo in close if cache.matches(others[repo], "snapshots/*")]:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
         return kind(self._without_secrets(message), self._without_secrets(cause))
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.hub.cache import Manifest, matches
+from whisper_speedtest.hub.cache import Manifest, existing, matches
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
 
@@ -103,7 +103,7 @@ class Staging:
         for place in places:
             if place.is_dir() and not place.is_symlink():
                 raise _error(errno.EISDIR, place)
-        for above in {next(filter(Path.exists, place.parents)) for place in places}:
+        for above in {existing(place.parent) for place in places}:
             _require_writable(above)
             if above.stat().st_dev != self._path.stat().st_dev:
                 raise _error(errno.EXDEV, above)
