@@ -296,18 +296,23 @@ def test_link_of_the_hub_cache_that_is_moved_during_the_load_is_not_followed(
     (link := tmp_path / "snapshot").symlink_to(tmp_path / "store")
     files = {name: (link / name, proof) for name, (_, proof) in model.files.items()}
     cached = VerifiedModel(model.repo, model.revision, model.commit, files)
+    shutil.copytree(tmp_path / "store", tmp_path / "other")
+    edit(tmp_path / "other" / CONFIG, *ONE_HEAD)
     (folder := tmp_path / "engine").mkdir()
     with Engine(CASE, cached, folder, tests_device) as engine:
         engine.lay_out()
-        link.unlink()
-        link.symlink_to(tmp_path / "nowhere")
         engine.launch()
         engine.import_library()
+        link.unlink()
+        link.symlink_to(tmp_path / "other")
         engine.load()
+        link.unlink()
+        link.symlink_to(tmp_path / "store")
 
         engine.verify_load()
 
-        assert engine.loaded
+        opened = (folder / "mlx_models" / "micro" / CONFIG).resolve()
+        assert (engine.loaded, opened) == (True, model.files[CONFIG][0].resolve())
 
 
 def test_untouched_files_are_loaded(engine: Engine) -> None:

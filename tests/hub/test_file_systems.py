@@ -238,6 +238,8 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
     """The path is the one that failed, or the cache's where none is known."""
     assert next_step(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
+    moved = OSError(code, os.strerror(code), "/cache/staging-x", None, "/cache/blobs")
+    assert next_step(moved, Path("/cache")) == step, "of a move it is where to"
     named = step.replace("/cache/blobs", "/cache")
     assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
 

@@ -17,6 +17,7 @@ from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub.cache import cached_repos
 from whisper_speedtest.hub.hashes import open_file, prove
+from whisper_speedtest.hub.hosted import Watcher
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
@@ -137,6 +138,18 @@ def test_file_in_place_of_a_commit_is_found_before_the_download(hub: Hub, store:
     assert requested(hub) == [("info", None)]
 
 
+def test_link_to_a_folder_in_place_of_a_file_is_replaced(hub: Hub, store: Store) -> None:
+    """It is a link, so that nothing is lost with it."""
+    model = store.prepare(BASE)
+    path, _ = model.files[NAME]
+    clear(path).symlink_to(path.parent.parent)
+    hub.clear()
+
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+    assert fresh(store).prepare(BASE) == model
+    assert requested(hub) == [("info", None)]
+
+
 # What leads elsewhere
 
 
@@ -253,11 +266,17 @@ def test_leftover_that_is_not_what_it_should_be_is_in_nobodys_way(
     clear(place_of("blob", model, folder))
     made(clear(place_of(what, model, folder)))
     hub.clear()
+    waits: list[int] = []
+
+    class Impatient(Watcher):
+        def wait(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            waits.append(size)
 
     plan = fresh(store).plan([BASE])
 
     assert plan.models[0].size_begun == 0
-    assert fresh(store).prepare(BASE) == model
+    assert fresh(store).prepare(BASE, Impatient()) == model
+    assert waits == [], "nobody else downloads it"
     assert requested(hub)[-1:] == [("resolve", NAME)]
 
 
@@ -314,7 +333,7 @@ def test_cache_at_a_path_that_no_system_has_is_told(hub: Hub, store: Store, tmp_
     assert requested(hub) == [("info", None)]
 
 
-@pytest.mark.parametrize("size", ["-1", "9" * 400, "1e400", '"1"', "null"])
+@pytest.mark.parametrize("size", ["-1", "1000000000000001", "9" * 400, "1e400", '"1"', "null"])
 def test_manifest_with_a_size_that_no_file_has_is_none(hub: Hub, store: Store, size: str) -> None:
     """Then the links are what there is, and a manifest is written anew."""
     model = store.prepare(BASE)

@@ -87,7 +87,6 @@ class Engine:
         self._warm = False
         self._heard: set[str] = set()
         self._links: list[Link] = []
-        self._checked = model
 
     @property
     def failure(self) -> EngineError | None:
@@ -143,15 +142,15 @@ class Engine:
             VerificationError: A file is no longer the one that was verified.
         """
         self._require("lay_out")
-        self._checked = self.model.resolved()
-        self._checked.recheck()
+        checked = self.model.resolved()
+        checked.recheck()
         with self._failing_in("lay_out"):
             adapter = adapter_class(self.case.adapter)
             places = adapter.place(self.case)
             if places is None:
                 places = self._hub_cache()
             for file, place in places.items():
-                path, _ = self._checked.files[file]
+                path, _ = checked.files[file]
                 # The child's home is its folder.
                 self._links.append(Link(self._folder, place.removeprefix("~/"), path))
 
@@ -219,7 +218,7 @@ class Engine:
     def _check_load(self, facts: EngineFacts) -> None:
         """Raise the engine's failure unless files, links and device are what they should be."""
         try:
-            self._checked.recheck()
+            self.model.recheck()
         except ModelError as error:
             raise self._fail(f"a file changed during the load: {error}") from error
         for link in self._links:
