@@ -19,7 +19,7 @@ import pytest
 
 from adapters import REGISTRY, files_of, why_not_installed
 from adapters.base import Case
-from tests.helpers.harm import kept_times
+from tests.helpers.harm import kept_times, notes_moves
 from tests.helpers.processes import running_engines
 from tests.helpers.project import edit
 from whisper_speedtest.engine.process import Engine, EngineError
@@ -239,6 +239,8 @@ def test_weights_of_any_library_put_back_after_the_load_are_found(
     """Also where the library gives neither its weights nor anything else of the file back."""
     if reason := why_not_installed(adapter):
         pytest.skip(reason)
+    if exchanged is by_moving and not notes_moves(tmp_path):
+        pytest.skip("this file system does not note in a file that it was moved")
     case = Case(adapter, "micro", "fp16")
     kept = Store.from_environment().prepare(files_of(case))
     files = {}
@@ -275,6 +277,8 @@ def load_while_exchanged(engine: Engine, around: Iterator[None]) -> None:
 
 def test_folder_put_back_after_the_load_is_found(engine: Engine, tmp_path: Path) -> None:
     """Nothing was done to the files in it, so that it is the folder of which the system tells."""
+    if not notes_moves(tmp_path):
+        pytest.skip("this file system does not note in a file that it was moved")
     store = tmp_path / "store"
     store.rename(tmp_path / "kept")
     shutil.copytree(tmp_path / "kept", store)
