@@ -19,18 +19,24 @@ import pytest
 
 from adapters import REGISTRY, adapter_class, all_cases, files_of, why_not_installed
 from adapters.base import Case
-from adapters.lightning_whisper_mlx import REPOS
 from tests.consistency import faulty_library, historic_map
 from tests.consistency.faulty_library import FaultyLibrary
 from tests.consistency.historic_map import HistoricMap
-from tests.consistency.missing_tokenizer import HIDDEN_REPO, TOKENIZER, MissingTokenizer
+from tests.consistency.missing_tokenizer import (
+    HIDDEN_REPO,
+    REPO,
+    TOKENIZER,
+    MissingTokenizer,
+)
+from tests.consistency.published import FILES, published
 from tests.consistency.verdict import (
     InconsistentError,
     check_load,
     check_offer,
+    check_published,
     check_table,
-    line_to_fix,
 )
+from tests.consistency.wrong_line import line_to_fix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,15 +67,13 @@ def _observer_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverO
     """A function that returns the observer of an adapter, by `module:class`; one for each."""
     from fixtures.hub import Hub
     from tests.consistency.observer import MODE, Observer, serve
-    from tests.consistency.stand_ins import check_map_models
+    from tests.consistency.stand_ins import stand_ins
 
     with ExitStack() as stack:
         # Some libraries have an address in their code, for which the hub answers by https.
         hub = stack.enter_context(Hub(https=True))
-        adapters = [adapter_class(name) for name in REGISTRY if not why_not_installed(name)]
-        models = check_map_models(adapters)
         toy = {**faulty_library.FILES, faulty_library.EXTRA_FILE: b"words"}
-        sources = serve(hub, {**models, faulty_library.REPO: toy})
+        sources = serve(hub, {**stand_ins(), faulty_library.REPO: toy})
         hub.add(faulty_library.REPO, faulty_library.OTHER_FILES, revision="dev")
 
         @cache
@@ -90,6 +94,15 @@ def _library(observer_of: ObserverOf) -> Callable[[str], Observer]:
         return observer_of(REGISTRY[name])
 
     return library
+
+
+@pytest.mark.parametrize("subject", all_cases(), ids=str)
+def test_checked_files_are_a_published_model(subject: Case) -> None:
+    """Every entry of a check map is a published model of its case's size and variant.
+
+    No library is needed for that, so the check maps of those that are not installed are held too.
+    """
+    check_published(subject, adapter_class(subject.adapter))
 
 
 @pytest.mark.parametrize("subject", PUBLISHED, ids=str)
@@ -120,11 +133,12 @@ def test_library_loads_the_files_that_are_checked(
 
 def historic_map_message(case: Case) -> str:
     """Return the message that a case of the historic map leads to."""
+    (loaded,) = (model.entry for model in published() if model.kind == ("mlx", case.size, "fp16"))
     lines = Path(historic_map.__file__).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
     return (
         f"lightning-whisper-mlx[{case.size}-fp16]: checked {historic_map.REPOS[case.size]['fp16']} "
-        f"but loads {REPOS[case.size, 'fp16']}; fix tests/consistency/historic_map.py:{line}"
+        f"but loads {loaded.repo}; fix tests/consistency/historic_map.py:{line}"
     )
 
 
@@ -169,13 +183,14 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
     from fixtures.hub import Hub
     from fixtures.models.micro.formats.vocabulary import tokenizer_json
     from tests.consistency.observer import Observer, serve
-    from tests.consistency.stand_ins import check_map_models
+    from tests.consistency.stand_ins import stand_in
 
     case = Case("faster-whisper", "tiny", "fp16")
     tokenizer = tokenizer_json([bytes([byte]) for byte in range(256)]).encode()
     with Hub() as hub:
-        models = check_map_models([MissingTokenizer])
-        sources = serve(hub, {**models, HIDDEN_REPO: {TOKENIZER: tokenizer}})
+        (whole,) = (stand_in(model) for model in published() if model.entry.repo == REPO)
+        lacking = {name: content for name, content in whole.items() if name != TOKENIZER}
+        sources = serve(hub, {REPO: lacking, HIDDEN_REPO: {TOKENIZER: tokenizer}})
         with Observer(MISSING_TOKENIZER, hub, sources, tmp_path) as library:
             observed = library.observe(case)
 
@@ -184,7 +199,7 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
 
     assert str(found.value) == (
         f"faster-whisper[tiny-fp16]: loads {TOKENIZER} of {HIDDEN_REPO}@main, which is not "
-        f"checked; fix {line_to_fix(case, MissingTokenizer)}"
+        f"checked; fix {line_to_fix(case, MissingTokenizer, FILES)}"
     )
 
 

@@ -10,14 +10,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters.base import Case, DecodeSettings, ModelFiles, Segment
+from adapters.base import Case, DecodeSettings, Segment
 from adapters.mlx_whisper import MLXWhisper
 
 if TYPE_CHECKING:
     from tests.adapters.conftest import Install
 
 EQUAL = DecodeSettings()
-NPZ = ("weights.npz", "config.json")
 
 
 @pytest.fixture(name="library")
@@ -50,28 +49,6 @@ def _adapter(library: Any) -> MLXWhisper:
 def test_table_is_the_default_of_an_argument(library: Any) -> None:  # noqa: ARG001
     """The library names no other model."""
     assert MLXWhisper().model_table() == {"tiny": {"fp16": "mlx-community/a"}}
-
-
-@pytest.mark.parametrize(
-    ("size", "variant", "repo", "files"),
-    [
-        ("micro", "8bit", "embedded/micro-mlx-8bit", NPZ),
-        ("tiny", "fp16", "mlx-community/whisper-tiny", NPZ),
-        ("tiny", "4bit", "mlx-community/whisper-tiny-mlx-4bit", NPZ),
-        ("base", "fp16", "mlx-community/whisper-base-mlx", NPZ),
-        ("small.en", "fp16", "mlx-community/whisper-small.en-mlx", NPZ),
-        ("large-v1", "8bit", "mlx-community/whisper-large-mlx-8bit", NPZ),
-        (
-            *("large-v3-turbo", "fp16", "mlx-community/whisper-large-v3-turbo"),
-            ("weights.safetensors", "config.json"),
-        ),
-    ],
-)
-def test_repo_is_that_of_the_community(
-    size: str, variant: str, repo: str, files: tuple[str, ...]
-) -> None:
-    """By a rule that has its exceptions."""
-    assert MLXWhisper.check_map[size][variant] == ModelFiles(repo, files)
 
 
 def test_english_models_and_turbo_are_not_quantised() -> None:

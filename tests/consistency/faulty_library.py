@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
+    from adapters.sizes import Dimensions
 
 REPO = "org/toy"
 FILES = {"config.json": b"{}", "weights.npz": b"weights"}
@@ -86,6 +87,10 @@ class FaultyLibrary(Adapter):
 
     def verify_load(self, case: Case) -> str:  # noqa: ARG002
         return "nothing"
+
+    def dimensions(self, case: Case) -> Dimensions | None:  # noqa: ARG002
+        """Return None: the toy has no model."""
+        return None
 
     def threads(self) -> None:
         """Return None: the toy computes nothing."""
