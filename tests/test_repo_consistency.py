@@ -219,6 +219,7 @@ def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: O
         ("missing-file", ["checked config.json of org/toy@main but does not load it"]),
         ("unopened", ["checked config.json of org/toy@main but does not load it"]),
         ("rewritten", ["opens config.json, which holds none of the files that were served"]),
+        ("other-size", ["is not of the size tiny: ", "these are the dimensions of base"]),
         ("offline", ["nothing was fetched, so nothing is known"]),
         ("aborts", ["the process that loaded the model ended with SIGABRT"]),
         ("raises", ["the load failed: OSError: the toy cannot read its files"]),

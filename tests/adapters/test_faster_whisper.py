@@ -74,7 +74,7 @@ def test_table_has_each_model_in_each_compute_type(library: Any) -> None:  # noq
 @pytest.mark.usefixtures("adapter")
 def test_embedded_model_joins_the_librarys_table(library: Any) -> None:
     """So that it is loaded by its name, as every other model."""
-    assert library.utils._MODELS["micro"] == "embedded/micro-ctranslate2-fp16"
+    assert library.utils._MODELS["micro"] == FasterWhisper.check_map["micro"]["fp16"].repo
 
 
 @pytest.mark.parametrize(

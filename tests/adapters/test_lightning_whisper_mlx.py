@@ -68,10 +68,12 @@ def test_embedded_model_joins_the_librarys_table(
     library: Any,
 ) -> None:
     """So that it is loaded by its name, as every other model."""
+    checked = LightningWhisperMLX.check_map["micro"]
+
     assert library.lightning.models["micro"] == {
-        "base": "embedded/micro-mlx-fp16",
-        "4bit": "embedded/micro-mlx-4bit",
-        "8bit": "embedded/micro-mlx-8bit",
+        "base": checked["fp16"].repo,
+        "4bit": checked["4bit"].repo,
+        "8bit": checked["8bit"].repo,
     }
 
 
@@ -137,8 +139,8 @@ def test_load_is_verified_by_the_files_in_the_folder(
     adapter._check_weights = checked
 
     assert adapter.verify_load(case("large-v1", variant)) == "float16"
-    folder = Path("mlx_models/large")
-    checked.assert_called_once_with(folder / "weights.npz", folder / "config.json", bits)
+    weights, config = (Path("mlx_models/large", file) for file in lightning_whisper_mlx.FILES)
+    checked.assert_called_once_with(weights, config, bits)
 
 
 def test_quantised_variants_alone_are_mended(

@@ -66,21 +66,16 @@ def test_load_is_the_one_that_the_first_call_would_begin_with(
     """In float16, by the id of the repo."""
     adapter.load(Case("mlx-whisper", "tiny", "4bit"))
 
-    library.ModelHolder.get_model.assert_called_once_with(
-        "mlx-community/whisper-tiny-mlx-4bit", "float16"
-    )
+    repo = MLXWhisper.check_map["tiny"]["4bit"].repo
+    library.ModelHolder.get_model.assert_called_once_with(repo, "float16")
 
 
 @pytest.mark.parametrize(
-    ("size", "variant", "weights", "bits"),
-    [
-        ("tiny", "fp16", "weights.npz", None),
-        ("tiny", "8bit", "weights.npz", 8),
-        ("large-v3-turbo", "fp16", "weights.safetensors", None),
-    ],
+    ("size", "variant", "bits"),
+    [("tiny", "fp16", None), ("tiny", "8bit", 8), ("large-v3-turbo", "fp16", None)],
 )
 def test_load_is_verified_by_the_files_of_the_repo(
-    size: str, variant: str, weights: str, bits: int | None, adapter: MLXWhisper, install: Install
+    size: str, variant: str, bits: int | None, adapter: MLXWhisper, install: Install
 ) -> None:
     """In the hub cache, with the bits of the variant."""
     install("huggingface_hub", snapshot_download=lambda repo: f"/cache/{repo}")
@@ -91,11 +86,12 @@ def test_load_is_verified_by_the_files_of_the_repo(
 
     assert adapter.verify_load(case) == "float16"
     folder = Path("/cache") / adapter.files(case).repo
-    checked.assert_called_once_with(folder / weights, folder / "config.json", bits)
+    weights, config = adapter.files(case).files
+    checked.assert_called_once_with(folder / weights, folder / config, bits)
 
 
 USUAL: dict[str, Any] = {
-    "path_or_hf_repo": "mlx-community/whisper-tiny",
+    "path_or_hf_repo": MLXWhisper.check_map["tiny"]["fp16"].repo,
     "language": "en",
     "temperature": (0.0,),
     "condition_on_previous_text": False,

@@ -77,7 +77,7 @@ def test_pipeline_is_made_for_chunks_of_30_s(
 
     adapter._pipeline.assert_called_once_with(
         "automatic-speech-recognition",
-        model="openai/whisper-tiny",
+        model=adapter.files(TINY).repo,
         device=device,
         dtype=dtype,
         chunk_length_s=30,
@@ -97,7 +97,7 @@ def test_load_is_verified_by_the_weights(
 
     assert adapter.verify_load(TINY) == "float16"
     checked.assert_called_once_with(
-        Path("/cache/openai/whisper-tiny/model.safetensors"),
+        Path("/cache", adapter.files(TINY).repo, "model.safetensors"),
         model.state_dict(),
         frozenset({"proj_out.weight"}),
     )

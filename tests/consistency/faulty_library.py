@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from adapters.base import Adapter, CheckMap, ModelFiles, Traits
+from adapters.sizes import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ OTHER_FILES = {"config.json": b"{ }", "weights.npz": b"others"}
 EXTRA_FILE = "vocabulary.txt"
 VARIANTS = (
     *("correct", "snapshot", "other-revision", "extra-file", "missing-file"),
-    *("unopened", "rewritten", "offline", "aborts", "raises"),
+    *("unopened", "rewritten", "other-size", "offline", "aborts", "raises"),
 )
 
 
@@ -88,9 +89,8 @@ class FaultyLibrary(Adapter):
     def verify_load(self, case: Case) -> str:  # noqa: ARG002
         return "nothing"
 
-    def dimensions(self, case: Case) -> Dimensions | None:  # noqa: ARG002
-        """Return None: the toy has no model."""
-        return None
+    def dimensions(self, case: Case) -> Dimensions | None:
+        return DIMENSIONS["base"] if case.variant == "other-size" else None
 
     def threads(self) -> None:
         """Return None: the toy computes nothing."""

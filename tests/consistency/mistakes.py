@@ -254,12 +254,12 @@ MISTAKES = {
     ),
     "variant that is not there": Mistake(
         CPP,
-        {'"large-v3": ("fp16", "q5_0")': '"large-v3": ("fp16", "q5_1")'},
+        {'"large-v1": ("fp16",)': '"large-v1": ("fp16", "q8_0")'},
         _unlisted(
-            *("large-v3-q5_1", "ggml-large-v3-q5_1.bin of ggerganov/whisper.cpp"),
+            *("large-v1-q8_0", "ggml-large-v1-q8_0.bin of ggerganov/whisper.cpp"),
             "of which it has none",
         ),
-        line='"large-v3": ("fp16", "q5_1")',
+        line='"large-v1": ',
     ),
 }
 """What is wrong → the mistake."""

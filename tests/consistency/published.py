@@ -111,15 +111,25 @@ def format_of(adapter: type[Adapter]) -> str:
     return ""
 
 
+def kind_of(case: Case, adapter: type[Adapter]) -> tuple[str, str, str]:
+    """Return the format, the size and the stored variant of the model that a case needs."""
+    variant = "fp16" if adapter.traits.converts else case.variant
+    return (format_of(adapter), case.size, variant)
+
+
+def published_for(case: Case, adapter: type[Adapter]) -> list[Published]:
+    """Return the models of the list that a case may be."""
+    return [model for model in published() if model.kind == kind_of(case, adapter)]
+
+
 def problem_of(case: Case, adapter: type[Adapter]) -> Problem | None:
     """Return what is wrong with a case's entry in the check map; None: it is in the list.
 
     It must be a model of the case's size and variant, or of the variant that the library makes the
     case's from, in the library's format.
     """
-    entry, form = adapter.files(case), format_of(adapter)
-    variant = "fp16" if adapter.traits.converts else case.variant
-    fitting = [model for model in published() if model.kind == (form, case.size, variant)]
+    entry, fitting = adapter.files(case), published_for(case, adapter)
+    form, _, variant = kind_of(case, adapter)
     if any(model.holds(entry) for model in fitting):
         return None
     there = [model for model in published() if model.place == (entry.repo, entry.revision)]

@@ -10,12 +10,12 @@ import ast
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from adapters.base import ModelFiles
-from tests.consistency.published import problem_of, whole
+from tests.consistency.published import problem_of, published_for, whole
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def line_to_fix(case: Case, adapter: type[Adapter], part: Part = whole) -> str:
 
     That is the string with which this part changes and no right entry does; of several, the one
     that changes the most wrong entries, as one mistake may have made them all. If there is none, it
-    is such a name, and then such a string with which the entry goes. Else it is the string that
-    changes the fewest entries, and at last the line where the check map begins. An entry is right
-    if it is in the list of what is published.
+    is such a name, and then, for a case of which nothing is published, such a string with which the
+    case goes. Else it is the string that changes the fewest entries, and at last the line where the
+    check map begins. An entry is right if it is in the list of what is published.
     """
     here = (case.size, case.variant)
     wrong = {
@@ -70,22 +70,16 @@ def line_to_fix(case: Case, adapter: type[Adapter], part: Part = whole) -> str:
         or problem_of(replace(case, size=size, variant=variant), adapter) is not None
     }
     strings = _effects(adapter, "string", part)
-    guilty = (
-        _most([one for one in strings if here in one.changed and one.touched <= wrong])
-        or _most(
-            [
-                one
-                for one in _effects(adapter, "name", part)
-                if here in one.changed and one.touched <= wrong
-            ]
-        )
-        or _most([one for one in strings if here in one.gone and one.touched <= wrong])
-        or min(
-            (one for one in strings if here in one.changed),
-            key=lambda one: len(one.touched),
-            default=None,
-        )
-    )
+    sparing = [one for one in strings if one.touched <= wrong]
+    guilty = _most([one for one in sparing if here in one.changed])
+    if guilty is None:
+        names = _effects(adapter, "name", part)
+        guilty = _most([one for one in names if here in one.changed and one.touched <= wrong])
+    if guilty is None and not published_for(case, adapter):
+        guilty = _most([one for one in sparing if here in one.gone])
+    if guilty is None:
+        some = [one for one in strings if here in one.changed]
+        guilty = min(some, key=lambda one: len(one.touched), default=None)
     if guilty is not None:
         return f"{source_of(adapter)}:{guilty.line}"
     return line_to_fix(case, adapter) if part is not whole else _beginning(adapter)
@@ -160,14 +154,11 @@ def _places(tree: ast.Module) -> Iterator[tuple[ast.expr, Callable[[ast.expr], N
     for parent in list(ast.walk(tree)):
         for field, value in ast.iter_fields(parent):
             if isinstance(value, ast.expr):
-                yield value, lambda new, parent=parent, field=field: setattr(parent, field, new)
+                yield value, partial(setattr, parent, field)
             elif isinstance(value, list):
                 for number, one in enumerate(value):
                     if isinstance(one, ast.expr):
-                        yield (
-                            one,
-                            lambda new, value=value, number=number: value.__setitem__(number, new),
-                        )
+                        yield one, partial(value.__setitem__, number)
 
 
 def _changed_string(node: ast.expr) -> ast.expr | None:
