@@ -135,12 +135,17 @@ def _in_each_layer(name: str, real: Dimensions) -> list[str]:
 
 
 @cache
+def _mlx_names_of_micro() -> dict[str, bool]:
+    """Return the names of micro's weights in the MLX layout, and whether each is quantised."""
+    return {name: is_linear(name, array) for name, array in mlx_weights().items()}
+
+
 def _mlx_names(size: str, variant: str) -> list[str]:
     """Return the names of all weights of a size in the MLX layout."""
     names: list[str] = []
-    for name, array in mlx_weights().items():
+    for name, linear in _mlx_names_of_micro().items():
         layer, parts = name.removesuffix(".weight"), [name]
-        if variant in BITS and is_linear(name, array):
+        if linear and variant in BITS:
             parts += [f"{layer}.scales", f"{layer}.biases"]
         names += (one for part in parts for one in _in_each_layer(part, DIMENSIONS[size]))
     return names
