@@ -74,6 +74,18 @@ def test_second_names_of_variables_count(tmp_path: Path) -> None:
     assert got == Dimensions(80, 51, 7, 6, audio_layers=2, text_layers=2)
 
 
+def test_each_layer_is_counted_once(tmp_path: Path) -> None:
+    """A layer has several variables, and a number of one digit or of two."""
+    layer = VARIABLES["encoder/layer_0/ffn/linear_0/weight"]
+    more = {
+        f"encoder/layer_{number}/ffn/linear_{part}/weight": layer
+        for number in range(24)
+        for part in range(2)
+    }
+
+    assert stored_dimensions(model_bin(tmp_path, {**VARIABLES, **more})).audio_layers == 24
+
+
 def test_file_without_a_number_of_heads_has_the_librarys_default(tmp_path: Path) -> None:
     """CTranslate2 takes eight then."""
     kept = {name: VARIABLES[name] for name in VARIABLES if name != "encoder/num_heads"}

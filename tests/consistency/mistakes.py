@@ -254,12 +254,12 @@ MISTAKES = {
     ),
     "variant that is not there": Mistake(
         CPP,
-        {'"large-v1": ("fp16",)': '"large-v1": ("fp16", "q8_0")'},
+        {'"large-v1": ("fp16",)': '"large-v1": (\n        "fp16",\n        "q8_0",\n    )'},
         _unlisted(
             *("large-v1-q8_0", "ggml-large-v1-q8_0.bin of ggerganov/whisper.cpp"),
             "of which it has none",
         ),
-        line='"large-v1": ',
+        line='"q8_0",',
     ),
 }
 """What is wrong → the mistake."""

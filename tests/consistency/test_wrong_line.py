@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import adapter_class
+from adapters.base import Case
 from tests.consistency import wrong_line
-from tests.consistency.mistakes import MISTAKES, Mistake, wrong_cases
+from tests.consistency.mistakes import MISTAKES, MLX, Mistake, wrong_cases
+from tests.consistency.published import REPO, REVISION, has
 from tests.consistency.verdict import InconsistentError, check_published
 from tests.helpers.project import ROOT, edit
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from adapters.base import Adapter, Case
+    from adapters.base import Adapter
+    from tests.consistency.published import Part
 
     Edited = Callable[[Mistake], type[Adapter]]
 
@@ -75,3 +78,24 @@ def test_mistake_is_found_with_its_line_and_costs_no_right_case(
     assert len(said) == mistake.cases, f"expected {mistake.cases} wrong cases, got {list(said)}"
     lines = {words.rpartition("; fix ")[2] for words in said.values()}
     assert len(lines) == len(messages), f"expected one line for each of {messages}, got {lines}"
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [(REPO, "ENDINGS = "), (has("config.json"), "NPZ, SAFETENSORS = "), (REVISION, "ENDINGS = ")],
+    ids=["repo", "file", "revision"],
+)
+def test_right_entry_that_a_library_contradicts_is_told_the_line_of_the_fewest(
+    part: Part, line: str, edited: Edited, tmp_path: Path
+) -> None:
+    """Where each string changes right entries too, it is that with which the fewest change.
+
+    A revision that no string has is the main branch, and then it is the line of the whole entry.
+    """
+    unchanged = Mistake(MLX, {}, {}, line)
+
+    found = wrong_line.line_to_fix(Case(MLX, "medium", "fp16"), edited(unchanged), part)
+
+    lines = (tmp_path / unchanged.source).read_text(encoding="utf-8").splitlines()
+    (number,) = (at for at, one in enumerate(lines, 1) if one.startswith(line))
+    assert found == f"{unchanged.source}:{number}"
