@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from adapters import base
 from adapters.cores import fast_cores
 from adapters.ggml import check_header
+from adapters.sizes import Dimensions
 
 REPO = "ggerganov/whisper.cpp"
 # Source: pywhispercpp/constants.py, AVAILABLE_MODELS; test_repo_consistency.py holds this to it.
@@ -94,11 +95,15 @@ class WhisperCpp(base.Adapter):
         )
 
     def verify_load(self, case: base.Case) -> str:  # noqa: ARG002 - the library knows its file
-        native, context = self._native, self._model._ctx
-        check_header(
-            self._model.model_path, lambda n: getattr(native, f"whisper_model_{n}")(context)
-        )
+        check_header(self._model.model_path, self._told)
         return "float32"
+
+    def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
+        return Dimensions.told_by(self._told)
+
+    def _told(self, name: str) -> int:
+        """Return what the library tells of the loaded model by a name of its header."""
+        return int(getattr(self._native, f"whisper_model_{name}")(self._model._ctx))
 
     def device_in_use(self, log: str) -> base.Device | None:
         # It falls back to the CPU without an error, and says so in a line of its log alone.

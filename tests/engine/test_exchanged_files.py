@@ -1,9 +1,9 @@
 """Files that are exchanged after their check are found, with a real library that loads them.
 
-The engine hashes the files right before a load and right after it. What is exchanged before the
-library opens it and put back before the second hash has the right bytes both times; then the system
-has noted that the file, or the link to it, was changed. Where the library gives its weights back,
-the adapter finds it first, since it compares them with those of the file.
+The engine hashes the files right before a load and right after it, and the adapter compares the
+weights in memory with those of the files, and their dimensions with those of the size. What is
+exchanged before the library opens it and put back before the second hash has the right bytes both
+times; then the system has noted that the file, or the link to it, was changed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ CASE = Case("lightning-whisper-mlx", "micro", "fp16")
 WEIGHTS, CONFIG = "weights.npz", "config.json"
 ONE_HEAD = ('"n_audio_head": 2', '"n_audio_head": 1')
 """A change of the settings with which every weight still fits."""
+
+MORE_AUDIO = ('"n_audio_ctx": 1500', '"n_audio_ctx": 1501')
+"""Another, in which no dimension changes that tells one size from another."""
 
 HOW_FOUND = (
     r"was changed during the load|file was exchanged|have other values|^openai-whisper.*: load "
@@ -110,9 +113,9 @@ def test_weights_exchanged_between_check_and_load_are_found(
 def test_settings_exchanged_between_check_and_load_are_found(
     engine: Engine, model: VerifiedModel
 ) -> None:
-    """Two heads become one: every weight still fits, and what it computes is another model."""
+    """Every weight still fits, and the dimensions are those of the size: the hash tells."""
     path, proof = model.files[CONFIG]
-    edit(path, *ONE_HEAD)
+    edit(path, *MORE_AUDIO)
 
     told = failure_of(engine)
 
@@ -172,11 +175,11 @@ def test_weights_put_back_after_the_load_are_found(
 
 
 def test_settings_put_back_after_the_load_are_found(engine: Engine, model: VerifiedModel) -> None:
-    """Both hashes are right then, and the number of heads stands in no weight."""
+    """Both hashes are right then, and so are the dimensions; the system has noted the change."""
     path, _ = model.files[CONFIG]
     before = path.read_text(encoding="utf-8")
     with kept_times(path):
-        edit(path, *ONE_HEAD)
+        edit(path, *MORE_AUDIO)
     engine.load()
     with kept_times(path):
         path.write_text(before, encoding="utf-8")
@@ -193,6 +196,24 @@ def test_settings_put_back_after_the_load_are_found(engine: Engine, model: Verif
     expected, got = map(datetime.fromisoformat, told.groups()[1:])
     changed = datetime.fromtimestamp(path.stat().st_ctime, UTC)
     assert (got, got > expected) == (changed, True), "the time of the last change"
+
+
+def test_heads_of_another_model_put_back_after_the_load_are_found(
+    engine: Engine, model: VerifiedModel
+) -> None:
+    """Their number stands in no weight; the dimensions of the model in memory tell."""
+    path, _ = model.files[CONFIG]
+    before = path.read_text(encoding="utf-8")
+    edit(path, *ONE_HEAD)
+    engine.load()
+    path.write_text(before, encoding="utf-8")
+
+    with pytest.raises(EngineError) as failure:
+        engine.verify_load()
+
+    assert "expected an encoder and a decoder of the same n_*_head, got 1 and 2" in str(
+        failure.value
+    )
 
 
 def by_moving(path: Path, other: bytes) -> Iterator[None]:
@@ -282,7 +303,7 @@ def test_folder_put_back_after_the_load_is_found(engine: Engine, tmp_path: Path)
     store = tmp_path / "store"
     store.rename(tmp_path / "kept")
     shutil.copytree(tmp_path / "kept", store)
-    edit(store / CONFIG, *ONE_HEAD)
+    edit(store / CONFIG, *MORE_AUDIO)
     engine.load()
     store.rename(tmp_path / "other")
     (tmp_path / "kept").rename(store)
