@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adapters.cores import usual_threads
+from adapters.sizes import DIMENSIONS, Dimensions
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -31,12 +32,7 @@ Cuts = Literal["always", "in batches", "never"]
 EMBEDDED = "embedded/"
 """Prefix of the repo ids of models that the project makes itself, from fixtures/models."""
 
-SIZES = (
-    *("micro", "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en"),
-    *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
-    *("distil-small.en", "distil-medium.en"),
-    *("distil-large-v2", "distil-large-v3", "distil-large-v3.5"),
-)
+SIZES = tuple(DIMENSIONS)
 """Every name that a check map may have for a size, in the order in which they are listed."""
 
 ALIASES = frozenset({"large", "turbo"})
@@ -187,6 +183,9 @@ class Traits:
     timestamps: bool
     """Segments begin and end where the model says; if not, they are whole windows."""
 
+    converts: bool = False
+    """It makes each variant from the weights of fp16 while it loads them, so all share a repo."""
+
 
 class AdapterError(Exception):
     """An adapter that is unknown or cannot be used, or a model that an adapter does not have."""
@@ -293,6 +292,13 @@ class Adapter(ABC):
         """Return the type that the model computes in, such as `float16`, as the library tells it.
 
         Raise WeightsError unless the model in memory is the files', as far as can be seen.
+        """
+
+    @abstractmethod
+    def dimensions(self, case: Case) -> Dimensions | None:
+        """Return the dimensions of the model in memory, as far as possible from the library itself.
+
+        None: the library tells nothing, so that a model of another size is not found here.
         """
 
     @abstractmethod

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from adapters import base
+from adapters.model_bin import stored_dimensions
+
+if TYPE_CHECKING:
+    from adapters.sizes import Dimensions
 
 # Source: faster_whisper/utils.py, _MODELS; test_repo_consistency.py holds this to it.
 REPOS = {
@@ -55,7 +60,9 @@ class FasterWhisper(base.Adapter):
         }
         for size, repo in REPOS.items()
     }
-    traits = base.Traits(has_model_table=True, batches=True, cuts="in batches", timestamps=True)
+    traits = base.Traits(
+        has_model_table=True, batches=True, cuts="in batches", timestamps=True, converts=True
+    )
     tuned: ClassVar = {"batch_size": 8, "vad": True}  # the defaults of its batched pipeline
 
     def model_table(self) -> base.Table:
@@ -100,12 +107,20 @@ class FasterWhisper(base.Adapter):
         asked = COMPUTE_TYPES[case.variant]
         if asked not in {"default", *computes_in.split("_")}:
             raise base.WeightsError(f"expected compute type {asked}, got {computes_in}")
-        folder = Path(self._library.utils.download_model(case.size))
-        tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        text = (self._folder(case) / "tokenizer.json").read_text(encoding="utf-8")
+        tokenizer = json.loads(text)
         ids = {*tokenizer["model"]["vocab"].values(), *(t["id"] for t in tokenizer["added_tokens"])}
         if (size := self._model.hf_tokenizer.get_vocab_size()) != len(ids):
             raise base.WeightsError(f"expected a tokenizer of {len(ids)} tokens, got one of {size}")
         return computes_in
+
+    def dimensions(self, case: base.Case) -> Dimensions:
+        stored = stored_dimensions(self._folder(case) / "model.bin")
+        return replace(stored, mels=self._model.model.n_mels)  # the only one that it tells
+
+    def _folder(self, case: base.Case) -> Path:
+        """Return where the library has found the files of a loaded model; nothing is fetched."""
+        return Path(self._library.utils.download_model(case.size, local_files_only=True))
 
     def device_in_use(self, log: str) -> base.Device:  # noqa: ARG002
         return "cpu" if self._model.model.device == "cpu" else "gpu"

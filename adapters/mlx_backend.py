@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from adapters import base
+from adapters.sizes import Dimensions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,9 @@ BITS = {"fp16": None, "4bit": 4, "8bit": 8}
 
 class MLXAdapter(base.Adapter):
     """A library on mlx."""
+
+    _check_weights: WeightsCheck
+    """Made when the library is imported, before any model."""
 
     # On mlx's CPU backend a quantised matrix product takes ten times as long as one in float16.
     slow_variants: ClassVar = {"cpu": frozenset({"4bit", "8bit"})}
@@ -45,6 +49,10 @@ class MLXAdapter(base.Adapter):
 
         return "gpu" if mx.default_device().type == mx.gpu else "cpu"
 
+    def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
+        """Return those that the model was made with."""
+        return Dimensions.told_by(partial(getattr, self._check_weights.model.dims))
+
     def accelerator_memory(self) -> int:
         """Return the peak of mlx's active memory in bytes, without the buffers that it caches."""
         import mlx.core as mx
@@ -60,7 +68,7 @@ class WeightsCheck:
     the values that it has then are compared with the file's.
     """
 
-    _model: Any
+    model: Any
     """The last model that was given its weights."""
 
     def __init__(self, model_class: Any) -> None:
@@ -69,7 +77,7 @@ class WeightsCheck:
         update = model_class.update
 
         def watched_update(model: Any, weights: Any) -> Any:
-            self._model = model
+            self.model = model
             self._shapes = _shapes(model.parameters())
             try:
                 return update(model, weights)
@@ -97,7 +105,7 @@ class WeightsCheck:
             )
         stored = mx.load(str(weights))
         self._compare(_shapes(stored))
-        own = dict(tree_flatten(self._model.parameters()))
+        own = dict(tree_flatten(self.model.parameters()))
         # A weight may be no number in both.
         changed = sorted(n for n in stored if not mx.array_equal(own[n], stored[n], equal_nan=True))
         if changed:

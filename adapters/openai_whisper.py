@@ -6,12 +6,14 @@ file's sha256. It hashes the whole file at every load.
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 from adapters import base, whisper_code
+from adapters.sizes import Dimensions
 from adapters.torch_backend import TorchAdapter, check_tensors
 
 FOLDER = "https://openaipublic.azureedge.net/main/whisper/models"
@@ -92,6 +94,9 @@ class OpenAIWhisper(TorchAdapter):
     def verify_load(self, case: base.Case) -> str:
         check_tensors(self._file(case), self._model.state_dict())
         return self._dtype
+
+    def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
+        return Dimensions.told_by(partial(getattr, self._model.dims))
 
     def _file(self, case: base.Case) -> Path:
         (place,) = self.place(case).values()

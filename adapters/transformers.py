@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from adapters import base
+from adapters.sizes import Dimensions
 from adapters.torch_backend import TorchAdapter, check_tensors
 
 # Source: the models of openai and distil-whisper, on the hub.
@@ -97,6 +98,17 @@ class Transformers(TorchAdapter):
         file = Path(hf_hub_download(self.files(case).repo, "model.safetensors"))
         check_tensors(file, model.state_dict(), TIED)
         return str(model.dtype).removeprefix("torch.")
+
+    def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
+        config = self._loaded_model.config
+        return Dimensions(
+            mels=config.num_mel_bins,
+            vocabulary=config.vocab_size,
+            heads=config.encoder_attention_heads,
+            width=config.d_model,
+            audio_layers=config.encoder_layers,
+            text_layers=config.decoder_layers,
+        )
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         language = {"language": settings.language} if self._task else {}

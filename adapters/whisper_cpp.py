@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from adapters import base
 from adapters.cores import fast_cores
 from adapters.ggml import TYPES, check_header
+from adapters.sizes import Dimensions
 
 REPO = "ggerganov/whisper.cpp"
 # Source: pywhispercpp/constants.py, AVAILABLE_MODELS; test_repo_consistency.py holds this to it.
@@ -94,16 +95,20 @@ class WhisperCpp(base.Adapter):
         )
 
     def verify_load(self, case: base.Case) -> str:
-        native, context = self._native, self._model._ctx
-        check_header(
-            self._model.model_path, lambda n: getattr(native, f"whisper_model_{n}")(context)
-        )
+        check_header(self._model.model_path, self._told)
         # ggml converts what it multiplies with a matrix to a type that suits the matrix's own.
-        ftype = native.whisper_model_ftype(context)
+        ftype = self._told("ftype")
         asked = "float16" if case.variant == "fp16" else case.variant
         if (got := TYPES.get(ftype, f"ftype {ftype}")) != asked:
             raise base.WeightsError(f"expected a model of type {asked}, got one of type {got}")
         return got
+
+    def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
+        return Dimensions.told_by(self._told)
+
+    def _told(self, name: str) -> int:
+        """Return what the library tells of the loaded model by a name of its header."""
+        return int(getattr(self._native, f"whisper_model_{name}")(self._model._ctx))
 
     def device_in_use(self, log: str) -> base.Device | None:
         # It falls back to the CPU without an error, and says so in a line of its log alone.

@@ -42,6 +42,16 @@ def add_registry_line(tree: Path) -> None:
     edit(tree / "adapters" / "__init__.py", mark := '}\n"""adapter name', registry + mark)
 
 
+def add_published_model(tree: Path) -> None:
+    """Put its repo into the list of what is published, with the others of its format."""
+    line = '    { size = "tiny", variant = "fp16", repo = "example/parrot-tiny" },\n'
+    edit(
+        tree / "tests" / "consistency" / "published.toml",
+        group := 'format = "mlx"\nfiles = ["weights.npz", "config.json"]\nmodels = [\n',
+        group + line,
+    )
+
+
 def add_extra(tree: Path) -> None:
     """Give it an extra, and the lock that `tox -e lock` would write."""
     extra = 'parrot = ["parrot>=1"]\n'
@@ -71,6 +81,7 @@ def add_readme_row(tree: Path) -> None:
 STEPS = {
     "adapters/<library>.py": add_adapter,
     "adapters/__init__.py": add_registry_line,
+    "tests/consistency/published.toml": add_published_model,
     "pyproject.toml": add_extra,
     "CHANGELOG.md": add_changelog_line,
     "README.md": add_readme_row,
@@ -137,6 +148,7 @@ def test_added_library_passes_every_test(run: Run) -> None:
     told = run(
         *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
         *("tests/session/test_selection.py", "tests/session/test_collection.py"),
+        "tests/consistency/test_published.py",
         *("tests/test_readme.py::test_table_is_the_registry", "-v"),
         expression=CONCERNED,
     )
@@ -152,6 +164,7 @@ def test_added_library_passes_every_test(run: Run) -> None:
         "test_library_computes_with_the_threads_that_it_is_told[parrot]",
         "test_process_killed_during_a_call_fails_that_call_only[parrot-micro-fp16]",
         "test_corrupt_model_fails_its_load_only[parrot-micro-fp16-zeros]",
+        "test_checked_files_are_a_published_model[parrot-tiny-fp16]",
         "test_library_names_the_repo_that_is_checked[parrot-tiny-fp16]",
         "test_all_that_a_library_names_is_checked[parrot]",
         "test_library_loads_the_files_that_are_checked[parrot-tiny-fp16]",

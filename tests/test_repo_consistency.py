@@ -22,19 +22,20 @@ from adapters import (
     all_cases,
     files_of,
     load_adapter,
-    usable,
     why_not_installed,
 )
 from adapters.base import Case
 from tests.consistency import faulty_library
 from tests.consistency.faulty_library import FaultyLibrary
+from tests.consistency.published import FILES, published
 from tests.consistency.verdict import (
     InconsistentError,
     check_load,
     check_offer,
+    check_published,
     check_table,
-    line_to_fix,
 )
+from tests.consistency.wrong_line import line_to_fix
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
@@ -70,15 +71,13 @@ def _observer_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObserverO
     """A function that returns the observer of an adapter, by `module:class`; one for each."""
     from fixtures.hub import Hub
     from tests.consistency.observer import MODE, Observer, serve
-    from tests.consistency.stand_ins import check_map_models
+    from tests.consistency.stand_ins import stand_ins
 
     with ExitStack() as stack:
         # Some libraries have an address in their code, for which the hub answers by https.
         hub = stack.enter_context(Hub(https=True))
-        adapters = [adapter_class(name) for name in usable() if not why_not_installed(name)]
-        models = check_map_models(adapters)
         toy = {**faulty_library.FILES, faulty_library.EXTRA_FILE: b"words"}
-        sources = serve(hub, {**models, faulty_library.REPO: toy})
+        sources = serve(hub, {**stand_ins(), faulty_library.REPO: toy})
         hub.add(faulty_library.REPO, faulty_library.OTHER_FILES, revision="dev")
 
         @cache
@@ -99,6 +98,15 @@ def _library(observer_of: ObserverOf) -> Callable[[str], Observer]:
         return observer_of(REGISTRY[name])
 
     return library
+
+
+@pytest.mark.parametrize("subject", all_cases(), ids=str)
+def test_checked_files_are_a_published_model(subject: Case) -> None:
+    """Every entry of a check map is a published model of its case's size and variant.
+
+    No library is needed for that, so the check maps of those that are not installed are held too.
+    """
+    check_published(subject, adapter_class(subject.adapter))
 
 
 @pytest.mark.parametrize("subject", PUBLISHED, ids=str)
@@ -130,11 +138,11 @@ def test_library_loads_the_files_that_are_checked(
 def historic_map_message(case: Case) -> str:
     """Return the message that a case of the historic map leads to."""
     file = "tests/consistency/historic_map.py"
+    (loaded,) = (model.entry for model in published() if model.kind == ("mlx", case.size, "fp16"))
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
     checked = load_adapter(HISTORIC_MAP).files(case).repo
-    loaded = files_of(case).repo
-    return f"{case.label}: checked {checked} but loads {loaded}; fix {file}:{line}"
+    return f"{case.label}: checked {checked} but loads {loaded.repo}; fix {file}:{line}"
 
 
 @pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
@@ -179,15 +187,16 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
         pytest.skip(reason)
     from fixtures.hub import Hub
     from fixtures.models.micro.formats.vocabulary import tokenizer_json
-    from tests.consistency.missing_tokenizer import HIDDEN_REPO, TOKENIZER, MissingTokenizer
+    from tests.consistency.missing_tokenizer import HIDDEN_REPO, REPO, TOKENIZER, MissingTokenizer
     from tests.consistency.observer import Observer, serve
-    from tests.consistency.stand_ins import check_map_models
+    from tests.consistency.stand_ins import stand_in
 
     case = Case("faster-whisper", "tiny", "fp16")
     tokenizer = tokenizer_json([bytes([byte]) for byte in range(256)]).encode()
     with Hub() as hub:
-        models = check_map_models([MissingTokenizer])
-        sources = serve(hub, {**models, HIDDEN_REPO: {TOKENIZER: tokenizer}})
+        (whole,) = (stand_in(model) for model in published() if model.entry.repo == REPO)
+        lacking = {name: content for name, content in whole.items() if name != TOKENIZER}
+        sources = serve(hub, {REPO: lacking, HIDDEN_REPO: {TOKENIZER: tokenizer}})
         with Observer(MISSING_TOKENIZER, hub, sources, tmp_path) as library:
             observed = library.observe(case)
 
@@ -196,7 +205,7 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
 
     assert str(found.value) == (
         f"faster-whisper[tiny-fp16]: loads {TOKENIZER} of {HIDDEN_REPO}@main, which is not "
-        f"checked; fix {line_to_fix(case, MissingTokenizer)}"
+        f"checked; fix {line_to_fix(case, MissingTokenizer, FILES)}"
     )
 
 
@@ -216,6 +225,7 @@ def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: O
         ("missing-file", ["checked config.json of org/toy@main but does not load it"]),
         ("unopened", ["checked config.json of org/toy@main but does not load it"]),
         ("rewritten", ["opens config.json, which holds none of the files that were served"]),
+        ("other-size", ["is not of the size tiny: ", "these are the dimensions of base"]),
         ("offline", ["nothing was fetched, so nothing is known"]),
         ("aborts", ["the process that loaded the model ended with SIGABRT"]),
         ("raises", ["the load failed: OSError: the toy cannot read its files"]),

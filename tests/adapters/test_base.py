@@ -21,6 +21,7 @@ from adapters.base import (
     Transcript,
 )
 from adapters.cores import usual_threads
+from adapters.mlx_whisper import MLXWhisper
 from tests.adding.adapter import ParrotAdapter
 
 EQUAL = DecodeSettings()
@@ -62,9 +63,7 @@ def test_files_of_a_case_are_those_of_its_check_map() -> None:
     """By adapter, size and variant."""
     case = Case("mlx-whisper", "medium", "4bit")
 
-    assert files_of(case) == ModelFiles(
-        "mlx-community/whisper-medium-mlx-4bit", ("weights.npz", "config.json")
-    )
+    assert files_of(case) is MLXWhisper.check_map["medium"]["4bit"]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_class_that_has_nothing_is_told_everything_at_once() -> None:
         "the attribute check_map is missing",
         "the attribute traits is missing",
         "the attribute tuned is missing",
+        "the method dimensions(self, case: Case) -> Dimensions | None is missing",
         "the method import_library(self) -> None is missing",
         "the method load(self, case: Case) -> None is missing",
         "the method select_device(self, device: Device, threads: int) -> None is missing",

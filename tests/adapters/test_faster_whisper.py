@@ -10,8 +10,10 @@ from unittest.mock import Mock
 
 import pytest
 
+from adapters import faster_whisper
 from adapters.base import Case, DecodeSettings, Segment, WeightsError
 from adapters.faster_whisper import FasterWhisper
+from adapters.sizes import DIMENSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,30 +73,15 @@ def test_table_has_each_model_in_each_compute_type(library: Any) -> None:  # noq
     }
 
 
-def test_embedded_model_joins_the_librarys_table(adapter: FasterWhisper, library: Any) -> None:
+@pytest.mark.usefixtures("adapter")
+def test_embedded_model_joins_the_librarys_table(library: Any) -> None:
     """So that it is loaded by its name, as every other model."""
-    assert library.utils._MODELS["micro"] == "embedded/micro-ctranslate2-fp16"
-    assert adapter.check_map["micro"]["fp16"].repo == "embedded/micro-ctranslate2-fp16"
+    assert library.utils._MODELS["micro"] == FasterWhisper.check_map["micro"]["fp16"].repo
 
 
 def test_progress_bars_lock_is_made_with_the_import(adapter: FasterWhisper) -> None:
     """The first bar, in the first call, would make it, and import what it needs."""
     adapter._library.transcribe.tqdm.get_lock.assert_called_once_with()
-
-
-def test_newer_repos_have_two_other_files() -> None:
-    """Another vocabulary, and a file for the spectrogram; all of them need a tokenizer."""
-    check_map = FasterWhisper.check_map
-    newer = ("vocabulary.json", "preprocessor_config.json")
-
-    assert {size: models["fp16"].files[3:] for size, models in check_map.items()} == {
-        **dict.fromkeys(check_map, ("vocabulary.txt",)),
-        **dict.fromkeys(("micro", "large-v3", "large-v3-turbo"), newer),
-        **{size: newer for size in check_map if size.startswith("distil-")},
-    }
-    assert {models["int8"].files[:3] for models in check_map.values()} == {
-        ("model.bin", "config.json", "tokenizer.json")
-    }
 
 
 @pytest.mark.parametrize(
@@ -175,6 +162,21 @@ def test_other_type_than_was_asked_for_is_an_error(
 
     with pytest.raises(WeightsError, match=f"^expected compute type {asked}, got {computes_in}$"):
         adapter.verify_load(Case("faster-whisper", "tiny", variant))
+
+
+def test_dimensions_are_those_of_the_file_but_for_what_the_library_tells(
+    adapter: FasterWhisper, library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The file is that which the library has opened: found again without a request."""
+    stored = Mock(return_value=DIMENSIONS["base"])
+    monkeypatch.setattr(faster_whisper, "stored_dimensions", stored)
+    loaded(adapter).model.n_mels = 128
+
+    got = adapter.dimensions(Case("faster-whisper", "tiny", "int8"))
+
+    assert got == replace(DIMENSIONS["base"], mels=128)
+    stored.assert_called_once_with(tmp_path / "model.bin")
+    library.utils.download_model.assert_called_once_with("tiny", local_files_only=True)
 
 
 @pytest.mark.parametrize("tokens", [2, 4])

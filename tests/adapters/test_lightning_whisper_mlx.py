@@ -11,14 +11,13 @@ from unittest.mock import Mock
 import pytest
 
 from adapters import lightning_whisper_mlx, whisper_code
-from adapters.base import Case, DecodeSettings, ModelFiles, Segment
+from adapters.base import Case, DecodeSettings, Segment
 from adapters.lightning_whisper_mlx import LightningWhisperMLX
 
 if TYPE_CHECKING:
     from tests.adapters.conftest import Install
 
 EQUAL = DecodeSettings()
-DISTIL = "mustafaaljadery/distil-whisper-mlx"
 
 
 def case(size: str, variant: str = "fp16") -> Case:
@@ -70,68 +69,34 @@ def test_embedded_model_joins_the_librarys_table(
     library: Any,
 ) -> None:
     """So that it is loaded by its name, as every other model."""
+    checked = LightningWhisperMLX.check_map["micro"]
+
     assert library.lightning.models["micro"] == {
-        "base": "embedded/micro-mlx-fp16",
-        "4bit": "embedded/micro-mlx-4bit",
-        "8bit": "embedded/micro-mlx-8bit",
+        "base": checked["fp16"].repo,
+        "4bit": checked["4bit"].repo,
+        "8bit": checked["8bit"].repo,
     }
 
 
 @pytest.mark.parametrize(
-    ("size", "variant", "repo", "places"),
+    ("size", "variant", "folder"),
     [
-        (
-            *("medium", "8bit", "mlx-community/whisper-medium-mlx-8bit"),
-            {
-                "weights.npz": "mlx_models/medium/weights.npz",
-                "config.json": "mlx_models/medium/config.json",
-            },
-        ),
-        (
-            *("large-v1", "fp16", "mlx-community/whisper-large-mlx"),
-            {
-                "weights.npz": "mlx_models/large/weights.npz",
-                "config.json": "mlx_models/large/config.json",
-            },
-        ),
-        (
-            *("distil-large-v3", "fp16", DISTIL),
-            {
-                file: file
-                for file in (
-                    "mlx_models/distil-large-v3/weights.npz",
-                    "mlx_models/distil-large-v3/config.json",
-                )
-            },
-        ),
-        (
-            *("distil-large-v3", "4bit", DISTIL),
-            {
-                file: file
-                for file in (
-                    "mlx_models/distil-large-v3-4-bit/weights.npz",
-                    "mlx_models/distil-large-v3-4-bit/config.json",
-                )
-            },
-        ),
-        (
-            *("distil-small.en", "8bit", DISTIL),
-            {
-                file: file
-                for file in (
-                    "mlx_models/distil-small.en-8-bit/weights.npz",
-                    "mlx_models/distil-small.en-8-bit/config.json",
-                )
-            },
-        ),
+        ("micro", "4bit", "mlx_models/micro"),
+        ("tiny", "fp16", "mlx_models/tiny"),
+        ("tiny", "8bit", "mlx_models/tiny"),
+        ("large-v1", "fp16", "mlx_models/large"),
+        ("distil-large-v3", "fp16", "mlx_models/distil-large-v3"),
+        ("distil-large-v3", "4bit", "mlx_models/distil-large-v3-4-bit"),
+        ("distil-small.en", "8bit", "mlx_models/distil-small.en-8-bit"),
     ],
 )
 def test_files_belong_into_a_folder_of_the_librarys_name(
-    size: str, variant: str, repo: str, places: dict[str, str]
+    size: str, variant: str, folder: str
 ) -> None:
     """Whatever the quantisation, but of a distil model; that has the folder in its repo already."""
-    assert LightningWhisperMLX.check_map[size][variant] == ModelFiles(repo, tuple(places))
-    assert LightningWhisperMLX.place(case(size, variant)) == places
+    places = LightningWhisperMLX.place(case(size, variant))
+
+    assert {*places.values()} == {f"{folder}/{Path(file).name}" for file in places}
 
 
 @pytest.mark.parametrize(
@@ -181,8 +146,8 @@ def test_load_is_verified_by_the_files_in_the_folder(
     adapter._check_weights = checked
 
     assert adapter.verify_load(case("large-v1", variant)) == "float16"
-    folder = Path("mlx_models/large")
-    checked.assert_called_once_with(folder / "weights.npz", folder / "config.json", bits)
+    weights, config = (Path("mlx_models/large", file) for file in lightning_whisper_mlx.FILES)
+    checked.assert_called_once_with(weights, config, bits)
 
 
 def test_quantised_variants_alone_are_mended(

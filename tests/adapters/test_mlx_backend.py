@@ -9,9 +9,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters.base import WeightsError
+from adapters.base import Case, WeightsError
 from adapters.mlx_backend import BITS, WeightsCheck, restore_quantize_module
 from adapters.mlx_whisper import MLXWhisper
+from adapters.sizes import DIMENSIONS
+from tests.adapters.test_sizes import DIMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +98,14 @@ def test_memory_is_mlxs_peak_and_threads_are_not_told(mx: Any) -> None:  # noqa:
     assert MLXWhisper().accelerator_memory() == 12_345
     assert type(MLXWhisper().accelerator_memory()) is int
     assert MLXWhisper().threads() is None  # type: ignore[func-returns-value]
+
+
+def test_dimensions_are_those_of_the_model_that_was_given_its_weights() -> None:
+    """The library has them under names of its own."""
+    adapter = MLXWhisper()
+    adapter._check_weights = Mock(model=SimpleNamespace(dims=SimpleNamespace(**DIMS)))
+
+    assert adapter.dimensions(Case("mlx-whisper", "tiny", "fp16")) == DIMENSIONS["large-v3-turbo"]
 
 
 def test_quantised_variants_are_slow_on_a_cpu_alone() -> None:

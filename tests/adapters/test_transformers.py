@@ -12,6 +12,7 @@ import pytest
 
 from adapters import transformers
 from adapters.base import Case, DecodeSettings, Segment
+from adapters.sizes import DIMENSIONS
 from adapters.transformers import Transformers
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def test_pipeline_is_made_for_chunks_of_30_s(
 
     adapter._pipeline.assert_called_once_with(
         "automatic-speech-recognition",
-        model="openai/whisper-tiny",
+        model=adapter.files(TINY).repo,
         device=device,
         dtype=dtype,
         chunk_length_s=30,
@@ -122,10 +123,24 @@ def test_load_is_verified_by_the_weights(
 
     assert adapter.verify_load(TINY) == "float16"
     checked.assert_called_once_with(
-        Path("/cache/openai/whisper-tiny/model.safetensors"),
+        Path("/cache", adapter.files(TINY).repo, "model.safetensors"),
         model.state_dict(),
         frozenset({"proj_out.weight"}),
     )
+
+
+def test_dimensions_are_those_of_the_models_config(adapter: Transformers) -> None:
+    """The library has them under names of its own."""
+    loaded(adapter).model.config = SimpleNamespace(
+        num_mel_bins=128,
+        vocab_size=51_866,
+        encoder_attention_heads=20,
+        d_model=1280,
+        encoder_layers=32,
+        decoder_layers=4,
+    )
+
+    assert adapter.dimensions(TINY) == DIMENSIONS["large-v3-turbo"]
 
 
 USUAL: dict[str, Any] = {
@@ -201,12 +216,3 @@ def test_text_without_timestamps_is_one_segment(adapter: Transformers) -> None:
     transcript = adapter.transcribe(audio(7.5), replace(EQUAL, timestamps=False))
 
     assert transcript.segments == (Segment(0.0, 7.5, "One. Two."),)
-
-
-def test_one_repo_lacks_a_file_that_all_others_have() -> None:
-    """What is not in a repo cannot be asked of it."""
-    files = {size: variants["fp16"].files for size, variants in Transformers.check_map.items()}
-
-    assert [size for size in files if "normalizer.json" not in files[size]] == ["distil-large-v3.5"]
-    assert {len(names) for size, names in files.items() if size != "distil-large-v3.5"} == {9}
-    assert len(files["distil-large-v3.5"]) == 8

@@ -11,9 +11,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters.base import Case, DecodeSettings, ModelFiles, Segment, WeightsError
+from adapters import sizes
+from adapters.base import Case, DecodeSettings, Segment, WeightsError
 from adapters.ggml import HEADER, check_header
 from adapters.whisper_cpp import WhisperCpp
+from tests.adapters.test_sizes import DIMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tests.adapters.conftest import Install
 
 EQUAL = DecodeSettings()
+TINY = Case("whisper.cpp", "tiny", "fp16")
 SYSTEM = "AVX = 1 | NEON = 0"
 DIMENSIONS = {
     "n_vocab": 51_865,
@@ -79,23 +82,6 @@ def test_table_tells_size_and_variant_from_the_name(library: Any) -> None:  # no
 
 
 @pytest.mark.parametrize(
-    ("size", "variant", "repo", "file"),
-    [
-        ("tiny", "fp16", "ggerganov/whisper.cpp", "ggml-tiny.bin"),
-        ("small.en", "q5_1", "ggerganov/whisper.cpp", "ggml-small.en-q5_1.bin"),
-        ("large-v3-turbo", "q8_0", "ggerganov/whisper.cpp", "ggml-large-v3-turbo-q8_0.bin"),
-        ("micro", "fp16", "embedded/micro-ggml-fp16", "ggml-micro.bin"),
-        ("micro", "q5_0", "embedded/micro-ggml-q5_0", "ggml-micro-q5_0.bin"),
-    ],
-)
-def test_file_has_size_and_variant_in_its_name(
-    size: str, variant: str, repo: str, file: str
-) -> None:
-    """The unquantised one the size alone."""
-    assert WhisperCpp.check_map[size][variant] == ModelFiles(repo, (file,))
-
-
-@pytest.mark.parametrize(
     ("platform", "folder"),
     [("darwin", "~/Library/Application Support"), ("linux", "~/.local/share")],
 )
@@ -105,9 +91,9 @@ def test_file_belongs_into_the_librarys_folder(
     """Where platformdirs keeps the data of a user's programs on each system."""
     monkeypatch.setattr(sys, "platform", platform)
 
-    assert WhisperCpp.place(Case("whisper.cpp", "tiny", "q5_1")) == {
-        "ggml-tiny-q5_1.bin": f"{folder}/pywhispercpp/models/ggml-tiny-q5_1.bin"
-    }
+    ((file, place),) = WhisperCpp.place(TINY).items()
+
+    assert place == f"{folder}/pywhispercpp/models/{file}"
 
 
 def test_embedded_models_join_the_librarys_table(adapter: WhisperCpp) -> None:
@@ -334,6 +320,16 @@ def test_model_of_another_type_than_its_variant_is_an_error(
         adapter.verify_load(case)
 
     assert str(error.value) == f"expected a model of type {asked}, got one of type {got}"
+
+
+def test_dimensions_are_asked_of_the_model_in_memory(adapter: WhisperCpp, native: Any) -> None:
+    """By the library's own functions, whatever its file has."""
+    adapter.load(TINY)
+    for name, value in DIMS.items():
+        getattr(native, f"whisper_model_{name}").return_value = value
+
+    assert adapter.dimensions(TINY) == sizes.DIMENSIONS["large-v3-turbo"]
+    native.whisper_model_n_mels.assert_called_once_with(adapter._model._ctx)
 
 
 @pytest.mark.parametrize("name", HEADER)

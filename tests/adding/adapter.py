@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from adapters import base
+from adapters.sizes import Dimensions
 
 # Source: parrot.py, MODELS; test_repo_consistency.py holds this to it.
 REPOS = {"micro": "embedded/micro-mlx-fp16", "tiny": "example/parrot-tiny"}
@@ -56,6 +57,9 @@ class ParrotAdapter(base.Adapter):
         if self._parrot.checksums != (expected := self._library.checksums(weights)):
             raise base.WeightsError(f"expected {expected}, got {self._parrot.checksums}")
         return "float16"
+
+    def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
+        return Dimensions.told_by(self._parrot.config.__getitem__)
 
     def threads(self) -> int:
         return int(self._parrot.threads)

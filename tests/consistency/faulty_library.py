@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from adapters.base import Adapter, CheckMap, ModelFiles, Traits
+from adapters.sizes import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
+    from adapters.sizes import Dimensions
 
 REPO = "org/toy"
 FILES = {"config.json": b"{}", "weights.npz": b"weights"}
@@ -21,7 +23,7 @@ OTHER_FILES = {"config.json": b"{ }", "weights.npz": b"others"}
 EXTRA_FILE = "vocabulary.txt"
 VARIANTS = (
     *("correct", "snapshot", "other-revision", "extra-file", "missing-file"),
-    *("unopened", "rewritten", "offline", "aborts", "raises"),
+    *("unopened", "rewritten", "other-size", "offline", "aborts", "raises"),
 )
 
 
@@ -39,8 +41,8 @@ class FaultyLibrary(Adapter):
     tuned: ClassVar = {"batch_size": 2}
 
     @classmethod
-    def place(cls, case: Case) -> Mapping[str, str]:  # noqa: ARG003
-        return {file: file for file in FILES}
+    def place(cls, case: Case) -> Mapping[str, str]:
+        return {file: file for file in cls.files(case).files}
 
     def model_table(self) -> Mapping[str, Mapping[str, str]]:
         return {"tiny": {"correct": REPO}}
@@ -86,6 +88,9 @@ class FaultyLibrary(Adapter):
 
     def verify_load(self, case: Case) -> str:  # noqa: ARG002
         return "nothing"
+
+    def dimensions(self, case: Case) -> Dimensions | None:
+        return DIMENSIONS["base"] if case.variant == "other-size" else None
 
     def threads(self) -> None:
         """Return None: the toy computes nothing."""

@@ -2,8 +2,9 @@
 
 It is started as `python -P -m tests.consistency.loading_process ADAPTER fork|once`. It writes the
 library's own table as a line of JSON. Then it answers each line `[case, folder, published]` on
-standard input with a line `{"opened": {path: sha256}, "error": message or null}`. `published` maps
-the sha256 of a stand-in to that of the file that it stands for; see `Sha256`.
+standard input with a line `{"opened": {path: sha256}, "error": message or null, "dimensions": what
+the library tells of the model in memory, or null}`. `published` maps the sha256 of a stand-in to
+that of the file that it stands for; see `Sha256`.
 
 With `fork`, each model is loaded by a child forked from this process, which has imported the
 library and done nothing else; with `once`, by this process itself, which then ends.
@@ -18,6 +19,7 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import asdict
 from hashlib import sha256  # the real one, whatever hashlib.sha256 is made to be
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -170,28 +172,31 @@ def _library_is_calling() -> bool:
 def load(
     adapter: Adapter, case: Case, folder: Path, published: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Load a case in `folder`; return which files were opened, and the error if there was one."""
+    """Load a case in `folder`; return what was opened, its dimensions, and the error if any."""
     os.chdir(folder)
     Sha256.published = published
     hashlib.sha256 = Sha256  # type: ignore[assignment]
     opened = OpenedFiles(folder)
-    error = None
+    error = dimensions = None
     try:
         adapter.select_device("cpu", 1)
         opened.watch()
         adapter.mend(case)
         adapter.load(case)
+        dimensions = adapter.dimensions(case)
     except Exception as problem:  # noqa: BLE001 - whatever a library raises is part of the answer
         traceback.print_exc()
         first_line, *_ = str(problem).splitlines() or [""]
         error = f"{type(problem).__name__}: {first_line}"
-    return {"opened": opened.hashes, "error": error}
+    told = asdict(dimensions) if dimensions else None
+    return {"opened": opened.hashes, "error": error, "dimensions": told}
 
 
 def ended(status: int) -> dict[str, Any]:
     """Return the answer for a process that gave none: `status` is subprocess's return code."""
     how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return {"opened": {}, "error": f"the process that loaded the model ended with {how}"}
+    error = f"the process that loaded the model ended with {how}"
+    return {"opened": {}, "error": error, "dimensions": None}
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """A check map of faster-whisper that leaves out tokenizer.json: the library finds another one.
 
-From a repo without that file, the library silently fetches the tokenizer of openai/whisper-tiny, or
-of its English twin for a model that knows English only, as the stand-ins are.
+From a repo without that file, the library silently fetches the tokenizer of openai/whisper-tiny.
 """
 
 from __future__ import annotations
@@ -9,17 +8,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from adapters.base import CheckMap, ModelFiles
-from adapters.faster_whisper import FILES, REPOS, FasterWhisper
+from adapters.faster_whisper import FasterWhisper
 
 TOKENIZER = "tokenizer.json"
-HIDDEN_REPO = "openai/whisper-tiny.en"
+REPO, HIDDEN_REPO = "Systran/faster-whisper-tiny", "openai/whisper-tiny"
 
 
 class MissingTokenizer(FasterWhisper):
     """The real adapter, with a repo that has no tokenizer."""
 
     check_map: ClassVar[CheckMap] = {
-        "tiny": {
-            "fp16": ModelFiles(REPOS["tiny"], tuple(file for file in FILES if file != TOKENIZER))
-        }
+        "tiny": {"fp16": ModelFiles(REPO, ("model.bin", "config.json", "vocabulary.txt"))}
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from adapters.base import ModelFiles
+from adapters.sizes import Dimensions
 from tests.consistency.compare import RepoFile
 from tests.consistency.loading_process import ended
 from tests.consistency.verdict import Observation
@@ -37,11 +38,6 @@ Each holds a library, of up to 500 MB, and two pipes; macOS lets a process have 
 
 Sources = dict[str, RepoFile]
 """SHA-256 → the file that a hub serves with it."""
-
-
-def folder_of(entry: ModelFiles) -> str:
-    """Return where the files of a check map's entry are: a repo's id, or the URL of a folder."""
-    return f"{entry.repo}/{entry.revision}" if entry.by_url else entry.repo
 
 
 def serve(hub: Hub, models: Mapping[str, Mapping[str, bytes]]) -> Sources:
@@ -123,7 +119,9 @@ class Observer:
         if self._mode == "once":
             process.end()
         opened = {path: self._sources.get(digest) for path, digest in seen["opened"].items()}
-        return Observation(self._fetched(), opened, seen["error"])
+        told = seen["dimensions"]
+        dimensions = Dimensions(**told) if told else None
+        return Observation(self._fetched(), opened, seen["error"], dimensions)
 
     def _new_folder(self) -> Path:
         """Make a folder for the next case, make it the library's home, and return it.

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class, all_cases
+from adapters import adapter_class
 from adapters.base import Case
+from adapters.sizes import DIMENSIONS
+from tests.adding.adapter import ParrotAdapter
 from tests.consistency.compare import RepoFile, compare, describe
-from tests.consistency.verdict import InconsistentError, Observation, check_load, line_to_fix
+from tests.consistency.verdict import InconsistentError, Observation, check_load
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CASE = Case("lightning-whisper-mlx", "medium", "fp16")
-REPO = "mlx-community/whisper-medium-mlx"
+    from adapters.sizes import Dimensions
+
+CASE = Case("parrot", "tiny", "fp16")
+REPO = "example/parrot-tiny"
 CHECKED = frozenset(RepoFile(REPO, "main", file) for file in ("weights.npz", "config.json"))
-BYTES = {f"mlx_models/medium/{source.file}": source for source in CHECKED}
+SOURCE = "tests/adding/adapter.py"
+ENTRY = "REPOS = "
+"""How the line begins that names the repo."""
+
+BYTES = {f"tiny/{source.file}": source for source in CHECKED}
 
 
 def over_sets_of_files(check: Callable[[frozenset[RepoFile], frozenset[RepoFile]], None]) -> None:
@@ -87,46 +96,83 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
     assert describe(mismatch) == words
 
 
-@pytest.mark.parametrize("subject", all_cases(), ids=str)
-def test_line_to_fix_has_the_repo(subject: Case) -> None:
-    """For every case, the line that is named has the repo in it, or begins a computed check map."""
-    adapter = adapter_class(subject.adapter)
-    file, _, line = line_to_fix(subject, adapter).partition(":")
-
-    text = (ROOT / file).read_text(encoding="utf-8")
-    repo = f'"{adapter.files(subject).repo}"'
-    assert (repo if repo in text else "check_map: ") in text.splitlines()[int(line) - 1]
-
-
 @pytest.mark.parametrize(
-    ("observed", "complaint"),
+    ("observed", "complaint", "beginning"),
     [
-        (Observation(frozenset(), BYTES), "nothing was fetched, so nothing is known"),
+        (Observation(frozenset(), BYTES), "nothing was fetched, so nothing is known", ENTRY),
         (
             Observation(CHECKED, {path: file for path, file in BYTES.items() if "npz" in path}),
             f"checked config.json of {REPO}@main but does not load it",
+            "FILES = ",
         ),
         (
-            Observation(CHECKED, {**BYTES, "mlx_models/small/weights.npz": None}),
-            "opens mlx_models/small/weights.npz, which holds none of the files that were served",
+            Observation(CHECKED, {**BYTES, "base/weights.npz": None}),
+            "opens base/weights.npz, which holds none of the files that were served",
+            ENTRY,
         ),
         (
             Observation(frozenset({*CHECKED, RepoFile("a/b", "main", "x")}), BYTES),
             "loads x of a/b@main, which is not checked",
+            "FILES = ",
         ),
-        (Observation(CHECKED, BYTES, "OSError: no"), "the load failed: OSError: no"),
+        (
+            Observation(
+                frozenset(RepoFile("a/b", "main", source.file) for source in CHECKED),
+                {path: RepoFile("a/b", "main", source.file) for path, source in BYTES.items()},
+            ),
+            f"checked {REPO} but loads a/b",
+            ENTRY,
+        ),
+        (Observation(CHECKED, BYTES, "OSError: no"), "the load failed: OSError: no", ENTRY),
+        (
+            Observation(CHECKED, BYTES, dimensions=DIMENSIONS["tiny.en"]),
+            (
+                "the model is not of the size tiny: vocabulary: expected 51865, got 51864; "
+                "these are the dimensions of tiny.en"
+            ),
+            ENTRY,
+        ),
     ],
-    ids=["nothing", "unopened", "unknown", "extra", "failed"],
+    ids=["nothing", "unopened", "unknown", "extra", "repo", "failed", "size"],
 )
-def test_verdict_names_case_complaint_and_line(observed: Observation, complaint: str) -> None:
-    """A file that is only fetched, or only opened, is an error that names the case and the line."""
+def test_verdict_names_case_complaint_and_line(
+    observed: Observation, complaint: str, beginning: str
+) -> None:
+    """What is only fetched, or only opened, is an error that names the case and the line to fix."""
     with pytest.raises(InconsistentError) as found:
-        check_load(CASE, adapter_class(CASE.adapter), observed)
+        check_load(CASE, ParrotAdapter, observed)
 
-    line = line_to_fix(CASE, adapter_class(CASE.adapter))
-    assert str(found.value) == f"lightning-whisper-mlx[medium-fp16]: {complaint}; fix {line}"
+    lines = (ROOT / SOURCE).read_text(encoding="utf-8").splitlines()
+    (line,) = (number for number, text in enumerate(lines, 1) if text.startswith(beginning))
+    assert str(found.value) == (f"parrot[tiny-fp16]: {complaint}; fix {SOURCE}:{line}")
 
 
-def test_verdict_has_nothing_against_the_checked_files() -> None:
-    """A load that fetches and opens exactly the checked files is consistent."""
-    check_load(CASE, adapter_class(CASE.adapter), Observation(CHECKED, BYTES))
+@pytest.mark.parametrize("dimensions", [None, DIMENSIONS["tiny"]])
+def test_verdict_has_nothing_against_the_checked_files(dimensions: Dimensions | None) -> None:
+    """A load of exactly the checked files is consistent, and so are the dimensions of the size."""
+    check_load(CASE, ParrotAdapter, Observation(CHECKED, BYTES, dimensions=dimensions))
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "complaint"),
+    [
+        ("faster-whisper", 12, ""),
+        ("faster-whisper", 384, ""),
+        ("lightning-whisper-mlx", 12, "width: expected 384, got 12; no size has"),
+    ],
+)
+def test_width_counts_where_stand_ins_have_that_of_their_size(
+    name: str, width: int, complaint: str
+) -> None:
+    """A stand-in in the MLX format has it; the width of others stands for 64 numbers a head."""
+    case, adapter = Case("toy", "tiny", "fp16"), adapter_class(name)
+    entry = adapter.files(case)
+    files = frozenset(RepoFile(entry.repo, "main", file) for file in entry.files)
+    dimensions = replace(DIMENSIONS["tiny"], width=width)
+    observed = Observation(files, {file.file: file for file in files}, dimensions=dimensions)
+
+    if not complaint:
+        check_load(case, adapter, observed)
+        return
+    with pytest.raises(InconsistentError, match=complaint):
+        check_load(case, adapter, observed)

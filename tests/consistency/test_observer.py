@@ -19,7 +19,7 @@ from adapters.base import Case, ModelFiles
 from fixtures.hub import Hub
 from tests.consistency.compare import RepoFile
 from tests.consistency.loading_process import NATIVE_READERS, Sha256
-from tests.consistency.observer import MODE, Mode, Observer, folder_of, serve
+from tests.consistency.observer import MODE, Mode, Observer, serve
 from tests.consistency.own_addresses import (
     BY_URL,
     CONTENT,
@@ -29,6 +29,7 @@ from tests.consistency.own_addresses import (
     PUBLISHED,
     OwnAddresses,
 )
+from tests.consistency.published import folder_of
 from tests.consistency.verdict import InconsistentError, check_load
 from tests.helpers.project import ROOT
 

@@ -369,6 +369,23 @@ def test_failure_to_load_is_named(new_toy: Toys) -> None:
     assert running_engines() == []
 
 
+def test_model_of_another_size_is_named(new_toy: Toys) -> None:
+    """A library that tells the dimensions of another size fails its load, which has them all."""
+    engine = new_toy("is-of-base")
+
+    with pytest.raises(EngineError) as failure:
+        engine.ready()
+
+    assert str(failure.value).partition("; its last lines")[0] == (
+        "toy[micro-is-of-base]: verify_load raised WeightsError: the model is not of the size "
+        "micro: heads: expected 2, got 8; width: expected 128, got 512; audio_layers: expected 2, "
+        "got 6; text_layers: expected 3, got 6; these are the dimensions of base; fix this entry "
+        "of the check map of toy"
+    )
+    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert running_engines() == []
+
+
 def test_failed_engine_raises_the_same_at_each_further_call(toy: Toys, audio: Audio) -> None:
     """Whatever is asked of an engine after its failure raises that failure, and starts nothing."""
     engine = toy("aborts")

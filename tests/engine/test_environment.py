@@ -313,6 +313,9 @@ class Library(Adapter):
     def verify_load(self, case):
         return "float32"
 
+    def dimensions(self, case):
+        return None
+
     def threads(self):
         return None
 

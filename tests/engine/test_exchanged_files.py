@@ -1,20 +1,25 @@
 """Files that are exchanged after their check are found, with a real library that loads them.
 
 The engine hashes the files right before a load and right after it, and the adapter compares the
-weights in memory with those of the files. What is exchanged before the library opens it and put
-back before the second hash is found by that comparison alone. faster-whisper and whisper.cpp do not
-give their weights back, so with them nothing finds it.
+weights in memory with those of the files, and their dimensions with those of the size. What is
+exchanged before the library opens it and put back before the second hash has the right bytes both
+times; then the system has noted that the file, or the link to it, was changed.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
+import zipfile
+from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import files_of
+from adapters import REGISTRY, files_of, why_not_installed
 from adapters.base import Case
+from tests.helpers.harm import kept_times, notes_moves
 from tests.helpers.processes import running_engines
 from tests.helpers.project import edit
 from whisper_speedtest.engine.errors import EngineError
@@ -24,7 +29,7 @@ from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from adapters.base import Device
@@ -33,6 +38,14 @@ CASE = Case("lightning-whisper-mlx", "micro", "fp16")
 WEIGHTS, CONFIG = "weights.npz", "config.json"
 ONE_HEAD = ('"n_audio_head": 2', '"n_audio_head": 1')
 """A change of the settings with which every weight still fits."""
+
+MORE_AUDIO = ('"n_audio_ctx": 1500', '"n_audio_ctx": 1501')
+"""Another, in which no dimension changes that tells one size from another."""
+
+HOW_FOUND = (
+    r"was changed during the load|file was exchanged|have other values|^openai-whisper.*: load "
+)
+"""By the system's note, by what is in memory, or by openai-whisper, which hashes its own file."""
 
 
 @pytest.fixture(name="model")
@@ -101,9 +114,9 @@ def test_weights_exchanged_between_check_and_load_are_found(
 def test_settings_exchanged_between_check_and_load_are_found(
     engine: Engine, model: VerifiedModel
 ) -> None:
-    """Two heads become one: every weight still fits, and what it computes is another model."""
+    """Every weight still fits, and the dimensions are those of the size: the hash tells."""
     path, proof = model.files[CONFIG]
-    edit(path, *ONE_HEAD)
+    edit(path, *MORE_AUDIO)
 
     told = failure_of(engine)
 
@@ -162,17 +175,170 @@ def test_weights_put_back_after_the_load_are_found(
     assert "the file was exchanged around the load" in str(failure.value)
 
 
-@pytest.mark.xfail(strict=True, reason="lightning-whisper-mlx: nothing reads its settings back")
 def test_settings_put_back_after_the_load_are_found(engine: Engine, model: VerifiedModel) -> None:
-    """Both hashes are right then, and the number of heads stands in no weight."""
+    """Both hashes are right then, and so are the dimensions; the system has noted the change."""
+    path, _ = model.files[CONFIG]
+    before = path.read_text(encoding="utf-8")
+    with kept_times(path):
+        edit(path, *MORE_AUDIO)
+    engine.load()
+    with kept_times(path):
+        path.write_text(before, encoding="utf-8")
+
+    with pytest.raises(EngineError) as failure:
+        engine.verify_load()
+
+    told = re.search(
+        r"(\S+) was changed during the load: expected no change since (.+), got one at ([^;]+);",
+        str(failure.value),
+    )
+    assert told, str(failure.value)
+    assert told[1] == str(path.resolve())
+    expected, got = map(datetime.fromisoformat, told.groups()[1:])
+    changed = datetime.fromtimestamp(path.stat().st_ctime, UTC)
+    assert (got, got > expected) == (changed, True), "the time of the last change"
+
+
+def test_heads_of_another_model_put_back_after_the_load_are_found(
+    engine: Engine, model: VerifiedModel
+) -> None:
+    """Their number stands in no weight; the dimensions of the model in memory tell."""
     path, _ = model.files[CONFIG]
     before = path.read_text(encoding="utf-8")
     edit(path, *ONE_HEAD)
     engine.load()
     path.write_text(before, encoding="utf-8")
 
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError) as failure:
         engine.verify_load()
+
+    assert "expected an encoder and a decoder of the same n_*_head, got 1 and 2" in str(
+        failure.value
+    )
+
+
+def by_moving(path: Path, other: bytes) -> Iterator[None]:
+    """Put another file in place, then move the first one back."""
+    path.rename(kept := path.with_name("kept"))
+    path.write_bytes(other)
+    yield
+    kept.replace(path)
+
+
+def by_writing(path: Path, other: bytes) -> Iterator[None]:
+    """Write to the file, then write what it was, each time with the times of before."""
+    content = path.read_bytes()
+    for each in (other, content):
+        with kept_times(path):
+            path.write_bytes(each)
+        yield
+
+
+def with_last_weight_changed(path: Path) -> bytes:
+    """Return a file of weights in which one bit of one weight is another."""
+    content = bytearray(path.read_bytes())
+    if not zipfile.is_zipfile(path):
+        content[len(content) // 2] ^= 1
+        return bytes(content)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(out := BytesIO(), "w") as changed:
+        largest = max(archive.infolist(), key=lambda each: each.file_size)
+        for each in archive.infolist():
+            body = bytearray(archive.read(each))
+            if each is largest:
+                body[-2] ^= 1
+            changed.writestr(each.filename, body)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("exchanged", [by_moving, by_writing])
+@pytest.mark.parametrize("adapter", REGISTRY)
+def test_weights_of_any_library_put_back_after_the_load_are_found(
+    tmp_path: Path,
+    tests_device: Device,
+    adapter: str,
+    exchanged: Callable[[Path, bytes], Iterator[None]],
+) -> None:
+    """Also where the library gives neither its weights nor anything else of the file back."""
+    if reason := why_not_installed(adapter):
+        pytest.skip(reason)
+    if exchanged is by_moving and not notes_moves(tmp_path):
+        pytest.skip("this file system does not note in a file that it was moved")
+    case = Case(adapter, "micro", "fp16")
+    kept = Store.from_environment().prepare(files_of(case))
+    files = {}
+    for name, (path, proof) in kept.files.items():
+        files[name] = (tmp_path / "store" / name, proof)
+        files[name][0].parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, files[name][0])
+    model = VerifiedModel(kept.repo, kept.revision, kept.commit, files)
+    weights, _ = max(files.values(), key=lambda file: file[1].size)
+    other = with_last_weight_changed(weights)
+    (folder := tmp_path / "engine").mkdir()
+    with Engine(case, model, folder, tests_device) as engine:
+        engine.lay_out()
+        engine.launch()
+        engine.import_library()
+
+        with pytest.raises(EngineError, match=HOW_FOUND):
+            load_while_exchanged(engine, exchanged(weights, other))
+
+        assert not engine.loaded
+    model.recheck()
+    assert running_engines() == []
+
+
+def load_while_exchanged(engine: Engine, around: Iterator[None]) -> None:
+    """Let the library load, put the file back, and let the load be verified."""
+    next(around)
+    try:
+        engine.load()
+    finally:
+        next(around, None)
+    engine.verify_load()
+
+
+def test_folder_put_back_after_the_load_is_found(engine: Engine, tmp_path: Path) -> None:
+    """Nothing was done to the files in it, so that it is the folder of which the system tells."""
+    if not notes_moves(tmp_path):
+        pytest.skip("this file system does not note in a file that it was moved")
+    store = tmp_path / "store"
+    store.rename(tmp_path / "kept")
+    shutil.copytree(tmp_path / "kept", store)
+    edit(store / CONFIG, *MORE_AUDIO)
+    engine.load()
+    store.rename(tmp_path / "other")
+    (tmp_path / "kept").rename(store)
+
+    with pytest.raises(EngineError) as failure:
+        engine.verify_load()
+
+    assert f"{store.resolve()} was changed during the load: expected no " in str(failure.value)
+
+
+def test_link_of_the_hub_cache_that_is_moved_during_the_load_is_not_followed(
+    model: VerifiedModel, tmp_path: Path, tests_device: Device
+) -> None:
+    """What the library opens is the file that was hashed, so that nothing is wrong with it."""
+    (link := tmp_path / "snapshot").symlink_to(tmp_path / "store")
+    files = {name: (link / name, proof) for name, (_, proof) in model.files.items()}
+    cached = VerifiedModel(model.repo, model.revision, model.commit, files)
+    shutil.copytree(tmp_path / "store", tmp_path / "other")
+    edit(tmp_path / "other" / CONFIG, *ONE_HEAD)
+    (folder := tmp_path / "engine").mkdir()
+    with Engine(CASE, cached, folder, tests_device) as engine:
+        engine.lay_out()
+        engine.launch()
+        engine.import_library()
+        link.unlink()
+        link.symlink_to(tmp_path / "other")
+        engine.load()
+        link.unlink()
+        link.symlink_to(tmp_path / "store")
+
+        engine.verify_load()
+
+        opened = (folder / "mlx_models" / "micro" / CONFIG).resolve()
+        assert (engine.loaded, opened) == (True, model.files[CONFIG][0].resolve())
 
 
 def test_untouched_files_are_loaded(engine: Engine) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 from adapters.base import ModelFiles
 
@@ -73,6 +74,31 @@ def link_other_blob(path: Path) -> None:
     blob.write_bytes(body)
     path.unlink()
     path.symlink_to(blob)
+
+
+def await_next_tick(folder: Path) -> None:
+    """Wait until the system gives a file another time than it did: it counts in some ms."""
+    (probe := folder / "probe").touch()
+    first = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == first:
+        probe.chmod(0o600)
+
+
+def notes_moves(folder: Path) -> bool:
+    """Return whether the file system notes in a file that it was moved; POSIX leaves that open."""
+    (probe := folder / "moved").touch()
+    first = probe.stat().st_ctime_ns
+    await_next_tick(folder)
+    return probe.rename(folder / "moved, as a probe").stat().st_ctime_ns != first
+
+
+def failing(code: int) -> Callable[..., NoReturn]:
+    """Return a function of the system's that always fails."""
+
+    def fail(*arguments: Any, **named: Any) -> NoReturn:  # noqa: ARG001
+        raise OSError(code, os.strerror(code))
+
+    return fail
 
 
 @contextmanager

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from adapters.base import Adapter, CheckMap, ModelFiles, Traits, Transcript, WeightsError
+from adapters.sizes import DIMENSIONS
 from fixtures.audio import clips
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapters.base import Audio, Case, DecodeSettings, Device
+    from adapters.sizes import Dimensions
 
 FILE = "config.json"
 VARIANTS = (
@@ -124,6 +126,10 @@ class Toy(Adapter):
         if case.variant != "lazy" and self._text != self._file.read_text(encoding="utf-8"):
             raise WeightsError("the toy holds another text than its file")
         return "text"
+
+    def dimensions(self, case: Case) -> Dimensions | None:
+        told = {"good": case.size, "is-of-base": "base"}.get(case.variant)
+        return DIMENSIONS[told] if told else None
 
     def device_in_use(self, log: str) -> Device | None:
         if self._variant != "reads-its-log":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adapters.base import ModelFiles
-from tests.helpers.harm import BASE, flip_bit, truncate
+from tests.helpers.harm import BASE, failing, flip_bit, truncate
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import read
 from whisper_speedtest.hub import embedded
@@ -25,10 +30,10 @@ from whisper_speedtest.hub.model import (
     VerificationError,
     VerifiedModel,
 )
+from whisper_speedtest.hub.plan import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
@@ -273,6 +278,82 @@ def test_folders_that_cannot_be_written_to_are_named(
     assert type(error) is Unavailable
     assert f"cannot be made in {unwritable}, nor in a temporary folder: " in str(error)
     assert "make one of them writable" in str(error)
+
+
+def disks(monkeypatch: pytest.MonkeyPatch, free: Callable[[Path], int]) -> None:
+    """Let each folder's disk say that it has so many bytes free."""
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda folder: usage._replace(free=free(Path(folder)))
+    )
+
+
+@pytest.fixture(name="scratch")
+def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary folders are made, of which there is none yet."""
+    embedded._temporary_folder.cache_clear()
+    (folder := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    yield folder
+    embedded._temporary_folder.cache_clear()
+
+
+def test_room_is_looked_for_before_an_export(
+    cache: Path, scratch: Path, exports: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last byte; where there is none, it is made elsewhere, and nothing stays behind."""
+    disks(monkeypatch, lambda folder: MARGIN - folder.is_relative_to(cache))
+
+    (path, _) = made().files["weights.npz"]
+
+    assert path.is_relative_to(scratch)
+    assert len(exports) == 1
+    assert list(cache.rglob("staging-*")) == []
+    assert [file for file in cache.rglob("*") if file.is_file()] == []
+
+
+def test_disks_without_room_are_told_before_an_export(
+    cache: Path, scratch: Path, exports: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is needed, what there is, and what to do."""
+    disks(monkeypatch, lambda _: 1_500_000)
+
+    error = problem()
+
+    assert type(error) is Unavailable
+    assert re.fullmatch(
+        rf"{MICRO}: cannot be made in {cache}, nor in a temporary folder: .*No space left on "
+        rf"device: expected 50\.0 MB free, got 1\.5 MB: '{scratch}/.*'; make one of them writable, "
+        "or make room there",
+        str(error),
+    ), error
+    assert exports == []
+
+
+@pytest.mark.parametrize("how", ["full", "quota"])
+@pytest.mark.usefixtures("scratch")
+def test_disk_that_an_export_fills_is_no_fault_of_the_exporter(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Another program may take the room meanwhile; how much a quota leaves, no system tells."""
+    free, write = MARGIN, Path.write_bytes
+
+    def fail(command: list[str], **_: Any) -> Any:
+        nonlocal free
+        free = 0 if how == "full" else MARGIN
+        monkeypatch.setattr(Path, "write_bytes", failing(errno.EDQUOT) if how == "quota" else write)
+        return subprocess.CompletedProcess(command, 1, "", "OSError: its own words")
+
+    disks(monkeypatch, lambda _: free)
+    monkeypatch.setattr(subprocess, "run", fail)
+
+    error = problem()
+
+    assert type(error) is Unavailable
+    assert f"cannot be made in {cache}, nor in a temporary folder: " in str(error)
+    told = {"full": "expected 50.0 MB free, got 0 bytes", "quota": os.strerror(errno.EDQUOT)}
+    assert told[how] in str(error)
+    assert "its own words" not in str(error)
 
 
 @pytest.mark.parametrize(

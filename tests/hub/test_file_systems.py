@@ -9,35 +9,23 @@ import errno
 import fcntl
 import io
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from adapters.base import ModelFiles
-from tests.helpers.harm import BASE, content, weights
+from tests.helpers.harm import BASE, content, failing, weights
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub import embedded
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.staging import next_step, staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
 
 NOT_SUPPORTED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
-
-
-def failing(code: int) -> Callable[..., NoReturn]:
-    """Return a function of the system's that always fails."""
-
-    def fail(*arguments: Any, **named: Any) -> NoReturn:  # noqa: ARG001
-        raise OSError(code, os.strerror(code))
-
-    return fail
 
 
 # No links
@@ -242,12 +230,16 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
         (errno.EIO, "check its disk, which fails"),
         (errno.EACCES, "make /cache/blobs writable"),
         (errno.EPERM, "make /cache/blobs writable"),
-        (errno.ENAMETOOLONG, "repair that"),
+        (errno.EISDIR, "move /cache/blobs away, which is a folder where a file belongs"),
+        (errno.EXDEV, "move /cache/blobs to the disk on which the other folders of its repo are"),
+        (errno.ENAMETOOLONG, "repair /cache/blobs"),
     ],
 )
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
     """The path is the one that failed, or the cache's where none is known."""
     assert next_step(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
+    moved = OSError(code, os.strerror(code), "/cache/staging-x", None, "/cache/blobs")
+    assert next_step(moved, Path("/cache")) == step, "of a move it is where to"
     named = step.replace("/cache/blobs", "/cache")
     assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
 
@@ -304,98 +296,3 @@ def test_copy_that_is_not_kept_is_not_verified(
     assert isinstance(error, VerificationError)
     assert f"to be read back from {pointer}, got " in str(error)
     assert repo_folder(store, files).manifests("main") == {}
-
-
-# Files that lie elsewhere
-
-
-@pytest.mark.parametrize("linked", [True, False], ids=["one disk", "another disk"])
-def test_right_file_in_another_place_is_not_downloaded(
-    hub: Hub, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
-) -> None:
-    """It becomes a blob by a link or a copy, whole repos at no byte; what is wrong is passed by."""
-    if not linked:
-        monkeypatch.setattr(os, "link", failing(errno.EXDEV))
-    (folder := tmp_path / "library").mkdir()
-    for name, body in content(BASE).items():
-        (folder / name).write_bytes(body)
-    (folder / "wrong").write_bytes(bytes(len(content(BASE)["weights.npz"])))
-    places = {
-        "weights.npz": (folder / "none", folder / "wrong", folder / "weights.npz"),
-        "config.json": (folder, folder / "config.json"),
-    }
-
-    outcome = store.fetch(store.plan([BASE], places={BASE: places}))[BASE]
-    kept = {name: (folder / name).stat() for name in BASE.files}
-
-    assert requested(hub) == [("info", None)]
-    assert outcome == offline(store).prepare(BASE)
-    for name, (path, _) in outcome.files.items():
-        assert path.is_symlink()
-        assert (path.stat().st_ino == kept[name].st_ino) == linked
-    assert {name: (folder / name).read_bytes() for name in BASE.files} == content(BASE)
-
-
-def test_disk_that_is_too_full_for_a_copy_says_so(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As with a download; no part of the copy stays."""
-    for name, body in content(BASE).items():
-        (tmp_path / name).write_bytes(body)
-    monkeypatch.setattr(os, "link", failing(errno.EXDEV))
-    monkeypatch.setattr(shutil, "copyfile", failing(errno.ENOSPC))
-    places = {BASE: {name: (tmp_path / name,) for name in BASE.files}}
-
-    outcome = store.fetch(store.plan([BASE], places=places))[BASE]
-
-    assert isinstance(outcome, Unavailable)
-    assert "make room on its disk" in str(outcome)
-    assert leftovers(store) == []
-
-
-def test_corrupt_file_is_replaced_by_a_right_one_from_another_place(
-    hub: Hub, store: Store, tmp_path: Path
-) -> None:
-    """No byte is downloaded for that either."""
-    path, _ = store.prepare(BASE).files["weights.npz"]
-    shutil.copyfile(path, tmp_path / "saved")
-    path.write_bytes(b"harmed")
-    hub.clear()
-    session = fresh(store)
-
-    outcome = session.fetch(
-        session.plan([BASE], places={BASE: {"weights.npz": (tmp_path / "saved",)}})
-    )[BASE]
-
-    assert outcome == offline(store).prepare(BASE)
-    assert read(offline(store).prepare(BASE)) == content(BASE)
-    assert requested(hub) == [("info", None)]
-
-
-def test_cache_without_links_and_listing_is_known_by_its_content(
-    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """HF_HUB_DISABLE_SYMLINKS=1, file by file: unknown offline; online at no byte, where it is."""
-    from huggingface_hub import constants, hf_hub_download
-
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
-    cache = store.settings.cache
-    paths = {
-        name: Path(
-            hf_hub_download(BASE.repo, name, cache_dir=cache, endpoint=hub.endpoint, token=False)
-        )
-        for name in BASE.files
-    }
-    hub.clear()
-
-    before = store.inspect(BASE).state
-    error = refusal(offline(store), BASE)
-    model = fresh(store).prepare(BASE)
-
-    assert before == "unknown"
-    assert isinstance(error, Unavailable)
-    assert "offline" in str(error)
-    assert requested(hub) == [("info", None)]
-    assert {name: path for name, (path, _) in model.files.items()} == paths
-    assert not any(path.is_symlink() for path in paths.values())
-    assert offline(store).prepare(BASE) == model

@@ -169,6 +169,26 @@ def test_models_that_download_nothing_need_no_room() -> None:
     assert left_out(models, 0, free=0) == []
 
 
+def test_copies_from_another_disk_take_room_and_are_no_downloads() -> None:
+    """Each blob once, with the downloads; the smallest in all comes first."""
+    small, large = (
+        replace(
+            planned(name, *sizes, held=1, repo="org/one"), copied={f"{sizes[0]:064x}": sizes[0]}
+        )
+        for name, sizes in (("small", (3, 20)), ("large", (100, 3)))
+    )
+    download = planned("download", 50)
+
+    assert small.room == {("org/one", f"{3:064x}"): 3, ("org/one", f"{20:064x}"): 20}
+    assert left_out([large, small, download], 73, free=MARGIN + 173) == []
+    assert left_out([large, small, download], 72, free=MARGIN + 173) == ["large"]
+    assert left_out([large, small, download], 69, free=MARGIN + 173) == ["download"]
+    assert left_out([large, small, download], None, free=MARGIN + 172) == ["large"]
+    assert left_out([large, small, download], None, free=MARGIN + 72) == ["download", "large"]
+    refused = replace(small, problem=Unavailable("too large"))
+    assert (refused.room, left_out([refused], 0, free=0)) == ({}, [])
+
+
 def test_refusal_says_what_to_raise_and_to_what() -> None:
     """For this model with the smaller ones; and, as the cause that all share, for all there is."""
     found = without_room(THREE, 1_500_000, LARGE_DISK, CACHE)

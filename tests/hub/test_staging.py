@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.project import ROOT, child_environment
+from whisper_speedtest.hub import staging as module
 from whisper_speedtest.hub.cache import Record, RepoFolder
 from whisper_speedtest.hub.staging import Staging, staging
 
@@ -194,3 +195,13 @@ def test_two_stagings_of_one_repo_do_not_meet(folder: RepoFolder) -> None:
         two.new().write_bytes(b"2")
         assert len(stages(folder)) == 2
     assert stages(folder) == []
+
+
+def test_folder_that_another_run_has_removed_is_not_this_runs(folder: RepoFolder) -> None:
+    """What cannot be locked at all is neither, as where there are no locks."""
+    with staging(folder):
+        with module._locked(folder.own / "gone") as gone:
+            assert gone is False
+        (folder.own / "file").touch()
+        with module._locked(folder.own / "file") as file:
+            assert file is None

@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import files_of
+from adapters import REGISTRY, files_of
 from adapters.base import Case, DecodeSettings
-from tests.consistency.stand_ins import (
+from fixtures.models.micro.formats.checkpoint import CONFIG, FOLDER, WEIGHTS
+from tests.helpers.processes import running_engines
+from tests.helpers.stores import fresh
+from tests.helpers.talking_models import (
     GROUP,
     N_VOCAB,
+    OF_NO_SIZE,
     STATE,
     mlx_config,
     mlx_model,
     mlx_weights,
     npz,
 )
-from tests.helpers.processes import running_engines
-from tests.helpers.stores import fresh
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.model import VerificationError
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 FP16 = Case("lightning-whisper-mlx", "tiny", "fp16")
 FOUR_BITS = Case("lightning-whisper-mlx", "tiny", "4bit")
+REAL_ADAPTER = REGISTRY[FP16.adapter]
 SETTINGS = DecodeSettings()
 
 
@@ -63,9 +66,12 @@ def _prepare(hub: Hub, store: Store) -> Prepare:
 
 
 @pytest.fixture(name="start")
-def _start(tmp_path: Path, tests_device: Device) -> Iterator[Start]:
-    """A function that returns an engine of a verified model, not yet started."""
+def _start(
+    tmp_path: Path, tests_device: Device, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Start]:
+    """A function that returns an engine of a verified talking model, not yet started."""
     engines: list[Engine] = []
+    monkeypatch.setitem(REGISTRY, FP16.adapter, OF_NO_SIZE)
 
     def start(case: Case, model: VerifiedModel) -> Engine:
         engines.append(Engine(case, model, tmp_path / f"engine-{len(engines)}", tests_device))
@@ -240,6 +246,25 @@ def test_model_that_is_wrong_as_published_does_not_load(
 
     prefix = re.escape(f"{subject.label}: ") + "(verify_)?load raised "
     assert re.match(prefix + re.escape(complaint), str(failure.value)), failure.value
+
+
+def test_model_of_another_size_does_not_load(
+    prepare: Prepare, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sound files of another size are an error that names each dimension, and the size it is of."""
+    micro = {name: (FOLDER / name).read_bytes() for name in (WEIGHTS, CONFIG)}
+    engine = start(FP16, prepare(FP16, micro))
+    monkeypatch.setitem(REGISTRY, FP16.adapter, REAL_ADAPTER)
+
+    with pytest.raises(EngineError) as failure:
+        engine.ready()
+
+    assert str(failure.value).splitlines()[0].partition("; its last lines")[0] == (
+        "lightning-whisper-mlx[tiny-fp16]: verify_load raised WeightsError: the model is not of "
+        "the size tiny: heads: expected 6, got 2; width: expected 384, got 128; audio_layers: "
+        "expected 4, got 2; text_layers: expected 4, got 3; these are the dimensions of micro; "
+        "fix this entry of the check map of lightning-whisper-mlx"
+    )
 
 
 def truncate(path: Path) -> None:

@@ -17,6 +17,7 @@ from adapters.cores import usual_threads
 from whisper_speedtest.engine.environment import HF_HOME, sealed_environment
 from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
 from whisper_speedtest.engine.interrupts import signals_held
+from whisper_speedtest.engine.links import Link
 from whisper_speedtest.engine.worker import LOG, Answer
 from whisper_speedtest.hub.cache import folder_name
 from whisper_speedtest.hub.model import ModelError
@@ -84,7 +85,7 @@ class Engine:
         self._closed = False
         self._loaded = False
         self._heard: set[str] = set()
-        self._links: dict[Path, Path] = {}
+        self._links: list[Link] = []
 
     @property
     def failure(self) -> EngineError | None:
@@ -152,18 +153,17 @@ class Engine:
             VerificationError: A file is no longer the one that was verified.
         """
         self._require("lay_out")
-        self.model.recheck()
+        checked = self.model.resolved()
+        checked.recheck()
         with self._failing_in("lay_out"):
             adapter = adapter_class(self.case.adapter)
             places = adapter.place(self.case)
             if places is None:
                 places = self._hub_cache()
             for file, place in places.items():
-                path, _ = self.model.files[file]
-                target = self._folder / place.removeprefix("~/")  # The child's home is its folder.
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(path)
-                self._links[target] = path
+                path, _ = checked.files[file]
+                # The child's home is its folder.
+                self._links.append(Link(self._folder, place.removeprefix("~/"), path))
 
     def _hub_cache(self) -> dict[str, str]:
         """Begin a hub cache for this model alone; return where its files belong."""
@@ -210,8 +210,8 @@ class Engine:
         """Check that the model in memory is that of the files, and computes on the device.
 
         The child compares the weights. The files are hashed again, since they may have been
-        exchanged between the last hashing and the load. This is no part of a load, so no clock
-        goes round it.
+        exchanged between the last hashing and the load, and nobody may have touched them meanwhile,
+        who may have put them back. This is no part of a load, so no clock goes round it.
 
         Raises:
             EngineError: One of these differs. The message says what was expected and what was got.
@@ -232,12 +232,9 @@ class Engine:
             self.model.recheck()
         except ModelError as error:
             raise self._fail(f"a file changed during the load: {error}") from error
-        for link, path in self._links.items():
-            if not link.is_symlink() or link.readlink() != path:
-                raise self._fail(
-                    f"{link.relative_to(self._folder)} changed during the load: expected a link to "
-                    f"the verified {path}, got {link.resolve()}; run it again"
-                )
+        for link in self._links:
+            if changed := link.change():
+                raise self._fail(f"{changed}; run it again")
         if facts.device not in {self.device, None}:
             raise self._fail(
                 f"expected a model that computes on the {self.device}, got one that computes on "

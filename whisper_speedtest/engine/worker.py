@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapters import load_adapter
+from adapters.base import WeightsError
+from adapters.sizes import difference
 from whisper_speedtest.engine.environment import recorded
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory, peak_footprint
@@ -70,11 +72,15 @@ class Worker:
         self._adapter.load(case)
 
     def verify_load(self, case: Case) -> EngineFacts:
-        """Compare the weights in memory with those of the files; return what is known then."""
+        """Compare the model in memory with its files and its size; return what is known then."""
+        dtype = self._adapter.verify_load(case)
+        dimensions = self._adapter.dimensions(case)
+        if dimensions is not None and (problem := difference(case.size, dimensions)):
+            raise WeightsError(f"{problem}; fix this entry of the check map of {case.adapter}")
         return EngineFacts(
             versions={package: version(package) for package in self._adapter.packages},
             threads=self._adapter.threads(),
-            dtype=self._adapter.verify_load(case),
+            dtype=dtype,
             mends=self._mends,
             device=self._adapter.device_in_use(Path(LOG).read_text("utf-8", errors="replace")),
             compiler=_compiler(),

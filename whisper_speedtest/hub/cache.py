@@ -33,30 +33,42 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256
+from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
+from whisper_speedtest.hub.remote import Listing, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import FileState
-    from whisper_speedtest.hub.remote import RemoteFile
 
 _MODELS = "models--"
 
+ANY_SIZE = -1
+"""The size of a file of which the hash alone is known."""
 
 _UNREADABLE = (OSError, ValueError, RecursionError)
 """What reading a JSON file raises that is not there, or is something else."""
 
 
+_Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+"""Bytes of a file."""
+
+
 class Record(msgspec.Struct, frozen=True):
     """A manifest's entry for one file: what it was when it was verified."""
 
-    size: int
+    size: _Size
     sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
+
+    @classmethod
+    def of(cls, proof: Proof, etag: str) -> Self:
+        """Return the entry for a file that was proven to have this etag."""
+        return cls(proof.size, proof.sha256, etag)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -75,7 +87,7 @@ class Manifest(msgspec.Struct, frozen=True):
 class _Listed(msgspec.Struct):
     """What huggingface_hub's listing of a commit has of one file."""
 
-    size: int
+    size: _Size
     blob_id: str
     lfs_sha256: str | None = None
 
@@ -117,6 +129,24 @@ def _hashes(etag: str, sha256: str | None) -> str:
     return etag if sha256 in {None, etag} else f"{etag} and sha256 {sha256}"
 
 
+def _read(path: Path) -> bytes:
+    with open_file(path) as file:
+        return file.read()
+
+
+def existing(path: Path) -> Path:
+    """Return the first that is there of a path and the folders above it."""
+    # Path.exists fails for a folder that may not be looked into.
+    return next(filter(os.path.exists, (path, *path.absolute().parents)))
+
+
+def matches(folder: Path, pattern: str) -> list[Path]:
+    """Return what is in a folder, by a pattern; nothing where it cannot be read."""
+    with suppress(OSError):
+        return list(folder.glob(pattern))
+    return []
+
+
 def folder_name(repo: str) -> str:
     """Return the name of a repo's folder in a hub cache.
 
@@ -135,24 +165,18 @@ def folder_name(repo: str) -> str:
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
     """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
 
-    A revision stands for the commit that huggingface_hub noted, if something says what that
-    commit's files must be. Another tool may have gone on to a newer commit, of which it has a part,
-    or nothing but links that agree with themselves. Then the revision stands for the commit that
-    was verified last, of those in our manifests of which all files are there.
+    The revision stands for the first of the commits that it may stand for of which all files are
+    there; if there is none, for the first.
     """
     folder = RepoFolder(cache, files.repo)
-    verified = folder.manifests(files.revision)
-    noted = folder.commit(files.revision)
-    proven = noted and all(folder.evidence(noted, name) for name in files.files)
-    inspections = {}
-    commits = [noted, *verified] if proven else [*verified, noted]
-    for commit in filter(None, dict.fromkeys(commits)):
+    inspections = []
+    for commit in folder.commits(files):
         findings = {name: folder.look(commit, name) for name in files.files}
-        inspections[commit] = Inspection(files, commit, findings, folder.listed_as(commit))
-        if inspections[commit].state == "complete":
-            return inspections[commit]
+        inspections.append(Inspection(files, commit, findings, folder.listed_as(commit)))
+        if inspections[-1].state == "complete":
+            return inspections[-1]
     if inspections:
-        return next(iter(inspections.values()))
+        return inspections[0]
     nothing = {
         name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
         for name in files.files
@@ -164,7 +188,9 @@ def cached_repos(cache: Path) -> list[RepoFolder]:
     """Return the folders of the model repos in the cache, by the names of their repos."""
     with suppress(OSError):
         names = os.listdir(cache)  # noqa: PTH208 - of a thousand entries only the names
-        folders = [RepoFolder(cache, "", name) for name in names if name.startswith(_MODELS)]
+        # A name that cannot be printed is no repo's.
+        names = [name for name in names if name.startswith(_MODELS) and name.isprintable()]
+        folders = [RepoFolder(cache, "", name) for name in names]
         return sorted(folders, key=lambda folder: folder.repo)
     return []
 
@@ -206,9 +232,32 @@ class RepoFolder:
         if self._may_be(revision, revision):
             return revision
         with suppress(OSError, UnicodeDecodeError):
-            noted = (self.root / "refs" / revision).read_text(encoding="utf-8").strip()
+            noted = _read(self.root / "refs" / revision).decode().strip()
             return noted if self._may_be(revision, noted) else None
         return None
+
+    def commits(self, files: ModelFiles) -> list[str]:
+        """Return the commits that a model's revision may stand for, the likeliest first.
+
+        That is the commit that huggingface_hub noted, if something says what its files must be.
+        Another tool may have gone on to a newer commit, of which it has a part, or nothing but
+        links that agree with themselves. Then the ones in our manifests come first.
+        """
+        verified = self.manifests(files.revision)
+        noted = self.commit(files.revision)
+        proven = noted and self.listing(noted, files)
+        commits = [noted, *verified] if proven else [*verified, noted]
+        return list(filter(None, dict.fromkeys(commits)))
+
+    def listing(self, commit: str, files: ModelFiles) -> Listing | None:
+        """Return what a model's files must be at a commit; None where nothing says it of each."""
+        listed = {}
+        for name in files.files:
+            if not (known := self.evidence(commit, name)):
+                return None
+            size = ANY_SIZE if known.size is None else known.size
+            listed[name] = RemoteFile(name, size, known.etag)
+        return Listing(self.listed_as(commit) or self.repo, commit, listed)
 
     def _may_be(self, revision: str, commit: str) -> bool:
         """Return whether a revision can stand for a commit; by URL they are the same sha256."""
@@ -227,7 +276,7 @@ class RepoFolder:
                 return Evidence("as when it was verified", record.etag, record.sha256, record.size)
         tree = self.root / "trees" / f"{commit}.json"
         with suppress(*_UNREADABLE, KeyError):
-            listed = msgspec.json.decode(tree.read_bytes(), type=_Tree).files[name]
+            listed = msgspec.json.decode(_read(tree), type=_Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
                 return Evidence(f"as {tree} lists it", etag, listed.lfs_sha256, listed.size)
         return None
@@ -271,16 +320,26 @@ class RepoFolder:
 
         That may be its blob, its snapshot, one of `places` or the snapshot of another commit.
         """
-        snapshots = (path / file.name for path in self.root.glob("snapshots/*"))
+        snapshots = (path / file.name for path in matches(self.root, "snapshots/*"))
         blob, pointer = self.blobs / file.etag, self.pointer(commit, file.name)
         for path in (blob, pointer, *places, *snapshots):
             with suppress(OSError):
                 # What a link leads to is that blob, or one of another content.
-                if not self.linked(path) and path.is_file() and path.stat().st_size == file.size:
+                if self.linked(path) or not path.is_file():
+                    continue
+                if file.size in {ANY_SIZE, path.stat().st_size}:
                     proof, etag = digest(path, file.etag)
                     if etag == file.etag:
                         return path, proof
         return None
+
+    def has_at(self, path: Path, commit: str, file: RemoteFile) -> bool:
+        """Return whether `path` is where the content of a commit's file belongs."""
+        return path in {self.blobs / file.etag, self.pointer(commit, file.name)}
+
+    def may_link(self, path: Path) -> bool:
+        """Return whether a file lies on the disk of the blobs; from another one it is copied."""
+        return existing(self.blobs).stat().st_dev == path.stat().st_dev
 
     def linked(self, path: Path) -> str:
         """Return the etag of the blob of this repo that `path` is a link to, "" if it is none."""
@@ -301,9 +360,9 @@ class RepoFolder:
         there.
         """
         found = []
-        for path in self.own.glob("*@*.json"):
+        for path in matches(self.own, "*@*.json"):
             with suppress(*_UNREADABLE):
-                manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+                manifest = msgspec.json.decode(_read(path), type=Manifest)
                 if path == self.manifest_path(manifest.revision, manifest.commit):
                     found.append((path.stat().st_mtime_ns, manifest))
         found.sort(key=itemgetter(0), reverse=True)

@@ -9,8 +9,10 @@ that they use. No hub has any part in this, and huggingface_hub is not imported.
 from __future__ import annotations
 
 import atexit
+import errno
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -27,16 +29,18 @@ from typing import TYPE_CHECKING
 from adapters.base import EMBEDDED
 from whisper_speedtest.hub import cache
 from whisper_speedtest.hub.cache import Record, RepoFolder
-from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.hashes import CHUNK, prove
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import ModelError, RepoError, Unavailable, VerificationError
-from whisper_speedtest.hub.plan import PlannedModel
+from whisper_speedtest.hub.plan import MARGIN, PlannedModel
+from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.hub.staging import flock, staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.staging import Staging
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
@@ -137,10 +141,24 @@ def _key(source: Path, packages: Iterable[str]) -> str:
     return digest.hexdigest()[:40]
 
 
+def _require_room(folder: Path, stage: Staging) -> None:
+    """Raise OSError unless there is room on a folder's disk for any of the exports."""
+    free = shutil.disk_usage(folder).free
+    if free < MARGIN:
+        lacking = f"{os.strerror(errno.ENOSPC)}: expected {human(MARGIN)} free, got {human(free)}"
+        raise OSError(errno.ENOSPC, lacking, str(folder))
+    stage.new().write_bytes(bytes(CHUNK))  # what a quota leaves is not told
+
+
 def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: str) -> None:
-    """Export in another process, since that imports much, and move the files into the cache."""
+    """Export in another process, since that imports much, and move the files into the cache.
+
+    Raises:
+        OSError: There is no room for it, which is looked for before, and again where that failed.
+    """
     with staging(RepoFolder(folder, files.repo)) as stage:
         made = stage.new()
+        _require_room(folder, stage)
         run = subprocess.run(
             [sys.executable, "-m", exporter, form, variant, str(made)],
             cwd=ROOT,
@@ -149,6 +167,7 @@ def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: 
             check=False,
         )
         if run.returncode != 0:
+            _require_room(folder, stage)
             raise VerificationError(
                 f"{files.repo}: expected {exporter} {form} {variant} to make it, "
                 f"got exit status {run.returncode}:\n{run.stderr}"
@@ -156,7 +175,7 @@ def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: 
         records = {}
         for file in sorted(made.iterdir()):
             proof = prove(file)
-            records[file.name] = Record(proof.size, proof.sha256, proof.sha256)
+            records[file.name] = Record.of(proof, proof.sha256)
             stage.publish(file, proof.sha256)
             stage.link(files.revision, file.name, proof.sha256)
         stage.note(files.revision, files.revision, records)

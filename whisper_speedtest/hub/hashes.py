@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 CHUNK = 1 << 20
 """Bytes that are read, written or hashed at once."""
@@ -69,9 +75,16 @@ class FileDigest:
         return Proof(self.received, sha256), self._git.hexdigest() if self._git else sha256
 
 
+def open_file(path: Path) -> BufferedReader:
+    """Open a file for reading; raise OSError for a pipe, device or folder, which may never end."""
+    if not S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return path.open("rb")
+
+
 def digest(path: Path, etag: str) -> tuple[Proof, str]:
     """Read a file once; return what it is, and its etag, of the same kind as `etag`."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content = FileDigest(os.fstat(file.fileno()).st_size, etag)
         buffer = memoryview(bytearray(CHUNK))
         while size := file.readinto(buffer):

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,55 +79,65 @@ class HostedModels:
 
     def plan(self, files: ModelFiles, cancelled: threading.Event, places: Places) -> PlannedModel:
         """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""
-        try:
-            return self._planned(files, cancelled, places)
-        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
-            return PlannedModel(
-                files, Inspection(files, None, {}), problem=self._unforeseen(files, error)
-            )
-
-    def _planned(
-        self, files: ModelFiles, cancelled: threading.Event, places: Places
-    ) -> PlannedModel:
         local = Inspection(files, None, {})
-        memory = self.settings.memory
         try:
-            if not files.files or not all(map(is_safe, files.files)):
-                raise RepoError(
-                    f"{files}: expected the names of the files that a model needs, "
-                    f"got {files.files}; fix the adapter's check map"
-                )
             remote = self._remote(files)
             local = self.inspect(files)
             model = PlannedModel(files, local)
             if model.complete:
                 self._record(local)
             elif self.settings.offline:
-                raise Unavailable(
-                    f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that"
-                )
+                model = self._without_host(local, places)
             else:
                 model = self._resolved(local, remote.listing(files, cancelled), places)
-            if memory and model.size and model.size > memory:
-                raise Unavailable(
-                    f"{files}: {human(model.size)} of files, more than this machine's "
-                    f"{human(memory)} of memory; choose a smaller size or variant",
-                    f"more than this machine's {human(memory)} of memory",
-                )
-        except ModelError as error:
+            self._require_memory(model)
+        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return PlannedModel(files, local, problem=self.explained(local, error))
         return model
 
     def _remote(self, files: ModelFiles) -> Remote:
-        """Return whom to ask for a model; each host apart, as each may be out of reach alone."""
+        """Return whom to ask for a model; each host apart, as each may be out of reach alone.
+
+        Raises:
+            RepoError: The check map's entry is none that can be fetched and verified.
+        """
+        if not files.files or not all(map(is_safe, files.files)):
+            raise RepoError(
+                f"{files}: expected the names of the files that a model needs, got {files.files}; "
+                "fix the adapter's check map"
+            )
         if not files.by_url:
             return self._hub
         origin = web.origin(files)
         server = web.WebServer(origin, self.settings.retry, self.settings.timeout)
         return self._servers.setdefault(origin, server)
 
+    def _require_memory(self, model: PlannedModel) -> None:
+        """Raise Unavailable where the files are larger than this machine's memory."""
+        memory, size = self.settings.memory, model.size
+        if memory and size and size > memory:
+            cause = f"more than this machine's {human(memory)} of memory"
+            raise Unavailable(
+                f"{model.files}: {human(size)} of files, {cause}; choose a smaller size or variant",
+                cause,
+            )
+
+    def _without_host(self, local: Inspection, places: Places) -> PlannedModel:
+        """Complete a model from what lies on this machine, if its cache says what that must be.
+
+        What contradicts its cache is told, and no host can say which of the two is right.
+        """
+        files = local.files
+        folder = RepoFolder(self.settings.cache, files.repo)
+        for commit in folder.commits(files) if local.state != "corrupt" else ():
+            if listing := folder.listing(commit, files):
+                model = self._resolved(local, listing, places)
+                if not model.download:
+                    return model
+        raise Unavailable(f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that")
+
     def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
-        """Compare what is there with what the host lists."""
+        """Compare what is there with what the model's files must be."""
         files, commit = local.files, listing.commit
         folder = RepoFolder(self.settings.cache, files.repo)
         listed_as = listing.repo if listing.repo != files.repo else ""
@@ -136,27 +147,29 @@ class HostedModels:
                 f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "
                 "check map"
             )
-        required = tuple(listing.files[name] for name in files.files)
-        held = {}
-        for file in required:
-            finding = local.findings[file.name]
-            pointer = folder.pointer(commit, file.name)
+        required, held, parts, copied = [], {}, {}, {}
+        for name in files.files:
+            file, finding = listing.files[name], local.findings[name]
+            pointer = folder.pointer(commit, name)
             if finding.path == pointer and finding.matches(file) and finding.proof:
-                held[file.name] = (pointer, finding.proof)
-            elif found := folder.holds(commit, file, places.get(file.name, ())):
-                held[file.name] = found
-        parts = {file.etag: min(begun(folder, file.etag), file.size) for file in required}
-        return PlannedModel(files, local, commit, required, held, parts, listed_as)
+                held[name] = (pointer, finding.proof)
+            elif found := folder.holds(commit, file, places.get(name, ())):
+                held[name] = found
+            if name in held:  # which has a size also where none is known
+                path, proof = held[name]
+                file = replace(file, size=proof.size)
+                if not folder.has_at(path, commit, file) and not folder.may_link(path):
+                    copied[file.etag] = file.size
+            parts[file.etag] = min(begun(folder, file.etag), file.size)
+            required.append(file)
+        return PlannedModel(files, local, commit, tuple(required), held, parts, copied, listed_as)
 
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a model that is there without one; none contradicts it."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
         commit = local.commit or ""
-        records = {
-            finding.name: Record(finding.proof.size, finding.proof.sha256, finding.etag)
-            for finding in local.findings.values()
-            if finding.proof
-        }
+        found = local.findings.values()
+        records = {each.name: Record.of(each.proof, each.etag) for each in found if each.proof}
         if records.items() <= folder.manifests(local.files.revision).get(commit, {}).items():
             return
         # A cache that may only be read serves as well: the files are verified each time.
@@ -171,10 +184,11 @@ class HostedModels:
         with ExitStack() as stack, threads(self.settings.workers) as (pool, cancelled):
             for model in models:
                 repo = model.files.repo
+                folder = RepoFolder(self.settings.cache, repo)
                 try:
                     if repo not in stages:
-                        folder = RepoFolder(self.settings.cache, repo)
                         stages[repo] = stack.enter_context(staging(folder))
+                    stages[repo].require(model.files.revision, model.commit or "", model.required)
                 except OSError as error:
                     outcomes[model.files] = self._unwritable(model.local, error)
                     continue
@@ -182,12 +196,12 @@ class HostedModels:
                     key = repo, file.etag
                     if key in jobs:
                         continue
-                    if file in model.download:
-                        jobs[key] = pool.submit(
-                            self._download, model, file, stages[repo], watcher, cancelled
-                        )
-                    elif source := self._outside(model, file):
-                        jobs[key] = pool.submit(stages[repo].adopt, source, file.etag)
+                    path, _ = model.held.get(file.name, (None, None))
+                    if not path:
+                        told_of = (watcher, cancelled)
+                        jobs[key] = pool.submit(self._download, model, file, stages[repo], *told_of)
+                    elif not folder.has_at(path, model.commit or "", file):
+                        jobs[key] = pool.submit(stages[repo].adopt, path, file.etag)
             # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
                 if model.files not in outcomes:
@@ -226,13 +240,6 @@ class HostedModels:
         finally:
             watcher.finish(repo, file.name)
 
-    def _outside(self, model: PlannedModel, file: RemoteFile) -> Path | None:
-        """Return where a file lies that has to be brought among the blobs, to be linked to."""
-        path, _ = model.held[file.name]
-        folder = RepoFolder(self.settings.cache, model.files.repo)
-        right = folder.blobs / file.etag, folder.pointer(model.commit or "", file.name)
-        return None if path in right else path
-
     def _patience(
         self, repo: str, file: RemoteFile, watcher: Watcher, cancelled: threading.Event
     ) -> Callable[[int], bool]:
@@ -266,17 +273,13 @@ class HostedModels:
                     stage.link(commit, file.name, file.etag)
                 verified[file.name] = (pointer, proof)
             stage.refer(files.revision, commit)
-            records = {
-                file.name: Record(file.size, verified[file.name][1].sha256, file.etag)
-                for file in model.required
-            }
+            etags = {file.name: file.etag for file in model.required}
+            records = {name: Record.of(proof, etags[name]) for name, (_, proof) in verified.items()}
             stage.note(files.revision, commit, records, model.listed_as)
         except OSError as error:
             return self._unwritable(model.local, error)
-        except ModelError as error:
-            return self.explained(model.local, error)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
-            return self._unforeseen(files, error)
+            return self.explained(model.local, error)
         return VerifiedModel(files.repo, files.revision, commit, verified, model.listed_as)
 
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
@@ -287,14 +290,14 @@ class HostedModels:
         )
         return self.explained(local, refused)
 
-    def _unforeseen(self, files: ModelFiles, error: Exception) -> ModelError:
-        """Return a refusal for an error of another kind, which somebody's code has raised."""
-        reason = f"{files}: {told(error)}; nobody foresaw this: please report it"
-        return Unavailable(self._without_secrets(reason))
+    def explained(self, local: Inspection, error: Exception) -> ModelError:
+        """Add to a refusal what the cache holds, and how near it comes; leave the token out.
 
-    def explained(self, local: Inspection, error: ModelError) -> ModelError:
-        """Add to a refusal what the cache holds, and how near it comes; leave the token out."""
+        An error of another kind is one that somebody's code has raised, and that says little.
+        """
         files = local.files
+        if not isinstance(error, ModelError):
+            error = Unavailable(f"{files}: {told(error)}; nobody foresaw this: please report it")
         message = str(error)
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
@@ -307,17 +310,9 @@ class HostedModels:
             cause = ""
         elif local.faults:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
-        others = {
-            folder.repo: folder
-            for folder in cached_repos(self.settings.cache)
-            if folder.repo != files.repo
-        }
-        near = [
-            repo
-            for repo in difflib.get_close_matches(files.repo, others, n=5, cutoff=0.7)
-            if any(others[repo].root.glob("snapshots/*"))
-        ]
-        if near:
+        others = {each.repo: each.root for each in cached_repos(self.settings.cache)}
+        close = difflib.get_close_matches(files.repo, others.keys() - {files.repo}, 5, 0.7)
+        if near := [repo for repo in close if cache.matches(others[repo], "snapshots/*")]:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
         return kind(self._without_secrets(message), self._without_secrets(cause))
 

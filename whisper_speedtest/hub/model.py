@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.hashes import Proof, prove
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+    from typing import Self
 
 
 class ModelError(Exception):
@@ -55,6 +57,14 @@ class VerifiedModel:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(proof.size for _, proof in self.files.values())
+
+    def resolved(self) -> Self:
+        """Return the model with each path the file itself, whatever befalls the links to it."""
+        found = {
+            name: (Path(os.path.realpath(path)), proof)  # Path.resolve fails where links go round
+            for name, (path, proof) in self.files.items()
+        }
+        return replace(self, files=found)
 
     def recheck(self) -> None:
         """Hash every file again; raise VerificationError for the first that has changed."""

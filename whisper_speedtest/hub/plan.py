@@ -39,6 +39,7 @@ class PlannedModel:
         held: Those of them whose content is on this machine, with the path at which it is and its
             proof; the others have to come.
         begun: Bytes of each etag that another run has downloaded; no more than its file has.
+        copied: Bytes of each etag that lies on another disk, and will be copied.
         listed_as: The repo that the hub led to; "" where that is the one that was asked for.
         problem: Why nothing will be fetched; then it is the outcome of `Store.fetch`.
     """
@@ -49,6 +50,7 @@ class PlannedModel:
     required: tuple[RemoteFile, ...] = ()
     held: Mapping[str, tuple[Path, Proof]] = field(default_factory=dict)
     begun: Mapping[str, int] = field(default_factory=dict)
+    copied: Mapping[str, int] = field(default_factory=dict)
     listed_as: str = ""
     problem: ModelError | None = None
 
@@ -71,6 +73,13 @@ class PlannedModel:
             (self.files.repo, file.etag): file.size - self.begun.get(file.etag, 0)
             for file in self.download
         }
+
+    @property
+    def room(self) -> dict[Key, int]:
+        """Bytes that each of the files needs on the cache's disk that is not there yet."""
+        if self.problem:
+            return {}
+        return self.sizes | {(self.files.repo, etag): size for etag, size in self.copied.items()}
 
     @property
     def download_size(self) -> int:
@@ -132,21 +141,22 @@ class Plan:
 def without_room(
     models: Iterable[PlannedModel], max_download: int | None, free: int, cache: Path
 ) -> dict[ModelFiles, Unavailable]:
-    """Return the models whose downloads do not fit, each with the reason.
+    """Return the models whose downloads and copies do not fit, each with the reason.
 
-    The smallest downloads come first, and what does not fit takes no room from the next. There is
-    room for `max_download` bytes, None being any number, and on the disk of `cache` for `free`
+    The smallest come first, and what does not fit takes no room from the next. There is room for
+    `max_download` downloaded bytes, None being any number, and on the disk of `cache` for `free`
     bytes less MARGIN.
     """
-    models = tuple(sorted(models, key=lambda model: model.download_size))
+    models = tuple(sorted(models, key=lambda model: sum(model.room.values())))
     for_all = Plan(models, free).download_size
+    downloads: dict[Key, int] = {}
     taken: dict[Key, int] = {}
     problems = {}
     for model in models:
-        needed = taken | model.sizes
+        needed = taken | model.room
         if needed == taken:
             continue
-        total = sum(needed.values())
+        total = sum((downloads | model.sizes).values())
         size = human(model.download_size)
         if max_download is not None and total > max_download:
             problems[model.files] = Unavailable(
@@ -155,17 +165,19 @@ def without_room(
                 f"no room in the {human(max_download)} that may be downloaded; "
                 f"for all there is with --max-download {flag(for_all)}",
             )
-        elif total + MARGIN > free:
+        elif sum(needed.values()) + MARGIN > free:
             disk = (
                 f"on the disk of {cache}, which has {human(free)} free, with {human(MARGIN)} to "
                 "spare; make room "
                 "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
             )
+            coming = "download or copy from another disk" if model.copied else "download"
             problems[model.files] = Unavailable(
-                f"{model.files}: {size} to download, {human(total)} with the smaller models, do "
-                f"not fit {disk}",
+                f"{model.files}: {human(sum(model.room.values()))} to {coming}, "
+                f"{human(sum(needed.values()))} with the smaller models, do not fit {disk}",
                 f"no room {disk}",
             )
         else:
+            downloads |= model.sizes
             taken = needed
     return problems

@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.hub.cache import Manifest
+from whisper_speedtest.hub.cache import Manifest, existing, matches
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from whisper_speedtest.hub.cache import Record, RepoFolder
     from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.remote import RemoteFile
 
 _PREFIX = "staging-"
 _PART = "part-"
@@ -44,18 +45,12 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     """Give a folder for a repo's downloads, which is removed when the block ends.
 
     First removes what killed runs left behind. The folders of runs that go on are locked, and stay.
-
-    Raises:
-        OSError: One of the folders that will be written to cannot be, which is found here, before
-            anything is downloaded.
     """
     # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
-    needed = (folder.root / "snapshots", folder.blobs, folder.own)
-    for path in needed:
+    for path in (folder.root / "snapshots", folder.blobs, folder.own):
         path.mkdir(parents=True, exist_ok=True)
-    for path in (*needed, *folder.root.glob("refs")):
-        _require_writable(path)
-    for left in [*folder.own.glob(f"{_PREFIX}*"), *folder.own.glob(f"{_PART}*")]:
+    _require_writable(folder.own)
+    for left in [*matches(folder.own, f"{_PREFIX}*"), *matches(folder.own, f"{_PART}*")]:
         with _locked(left) as abandoned:
             kept = 0 if left.name.startswith(_PREFIX) else PARTS_KEPT
             if abandoned and left.stat().st_mtime <= time.time() - kept:
@@ -73,16 +68,18 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
 
 def next_step(error: OSError, folder: Path) -> str:
     """Return what to do about a folder that could not be written to."""
-    path = error.filename or folder
+    path = error.filename2 or error.filename or folder
     return {
         **dict.fromkeys(_FULL, "make room on its disk (hf cache ls, hf cache rm)"),
         errno.EROFS: "mount its file system for writing",
         errno.EIO: "check its disk, which fails",
         errno.EACCES: f"make {path} writable",
         errno.EPERM: f"make {path} writable",
+        errno.EISDIR: f"move {path} away, which is a folder where a file belongs",
+        errno.EXDEV: f"move {path} to the disk on which the other folders of its repo are",
         errno.EEXIST: f"repair {path}, which is no folder, or a link to none: is its disk there?",
         errno.ENOTDIR: f"repair {path}, of which a part is no folder",
-    }.get(error.errno or 0, "repair that")
+    }.get(error.errno or 0, f"repair {path}")
 
 
 class Staging:
@@ -96,6 +93,20 @@ class Staging:
         self._folder = folder
         self._path = path
         self._moved: dict[str, Path] = {}
+
+    def require(self, revision: str, commit: str, files: Iterable[RemoteFile]) -> None:
+        """Raise OSError where a file could not be moved to its place, before it is downloaded."""
+        folder = self._folder
+        places = [folder.root / "refs" / revision, folder.manifest_path(revision, commit)]
+        for file in files:
+            places += [folder.blobs / file.etag, folder.pointer(commit, file.name)]
+        for place in places:
+            if place.is_dir() and not place.is_symlink():
+                raise _error(errno.EISDIR, place)
+        for above in {existing(place.parent) for place in places}:
+            _require_writable(above)
+            if above.stat().st_dev != self._path.stat().st_dev:
+                raise _error(errno.EXDEV, above)
 
     def new(self) -> Path:
         """Return a path for a new file."""
@@ -115,7 +126,7 @@ class Staging:
             with suppress(FileExistsError):  # mkdir's exist_ok fails where it goes meanwhile
                 folder.mkdir()
             with _locked(folder) as ours:
-                if ours:
+                if ours and (content.is_file() or not content.exists()):
                     try:
                         os.utime(folder)
                         yield content
@@ -125,8 +136,7 @@ class Staging:
                     return
             if ours is None:
                 _remove(folder)
-                break
-            if not wait(begun(self._folder, etag)):
+            if ours is not False or not wait(begun(self._folder, etag)):
                 break
         yield self.new()
 
@@ -213,10 +223,24 @@ class Staging:
         new.replace(path)
 
 
+def _require_writable(folder: Path) -> None:
+    """Raise OSError unless files can be put into a folder."""
+    if not folder.is_dir():
+        raise _error(errno.ENOTDIR, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise _error(errno.EROFS if read_only else errno.EACCES, folder)
+
+
+def _error(code: int, path: Path) -> OSError:
+    return OSError(code, os.strerror(code), str(path))
+
+
 def begun(folder: RepoFolder, etag: str) -> int:
     """Return how many bytes of a blob an earlier run has left, or another run has by now."""
     with suppress(OSError):
-        return (_part(folder, etag) / _CONTENT).stat().st_size
+        content = _part(folder, etag) / _CONTENT
+        return content.stat().st_size if content.is_file() else 0
     return 0
 
 
@@ -224,25 +248,18 @@ def _part(folder: RepoFolder, etag: str) -> Path:
     return folder.own / f"{_PART}{etag}"
 
 
-def _require_writable(folder: Path) -> None:
-    """Raise OSError unless files can be put into a folder."""
-    if not os.access(folder, os.W_OK | os.X_OK):
-        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
-        reason = errno.EROFS if read_only else errno.EACCES
-        raise OSError(reason, os.strerror(reason), str(folder))
-
-
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool | None]:
     """Lock a folder while the block runs; False where another run has it or removed it.
 
-    The lock goes with the process that holds it, however that ends. None: there are no locks here.
+    The lock goes with the process that holds it, however that ends. None: it cannot be locked, as
+    there are no locks here, or it is no folder of this user's.
     """
     lock = folder / _LOCK
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
-    except FileNotFoundError:
-        yield False
+    except OSError as error:  # removed, or nothing that can be locked
+        yield False if isinstance(error, FileNotFoundError) else None
         return
     held: bool | None = None
     try:

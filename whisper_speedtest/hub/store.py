@@ -13,12 +13,12 @@ check map names what the host has not) and VerificationError (wrong bytes).
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.cache import existing
 from whisper_speedtest.hub.hosted import HostedModels, Watcher, threads
 from whisper_speedtest.hub.inspection import Inspection
 from whisper_speedtest.hub.model import ModelError, VerifiedModel
@@ -27,7 +27,6 @@ from whisper_speedtest.hub.settings import HubSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from typing import Self
 
     from adapters.base import ModelFiles
@@ -99,7 +98,7 @@ class Store:
                 for files in hosted
             }
             planned = made | {files: look.result() for files, look in looks.items()}
-        free = _free(cache)
+        free = shutil.disk_usage(existing(cache)).free
         for files, problem in without_room(planned.values(), max_download, free, cache).items():
             explained = self._hosted.explained(planned[files].local, problem)
             planned[files] = replace(planned[files], problem=explained)
@@ -131,11 +130,3 @@ class Store:
         if isinstance(outcome, VerifiedModel):
             return outcome
         raise outcome
-
-
-def _free(cache: Path) -> int:
-    """Return the room on the disk of a folder that may not exist yet, in bytes."""
-    for folder in (cache, *cache.absolute().parents):
-        with suppress(OSError):
-            return shutil.disk_usage(folder).free
-    return 0

@@ -1,0 +1,346 @@
+"""Hub caches in which something lies that no tool puts there: it costs its own model at most.
+
+Pipes and devices have no end, so that what read one would wait for ever.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
+from whisper_speedtest.hub.cache import cached_repos
+from whisper_speedtest.hub.hashes import open_file, prove
+from whisper_speedtest.hub.hosted import Watcher
+from whisper_speedtest.hub.model import Unavailable, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fixtures.hub import Hub
+    from whisper_speedtest.hub.cache import RepoFolder
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.hub.store import Store
+
+NAME = "weights.npz"
+ONE_DOWNLOAD = [("info", None), ("resolve", NAME)]
+"""The requests of a session that fetches one file."""
+
+
+def place_of(what: str, model: VerifiedModel, folder: RepoFolder) -> Path:
+    """Return where something of a model lies."""
+    link, _ = model.files[NAME]
+    blob = folder.blobs / folder.linked(link)
+    return {
+        "link": link,
+        "blob": blob,
+        "manifest": folder.manifest_path("main", model.commit),
+        "ref": folder.root / "refs" / "main",
+        "listing": folder.root / "trees" / f"{model.commit}.json",
+        "part": folder.own / f"part-{blob.name}" / "content",
+        "lock": folder.own / f"part-{blob.name}" / "lock",
+        "folder of a part": folder.own / f"part-{blob.name}",
+        "leftover": folder.own / "staging-left",
+    }[what]
+
+
+def clear(path: Path) -> Path:
+    """Remove a file, and make the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return path
+
+
+# What has no end
+
+
+def zero(path: Path) -> None:
+    """Make a path a link to a device that can be read for ever."""
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("endless", [os.mkfifo, zero])
+@pytest.mark.parametrize("what", ["link", "blob", "manifest", "ref", "listing", "part"])
+def test_what_has_no_end_is_not_read(
+    store: Store, endless: Callable[[Path], None], what: str
+) -> None:
+    """What is said of the model is an error or is true; online it is complete."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    if what == "part":
+        clear(place_of("blob", model, folder))
+    endless(clear(place_of(what, model, folder)))
+
+    state = store.inspect(BASE).state
+    if state != "complete":
+        assert f"{BASE}: " in str(refusal(offline(store), BASE))
+    assert state == {"link": "corrupt", "blob": "corrupt", "ref": "complete"}.get(
+        what, "incomplete" if what == "part" else "complete"
+    )
+    assert fresh(store).prepare(BASE) == model
+    assert read(offline(store).prepare(BASE)) == content(BASE)
+
+
+def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    """With its path and the reason; what is not there is told from it."""
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="Not a regular file") as caught:
+            prove(path)
+        assert (caught.value.errno, caught.value.filename) == (errno.EINVAL, str(path))
+    with pytest.raises(FileNotFoundError):
+        open_file(tmp_path / "absent")
+
+
+# What is a folder where a file belongs
+
+
+@pytest.mark.parametrize("what", ["blob", "link", "ref", "manifest"])
+def test_folder_in_place_of_a_file_is_found_before_the_download(
+    hub: Hub, store: Store, what: str
+) -> None:
+    """It is not removed, as it may hold anything; the message says where it is."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    path = place_of(what, model, folder)
+    blob = place_of("blob", model, folder)
+    clear(path).mkdir()
+    if what != "blob":
+        clear(blob)
+    hub.clear()
+
+    error = refusal(fresh(store), BASE)
+
+    assert f"(Is a directory); move {path} away, which is a folder where a file bel" in str(error)
+    assert requested(hub) == [("info", None)]
+    path.rmdir()
+    assert fresh(store).prepare(BASE) == model
+
+
+def test_file_in_place_of_a_commit_is_found_before_the_download(hub: Hub, store: Store) -> None:
+    """There is no folder to put the links into."""
+    path = store.prepare(BASE).files[NAME][0].parent
+    shutil.rmtree(path)
+    path.write_text("")
+    clear(repo_folder(store, BASE).blobs / hub.blob(BASE.repo, NAME).etag)
+    hub.clear()
+
+    error = refusal(fresh(store), BASE)
+
+    assert f"(Not a directory); repair {path}, of which a part is no folder" in str(error)
+    assert requested(hub) == [("info", None)]
+
+
+def test_link_to_a_folder_in_place_of_a_file_is_replaced(hub: Hub, store: Store) -> None:
+    """It is a link, so that nothing is lost with it."""
+    model = store.prepare(BASE)
+    path, _ = model.files[NAME]
+    clear(path).symlink_to(path.parent.parent)
+    hub.clear()
+
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+    assert fresh(store).prepare(BASE) == model
+    assert requested(hub) == [("info", None)]
+
+
+# What leads elsewhere
+
+
+@pytest.mark.parametrize("name", ["blobs", "snapshots", ".speedtest"])
+def test_folder_on_another_disk_is_found_before_the_download(
+    hub: Hub, store: Store, other_disk: Path, name: str
+) -> None:
+    """Nothing can be moved there at once, so that there would be moments with half a file."""
+    store.prepare(BASE)
+    path = repo_folder(store, BASE).root / name
+    shutil.rmtree(path)
+    path.symlink_to(other_disk)
+    clear(repo_folder(store, BASE).blobs / hub.blob(BASE.repo, NAME).etag)
+    hub.clear()
+
+    error = refusal(fresh(store), BASE)
+
+    assert f"cannot write to the hub cache {store.settings.cache} (Invalid cross" in str(error)
+    assert "to the disk on which the other folders of its repo are" in str(error)
+    assert requested(hub) == [("info", None)]
+
+
+def test_blobs_behind_a_link_on_one_disk_are_as_good_as_any(hub: Hub, store: Store) -> None:
+    """Found, harmed, repaired; the link stays."""
+    model = store.prepare(BASE)
+    blobs = repo_folder(store, BASE).blobs
+    blobs.rename(elsewhere := store.settings.cache / "elsewhere")
+    blobs.symlink_to(elsewhere)
+
+    assert offline(store).prepare(BASE) == model
+    flip_bit(model.files[NAME][0])
+    hub.clear()
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert requested(hub) == ONE_DOWNLOAD
+    assert blobs.is_symlink()
+
+
+@pytest.mark.parametrize("target", ["another blob", "itself", "nothing"])
+def test_blob_that_is_a_link_is_what_it_leads_to(hub: Hub, store: Store, target: str) -> None:
+    """Another file, or none; what is replaced is the link."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    blob = clear(place_of("blob", model, folder))
+    config = folder.blobs / folder.linked(model.files["config.json"][0])
+    blob.symlink_to(
+        {"another blob": config, "itself": blob, "nothing": blob.with_name("no")}[target]
+    )
+    hub.clear()
+
+    error = refusal(offline(store), BASE)
+
+    assert isinstance(error, Unavailable if target == "nothing" else VerificationError)
+    assert fresh(store).prepare(BASE) == model
+    assert requested(hub) == ONE_DOWNLOAD
+    assert (blob.is_symlink(), config.read_bytes()) == (False, content(BASE)["config.json"])
+
+
+def test_blob_that_is_edited_under_another_name_is_found(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """A hard link is the same file; what is put in its place is not, so the other one stays."""
+    path, _ = store.prepare(BASE).files[NAME]
+    os.link(path.resolve(), tmp_path / "mine")
+    flip_bit(tmp_path / "mine")
+    mine = prove(tmp_path / "mine")
+    hub.clear()
+
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert prove(tmp_path / "mine") == mine
+    assert requested(hub) == ONE_DOWNLOAD
+
+
+def test_commit_that_is_a_link_to_another_one_is_what_its_manifest_says(
+    hub: Hub, store: Store
+) -> None:
+    """The other commit's files are right by their own names, and are not this commit's."""
+    hub.move(BASE.repo, "main", content(BASE, "newer"))
+    newer = store.prepare(BASE)
+    shutil.rmtree(repo_folder(store, BASE).own)
+    hub.move(BASE.repo, "main", content(BASE))
+    (repo_folder(store, BASE).root / "refs" / "main").unlink()
+    model = fresh(store).prepare(BASE)
+    commit = model.files[NAME][0].parent
+    shutil.rmtree(commit)
+    commit.symlink_to(newer.files[NAME][0].parent)
+
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+
+
+@pytest.mark.parametrize("text", ["{commit}\n", "\ufeff{commit}", "{commit:.12}", "{commit}\0", ""])
+def test_ref_that_is_no_commit_costs_nothing(hub: Hub, store: Store, text: str) -> None:
+    """A line's end is none of it; for what is left the manifest knows."""
+    model = store.prepare(BASE)
+    text = text.replace("{commit:.12}", model.commit[:12]).replace("{commit}", model.commit)
+    (repo_folder(store, BASE).root / "refs" / "main").write_text(text)
+    hub.clear()
+
+    assert fresh(store).prepare(BASE) == model
+    assert hub.requests == []
+
+
+# What is left of other runs
+
+
+@pytest.mark.parametrize("what", ["part", "lock", "folder of a part", "leftover"])
+@pytest.mark.parametrize("made", [Path.touch, Path.mkdir])
+def test_leftover_that_is_not_what_it_should_be_is_in_nobodys_way(
+    hub: Hub, store: Store, what: str, made: Callable[[Path], None]
+) -> None:
+    """The file is downloaded beside it."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    clear(place_of("blob", model, folder))
+    made(clear(place_of(what, model, folder)))
+    hub.clear()
+    waits: list[int] = []
+
+    class Impatient(Watcher):
+        def wait(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            waits.append(size)
+
+    plan = fresh(store).plan([BASE])
+
+    assert plan.models[0].size_begun == 0
+    assert fresh(store).prepare(BASE, Impatient()) == model
+    assert waits == [], "nobody else downloads it"
+    assert requested(hub)[-1:] == [("resolve", NAME)]
+
+
+def test_leftovers_of_another_user_are_in_nobodys_way(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their locks cannot be opened; they stay, and the model comes."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    clear(place_of("blob", model, folder))
+    for what in ("folder of a part", "leftover"):
+        place_of(what, model, folder).mkdir()
+    opened = os.open
+
+    def refused(path: str | os.PathLike[str], flags: int, *mode: int) -> int:
+        if Path(path).name == "lock" and Path(path).parent.name in {"staging-left", *parts}:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, flags, *mode)
+
+    parts = {place_of("folder of a part", model, folder).name}
+    monkeypatch.setattr(os, "open", refused)
+
+    assert fresh(store).prepare(BASE) == model
+    assert place_of("leftover", model, folder).is_dir()
+
+
+# Names and numbers that cannot be told
+
+
+@pytest.mark.parametrize("letter", [b"\xff", b"\n", b"\x1b[31m"])
+def test_repo_whose_name_cannot_be_printed_is_not_told(store: Store, letter: bytes) -> None:
+    """A message that held it would end the session, or write over the terminal."""
+    store.prepare(QUANTISED)
+    name = b"models--mlx-community--whisper-base-ml" + letter
+    (Path(os.fsdecode(os.fsencode(store.settings.cache) + b"/" + name)) / "snapshots" / "x").mkdir(
+        parents=True
+    )
+
+    error = refusal(offline(store), BASE)
+
+    assert [folder.repo for folder in cached_repos(store.settings.cache)] == [QUANTISED.repo]
+    assert str(error).endswith(f"; the cache holds {QUANTISED.repo}, never used in its place")
+
+
+def test_cache_at_a_path_that_no_system_has_is_told(hub: Hub, store: Store, tmp_path: Path) -> None:
+    """It holds nothing, as one that may not be looked into; the reason is the system's."""
+    session = fresh(store, cache=tmp_path / ("n" * 300) / "hub")
+
+    error = refusal(session, BASE)
+
+    assert session.inspect(BASE).state == "missing"
+    assert cached_repos(session.settings.cache) == []
+    assert f"cannot write to the hub cache {session.settings.cache} (File name too" in str(error)
+    assert requested(hub) == [("info", None)]
+
+
+@pytest.mark.parametrize("size", ["-1", "1000000000000001", "9" * 400, "1e400", '"1"', "null"])
+def test_manifest_with_a_size_that_no_file_has_is_none(hub: Hub, store: Store, size: str) -> None:
+    """Then the links are what there is, and a manifest is written anew."""
+    model = store.prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    good = path.read_text()
+    path.write_text(good.replace('"size": 300000', f'"size": {size}'))
+    hub.clear()
+
+    assert fresh(store).prepare(BASE) == model
+    assert (hub.requests, path.read_text()) == ([], good)

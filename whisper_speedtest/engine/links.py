@@ -1,0 +1,64 @@
+"""The links through which a library finds the verified files, and what befell them since.
+
+What was exchanged for the time of a load and put back has the right bytes before and after. But the
+system notes when a file was changed last (ctime). No program can set that time back, and whoever
+moves a file away and back changes it as well as whoever writes to it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+
+class Link:
+    """A link at `place` in an engine's folder to a verified `file`, which is no link itself."""
+
+    def __init__(self, folder: Path, place: str, file: Path) -> None:
+        """Make the link, and the folders above it."""
+        self._place = place
+        self._link = folder / place
+        self._file = file
+        self._link.parent.mkdir(parents=True, exist_ok=True)
+        self._link.symlink_to(self._file)
+        self._before = self._look()
+
+    def change(self) -> str:
+        """Return how the link or the file was changed since the link was made; "" if not at all."""
+        if not self._link.is_symlink() or self._link.readlink() != self._file:
+            return (
+                f"{self._place} changed during the load: expected a link to the verified "
+                f"{self._file}, got {self._link.resolve()}"
+            )
+        after = self._look()
+        for path, before in self._before.items():
+            if _touched(before, after[path], folder=path in self._file.parents):
+                return (
+                    f"{path} was changed during the load: expected no change since "
+                    f"{_shown(before)}, got one at {_shown(after[path])}; let nothing write to it, "
+                    "move it or set its permissions meanwhile"
+                )
+        return ""
+
+    def _look(self) -> dict[Path, os.stat_result]:
+        """Return what the system says of the link, of the file and of each folder above that."""
+        folders = {folder: folder.stat() for folder in self._file.parents}
+        return {self._link: self._link.lstat(), self._file: self._link.stat()} | folders
+
+
+def _touched(before: os.stat_result, after: os.stat_result, *, folder: bool) -> bool:
+    """Return whether a file was written to or exchanged, or a folder moved, whatever came then.
+
+    What is put into a folder, or taken out, is no matter: that sets its time of writing as well.
+    """
+    entries = folder and before.st_mtime_ns != after.st_mtime_ns
+    return before.st_ctime_ns != after.st_ctime_ns and not entries
+
+
+def _shown(found: os.stat_result) -> str:
+    """Return when something was changed last, in UTC."""
+    return datetime.fromtimestamp(found.st_ctime, UTC).isoformat(" ", "microseconds")
