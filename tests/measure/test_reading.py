@@ -172,28 +172,28 @@ def test_pressure_that_is_switched_off_is_unknown(proc: FakeProc) -> None:
 
 
 class FakeDarwin:
-    """What psutil and macOS say of an engine, process 100, that has started process 200."""
+    """What psutil and macOS say of an engine, process 100, that has started 200 and 300."""
 
-    class NoSuchProcess(Exception):  # noqa: N818 - psutil's name
+    class Error(Exception):
         """What psutil raises of a process that has ended."""
 
     def __init__(self, *, ended: int | None = None) -> None:
         self._ended = ended
-        self._spent = {100: (3.0, 0.5), 200: (20.0, 4.0)}
+        self._spent = {100: (3.0, 0.5), 200: (20.0, 4.0), 300: (100.0, 50.0)}
 
     def Process(self, pid: int) -> Any:  # noqa: N802 - psutil's name
         """Return a process as psutil has it."""
         if pid not in self._spent:
-            raise self.NoSuchProcess
+            raise self.Error
 
         def cpu_times() -> Any:
             if pid == self._ended:
-                raise self.NoSuchProcess
+                raise self.Error
             user, system = self._spent[pid]
             return SimpleNamespace(user=user, system=system)
 
         def children(*, recursive: bool) -> list[Any]:
-            return [self.Process(200)] if recursive else []
+            return [self.Process(200), self.Process(300)] if recursive else []
 
         return SimpleNamespace(pid=pid, cpu_times=cpu_times, children=children)
 
@@ -204,7 +204,7 @@ class FakeDarwin:
 
     def rusage(self, pid: int) -> dict[str, int]:
         """Return what macOS counts of a process."""
-        return {"runnable_time": {100: 24_000_000, 200: 48_000_000}[pid]}
+        return {"runnable_time": {100: 24_000_000, 200: 48_000_000, 300: 72_000_000}[pid]}
 
 
 @pytest.fixture(name="on_macos")
@@ -241,13 +241,13 @@ def test_macos_is_busy_with_whatever_is_not_idle(on_macos: Callable[[FakeDarwin]
 def test_engine_on_macos_is_its_process_and_all_that_it_started(
     on_macos: Callable[[FakeDarwin], None],
 ) -> None:
-    """Both processes count; they were ready for 24 and 48 million ticks, which are 1 s and 2 s."""
+    """All three count; the first was ready for 24 million ticks, which are 1 s."""
     on_macos(FakeDarwin())
 
     found = read(100)
 
-    assert found.engine == 27.5
-    assert dict(found.waits or {}) == pytest.approx({100: 1.0, 200: 2.0})
+    assert found.engine == 177.5
+    assert dict(found.waits or {}) == pytest.approx({100: 1.0, 200: 2.0, 300: 3.0})
 
 
 def test_process_that_has_ended_on_macos_spent_nothing(
@@ -256,8 +256,8 @@ def test_process_that_has_ended_on_macos_spent_nothing(
     """A child that ended between being listed and being read costs no test, nor does the engine."""
     on_macos(FakeDarwin(ended=200))
 
-    assert read(100).engine == 3.5
-    assert list(read(100).waits or ()) == [100]
+    assert read(100).engine == 153.5
+    assert list(read(100).waits or ()) == [100, 300]
     assert (read(999).engine, read(999).waits, read(999).busy) == (0.0, None, 1230.0)
 
 

@@ -126,18 +126,19 @@ def _threads(process: int) -> list[int]:
 def _read_darwin(pid: int) -> Reading:
     """Take a reading on macOS. Never run on a Mac by the authors."""
     import psutil
+    from psutil import Error
 
     engine, waits = 0.0, dict[int, float]()
     try:
         process = psutil.Process(pid)
         processes = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
+    except Error:
         processes = []
     for process in processes:
         try:
             spent = process.cpu_times()
             ready = darwin_rusage(process.pid)["runnable_time"]
-        except (psutil.NoSuchProcess, OSError):  # It has ended.
+        except (Error, OSError):  # It has ended, or is another user's.
             continue
         engine += spent.user + spent.system
         waits[process.pid] = ready * _darwin_tick()

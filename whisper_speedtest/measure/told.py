@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,5 +39,5 @@ def answer(*command: str, environment: Mapping[str, str] | None = None) -> str:
             timeout=SECONDS,
             check=False,
         ).stdout
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, TimeoutExpired):
         return ""
