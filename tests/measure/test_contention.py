@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from tests.helpers.loads import BUSY, IDLE, cpu_seconds, running, wait_until
+from whisper_speedtest.measure import contention as contention_module
 from whisper_speedtest.measure.contention import (
     TICKS_OF_NOBODY,
     Contention,
     Watch,
     contention_between,
+    free_processors,
     is_contaminated,
 )
 from whisper_speedtest.measure.reading import TICK, Reading
@@ -131,6 +133,46 @@ def test_limit_can_be_chosen() -> None:
     assert not is_contaminated(contention(64.0), 1.0, float("inf"))
     assert not is_contaminated(contention(0.03), 1.0, 0.0)
     assert is_contaminated(contention(0.04), 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "free", "contaminated"),
+    [(0.1, 0, False), (0.11, 0, True), (0.6, 1, False), (0.61, 1, True), (6.1, 12, False)],
+)
+def test_half_of_what_a_library_leaves_free_is_for_others(
+    others: float, free: int, contaminated: bool
+) -> None:
+    """Each processor without a thread of the library adds half a one to the limit of 0.1."""
+    assert is_contaminated(contention(others), 10.0, 0.1, free) is contaminated, (
+        f"{others} processors of others beside a library that leaves {free} free"
+    )
+
+
+@pytest.mark.parametrize(
+    ("physical", "logical", "usable", "threads", "free"),
+    [
+        (8, 16, 16, 4, 4),
+        (8, 16, 6, 4, 2),
+        (2, 2, 2, 2, 0),
+        (2, 2, 2, 4, 0),
+        (None, 4, 4, 1, 3),
+        (None, None, 4, 1, 0),
+    ],
+)
+def test_free_processors_are_whole_cores_without_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+    physical: int | None,
+    logical: int | None,
+    usable: int,
+    threads: int,
+    free: int,
+) -> None:
+    """Of those that this process may use; never fewer than none, whatever the system tells."""
+    counts = {True: logical, False: physical}
+    monkeypatch.setattr("psutil.cpu_count", lambda logical=True: counts[logical])
+    monkeypatch.setattr(contention_module, "fast_cores", lambda: usable)
+
+    assert free_processors(threads) == free
 
 
 @pytest.mark.property

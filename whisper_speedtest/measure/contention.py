@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapters.cores import fast_cores
 from whisper_speedtest.measure.part import Part, Share
 from whisper_speedtest.measure.reading import TICK, read
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 TICKS_OF_NOBODY = 3
 """So many ticks may seem to be of others though nobody took them, since the system counts several
 kinds of them, each rounded down."""
+
+SHARE_OF_FREE = 0.5
+"""How much of the processors that a library leaves free others may take. All of them did no harm on
+16 cores (tests/proofs/stand_in.txt); half is what is left for caches, memory and heat to be shared.
+"""
 
 
 class Contention(Part, frozen=True, kw_only=True):
@@ -39,16 +45,31 @@ class Contention(Part, frozen=True, kw_only=True):
     """How long any process of the system waited for a processor; None where nobody tells."""
 
 
-def is_contaminated(contention: Contention, seconds: float, max_others: float | None) -> bool:
+def is_contaminated(
+    contention: Contention, seconds: float, max_others: float | None, free: int = 0
+) -> bool:
     """Tell whether others took so much of the machine that the time says little of the library.
 
     That is more than `max_others` processors for the length of the call, of so many seconds; None
-    is any number of them. The system counts in ticks: of a few of them nobody knows who took them,
-    so nothing is said of a call that is too short for more.
+    is any number of them. Of the `free` processors, for which the library has no thread, others may
+    have SHARE_OF_FREE besides. The system counts in ticks: of a few of them nobody knows who took
+    them, so nothing is said of a call that is too short for more.
     """
     if contention.others is None or max_others is None:
         return False
-    return contention.others * seconds > max(max_others * seconds, TICKS_OF_NOBODY * TICK)
+    most = max_others + SHARE_OF_FREE * free
+    return contention.others * seconds > max(most * seconds, TICKS_OF_NOBODY * TICK)
+
+
+def free_processors(threads: int) -> int:
+    """Return for how many of the processors a library with so many threads has none.
+
+    Of a core that shows itself as two, one counts: threads on both slow each other down.
+    """
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return max(0, min(cores, fast_cores()) - threads)
 
 
 class Watch:
