@@ -275,6 +275,34 @@ def test_second_run_waits_for_the_first_and_fetches_nothing_twice(hub: Hub, stor
     assert parts(store) == []
 
 
+def behind_a_link(store: Store, tmp_path: Path) -> Store:
+    """Return the same cache in another session, which knows it by a link."""
+    (tmp_path / "link").symlink_to(store.settings.cache)
+    return fresh(store, cache=tmp_path / "link" / ".." / "link")
+
+
+def test_killed_download_goes_on_behind_a_link(
+    hub: Hub, store: Store, tmp_path: Path, killed: int
+) -> None:
+    """A part is of a cache, by whatever path that is reached."""
+    assert read(behind_a_link(store, tmp_path).prepare(BASE)) == LARGE
+    assert ranges(hub) == [f"bytes={killed}-"]
+
+
+@pytest.mark.usefixtures("first")
+def test_second_run_behind_a_link_waits_for_the_first(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """They lock the same file, so that nothing is fetched twice."""
+    second = Waiting(hub.heal)
+
+    model = behind_a_link(store, tmp_path).prepare(BASE, second)
+
+    assert second.sizes[0] > CUT - 1_500_000
+    assert read(model) == LARGE
+    assert ranges(hub) == [None]
+
+
 def test_second_run_goes_on_where_a_killed_one_stopped(
     hub: Hub, store: Store, etag: str, first: int
 ) -> None:
