@@ -382,7 +382,7 @@ def test_model_of_another_size_is_named(new_toy: Toys) -> None:
         "got 6; text_layers: expected 3, got 6; these are the dimensions of base; fix this entry "
         "of the check map of toy"
     )
-    assert state(engine) == {"loaded": False, "warm": False, "closed": True}
+    assert state(engine) == {"loaded": False, "closed": True}
     assert running_engines() == []
 
 
