@@ -9,5 +9,6 @@ pytest_plugins = [
     "whisper_speedtest.session.device",
     "whisper_speedtest.session.fixtures",
     "whisper_speedtest.session.check",
+    "whisper_speedtest.results.journal_plugin",
     "whisper_speedtest.results.plugin",
 ]

@@ -70,8 +70,9 @@ def test_command_runs(command: str, tmp_path: Path) -> None:
     arguments = shlex.split(command)[1:]
     environment = child_environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "huggingface"))
 
+    places = (f"--basetemp={tmp_path}/run", f"--journal={tmp_path}/run.jsonl")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, f"--basetemp={tmp_path}/run"],
+        [sys.executable, "-m", "pytest", *arguments, *places],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ OF_THE_MACHINE = (
 
 def copy_project(tree: Path, *, tests: bool = False) -> None:
     """Copy what a session of benchmarks needs into `tree`; with `tests`, all of the checkout."""
-    left_out = [".*", "__pycache__", *([] if tests else ["tests"])]
+    left_out = [".*", "__pycache__", "journals", *([] if tests else ["tests"])]
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*left_out), dirs_exist_ok=True)
     for name in (".ci", ".github") if tests else ():
         shutil.copytree(ROOT / name, tree / name)

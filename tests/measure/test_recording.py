@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from adapters import adapter_class
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
@@ -14,8 +16,9 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.clock import time_calls
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import Rules
-from whisper_speedtest.measure.recording import Recorder, provenance_of
+from whisper_speedtest.measure.recording import UNTOLD, Recorder, provenance_of
 from whisper_speedtest.measure.result import Repeats
+from whisper_speedtest.measure.suite import code_hash
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
@@ -59,6 +62,7 @@ def test_record_begins_with_what_is_known_before_anything_runs(clip: Clip) -> No
     assert result.clip.seconds == clip.seconds
     assert result.samples == ()
     assert result.provenance is None
+    assert result.code == code_hash()
 
 
 def test_settings_that_a_library_ignores_stand_as_it_uses_them(clip: Clip) -> None:
@@ -208,3 +212,26 @@ def test_failure_keeps_what_was_recorded_before_it(engine: FakeEngine, clip: Cli
     assert result.score is not None
     assert result.score.wer > 0
     assert seconds(result) == [(0, 0, 2.0)]
+
+
+def test_private_record_takes_no_words(engine: FakeEngine, clip: Clip) -> None:
+    """No transcript, and no failure, which may quote one; the score is numbers and stays."""
+    record = Recorder("test_it[id]", Measure.WARM, CASE, clip, SETTINGS, private=True)
+    engine.texts = ["the secret"]
+    record_calls(record, engine, clip, 2.0)
+
+    assert record.result.transcript is None
+    assert record.result.score is not None
+    assert record.result.samples != ()
+    failed = record.ended(Outcome.FAILED, "heard 'secret'", "secret")
+    assert (failed.reason, failed.cause) == (UNTOLD, "")
+
+
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.FAILED])
+def test_private_record_keeps_what_the_suite_itself_says(clip: Clip, outcome: Outcome) -> None:
+    """Why it was skipped, or that it took too long, quotes no words."""
+    record = Recorder("test_it[id]", Measure.WARM, CASE, clip, SETTINGS, private=True)
+
+    ended = record.ended(outcome, "reason", "cause")
+
+    assert (ended.reason, ended.cause) == ("reason", "cause")

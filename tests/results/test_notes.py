@@ -11,7 +11,7 @@ from tests.helpers.results import CASE, CLIP, MODEL, PROVENANCE, SETTINGS, cold,
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import ClipFacts, ModelFacts
-from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.notes import journal_notes, notes
 
 if TYPE_CHECKING:
     from typing import Any
@@ -228,6 +228,14 @@ def test_drift_is_told_by_case_with_its_rows_and_the_largest() -> None:
     ]
 
 
+def test_drift_is_that_of_this_session() -> None:
+    """What was taken over was measured another day, and is no measure of this one's first state."""
+    results = [beside(0.2, 0.2, test="old"), beside(0.1, 0.1), beside(0.1, 0.103)]
+
+    assert not [line for line in notes(results, earlier={"old"}) if line.startswith("drift")]
+    assert [line for line in notes(results) if line.startswith("drift")]
+
+
 def test_steady_machine_is_nothing_to_speak_of() -> None:
     """Nor is one of which nobody has noted the state."""
     assert not [line for line in notes([beside(0.1, 0.1), warm()]) if line.startswith("drift")]
@@ -241,3 +249,24 @@ def test_busy_results_are_counted_in_a_line() -> None:
         "busy:     1 of 2 tests were timed while other processes used the machine, so that their "
         "times say little; end those, and run them again"
     )
+
+
+def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
+    """What came from it, what went into it, what it lacks and why; nothing of what did not."""
+    assert journal_notes("j.jsonl", 0, 0, 0, "", "") == []
+    assert journal_notes("j.jsonl", 2, 3, 4, "no space left", "") == [
+        "earlier:  3 results are taken over from j.jsonl",
+        "journal:  2 results are added to j.jsonl",
+        "unsaved:  4 results are not added to a journal: no space left",
+    ]
+    assert journal_notes("j.jsonl", 1, 0, 1, "it is full", "saved.json") == [
+        "journal:  1 result is added to j.jsonl",
+        "unsaved:  1 result is not added to a journal: it is full",
+    ]
+
+
+def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
+    """pytest-benchmark's JSON is of one session: who wants all of the results reads the journal."""
+    assert journal_notes("j.jsonl", 0, 1, 0, "", "saved.json") == [
+        "earlier:  1 result is taken over from j.jsonl; saved.json has this session's own alone"
+    ]

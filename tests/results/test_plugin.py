@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -13,12 +14,19 @@ from tests.helpers.results import warm
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import ClipFacts
-from whisper_speedtest.results.plugin import WIDTH, pytest_terminal_summary
+from whisper_speedtest.results.journal import Journal
+from whisper_speedtest.results.journal_plugin import KEPT, Kept
+from whisper_speedtest.results.plugin import (
+    WIDTH,
+    pytest_benchmark_update_commit_info,
+    pytest_benchmark_update_json,
+    pytest_terminal_summary,
+)
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, RESULTS
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from whisper_speedtest.measure.result import Result
 
 
 @dataclass
@@ -56,6 +64,7 @@ def _terminal() -> Terminal:
     stash[RESULTS] = []
     stash[LEFT_OUT] = {}
     stash[OWN_CLIPS] = []
+    stash[KEPT] = Kept(None)
     return Terminal(stash)
 
 
@@ -169,6 +178,105 @@ def test_fault_in_saving_is_told(terminal: Terminal) -> None:
     assert summary(terminal)[-1] == (
         "unsaved:  another plugin failed as the session ended: OSError: no space left"
     )
+
+
+def test_session_that_selects_nothing_speaks_of_a_file_that_is_there(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Who publishes it would publish an earlier run; where there is none, nothing is to be said."""
+    terminal.saved_to = str(tmp_path / "old.json")
+    assert summary(terminal) == []
+
+    (tmp_path / "old.json").touch()
+    assert summary(terminal)[-1] == (
+        f"unsaved:  {tmp_path}/old.json: what is there is of an earlier run, as nothing was "
+        "measured in this one"
+    )
+
+
+def take_over(terminal: Terminal, *results: Result) -> None:
+    """Let results be those of an earlier session, in the journal `journal.jsonl`."""
+    terminal.stash[RESULTS] += results
+    kept = Kept(Journal(Path("journal.jsonl")), results)
+    kept.taken_over = {result.test: result for result in results}
+    terminal.stash[KEPT] = kept
+
+
+def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """They have their row and its mark; a file that was to be written is still of another run."""
+    terminal.saved_to = str(tmp_path / "saved.json")
+    take_over(terminal, warm(2.0, provenance=None))
+
+    lines = summary(terminal)
+
+    assert lines[2].split()[-1] == "earlier"
+    assert lines[4].split()[:5] == ["lightning-whisper-mlx", "tiny", "4bit", "short", "2.00"]
+    assert lines[4].split()[-1] == "all"
+    assert lines[-2] == (
+        f"earlier:  1 result is taken over from journal.jsonl; {tmp_path}/saved.json has this "
+        "session's own alone"
+    )
+    assert lines[-1] == (
+        f"unsaved:  {tmp_path}/saved.json: not written, as nothing was measured in this one"
+    )
+    terminal.stash[RESULTS].append(warm(3.0, test="new"))
+    terminal.lines.clear()
+    assert "unsaved" not in "".join(summary(terminal))
+
+
+def test_rows_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
+    """What was taken over is known before anything is run, and stands where it belongs."""
+    first, last = (warm(2.0, test=name, case=Case("a", name, "x")) for name in ("tiny", "base"))
+    take_over(terminal, last)
+    terminal.stash[RESULTS].append(first)
+    terminal.stash[KEPT].order = {"tiny": 0, "base": 1}
+
+    sizes = [line.split()[1] for line in summary(terminal) if line.startswith(" a ")]
+
+    assert sizes == ["tiny", "base"]
+
+
+def test_journal_that_cannot_be_written_is_told(terminal: Terminal) -> None:
+    """With what it lacks."""
+    terminal.stash[RESULTS].append(warm(2.0))
+    terminal.stash[KEPT].lost, terminal.stash[KEPT].fault = 1, "no space left"
+
+    assert summary(terminal)[-1] == ("unsaved:  1 result is not added to a journal: no space left")
+
+
+def test_parameters_are_saved_by_their_names() -> None:
+    """pytest-benchmark would save the objects, in which the paths of recordings stand."""
+    clip = replace(clips()["human"], name="memo")
+    parameters = {"case": Case("toy", "micro", "good"), "clip": clip, "batch_size": 6, "x": "y"}
+    saved = {"benchmarks": [{"name": "a", "params": parameters}, {"name": "b", "params": None}]}
+
+    pytest_benchmark_update_json(saved)
+
+    assert saved == {
+        "benchmarks": [
+            {
+                "name": "a",
+                "params": {"case": "toy-micro-good", "clip": "memo", "batch_size": 6, "x": "y"},
+            },
+            {"name": "b", "params": {}},
+        ]
+    }
+
+
+def test_commit_is_saved_without_names_of_people_and_folders() -> None:
+    """A branch, a folder and a message of git may hold them; the hash and its time do not."""
+    info = {
+        "id": "12" * 20, "time": "2026-01-01", "dirty": True, "project": "folder-of-jane",
+        "branch": "jane/x", "author_time": "2025-12-31", "error": "fatal: /home/jane",
+    }  # fmt: skip
+
+    pytest_benchmark_update_commit_info(info)
+
+    assert info == {
+        "id": "12" * 20, "time": "2026-01-01", "dirty": True, "project": "whisper-speedtest"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("markup", [False, True])

@@ -208,3 +208,42 @@ def test_device_and_type_are_those_of_the_result() -> None:
     (row,) = cells(warm(provenance=provenance, model=MODEL))
 
     assert row["computed on"] == "cpu, int8_float32"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "cell"),
+    [
+        ({"load", "cold", "warm"}, "all"),
+        ({"warm"}, "call"),
+        ({"cold"}, "cold start"),
+        ({"load"}, "load"),
+        ({"load", "cold"}, "cold start, load"),
+        ({"of another"}, ""),
+    ],
+)
+def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: str) -> None:
+    """The further column stands last; of a row that is new altogether it says nothing."""
+    made = table([load(test="load"), cold(test="cold"), warm(test="warm")], earlier)
+
+    assert made is not None
+    assert [column.header for column in made.columns] == [
+        *(column.heading for column in COLUMNS),
+        "earlier",
+    ]
+    assert list(made.columns[-1].cells) == [cell]
+
+
+def test_row_of_starts_alone_is_all_earlier_where_these_are() -> None:
+    """There is no call that could be new."""
+    made = table([load(test="load"), cold(test="cold")], {"load", "cold"})
+
+    assert made is not None
+    assert list(made.columns[-1].cells) == ["all"]
+
+
+def test_nothing_is_said_of_earlier_sessions_where_nothing_came_from_one() -> None:
+    """The table of a usual session has its usual columns."""
+    made = table([warm()], {})
+
+    assert made is not None
+    assert [column.header for column in made.columns] == [column.heading for column in COLUMNS]

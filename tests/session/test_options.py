@@ -13,6 +13,7 @@ from _pytest.config.argparsing import Parser
 
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
+    LAST,
     MAX_DOWNLOAD,
     parse_checks,
     parse_size,
@@ -39,6 +40,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert options["max_download"] == 4_000_000_000
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
     assert options["max_others"] == 0.25
+    assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -169,3 +171,12 @@ def test_what_is_no_check_is_refused_with_all_there_are(text: str) -> None:
     expected = f"--check-models=load,json, got {text!r}; a path goes before it"
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(expected)):
         parse_checks(text)
+
+
+def test_journals_are_files_and_resume_may_stand_alone() -> None:
+    """Alone it means the session's journal, or the last one."""
+    options = parsed("--journal=a.jsonl", "--resume", "--private")
+
+    assert (options["journal"], options["resume"]) == (Path("a.jsonl"), LAST)
+    assert options["private"] is True
+    assert parsed("--resume=b.jsonl")["resume"] == Path("b.jsonl") != LAST

@@ -87,6 +87,30 @@ def test_name_of_a_clip_of_the_project_is_refused(record: Record) -> None:
     assert f"{path}: expected a name that no other clip has, got 'short'" in refused(path)
 
 
+def test_private_recording_is_named_by_its_content(record: Record) -> None:
+    """The same in each session, whatever else is given and what it is called."""
+    path, other = record("Therapy/jane.wav"), record("other.wav")
+    other.write_bytes(clips()["paragraph"].path.read_bytes())
+
+    alone = own_clips([path], private=True)
+    both = own_clips([other, path.rename(path.with_name("joe.wav"))], private=True)
+
+    assert [clip.name for clip in alone] == [f"own-{clips()['short'].sha256[:8]}"]
+    assert [clip.name for clip in both] == [
+        f"own-{clips()['paragraph'].sha256[:8]}",
+        alone[0].name,
+    ]
+    assert (alone[0].sha256, alone[0].is_own) == (clips()["short"].sha256, True)
+
+
+def test_private_recording_is_given_once(record: Record) -> None:
+    """Of two names for one sound there would be one id."""
+    first, second = record("a.wav"), record("b.wav")
+
+    with pytest.raises(pytest.UsageError, match=f"which is also {first}; leave one out"):
+        own_clips([first, second], private=True)
+
+
 def test_home_folder_is_expanded(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell leaves the `~` in --audio=~/talk.wav as it is."""
     path = record("talk.wav")

@@ -9,6 +9,7 @@ import msgspec
 
 from adapters import adapter_class, files_of
 from whisper_speedtest.measure.judging import score_of
+from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import (
     ClipFacts,
     ModelFacts,
@@ -17,6 +18,7 @@ from whisper_speedtest.measure.result import (
     Result,
     Sample,
 )
+from whisper_speedtest.measure.suite import code_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.clock import Calls
     from whisper_speedtest.measure.machine import Machine, State
-    from whisper_speedtest.measure.measures import Measure, Outcome
+    from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.speech.clip import Clip
+
+UNTOLD = "left out, as --private was given, and it may quote what a recording says"
+"""The reason of a failure that may quote what is said in a private recording."""
 
 
 def provenance_of(engine: Engine) -> Provenance:
@@ -62,11 +67,15 @@ class Recorder:
         case: Case,
         clip: Clip | None,
         settings: DecodeSettings | None,
+        *,
+        private: bool = False,
     ) -> None:
         """Begin with what is known before anything runs.
 
-        Settings that the library ignores stand in the record with the values it uses anyway.
+        Settings that the library ignores stand in the record with the values it uses anyway. A
+        private record takes no words: no transcript, and no failure, which may quote one.
         """
+        self._private = private
         files = files_of(case)
         ignored = adapter_class(case.adapter).ignored_settings
         self.result = Result(
@@ -78,6 +87,7 @@ class Recorder:
             if clip
             else None,
             settings=replace(settings, **ignored) if settings else None,
+            code=code_hash(),
         )
 
     def model(self, model: VerifiedModel) -> None:
@@ -134,7 +144,7 @@ class Recorder:
         """Record what was heard in the last call, and how near it comes to what was said."""
         text = transcripts[-1].text
         self._add(
-            transcript=text,
+            transcript=None if self._private else text,
             fallback=any(each.fallback for each in transcripts),
             score=score_of(clip, text),
         )
@@ -151,6 +161,8 @@ class Recorder:
 
     def ended(self, outcome: Outcome, reason: str = "", cause: str = "") -> Result:
         """Record how it ended, and return the result."""
+        if self._private and outcome is Outcome.FAILED:
+            reason, cause = UNTOLD, ""
         self._add(outcome=outcome, reason=reason, cause=cause)
         return self.result
 

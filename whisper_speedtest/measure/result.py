@@ -191,6 +191,9 @@ class Result(Part, frozen=True, kw_only=True):
     """Of the transcript against the reference; None where nobody knows what was said."""
 
     provenance: Provenance | None = None
+    code: Sha256 | None = None
+    """Of the suite's own Python files: results with the same were measured the same way."""
+
     machine: Machine | None = None
     before: State | None = None
     """The state of the machine right before the first sample."""

@@ -10,7 +10,7 @@ from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
@@ -24,12 +24,14 @@ def notes(
     results: Sequence[Result],
     left_out: Mapping[str, Outcome] | None = None,
     recordings: Iterable[str] = (),
+    earlier: Collection[str] = (),
 ) -> list[str]:
     """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
     The last one says that nothing was measured, where that is so. `left_out` are the reasons for
     which libraries were left out altogether, each a skip or a failure; `recordings` are the names
-    of the user's own clips.
+    of the user's own clips; `earlier` the tests whose results were taken over, beside which the
+    machine may have been another day's.
     """
     reasons = left_out or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
@@ -39,7 +41,7 @@ def notes(
         *_fallbacks(passed),
         *_heard(passed),
         *_voices(results, frozenset(recordings)),
-        *_drift(passed),
+        *_drift([each for each in passed if each.test not in earlier]),
         *_busy(results),
         *_skips(results),
         *(f"skipped:  {why}" for why, how in reasons.items() if how is Outcome.SKIPPED),
@@ -54,6 +56,28 @@ def notes(
     if outcomes == {Outcome.SKIPPED}:
         lines.append("nothing was measured: every selected test was skipped")
     return list(dict.fromkeys(lines))
+
+
+def journal_notes(
+    journal: str, written: int, taken_over: int, lost: int, fault: str, saved_to: str
+) -> list[str]:
+    """Return the lines on the journal: what is in it, what came from it, and what it lacks.
+
+    `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
+    """
+    lines = []
+    if taken_over:
+        left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
+        lines.append(f"earlier:  {_results(taken_over)} taken over from {journal}{left_out}")
+    if written:
+        lines.append(f"journal:  {_results(written)} added to {journal}")
+    if lost:
+        lines.append(f"unsaved:  {_results(lost)} not added to a journal: {fault}")
+    return lines
+
+
+def _results(count: int) -> str:
+    return "1 result is" if count == 1 else f"{count} results are"
 
 
 def _cost(passed: Sequence[Result]) -> list[str]:

@@ -9,7 +9,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.units import megabytes, percent, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from rich.table import Table
 
@@ -127,14 +127,29 @@ COLUMNS = (
 )
 
 
-def table(results: Sequence[Result]) -> Table | None:
-    """Return the table of the results; None where there is no row."""
+def _earlier(row: Row, earlier: Collection[str]) -> str:
+    """Return which parts of a row an earlier session has measured."""
+    parts = {"call": row.warm, "cold start": row.cold, "load": row.load}
+    there = {name: result for name, result in parts.items() if result}
+    found = [name for name, result in there.items() if result.test in earlier]
+    return "all" if len(found) == len(there) else ", ".join(found)
+
+
+def table(results: Sequence[Result], earlier: Collection[str] = ()) -> Table | None:
+    """Return the table of the results; None where there is no row.
+
+    `earlier` are the tests whose results were taken over from an earlier session. Where there are
+    some, a further column says so.
+    """
     from rich.box import SIMPLE
     from rich.table import Table
 
     made = Table(box=SIMPLE, pad_edge=False)
-    for column in COLUMNS:
+    columns: tuple[Column, ...] = COLUMNS
+    if earlier:
+        columns += (Column("earlier", lambda row: _earlier(row, earlier), right=False),)
+    for column in columns:
         made.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
     for row in rows(results):
-        made.add_row(*(column.cell(row) for column in COLUMNS))
+        made.add_row(*(column.cell(row) for column in columns))
     return made if made.row_count else None

@@ -18,6 +18,9 @@ MAX_DOWNLOAD = "4GB"
 CHECKS = ("load", "json")
 """What --check-models can be told, either of them or both."""
 
+LAST = Path()
+"""What --resume is where it stands alone."""
+
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -74,6 +77,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="before each model, wait until the machine computes as fast as at first, but no "
         "longer than this (default: no wait)",
+    )
+    group.addoption(
+        "--private",
+        action="store_true",
+        help="name the recordings of --audio by their hash, and keep neither names nor transcripts "
+        "of them",
+    )
+    group.addoption(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="add each result to this file as its test ends, a line of JSON each "
+        "(default: a new file in journals/, named by the time)",
+    )
+    group.addoption(
+        "--resume",
+        nargs="?",
+        const=LAST,
+        type=Path,
+        metavar="FILE",
+        help="run what this journal has no passed result of, with the same model, versions, "
+        "settings and machine; take the others over from it, and go on with it "
+        "(default: --journal, or the one in journals/ that was written last)",
     )
     group.addoption(
         "--check-models",

@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") != "no" and config.getoption("benchmark_only"):
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
     if path := config.getoption("benchmark_json"):
-        _refuse_unless_writable(Path(path))
+        refuse_unless_writable("--benchmark-json", Path(path))
 
 
 def _refuse_without_plugins(config: pytest.Config) -> None:
@@ -65,8 +65,8 @@ def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
 
 
-def _refuse_unless_writable(path: Path) -> None:
-    """Refuse a file that results cannot be written to; say so before they are measured."""
+def refuse_unless_writable(option: str, path: Path) -> None:
+    """Refuse an option's file that results cannot be written to, before they are measured."""
     try:
         if path.is_dir():
             found = "a folder"
@@ -79,7 +79,7 @@ def _refuse_unless_writable(path: Path) -> None:
     except OSError as error:
         found = f"one that cannot be looked at: {error.strerror}"
     raise pytest.UsageError(
-        f"--benchmark-json: {path}: expected a file that can be written, got {found}; name another"
+        f"{option}: {path}: expected a file that can be written, got {found}; name another"
     )
 
 

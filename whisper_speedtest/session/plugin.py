@@ -59,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
     config.addinivalue_line("markers", "own: a recording of the user's own, named with --audio")
-    config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"))
+    config.stash[OWN_CLIPS] = own_clips(
+        config.getoption("audio"), private=config.getoption("private")
+    )
     config.stash[LEFT_OUT] = {}
     config.stash[RESULTS] = []
 
@@ -132,12 +134,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     for reason in selection.unusable([item]).values():
         pytest.fail(reason, pytrace=False)
+    if record := begin(item):
+        item.stash[RECORDER] = record
+
+
+def begin(item: pytest.Item) -> Recorder | None:
+    """Return the record of a test over cases before anything is measured; None of another test."""
     case, measure = selection.case_of(item), selection.measure_of(item)
     if case is None or measure is None or not isinstance(item, pytest.Function):
-        return
+        return None
     clip = selection.parameters_of(item).clip
     settings = None if measure is Measure.LOAD else selection.settings_of(item)
-    item.stash[RECORDER] = Recorder(item.name, measure, case, clip, settings)
+    private = item.config.getoption("private") and clip is not None and clip.is_own
+    return Recorder(item.name, measure, case, clip, settings, private=private)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,11 +20,12 @@ SUFFIXES = (".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", "
 """The names of sound files that a folder is searched for. A file named by itself may have any."""
 
 
-def own_clips(paths: Sequence[Path]) -> list[Clip]:
+def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
     """Read the user's own recordings.
 
     Their names become parts of test ids, so each of them has to be there once, and no clip of the
-    project may have it.
+    project may have it. Private ones are named by their content, as `own-88cde86b`: that says
+    nothing of it, and is the same in each session, as ids are stored keys.
 
     Raises:
         pytest.UsageError: A file cannot be used, a name is taken, or a folder has no sound files.
@@ -34,10 +36,12 @@ def own_clips(paths: Sequence[Path]) -> list[Clip]:
             clip = own_clip(path)
         except ValueError as error:
             raise pytest.UsageError(f"--audio: {error}") from error
+        if private:
+            clip = replace(clip, name=f"own-{clip.sha256[:8]}")
         if other := taken.get(clip.name):
             raise pytest.UsageError(
                 f"--audio: {path}: expected a name that no other clip has, got {clip.name!r}, "
-                f"which is also {other.path}; rename the file"
+                f"which is also {other.path}; {'leave one out' if private else 'rename the file'}"
             )
         taken[clip.name] = clip
     return [clip for clip in taken.values() if clip.is_own]

@@ -1,0 +1,201 @@
+"""The journal: a file that takes each result as its test ends, one line of JSON each.
+
+    {"format": "whisper-speedtest journal", "version": 1}
+    {"version": 2, "test": "test_load[…]", "measure": "load", …}
+    …
+
+The first line says what the file is; each further one is a `Result`, as result.schema.json
+describes it. A line is written at once and synced to the disk, so that a session which is killed
+loses no result before that moment. A line without its line break was cut when its session ended: it
+is no result, and the next session that writes to the file removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.hub.staging import flock
+from whisper_speedtest.measure.result import Result, from_json, to_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import NoReturn
+
+FORMAT = "whisper-speedtest journal"
+VERSION = 1
+HEADER = json.dumps({"format": FORMAT, "version": VERSION}).encode() + b"\n"
+
+_RESULT_VERSION = {field.name: field.default for field in msgspec.structs.fields(Result)}["version"]
+_MOST_SHOWN = 60
+"""Characters of a wrong line that its message shows."""
+
+
+class JournalError(Exception):
+    """A file that is no journal, is damaged, or is being written by another session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a journal holds."""
+
+    results: tuple[Result, ...]
+    """In the order in which they were written."""
+
+    cut: int = 0
+    """Bytes of a last line that was cut when its session ended."""
+
+
+def line_of(result: Result) -> bytes:
+    """Return the line of a result, with its line break."""
+    return json.dumps(to_json(result), allow_nan=False).encode() + b"\n"
+
+
+def parse(content: bytes, name: str) -> Content:
+    """Return what the content of a journal means; `name` is what messages call the file.
+
+    Nothing at all, and the beginning of a first line, are a journal without results.
+
+    Raises:
+        JournalError: It is another file, of another version, or a line in it is damaged.
+    """
+    *lines, rest = content.split(b"\n")
+    if not lines:
+        if not HEADER.startswith(rest):
+            _refuse(name, 1, f"the first line of a journal, {_shown(HEADER)}", rest, "name another")
+        return Content((), len(rest))
+    _check_header(lines[0], name)
+    results = [_result(line, number, name) for number, line in enumerate(lines[1:], start=2)]
+    return Content(tuple(results), len(rest))
+
+
+def read(path: Path) -> Content:
+    """Return what is in a journal.
+
+    Raises:
+        JournalError: As `parse` does, or the file cannot be read.
+    """
+    try:
+        if not path.is_file():
+            what = "no plain file" if path.exists() else "none"
+            raise JournalError(f"{path}: expected a journal, got {what}; name another file")
+        return parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise JournalError(
+            f"{path}: expected a journal that can be read, got {error.strerror}; name another file"
+        ) from error
+
+
+class Journal:
+    """Writes a journal, which no other session can write to meanwhile.
+
+    The file is made with the first result. One that is there is added to, and never overwritten.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Make the file, or take it as it is and remove a line that was cut; and lock it.
+
+        Raises:
+            JournalError: It is no journal, or another session writes to it.
+            OSError: It cannot be written.
+        """
+        if self._descriptor is not None:
+            return
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            try:
+                flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JournalError(
+                    f"{self.path}: expected a journal that no other session writes to, got one "
+                    "that is in use; name another, or wait for that session to end"
+                ) from None
+            content = read(self.path)
+            size = os.fstat(descriptor).st_size
+            os.ftruncate(descriptor, size - content.cut)
+            if size == content.cut:
+                _write(descriptor, HEADER)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def append(self, result: Result) -> None:
+        """Add a result, which is on the disk once this returns. A failure leaves no part of it.
+
+        Raises:
+            JournalError, OSError: As `open` does.
+        """
+        self.open()
+        assert self._descriptor is not None
+        _write(self._descriptor, line_of(result))
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    """Add a whole line to a file, or nothing where it fails or is interrupted."""
+    size = os.fstat(descriptor).st_size
+    rest = memoryview(line)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            os.ftruncate(descriptor, size)
+        raise
+
+
+def _check_header(line: bytes, name: str) -> None:
+    """Raise JournalError unless a first line is that of a journal of our version."""
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        _refuse(name, 1, f"the first line of a journal, {_shown(HEADER)}", line, "name another")
+    if header.get("version") != VERSION:
+        what = f"a journal of version {VERSION}"
+        _refuse(name, 1, what, line, "another version of this suite wrote it: name another")
+
+
+def _result(line: bytes, number: int, name: str) -> Result:
+    """Return the result in a line."""
+    try:
+        plain = json.loads(line)
+    except (ValueError, RecursionError):
+        _refuse(name, number, "a result as JSON", line, "the file is damaged: name another")
+    found = plain.get("version") if isinstance(plain, dict) else None
+    if isinstance(found, int) and found != _RESULT_VERSION:
+        what = f"a result of version {_RESULT_VERSION}"
+        _refuse(name, number, what, line, "another version of this suite wrote it: name another")
+    try:
+        return from_json(plain)
+    except ValueError as error:
+        what = f"a result ({error})"
+        _refuse(name, number, what, line, "the file is damaged: name another")
+
+
+def _refuse(name: str, number: int, expected: str, got: bytes, remedy: str) -> NoReturn:
+    raise JournalError(f"{name}, line {number}: expected {expected}, got {_shown(got)}; {remedy}")
+
+
+def _shown(line: bytes) -> str:
+    """Return a line, or the beginning of a long one, in quotes."""
+    return repr(short(line.decode(errors="replace"), _MOST_SHOWN))

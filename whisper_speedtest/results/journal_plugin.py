@@ -1,0 +1,384 @@
+"""Keeps a session's journal, and with --resume takes over what an earlier session has measured.
+
+A journal lies in `journals/` in the checkout, out of git, one file a session, unless --journal
+names another. There it is found beside what wrote it, as the folders of pytest and pytest-benchmark
+are. It is made with the first result, so that a session which measures nothing leaves no file.
+"""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import os
+import platform
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from adapters import adapter_class, files_of
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.options import LAST, rules_of
+from whisper_speedtest.session.other_plugins import refuse_unless_writable
+from whisper_speedtest.session.plugin import OWN_CLIPS, RESULTS, ROOT, begin
+from whisper_speedtest.session.prefetch import STORE, session_model
+from whisper_speedtest.session.selection import case_of, parameters_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from adapters.base import Case, Device
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.measure.machine import Machine
+    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.results.journal import Journal
+    from whisper_speedtest.results.neutral import Neutral
+    from whisper_speedtest.results.resume import Decision, Planned
+
+FOLDER = ROOT / "journals"
+NO_MODEL = "its model is not there"
+TAKEN_OVER = "taken over"
+"""What pytest counts a test as whose result was taken over."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """The journal of a session, and what came of writing it."""
+
+    journal: Journal | None
+    """None: in a new file, as soon as there is a test to measure."""
+
+    earlier: tuple[Result, ...] | None = None
+    """What the journal held before; None where nothing is to be taken over."""
+
+    cut: int = 0
+    """Bytes of a line at its end that was cut when an earlier session was killed."""
+
+    taken_over: Mapping[str, Result] = field(default_factory=dict)
+    """Test → the result that was taken over."""
+
+    order: Mapping[str, int] = field(default_factory=dict)
+    """Test → its place in the session, as the tests that are run come after the others."""
+
+    seen: int = 0
+    """How many results of the session were dealt with."""
+
+    written: int = 0
+    lost: int = 0
+    """How many of them could not be written."""
+
+    fault: str = ""
+    """Why results cannot be written."""
+
+    @property
+    def name(self) -> str:
+        """The journal as messages call it: from the folder where pytest was started, if below."""
+        if self.journal is None:
+            return ""
+        path = self.journal.path.absolute()
+        here = Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+    def lines(self, saved_to: str) -> list[str]:
+        """Return what to say of it; `saved_to` is pytest-benchmark's JSON, or ""."""
+        from whisper_speedtest.results.notes import journal_notes
+
+        return journal_notes(
+            self.name, self.written, len(self.taken_over), self.lost, self.fault, saved_to
+        )
+
+
+KEPT = pytest.StashKey[Kept]()
+NEUTRAL = pytest.StashKey["Neutral"]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once what is wrong with a journal that the user names."""
+    from whisper_speedtest.results.journal import Journal, JournalError, read
+
+    path: Path | None = config.getoption("journal")
+    resumed: Path | None = config.getoption("resume")
+    try:
+        if resumed is None:
+            config.stash[KEPT] = kept = Kept(Journal(path) if path else None)
+            if path is not None:
+                refuse_unless_writable("--journal", path)
+                kept.cut = read(path).cut if path.exists() else 0
+            return
+        resumed = _resumed(resumed, path)
+        content = read(resumed)
+    except JournalError as error:
+        option = "--journal" if resumed is None else "--resume"
+        raise pytest.UsageError(f"{option}: {error}") from error
+    refuse_unless_writable("--resume", resumed)
+    config.stash[KEPT] = Kept(Journal(resumed), content.results, content.cut)
+
+
+def _resumed(resumed: Path, journal: Path | None) -> Path:
+    """Return the file that --resume means."""
+    if resumed == LAST:
+        return journal or _last(FOLDER)
+    if journal is not None and journal.absolute() != resumed.absolute():
+        raise pytest.UsageError(
+            f"--resume: expected to go on with {resumed}, got --journal={journal} as well; leave "
+            "that out, or copy the file and resume the copy"
+        )
+    if not resumed.is_file():
+        found = "a folder" if resumed.is_dir() else "nothing"
+        raise pytest.UsageError(
+            f"--resume: expected a journal at {resumed.absolute()}, found {found} there; write "
+            "--resume=FILE, with the paths of tests before it"
+        )
+    return resumed
+
+
+def _last(folder: Path) -> Path:
+    """Return the journal with results that was written last."""
+    from whisper_speedtest.results.journal import read
+
+    files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    for path in reversed(files):
+        if read(path).results:
+            return path
+    looked = ", ".join(map(str, files)) or f"{folder}/*.jsonl"
+    raise pytest.UsageError(
+        f"--resume: expected a journal with results, found none in {looked}; run once without "
+        "--resume, or name a file with --resume=FILE"
+    )
+
+
+@pytest.hookimpl
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Open the journal, and take over what it holds, once the models are there."""
+    config = session.config
+    if config.getoption("collectonly"):
+        return
+    if session.testsfailed and not config.getoption("continue_on_collection_errors"):
+        return  # pytest says so
+    items = [item for item in session.items if case_of(item)]
+    if not items:
+        return
+    _open(config)
+    kept = config.stash[KEPT]
+    if kept.earlier is None:
+        return
+    decision = _decide(config, items, kept.earlier)
+    kept.order = {item.name: number for number, item in enumerate(items)}
+    kept.taken_over = decision.taken_over
+    out = config.get_terminal_writer()
+    out.line(f"resume: {kept.name}: {len(decision.taken_over)} of {len(items)} results taken over")
+    for line in decision.lines():
+        out.line(f"  {line}")
+    for item in items:
+        if result := decision.taken_over.get(item.name):
+            _report(config, item)
+            config.stash[RESULTS].append(result)
+    kept.seen = len(config.stash[RESULTS])
+    session.items[:] = [item for item in session.items if item.name not in decision.taken_over]
+
+
+def _open(config: pytest.Config) -> None:
+    """Open a journal that is there; name a new one, or say why there can be none.
+
+    Raises:
+        pytest.UsageError: The user's own is damaged, or another session writes to it.
+    """
+    from whisper_speedtest.results.journal import Journal, JournalError
+
+    kept = config.stash[KEPT]
+    if kept.journal is None:
+        try:
+            kept.journal = Journal(_new_file(FOLDER))
+        except OSError as error:
+            kept.fault = f"{FOLDER} cannot be written: {error.strerror}"
+            line = f"journal: none, as {kept.fault}; name a file with --journal=FILE"
+            config.get_terminal_writer().line(line)
+    elif kept.journal.path.exists():
+        try:
+            kept.journal.open()
+        except JournalError as error:
+            raise pytest.UsageError(f"journal: {error}") from error
+        if kept.cut:
+            line = f"journal: {kept.name}: {kept.cut} bytes of a line that was cut are removed"
+            config.get_terminal_writer().line(line)
+
+
+def _new_file(folder: Path) -> Path:
+    """Return a path in a folder that is made where it is not there, named by the time, UTC.
+
+    Raises:
+        OSError: Nothing can be written there.
+    """
+    folder.mkdir(exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    path, number = folder / f"{name}.jsonl", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.jsonl"
+    return path
+
+
+def _decide(
+    config: pytest.Config, items: Sequence[pytest.Item], earlier: Sequence[Result]
+) -> Decision:
+    """Decide what is taken over. A test whose model is not there is run, and says why it is not."""
+    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.measure.machine import machine
+    from whisper_speedtest.results.resume import Decision, decide
+
+    planned: list[Planned] = []
+    without: dict[str, str] = {}
+    this = machine()
+    for item in items:
+        case = case_of(item)
+        assert case is not None
+        try:
+            model = session_model(config, files_of(case))
+        except ModelError:
+            without[item.name] = NO_MODEL
+        else:
+            planned.append(_planned(config, item, case, model, this))
+    decision = decide(planned, earlier)
+    return Decision(decision.taken_over, {**decision.run, **without})
+
+
+def _planned(
+    config: pytest.Config, item: pytest.Item, case: Case, model: VerifiedModel, machine: Machine
+) -> Planned:
+    """Return a test as it would be run now."""
+    from whisper_speedtest.results.resume import Planned
+
+    record = begin(item)
+    assert record is not None
+    assert isinstance(item, pytest.Function)
+    record.model(model)
+    return Planned(
+        result=msgspec.structs.replace(record.result, machine=machine),
+        clip=parameters_of(item).clip,
+        versions={name: version(name) for name in adapter_class(case.adapter).packages},
+        rules=rules_of(config),
+        device=partial(_device, config, case, model),
+    )
+
+
+def _device(
+    config: pytest.Config, case: Case, model: VerifiedModel, before: Device
+) -> Device | None:
+    """Return what a case computes on now; None where that cannot be found out.
+
+    With --device=auto, what has worked on the GPU of this machine is measured there.
+    """
+    if config.getoption("device") == "auto" and before == "gpu":
+        return before
+    with suppress(Exception):  # the test itself will say what is wrong
+        return choose_device(config, case, model)
+    return None
+
+
+def _report(config: pytest.Config, item: pytest.Item) -> None:
+    """Tell pytest of a test that passed in an earlier session."""
+    report = pytest.TestReport(
+        item.nodeid,
+        item.location,
+        dict.fromkeys(item.keywords, 1),
+        outcome="passed",
+        longrepr=None,
+        when="call",
+        taken_over=True,
+    )
+    config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    config.hook.pytest_runtest_logreport(report=report)
+    config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Count a result that was taken over as such."""
+    if getattr(report, "taken_over", False):
+        return TAKEN_OVER, "t", TAKEN_OVER.upper()
+    return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write each result down as its test ends, before anybody is told of it."""
+    report = yield
+    keep(item.config)
+    return report
+
+
+def keep(config: pytest.Config) -> None:
+    """Write the results that are new. What cannot be written costs the session nothing else.
+
+    A skip that the journal holds already is not written again, so that resuming a session in which
+    there is nothing to be run changes nothing.
+    """
+    from whisper_speedtest.results.journal import JournalError
+
+    kept, results = config.stash[KEPT], config.stash[RESULTS]
+    for result in results[kept.seen :]:
+        kept.seen += 1
+        if kept.journal is None and not kept.fault:
+            _open(config)  # where another plugin runs the tests in place of pytest
+        neutral = _neutral(config).result(result)
+        if neutral.outcome is Outcome.SKIPPED and _skip(neutral) in map(_skip, kept.earlier or ()):
+            continue
+        if kept.journal is None:
+            kept.lost += 1
+            continue
+        try:
+            kept.journal.append(neutral)
+            kept.written += 1
+        except (JournalError, OSError, ValueError) as error:
+            kept.lost += 1
+            kept.fault = str(error)
+
+
+def _skip(result: Result) -> tuple[str, Outcome, str]:
+    return result.test, result.outcome, result.reason
+
+
+def _neutral(config: pytest.Config) -> Neutral:
+    """Return what makes texts name nothing of this machine."""
+    from whisper_speedtest.results.neutral import Neutral
+
+    if NEUTRAL not in config.stash:
+        kept = {ROOT: "<project>", Path(sys.prefix): "<python>", Path(sys.base_prefix): "<python>"}
+        if STORE in config.stash:
+            kept[config.stash[STORE].settings.cache] = "<hub cache>"
+        user, home = "", None
+        with suppress(OSError, KeyError, ImportError):  # nobody has this user's number
+            user = getpass.getuser()
+        with suppress(RuntimeError):
+            home = Path.home()
+        config.stash[NEUTRAL] = Neutral.of(
+            os.environ,
+            home=home,
+            user=user,
+            host=platform.node(),
+            kept=kept,
+            private=[
+                config.invocation_params.dir,
+                *(clip.path.parent for clip in config.stash[OWN_CLIPS]),
+            ],
+        )
+    return config.stash[NEUTRAL]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the journal."""
+    if (kept := config.stash.get(KEPT, None)) and kept.journal:
+        kept.journal.close()
