@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from _pytest._io.wcwidth import wcswidth
 
 from whisper_speedtest.measure.telling import Doing, Listener, Step
-from whisper_speedtest.session.time_left import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,11 +62,21 @@ class _Now(NamedTuple):
 
 
 class Display(Listener):
-    """Shows what goes on, on a screen; on None nothing. Its thread begins with what is shown."""
+    """Shows what goes on, on a screen; on None nothing.
 
-    def __init__(self, screen: Screen | None, clock: Callable[[], float] = time.monotonic) -> None:
+    Its thread begins with the first that is shown. Without one, somebody else has to `look`.
+    """
+
+    def __init__(
+        self,
+        screen: Screen | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        threaded: bool = True,
+    ) -> None:
         self._screen = screen
         self._clock = clock
+        self._threaded = threaded
         self._lock = threading.RLock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -104,7 +113,7 @@ class Display(Listener):
             self._now = _Now(None, now)
             if self._screen.rewrites:
                 self._written = now  # What is brief does not flicker.
-        if self._thread is None:
+        if self._threaded and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="display", daemon=True)
             self._thread.start()
 
@@ -140,10 +149,11 @@ class Display(Listener):
             due = self._due(step, timed=timed)
             if timed:
                 due = max(due, begun + REWRITE)
+            pause = REWRITE if timed else REWRITE_UNTIMED
             if now < due:
-                return due - now if timed else min(due - now, REWRITE_UNTIMED)
+                return min(due - now, pause)
             self._write(now, step)
-            return REWRITE if timed else REWRITE_UNTIMED
+            return pause
 
     def close(self) -> None:
         """End the thread, and with it what is shown."""
@@ -195,7 +205,7 @@ def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:
     """
     process, call = _words(step)
     elapsed = now - shown.since
-    times = [duration(elapsed), shown.left(elapsed)]
+    times = [f"{elapsed:.0f} s", shown.left(elapsed)]
     short = shown.short or shown.subject
     line = ""
     for words in ([shown.subject, process, call], [short, process, call], [short, call]):

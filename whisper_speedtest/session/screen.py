@@ -142,5 +142,5 @@ def screen_of(reporter: pytest.TerminalReporter) -> Screen | None:
     file = reporter._tw._file
     try:
         return StatusLine(reporter) if is_watched(file) else QuietLines(reporter)
-    except (OSError, ValueError):  # What stands for stdout has no descriptor, or a closed one.
+    except (AttributeError, OSError):  # What stands for stdout there has no descriptor.
         return None
