@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from itertools import pairwise
 
@@ -267,9 +268,12 @@ def test_thread_shows_what_goes_on_and_ends() -> None:
     """It begins with the first that is shown, and there is one."""
     seen = threading.Event()
 
+    blocked: set[int] = set()
+
     class Watched(FakeScreen):
         def show(self, line: str) -> None:
             super().show(line)
+            blocked.update(signal.pthread_sigmask(signal.SIG_BLOCK, []))
             seen.set()
 
     clock = Clock()
@@ -287,6 +291,7 @@ def test_thread_shows_what_goes_on_and_ends() -> None:
 
     assert threading.active_count() == threads
     assert screen.closed
+    assert {signal.SIGINT, signal.SIGALRM} <= blocked, "expected them to interrupt the main thread"
 
 
 def test_display_that_was_closed_shows_nothing() -> None:

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.base import Case
+from fixtures.audio import clips
 from tests.helpers.project import child_environment, edit
 from tests.helpers.sessions import make_toy_project
 from tests.helpers.terminal import Recording
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.session.shown import kinds, name_of
+from whisper_speedtest.session.time_left import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +39,34 @@ OURS = re.compile(
 """A line that the display writes into a log."""
 
 
+@pytest.mark.parametrize(
+    ("measure", "clip", "batch_size", "name"),
+    [
+        (Measure.LOAD, None, None, "load"),
+        (Measure.COLD, "short", None, "cold"),
+        (Measure.WARM, "short", None, "short"),
+        (Measure.TUNED, "long", None, "tuned long"),
+        (Measure.LONG_FORM, "long", 6, "long batch6"),
+    ],
+)
+def test_name_says_what_is_measured(
+    measure: Measure, clip: str | None, batch_size: int | None, name: str
+) -> None:
+    """A start by its measure, as it belongs to the model; all else by its clip."""
+    assert name_of(measure, clips()[clip] if clip else None, batch_size) == name
+
+
+def test_kind_says_size_and_name_and_which_test_starts_the_processes() -> None:
+    """That is the first of each case, of which the tests come one after another."""
+    one, two = Case("toy", "tiny", "fp16"), Case("toy", "base", "fp16")
+
+    assert kinds([("a", one, "load"), ("b", one, "short"), ("c", two, "load")]) == {
+        "a": Kind("tiny", "load", first=True),
+        "b": Kind("tiny", "short", first=False),
+        "c": Kind("base", "load", first=True),
+    }
+
+
 @pytest.fixture(name="tree", scope="module")
 def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the toy library, whose display waits for a hundredth of the time."""
@@ -48,7 +81,7 @@ def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="start")
 def _start(tree: Path, tmp_path: Path) -> Start:
-    """A function that starts a session of benchmarks, on a terminal or with its output in a pipe."""
+    """A function that starts a session of benchmarks, on a terminal or in a pipe."""
 
     def start(
         *arguments: str, columns: int = 100, terminal: bool = True, **variables: str

@@ -8,6 +8,7 @@ tests/speed/test_display_speed.py.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -189,6 +190,8 @@ class Display(Listener):
             self._drawn = False
 
     def _run(self) -> None:
+        # Ctrl-C and time limits are for the main thread, whose waiting they must interrupt.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while not self._stopped.wait(self.look()):
             pass
 

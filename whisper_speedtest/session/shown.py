@@ -19,8 +19,11 @@ from whisper_speedtest.session.selection import case_of, measure_of, parameters_
 from whisper_speedtest.session.time_left import Kind, TimeLeft
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
+
+    from adapters.base import Case
+    from whisper_speedtest.speech.clip import Clip
 
 T = TypeVar("T")
 
@@ -52,22 +55,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Show a test over cases from now on."""
-    case = case_of(item)
-    if case is None or not isinstance(item, pytest.Function):
-        return (yield)
     stash = item.config.stash
-    if LEFT not in stash:
-        stash[LEFT] = TimeLeft(kinds(item.session.items))
-    left, begin, name = stash[LEFT], time.monotonic(), name_of(item)
-    left.begin(item.nodeid)
-    display_of(item.config).wrote()
-    item.stash[SHOWN] = Shown(
-        f"{case.label} {name}", f"{case.size}-{case.variant} {name}", begin, left.left
-    )
+    for test, case, name in _tests([item]):
+        if LEFT not in stash:
+            stash[LEFT] = TimeLeft(kinds(_tests(item.session.items)))
+        left = stash[LEFT]
+        left.begin(test)
+        display_of(item.config).wrote()
+        item.stash[SHOWN] = Shown(
+            f"{case.label} {name}",
+            f"{case.size}-{case.variant} {name}",
+            time.monotonic(),
+            left.left,
+        )
     outcome = yield
     recorder = item.stash.get(RECORDER, None)
     if recorder and recorder.result.outcome is not Outcome.SKIPPED:
-        left.end(item.nodeid, time.monotonic() - begin)
+        stash[LEFT].end(item.nodeid, time.monotonic() - item.stash[SHOWN].since)
     return outcome
 
 
@@ -103,25 +107,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     display_of(config).close()
 
 
-def name_of(item: pytest.Function) -> str:
+def name_of(measure: Measure, clip: Clip | None, batch_size: int | None) -> str:
     """Return what a test measures of its case, in few words: `load`, `short`, `long batch6`."""
-    selected, measure = parameters_of(item), measure_of(item)
-    assert measure is not None
-    if measure.of_a_start or selected.clip is None:
+    if measure.of_a_start or clip is None:
         return str(measure)
     words = [str(measure)] if measure is Measure.TUNED else []
-    words.append(selected.clip.name)
-    words += [f"batch{selected.batch_size}"] if selected.batch_size else []
+    words.append(clip.name)
+    words += [f"batch{batch_size}"] if batch_size else []
     return " ".join(words)
 
 
-def kinds(items: Sequence[pytest.Item]) -> dict[str, Kind]:
-    """Return the kind of each test over cases, by its id."""
+def kinds(tests: Iterable[tuple[str, Case, str]]) -> dict[str, Kind]:
+    """Return the kind of each test by its id, given the id, case and name of each, in turn."""
     found: dict[str, Kind] = {}
     before = None
-    for item in items:
-        case = case_of(item)
-        if case is not None and isinstance(item, pytest.Function):
-            found[item.nodeid] = Kind(case.size, name_of(item), first=case != before)
-            before = case
+    for test, case, name in tests:
+        found[test] = Kind(case.size, name, first=case != before)
+        before = case
     return found
+
+
+def _tests(items: Iterable[pytest.Item]) -> Iterator[tuple[str, Case, str]]:
+    """Yield id, case and name of each test over cases."""
+    for item in items:
+        case, measure = case_of(item), measure_of(item)
+        if case is not None and measure is not None and isinstance(item, pytest.Function):
+            selected = parameters_of(item)
+            yield item.nodeid, case, name_of(measure, selected.clip, selected.batch_size)
