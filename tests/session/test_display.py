@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -264,8 +265,8 @@ def test_display_without_a_screen_does_nothing() -> None:
     display.close()
 
 
-def test_thread_shows_what_goes_on_and_ends() -> None:
-    """It begins with the first that is shown, and there is one."""
+def test_thread_shows_what_goes_on_and_ends_with_it() -> None:
+    """There is one, whatever is shown within; Ctrl-C ends it, too."""
     seen = threading.Event()
 
     blocked: set[int] = set()
@@ -282,15 +283,18 @@ def test_thread_shows_what_goes_on_and_ends() -> None:
     threads = threading.active_count()
 
     for _ in range(2):
-        with display.showing(Shown("toy")):
+        with (
+            suppress(KeyboardInterrupt),
+            display.showing(Shown("outer")),
+            display.showing(Shown("inner")),
+        ):
             clock.take(1.0)
             assert threading.active_count() == threads + 1
             assert seen.wait(60), "expected the thread to write by itself"
             seen.clear()
-    display.close()
+            raise KeyboardInterrupt
 
-    assert threading.active_count() == threads
-    assert screen.closed
+        assert threading.active_count() == threads
     assert {signal.SIGINT, signal.SIGALRM} <= blocked, "expected them to interrupt the main thread"
 
 
@@ -304,6 +308,7 @@ def test_display_that_was_closed_shows_nothing() -> None:
     display.close()
 
     assert screen.seen == []
+    assert screen.closed
 
 
 # Words

@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,7 +65,7 @@ class _Now(NamedTuple):
 class Display(Listener):
     """Shows what goes on, on a screen; on None nothing.
 
-    Its thread begins with the first that is shown. Without one, somebody else has to `look`.
+    Its thread lives as long as something is shown. Without one, somebody else has to `look`.
     """
 
     def __init__(
@@ -79,8 +79,6 @@ class Display(Listener):
         self._clock = clock
         self._threaded = threaded
         self._lock = threading.RLock()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
         self._shown: list[Shown] = []
         self._now = _Now(None, 0.0)
         self._drawn = False
@@ -93,14 +91,34 @@ class Display(Listener):
             yield
             return
         depth, before = len(self._shown), self._now
+        with self._looked_at() if self._threaded and not depth else nullcontext():
+            try:
+                self._begin(shown)
+                yield
+            finally:
+                with self._lock:
+                    self._clear()
+                    del self._shown[depth:]
+                    self._now = before
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        """Have a thread look while the block runs."""
+        stopped = threading.Event()
+
+        def run() -> None:
+            # Ctrl-C and time limits are for the main thread, whose waiting they must interrupt.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            while not stopped.wait(self.look()):
+                pass
+
+        thread = threading.Thread(target=run, name="display", daemon=True)
+        thread.start()
         try:
-            self._begin(shown)
             yield
         finally:
-            with self._lock:
-                self._clear()
-                del self._shown[depth:]
-                self._now = before
+            stopped.set()
+            thread.join()
 
     def _begin(self, shown: Shown) -> None:
         assert self._screen is not None
@@ -114,9 +132,6 @@ class Display(Listener):
             self._now = _Now(None, now)
             if self._screen.rewrites:
                 self._written = now  # What is brief does not flicker.
-        if self._threaded and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="display", daemon=True)
-            self._thread.start()
 
     def subject(self, subject: str) -> None:
         """Show another subject of what is shown."""
@@ -157,10 +172,7 @@ class Display(Listener):
             return pause
 
     def close(self) -> None:
-        """End the thread, and with it what is shown."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
+        """Show nothing any more."""
         if self._screen is not None:
             self._screen.close()
             self._screen = None
@@ -188,12 +200,6 @@ class Display(Listener):
         if self._drawn and self._screen is not None:
             self._screen.clear()
             self._drawn = False
-
-    def _run(self) -> None:
-        # Ctrl-C and time limits are for the main thread, whose waiting they must interrupt.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        while not self._stopped.wait(self.look()):
-            pass
 
 
 def _part(step: Step | None) -> int:
