@@ -200,5 +200,5 @@ def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
     recording = start("-k", "toy-micro and short and transcribe and (good or slow)")
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
-    assert "toy[micro-good] short, process 1 of 1, launching, 0 s, test 1 of 2" in recording.text
+    assert re.search(r"toy\[micro-good\] short, .*, test 1 of 2", recording.text)
     assert re.search(r"toy\[micro-slow\] short, .*, about \d+ s left", recording.text)
