@@ -3,6 +3,7 @@
 pytest_plugins = [
     "whisper_speedtest.session.options",
     "whisper_speedtest.session.plugin",
+    "whisper_speedtest.session.shown",
     "whisper_speedtest.session.surroundings",
     "whisper_speedtest.session.other_plugins",
     "whisper_speedtest.session.prefetch",

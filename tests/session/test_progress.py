@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from _pytest._io import TerminalWriter
 
+from tests.helpers.fake_screen import on, pass_time
 from whisper_speedtest.hub.plan import Plan
-from whisper_speedtest.session.progress import Bars, Lines, busy, progress
+from whisper_speedtest.session.display import Display
+from whisper_speedtest.session.progress import Bars, Lines, progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -38,12 +41,13 @@ def test_bars_are_for_a_person_at_a_terminal(
 ) -> None:
     """In CI, and where the output goes into a file, each download is a line."""
     monkeypatch.setattr(sys, "stdout", Terminal(tty=tty))
+    monkeypatch.setenv("TERM", "xterm")
     if ci is None:
         monkeypatch.delenv("CI", raising=False)
     else:
         monkeypatch.setenv("CI", ci)
 
-    with progress(NOTHING, TerminalWriter(io.StringIO())) as watcher:
+    with progress(NOTHING, TerminalWriter(io.StringIO()), Display(None)) as watcher:
         assert type(watcher) is kind
 
 
@@ -109,15 +113,34 @@ def test_bar_says_how_far_another_session_is_until_bytes_come() -> None:
     assert shown(drawn) == {"all models": (200, 300), "org/a w": (200, 200)}
 
 
-@pytest.mark.parametrize("tty", [True, False])
-def test_person_is_told_what_takes_long(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
-    """A log is not."""
-    screen = Terminal(tty=tty)
-    monkeypatch.setattr(sys, "stdout", screen)
-    monkeypatch.delenv("CI", raising=False)
+def test_log_says_how_much_is_there_while_nothing_new_begins() -> None:
+    """Counted over all downloads, back where a try was in vain; a line that is written counts."""
+    clock, screen, display = on(rewrites=False)
+    plan = cast("Plan", SimpleNamespace(download_size=3_000_000_000))
+    out = TerminalWriter(io.StringIO())
+
+    with progress(plan, out, display) as watcher:
+        assert isinstance(watcher, Lines)
+        clock.take(8.0)
+        watcher.start("org/a", "w", 2_000_000_000)
+        watcher.advance("org/a", "w", 500_000_000)
+        watcher.advance("org/b", "w", 700_000_000)
+        watcher.advance("org/a", "w", -100_000_000)
+        pass_time(display, clock, 11.0)
+
+    assert [line for line in screen.seen if "cleared" not in line] == [
+        (18.0, "downloading, 1.1 GB of 3.0 GB, 18 s")
+    ]
+
+
+def test_bars_are_not_written_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are bars, the display shows nothing beside them."""
+    clock, screen, display = on(rewrites=True)
+    monkeypatch.setattr(sys, "stdout", Terminal(tty=True))
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
 
-    with busy("verifying 3 models"):
-        pass
+    with progress(NOTHING, TerminalWriter(io.StringIO()), display):
+        pass_time(display, clock, 9.0)
 
-    assert ("verifying 3 models" in screen.getvalue()) is tty
+    assert screen.seen == []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.contention import Watch, is_contaminated
 from whisper_speedtest.measure.protocol import RETAKES
 from whisper_speedtest.measure.result import Repeats, Sample, Start
+from whisper_speedtest.measure.telling import Doing, Listener, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,11 +91,13 @@ def time_start(
     audio: Audio,
     settings: DecodeSettings,
     rules: Rules,
+    tell: Callable[[Doing], None] = lambda _: None,
 ) -> Started:
     """Time a new engine, the process `number` of its case, up to its first transcript.
 
     What belongs to no start is outside the clock: laying out the verified files, and verifying the
-    load, which comes last, since it adds to the peak of the engine's memory.
+    load, which comes last, since it adds to the peak of the engine's memory. `tell` is told of each
+    step as it begins.
     """
     transcripts: list[Transcript] = []
 
@@ -102,16 +105,21 @@ def time_start(
         engine.hear(clip.name, audio)
         transcripts.append(engine.transcribe(clip.name, settings))
 
+    def timed(doing: Doing, step: Callable[[], object]) -> float:
+        tell(doing)
+        return seconds_of(step)
+
+    tell(Doing.LAY_OUT)
     engine.lay_out()
     with engine.limited(rules.start_limit(engine.case)):
-        launch = seconds_of(engine.launch)
+        launch = timed(Doing.LAUNCH, engine.launch)
         watch = Watch(engine.pid)
         phases = Start(
             process=number,
             launch=launch,
-            import_library=seconds_of(engine.import_library),
-            load=seconds_of(engine.load),
-            first_call=seconds_of(first_call),
+            import_library=timed(Doing.IMPORT, engine.import_library),
+            load=timed(Doing.LOAD, engine.load),
+            first_call=timed(Doing.FIRST_CALL, first_call),
         )
         contention = watch.end()
     sample = Sample(
@@ -122,6 +130,7 @@ def time_start(
         contaminated=is_contaminated(contention, phases.total, rules.max_others),
     )
     memory = engine.memory()
+    tell(Doing.VERIFY)
     with engine.limited(rules.start_limit(engine.case)):
         engine.verify_load()
     return Started(engine, phases, sample, transcripts[0], memory)
@@ -133,18 +142,23 @@ def time_calls(processes: Processes, clip: Clip, audio: Audio, settings: DecodeS
     The first timed call tells how many of them there will be.
     """
     rules = processes.rules
-    taken = _Taken(clip, audio, settings, rules)
-    count, calls = processes.wanted, 1
+    tell = processes.listener.tell
+    taken = _Taken(clip, audio, settings, rules, processes.listener)
+    count = calls = 0
     for number, engine in enumerate(processes.each()):
+        count = count or processes.count
+        tell(Step(Doing.UNTIMED_CALL, number + 1, count))
         taken.prepare(engine, processes)
-        done = taken.time(engine, number, 1)
+        done = taken.time(engine, Step(Doing.TIMED_CALL, number + 1, count, 1, calls), 1)
         if number == 0:
             first = taken.samples[-1].seconds
             count, calls = rules.repeats(first, processes.count, engine.device)
         while done < calls:
-            done += taken.time(engine, number, calls - done)
+            step = Step(Doing.TIMED_CALL, number + 1, count, done + 1, calls)
+            done += taken.time(engine, step, calls - done)
         if number + 1 == count:
             break
+    tell(Step(Doing.EMPTY_CALLS, count, count))
     empty_call = time_empty_calls(engine, clip, settings)
     repeats = Repeats(processes=count, calls=calls, max_others=rules.max_others)
     return Calls(repeats, tuple(taken.samples), tuple(taken.transcripts), empty_call)
@@ -153,13 +167,21 @@ def time_calls(processes: Processes, clip: Clip, audio: Audio, settings: DecodeS
 class _Taken:
     """The samples of one measurement, as they are taken."""
 
-    def __init__(self, clip: Clip, audio: Audio, settings: DecodeSettings, rules: Rules) -> None:
+    def __init__(
+        self,
+        clip: Clip,
+        audio: Audio,
+        settings: DecodeSettings,
+        rules: Rules,
+        listener: Listener,
+    ) -> None:
         self.samples: list[Sample] = []
         self.transcripts: list[Transcript] = []
         self._clip = clip
         self._audio = audio
         self._settings = settings
         self._rules = rules
+        self._listener = listener
 
     def prepare(self, engine: Engine, processes: Processes) -> None:
         """Hand the audio over, and make the untimed call that stands right before timed ones.
@@ -174,16 +196,19 @@ class _Taken:
             else:
                 engine.transcribe(processes.clip.name, self._settings)
 
-    def time(self, engine: Engine, number: int, most: int) -> int:
+    def time(self, engine: Engine, step: Step, most: int) -> int:
         """Time some calls, at most so many, and again where others took the machine meanwhile.
 
-        Whether they are made again is decided by what the others did, and never by the times, since
-        who throws slow ones away gets fast ones. Returns how many calls it were in the end.
+        The first of them is the call of the step. Whether they are made again is decided by what
+        the others did, and never by the times, since who throws slow ones away gets fast ones.
+        Returns how many calls it were in the end.
         """
-        for _ in range(1 + RETAKES):
+        for attempt in range(1 + RETAKES):
             watch = Watch(engine.pid)
             seconds: list[float] = []
             while len(seconds) < most and sum(seconds) < BURST_SECONDS:
+                call = step.call + len(seconds)
+                self._listener.tell(step._replace(call=call, again=attempt > 0))
                 with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
                     seconds.append(seconds_of(lambda: self._call(engine)))
             contention = watch.end()
@@ -191,7 +216,7 @@ class _Taken:
             for each in seconds:
                 self.samples.append(
                     Sample(
-                        process=number,
+                        process=step.process - 1,
                         order=len(self.samples),
                         seconds=each,
                         contention=contention,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.clock import time_start
+from whisper_speedtest.measure.telling import Listener, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.clock import Started
     from whisper_speedtest.measure.protocol import Rules
+    from whisper_speedtest.measure.telling import Doing
     from whisper_speedtest.speech.clip import Clip
 
 
@@ -40,6 +42,9 @@ class Processes:
     clip: Clip
     audio: Audio
     settings: DecodeSettings
+    listener: Listener = field(default_factory=Listener)
+    """Told of each step of the starts and of the timed calls."""
+
     _starts: list[Started] = field(default_factory=list)
     _engines: list[Engine] = field(default_factory=list)
     _count: int = 0
@@ -97,6 +102,10 @@ class Processes:
         if self._one_by_one:
             for engine in self._engines:
                 engine.close()
+
+        def tell(doing: Doing) -> None:
+            self.listener.tell(Step(doing, number + 1, self.count))
+
         return time_start(
-            self.new_engine(), number, self.clip, self.audio, self.settings, self.rules
+            self.new_engine(), number, self.clip, self.audio, self.settings, self.rules, tell
         )

@@ -38,6 +38,7 @@ from whisper_speedtest.measure.judging import WrongTranscriptError
 from whisper_speedtest.session.device import choose_device, transcribe_once, why_not_gpu
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
 from whisper_speedtest.session.selection import needed, not_installed, unusable
+from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,8 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
     config = session.config
     store = session_store(config)
     try:
-        models = check(needs, store, config.invocation_params.dir)
+        with showing(config, f"models: hashing {len(needs)}"):
+            models = check(needs, store, config.invocation_params.dir)
     except Unavailable as error:  # of the whole hub cache
         pytest.exit(f"--check-models: {error}", returncode=pytest.ExitCode.TESTS_FAILED)
     loads = None
@@ -248,6 +250,7 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
     try:
         device = choose_device(config, case, model)
         with (
+            showing(config, f"{case.label}: loading"),
             tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as folder,
             Engine(case, model, Path(folder), device) as engine,
             engine.limited(seconds),

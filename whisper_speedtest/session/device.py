@@ -25,6 +25,7 @@ from whisper_speedtest.measure.protocol import probe_limit
 from whisper_speedtest.measure.recording import provenance_of
 from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -86,7 +87,8 @@ def choose_device(config: pytest.Config, case: Case, model: VerifiedModel) -> De
         return asked
     probes = config.stash.setdefault(PROBES, Probes())
     if probes.fault(case) is None:
-        _probe(probes, case, model)
+        with showing(config, f"{case.label}: trying the GPU"):
+            _probe(probes, case, model)
     return "cpu" if probes.fault(case) else "gpu"
 
 

@@ -14,6 +14,7 @@ from whisper_speedtest.session.device import choose_device, why_not_gpu
 from whisper_speedtest.session.options import rules_of
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.selection import settings_of
+from whisper_speedtest.session.shown import display_of
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
@@ -154,5 +155,6 @@ def processes(
             clip=clip,
             audio=read_audio(clip.path),
             settings=DecodeSettings(threads=settings.threads),
+            listener=display_of(request.config),
         )
     return set_ups[set_up]

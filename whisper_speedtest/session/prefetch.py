@@ -13,6 +13,7 @@ import pytest
 
 from adapters import files_of
 from whisper_speedtest.session.selection import needed, not_installed, unusable
+from whisper_speedtest.session.shown import display_of, showing
 from whisper_speedtest.session.status import library_places
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
     outcomes = config.stash.setdefault(OUTCOMES, {})
     if files not in outcomes:
         store = session_store(config)
-        outcomes |= store.fetch(store.plan([files]))
+        with showing(config, f"looking for {files}"):
+            outcomes |= store.fetch(store.plan([files]))
     outcome = outcomes[files]
     if isinstance(outcome, Exception):
         raise outcome
@@ -108,19 +110,19 @@ def fetch(
     models = list(models)
     if not models:
         return
-    from whisper_speedtest.session.progress import busy, progress
+    from whisper_speedtest.session.progress import progress
     from whisper_speedtest.session.report import fetched_lines, plan_lines, width_of
 
     out = config.get_terminal_writer()
     store = session_store(config)
     try:
-        with busy(f"verifying {len(models)} models"):
+        with showing(config, f"models: verifying {len(models)}"):
             plan = store.plan(models, max_download=config.getoption("max_download"), places=places)
         if plan.free is not None or plan.unavailable:
             for line in plan_lines(plan, width_of(out)):
                 out.line(line)
             out.flush()
-        with progress(plan, out) as watcher:
+        with progress(plan, out, display_of(config)) as watcher:
             outcomes = store.fetch(plan, watcher)
     except KeyboardInterrupt:
         pytest.exit(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from whisper_speedtest.hub.hosted import Watcher
+from whisper_speedtest.session.display import Display, Shown
+from whisper_speedtest.session.screen import is_watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,28 +19,12 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.plan import Plan
 
 
-def _watched() -> bool:
-    """Whether there is a person at a terminal, to whom moving bars say something."""
-    return sys.stdout.isatty() and not os.environ.get("CI")
-
-
 @contextmanager
-def busy(doing: str) -> Iterator[None]:
-    """Say what goes on while the block runs, to a person."""
-    if not _watched():
-        yield
-        return
-    from rich.console import Console
-
-    with Console().status(doing):
-        yield
-
-
-@contextmanager
-def progress(plan: Plan, out: Any) -> Iterator[Watcher]:
+def progress(plan: Plan, out: Any, display: Display) -> Iterator[Watcher]:
     """Give what tells of downloads: bars on a terminal, lines elsewhere."""
-    if not _watched():
-        yield Lines(out)
+    if not is_watched(sys.stdout):
+        with display.showing(Shown("downloading")):
+            yield Lines(out, display, plan.download_size)
         return
     from rich.progress import (
         BarColumn,
@@ -92,10 +77,16 @@ class Bars(Watcher):
 
 
 class Lines(Watcher):
-    """A line for each download, as it begins. Failures are told at the end, with their reason."""
+    """A line for each download, as it begins. Failures are told at the end, with their reason.
 
-    def __init__(self, out: Any) -> None:
+    While nothing new begins, the display says how much of `total` bytes is there.
+    """
+
+    def __init__(self, out: Any, display: Display | None = None, total: int = 0) -> None:
         self._out = out
+        self._display = display or Display(None)
+        self._total = total
+        self._there = 0
         self._one_at_a_time = threading.Lock()
         self._waiting: set[tuple[str, str]] = set()
 
@@ -113,7 +104,17 @@ class Lines(Watcher):
             self._waiting.add((repo, file))
             self._say(f"  waiting    {repo} {file}: another session has {human(size)} of it")
 
+    def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+        """Count the bytes of all downloads."""
+        from whisper_speedtest.hub.sizes import human
+
+        with self._one_at_a_time:
+            self._there += size
+            there, total = human(self._there), human(self._total)
+        self._display.subject(f"downloading, {there} of {total}")
+
     def _say(self, line: str) -> None:
         with self._one_at_a_time:
             self._out.line(line)
             self._out.flush()
+        self._display.wrote()

@@ -9,6 +9,7 @@ import pytest
 
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -59,9 +60,10 @@ def cool_down(config: pytest.Config) -> None:
 
     deadline = time.monotonic() + config.getoption("cooldown")
     first = config.stash[FIRST].reference
-    while time.monotonic() < deadline:
-        now = config.stash[LAST].reference
-        if not has_drifted(drift(now, now, first)):
-            return
-        time.sleep(PAUSE)
-        config.stash[LAST] = state()
+    with showing(config, "waiting for the machine to cool down"):
+        while time.monotonic() < deadline:
+            now = config.stash[LAST].reference
+            if not has_drifted(drift(now, now, first)):
+                return
+            time.sleep(PAUSE)
+            config.stash[LAST] = state()

@@ -1,0 +1,144 @@
+"""A measurement tells what it does next, outside every clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fixtures.audio import clips
+from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
+from whisper_speedtest.measure.clock import time_calls
+from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.measure.telling import Doing, Listener, Step
+
+if TYPE_CHECKING:
+    from tests.helpers.fake_engine import FakeEngine
+    from tests.measure.conftest import Machine
+
+TELLING = 1e6
+"""Seconds that telling takes here: any clock that ran meanwhile would show it."""
+
+START = (
+    Doing.LAY_OUT,
+    Doing.LAUNCH,
+    Doing.IMPORT,
+    Doing.LOAD,
+    Doing.FIRST_CALL,
+    Doing.VERIFY,
+)
+
+
+class Told(Listener):
+    """Writes down what it is told among what the engines are asked, and takes its time."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.steps: list[Step] = []
+        self._engine = engine
+
+    def tell(self, step: Step) -> None:
+        self.steps.append(step)
+        self._engine.log.append(f"told: {step.doing}")
+        self._engine.clock.take(TELLING)
+
+
+def measured(
+    engine: FakeEngine, rules: Rules, *, calls: tuple[float, ...] = (2.0,), room: int = 99
+) -> tuple[list[Step], list[float]]:
+    """Time the clip `paragraph`; return what was told meanwhile, and the seconds of each call."""
+    engine.calls = [30.0, 50.0, *calls]
+    told = Told(engine)
+    processes = processes_of(three(engine), rules, room)
+    processes.listener = told
+    timed = time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS)
+    assert [start.sample.seconds for start in processes.starts()] == [37.5] * processes.count
+    return told.steps, [sample.seconds for sample in timed.samples]
+
+
+def test_each_step_of_each_start_is_told(engine: FakeEngine) -> None:
+    """With its process, counted from 1, of those that are wanted."""
+    steps, _ = measured(engine, Rules(processes=2, calls=1))
+
+    started = [step for step in steps if step.doing.of_a_start]
+    assert started == [Step(doing, process, 2) for process in (1, 2) for doing in START]
+
+
+def test_each_call_of_each_process_is_told(engine: FakeEngine) -> None:
+    """How many calls there will be is known only once the first of them has been timed."""
+    steps, seconds = measured(engine, Rules(processes=2, calls=2))
+
+    assert [step for step in steps if not step.doing.of_a_start] == [
+        Step(Doing.UNTIMED_CALL, 1, 2),
+        Step(Doing.TIMED_CALL, 1, 2, call=1, calls=0),
+        Step(Doing.TIMED_CALL, 1, 2, call=2, calls=2),
+        Step(Doing.UNTIMED_CALL, 2, 2),
+        Step(Doing.TIMED_CALL, 2, 2, call=1, calls=2),
+        Step(Doing.TIMED_CALL, 2, 2, call=2, calls=2),
+        Step(Doing.EMPTY_CALLS, 2, 2),
+    ]
+    assert seconds == [2.0] * 4, "expected no clock to run while it is told"
+
+
+def test_brief_calls_are_told_one_by_one(engine: FakeEngine) -> None:
+    """Also those that are watched together."""
+    steps, _ = measured(engine, Rules(processes=1, calls=4), calls=(0.01,))
+
+    assert [step.call for step in steps if step.doing is Doing.TIMED_CALL] == [1, 2, 3, 4]
+
+
+def test_call_that_is_made_again_is_told_as_such(engine: FakeEngine, machine: Machine) -> None:
+    """By its number, and not as a further call."""
+    machine.others = [0.0, 0.0, 0.9, 0.0]
+
+    steps, _ = measured(engine, Rules(processes=1, calls=2))
+
+    timed = [(step.call, step.again) for step in steps if step.doing is Doing.TIMED_CALL]
+    assert timed == [(1, False), (2, False), (2, True)]
+
+
+@pytest.mark.parametrize(("room", "processes"), [(2, 2), (1, 1)])
+def test_number_of_processes_is_told_as_soon_as_it_is_known(
+    engine: FakeEngine, room: int, processes: int
+) -> None:
+    """Once the first start has shown that there is memory for fewer than were wanted."""
+    steps, _ = measured(engine, Rules(calls=1), room=room)
+
+    assert {step.processes for step in steps[: len(START)]} == {3}
+    assert {step.processes for step in steps[len(START) :]} == {processes}
+    assert max(step.process for step in steps) == processes
+
+
+def test_one_long_call_leaves_the_other_processes_out(engine: FakeEngine) -> None:
+    """What is told last is of the one process that has made it."""
+    steps, _ = measured(engine, Rules(), calls=(9.0,))
+
+    assert steps[-1] == Step(Doing.EMPTY_CALLS, 1, 1)
+
+
+def test_step_is_told_before_it_is_made(engine: FakeEngine) -> None:
+    """So that what is shown is what goes on."""
+    engine.calls = [30.0, 50.0, 2.0]
+    processes = processes_of([engine], Rules(processes=1, calls=1))
+    processes.listener = Told(engine)
+
+    time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS)
+
+    steps = [step for step in engine.log if "limited" not in step]
+    assert steps[: steps.index(f"told: {Doing.EMPTY_CALLS}")] == [
+        *(f"told: {Doing.LAY_OUT}", "lay_out"),
+        *(f"told: {Doing.LAUNCH}", "launch"),
+        *(f"told: {Doing.IMPORT}", "import_library"),
+        *(f"told: {Doing.LOAD}", "load"),
+        *(f"told: {Doing.FIRST_CALL}", "hear short", "transcribe short", "memory"),
+        *(f"told: {Doing.VERIFY}", "verify_load"),
+        *(f"told: {Doing.UNTIMED_CALL}", "hear paragraph", "transcribe short"),
+        *(f"told: {Doing.TIMED_CALL}", "transcribe paragraph"),
+    ]
+
+
+def test_clock_runs_in_these_steps() -> None:
+    """In them nothing may be written that could be written at another time."""
+    assert {doing for doing in Doing if not doing.timed} == {
+        *(Doing.LAY_OUT, Doing.VERIFY, Doing.UNTIMED_CALL)
+    }
+    assert {doing for doing in Doing if doing.of_a_start} == set(START)

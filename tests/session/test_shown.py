@@ -1,0 +1,217 @@
+"""Whole sessions on a terminal and in a pipe: what is shown meanwhile, and what remains of it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.base import Case
+from fixtures.audio import clips
+from tests.helpers.project import child_environment, edit
+from tests.helpers.sessions import make_toy_project
+from tests.helpers.terminal import Recording
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.session.shown import kinds, name_of
+from whisper_speedtest.session.time_left import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Start = Callable[..., Recording]
+
+SLEEP = 2.0
+"""Seconds that each call of the variant "slow" sleeps here."""
+
+PAUSES = {"REWRITE": 5.0, "REWRITE_UNTIMED": 1.0, "FIRST_LINE": 10.0, "NEXT_LINE": 60.0}
+"""Those of the display, in seconds. Here they are a hundredth, so that brief sessions show all."""
+
+GOOD = ("-k", "toy and good and short and (start or transcribe)")
+OURS = re.compile(
+    r"(still: )?(toy\[[^\]]*\]|models)[: ].*, \d+ s(, (test \d+ of \d+|about .* left))?"
+)
+"""A line that the display writes into a log."""
+
+
+@pytest.mark.parametrize(
+    ("measure", "clip", "batch_size", "name"),
+    [
+        (Measure.LOAD, None, None, "load"),
+        (Measure.COLD, "short", None, "cold"),
+        (Measure.WARM, "short", None, "short"),
+        (Measure.TUNED, "long", None, "tuned long"),
+        (Measure.LONG_FORM, "long", 6, "long batch6"),
+    ],
+)
+def test_name_says_what_is_measured(
+    measure: Measure, clip: str | None, batch_size: int | None, name: str
+) -> None:
+    """A start by its measure, as it belongs to the model; all else by its clip."""
+    assert name_of(measure, clips()[clip] if clip else None, batch_size) == name
+
+
+def test_kind_says_size_and_name_and_which_test_starts_the_processes() -> None:
+    """That is the first of each case, of which the tests come one after another."""
+    one, two = Case("toy", "tiny", "fp16"), Case("toy", "base", "fp16")
+
+    assert kinds([("a", one, "load"), ("b", one, "short"), ("c", two, "load")]) == {
+        "a": Kind("tiny", "load", first=True),
+        "b": Kind("tiny", "short", first=False),
+        "c": Kind("base", "load", first=True),
+    }
+
+
+@pytest.fixture(name="tree", scope="module")
+def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the toy library, whose display waits for a hundredth of the time."""
+    tree = tmp_path_factory.mktemp("project")
+    make_toy_project(tree)
+    edit(tree / "adapters" / "toy.py", "SLOW_SECONDS = 0.2", f"SLOW_SECONDS = {SLEEP}")
+    display = tree / "whisper_speedtest" / "session" / "display.py"
+    for name, seconds in PAUSES.items():
+        edit(display, f"\n{name} = {seconds}\n", f"\n{name} = {seconds / 100}\n")
+    return tree
+
+
+@pytest.fixture(name="plain_tree", scope="module")
+def _plain_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same project, that shows nothing."""
+    tree = tmp_path_factory.mktemp("plain")
+    make_toy_project(tree)
+    edit(tree / "conftest.py", '    "whisper_speedtest.session.shown",\n', "")
+    return tree
+
+
+@pytest.fixture(name="start")
+def _start(tree: Path, tmp_path: Path) -> Start:
+    """A function that starts a session of benchmarks, on a terminal or in a pipe."""
+
+    def start(
+        *arguments: str,
+        project: Path = tree,
+        columns: int = 100,
+        terminal: bool = True,
+        **variables: str,
+    ) -> Recording:
+        options = ["--benchmark-only", "--max-others=inf", "--processes=1", "--calls=1"]
+        environment = child_environment(**{"TERM": "xterm", "HF_HUB_OFFLINE": "1", **variables})
+        del environment["COLUMNS"]
+        return Recording(
+            [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={tmp_path}/run"],
+            project,
+            environment,
+            columns,
+            terminal=terminal,
+        )
+
+    return start
+
+
+def before_the_tables(lines: list[str]) -> list[str]:
+    """Return what pytest wrote of its tests: from the collection to the tables."""
+    begin = next((number for number, line in enumerate(lines) if "collected" in line), 0)
+    end = next(number for number, line in enumerate(lines) if "- benchmark" in line)
+    return lines[begin:end]
+
+
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [((), 80), (("-v",), 75), (("-q",), 80), (("-v", "-s"), 20)],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_terminal_ends_as_if_nothing_had_been_shown(
+    start: Start, tree: Path, plain_tree: Path, options: tuple[str, ...], columns: int
+) -> None:
+    """Dots, ids and percentages stand where they would, on a narrow terminal as well."""
+    screens = []
+    for project in (tree, plain_tree):
+        recording = start(*GOOD, *options, project=project, columns=columns)
+        assert recording.finish() == pytest.ExitCode.OK, recording.text
+        assert ("\x1b7" in recording.text) is (project is tree), recording.text
+        assert recording.screen.cursor_shown
+        screens.append(before_the_tables(recording.screen.lines))
+
+    shown, plain = screens
+    assert shown == plain
+
+
+def test_long_call_is_never_silent(start: Start) -> None:
+    """Neither on a terminal nor in a log, while a library takes its time."""
+    for terminal in (True, False):
+        recording = start("-k", "test_transcribe and toy-micro-slow-short", terminal=terminal)
+        assert recording.finish() == pytest.ExitCode.OK, recording.text
+
+        times = [recording.begun, *(when for when, _ in recording.pieces)]
+        longest = max(after - before for before, after in pairwise(times[1:]))
+        assert longest < SLEEP, f"silent for {longest:.1f} s, while a call takes {SLEEP} s"
+        for words in ("first call", "untimed call", "call 1,"):
+            seen = recording.text.count(f"toy[micro-slow] short, process 1 of 1, {words}")
+            assert seen >= 2, f"{words!r} was shown {seen} times within {SLEEP} s"
+
+
+def test_what_comes_before_the_tests_is_shown(start: Start) -> None:
+    """Such as that a library is tried on the GPU, which may take minutes."""
+    recording = start(*GOOD)
+
+    assert recording.finish() == pytest.ExitCode.OK, recording.text
+    assert "toy[micro-good]: trying the GPU, 0 s" in recording.text
+
+
+def test_ctrl_c_leaves_a_clean_terminal(start: Start) -> None:
+    """Nothing that was shown remains; the cursor is there."""
+    recording = start("-k", "test_transcribe and toy-micro-hangs-short")
+    while "toy[micro-hangs] short, process 1 of 1, first call" not in recording.text:
+        assert recording.process.poll() is None, recording.text
+        time.sleep(0.05)
+
+    recording.process.send_signal(signal.SIGINT)
+
+    assert recording.finish() == pytest.ExitCode.INTERRUPTED, recording.text
+    screen = recording.screen
+    assert [line for line in screen.lines if "process 1 of 1" in line] == []
+    assert screen.cursor_shown
+    assert "KeyboardInterrupt" in "".join(screen.lines)
+
+
+@pytest.mark.parametrize("options", [(), ("-v",), ("-q", "-s")], ids=" ".join)
+def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> None:
+    """None of ours stands within one of pytest's, and no escape sequence in any."""
+    recording = start(*GOOD, *options, terminal=False)
+
+    assert recording.finish() == pytest.ExitCode.OK, recording.text
+    assert "\x1b" not in recording.text
+    assert "\r" not in recording.text
+    lines = before_the_tables(recording.text.splitlines())
+    ours = [line for line in lines if "toy[" in line and "::" not in line]
+    assert len(ours) >= 3, recording.text
+    assert [line for line in ours if not OURS.fullmatch(line)] == []
+    of_pytest = "".join(line for line in lines if line not in ours and "models" not in line)
+    passed = (
+        of_pytest.count("PASSED") if "-v" in options else len(re.findall(r"\.(?!py)", of_pytest))
+    )
+    assert passed == 2, recording.text
+
+
+@pytest.mark.parametrize("variables", [{"CI": "true"}, {"TERM": "dumb"}], ids=str)
+def test_terminal_that_nobody_watches_is_a_log(start: Start, variables: dict[str, str]) -> None:
+    """No line moves there."""
+    recording = start(*GOOD, "--color=no", **variables)
+
+    assert recording.finish() == pytest.ExitCode.OK, recording.text
+    assert not re.search("\x1b[78D]", recording.text)
+    assert re.search(r"^toy\[micro-good\] ", recording.text, re.MULTILINE)
+
+
+def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
+    """From the tests of the same size: before that the number of the test is."""
+    recording = start("-k", "toy-micro and short and transcribe and (good or slow)")
+
+    assert recording.finish() == pytest.ExitCode.OK, recording.text
+    assert re.search(r"toy\[micro-good\] short, .*, test 1 of 2", recording.text)
+    assert re.search(r"toy\[micro-slow\] short, .*, about \d+ s left", recording.text)

@@ -1,0 +1,59 @@
+"""What a measurement tells of itself as it goes on, to whoever shows that to people.
+
+It tells outside every clock. Some of it stands between an untimed call and the timed one that must
+follow at once, so whoever is told then may do no more than take note.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Doing(StrEnum):
+    """What a measurement does next."""
+
+    LAY_OUT = "hashing its files"
+    LAUNCH = "launching"
+    IMPORT = "importing"
+    LOAD = "loading"
+    FIRST_CALL = "first call"
+    VERIFY = "verifying"
+    UNTIMED_CALL = "untimed call"
+    TIMED_CALL = "call"
+    EMPTY_CALLS = "empty calls"
+
+    @property
+    def timed(self) -> bool:
+        """Whether a clock runs meanwhile."""
+        return self not in {Doing.LAY_OUT, Doing.VERIFY, Doing.UNTIMED_CALL}
+
+    @property
+    def of_a_start(self) -> bool:
+        """Whether this is a part of starting a process."""
+        return self not in {Doing.UNTIMED_CALL, Doing.TIMED_CALL, Doing.EMPTY_CALLS}
+
+
+class Step(NamedTuple):
+    """What a measurement does from now on, and in which of its processes and calls."""
+
+    doing: Doing
+    process: int
+    """Counted from 1, as people do."""
+
+    processes: int
+    call: int = 0
+    """Of the timed calls of this process, counted from 1; 0 of anything else."""
+
+    calls: int = 0
+    """How many timed calls this process makes; 0 where that is not known yet."""
+
+    again: bool = False
+    """Whether the call was made before, beside other work of the machine."""
+
+
+class Listener:
+    """Told of each step of a measurement as it begins. This one does nothing."""
+
+    def tell(self, step: Step) -> None:
+        """Say what is done from now on."""

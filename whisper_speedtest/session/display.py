@@ -1,0 +1,238 @@
+"""Shows what goes on while nothing else is written: a line that moves, or a few lines in a log.
+
+A thread does so, which sleeps most of the time. It is kept out of what is measured: while a clock
+runs it writes nothing for the first REWRITE seconds of a step, so that no call which is shorter
+meets it, and from then on once every REWRITE seconds. What it costs is measured by
+tests/speed/test_display_speed.py.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from _pytest._io.wcwidth import wcswidth
+
+from whisper_speedtest.measure.telling import Doing, Listener, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from whisper_speedtest.session.screen import Screen
+
+REWRITE = 5.0
+"""Seconds after which a moving line is rewritten while a clock runs."""
+
+REWRITE_UNTIMED = 1.0
+"""The same while none does; also the seconds after which it first appears."""
+
+FIRST_LINE = 10.0
+"""Seconds of silence after which a log says what a process start, or a test, is at; once each."""
+
+NEXT_LINE = 60.0
+"""Seconds of silence after which a log says that it is still at it."""
+
+STILL = "still: "
+
+
+@dataclass(slots=True)
+class Shown:
+    """Something that goes on, and since when."""
+
+    subject: str
+    short: str = ""
+    """The same in fewer words, for a narrow terminal."""
+
+    since: float = 0.0
+    left: Callable[[float], str] = lambda _: ""
+    """How much longer the session takes after so many seconds of this, or ""."""
+
+    said: set[int] = field(default_factory=set)
+    """What a log has said of it: the process that was being started, or 0."""
+
+
+class _Now(NamedTuple):
+    """The step of a measurement, and when it began."""
+
+    step: Step | None
+    begun: float
+
+
+class Display(Listener):
+    """Shows what goes on, on a screen; on None nothing.
+
+    Its thread lives as long as something is shown. Without one, somebody else has to `look`.
+    """
+
+    def __init__(
+        self,
+        screen: Screen | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        threaded: bool = True,
+    ) -> None:
+        self._screen = screen
+        self._clock = clock
+        self._threaded = threaded
+        self._lock = threading.RLock()
+        self._shown: list[Shown] = []
+        self._now = _Now(None, 0.0)
+        self._drawn = False
+        self._written = clock()
+
+    @contextmanager
+    def showing(self, shown: Shown) -> Iterator[None]:
+        """Show something while the block runs, in place of what a block around it shows."""
+        if self._screen is None:
+            yield
+            return
+        depth, before = len(self._shown), self._now
+        with self._looked_at() if self._threaded and not depth else nullcontext():
+            try:
+                self._begin(shown)
+                yield
+            finally:
+                with self._lock:
+                    self._clear()
+                    del self._shown[depth:]
+                    self._now = before
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        """Have a thread look while the block runs."""
+        stopped = threading.Event()
+
+        def run() -> None:
+            # Ctrl-C and time limits are for the main thread, whose waiting they must interrupt.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            while not stopped.wait(self.look()):
+                pass
+
+        thread = threading.Thread(target=run, name="display", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
+
+    def _begin(self, shown: Shown) -> None:
+        assert self._screen is not None
+        now = self._clock()
+        shown.since = shown.since or now
+        with self._lock:
+            if not self._shown:
+                self._screen.begin()
+            self._clear()
+            self._shown.append(shown)
+            self._now = _Now(None, now)
+            if self._screen.rewrites:
+                self._written = now  # What is brief does not flicker.
+
+    def subject(self, subject: str) -> None:
+        """Show another subject of what is shown."""
+        if self._shown:
+            self._shown[-1].subject = subject
+
+    def wrote(self) -> None:
+        """Take note that pytest has written something."""
+        self._written = self._clock()
+
+    def tell(self, step: Step) -> None:
+        """Show what a measurement is at, at once if it is time to.
+
+        A timed call must follow an untimed one at once, so nothing is written between these.
+        """
+        before, self._now = self._now.step, _Now(step, self._clock())
+        if before is None or before.doing is not Doing.UNTIMED_CALL:
+            self.look(between=True)
+
+    def look(self, *, between: bool = False) -> float:
+        """Write if it is time to; return after how many seconds to look again.
+
+        `between` steps no clock runs, whatever the next step is.
+        """
+        with self._lock:
+            now = self._clock()
+            if self._screen is None or not self._shown:
+                return REWRITE_UNTIMED
+            step, begun = self._now
+            timed = not between and step is not None and step.doing.timed
+            due = self._due(step, timed=timed)
+            if timed:
+                due = max(due, begun + REWRITE)
+            pause = REWRITE if timed else REWRITE_UNTIMED
+            if now < due:
+                return min(due - now, pause)
+            self._write(now, step)
+            return pause
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+
+    def _due(self, step: Step | None, *, timed: bool) -> float:
+        """Return when to write next, going by what was written last."""
+        assert self._screen is not None
+        if not self._screen.rewrites:
+            silence = NEXT_LINE if _part(step) in self._shown[-1].said else FIRST_LINE
+            return self._written + silence
+        return self._written + (REWRITE if timed else REWRITE_UNTIMED)
+
+    def _write(self, now: float, step: Step | None) -> None:
+        assert self._screen is not None
+        shown = self._shown[-1]
+        line = sentence(shown, step, now, self._screen.width)
+        if not self._screen.rewrites:
+            line = STILL + line if _part(step) in shown.said else line
+            shown.said.add(_part(step))
+        self._screen.show(line)
+        self._drawn = True
+        self._written = now
+
+    def _clear(self) -> None:
+        if self._drawn and self._screen is not None:
+            self._screen.clear()
+            self._drawn = False
+
+
+def _part(step: Step | None) -> int:
+    """Return the number of the process that is being started, or 0: a log speaks once of each."""
+    return step.process if step and step.doing.of_a_start else 0
+
+
+def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:
+    """Return what goes on and since when, in no more columns than `width`.
+
+    Where that is too little, the library's name is left out, then the process, then the end.
+    """
+    process, call = _words(step)
+    elapsed = now - shown.since
+    times = [f"{elapsed:.0f} s", shown.left(elapsed)]
+    short = shown.short or shown.subject
+    line = ""
+    for words in ([shown.subject, process, call], [short, process, call], [short, call]):
+        line = ", ".join(filter(None, [*words, *times]))
+        line = "".join(each if each.isprintable() else "?" for each in line)
+        if wcswidth(line) <= width:
+            return line
+    while wcswidth(line) > width:
+        line = line[:-1]
+    return line
+
+
+def _words(step: Step | None) -> tuple[str, str]:
+    """Return the words for the process and for the call, or what else is done."""
+    if step is None:
+        return "", ""
+    process = f"process {step.process} of {step.processes}"
+    if step.doing is not Doing.TIMED_CALL:
+        return process, str(step.doing)
+    of = f" of {step.calls}" if step.calls else ""
+    return process, f"call {step.call}{of}{' again' if step.again else ''}"

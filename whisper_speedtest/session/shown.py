@@ -1,0 +1,136 @@
+"""What of a session is shown while it goes on: each test over cases, and what comes before them.
+
+Nothing is shown while pytest writes: what is on the screen is taken away after each phase of a
+test.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.session.display import Display, Shown
+from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.screen import screen_of
+from whisper_speedtest.session.selection import case_of, measure_of, parameters_of
+from whisper_speedtest.session.time_left import Kind, TimeLeft
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from adapters.base import Case
+    from whisper_speedtest.speech.clip import Clip
+
+T = TypeVar("T")
+
+DISPLAY = pytest.StashKey[Display]()
+SHOWN = pytest.StashKey[Shown]()
+"""What is shown of a test."""
+
+LEFT = pytest.StashKey[TimeLeft]()
+
+
+def display_of(config: pytest.Config) -> Display:
+    """Return what shows people that the session goes on."""
+    return config.stash.get(DISPLAY, None) or Display(None)
+
+
+def showing(config: pytest.Config, subject: str) -> AbstractContextManager[None]:
+    """Show people what goes on while the block runs."""
+    return display_of(config).showing(Shown(subject))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin to show, where there is a reporter: a worker of pytest-xdist has none."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    config.stash[DISPLAY] = Display(screen_of(reporter) if reporter else None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Show a test over cases from now on."""
+    stash = item.config.stash
+    for test, case, name in _tests([item]):
+        if LEFT not in stash:
+            stash[LEFT] = TimeLeft(kinds(_tests(item.session.items)))
+        left = stash[LEFT]
+        left.begin(test)
+        display_of(item.config).wrote()
+        item.stash[SHOWN] = Shown(
+            f"{case.label} {name}",
+            f"{case.size}-{case.variant} {name}",
+            time.monotonic(),
+            left.left,
+        )
+    outcome = yield
+    recorder = item.stash.get(RECORDER, None)
+    if recorder and recorder.result.outcome is not Outcome.SKIPPED:
+        stash[LEFT].end(item.nodeid, time.monotonic() - item.stash[SHOWN].since)
+    return outcome
+
+
+def _shown(item: pytest.Item) -> Generator[None, T, T]:
+    """Show a test in one of its phases."""
+    if SHOWN not in item.stash:
+        return (yield)
+    with display_of(item.config).showing(item.stash[SHOWN]):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Show it while its fixtures are made."""
+    return (yield from _shown(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Show it while it runs."""
+    return (yield from _shown(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Show it while its fixtures end; pytest has just said how it went."""
+    display_of(item.config).wrote()
+    return (yield from _shown(item))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the thread."""
+    display_of(config).close()
+
+
+def name_of(measure: Measure, clip: Clip | None, batch_size: int | None) -> str:
+    """Return what a test measures of its case, in few words: `load`, `short`, `long batch6`."""
+    if measure.of_a_start or clip is None:
+        return str(measure)
+    words = [str(measure)] if measure is Measure.TUNED else []
+    words.append(clip.name)
+    words += [f"batch{batch_size}"] if batch_size else []
+    return " ".join(words)
+
+
+def kinds(tests: Iterable[tuple[str, Case, str]]) -> dict[str, Kind]:
+    """Return the kind of each test by its id, given the id, case and name of each, in turn."""
+    found: dict[str, Kind] = {}
+    before = None
+    for test, case, name in tests:
+        found[test] = Kind(case.size, name, first=case != before)
+        before = case
+    return found
+
+
+def _tests(items: Iterable[pytest.Item]) -> Iterator[tuple[str, Case, str]]:
+    """Yield id, case and name of each test over cases."""
+    for item in items:
+        case, measure = case_of(item), measure_of(item)
+        if case is not None and measure is not None and isinstance(item, pytest.Function):
+            selected = parameters_of(item)
+            yield item.nodeid, case, name_of(measure, selected.clip, selected.batch_size)
