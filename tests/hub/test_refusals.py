@@ -78,7 +78,8 @@ def test_proxy_that_wants_a_password_is_named_and_asked_once(
     for files, error in outcomes.items():
         assert type(error) is Unavailable
         assert f"{files}: a proxy asks for user and password (407 Proxy" in str(error)
-        assert "HTTPS_PROXY" in error.cause
+        assert "put user:password@ before the host in HTTPS_PROXY" in str(error)
+        assert error.cause in str(error)
     assert len(proxy.requests) == 1
 
 

@@ -376,7 +376,7 @@ class Remote(ABC):
         said = f"{who} answered {status} {short(reason)}".rstrip(" .")
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             reason = f"a proxy asks for user and password ({status} {short(reason)})"
-            advice = "put them into HTTPS_PROXY, as http://user:password@host:port"
+            advice = "put user:password@ before the host in HTTPS_PROXY"
             raise self._gave_up(subject, f"{reason}; {advice}")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise again_later(said, status, headers, self.own_limit)
