@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, why_not_installed
+from adapters import REGISTRY, adapter_class, why_not_installed, why_unusable
 from tests.consistency.mistakes import MISTAKES, Mistake, wrong_cases
 from tests.helpers.project import child_environment, copy_project, edit
 
@@ -49,6 +49,8 @@ class Outcome:
 def run(tree: Path, mistakes: list[Mistake], *arguments: str) -> Outcome:
     """Make mistakes in a copy of the project, and run pytest in it."""
     for name in REGISTRY:
+        if reason := why_unusable(name):
+            pytest.skip(reason)
         if already := wrong_cases(name, adapter_class(name)):
             pytest.skip(f"the check map of {name} has a mistake already: mend {already[0]} first")
     copy_project(tree, tests=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters import files_of
+from adapters import adapter_class, files_of
 from adapters.base import (
     SIZES,
     TEMPERATURES,
@@ -21,7 +21,6 @@ from adapters.base import (
     Transcript,
 )
 from adapters.cores import usual_threads
-from adapters.mlx_whisper import MLXWhisper
 from tests.adding.adapter import ParrotAdapter
 
 EQUAL = DecodeSettings()
@@ -63,7 +62,7 @@ def test_files_of_a_case_are_those_of_its_check_map() -> None:
     """By adapter, size and variant."""
     case = Case("mlx-whisper", "medium", "4bit")
 
-    assert files_of(case) is MLXWhisper.check_map["medium"]["4bit"]
+    assert files_of(case) is adapter_class("mlx-whisper").check_map["medium"]["4bit"]
 
 
 @pytest.mark.parametrize(
