@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fixtures.hub import Hub
+    from tests.helpers.web_server import WebServer
     from whisper_speedtest.hub.store import Store
 
 JSON = {"Content-Type": "application/json"}
@@ -156,6 +157,24 @@ def test_answer_that_never_comes_to_its_point_is_given_up(
     if drip in [*DRIPS.values()][:5]:
         assert f"cannot reach {server.endpoint} (" in str(first)
         assert second.cause == first.cause
+
+
+def test_body_may_take_many_time_limits(hub: Hub, store: Store) -> None:
+    """Bytes of it are parts of an answer, each of which has a time limit of its own."""
+    hub.fault(Fault(rate=100_000), kind="cdn")
+
+    assert read(fresh(store, **ONCE).prepare(BASE)) == content(BASE)
+    assert [each.kind for each in hub.requests].count("cdn") == 1
+
+
+def test_each_request_has_a_connection_of_its_own(store: Store, server: WebServer) -> None:
+    """So it is known which one to end; a second request on an old one would not be watched."""
+    files = server.add("weights.npz", b"weights")
+
+    store.prepare(files)
+
+    assert [asked.method for asked in server.requests] == ["HEAD", "GET"]
+    assert {asked.headers["connection"] for asked in server.requests} == {"close"}
 
 
 def test_endless_headers_are_read_to_a_limit(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 from tests.helpers.harm import BASE, content, weights
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import NOWHERE
-from whisper_speedtest.hub.settings import unusable
+from whisper_speedtest.hub.settings import HubSettings, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,6 +191,19 @@ def test_variables_that_no_hub_can_be_asked_with(
     said = f"expected {name} to be {expected}, got {quoted}; correct or unset it"
 
     assert unusable({name: value}) == ({name: said} if expected else {})
+
+
+def test_environment_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only huggingface_hub is not shown what it cannot be imported with."""
+    monkeypatch.setenv("HF_ENDPOINT", "hub.example")
+
+    settings = HubSettings.from_environment(offline=True)
+
+    assert os.environ["HF_ENDPOINT"] == "hub.example"
+    assert settings.no_hub == (
+        "expected HF_ENDPOINT to be a hub's address, https://host, got 'hub.example'; "
+        "correct or unset it"
+    )
 
 
 def test_each_variable_that_no_hub_can_be_asked_with_is_named() -> None:

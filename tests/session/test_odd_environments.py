@@ -59,8 +59,17 @@ UNUSABLE = (
 """Variables that no hub can be asked with."""
 
 
-@pytest.mark.parametrize("variables", UNUSABLE, ids=" ".join)
-@pytest.mark.parametrize("option", ["--check-models", "--check-models=json", "--prefetch-only"])
+@pytest.mark.parametrize(
+    ("option", "variables"),
+    [
+        ("--check-models", UNUSABLE[0]),
+        ("--check-models", UNUSABLE[3]),
+        ("--check-models=json", UNUSABLE[1]),
+        ("--check-models=json", UNUSABLE[2]),
+        ("--prefetch-only", UNUSABLE[2]),
+        ("--prefetch-only", UNUSABLE[3]),
+    ],
+)
 def test_variable_that_is_no_use_costs_no_session_about_models(
     sessions: Sessions, option: str, variables: dict[str, str]
 ) -> None:
