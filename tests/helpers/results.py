@@ -102,7 +102,7 @@ def cold(*totals: float, **changes: Any) -> Result:
         "measure": Measure.COLD,
         "starts": starts,
         "samples": _of_processes(totals or (5.0, 7.0)),
-        "repeats": Repeats(processes=len(totals or (5.0, 7.0)), calls=1, max_others=0.25),
+        "repeats": Repeats(processes=len(totals or (5.0, 7.0)), calls=1, max_others=0.1),
         "memory": Memory(footprint=324_600_000, accelerator=44_000_000),
     }
     return warm(**fields | changes)
@@ -116,7 +116,7 @@ def load(*seconds: float, **changes: Any) -> Result:
         "clip": None,
         "settings": None,
         "samples": _of_processes(seconds or (0.5, 0.7)),
-        "repeats": Repeats(processes=len(seconds or (0.5, 0.7)), calls=1, max_others=0.25),
+        "repeats": Repeats(processes=len(seconds or (0.5, 0.7)), calls=1, max_others=0.1),
         "memory": Memory(footprint=222_000_000, accelerator=33_000_000),
         "transcript": None,
         "fallback": None,

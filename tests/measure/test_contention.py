@@ -17,6 +17,7 @@ from whisper_speedtest.measure.contention import (
     contention_between,
     free_processors,
     is_contaminated,
+    most_of_others,
 )
 from whisper_speedtest.measure.reading import TICK, Reading
 
@@ -140,12 +141,17 @@ def test_limit_can_be_chosen() -> None:
     [(0.1, 0, False), (0.11, 0, True), (0.6, 1, False), (0.61, 1, True), (6.1, 12, False)],
 )
 def test_half_of_what_a_library_leaves_free_is_for_others(
-    others: float, free: int, contaminated: bool
+    monkeypatch: pytest.MonkeyPatch, others: float, free: int, contaminated: bool
 ) -> None:
     """Each processor without a thread of the library adds half a one to the limit of 0.1."""
-    assert is_contaminated(contention(others), 10.0, 0.1, free) is contaminated, (
+    monkeypatch.setattr(contention_module, "free_processors", lambda threads: free - threads + 3)
+
+    most = most_of_others(0.1, threads=3)
+
+    assert is_contaminated(contention(others), 10.0, most) is contaminated, (
         f"{others} processors of others beside a library that leaves {free} free"
     )
+    assert most_of_others(None, threads=3) is None
 
 
 @pytest.mark.parametrize(
@@ -171,8 +177,18 @@ def test_free_processors_are_whole_cores_without_a_thread(
     counts = {True: logical, False: physical}
     monkeypatch.setattr("psutil.cpu_count", lambda logical=True: counts[logical])
     monkeypatch.setattr(contention_module, "fast_cores", lambda: usable)
+    monkeypatch.setattr("sys.platform", "linux")
 
     assert free_processors(threads) == free
+
+
+def test_slower_cores_of_apple_silicon_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its system has them for what works in the background: 4 fast cores of 8, and 4 threads."""
+    monkeypatch.setattr("psutil.cpu_count", lambda logical=True: 8)  # noqa: ARG005
+    monkeypatch.setattr(contention_module, "fast_cores", lambda: 4)
+    monkeypatch.setattr("sys.platform", "darwin")
+
+    assert free_processors(4) == 4
 
 
 @pytest.mark.property

@@ -110,7 +110,7 @@ def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: C
 
     result = record_calls(recorder(clip), engine, clip, 2.0, 3.0)
 
-    assert result.repeats == Repeats(processes=1, calls=2, max_others=0.25)
+    assert result.repeats == Repeats(processes=1, calls=2, max_others=0.1)
     assert seconds(result) == [(0, 0, 2.0), (0, 1, 3.0)]
     assert result.transcript == clip.reference
     assert result.score is not None
@@ -155,7 +155,7 @@ def test_loads_are_recorded_by_process(engine: FakeEngine) -> None:
 
     result = record.result
     assert seconds(result) == [(0, 0, 4.0), (1, 1, 4.0), (2, 2, 4.0)]
-    assert result.repeats == Repeats(processes=3, calls=1, max_others=0.25)
+    assert result.repeats == Repeats(processes=3, calls=1, max_others=0.1)
     assert result.memory == Memory(102, None)
     assert result.transcript is None
     assert result.starts == ()

@@ -58,7 +58,7 @@ def marked(*marks: bool, calls: int = 1) -> Result:
         Sample(process=0, order=order, seconds=1.0 + order, contaminated=mark)
         for order, mark in enumerate(marks)
     )
-    return warm(samples=taken, repeats=Repeats(processes=1, calls=calls, max_others=0.25))
+    return warm(samples=taken, repeats=Repeats(processes=1, calls=calls, max_others=0.1))
 
 
 def test_result_without_samples_has_no_estimate() -> None:
@@ -119,7 +119,7 @@ def test_result_is_contaminated_where_most_of_its_calls_are(
 
 def test_calls_of_all_processes_count_together() -> None:
     """Of two processes with one call each, one clean call is half."""
-    repeats = Repeats(processes=2, calls=1, max_others=0.25)
+    repeats = Repeats(processes=2, calls=1, max_others=0.1)
     clean = Sample(process=1, order=1, seconds=2.0)
     dirty = Sample(process=0, order=0, seconds=9.0, contaminated=True)
 
@@ -176,7 +176,7 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
     assert written["samples"] == [
         {"process": 0, "order": 0, "seconds": 5.0, "contention": None, "contaminated": False}
     ]
-    assert written["repeats"] == {"processes": 1, "calls": 1, "max_others": 0.25}
+    assert written["repeats"] == {"processes": 1, "calls": 1, "max_others": 0.1}
     assert written["starts"] == [
         {"process": 0, "launch": 0.5, "import_library": 1.0, "load": 1.5, "first_call": 2.0}
     ]

@@ -165,8 +165,8 @@ def test_other_settings_are_measured() -> None:
         (Rules(processes=3, calls=2), []),
         (Rules(processes=5), ["processes 3 → 5"]),
         (Rules(calls=1), ["calls 2 → 1"]),
-        (Rules(max_others=0.5), ["max others 0.25 → 0.5"]),
-        (Rules(max_others=None), ["max others 0.25 → any"]),
+        (Rules(max_others=0.5), ["max others 0.1 → 0.5"]),
+        (Rules(max_others=None), ["max others 0.1 → any"]),
         (Rules(budget=1.0), []),
     ],
 )
@@ -174,7 +174,7 @@ def test_other_numbers_of_calls_are_measured_where_they_were_asked_for(
     rules: Rules, reasons: list[str]
 ) -> None:
     """What is left to the suite comes out as it did; what may stand beside a call is a rule."""
-    repeats = Repeats(processes=3, calls=2, max_others=0.25)
+    repeats = Repeats(processes=3, calls=2, max_others=0.1)
 
     assert differing(stored(repeats=repeats), planned(rules=rules)) == reasons
     of_start = stored(measure=Measure.COLD, repeats=repeats)

@@ -39,7 +39,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["prefetch_only"], options["offline"]) == (False, False)
     assert options["max_download"] == 4_000_000_000
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
-    assert options["max_others"] == 0.25
+    assert options["max_others"] == 0.1
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
 
 
@@ -94,7 +94,7 @@ class Config:
 
 def rules(**options: object) -> Rules:
     """Return the rules of a session with these options."""
-    usual = {"processes": None, "calls": None, "budget": None, "max_others": 0.25}
+    usual = {"processes": None, "calls": None, "budget": None, "max_others": 0.1}
     return rules_of(cast("pytest.Config", Config(usual | options)))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.contention import Watch, is_contaminated
+from whisper_speedtest.measure.contention import Watch, is_contaminated, most_of_others
 from whisper_speedtest.measure.protocol import RETAKES
 from whisper_speedtest.measure.result import Repeats, Sample, Start
 from whisper_speedtest.measure.telling import Doing, Listener, Step
@@ -127,7 +127,7 @@ def time_start(
         order=number,
         seconds=phases.total,
         contention=contention,
-        contaminated=is_contaminated(contention, phases.total, rules.max_others),
+        contaminated=is_contaminated(contention, phases.total, _most_of_others(engine, rules)),
     )
     memory = engine.memory()
     tell(Doing.VERIFY)
@@ -212,7 +212,8 @@ class _Taken:
                 with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
                     seconds.append(seconds_of(lambda: self._call(engine)))
             contention = watch.end()
-            contaminated = is_contaminated(contention, sum(seconds), self._rules.max_others)
+            allowed = _most_of_others(engine, self._rules)
+            contaminated = is_contaminated(contention, sum(seconds), allowed)
             for each in seconds:
                 self.samples.append(
                     Sample(
@@ -229,6 +230,11 @@ class _Taken:
 
     def _call(self, engine: Engine) -> None:
         self.transcripts.append(engine.transcribe(self._clip.name, self._settings))
+
+
+def _most_of_others(engine: Engine, rules: Rules) -> float | None:
+    """Return how many processors others may take beside an engine; a GPU needs one to be fed."""
+    return most_of_others(rules.max_others, engine.threads if engine.device == "cpu" else 1)
 
 
 def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from adapters.cores import fast_cores
@@ -45,31 +46,37 @@ class Contention(Part, frozen=True, kw_only=True):
     """How long any process of the system waited for a processor; None where nobody tells."""
 
 
-def is_contaminated(
-    contention: Contention, seconds: float, max_others: float | None, free: int = 0
-) -> bool:
+def is_contaminated(contention: Contention, seconds: float, most: float | None) -> bool:
     """Tell whether others took so much of the machine that the time says little of the library.
 
-    That is more than `max_others` processors for the length of the call, of so many seconds; None
-    is any number of them. Of the `free` processors, for which the library has no thread, others may
-    have SHARE_OF_FREE besides. The system counts in ticks: of a few of them nobody knows who took
-    them, so nothing is said of a call that is too short for more.
+    That is more than `most` processors for the length of the call, of so many seconds; None is any
+    number of them. The system counts in ticks: of a few of them nobody knows who took them, so
+    nothing is said of a call that is too short for more.
     """
-    if contention.others is None or max_others is None:
+    if contention.others is None or most is None:
         return False
-    most = max_others + SHARE_OF_FREE * free
     return contention.others * seconds > max(most * seconds, TICKS_OF_NOBODY * TICK)
+
+
+def most_of_others(max_others: float | None, threads: int) -> float | None:
+    """Return how many processors others may take beside a library with so many threads.
+
+    That is `max_others` of those that it needs, and SHARE_OF_FREE of those that it leaves free.
+    """
+    return None if max_others is None else max_others + SHARE_OF_FREE * free_processors(threads)
 
 
 def free_processors(threads: int) -> int:
     """Return for how many of the processors a library with so many threads has none.
 
-    Of a core that shows itself as two, one counts: threads on both slow each other down.
+    Of a core that shows itself as two, one counts: threads on both slow each other down. The slower
+    cores of Apple silicon count, since its system has them for what works in the background.
     """
     import psutil
 
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    return max(0, min(cores, fast_cores()) - threads)
+    usable = cores if sys.platform == "darwin" else min(cores, fast_cores())
+    return max(0, usable - threads)
 
 
 class Watch:

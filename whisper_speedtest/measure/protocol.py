@@ -51,8 +51,8 @@ SCARCE = 1.25
 RETAKES = 2
 """How often a call that was timed beside other work of the machine is made again."""
 
-MAX_OTHERS = 0.25
-"""Processors that all other processes together may take while a call is timed."""
+MAX_OTHERS = 0.1
+"""Processors that others may take, of those that a library needs, while a call is timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ class Rules:
     """Seconds that the timed calls of one test may take together."""
 
     max_others: float | None = MAX_OTHERS
-    """Processors that others may take beside a call; one beside more is made again. None: any."""
+    """Processors that others may take beside a call, of those that the library needs; a call beside
+    more is made again. None: any."""
 
     timeout: float | None = None
     """Seconds that the user gives each test, in place of the limits below; 0 is no limit."""

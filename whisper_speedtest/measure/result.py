@@ -83,8 +83,8 @@ class Repeats(Part, frozen=True, kw_only=True):
     """Timed calls of each process, or the one start."""
 
     max_others: float | None
-    """Processors that others might take beside a call; a sample beside more is contaminated. None:
-    any number, so that no sample is."""
+    """Processors that others might take beside a call, of those that the library needs; half of the
+    others besides. A sample beside more is contaminated. None: any number, so that no sample is."""
 
 
 class ClipFacts(Part, frozen=True, kw_only=True):

@@ -67,8 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=parse_processors,
         default=MAX_OTHERS,
         metavar="PROCESSORS",
-        help="CPU time that other processes may take beside a call, in processors; a call beside "
-        f"more is made again, and then marked; inf marks none (default: {MAX_OTHERS})",
+        help="CPU time that other processes may take beside a call, in processors, and half of "
+        "those that the library leaves free besides; a call beside more is made again, and then "
+        f"marked; inf marks none (default: {MAX_OTHERS})",
     )
     group.addoption(
         "--cooldown",
