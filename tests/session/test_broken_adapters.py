@@ -292,7 +292,6 @@ def test_process_that_cannot_be_started_is_told_in_a_line(few_broken: Path, tmp_
 OF_EACH_ADAPTER = {
     "tests/adapters/test_check_maps.py": (
         "test_embedded_model_comes_first",
-        "test_no_two_models_have_the_same_files",
         "test_slow_variants_are_variants",
     ),
     "tests/adapters/test_contract.py": ("test_registered_adapters_are_complete",),
@@ -339,4 +338,4 @@ def test_tests_of_other_adapters_pass(tmp_path: Path) -> None:
     assert len(named) == len(failed)
     assert re.findall(r"^ERROR (\S+)", ended.stdout, re.MULTILINE) == [own]
     (passed,) = re.findall(r"(\d+) passed", ended.stdout)
-    assert int(passed) > 500
+    assert int(passed) > 400

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures.audio import clips
+from tests.helpers.project import child_environment
 from tests.helpers.sessions import TOKEN, Session, Sessions, make_toy_project
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.recording import UNTOLD
@@ -414,7 +415,7 @@ def test_pytest_benchmarks_file_is_read_by_what_reads_it(
 
     compared = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", "compare", *map(str, files)],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=child_environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert compared.returncode == 0, compared.stdout + compared.stderr

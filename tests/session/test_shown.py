@@ -189,7 +189,7 @@ def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> No
     assert "\r" not in recording.text
     lines = before_the_tables(recording.text.splitlines())
     ours = [line for line in lines if "toy[" in line and "::" not in line]
-    assert len(ours) >= 3, recording.text
+    assert ours, recording.text
     assert [line for line in ours if not OURS.fullmatch(line)] == []
     of_pytest = "".join(line for line in lines if line not in ours and "models" not in line)
     passed = (

@@ -46,7 +46,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
     lines = notes(results, left_out, recordings, kept.taken_over)
     lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
-    made = table(results, kept.taken_over)
+    made = table(results, kept.taken_over) if results else None
     if not (made or lines):
         return
     terminalreporter.section(PROJECT)
