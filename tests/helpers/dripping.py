@@ -20,9 +20,14 @@ class DrippingServer:
     drops end with the connection or the `with` block.
     """
 
-    def __init__(self, start: bytes, drops: Iterable[bytes], pause: float) -> None:
-        """Describe the answer; `drops` are begun anew for each connection."""
-        self._start, self._drops, self._pause = start, drops, pause
+    def __init__(
+        self, start: bytes, drops: Iterable[bytes], pause: float, first: bytes = b""
+    ) -> None:
+        """Describe the answer; `drops` are begun anew for each connection.
+
+        `first` is a whole answer to the first request of a connection; only the second one drips.
+        """
+        self._start, self._drops, self._pause, self._first = start, drops, pause, first
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self.left = threading.Semaphore(0)
@@ -61,6 +66,10 @@ class DrippingServer:
     def _answer(self, connection: socket.socket) -> None:
         with connection:
             try:
+                if self._first:
+                    self._await_request(connection)
+                    connection.sendall(self._first)
+                    self._await_request(connection)
                 connection.sendall(self._start)
                 for drop in self._drops:
                     connection.sendall(drop)
@@ -68,3 +77,12 @@ class DrippingServer:
                         return
             except OSError:
                 self.left.release()
+
+    def _await_request(self, connection: socket.socket) -> None:
+        """Read a request without a body."""
+        connection.settimeout(20)
+        asked = b""
+        while not asked.endswith(b"\r\n\r\n"):
+            if not (part := connection.recv(65_536)):
+                raise ConnectionResetError("the client has left")
+            asked += part

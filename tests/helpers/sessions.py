@@ -67,8 +67,9 @@ class Sessions:
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a session of benchmarks, without a network, and with a token in its environment."""
-        # Other tests run beside these: nothing is to be called contaminated for that.
-        options = ["--benchmark-only", "--max-others=inf"]
+        # Other tests run beside these: nothing is to be called contaminated for that. One process
+        # of a case shows all but how several are used.
+        options = ["--benchmark-only", "--max-others=inf", "--processes=1"]
         options.append(f"--benchmark-json={self.folder}/saved.json")
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={self.folder}/run"],

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from huggingface_hub import close_session
 
+from adapters.base import ModelFiles
 from fixtures.hub import Fault
 from tests.helpers.client import get
 from tests.helpers.dripping import DrippingServer
@@ -167,14 +168,30 @@ def test_body_may_take_many_time_limits(hub: Hub, store: Store) -> None:
     assert [each.kind for each in hub.requests].count("cdn") == 1
 
 
-def test_each_request_has_a_connection_of_its_own(store: Store, server: WebServer) -> None:
-    """So it is known which one to end; a second request on an old one would not be watched."""
+def test_connection_is_used_again(store: Store, server: WebServer) -> None:
+    """A new one for each request would cost most of the time that small files take."""
     files = server.add("weights.npz", b"weights")
 
     store.prepare(files)
 
     assert [asked.method for asked in server.requests] == ["HEAD", "GET"]
-    assert {asked.headers["connection"] for asked in server.requests} == {"close"}
+    assert {asked.headers["connection"] for asked in server.requests} == {"keep-alive"}
+
+
+@pytest.mark.parametrize("drip", [*DRIPS.values()][:5], ids=[*DRIPS][:5])
+def test_second_answer_of_a_connection_that_never_comes_to_its_point_is_given_up(
+    store: Store, drip: tuple[bytes, bytes]
+) -> None:
+    """Nothing tells by then which of the connections it is."""
+    start, drop = drip
+    whole = STATUS + b"Content-Length: 7\r\n\r\n"
+    with DrippingServer(start, repeat(drop), pause=0.02, first=whole) as server:
+        files = ModelFiles(f"{server.endpoint}/models", ("weights.npz",), "a" * 64)
+
+        error = refusal(fresh(store, **ONCE), files)
+
+        assert "127.0.0.1 sent no part of an answer in 1 s, and yet bytes" in str(error)
+        assert server.left.acquire(timeout=20), "expected the connection to be ended"
 
 
 def test_endless_headers_are_read_to_a_limit(store: Store) -> None:

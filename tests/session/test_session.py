@@ -119,7 +119,7 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     sessions: Sessions,
 ) -> None:
     """Each benchmark's extra_info is its result; pytest-benchmark's data are the samples of it."""
-    session = sessions.run("benchmarks", "-k", "toy-micro-good", "--device=cpu")
+    session = sessions.run("benchmarks", "-k", "toy-micro-good", "--device=cpu", "--processes=3")
 
     assert session.saved is not None
     results = {each["name"]: from_json(each["extra_info"]) for each in session.saved["benchmarks"]}

@@ -240,9 +240,8 @@ class Remote(ABC):
         import httpx2
 
         self._check(subject, "")
-        # Without an encoding, so that sizes and ranges are those of the file; with a connection of
-        # its own, so that it is known which one to end.
-        headers = {"Accept-Encoding": "identity", "Connection": "close", **self._headers()}
+        # Without an encoding, so that sizes and ranges are those of the file.
+        headers = {"Accept-Encoding": "identity", **self._headers()}
         if start:
             headers["Range"] = f"bytes={start}-"
         try:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from whisper_speedtest.hub.model import Unavailable
 from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     import httpx2
 
@@ -92,6 +92,10 @@ class Again(Exception):  # noqa: N818 - a reason to try again
         self.absent = absent
 
 
+_CONNECTIONS: WeakSet[Any] = WeakSet()
+"""All that were made while somebody watched, and that are still there."""
+
+
 class Watch:
     """Ends a connection, until it is closed itself, on which bytes come and yet nothing gets on.
 
@@ -105,26 +109,47 @@ class Watch:
         self.response: httpx2.Response | None = None
         self._limit = limit
         self._parts = 0
+        self._made: Any = None
+        self._watching = False
         self._over = threading.Event()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of a part that begins or ends: httpx calls this extension of a request."""
         self._parts += 1
-        if event == "connection.connect_tcp.complete":
-            connection: socket.socket = info["return_value"].get_extra_info("socket")
-            threading.Thread(target=self._run, args=(connection.dup(),), daemon=True).start()
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._made = info["return_value"]
+            _CONNECTIONS.add(self._made)
+        elif not event.endswith("send_request_headers.started"):
+            return
+        if not self._watching:
+            self._watching = True
+            threading.Thread(target=self._run, daemon=True).start()
 
-    def _run(self, connection: socket.socket) -> None:
+    def _run(self) -> None:
         before: tuple[int, int] | None = None
-        with connection:
-            while not self._over.wait(self._limit):
-                now = self._parts, self.response.num_bytes_downloaded if self.response else 0
-                if now == before:
-                    self.stalled = True
+        while not self._over.wait(self._limit):
+            now = self._parts, self.response.num_bytes_downloaded if self.response else 0
+            if now == before:
+                self.stalled = True
+                for connection in self._connections():
                     with suppress(OSError):  # it has ended in this moment
-                        connection.shutdown(socket.SHUT_RDWR)
-                    return
-                before = now
+                        socket.socket.shutdown(
+                            connection.get_extra_info("socket"), socket.SHUT_RDWR
+                        )
+                return
+            before = now
+
+    def _connections(self) -> list[Any]:
+        """Return the connection of this exchange.
+
+        Of one that was there before, nothing tells which it is until its answer begins. Then all
+        are ended; the other exchanges go on in their next try, where they stopped.
+        """
+        if self._made is not None:
+            return [self._made]
+        if self.response is not None:
+            return [self.response.extensions["network_stream"]]
+        return list(_CONNECTIONS)
 
     def close(self) -> None:
         """End the watch."""

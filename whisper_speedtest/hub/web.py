@@ -54,13 +54,12 @@ class WebServer(Remote):
         """Ask for the size alone; the check map says the rest."""
         (name,) = files.files
         sizes: list[str] = []
-        self._stream(
-            str(files),
-            files,
-            "HEAD",
-            self._url(files, files.revision, name),
-            lambda response: sizes.append(response.headers.get("Content-Length", "")),
-        )
+
+        def read(response: httpx2.Response) -> None:
+            response.read()  # of which there is nothing; the connection can be used again then
+            sizes.append(response.headers.get("Content-Length", ""))
+
+        self._stream(str(files), files, "HEAD", self._url(files, files.revision, name), read)
         if not sizes[0].isdecimal():
             raise RepoError(
                 f"{files}: expected {self.name} to say how long {name} is (Content-Length), "
