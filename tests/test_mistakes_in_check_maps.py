@@ -122,7 +122,8 @@ def test_other_size_is_seen_in_the_load_of_a_library_that_takes_any_repo(tmp_pat
     outcome = run(
         tmp_path / "project",
         [MISTAKES["size in a new exception"]],
-        *("tests/test_repo_consistency.py", "-k", "mlx-whisper and (medium or base)"),
+        *("tests/adapters/test_check_maps.py", "tests/test_repo_consistency.py"),
+        *("-k", "mlx-whisper and (medium or base)"),
     )
 
     case = "mlx-whisper-medium-fp16"

@@ -32,7 +32,6 @@ from tests.consistency.verdict import (
     InconsistentError,
     check_load,
     check_offer,
-    check_published,
     check_table,
 )
 from tests.consistency.wrong_line import line_to_fix
@@ -98,15 +97,6 @@ def _library(observer_of: ObserverOf) -> Callable[[str], Observer]:
         return observer_of(REGISTRY[name])
 
     return library
-
-
-@pytest.mark.parametrize("subject", all_cases(), ids=str)
-def test_checked_files_are_a_published_model(subject: Case) -> None:
-    """Every entry of a check map is a published model of its case's size and variant.
-
-    No library is needed for that, so the check maps of those that are not installed are held too.
-    """
-    check_published(subject, adapter_class(subject.adapter))
 
 
 @pytest.mark.parametrize("subject", PUBLISHED, ids=str)

@@ -1,4 +1,4 @@
-"""Check maps fit themselves. tests/test_repo_consistency.py holds them to what is published."""
+"""Check maps fit themselves, and what is published; the consistency test asks the libraries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import pytest
 
 from adapters import REGISTRY, adapter_class, all_cases, files_of
 from adapters.base import AdapterError, Case
+from tests.consistency.verdict import check_published
 
 CASES = all_cases()
 WITH_PLACES = [case for case in CASES if adapter_class(case.adapter).place(case) is not None]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_checked_files_are_a_published_model(case: Case) -> None:
+    """Every entry of a check map is a published model of its case's size and variant.
+
+    No library is needed for that, so the check maps of those that are not installed are held too.
+    """
+    check_published(case, adapter_class(case.adapter))
 
 
 @pytest.mark.parametrize("case", WITH_PLACES, ids=str)

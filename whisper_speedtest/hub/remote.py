@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
-from urllib.request import getproxies
 
 from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
 from whisper_speedtest.hub.model import Unavailable, VerificationError
@@ -332,6 +331,8 @@ class Remote(ABC):
                 attempt += 1
             if attempt >= (FIRST_TRIES if failure.absent and new else self._retry.attempts):
                 if failure.host is not None and (failure.absent or new):
+                    from urllib.request import getproxies
+
                     advice = CERTIFICATE if "CERTIFICATE" in str(failure) else NETWORK
                     if getproxies().keys() - {"no"}:
                         advice += f"; there is a proxy in between: {_PROXY}"

@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -224,6 +223,8 @@ def _seconds(asked: str) -> float:
     """Return the seconds until a number of them has passed, or a date comes; 0 for all else."""
     if _NUMBER.fullmatch(asked):
         return float(asked)
+    from email.utils import parsedate_to_datetime
+
     with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds() // 1)
     return 0.0

@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from adapters import adapter_class, files_of
@@ -103,16 +102,19 @@ NEUTRAL = pytest.StashKey["Neutral"]()
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Say at once what is wrong with a journal that the user names."""
-    from whisper_speedtest.results.journal import Journal, JournalError, read
-
     path: Path | None = config.getoption("journal")
     resumed: Path | None = config.getoption("resume")
+    if path is None and resumed is None:
+        config.stash[KEPT] = Kept(None)
+        return  # and collection imports none of it
+    from whisper_speedtest.results.journal import Journal, JournalError, read
+
     try:
         if resumed is None:
-            config.stash[KEPT] = kept = Kept(Journal(path) if path else None)
-            if path is not None:
-                refuse_unless_writable("--journal", path)
-                kept.cut = read(path).cut if path.exists() else 0
+            assert path is not None
+            config.stash[KEPT] = kept = Kept(Journal(path))
+            refuse_unless_writable("--journal", path)
+            kept.cut = read(path).cut if path.exists() else 0
             return
         resumed = _resumed(resumed, path)
         content = read(resumed)
@@ -257,6 +259,8 @@ def _planned(
     config: pytest.Config, item: pytest.Item, case: Case, model: VerifiedModel, machine: Machine
 ) -> Planned:
     """Return a test as it would be run now."""
+    import msgspec
+
     from whisper_speedtest.results.resume import Planned
 
     record = begin(item)

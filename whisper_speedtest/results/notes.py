@@ -137,13 +137,15 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
 
 def _drift(passed: Sequence[Result]) -> list[str]:
     """Say of each case beside which of its rows the machine was faster or slower than at first."""
-    from whisper_speedtest.measure.reference import drift, has_drifted
-
     known = [
         (each, each.before.reference, each.after.reference)
         for each in passed
         if each.before and each.after
     ]
+    if not known:
+        return []
+    from whisper_speedtest.measure.reference import drift, has_drifted
+
     drifted: dict[Case, dict[str, float]] = {}
     for each, before, after in known:
         share = drift(before, after, first=known[0][1])

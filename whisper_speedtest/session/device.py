@@ -22,7 +22,6 @@ from adapters.base import DecodeSettings
 from fixtures.audio import clips
 from whisper_speedtest.measure.judging import MAX_WER, WrongTranscriptError, judge
 from whisper_speedtest.measure.protocol import probe_limit
-from whisper_speedtest.measure.recording import provenance_of
 from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.shown import showing
@@ -112,6 +111,7 @@ def transcribe_once(engine: Engine) -> None:
         WrongTranscriptError: A word of the embedded model's transcript is wrong, or another model
             heard nothing. How well that one hears is not asked here.
     """
+    from whisper_speedtest.measure.recording import provenance_of
     from whisper_speedtest.speech.audio import read_audio
 
     clip, settings = clips()[CLIP], DecodeSettings()

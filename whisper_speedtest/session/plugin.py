@@ -13,8 +13,6 @@ from adapters import try_registry
 from fixtures.audio import clips
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.recording import Recorder
-from whisper_speedtest.measure.result import Result, to_json
 from whisper_speedtest.session import selection
 from whisper_speedtest.session.recordings import own_clips
 from whisper_speedtest.session.skips import NotMeasured
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.measure.result import Result
     from whisper_speedtest.speech.clip import Clip
 
 
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 """The user's own recordings."""
 
-RECORDER = pytest.StashKey[Recorder]()
+RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 """The record of a benchmark's measurement; a benchmark is a test marked `over`."""
 
 LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
@@ -44,7 +44,7 @@ BUSY_REASON = "other processes used the machine while most of its calls were tim
 TIMEOUT = "Timeout "
 """How the failure begins with which pytest-timeout ends a test."""
 
-RESULTS = pytest.StashKey[list[Result]]()
+RESULTS: pytest.StashKey[list[Result]] = pytest.StashKey()
 """Every result of the session, in the order in which the tests ended."""
 
 
@@ -146,6 +146,8 @@ def begin(item: pytest.Item) -> Recorder | None:
     clip = selection.parameters_of(item).clip
     settings = None if measure is Measure.LOAD else selection.settings_of(item)
     private = item.config.getoption("private") and clip is not None and clip.is_own
+    from whisper_speedtest.measure.recording import Recorder
+
     return Recorder(item.name, measure, case, clip, settings, private=private)
 
 
@@ -204,6 +206,8 @@ def pytest_runtest_makereport(
     else:
         result = recorder.ended(Outcome.PASSED)
         benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
+        from whisper_speedtest.measure.result import to_json
+
         benchmark.extra_info.update(to_json(result))
     item.config.stash[RESULTS].append(result)
     return report

@@ -14,7 +14,6 @@ import pytest
 from adapters import files_of
 from whisper_speedtest.session.selection import needed, not_installed, unusable
 from whisper_speedtest.session.shown import display_of, showing
-from whisper_speedtest.session.status import library_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +37,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if session.testsfailed and not config.getoption("continue_on_collection_errors"):
         return None  # pytest says so
+    from whisper_speedtest.session.status import library_places
+
     cases = needed(session.items)
     places: dict[ModelFiles, dict[str, list[Path]]] = {}
     for case in cases:
