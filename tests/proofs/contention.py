@@ -68,7 +68,7 @@ LIMITS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75)
 class Sample(msgspec.Struct, frozen=True):
     """One sample: the mean of the calls of a quarter of a second."""
 
-    library: str
+    adapter: str
     load: str
     seconds: float
     length: float
@@ -173,8 +173,8 @@ def quick_seconds(samples: Sequence[Sample]) -> float:
 def tables(samples: Sequence[Sample]) -> str:
     """Return what the samples tell, as text: two tables for each library."""
     lines = []
-    for library in dict.fromkeys(each.library for each in samples):
-        own = [each for each in samples if each.library == library]
+    for library in dict.fromkeys(each.adapter for each in samples):
+        own = [each for each in samples if each.adapter == library]
         quick = quick_seconds(own)
         lines += [f"{library}: quick calls take {quick * 1000:.0f} ms", *by_load(own, quick), ""]
         lines.append(f"  limit   not slow, marked   {SLOW:g} times as long, not marked")

@@ -122,7 +122,7 @@ def test_word_that_is_no_name_stays() -> None:
 
     for text in ("the root of localhost", "", "a plain text: 1 of 2", "a / b"):
         assert nobody.text(text) == nameless.text(text) == text
-    assert nobody.text("at /root/x") == nameless.text("at /root/x") == "at <path>"
+    assert nobody.text("at /srv/x") == nameless.text("at /srv/x") == "at <path>"
 
 
 def test_links_to_a_folder_are_known(tmp_path: Path) -> None:
