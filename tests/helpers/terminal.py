@@ -6,6 +6,7 @@ It knows the escape sequences that the suite and pytest use, and no others: an u
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -167,3 +168,14 @@ class Recording:
             if not data:
                 return
             self.pieces.append((time.monotonic(), data.decode("utf-8", "replace")))
+
+
+class Terminal(io.StringIO):
+    """A terminal, or not."""
+
+    def __init__(self, *, tty: bool) -> None:
+        super().__init__()
+        self._tty = tty
+
+    def isatty(self) -> bool:
+        return self._tty

@@ -11,6 +11,7 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from tests.helpers.fake_screen import on, pass_time
+from tests.helpers.terminal import Terminal
 from whisper_speedtest.hub.plan import Plan
 from whisper_speedtest.session.display import Display
 from whisper_speedtest.session.progress import Bars, Lines, progress
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 NOTHING = Plan((), 0)
-
-
-class Terminal(io.StringIO):
-    """A terminal, or not."""
-
-    def __init__(self, *, tty: bool) -> None:
-        super().__init__()
-        self._tty = tty
-
-    def isatty(self) -> bool:
-        return self._tty
 
 
 @pytest.mark.parametrize(

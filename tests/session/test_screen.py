@@ -17,23 +17,13 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from tests.helpers.terminal import Screen as Emulated
+from tests.helpers.terminal import Terminal
 from whisper_speedtest.session.screen import QuietLines, StatusLine, is_watched, screen_of
 
 if TYPE_CHECKING:
     from whisper_speedtest.session.screen import Screen
 
 XTERM = {"TERM": "xterm-256color"}
-
-
-class Terminal(io.StringIO):
-    """A terminal, or not."""
-
-    def __init__(self, *, tty: bool) -> None:
-        super().__init__()
-        self._tty = tty
-
-    def isatty(self) -> bool:
-        return self._tty
 
 
 @pytest.mark.parametrize(
