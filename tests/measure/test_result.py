@@ -152,7 +152,9 @@ def test_total_of_a_start_is_the_sum_of_its_phases() -> None:
 
 def test_starts_are_measures_of_the_model_and_not_of_a_clip() -> None:
     """The cold start and the load belong to all rows of a case; the others to one each."""
-    assert {measure for measure in Measure if measure.of_a_start} == {Measure.COLD, Measure.LOAD}
+    starts = {Measure.COLD, Measure.COLD_FILES, Measure.LOAD}
+
+    assert {measure for measure in Measure if measure.of_a_start} == starts
 
 
 def test_result_cannot_be_changed() -> None:

@@ -26,10 +26,22 @@ class Measure(StrEnum):
     LONG_FORM = "long-form"
     """Transcribing long audio, so many windows of 30 s at once."""
 
+    AFTER_PAUSE = "after a pause"
+    """Transcribing a clip after some seconds in which nothing was computed."""
+
+    COLD_FILES = "cold files"
+    """As cold, with the model's files out of the system's memory."""
+
+    CORPUS = "corpus"
+    """Transcribing many clips, each once: for its accuracy more than for its speed."""
+
+    RATIO = "ratio"
+    """Transcribing a clip in turns with another side: what a call takes as a share of its call."""
+
     @property
     def of_a_start(self) -> bool:
         """Whether this times a start, and so belongs to the model and not to a clip."""
-        return self in {Measure.COLD, Measure.LOAD}
+        return self in {Measure.COLD, Measure.COLD_FILES, Measure.LOAD}
 
 
 class Outcome(StrEnum):
@@ -49,3 +61,16 @@ class Outcome(StrEnum):
 
     BUSY = "busy"
     """It was measured beside other work of the machine, so its times are not to be trusted."""
+
+
+class Verdict(StrEnum):
+    """What a comparison with another side says of a limit."""
+
+    SLOWER = "slower"
+    """Slower than the limit allows, for all that noise can explain."""
+
+    NOT_SLOWER = "not slower"
+    """Within the limit, for all that noise can explain."""
+
+    UNDECIDED = "undecided"
+    """The interval holds the limit, so that nobody can tell."""

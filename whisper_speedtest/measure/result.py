@@ -20,7 +20,7 @@ from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.contention import Contention
 from whisper_speedtest.measure.machine import Machine, State
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.part import Part, Seconds
 from whisper_speedtest.speech.scoring import Score
 
@@ -149,6 +149,51 @@ class Provenance(Part, frozen=True, kw_only=True):
     and answer are those of a transcription; None where starts were measured."""
 
 
+class Side(Part, frozen=True, kw_only=True):
+    """The other side of a comparison."""
+
+    name: str
+    """What the user called it: a case, or another checkout of the suite by its commit."""
+
+    case: Case
+    model: ModelFacts
+    provenance: Provenance
+    code: Sha256 | None = None
+    """Of its Python files, where it is another checkout."""
+
+
+class Turn(Part, frozen=True, kw_only=True):
+    """A call of each side, right after one another."""
+
+    block: Annotated[int, Meta(ge=0)]
+    """Which pair of fresh engines made it, counted from 0."""
+
+    baseline_first: bool
+    seconds: Seconds
+    """Of this side's call."""
+
+    baseline_seconds: Seconds
+    contaminated: bool = False
+
+
+class Comparison(Part, frozen=True, kw_only=True):
+    """What a call takes as a share of what a call of another side takes, measured in turns."""
+
+    baseline: Side
+    turns: tuple[Turn, ...]
+    ratio: Annotated[float, Meta(gt=0)]
+    """This side's seconds over the baseline's: more than 1 is slower."""
+
+    low: Annotated[float, Meta(gt=0)]
+    high: Annotated[float, Meta(gt=0)]
+    """The interval of the ratio, at the confidence that is kept over all looks at it."""
+
+    limit: Annotated[float, Meta(ge=0)] | None = None
+    """How much slower it may be, as a share: 0.05 is 5 %. None where no limit was given."""
+
+    verdict: Verdict
+
+
 class Result(Part, frozen=True, kw_only=True):
     """One measurement of one case, however it ended."""
 
@@ -189,6 +234,9 @@ class Result(Part, frozen=True, kw_only=True):
 
     score: Score | None = None
     """Of the transcript against the reference; None where nobody knows what was said."""
+
+    comparison: Comparison | None = None
+    """With another side, in turns; None where there was none."""
 
     provenance: Provenance | None = None
     code: Sha256 | None = None
