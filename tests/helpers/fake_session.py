@@ -21,9 +21,11 @@ DEFAULTS: dict[str, Any] = {
     "check_models": None,
     "collectonly": False,
     "continue_on_collection_errors": False,
+    "lock_models": False,
     "max_download": 10**12,
     "offline": False,
     "prefetch_only": False,
+    "refresh": False,
 }
 
 
@@ -39,6 +41,7 @@ class FakeSession:
         if store:
             self.stash[prefetch.STORE] = store
         self.invocation_params = SimpleNamespace(args=("benchmarks",), dir=Path("/here"))
+        self.rootpath = Path("/here")
         self._options = {**DEFAULTS, **options}
         self._screen = io.StringIO()
         self._out = TerminalWriter(self._screen)

@@ -294,11 +294,13 @@ def test_pytest_itself_writes_elsewhere_where_a_document_was_asked_for(
     assert calls == (swapped if moved else [])
 
 
-def test_check_and_prefetch_exclude_each_other() -> None:
-    """One makes no request, the other is made of them."""
-    session = FakeSession(check_models=frozenset(), prefetch_only=True)
+@pytest.mark.parametrize("option", ["prefetch_only", "lock_models", "refresh"])
+def test_check_excludes_what_makes_requests_or_changes(option: str) -> None:
+    """It makes none, and the others are made of them."""
+    session = FakeSession(None, check_models=frozenset(), **{option: True})
+    name = option.replace("_", "-")
 
-    with pytest.raises(pytest.UsageError, match="--check-models makes no request: leave out --pre"):
+    with pytest.raises(pytest.UsageError, match=f"makes no request: leave out --{name}$"):
         check.pytest_configure(cast("pytest.Config", session))
     check.pytest_configure(cast("pytest.Config", FakeSession(prefetch_only=True)))
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
     from whisper_speedtest.hub.settings import HubSettings
 
-    Outcomes = dict[ModelFiles, VerifiedModel | ModelError]
+    Outcome = VerifiedModel | ModelError
+    Outcomes = dict[ModelFiles, Outcome]
     Places = Mapping[str, Sequence[Path]]
     """Where else a model's files may lie, by their names; of what is there nothing is believed."""
 
@@ -76,6 +77,13 @@ class HostedModels:
     def inspect(self, files: ModelFiles) -> Inspection:
         """Return what the hub cache holds of a model, every byte hashed; makes no request."""
         return cache.inspect(self.settings.cache, files)
+
+    def commit(self, files: ModelFiles, cancelled: threading.Event) -> str | ModelError:
+        """Ask what a model's revision stands for now; return why the host does not say."""
+        try:
+            return self._remote(files).listing(files, cancelled).commit
+        except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
+            return self.explained(Inspection(files, None, {}), error)
 
     def plan(self, files: ModelFiles, cancelled: threading.Event, places: Places) -> PlannedModel:
         """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""

@@ -6,8 +6,9 @@
     model = store.prepare(files)                             # one model; raises the error
 
 A model comes from the project itself, from a repo on the hub, or from a web server, as one file by
-its URL and sha256. The errors are Unavailable (no network, no licence, no room), RepoError (the
-check map names what the host has not) and VerificationError (wrong bytes).
+its URL and sha256. Of a model in the store's lock, the locked commit is asked for, and no other
+bytes are taken. The errors are Unavailable (no network, no licence, no room), RepoError (the check
+map names what the host has not) and VerificationError (wrong bytes).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import embedded
 from whisper_speedtest.hub.cache import existing
+from whisper_speedtest.hub.hashes import Proof, is_sha256
 from whisper_speedtest.hub.hosted import HostedModels, Watcher, threads
 from whisper_speedtest.hub.inspection import Inspection
-from whisper_speedtest.hub.model import ModelError, VerifiedModel
+from whisper_speedtest.hub.lock import Lock
+from whisper_speedtest.hub.model import ModelError, Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.plan import Plan, PlannedModel, without_room
 from whisper_speedtest.hub.settings import HubSettings
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.hosted import Outcomes, Places
+    from whisper_speedtest.hub.hosted import Outcome, Outcomes, Places
 
 
 class Store:
@@ -39,18 +42,21 @@ class Store:
     Keep one for a whole session, as it remembers a host that cannot be reached.
     """
 
-    def __init__(self, settings: HubSettings | Callable[[], HubSettings]) -> None:
+    def __init__(
+        self, settings: HubSettings | Callable[[], HubSettings], lock: Lock | None = None
+    ) -> None:
         """Describe the store; settings that are a function are read when first needed."""
         self._given = settings
+        self.lock = lock or Lock()
 
     @classmethod
-    def from_environment(cls, *, offline: bool = False) -> Self:
+    def from_environment(cls, *, offline: bool = False, lock: Lock | None = None) -> Self:
         """Return the store that huggingface_hub's own variables describe (HF_HUB_CACHE, ...).
 
         `offline` adds to HF_HUB_OFFLINE. For models that the project makes nothing of this is read,
         and huggingface_hub is not imported.
         """
-        return cls(partial(HubSettings.from_environment, offline=offline))
+        return cls(partial(HubSettings.from_environment, offline=offline), lock)
 
     @cached_property
     def settings(self) -> HubSettings:
@@ -63,7 +69,82 @@ class Store:
 
     def inspect(self, files: ModelFiles) -> Inspection:
         """Return what there is of a model, every byte hashed; makes no request."""
-        return embedded.inspect(files) if files.embedded else self._hosted.inspect(files)
+        if files.embedded:
+            return embedded.inspect(files)
+        return self._as_locked(files, self._hosted.inspect(self._asked(files)))
+
+    def moved(self, models: Iterable[ModelFiles]) -> dict[ModelFiles, tuple[str, str] | ModelError]:
+        """Ask what each model's revision stands for now; return what is not as it was.
+
+        Each has the commit that the lock, or else the cache, knows, and the one of now; or the
+        error of a host that does not say. A revision that can stand for one commit alone is not
+        asked for, and neither is a model that was never fetched.
+        """
+        hosted = [files for files in dict.fromkeys(models) if not (files.embedded or files.by_url)]
+        try:
+            known = {files: self._known(files) for files in hosted}
+            if self.settings.offline:
+                raise Unavailable("offline (--offline or HF_HUB_OFFLINE); run once without that")
+        except ModelError as error:
+            return dict.fromkeys(hosted, error)
+        asked = [files for files in hosted if known[files] not in {"", files.revision}]
+        with threads(self.settings.workers) as (pool, cancelled):
+            looks = {files: pool.submit(self._hosted.commit, files, cancelled) for files in asked}
+            now = {files: look.result() for files, look in looks.items()}
+        return {
+            files: commit if isinstance(commit, ModelError) else (known[files], commit)
+            for files, commit in now.items()
+            if commit != known[files]
+        }
+
+    def _known(self, files: ModelFiles) -> str:
+        """Return the commit that a revision stood for when it was last looked up; "" if never."""
+        locked = self.lock.of(files)
+        return locked.commit if locked else self._hosted.inspect(files).commit or ""
+
+    def _asked(self, files: ModelFiles) -> ModelFiles:
+        """Return what a host or the cache is asked for: a locked model by its commit."""
+        locked = self.lock.of(files)
+        return replace(files, revision=locked.commit) if locked else files
+
+    def _as_locked(self, files: ModelFiles, found: Inspection) -> Inspection:
+        """Return what was found under the revision's own name, compared with the lock."""
+        findings = dict(found.findings)
+        for name, each in found.findings.items():
+            if each.state == "complete" and (wrong := self._contradiction(files, name, each.proof)):
+                findings[name] = replace(each, state="corrupt", reason=wrong)
+        return replace(found, files=files, findings=findings)
+
+    def _contradiction(self, files: ModelFiles, name: str, proof: Proof | None) -> str:
+        """Return how a file differs from what the lock has; "" where it does not."""
+        locked = self.lock.of(files)
+        wrong = locked.contradiction(name, proof) if locked and proof else ""
+        return wrong and f"{name}: {wrong}"
+
+    def _planned(self, files: ModelFiles, model: PlannedModel) -> PlannedModel:
+        """Return a plan under the revision's own name; refuse what the lock contradicts."""
+        known = {
+            each.name: Proof(each.size, each.etag)
+            for each in model.required
+            if is_sha256(each.etag)
+        }
+        known |= {each.name: each.proof for each in model.local.findings.values() if each.proof}
+        known |= {name: proof for name, (_, proof) in model.held.items()}
+        model = replace(model, files=files, local=replace(model.local, files=files))
+        wrong = [self._contradiction(files, name, proof) for name, proof in known.items()]
+        if model.problem or not (found := "; ".join(filter(None, wrong))):
+            return model
+        return replace(model, problem=_unlike_lock(files, found))
+
+    def _fetched(self, files: ModelFiles, outcome: Outcome) -> Outcome:
+        """Return an outcome under the revision's own name; refuse what the lock contradicts."""
+        if not isinstance(outcome, VerifiedModel):
+            return outcome
+        proofs = {name: proof for name, (_, proof) in outcome.files.items()}
+        wrong = [self._contradiction(files, name, proof) for name, proof in proofs.items()]
+        if found := "; ".join(filter(None, wrong)):
+            return _unlike_lock(files, found)
+        return replace(outcome, revision=files.revision)
 
     def plan(
         self,
@@ -93,11 +174,13 @@ class Store:
         with threads(self.settings.workers) as (pool, cancelled):
             looks = {
                 files: pool.submit(
-                    self._hosted.plan, files, cancelled, (places or {}).get(files, {})
+                    self._hosted.plan, self._asked(files), cancelled, (places or {}).get(files, {})
                 )
                 for files in hosted
             }
-            planned = made | {files: look.result() for files, look in looks.items()}
+            planned = made | {
+                files: self._planned(files, look.result()) for files, look in looks.items()
+            }
         free = shutil.disk_usage(existing(cache)).free
         for files, problem in without_room(planned.values(), max_download, free, cache).items():
             explained = self._hosted.explained(planned[files].local, problem)
@@ -111,8 +194,15 @@ class Store:
         next run, but a revision never comes to stand for a commit of which files are missing.
         """
         outcomes: Outcomes = {}
-        if plan.to_fetch:
-            outcomes |= self._hosted.fetch(plan.to_fetch, watcher or Watcher())
+        asked = {model.files: self._asked(model.files) for model in plan.to_fetch}
+        if asked:
+            models = [
+                replace(model, files=files, local=replace(model.local, files=files))
+                for model in plan.to_fetch
+                for files in [asked[model.files]]
+            ]
+            fetched = self._hosted.fetch(models, watcher or Watcher())
+            outcomes = {of: self._fetched(of, fetched[files]) for of, files in asked.items()}
         for model in plan.models:
             if model.files not in outcomes:
                 outcomes[model.files] = model.problem or model.local.verified()
@@ -130,3 +220,11 @@ class Store:
         if isinstance(outcome, VerifiedModel):
             return outcome
         raise outcome
+
+
+def _unlike_lock(files: ModelFiles, wrong: str) -> VerificationError:
+    """Return the refusal of a model that is not what the lock has."""
+    return VerificationError(
+        f"{files}: {wrong}; if the lock is wrong, take this model out of it and write it anew with "
+        "--lock-models"
+    )

@@ -56,8 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     checks = config.getoption("check_models")
     if checks is None:
         return
-    if config.getoption("prefetch_only"):
-        raise pytest.UsageError("--check-models makes no request: leave out --prefetch-only")
+    for option in ("--prefetch-only", "--lock-models", "--refresh"):
+        if config.getoption(option.removeprefix("--").replace("-", "_")):
+            raise pytest.UsageError(f"--check-models makes no request: leave out {option}")
     if "json" in checks:
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(

@@ -117,6 +117,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run no test; download and verify the models that the selection needs",
     )
     group.addoption(
+        "--lock-models",
+        action="store_true",
+        help="write what was verified of the selection's models into models.lock: from then on "
+        "these commits and bytes are asked for, whatever their repos' main stands for",
+    )
+    group.addoption(
+        "--refresh",
+        action="store_true",
+        help="ask what each model's main stands for now, and say which has moved since it was "
+        "locked or fetched; with --lock-models also take that",
+    )
+    group.addoption(
         "--offline",
         action="store_true",
         help="make no request; models that are not there are skipped (as with HF_HUB_OFFLINE)",

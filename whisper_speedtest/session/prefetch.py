@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from adapters import files_of
+from whisper_speedtest.session.locking import lock_of, pinned_line, refresh, write
 from whisper_speedtest.session.selection import needed, not_installed, unusable
 from whisper_speedtest.session.shown import display_of, showing
 
@@ -76,7 +77,8 @@ def session_store(config: pytest.Config) -> Store:
     from whisper_speedtest.hub.store import Store
 
     if STORE not in config.stash:
-        config.stash[STORE] = Store.from_environment(offline=config.getoption("offline"))
+        offline = config.getoption("offline")
+        config.stash[STORE] = Store.from_environment(offline=offline, lock=lock_of(config))
     return config.stash[STORE]
 
 
@@ -116,7 +118,15 @@ def fetch(
 
     out = config.get_terminal_writer()
     store = session_store(config)
+    locks = config.getoption("lock_models")
     try:
+        if config.getoption("refresh"):
+            with showing(config, f"models: asking for {len(models)}"):
+                lines = list(refresh(store, models, take=locks))
+            for line in lines:
+                out.line(line)
+        if line := pinned_line(store, models):
+            out.line(line)
         with showing(config, f"models: verifying {len(models)}"):
             plan = store.plan(models, max_download=config.getoption("max_download"), places=places)
         if plan.free is not None or plan.unavailable:
@@ -132,6 +142,8 @@ def fetch(
         )
     for line, good in fetched_lines(plan, outcomes):
         out.line(line, red=not good)
+    if locks:
+        out.line(write(config, store, outcomes))
     config.stash.setdefault(OUTCOMES, {}).update(outcomes)
 
 

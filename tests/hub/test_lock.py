@@ -1,0 +1,280 @@
+"""The lock of models: the commits and bytes that a store is held to, whatever main is by now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.base import ModelFiles
+from fixtures.hub import Fault
+from tests.helpers.harm import BASE, QUANTISED, content
+from tests.helpers.stores import offline, read, refusal
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.lock import (
+    Lock,
+    LockedFile,
+    LockedModel,
+    LockError,
+    read_lock,
+    write_lock,
+)
+from whisper_speedtest.hub.model import Unavailable, VerificationError, VerifiedModel
+from whisper_speedtest.hub.store import Store
+
+if TYPE_CHECKING:
+    from fixtures.hub import Hub
+
+OTHER = ModelFiles(BASE.repo, ("vocab.json",))
+EMBEDDED = ModelFiles("embedded/micro", ("weights.npz",))
+BY_URL = ModelFiles("https://127.0.0.1/models", ("tiny.pt",), revision="c" * 64)
+
+
+def locked(store: Store, *models: VerifiedModel) -> Store:
+    """Return the same store in another session, held to what these models are."""
+    return Store(store.settings, Lock().with_models(models))
+
+
+def model(files: ModelFiles = BASE, commit: str = "a" * 40, **proofs: Proof) -> VerifiedModel:
+    """Return a verified model with files of these proofs."""
+    found = {name: (Path(name), proof) for name, proof in proofs.items()}
+    return VerifiedModel(files.repo, files.revision, commit, found)
+
+
+ONE, TWO = Proof(1, "1" * 64), Proof(2, "2" * 64)
+
+
+def test_locked_commit_is_fetched_after_main_has_moved(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """A cache without the model gets the locked commit, under the name of the revision."""
+    then = store.prepare(BASE)
+    hub.move(BASE.repo, "main", content(BASE, "newer"))
+    elsewhere = Store(
+        replace(store.settings, cache=tmp_path / "another"), Lock().with_models([then])
+    )
+
+    model = elsewhere.prepare(BASE)
+
+    assert (model.commit, model.revision) == (then.commit, "main")
+    assert read(model) == content(BASE)
+
+
+def test_without_a_lock_a_moved_main_is_followed(hub: Hub, store: Store, tmp_path: Path) -> None:
+    """The same cache gets what main stands for now."""
+    store.prepare(BASE)
+    hub.move(BASE.repo, "main", content(BASE, "newer"))
+    elsewhere = Store(replace(store.settings, cache=tmp_path / "another"))
+
+    assert read(elsewhere.prepare(BASE)) == content(BASE, "newer")
+
+
+def test_locked_model_in_the_cache_needs_no_request(hub: Hub, store: Store) -> None:
+    """It is found by its commit, also where the cache's main is another one by now."""
+    then = store.prepare(BASE)
+    hub.move(BASE.repo, "main", content(BASE, "newer"))
+    follower = Store(store.settings, Lock().moved_to({BASE: hub.commit(BASE.repo)}))
+    assert follower.prepare(BASE).commit == hub.commit(BASE.repo)
+    hub.clear()
+
+    model = offline(locked(store, then)).prepare(BASE)
+    held = locked(store, then).prepare(BASE)
+
+    assert model.commit == held.commit == then.commit
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["in the cache", "to be downloaded"])
+def test_other_bytes_than_the_locked_ones_are_refused(
+    hub: Hub, store: Store, tmp_path: Path, there: bool
+) -> None:
+    """The lock outranks a cache and a hub that agree with each other; both sides are named."""
+    model = store.prepare(BASE)
+    right = model.files["weights.npz"][1]
+    entry = LockedModel.of(replace(model, files={"weights.npz": (Path(), Proof(7, "d" * 64))}))
+    settings = store.settings if there else replace(store.settings, cache=tmp_path / "another")
+    held = Store(settings, Lock({str(BASE): entry}))
+    hub.clear()
+
+    error = refusal(held, BASE)
+
+    assert type(error) is VerificationError
+    assert str(error).startswith(
+        f"{BASE}: weights.npz: expected sha256 {'d' * 64} of 7 bytes (as models.lock has it), got "
+        f"sha256 {right.sha256} of {right.size} bytes; if the lock is wrong, take this model out"
+    )
+    assert not hub.downloads(), "bytes were fetched that the lock refuses"
+
+
+def test_small_file_unlike_the_lock_is_refused_once_it_is_there(hub: Hub, store: Store) -> None:
+    """Of a file that the hub lists by git's sha1 alone, the sha256 is known after the download."""
+    files = {"config.json": LockedFile(3, "e" * 64)}
+    entry = LockedModel(hub.commit(BASE.repo), files)
+    held = Store(store.settings, Lock({str(BASE): entry}))
+
+    error = refusal(held, BASE)
+
+    assert type(error) is VerificationError
+    assert f"config.json: expected sha256 {'e' * 64} of 3 bytes (as models.lock has it)" in str(
+        error
+    )
+    assert held.inspect(BASE).state == "corrupt"
+    assert held.inspect(BASE).findings["weights.npz"].state == "complete"
+
+
+def test_file_that_the_lock_does_not_name_is_taken_at_the_locked_commit(store: Store) -> None:
+    """A check map that has grown since needs no new lock."""
+    then = store.prepare(BASE)
+    files = {"weights.npz": LockedModel.of(then).files["weights.npz"]}
+    entry = LockedModel(then.commit, files)
+
+    model = Store(store.settings, Lock({str(BASE): entry})).prepare(BASE)
+
+    assert set(model.files) == {"weights.npz", "config.json"}
+
+
+def test_locked_and_other_models_are_fetched_side_by_side(hub: Hub, store: Store) -> None:
+    """Each outcome belongs to the model that was asked for, by the revision's own name."""
+    then = store.prepare(BASE)
+    held = locked(store, then)
+    for repo in (BASE.repo, QUANTISED.repo):
+        hub.move(repo, "main", {**hub_content(repo), "new": b"more"})
+
+    outcomes = held.fetch(held.plan([QUANTISED, BASE]))
+
+    commits = {files: getattr(each, "commit", each) for files, each in outcomes.items()}
+    assert commits == {QUANTISED: hub.commit(QUANTISED.repo), BASE: then.commit}
+
+
+def hub_content(repo: str) -> dict[str, bytes]:
+    """Return what the hub serves of a repo."""
+    return content(BASE if repo == BASE.repo else QUANTISED)
+
+
+def test_moved_names_both_commits(hub: Hub, store: Store) -> None:
+    """Of a lock the locked commit, else the cache's; what has not moved is not named."""
+    then, other = store.prepare(BASE), store.prepare(QUANTISED)
+    now = hub.move(BASE.repo, "main", content(BASE, "newer"))
+
+    assert store.moved([BASE, QUANTISED]) == {BASE: (then.commit, now)}
+    held = Store(store.settings, Lock().moved_to({QUANTISED: "b" * 40}))
+    assert held.moved([QUANTISED]) == {QUANTISED: ("b" * 40, other.commit)}
+
+
+def test_what_cannot_move_is_not_asked_for(hub: Hub, store: Store) -> None:
+    """That is an embedded model, a file by URL, a commit, and what was never fetched."""
+    pinned = replace(BASE, revision=hub.commit(BASE.repo))
+    store.prepare(pinned)
+    hub.clear()
+
+    assert store.moved([EMBEDDED, BY_URL, pinned, QUANTISED]) == {}
+    assert hub.requests == []
+
+
+def test_host_that_does_not_say_is_an_error_of_that_model(hub: Hub, store: Store) -> None:
+    """The others are still told."""
+    then = store.prepare(BASE)
+    store.prepare(QUANTISED)
+    now = hub.move(BASE.repo, "main", content(BASE, "newer"))
+    hub.fault(Fault(status=500), repo=QUANTISED.repo)
+
+    moved = store.moved([QUANTISED, BASE])
+
+    assert moved.pop(BASE) == (then.commit, now)
+    (error,) = moved.values()
+    assert isinstance(error, Unavailable), f"expected why the hub does not say, got {moved}"
+    assert str(error).startswith(f"{QUANTISED}: ")
+
+
+def test_offline_nothing_is_asked(hub: Hub, store: Store) -> None:
+    """It is said of each model that could be asked for."""
+    store.prepare(BASE)
+    hub.clear()
+
+    (error,) = offline(store).moved([BASE, EMBEDDED]).values()
+
+    assert isinstance(error, Unavailable)
+    assert str(error).startswith("offline (--offline or HF_HUB_OFFLINE)")
+    assert hub.requests == []
+
+
+def test_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """The file is sorted, and names sizes in bytes and hashes."""
+    path = tmp_path / "models.lock"
+    lock = Lock().with_models([model(QUANTISED, b=TWO, a=ONE), model(BASE, a=ONE)])
+
+    write_lock(path, lock)
+
+    assert read_lock(path) == lock
+    plain = json.loads(path.read_text())
+    assert plain["format"] == "whisper-speedtest lock of models"
+    assert plain["version"] == 1
+    assert list(plain["models"]) == sorted([str(BASE), str(QUANTISED)])
+    assert plain["models"][str(QUANTISED)] == {
+        "commit": "a" * 40,
+        "files": {"a": {"size": 1, "sha256": "1" * 64}, "b": {"size": 2, "sha256": "2" * 64}},
+    }
+    assert [each.name for each in tmp_path.iterdir()] == ["models.lock"]
+
+
+def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
+    """A project without a lock follows each revision."""
+    assert read_lock(tmp_path / "models.lock") == Lock()
+
+
+def test_files_of_one_commit_add_up_and_those_of_another_replace() -> None:
+    """Two cases may need several files of one repo; an older commit's files are nobody's."""
+    lock = Lock().with_models([model(a=ONE), model(b=TWO)])
+
+    assert set(lock.models[str(BASE)].files) == {"a", "b"}
+    newer = lock.with_models([model(commit="b" * 40, b=ONE)]).models[str(BASE)]
+    assert (newer.commit, set(newer.files)) == ("b" * 40, {"b"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Input data was truncated"),
+        ("[]", "Expected `object`, got `array`"),
+        ('{"format": "another", "version": 1, "models": {}}', "Invalid enum value"),
+        ('{"format": "whisper-speedtest lock of models", "version": 2, "models": {}}', "value 2"),
+        ('{"format": "whisper-speedtest lock of models", "version": 1}', "field `models`"),
+        (
+            json.dumps(
+                {
+                    "format": "whisper-speedtest lock of models",
+                    "version": 1,
+                    "models": {"a@main": {"commit": "main", "files": {}}},
+                }
+            ),
+            "$.models[...].commit",
+        ),
+        ("[" * 100_000, "expected a lock of models"),
+    ],
+    ids=["empty", "list", "format", "version", "models", "commit", "deep"],
+)
+def test_what_is_no_lock_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """The message has the file, what is wrong, and what to do."""
+    path = tmp_path / "models.lock"
+    path.write_text(text)
+
+    with pytest.raises(LockError) as caught:
+        read_lock(path)
+
+    assert str(caught.value).startswith(f"{path}: expected a lock of models")
+    assert said in str(caught.value)
+    assert "delete it and write it anew" in str(caught.value)
+
+
+def test_lock_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
+    """A folder of that name is neither read nor replaced."""
+    path = tmp_path / "models.lock"
+    path.mkdir()
+
+    with pytest.raises(LockError, match="cannot be read: Is a directory"):
+        read_lock(path)
+    with pytest.raises(LockError, match="cannot be written: Is a directory"):
+        write_lock(path, Lock())

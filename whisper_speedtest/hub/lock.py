@@ -1,0 +1,150 @@
+"""The lock of models, `models.lock`: which bytes each repo stood for when it was written.
+
+    {
+      "format": "whisper-speedtest lock of models",
+      "version": 1,
+      "models": {
+        "mlx-community/whisper-tiny@main": {
+          "commit": "0123…",
+          "files": {"config.json": {"size": 268, "sha256": "ab12…"}, …}
+        }
+      }
+    }
+
+A store that has a lock asks for the locked commit in place of the revision, and takes no other
+bytes than the locked ones. Models that the project makes itself are in no lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from whisper_speedtest.hub.sizes import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import Self
+
+    from adapters.base import ModelFiles
+    from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.model import VerifiedModel
+
+NAME = "models.lock"
+FORMAT = "whisper-speedtest lock of models"
+VERSION = 1
+
+
+class LockError(Exception):
+    """A lock of models that is none, or that cannot be read or written."""
+
+
+class LockedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file must be: its size in bytes, and its sha256 in hex digits."""
+
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+    def __str__(self) -> str:
+        """Return what an error message says of it."""
+        return f"sha256 {self.sha256} of {self.size} bytes"
+
+
+class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a repo's revision stands for: a commit, and what each of its files must be."""
+
+    commit: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{40}|[0-9a-f]{64})\Z")]
+    files: dict[str, LockedFile]
+
+    @classmethod
+    def of(cls, model: VerifiedModel) -> Self:
+        """Return the entry of a model that was verified."""
+        files = {
+            name: LockedFile(proof.size, proof.sha256)
+            for name, (_, proof) in sorted(model.files.items())
+        }
+        return cls(model.commit, files)
+
+    def contradiction(self, name: str, proof: Proof) -> str:
+        """Return how a file differs from its entry; "" where it does not, or has none."""
+        locked, got = self.files.get(name), LockedFile(proof.size, proof.sha256)
+        if locked in {None, got}:
+            return ""
+        return f"expected {locked} (as {NAME} has it), got {got}"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: Literal["whisper-speedtest lock of models"]
+    version: Literal[1]
+    models: dict[str, LockedModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The locked models, by `repo@revision`."""
+
+    models: Mapping[str, LockedModel] = field(default_factory=dict)
+
+    def of(self, files: ModelFiles) -> LockedModel | None:
+        """Return what a model must be; None where the lock says nothing of it."""
+        return self.models.get(str(files))
+
+    def moved_to(self, commits: Mapping[ModelFiles, str]) -> Lock:
+        """Return the lock with other commits, of which it does not know the files."""
+        entries = {str(files): LockedModel(commit, {}) for files, commit in commits.items()}
+        return Lock({**self.models, **entries})
+
+    def with_models(self, models: Iterable[VerifiedModel]) -> Lock:
+        """Return the lock with further models, each in place of an older entry of its own.
+
+        A model whose files are a part of those that its repo has at the same commit adds to the
+        entry, since several cases may need several files of one repo.
+        """
+        entries = dict(self.models)
+        for model in models:
+            key, entry = f"{model.repo}@{model.revision}", LockedModel.of(model)
+            if (there := entries.get(key)) and there.commit == entry.commit:
+                files = dict(sorted((there.files | entry.files).items()))
+                entry = LockedModel(entry.commit, files)
+            entries[key] = entry
+        return Lock(dict(sorted(entries.items())))
+
+
+def read_lock(path: Path) -> Lock:
+    """Return the lock in a file; an empty one where there is no file.
+
+    Raises:
+        LockError: It cannot be read, or is no lock of models; the message names what is wrong.
+    """
+    try:
+        return Lock(msgspec.json.decode(path.read_bytes(), type=_File).models)
+    except FileNotFoundError:
+        return Lock()
+    except OSError as error:
+        raise LockError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise LockError(
+            f"{path}: expected a lock of models, as --lock-models writes it; {short(str(error))}; "
+            "take the file back from version control, or delete it and write it anew"
+        ) from error
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Write a lock to a file, whole or not at all.
+
+    Raises:
+        LockError: It cannot be written.
+    """
+    models: Any = msgspec.to_builtins(lock.models)
+    text = json.dumps({"format": FORMAT, "version": VERSION, "models": models}, indent=1) + "\n"
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise LockError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,100 @@
+"""What `--lock-models` and `--refresh` do: the lock of the models, and a look at what has moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from adapters.base import ModelFiles
+    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.lock import Lock
+    from whisper_speedtest.hub.store import Store
+
+
+def lock_path(config: pytest.Config) -> Path:
+    """Return where the lock of the models is: at the top of the project."""
+    from whisper_speedtest.hub.lock import NAME
+
+    return config.rootpath / NAME
+
+
+def lock_of(config: pytest.Config) -> Lock:
+    """Return the project's lock of models; an empty one where there is none.
+
+    Raises:
+        pytest.UsageError: The file is no lock.
+    """
+    from whisper_speedtest.hub.lock import LockError, read_lock
+
+    try:
+        return read_lock(lock_path(config))
+    except LockError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pinned_line(store: Store, models: Iterable[ModelFiles]) -> str:
+    """Say how many models the lock pins, and which it does not; "" where there is no lock."""
+    hosted = [files for files in models if not files.embedded]
+    others = [str(files) for files in hosted if not store.lock.of(files)]
+    if not hosted or not store.lock.models:
+        return ""
+    pinned = f"models.lock pins {len(hosted) - len(others)} of {len(hosted)} models"
+    return f"{pinned}; not in it, add with --lock-models: {', '.join(others)}" if others else pinned
+
+
+def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> Iterator[str]:
+    """Say of which models the revision stands for another commit now; take that if told to."""
+    from whisper_speedtest.hub.model import ModelError
+
+    models = list(models)
+    moved = store.moved(models)
+    for files, found in moved.items():
+        if isinstance(found, ModelError):
+            yield f"not refreshed: {files}: {str(found).removeprefix(f'{files}: ')}"
+            continue
+        then, now = (commit[:12] for commit in found)
+        locked = "models.lock has" if store.lock.of(files) else "the cache has"
+        following = "taken now" if take else "not followed; take it with --refresh --lock-models"
+        yield f"moved: {files} stands for {now} now, {locked} {then}: {following}"
+    if take:
+        commits = {of: found[1] for of, found in moved.items() if isinstance(found, tuple)}
+        store.lock = store.lock.moved_to(commits)
+    if not moved:
+        asked = sum(not (files.embedded or files.by_url) for files in models)
+        yield (
+            f"refreshed: of {asked} models none has moved" if asked else "refreshed: nothing to ask"
+        )
+
+
+def write(config: pytest.Config, store: Store, outcomes: Outcomes) -> str:
+    """Write what was verified into the lock; return the line that says so.
+
+    A model that could not be verified keeps the entry that it had before the session.
+    """
+    from whisper_speedtest.hub.lock import LockError, write_lock
+    from whisper_speedtest.hub.model import VerifiedModel
+
+    before = lock_of(config)
+    verified = [
+        model
+        for files, model in outcomes.items()
+        if isinstance(model, VerifiedModel) and not files.embedded
+    ]
+    path = lock_path(config)
+    if not verified:
+        return f"{path.name}: not written, as no model that could be locked was verified"
+    lock = before.with_models(verified)
+    try:
+        write_lock(path, lock)
+    except LockError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
+    store.lock = lock
+    kept = before.models.keys()
+    new = len(lock.models.keys() - kept)
+    changed = sum(before.models[key] != lock.models[key] for key in kept)
+    return f"{path.name}: {len(lock.models)} models, {new} of them new and {changed} changed"
