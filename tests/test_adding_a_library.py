@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import venv
 from pathlib import Path
@@ -78,6 +79,13 @@ def add_readme_row(tree: Path) -> None:
     edit(tree / "README.md", last, last + row)
 
 
+def write_models_page(tree: Path) -> None:
+    """Write the page of all models anew, with the command of the checklist."""
+    command = [sys.executable, "-m", "whisper_speedtest.results.models"]
+    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True)
+    (tree / "docs" / "models.md").write_text(run.stdout, encoding="utf-8")
+
+
 STEPS = {
     "adapters/<library>.py": add_adapter,
     "adapters/__init__.py": add_registry_line,
@@ -85,6 +93,7 @@ STEPS = {
     "pyproject.toml": add_extra,
     "CHANGELOG.md": add_changelog_line,
     "README.md": add_readme_row,
+    "docs/models.md": write_models_page,
 }
 """The file that a box of the checklist begins with → how it is done."""
 
@@ -149,6 +158,7 @@ def test_added_library_passes_every_test(run: Run) -> None:
         *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
         *("tests/session/test_selection.py", "tests/session/test_collection.py"),
         "tests/consistency/test_published.py",
+        "tests/results/test_models.py",
         *("tests/test_readme.py::test_table_is_the_registry", "-v"),
         expression=CONCERNED,
     )

@@ -36,7 +36,7 @@ def test_lock_holds_what_was_verified(store: Store, tmp_path: Path) -> None:
 
     first.fetch(BASE)
 
-    assert first.lines[-1] == "models.lock: 1 models, 1 of them new and 0 changed"
+    assert first.lines[-1] == "models.lock: 1 locked, 1 of them new and 0 changed"
     assert read_lock(tmp_path / "models.lock") == Lock().with_models([first.model(BASE)])
 
 
@@ -47,7 +47,7 @@ def test_entries_of_models_outside_the_selection_stay(store: Store, tmp_path: Pa
     second = session(store, tmp_path, lock_models=True)
     second.fetch(QUANTISED)
 
-    assert second.lines[-1] == "models.lock: 2 models, 1 of them new and 0 changed"
+    assert second.lines[-1] == "models.lock: 2 locked, 1 of them new and 0 changed"
     assert list(read_lock(tmp_path / "models.lock").models) == sorted([str(BASE), str(QUANTISED)])
 
 
@@ -132,7 +132,7 @@ def test_refresh_with_lock_takes_and_locks_what_main_is_now(
     taking.fetch(BASE)
 
     assert taking.lines[0].endswith(f"models.lock has {then.commit[:12]}: taken now")
-    assert taking.lines[-1] == "models.lock: 1 models, 0 of them new and 1 changed"
+    assert taking.lines[-1] == "models.lock: 1 locked, 0 of them new and 1 changed"
     assert taking.model(BASE).commit == now
     entry = read_lock(tmp_path / "models.lock").models[str(BASE)]
     assert (entry.commit, set(entry.files)) == (now, {"config.json", "weights.npz"})

@@ -97,4 +97,4 @@ def write(config: pytest.Config, store: Store, outcomes: Outcomes) -> str:
     kept = before.models.keys()
     new = len(lock.models.keys() - kept)
     changed = sum(before.models[key] != lock.models[key] for key in kept)
-    return f"{path.name}: {len(lock.models)} models, {new} of them new and {changed} changed"
+    return f"{path.name}: {len(lock.models)} locked, {new} of them new and {changed} changed"
