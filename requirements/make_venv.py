@@ -1,7 +1,7 @@
-"""Makes .venv, a virtual environment in the current folder, if this Python is recent enough for it.
+"""Makes .venv, a virtual environment in the current folder, if this Python has what it takes.
 
-pip would refuse an older one only when .venv is there, and in other words. Every Python 3 since 3.7
-has to understand this file: that of Xcode is 3.9.
+Of another one pip would only say, once .venv is there, that something has no matching distribution.
+Every Python 3 since 3.7 has to understand this file: that of Xcode is 3.9.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import subprocess
 import sys
 
 OLDEST = (3, 11)
+NEWEST = (3, 14)
+"""The last one that every locked package has a wheel for; PyYAML has none for 3.15."""
 
 
 def main() -> str | int:
     """Return 0, the status with which the making failed, or why it was not tried."""
-    if sys.version_info < OLDEST:
-        oldest, got = (".".join(map(str, each[:2])) for each in (OLDEST, sys.version_info))
+    version = sys.version_info[:2]
+    if not OLDEST <= version <= NEWEST:
+        oldest, newest, got = (".".join(map(str, each)) for each in (OLDEST, NEWEST, version))
         return (
-            f"{sys.executable}: expected Python {oldest} or later, got {got}; install a newer one, "
-            "and write its name in place of python3, as python3.13"
+            f"{sys.executable}: expected Python {oldest} to {newest}, got {got}; install one of "
+            "these, and write its name in place of python3, as python3.13"
         )
     return subprocess.call([sys.executable, "-m", "venv", ".venv"])
 

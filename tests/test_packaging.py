@@ -39,7 +39,7 @@ PLATFORMS = (
 )
 ENVIRONMENTS = [
     {**platform, "python_version": python, "python_full_version": f"{python}.0"}
-    for platform, python in itertools.product(PLATFORMS, ("3.11", "3.12", "3.13"))
+    for platform, python in itertools.product(PLATFORMS, ("3.11", "3.12", "3.13", "3.14"))
 ]
 in_each_lock = pytest.mark.parametrize("lock", LOCKS)
 in_each_extra = pytest.mark.parametrize("extra", EXTRAS)
@@ -414,8 +414,8 @@ def make_venv(folder: Path, version: tuple[int, ...] | None) -> subprocess.Compl
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("version", [(3, 7, 9), (3, 9, 6), (3, 10, 99)])
-def test_python_that_is_too_old_is_refused_in_a_line(
+@pytest.mark.parametrize("version", [(3, 7, 9), (3, 9, 6), (3, 10, 99), (3, 15, 0)])
+def test_python_that_lacks_wheels_is_refused_in_a_line(
     tmp_path: Path, version: tuple[int, ...]
 ) -> None:
     """It says what is needed, and leaves no .venv, which pip would then refuse."""
@@ -423,8 +423,8 @@ def test_python_that_is_too_old_is_refused_in_a_line(
 
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"{sys.executable}: expected Python 3.11 or later, got 3.{version[1]}; install a newer "
-        "one, and write its name in place of python3, as python3.13\n"
+        f"{sys.executable}: expected Python 3.11 to 3.14, got 3.{version[1]}; install one "
+        "of these, and write its name in place of python3, as python3.13\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -440,11 +440,11 @@ def test_python_that_is_recent_enough_makes_an_environment(tmp_path: Path) -> No
 def test_old_pythons_understand_the_refusal() -> None:
     """It is written in the Python of 3.7, and asks for what pyproject.toml asks for."""
     script = ROOT / "requirements" / "make_venv.py"
-    oldest = re.search(r"^OLDEST = \((\d+), (\d+)\)$", script.read_text(), re.MULTILINE)
+    bounds = dict(re.findall(r"^(OLDEST|NEWEST) = \(3, (\d+)\)$", script.read_text(), re.MULTILINE))
 
     ast.parse(script.read_text(), feature_version=(3, 7))
-    assert oldest is not None
-    assert f'requires-python = ">={oldest[1]}.{oldest[2]}"' in (ROOT / "pyproject.toml").read_text()
+    python = f'">=3.{bounds["OLDEST"]},<3.{int(bounds["NEWEST"]) + 1}"'
+    assert f"requires-python = {python}" in (ROOT / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("name", ["ci.yml", "nightly.yml"])
