@@ -1,0 +1,1 @@
+"""What only the real hub can tell, which the nightly workflow asks."""
