@@ -9,6 +9,7 @@ import pytest
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
 from tests.helpers.results import warm
+from whisper_speedtest.measure.machine import Machine
 from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.results.journal import HEADER, JournalError, line_of, read
 
@@ -43,10 +44,29 @@ def _wrong(result: Result) -> Iterator[str]:
         yield "expected a clip of the project, got a recording of somebody's own; leave it out"
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.jsonl")) or [None], ids=str)
-def test_added_journal_can_be_read_and_names_nobody(path: Path | None) -> None:
+def test_added_journals_can_be_read_and_name_nobody() -> None:
     """Each line is a result of this form, on a clip of the project, with its machine."""
-    assert list(problems(path) if path else ()) == []
+    assert [problem for path in sorted(FOLDER.glob("*.jsonl")) for problem in problems(path)] == []
+
+
+def test_result_on_a_clip_of_the_project_is_welcome(tmp_path: Path) -> None:
+    """Of a machine that it names."""
+    short = clips()["short"]
+    facts = ClipFacts(name="short", sha256=short.sha256, seconds=short.seconds)
+
+    mac = Machine(
+        chip="Apple M4 Pro",
+        model="Mac16,8",
+        virtual=False,
+        system="macOS 15.5",
+        architecture="arm64",
+        memory=24_000_000_000,
+        cores={"performance": 10, "efficiency": 4, "gpu": 20},
+        gpus=(),
+        suite=None,
+    )
+
+    assert list(problems(write(tmp_path / "mac.jsonl", warm(clip=facts, machine=mac)))) == []
 
 
 def write(path: Path, *results: Result) -> Path:
