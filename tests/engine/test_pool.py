@@ -248,7 +248,7 @@ def test_measured_engine_counts_with_its_peak(
 def test_noted_peak_counts_for_its_case_and_no_other(made: list[FakeEngine]) -> None:
     """A peak that was noted is expected of further engines of that case; others are estimated."""
     with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
-        pool.note_memory(pool.new(SMALL, MODEL, "cpu"), 10)
+        pool.note_memory(pool.new(SMALL, MODEL, "cpu"), Memory(10, None))
         pool.new(SMALL, MODEL, "cpu")  # 20 bytes by now.
         pool.new(LARGE, MODEL, "cpu")
         assert open_ones(made) == [0, 1, 2]
@@ -261,10 +261,10 @@ def test_largest_peak_of_a_case_is_expected_of_the_next(made: list[FakeEngine]) 
     """A smaller peak makes no further engine smaller, but counts for the engine that has it."""
     with EnginePool(folders(), memory_limit=3 * ESTIMATE - 1) as pool:
         first = pool.new(SMALL, MODEL, "cpu")
-        pool.note_memory(first, 2 * ESTIMATE)
+        pool.note_memory(first, Memory(2 * ESTIMATE, None))
         first.close()
         second = pool.new(SMALL, MODEL, "cpu")
-        pool.note_memory(second, 10)
+        pool.note_memory(second, Memory(10, None))
         pool.new(LARGE, MODEL, "cpu")  # One estimate beside 10 bytes.
         assert open_ones(made) == [1, 2]
         pool.new(SMALL, MODEL, "cpu")  # Two estimates, which leave no room for another.
@@ -277,7 +277,7 @@ def test_peak_of_an_engine_does_not_shrink(made: list[FakeEngine]) -> None:
     with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
         engine = pool.new(SMALL, MODEL, "cpu")
         for peak in (10, ESTIMATE + 1, 20):
-            pool.note_memory(engine, peak)
+            pool.note_memory(engine, Memory(peak, None))
         pool.new(LARGE, MODEL, "cpu")
 
         assert open_ones(made) == [1]
