@@ -1,6 +1,7 @@
 """What comes before the first warm call: the load, and the cold start with its memory.
 
 Both are told by the same starts, those of the processes that the case's other tests use afterwards.
+With --cold-files, starts of further processes read the model's files from the disk.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whisper_speedtest.measure.cold_files import FilesInMemoryError
 from whisper_speedtest.measure.judging import judge
 from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
     from adapters.base import Case, DecodeSettings
@@ -38,5 +41,19 @@ def test_cold_start_and_memory(
     """
     starts = processes.starts()
 
-    record.starts(processes)
+    record.starts(processes, starts)
+    judge(case, clip, settings, [start.transcript for start in starts], record.provenance)
+
+
+@pytest.mark.over("short", measure=Measure.COLD_FILES)
+def test_cold_files(
+    record: Recorder, case: Case, processes: Processes, clip: Clip, settings: DecodeSettings
+) -> None:
+    """Seconds of a cold start while the system's memory holds none of the model's files."""
+    try:
+        starts = processes.starts_from_disk()
+    except FilesInMemoryError as error:
+        raise NotMeasured(case, f"with its files on the disk alone: {error}") from None
+
+    record.starts(processes, starts)
     judge(case, clip, settings, [start.transcript for start in starts], record.provenance)

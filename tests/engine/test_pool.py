@@ -62,6 +62,7 @@ class FakeEngine:
         self.loaded = self.closed = False
         self.failure: EngineError | None = None
         self.peak = 0
+        self.on_gpu: int | None = None
         self.cannot_close: BaseException | None = None
         self.is_dead = False
 
@@ -78,7 +79,7 @@ class FakeEngine:
             self.fail(loaded=True)
         if self.failure:
             raise self.failure
-        return Memory(self.peak, None)
+        return Memory(self.peak, self.on_gpu)
 
     def close(self) -> None:
         """Take note, or raise what it was told to, once."""
@@ -222,6 +223,69 @@ def test_room_is_told_by_the_peak_of_an_engine(pool: EnginePool, peak: int, room
     assert pool.room_for(engine) == room
 
 
+GPU = 100_000
+"""Bytes of a GPU's own memory, of which engines may take half."""
+
+
+@pytest.mark.parametrize(
+    ("device", "on_gpu", "room"),
+    [
+        ("gpu", GPU // 4, 2),
+        ("gpu", GPU // 4 + 1, 1),
+        ("gpu", GPU, 1),
+        ("gpu", 1, 3),  # then it is the host's memory that holds three
+        ("gpu", None, 3),
+        ("cpu", GPU, 3),
+    ],
+)
+def test_room_is_bounded_by_the_gpus_own_memory_too(
+    made: list[FakeEngine], device: Device, on_gpu: int | None, room: int
+) -> None:
+    """By that of engines which compute there, as far as their library tells what it takes."""
+    with EnginePool(folders(), 3 * ESTIMATE, GPU) as pool:
+        engine = pool.new(SMALL, MODEL, device)
+        loaded(engine, ESTIMATE).on_gpu = on_gpu
+
+        assert pool.room_for(engine) == room
+    assert len(made) == 1
+
+
+def test_without_a_gpu_of_its_own_memory_the_hosts_alone_bounds(made: list[FakeEngine]) -> None:
+    """As on Apple silicon, where what a GPU uses is the host's."""
+    with EnginePool(folders(), 3 * ESTIMATE) as pool:
+        engine = pool.new(SMALL, MODEL, "gpu")
+        loaded(engine, ESTIMATE).on_gpu = 10**15
+
+        assert pool.room_for(engine) == 3
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("devices", "left"),
+    [("ggg", [0, 1, 2]), ("gggg", [1, 2, 3]), ("cccg", [0, 1, 2, 3]), ("cgggg", [2, 3, 4])],
+)
+def test_engines_live_together_up_to_the_memory_of_a_gpu(
+    made: list[FakeEngine], devices: str, left: list[int]
+) -> None:
+    """Each is expected to take four times its model; on a CPU none of it, but it may have to go."""
+    with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=2 * 3 * 4000) as pool:
+        for device in devices:
+            pool.new(SMALL, MODEL, "gpu" if device == "g" else "cpu")
+
+        assert open_ones(made) == left
+
+
+def test_what_was_measured_of_a_gpu_counts_there(made: list[FakeEngine]) -> None:
+    """In place of the estimate, for the engine that has it and for the next of its case."""
+    with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=2 * 10_000) as pool:
+        loaded(pool.new(SMALL, MODEL, "gpu"), 1).on_gpu = 5_000
+        pool.new(SMALL, MODEL, "gpu")
+        assert open_ones(made) == [0, 1]
+        pool.new(SMALL, MODEL, "gpu")
+
+        assert open_ones(made) == [1, 2]
+
+
 def test_no_more_engines_are_closed_than_must(made: list[FakeEngine]) -> None:
     """Room is made one engine at a time, from the one that was made longest ago."""
     with EnginePool(folders(), memory_limit=4 * ESTIMATE) as pool:
@@ -248,7 +312,7 @@ def test_measured_engine_counts_with_its_peak(
 def test_noted_peak_counts_for_its_case_and_no_other(made: list[FakeEngine]) -> None:
     """A peak that was noted is expected of further engines of that case; others are estimated."""
     with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
-        pool.note_memory(pool.new(SMALL, MODEL, "cpu"), 10)
+        pool.note_memory(pool.new(SMALL, MODEL, "cpu"), Memory(10, None))
         pool.new(SMALL, MODEL, "cpu")  # 20 bytes by now.
         pool.new(LARGE, MODEL, "cpu")
         assert open_ones(made) == [0, 1, 2]
@@ -261,10 +325,10 @@ def test_largest_peak_of_a_case_is_expected_of_the_next(made: list[FakeEngine]) 
     """A smaller peak makes no further engine smaller, but counts for the engine that has it."""
     with EnginePool(folders(), memory_limit=3 * ESTIMATE - 1) as pool:
         first = pool.new(SMALL, MODEL, "cpu")
-        pool.note_memory(first, 2 * ESTIMATE)
+        pool.note_memory(first, Memory(2 * ESTIMATE, None))
         first.close()
         second = pool.new(SMALL, MODEL, "cpu")
-        pool.note_memory(second, 10)
+        pool.note_memory(second, Memory(10, None))
         pool.new(LARGE, MODEL, "cpu")  # One estimate beside 10 bytes.
         assert open_ones(made) == [1, 2]
         pool.new(SMALL, MODEL, "cpu")  # Two estimates, which leave no room for another.
@@ -277,7 +341,7 @@ def test_peak_of_an_engine_does_not_shrink(made: list[FakeEngine]) -> None:
     with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
         engine = pool.new(SMALL, MODEL, "cpu")
         for peak in (10, ESTIMATE + 1, 20):
-            pool.note_memory(engine, peak)
+            pool.note_memory(engine, Memory(peak, None))
         pool.new(LARGE, MODEL, "cpu")
 
         assert open_ones(made) == [1]

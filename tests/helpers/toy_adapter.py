@@ -291,3 +291,37 @@ class ToyWithSlowSelection(Toy):
         if device == "gpu":
             time.sleep(3600)
         super().select_device(device, threads)
+
+
+class ToyWithAClock(Toy):
+    """The toy library whose phases take seconds, and which tells what they took by its own clock.
+
+    The transcript of its first call is that, as JSON: the phase of a start → seconds. The launch is
+    what the system says of the time since the process was made, to 0.01 s; Linux.
+    """
+
+    SECONDS: ClassVar = {"import_library": 1.0, "load": 1.5, "first_call": 2.5}
+
+    def _take(self, phase: str) -> float:
+        begin = time.perf_counter()
+        import_module("numpy")  # as every library does, and whoever is handed audio
+        time.sleep(self.SECONDS[phase])
+        return time.perf_counter() - begin
+
+    def import_library(self) -> None:
+        ticks = int(Path("/proc/self/stat").read_text("ascii").rpartition(")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        self._took = {"launch": age, "import_library": self._take("import_library")}
+        super().import_library()
+
+    def load(self, case: Case) -> None:
+        self._took["load"] = self._take("load")
+        super().load(case)
+
+    def transcribe(
+        self,
+        audio: Audio,  # noqa: ARG002
+        settings: DecodeSettings,  # noqa: ARG002
+    ) -> Transcript:
+        self._took.setdefault("first_call", self._take("first_call"))
+        return Transcript(json.dumps(self._took), (), fallback=False)

@@ -63,6 +63,7 @@ def _engine(
 
     clock = Clock()
     monkeypatch.setattr("whisper_speedtest.measure.clock.time.perf_counter", clock)
+    monkeypatch.setattr("whisper_speedtest.measure.clock.time.sleep", clock.take)
     return FakeEngine(clock, tmp_path / "weights.npz")
 
 

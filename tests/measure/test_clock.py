@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from whisper_speedtest.measure.clock import EMPTY_CALLS, seconds_of, time_calls,
 from whisper_speedtest.measure.protocol import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
     from whisper_speedtest.measure.clock import Calls
@@ -136,6 +139,118 @@ def test_empty_call_is_the_median_of_some_after_an_untimed_one(engine: FakeEngin
     assert calls.empty_call == pytest.approx(0.002)
     assert engine.log.count("echo paragraph") == 1 + EMPTY_CALLS
     assert EMPTY_CALLS % 2 == 1
+
+
+# Gaps and pauses
+
+
+def after_pause(engines: Sequence[FakeEngine], rules: Rules, pause: float = 5.0) -> Calls:
+    """Time the clip `paragraph` after a pause before each call."""
+    clip = clips()["paragraph"]
+    return time_calls(processes_of(engines, rules), clip, AUDIO, SETTINGS, pause)
+
+
+def test_gap_before_each_call_is_since_the_call_before_it(engine: FakeEngine) -> None:
+    """Of whichever kind: here nothing but the calls takes any time, so there is none."""
+    calls = of_one(engine, 2.0, 3.0)
+
+    assert [sample.gap for sample in calls.samples] == [0.0, 0.0]
+    assert calls.repeats.pause == 0.0
+
+
+def test_gap_holds_all_that_came_between_two_calls(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, machine: Machine
+) -> None:
+    """Whatever the suite does meanwhile is a part of it."""
+    watch = machine.watch
+
+    def take_half_a_second(pid: int) -> object:
+        engine.clock.take(0.5)
+        return watch(pid)
+
+    monkeypatch.setattr(clock, "Watch", take_half_a_second)
+
+    calls = of_one(engine, 2.0, 3.0)
+
+    assert [sample.gap for sample in calls.samples] == [0.5, 0.5]
+
+
+def test_all_processes_are_idle_before_each_call_after_a_pause(engine: FakeEngine) -> None:
+    """The call of one process ends the idleness of all, so that each call has its own pause.
+
+    A call that was made before the pause, as on a GPU the first of its kind may compile something,
+    is no part of it.
+    """
+    engines = three(engine)
+    for each in engines:
+        each.calls = [START, UNTIMED, 2.0, 3.0]
+        each.device = "gpu"
+
+    calls = after_pause(engines, Rules(processes=3, calls=2))
+
+    assert [(each.process, each.seconds, each.gap) for each in calls.samples] == [
+        *((0, 2.0, 5.0), (0, 3.0, 5.0)),
+        *((1, 2.0, 5.0), (1, 3.0, 5.0)),
+        *((2, 2.0, 5.0), (2, 3.0, 5.0)),
+    ]
+    assert calls.repeats.pause == 5.0
+    # Six pauses of 5 s, beside all that takes time by itself.
+    spent = [3 * each for each in (100 + 7.5 + START + 1000, 0.5 + UNTIMED, 2 + 3)]
+    assert engine.clock.now - 1000 == pytest.approx(sum(spent) + 6 * 5 + 22 * 0.001)
+
+
+def test_short_calls_after_a_pause_are_made_one_by_one(engine: FakeEngine) -> None:
+    """Each has its own pause: a second one right after it would be no call after a pause."""
+    engine.calls = [START, UNTIMED, 0.1]
+
+    calls = after_pause([engine], Rules(processes=1, calls=3))
+
+    assert [each.seconds for each in calls.samples] == pytest.approx([0.1] * 3)
+    assert [each.gap for each in calls.samples] == pytest.approx([5.0] * 3)
+
+
+def test_call_that_is_made_again_has_a_pause_as_well(engine: FakeEngine, machine: Machine) -> None:
+    """What others took while nothing was to be computed is not looked at."""
+    machine.others = [0.0, 0.9, 0.0]
+    engine.calls = [START, UNTIMED, 2.0]
+
+    calls = after_pause([engine], Rules(processes=1, calls=1))
+
+    assert [(each.contaminated, each.gap) for each in calls.samples] == [(True, 5.0), (False, 5.0)]
+
+
+def test_wait_goes_on_until_the_pause_is_over(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sleep that ends early is no pause: what counts is the time since the last call."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        engine.clock.take(min(seconds, 2.0))
+
+    monkeypatch.setattr("whisper_speedtest.measure.clock.time.sleep", sleep)
+    engine.calls = [START, UNTIMED, 2.0]
+
+    (sample,) = after_pause([engine], Rules(processes=1, calls=1)).samples
+
+    assert slept == [5.0, 3.0, 1.0]
+    assert sample.gap == 5.0
+
+
+def test_budget_and_what_the_user_chose_are_recorded(engine: FakeEngine) -> None:
+    """The budget of the device, unless calls were asked for, where it decides nothing."""
+
+    def recorded(rules: Rules) -> tuple[float | None, tuple[str, ...]]:
+        processes = processes_of([replace(engine, calls=[2.0])], rules, room=1)
+        repeats = time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS).repeats
+        return repeats.budget, repeats.chosen
+
+    assert recorded(Rules()) == (20.0, ())
+    assert recorded(Rules(processes=1, budget=3.0)) == (3.0, ("processes", "budget"))
+    assert recorded(Rules(calls=1, budget=3.0, pause=1.0)) == (None, ("calls", "budget", "pause"))
+    engine.device = "gpu"
+    assert recorded(Rules()) == (6.0, ())
 
 
 # Contention

@@ -17,7 +17,15 @@ from tests.helpers.project import ROOT, child_environment
 from tests.measure.test_darwin import Mac
 from whisper_speedtest.measure import darwin, linux
 from whisper_speedtest.measure import machine as machine_module
-from whisper_speedtest.measure.machine import Gpu, Machine, State, machine, state, suite_commit
+from whisper_speedtest.measure.machine import (
+    Gpu,
+    Machine,
+    State,
+    accelerator_memory,
+    machine,
+    state,
+    suite_commit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +87,19 @@ def test_machine_has_what_the_system_tells() -> None:
         ),
         suite="c0ffee",
     )
+
+
+@pytest.mark.usefixtures("told")
+def test_memory_of_its_own_is_that_of_the_smallest_gpu() -> None:
+    """In bytes, of those that tell; nobody knows which one a library takes."""
+    this = machine()
+    small, large, silent = (Gpu(name="GPU", driver="1", memory=size) for size in (7, 9, None))
+
+    def found(*gpus: Gpu) -> int | None:
+        return accelerator_memory(msgspec.structs.replace(this, gpus=gpus))
+
+    assert (found(large, small), found(silent, large)) == (7, 9)
+    assert (found(), found(silent)) == (None, None)
 
 
 @pytest.mark.usefixtures("told")

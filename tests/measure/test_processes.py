@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.helpers.fake_processes import processes_of
-from whisper_speedtest.engine.errors import EngineError
+from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.measure import clock
+from whisper_speedtest.measure.cold_files import FilesInMemoryError
+from whisper_speedtest.measure.processes import peak_memory
 from whisper_speedtest.measure.protocol import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.helpers.fake_engine import FakeEngine
+    from whisper_speedtest.hub.model import VerifiedModel
 
 
 @pytest.fixture(name="engines")
@@ -25,7 +32,7 @@ def _engines(engine: FakeEngine) -> list[FakeEngine]:
     ]
 
 
-def starts(engine: FakeEngine) -> int:
+def starts_of(engine: FakeEngine) -> int:
     """Return how often an engine was started."""
     return engine.log.count("launch")
 
@@ -40,7 +47,7 @@ def test_all_processes_are_started_alike_and_once(engines: list[FakeEngine]) -> 
     assert [start.phases.process for start in first] == [0, 1, 2]
     assert all(one is other for one, other in zip(first, again, strict=True))
     assert engines[0].log == engines[1].log == engines[2].log
-    assert [starts(each) for each in engines] == [1, 1, 1, 0, 0, 0]
+    assert [starts_of(each) for each in engines] == [1, 1, 1, 0, 0, 0]
 
 
 def test_engines_are_those_that_were_started(engines: list[FakeEngine]) -> None:
@@ -79,7 +86,7 @@ def test_start_that_failed_fails_every_test(engines: list[FakeEngine]) -> None:
             processes.starts()
     with pytest.raises(EngineError, match="it does not load"):
         list(processes.each())
-    assert [starts(each) for each in engines[:3]] == [1, 1, 0]
+    assert [starts_of(each) for each in engines[:3]] == [1, 1, 0]
 
 
 @pytest.mark.parametrize(("room", "pids"), [(3, [10, 11, 12]), (2, [10, 11]), (1, [10])])
@@ -90,7 +97,7 @@ def test_as_many_live_as_have_room(engines: list[FakeEngine], room: int, pids: l
     assert processes.count == 3
     assert [engine.pid for engine in processes.each()] == pids
     assert processes.count == len(pids)
-    assert sum(map(starts, engines)) == len(pids)
+    assert sum(map(starts_of, engines)) == len(pids)
 
 
 def test_processes_that_the_user_wants_live_one_after_another(engines: list[FakeEngine]) -> None:
@@ -107,7 +114,7 @@ def test_processes_that_the_user_wants_live_one_after_another(engines: list[Fake
 
 def is_alive(engine: FakeEngine) -> bool:
     """Tell whether an engine was started and not closed."""
-    return starts(engine) > 0 and not engine.closed
+    return starts_of(engine) > 0 and not engine.closed
 
 
 def test_processes_that_the_user_wants_live_at_once_where_they_fit(
@@ -122,15 +129,139 @@ def test_processes_that_the_user_wants_live_at_once_where_they_fit(
 
 def test_memory_is_the_highest_peak_of_all_starts(engines: list[FakeEngine]) -> None:
     """Of the host, and of the accelerator, which need not be of the same process."""
+    starts = processes_of(engines).starts()
+
+    assert peak_memory(starts) == Memory(300, None)
+    assert peak_memory(
+        [
+            replace(start, memory=Memory(start.memory.footprint, accelerator))
+            for start, accelerator in zip(starts, (7, None, 3), strict=True)
+        ]
+    ) == Memory(300, 7)
+
+
+# Starts that take too long
+
+
+def never(engine: FakeEngine, step: str = "load") -> None:
+    """Let a step of an engine's start take longer than its limit, which ends the engine."""
+
+    def time_out() -> None:
+        engine.log.append("launch")
+        engine.close()
+        raise EngineTimeoutError("load did not end within 240 s")
+
+    setattr(engine, step, time_out)
+
+
+@pytest.mark.parametrize("step", ["load", "verify_load"])
+@pytest.mark.parametrize(
+    ("late", "pids"), [((1,), [10, 12]), ((2,), [10, 11]), ((1, 2), [10])], ids=str
+)
+def test_start_that_takes_too_long_costs_its_own_process_alone(
+    engines: list[FakeEngine], step: str, late: tuple[int, ...], pids: list[int]
+) -> None:
+    """The others are measured, are numbered without a gap, and it is known how many are missing."""
+    for number in late:
+        never(engines[number], step)
     processes = processes_of(engines)
-    processes.starts()
 
-    assert processes.memory == Memory(300, None)
+    starts = processes.starts()
 
-    starts = [
-        replace(start, memory=Memory(start.memory.footprint, accelerator))
-        for start, accelerator in zip(processes.starts(), (7, None, 3), strict=True)
+    assert [start.engine.pid for start in starts] == pids
+    assert [start.phases.process for start in starts] == list(range(len(pids)))
+    assert (processes.count, processes.timed_out) == (len(pids), len(late))
+    assert [engine.pid for engine in processes.each()] == pids
+    assert sum(starts_of(each) > 0 for each in engines) == 3, "none is tried again"
+
+
+def test_first_start_that_takes_too_long_fails_the_case(engines: list[FakeEngine]) -> None:
+    """Nobody knows a process that would take less, and each try may take minutes."""
+    never(engines[0])
+    processes = processes_of(engines)
+
+    for _ in range(2):
+        with pytest.raises(EngineTimeoutError, match="did not end within 240 s"):
+            processes.starts()
+    assert (processes.count, processes.timed_out) == (3, 0)
+    assert [starts_of(each) > 0 for each in engines[:2]] == [True, False]
+
+
+# Starts from the disk
+
+
+@pytest.fixture(name="evictions")
+def _evictions(engines: list[FakeEngine], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write what is done to the files of a model into the log of the engine that starts."""
+
+    def note(what: str) -> Callable[[VerifiedModel], None]:
+        def noted(_: VerifiedModel) -> None:
+            running = [each for each in engines if each.log and not each.closed]
+            running[-1].log.append(what)
+
+        return noted
+
+    monkeypatch.setattr(clock, "evict", note("evict"))
+    monkeypatch.setattr(clock, "expect_none_in_memory", note("expect none in memory"))
+
+
+@pytest.mark.usefixtures("evictions")
+def test_files_are_out_of_memory_between_their_hashing_and_the_load(
+    engines: list[FakeEngine],
+) -> None:
+    """They are hashed before they are taken out, and looked at once more right before the load."""
+    processes_of(engines).starts_from_disk()
+
+    steps = [step for step in engines[1].log if "limited" not in step]
+    assert steps == [
+        *("lay_out", "evict", "launch", "import_library", "expect none in memory", "load"),
+        *("hear short", "transcribe short", "memory", "verify_load"),
     ]
-    processes._starts[:] = starts
 
-    assert processes.memory == Memory(300, 7)
+
+@pytest.mark.usefixtures("evictions")
+def test_one_engine_lives_while_files_are_out_of_memory(engines: list[FakeEngine]) -> None:
+    """None of the case's own, and none when it is done; the next test starts its own anew."""
+    processes = processes_of(engines)
+    first = list(processes.starts())
+    alive: list[list[int]] = []
+    load = type(engines[0]).load
+
+    def end_engines() -> None:
+        for each in engines:
+            if each.log:
+                each.close()
+
+    def loading(engine: FakeEngine) -> None:
+        alive.append([each.pid for each in engines if is_alive(each)])
+        load(engine)
+
+    for each in engines[3:]:
+        each.load = partial(loading, each)  # type: ignore[method-assign]
+    processes.end_engines = end_engines
+
+    starts = processes.starts_from_disk()
+
+    assert alive == [[13], [14], [15]]
+    assert [start.engine.pid for start in starts] == [13, 14, 15]
+    assert [start.phases.process for start in starts] == [0, 1, 2]
+    assert not any(is_alive(each) for each in engines)
+    assert list(processes.starts()) == first
+
+
+def test_engines_have_ended_where_files_stay_in_memory(
+    engines: list[FakeEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told of it need not clean up."""
+
+    def keep(_: VerifiedModel) -> None:
+        raise FilesInMemoryError("weights.npz: expected none of its 42 bytes in memory")
+
+    monkeypatch.setattr(clock, "evict", keep)
+    processes, ended = processes_of(engines), list[int]()
+    processes.end_engines = lambda: ended.append(engines[0].log.count("lay_out"))
+
+    with pytest.raises(FilesInMemoryError, match="none of its 42 bytes"):
+        processes.starts_from_disk()
+
+    assert ended == [0, 1]

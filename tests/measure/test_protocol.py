@@ -87,6 +87,13 @@ def test_limit_of_a_test_is_the_sum_of_its_starts_and_calls(rules: Rules, limit:
     assert rules.test_limit(FAST, 240.0) == limit
 
 
+def test_limit_of_a_test_grows_by_its_pauses() -> None:
+    """One before each call, also before one that is made again."""
+    calls = 3 * (1 + 10 * 3)
+
+    assert Rules().test_limit(FAST, 240.0, 5.0) == Rules().test_limit(FAST, 240.0) + calls * 5
+
+
 # Repeats
 
 
@@ -120,6 +127,33 @@ def test_first_call_and_the_budget_decide_how_many_are_timed(
 ) -> None:
     """The budget of a test is 20 s on a CPU and 6 s on a GPU."""
     assert Rules().repeats(first, 3, device) == repeats
+
+
+@pytest.mark.parametrize(
+    ("first", "device", "repeats"),
+    [(0.01, "gpu", (3, 1)), (2.5, "gpu", (3, 1)), (2.51, "gpu", (1, 1)), (0.01, "cpu", (3, 1))],
+)
+def test_each_process_makes_one_call_after_a_pause(
+    first: float, device: Device, repeats: tuple[int, int]
+) -> None:
+    """Unless the user wants more; how long the pause is decides nothing."""
+    for pause in (0.1, 600.0):
+        assert Rules().repeats(first, 3, device, pause) == repeats
+    assert Rules(calls=4).repeats(first, 3, device, 5.0) == (3, 4)
+
+
+def test_pause_is_made_on_a_gpu_unless_the_user_says_otherwise() -> None:
+    """Of 5 s; what the user says holds for every device, and 0 is none."""
+    assert (Rules().pause_on("gpu"), Rules().pause_on("cpu")) == (5.0, 0.0)
+    assert (Rules(pause=2.0).pause_on("gpu"), Rules(pause=2.0).pause_on("cpu")) == (2.0, 2.0)
+    assert (Rules(pause=0.0).pause_on("gpu"), Rules(pause=0.0).pause_on("cpu")) == (0.0, 0.0)
+
+
+def test_what_the_user_has_chosen_is_known() -> None:
+    """By name; 0 is a choice, too."""
+    assert Rules().chosen == ()
+    assert Rules(pause=0.0, processes=1).chosen == ("processes", "pause")
+    assert Rules(calls=1, budget=1.0, max_others=None, timeout=1.0).chosen == ("calls", "budget")
 
 
 def test_processes_that_there_are_share_the_budget() -> None:

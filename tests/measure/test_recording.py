@@ -110,7 +110,9 @@ def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: C
 
     result = record_calls(recorder(clip), engine, clip, 2.0, 3.0)
 
-    assert result.repeats == Repeats(processes=1, calls=2, max_others=0.1)
+    assert result.repeats == Repeats(
+        processes=1, calls=2, max_others=0.1, chosen=("processes", "calls")
+    )
     assert seconds(result) == [(0, 0, 2.0), (0, 1, 3.0)]
     assert result.transcript == clip.reference
     assert result.score is not None
@@ -170,7 +172,8 @@ def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip)
         each.calls, each.peak = [8.0 * 2**number], 100 - number
     record = recorder(clip, Measure.COLD)
 
-    record.starts(processes_of(engines))
+    processes = processes_of(engines)
+    record.starts(processes, processes.starts())
 
     result = record.result
     assert [start.first_call for start in result.starts] == [8.5, 16.5, 32.5]
@@ -190,7 +193,7 @@ def test_marks_and_what_others_did_are_recorded(
     load, cold = recorder(None, Measure.LOAD), recorder(clip, Measure.COLD)
 
     load.loads(processes)
-    cold.starts(processes)
+    cold.starts(processes, processes.starts())
 
     for record in (load, cold):
         assert [each.contaminated for each in record.result.samples] == [True, False, False]

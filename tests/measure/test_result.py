@@ -176,9 +176,24 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
         "variant": "4bit",
     }
     assert written["samples"] == [
-        {"process": 0, "order": 0, "seconds": 5.0, "contention": None, "contaminated": False}
+        {
+            "process": 0,
+            "order": 0,
+            "seconds": 5.0,
+            "gap": None,
+            "contention": None,
+            "contaminated": False,
+        }
     ]
-    assert written["repeats"] == {"processes": 1, "calls": 1, "max_others": 0.1}
+    assert written["repeats"] == {
+        "processes": 1,
+        "calls": 1,
+        "max_others": 0.1,
+        "budget": None,
+        "pause": 0.0,
+        "chosen": [],
+        "timed_out": 0,
+    }
     assert written["starts"] == [
         {"process": 0, "launch": 0.5, "import_library": 1.0, "load": 1.5, "first_call": 2.0}
     ]

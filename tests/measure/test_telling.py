@@ -139,6 +139,6 @@ def test_step_is_told_before_it_is_made(engine: FakeEngine) -> None:
 def test_clock_runs_in_these_steps() -> None:
     """In them nothing may be written that could be written at another time."""
     assert {doing for doing in Doing if not doing.timed} == {
-        *(Doing.LAY_OUT, Doing.VERIFY, Doing.UNTIMED_CALL)
+        *(Doing.LAY_OUT, Doing.EVICT, Doing.VERIFY, Doing.UNTIMED_CALL, Doing.PAUSE)
     }
-    assert {doing for doing in Doing if doing.of_a_start} == set(START)
+    assert {doing for doing in Doing if doing.of_a_start} == {*START, Doing.EVICT}

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tests.helpers.results import CASE, CLIP, MODEL, PROVENANCE, SETTINGS, cold, load, state, warm
+from tests.helpers.results import (
+    CASE,
+    CLIP,
+    MODEL,
+    PROVENANCE,
+    SETTINGS,
+    cold,
+    load,
+    samples,
+    state,
+    warm,
+)
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import ClipFacts, ModelFacts
+from whisper_speedtest.measure.result import ClipFacts, ModelFacts, Repeats
 from whisper_speedtest.results.notes import journal_notes, notes
 
 if TYPE_CHECKING:
@@ -54,6 +65,61 @@ def test_cost_of_a_call_is_the_largest_of_all_results() -> None:
             warm(provenance=huge, outcome=Outcome.FAILED, test="t", reason="r"),
         ]
     )[:1] == ["harness:  a call through an engine takes 71.0 µs more than the library's own"]
+
+
+def after_pause(seconds: float, **changes: Any) -> Result:
+    """Return the result of calls that took so many seconds after a pause of 5 s."""
+    repeats = Repeats(processes=1, calls=1, max_others=0.1, pause=5.0)
+    return quiet(samples=samples(seconds), measure=Measure.AFTER_PAUSE, repeats=repeats, **changes)
+
+
+def test_call_after_a_pause_is_compared_with_one_right_after_another() -> None:
+    """Of the same case and clip, on equal terms; without one, its own time is said."""
+    long = msgspec.structs.replace(CLIP, name="long")
+    told = "lightning-whisper-mlx[tiny-4bit]: short takes"
+    usual = quiet(samples=samples(2.0))
+    others = [
+        quiet(samples=samples(9.0), clip=long),
+        quiet(samples=samples(9.0), measure=Measure.TUNED),
+        quiet(samples=samples(9.0), case=replace(CASE, size="base")),
+        quiet(samples=samples(9.0), outcome=Outcome.BUSY),
+    ]
+
+    (line,) = notes([after_pause(3.8), usual])
+    assert line == (
+        f"pause:    {told} 1.9 times as long after 5 s of idleness (3.80 s, and 2.00 s right after "
+        "another call)"
+    )
+    assert notes([*others, after_pause(3.8)])[0] == f"pause:    {told} 3.80 s after 5 s of idleness"
+    assert notes([after_pause(3.8, outcome=Outcome.SKIPPED, cause="c"), usual])[0][:8] == "skipped:"
+
+
+def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
+    """The first start of each stands apart, since what it compiles the others find."""
+    from_disk = cold(99.0, 12.0, measure=Measure.COLD_FILES, provenance=NO_COST)
+    from_memory = cold(77.0, 8.0, provenance=NO_COST)
+    told = "lightning-whisper-mlx[tiny-4bit]: a cold start takes"
+
+    (line,) = notes([from_disk, load(provenance=NO_COST), from_memory])
+    assert line == (
+        f"disk:     {told} 1.5 times as long with its files on the disk alone (12.0 s, and 8.00 s "
+        "with them in memory)"
+    )
+    assert notes([from_disk, cold(8.0, case=replace(CASE, size="base"), provenance=NO_COST)]) == [
+        f"disk:     {told} 12.0 s with its files on the disk alone"
+    ]
+
+
+def test_processes_that_are_missing_are_told_once_a_case() -> None:
+    """With how many they are."""
+    repeats = Repeats(processes=1, calls=2, max_others=0.1, timed_out=2)
+    whole = Repeats(processes=3, calls=2, max_others=0.1)
+
+    (line,) = notes([quiet(repeats=repeats), quiet(repeats=repeats), quiet(repeats=whole)])
+    assert line == (
+        "fewer:    lightning-whisper-mlx[tiny-4bit]: 2 of its starts took longer than the limit, "
+        "so fewer processes were measured"
+    )
 
 
 def test_mend_is_said_once_a_case() -> None:

@@ -183,6 +183,22 @@ def test_other_numbers_of_calls_are_measured_where_they_were_asked_for(
     assert differing(stored(repeats=None), planned(rules=rules)) == []
 
 
+def test_another_budget_and_pause_are_measured_where_they_were_asked_for() -> None:
+    """A budget decides nothing where the calls were chosen; a pause is one measure's alone."""
+    repeats = Repeats(processes=3, calls=2, max_others=0.1, budget=20.0, pause=5.0)
+    old = stored(repeats=repeats)
+    paused = stored(repeats=repeats, measure=Measure.AFTER_PAUSE)
+
+    def asked(result: Result, **rules: Any) -> list[str]:
+        return differing(result, planned(rules=Rules(**rules), measure=result.measure))
+
+    assert asked(old, budget=2.5) == ["budget 20 s → 2.5 s"]
+    assert asked(old, budget=20.0) == asked(old, budget=2.5, calls=2) == asked(old) == []
+    assert asked(old, pause=1.0) == []
+    assert asked(paused, pause=1.0) == ["pause 5 s → 1 s"]
+    assert asked(paused, pause=5.0) == asked(paused) == []
+
+
 def test_another_measure_is_measured() -> None:
     """Also where its test has the name of an earlier one."""
     assert differing(stored(), planned(measure=Measure.TUNED)) == ["measure warm → tuned"]

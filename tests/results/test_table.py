@@ -185,6 +185,20 @@ def test_clip_is_named_with_what_is_special_about_its_measurement() -> None:
     assert clip_name(warm(settings=settings)) == "short"
     assert clip_name(warm(settings=settings, measure=Measure.LONG_FORM)) == "short ×6"
     assert clip_name(warm(settings=settings, measure=Measure.TUNED)) == "short tuned"
+    assert clip_name(warm(measure=Measure.AFTER_PAUSE)) == "short after a pause"
+
+
+def test_call_after_a_pause_and_cold_files_have_no_row() -> None:
+    """They stand in a line each below the table, beside rows or without any."""
+    beside = [
+        warm(9.0, measure=Measure.AFTER_PAUSE),
+        cold(9.0, 8.0, measure=Measure.COLD_FILES),
+    ]
+
+    assert cells(*beside) == []
+    assert table(beside) is None
+    assert cells(*beside, warm(2.0), load(0.5)) == cells(warm(2.0), load(0.5))
+    assert cells(*beside, load(0.5)) == cells(load(0.5))
 
 
 def test_numbers_stand_at_the_right() -> None:

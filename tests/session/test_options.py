@@ -40,6 +40,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert options["max_download"] == 4_000_000_000
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
     assert options["max_others"] == 0.1
+    assert (options["pause"], options["cold_files"]) == (None, False)
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
 
 
@@ -59,6 +60,9 @@ def test_options_are_read_under_their_names() -> None:
     numbers = parsed("--processes=5", "--calls", "2", "--budget=1.5", "--max-others=inf")
     assert (numbers["processes"], numbers["calls"], numbers["budget"]) == (5, 2, 1.5)
     assert numbers["max_others"] is None
+    assert parsed("--pause=0")["pause"] == 0.0
+    assert parsed("--pause", "2.5")["pause"] == 2.5
+    assert parsed("--cold-files")["cold_files"] is True
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,7 @@ def test_options_are_read_under_their_names() -> None:
         ("--processes", ("0", "-1", "2.5", "", "many", "\u0663"), "a whole number of at least 1"),
         ("--calls", ("0", "1e3", " 3"), "a whole number of at least 1"),
         ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
+        ("--pause", ("-1", "inf", "nan", "5s"), "seconds, at least 0"),
         ("--max-others", ("-0.1", "nan", "none"), "processors, at least 0, or inf"),
     ],
 )
@@ -94,15 +99,15 @@ class Config:
 
 def rules(**options: object) -> Rules:
     """Return the rules of a session with these options."""
-    usual = {"processes": None, "calls": None, "budget": None, "max_others": 0.1}
+    usual = dict.fromkeys(("processes", "calls", "budget", "pause")) | {"max_others": 0.1}
     return rules_of(cast("pytest.Config", Config(usual | options)))
 
 
 def test_rules_of_a_session_are_those_of_its_options() -> None:
     """What is not given is left to the suite."""
     assert rules() == Rules()
-    assert rules(processes=5, calls=2, budget=1.5, max_others=None) == Rules(
-        processes=5, calls=2, budget=1.5, max_others=None
+    assert rules(processes=5, calls=2, budget=1.5, max_others=None, pause=0.5) == Rules(
+        processes=5, calls=2, budget=1.5, max_others=None, pause=0.5
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,7 +15,8 @@ from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.session.selection import Selected, select, suits
+from whisper_speedtest.session import selection
+from whisper_speedtest.session.selection import Selected, is_wanted, may_have_gpu, select, suits
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 
 if TYPE_CHECKING:
@@ -78,10 +80,11 @@ def test_ids_are_the_stored_ones() -> None:
 
 
 def test_every_benchmark_says_what_it_measures() -> None:
-    """Each measure has a benchmark, and no two have the same."""
+    """Each measure has one benchmark, but for those that options make of others."""
     measures = [Measure(marker.kwargs["measure"]) for _, marker in benchmarks()]
 
-    assert sorted(measures) == sorted(Measure)
+    assert sorted({*measures}) == sorted(measures), "two benchmarks have the same measure"
+    assert {*Measure} - {*measures} <= {Measure.CORPUS, Measure.RATIO}
 
 
 def test_id_names_case_clip_and_batch_size() -> None:
@@ -118,6 +121,66 @@ def test_own_recordings_join_the_tests_that_take_them() -> None:
         "faster-whisper-micro-fp16-mine",
     ]
     assert keys(over("short"), MICRO, own="mine") == ["faster-whisper-micro-fp16-short"]
+
+
+@dataclass
+class Config:
+    """The config of a session with these options."""
+
+    device: str = "auto"
+    pause: float | None = None
+    cold_files: bool = False
+
+    def getoption(self, name: str, default: object = None) -> object:
+        """Return the option's value."""
+        return getattr(self, name, default)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "config", "wanted"),
+    [
+        (True, Config(), True),
+        (True, Config("gpu"), True),
+        (True, Config("cpu"), False),
+        (True, Config(pause=0.0), False),
+        (False, Config(), False),
+        (False, Config(pause=2.0), True),
+        (True, Config("cpu", pause=2.0), True),
+        (False, Config(pause=0.0), False),
+    ],
+)
+def test_calls_after_a_pause_are_for_gpus_and_for_who_asks(
+    monkeypatch: pytest.MonkeyPatch, *, gpu: bool, config: Config, wanted: bool
+) -> None:
+    """Where no library can have a GPU, a session has no test of them that would be skipped."""
+    monkeypatch.setattr(selection, "may_have_gpu", lambda: gpu)
+
+    assert is_wanted(Measure.AFTER_PAUSE, cast("pytest.Config", config)) is wanted
+
+
+def test_cold_files_are_for_who_asks() -> None:
+    """Every other measure is for everybody."""
+    plain, asked = (cast("pytest.Config", Config(cold_files=asked)) for asked in (False, True))
+
+    assert not is_wanted(Measure.COLD_FILES, plain)
+    assert is_wanted(Measure.COLD_FILES, asked)
+    others = {*Measure} - {Measure.COLD_FILES, Measure.AFTER_PAUSE}
+    assert all(is_wanted(measure, plain) for measure in others)
+
+
+def test_gpu_is_looked_for_without_asking_a_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the drivers' own files on Linux; every Mac has one."""
+    monkeypatch.setattr(selection, "GPU_DEVICES", (str(tmp_path / "a"), str(tmp_path / "b")))
+    monkeypatch.setattr(sys, "platform", "linux")
+
+    assert not may_have_gpu()
+    (tmp_path / "b").touch()
+    assert may_have_gpu()
+    (tmp_path / "b").unlink()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert may_have_gpu()
 
 
 def test_embedded_model_is_not_measured_on_a_human_voice() -> None:

@@ -28,6 +28,9 @@ from tests.helpers.toy_adapter import VARIANTS
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import Repeats, from_json
 
+BY_OTHER_OPTIONS = {Measure.CORPUS, Measure.RATIO}
+"""What is measured in place of all else."""
+
 
 def test_each_failure_is_a_row_and_costs_no_other_result(
     sessions: Sessions,
@@ -119,11 +122,19 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     sessions: Sessions,
 ) -> None:
     """Each benchmark's extra_info is its result; pytest-benchmark's data are the samples of it."""
-    session = sessions.run("benchmarks", "-k", "toy-micro-good", "--device=cpu", "--processes=3")
+    options = ("--device=cpu", "--processes=3", "--pause=0.2", "--cold-files")
+
+    session = sessions.run("benchmarks", "-v", "-k", "toy-micro-good", *options)
 
     assert session.saved is not None
     results = {each["name"]: from_json(each["extra_info"]) for each in session.saved["benchmarks"]}
-    assert {result.measure for result in results.values()} == set(Measure)
+    # Where the system keeps the model's files in memory, that is said.
+    kept = "with its files on the disk alone: " in session.output
+    measured = {result.measure for result in results.values()}
+    assert measured | ({Measure.COLD_FILES} if kept else set()) == {*Measure} - BY_OTHER_OPTIONS
+    order = re.findall(r"::(\w+)\[\S+ (?:PASSED|SKIPPED)", session.output)
+    assert order[:2] == ["test_load", "test_cold_start_and_memory"]
+    assert order[-1] == "test_cold_files", "it leaves no engine for the tests after it"
     for each in session.saved["benchmarks"]:
         result = results[each["name"]]
         assert result.test == each["name"]
@@ -147,7 +158,17 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     assert [(each.process, each.order) for each in warm.samples] == [
         (number // 3, number) for number in range(9)
     ]
-    assert warm.repeats == Repeats(processes=3, calls=3, max_others=None)
+    assert warm.repeats == Repeats(
+        processes=3, calls=3, max_others=None, budget=20.0, chosen=("processes", "pause")
+    )
+    assert all(each.gap is not None for each in warm.samples)
+    paused = results["test_after_pause[toy-micro-good-short]"]
+    assert [each.process for each in paused.samples] == [0, 1, 2]
+    assert all(each.gap is not None and each.gap >= 0.2 for each in paused.samples)
+    assert paused.repeats is not None
+    assert (paused.repeats.calls, paused.repeats.pause) == (1, 0.2)
+    told = r"^pause:    toy\[micro-good\]: short takes \S+ times as long after 0.2 s of idleness \("
+    assert re.search(told, session.output, re.MULTILINE)
     tuned = results["test_tuned[toy-micro-good-long]"]
     assert tuned.settings is not None
     assert tuned.settings.batch_size == 2
@@ -155,6 +176,26 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     cold = results["test_cold_start_and_memory[toy-micro-good-short]"]
     assert len(cold.starts) == len(cold.samples) == 3
     assert [start.total for start in cold.starts[1:]] == pytest.approx(cold.seconds)
+
+
+def test_pause_is_skipped_with_the_reason_where_a_library_has_no_gpu(sessions: Sessions) -> None:
+    """On a machine that may have one, the test is there before it is known what computes where."""
+    (sessions.tree / "with_gpu.py").write_text(
+        "from whisper_speedtest.session import selection\nselection.may_have_gpu = lambda: True\n",
+        encoding="utf-8",
+    )
+    variables = {"PYTHONPATH": str(sessions.tree)}
+
+    session = sessions.run(
+        "benchmarks", "-p", "with_gpu", "-k", "toy-micro-good-short", **variables
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert (
+        "skipped:  after a pause a CPU computes as before; --pause=5 measures it (1 test)\n"
+        "          toy[micro-good]\n"
+    ) in session.output
+    assert len(session.saved_names) == 2
 
 
 def test_model_that_cannot_be_had_is_skipped_with_its_repo(

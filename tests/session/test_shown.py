@@ -47,6 +47,8 @@ OURS = re.compile(
         (Measure.WARM, "short", None, "short"),
         (Measure.TUNED, "long", None, "tuned long"),
         (Measure.LONG_FORM, "long", 6, "long batch6"),
+        (Measure.AFTER_PAUSE, "short", None, "short after a pause"),
+        (Measure.COLD_FILES, "short", None, "cold files"),
     ],
 )
 def test_name_says_what_is_measured(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Self
 
     from adapters.base import Case, Device
+    from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.hub.model import VerifiedModel
 
 DEFAULT_SHARE = 0.5
 """The part of the machine's memory that all engines together may take; the rest is for the system,
-its cache of files, and pytest."""
+its cache of files, and pytest. Of a GPU's own memory, the rest is for what a library takes there
+besides its arrays, and for others."""
 
 LIBRARY_BYTES = 500_000_000
 """An estimate of what a library takes by itself. With the embedded model, of 3 to 19 MB, the six
@@ -45,18 +49,31 @@ class EnginePool:
     What an engine takes is its peak footprint; until that is known, the largest one of its case;
     and until there is one, an estimate: LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
 
+    Where a GPU has memory of its own, that bounds those that compute on it in the same way, by the
+    library's own figure; the estimate is without LIBRARY_BYTES, as the library is no array.
+
     The engines of a case share what their library compiles while it runs. So the first one starts
     as on a machine where the library never ran, and the others as they do from then on.
     """
 
-    def __init__(self, new_folder: Callable[[], Path], memory_limit: int) -> None:
-        """Take the limit in bytes, and a function that returns a new, empty folder."""
+    def __init__(
+        self,
+        new_folder: Callable[[], Path],
+        memory_limit: int,
+        accelerator_memory: int | None = None,
+    ) -> None:
+        """Take a function that returns a new, empty folder, and the memory that there is, in bytes.
+
+        `memory_limit` is what all engines may take of the host's; `accelerator_memory` is all that
+        a GPU has of its own, of which they may take DEFAULT_SHARE; None where it has none.
+        """
         self._new_folder = new_folder
-        self._limit = memory_limit
+        self._bounds = [_Bound(memory_limit, LIBRARY_BYTES)]
+        if accelerator_memory is not None:
+            limit = int(accelerator_memory * DEFAULT_SHARE)
+            self._bounds.append(_Bound(limit, 0, accelerator=True))
         self._engines: list[Engine] = []  # In the order in which they were made.
         self._compiled: dict[Case, Path] = {}
-        self._measured: dict[Engine, int] = {}
-        self._largest: dict[Case, int] = {}
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -73,7 +90,7 @@ class EnginePool:
         """Return a further engine of this set-up, not started."""
         if self._closed:
             raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
-        self._make_room(case, model)
+        self._make_room(case, model, device)
         if case not in self._compiled:
             self._compiled[case] = self._new_folder()
         folder, compiled = self._new_folder(), self._compiled[case]
@@ -83,13 +100,13 @@ class EnginePool:
 
     def room_for(self, engine: Engine) -> int:
         """Return how many engines like this one, which has loaded, may live at once; at least 1."""
-        self.note_memory(engine, engine.memory().footprint)
-        return max(1, self._limit // self._largest[engine.case])
+        self.note_memory(engine, engine.memory())
+        return max(1, min(bound.room_for(engine) for bound in self._bounds))
 
-    def note_memory(self, engine: Engine, footprint: int) -> None:
-        """Take note of an engine's peak footprint, in bytes."""
-        self._measured[engine] = max(footprint, self._measured.get(engine, 0))
-        self._largest[engine.case] = max(footprint, self._largest.get(engine.case, 0))
+    def note_memory(self, engine: Engine, peak: Memory) -> None:
+        """Take note of an engine's peaks."""
+        for bound in self._bounds:
+            bound.note(engine, peak)
 
     def end_case(self, case: Case) -> None:
         """Close all engines of a case, and forget them."""
@@ -107,26 +124,71 @@ class EnginePool:
                 stack.callback(engine.close)
         self._engines = [engine for engine in self._engines if engine not in engines]
 
-    def _make_room(self, case: Case, model: VerifiedModel) -> None:
+    def _make_room(self, case: Case, model: VerifiedModel, device: Device) -> None:
         for engine in self._engines:
             # Before its load is done, a peak would tell little of what is still to come.
             if _is_live(engine) and engine.loaded:
                 with suppress(EngineError):  # It has died meanwhile, and takes nothing any more.
-                    self.note_memory(engine, engine.memory().footprint)
+                    self.note_memory(engine, engine.memory())
         live = [engine for engine in self._engines if _is_live(engine)]
-        needed = self._expected(case, model)
-        while live and needed + sum(map(self._taken, live)) > self._limit:
+        new = _SetUp(case, model, device)
+        while live and any(bound.is_exceeded(live, new) for bound in self._bounds):
             live.pop(0).close()
+
+
+class _SetUp(NamedTuple):
+    """What is known of an engine before it is made."""
+
+    case: Case
+    model: VerifiedModel
+    device: Device
+
+
+@dataclass
+class _Bound:
+    """A limit on one kind of memory, in bytes, and what engines have taken of that."""
+
+    limit: int
+    of_library: int
+    """What a library is expected to take of it by itself."""
+
+    accelerator: bool = False
+    """Whether it is a GPU's own memory, of which nothing else takes anything."""
+
+    measured: dict[Engine, int] = field(default_factory=dict)
+    largest: dict[Case, int] = field(default_factory=dict)
+
+    def note(self, engine: Engine, peak: Memory) -> None:
+        """Take note of what an engine took at its peak, where that is known."""
+        taken = peak.accelerator if self.accelerator else peak.footprint
+        if taken is not None and self._takes(engine):
+            self.measured[engine] = max(taken, self.measured.get(engine, 0))
+            self.largest[engine.case] = max(taken, self.largest.get(engine.case, 0))
+
+    def room_for(self, engine: Engine) -> int:
+        """Return how many engines like this one the limit holds; any number where none is known."""
+        taken = self.largest.get(engine.case, 0) if self._takes(engine) else 0
+        return self.limit // taken if taken else sys.maxsize
+
+    def is_exceeded(self, live: Sequence[Engine], new: _SetUp) -> bool:
+        """Tell whether a new engine does not fit beside those that live."""
+        if not self._takes(new):
+            return False
+        return self._expected(new) + sum(map(self._taken, live)) > self.limit
 
     def _taken(self, engine: Engine) -> int:
         """Return the bytes to count for a live engine."""
-        measured = self._measured.get(engine)
-        return self._expected(engine.case, engine.model) if measured is None else measured
+        measured = self.measured.get(engine)
+        return self._expected(engine) if measured is None else measured
 
-    def _expected(self, case: Case, model: VerifiedModel) -> int:
+    def _expected(self, engine: Engine | _SetUp) -> int:
         """Return the bytes to count for an engine that was not measured yet."""
-        estimate = LIBRARY_BYTES + BYTES_PER_MODEL_BYTE * model.size
-        return self._largest.get(case, estimate)
+        estimate = self.of_library + BYTES_PER_MODEL_BYTE * engine.model.size
+        return self.largest.get(engine.case, estimate) if self._takes(engine) else 0
+
+    def _takes(self, engine: Engine | _SetUp) -> bool:
+        """Tell whether an engine takes anything of this memory."""
+        return not self.accelerator or engine.device == "gpu"
 
 
 def _is_live(engine: Engine) -> bool:

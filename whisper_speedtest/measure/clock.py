@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.measure.cold_files import evict, expect_none_in_memory
 from whisper_speedtest.measure.contention import Watch, is_contaminated, most_of_others
 from whisper_speedtest.measure.protocol import RETAKES
 from whisper_speedtest.measure.result import Repeats, Sample, Start
@@ -92,12 +93,19 @@ def time_start(
     settings: DecodeSettings,
     rules: Rules,
     tell: Callable[[Doing], None] = lambda _: None,
+    *,
+    cold_files: bool = False,
 ) -> Started:
     """Time a new engine, the process `number` of its case, up to its first transcript.
 
     What belongs to no start is outside the clock: laying out the verified files, and verifying the
     load, which comes last, since it adds to the peak of the engine's memory. `tell` is told of each
-    step as it begins.
+    step as it begins. With `cold_files`, the system's memory holds none of the model's files when
+    the load begins: they were taken out of it after they had been hashed.
+
+    Raises:
+        FilesInMemoryError: With `cold_files`, some of them cannot be taken out of memory, or came
+            back before the load.
     """
     transcripts: list[Transcript] = []
 
@@ -111,13 +119,19 @@ def time_start(
 
     tell(Doing.LAY_OUT)
     engine.lay_out()
+    if cold_files:
+        tell(Doing.EVICT)
+        evict(engine.model)
     with engine.limited(rules.start_limit(engine.case)):
         launch = timed(Doing.LAUNCH, engine.launch)
         watch = Watch(engine.pid)
+        import_library = timed(Doing.IMPORT, engine.import_library)
+        if cold_files:
+            expect_none_in_memory(engine.model)
         phases = Start(
             process=number,
             launch=launch,
-            import_library=timed(Doing.IMPORT, engine.import_library),
+            import_library=import_library,
             load=timed(Doing.LOAD, engine.load),
             first_call=timed(Doing.FIRST_CALL, first_call),
         )
@@ -136,14 +150,21 @@ def time_start(
     return Started(engine, phases, sample, transcripts[0], memory)
 
 
-def time_calls(processes: Processes, clip: Clip, audio: Audio, settings: DecodeSettings) -> Calls:
+def time_calls(
+    processes: Processes,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+    pause: float = 0.0,
+) -> Calls:
     """Time transcriptions of a clip by each of a case's processes; then some empty calls.
 
-    The first timed call tells how many of them there will be.
+    The first timed call tells how many of them there will be. With a `pause`, in seconds, none of
+    the processes computes anything for so long before each of them.
     """
     rules = processes.rules
     tell = processes.listener.tell
-    taken = _Taken(clip, audio, settings, rules, processes.listener)
+    taken = _Taken(clip, audio, settings, rules, processes.listener, pause)
     count = calls = 0
     for number, engine in enumerate(processes.each()):
         count = count or processes.count
@@ -152,7 +173,7 @@ def time_calls(processes: Processes, clip: Clip, audio: Audio, settings: DecodeS
         done = taken.time(engine, Step(Doing.TIMED_CALL, number + 1, count, 1, calls), 1)
         if number == 0:
             first = taken.samples[-1].seconds
-            count, calls = rules.repeats(first, processes.count, engine.device)
+            count, calls = rules.repeats(first, processes.count, engine.device, pause)
         while done < calls:
             step = Step(Doing.TIMED_CALL, number + 1, count, done + 1, calls)
             done += taken.time(engine, step, calls - done)
@@ -160,7 +181,15 @@ def time_calls(processes: Processes, clip: Clip, audio: Audio, settings: DecodeS
             break
     tell(Step(Doing.EMPTY_CALLS, count, count))
     empty_call = time_empty_calls(engine, clip, settings)
-    repeats = Repeats(processes=count, calls=calls, max_others=rules.max_others)
+    repeats = Repeats(
+        processes=count,
+        calls=calls,
+        max_others=rules.max_others,
+        budget=None if rules.calls else rules.budget_on(engine.device),
+        pause=pause,
+        chosen=rules.chosen,
+        timed_out=processes.timed_out,
+    )
     return Calls(repeats, tuple(taken.samples), tuple(taken.transcripts), empty_call)
 
 
@@ -174,6 +203,7 @@ class _Taken:
         settings: DecodeSettings,
         rules: Rules,
         listener: Listener,
+        pause: float,
     ) -> None:
         self.samples: list[Sample] = []
         self.transcripts: list[Transcript] = []
@@ -182,6 +212,8 @@ class _Taken:
         self._settings = settings
         self._rules = rules
         self._listener = listener
+        self._pause = pause
+        self._idle_since = 0.0
 
     def prepare(self, engine: Engine, processes: Processes) -> None:
         """Hand the audio over, and make the untimed call that stands right before timed ones.
@@ -195,31 +227,38 @@ class _Taken:
                 engine.transcribe(self._clip.name, self._settings)
             else:
                 engine.transcribe(processes.clip.name, self._settings)
+        self._idle_since = time.perf_counter()
 
     def time(self, engine: Engine, step: Step, most: int) -> int:
         """Time some calls, at most so many, and again where others took the machine meanwhile.
 
         The first of them is the call of the step. Whether they are made again is decided by what
         the others did, and never by the times, since who throws slow ones away gets fast ones.
-        Returns how many calls it were in the end.
+        Returns how many calls it were in the end: one where a pause comes before each.
         """
+        most = 1 if self._pause else most
         for attempt in range(1 + RETAKES):
+            self._be_idle(step)
             watch = Watch(engine.pid)
             seconds: list[float] = []
+            gaps: list[float] = []
             while len(seconds) < most and sum(seconds) < BURST_SECONDS:
                 call = step.call + len(seconds)
                 self._listener.tell(step._replace(call=call, again=attempt > 0))
                 with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
+                    gaps.append(time.perf_counter() - self._idle_since)
                     seconds.append(seconds_of(lambda: self._call(engine)))
+                    self._idle_since = time.perf_counter()
             contention = watch.end()
             allowed = _most_of_others(engine, self._rules)
             contaminated = is_contaminated(contention, sum(seconds), allowed)
-            for each in seconds:
+            for each, gap in zip(seconds, gaps, strict=True):
                 self.samples.append(
                     Sample(
                         process=step.process - 1,
                         order=len(self.samples),
                         seconds=each,
+                        gap=gap,
                         contention=contention,
                         contaminated=contaminated,
                     )
@@ -227,6 +266,13 @@ class _Taken:
             if not contaminated:
                 break
         return len(seconds)
+
+    def _be_idle(self, step: Step) -> None:
+        """Wait until none of the processes has computed anything for as long as the pause is."""
+        if self._pause:
+            self._listener.tell(step._replace(doing=Doing.PAUSE))
+        while (left := self._idle_since + self._pause - time.perf_counter()) > 0:
+            time.sleep(left)
 
     def _call(self, engine: Engine) -> None:
         self.transcripts.append(engine.transcribe(self._clip.name, self._settings))

@@ -113,6 +113,14 @@ def machine() -> Machine:
     )
 
 
+def accelerator_memory(machine: Machine) -> int | None:
+    """Return the bytes of a GPU's own memory: of the smallest, as nobody knows which one is used.
+
+    None where there is no GPU with memory of its own, or it does not tell.
+    """
+    return min((gpu.memory for gpu in machine.gpus if gpu.memory), default=None)
+
+
 def state() -> State:
     """Return the state that this machine is in now. This takes as long as the reference, 0.2 s."""
     import psutil

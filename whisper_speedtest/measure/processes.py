@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.clock import time_start
 from whisper_speedtest.measure.telling import Listener, Step
@@ -30,7 +31,8 @@ class Processes:
 
     They live at once, as far as there is memory for them, going by the peak of the first. Where
     there is too little, there are fewer; where the user has chosen their number, one lives at a
-    time, and each test starts them anew.
+    time, and each test starts them anew. There are fewer, too, where a start other than the first
+    takes longer than its limit.
     """
 
     new_engine: Callable[[], Engine]
@@ -44,6 +46,12 @@ class Processes:
     settings: DecodeSettings
     listener: Listener = field(default_factory=Listener)
     """Told of each step of the starts and of the timed calls."""
+
+    end_engines: Callable[[], None] = lambda: None
+    """Ends every engine of the case, also those of another set-up."""
+
+    timed_out: int = 0
+    """How many starts took longer than their limit, so that there are fewer processes."""
 
     _starts: list[Started] = field(default_factory=list)
     _engines: list[Engine] = field(default_factory=list)
@@ -59,13 +67,21 @@ class Processes:
     def starts(self) -> Sequence[Started]:
         """Return the first start of each process; starts those that have not been.
 
-        Where one fails, every further call fails as well: a new one would fare no better.
+        Where one fails, every further call fails as well: a new one would fare no better. One that
+        takes too long costs no more than its own process, if another was started before it.
         """
         if self._failure:
             raise self._failure
         try:
             while len(self._starts) < self.count:
-                started = self._start(len(self._starts))
+                try:
+                    started = self._start(len(self._starts))
+                except EngineTimeoutError:
+                    if not self._starts:
+                        raise
+                    self._count -= 1
+                    self.timed_out += 1
+                    continue
                 self._starts.append(started)
                 self._engines.append(started.engine)
                 if not self._count:
@@ -74,6 +90,24 @@ class Processes:
             self._failure = error
             raise
         return self._starts
+
+    def starts_from_disk(self) -> Sequence[Started]:
+        """Start each process once more, while the system's memory holds none of the model's files.
+
+        One engine of the case lives at a time, and none when this returns, as those that have the
+        files mapped keep them in memory. Tests that come later start theirs anew.
+
+        Raises:
+            FilesInMemoryError: The files cannot be taken out of the system's memory here.
+        """
+        found = []
+        try:
+            for number in range(self.wanted):
+                self.end_engines()
+                found.append(self._start(number, cold_files=True))
+        finally:
+            self.end_engines()
+        return found
 
     def each(self) -> Iterator[Engine]:
         """Yield the engine of each process, which has transcribed before.
@@ -85,20 +119,13 @@ class Processes:
                 self._engines[number] = self._start(number).engine
             yield self._engines[number]
 
-    @property
-    def memory(self) -> Memory:
-        """The highest peak of the host's memory, and of the accelerator's, of all the starts."""
-        peaks = [start.memory for start in self._starts]
-        known = [peak.accelerator for peak in peaks if peak.accelerator is not None]
-        return Memory(max(peak.footprint for peak in peaks), max(known, default=None))
-
     def _decide(self, room: int) -> None:
         """Decide how many processes there are, and whether one lives at a time."""
         chosen = self.rules.processes is not None
         self._one_by_one = chosen and room < self.wanted
         self._count = self.wanted if chosen else min(self.wanted, room)
 
-    def _start(self, number: int) -> Started:
+    def _start(self, number: int, *, cold_files: bool = False) -> Started:
         if self._one_by_one:
             for engine in self._engines:
                 engine.close()
@@ -107,5 +134,13 @@ class Processes:
             self.listener.tell(Step(doing, number + 1, self.count))
 
         return time_start(
-            self.new_engine(), number, self.clip, self.audio, self.settings, self.rules, tell
+            *(self.new_engine(), number, self.clip, self.audio, self.settings, self.rules, tell),
+            cold_files=cold_files,
         )
+
+
+def peak_memory(starts: Sequence[Started]) -> Memory:
+    """Return the highest peak of the host's memory, and of the accelerator's, of some starts."""
+    peaks = [start.memory for start in starts]
+    known = [peak.accelerator for peak in peaks if peak.accelerator is not None]
+    return Memory(max(peak.footprint for peak in peaks), max(known, default=None))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapters.base import Case, Device
+    from whisper_speedtest.measure.result import Choice
 
 LIMITED_SECONDS = 120
 """The length of the longest clip that the limits below are made for; those of longer ones grow."""
@@ -45,6 +46,11 @@ MOST_CALLS: Mapping[Device, int] = {"gpu": 10, "cpu": 3}
 BUDGETS: Mapping[Device, float] = {"gpu": 6.0, "cpu": 20.0}
 """Seconds that the timed calls of one test may take together, by device."""
 
+PAUSES: Mapping[Device, float] = {"gpu": 5.0, "cpu": 0.0}
+"""Seconds in which nothing is computed before a call after a pause, by device; 0: there is none.
+
+Those of Apple slow down after about one (llama.cpp#10119), and a CPU is awake at once."""
+
 SCARCE = 1.25
 """Times the budget. Where a call of each process would take longer, one process makes one call."""
 
@@ -70,6 +76,9 @@ class Rules:
     """Processors that others may take beside a call, of those that the library needs; a call beside
     more is made again. None: any."""
 
+    pause: float | None = None
+    """Seconds of idleness before a call after a pause; 0: no such call is made."""
+
     timeout: float | None = None
     """Seconds that the user gives each test, in place of the limits below; 0 is no limit."""
 
@@ -77,19 +86,37 @@ class Rules:
         """Return how many processes of a case are wanted, before any of them is started."""
         return self.processes or (1 if is_slow(case, device) else PROCESSES)
 
-    def repeats(self, first: float, processes: int, device: Device) -> tuple[int, int]:
-        """Return how many processes make how many calls each.
+    def budget_on(self, device: Device) -> float:
+        """Return the seconds that the timed calls of one test may take together on a device."""
+        return BUDGETS[device] if self.budget is None else self.budget
+
+    def pause_on(self, device: Device) -> float:
+        """Return the seconds of idleness before a call after a pause; 0: none is made there."""
+        return PAUSES[device] if self.pause is None else self.pause
+
+    @property
+    def chosen(self) -> tuple[Choice, ...]:
+        """What the user has chosen of how calls are repeated."""
+        names: tuple[Choice, ...] = ("processes", "calls", "budget", "pause")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+    def repeats(
+        self, first: float, processes: int, device: Device, pause: float = 0.0
+    ) -> tuple[int, int]:
+        """Return how many processes make how many calls each, with a pause before each of them.
 
         `first` is what the first timed call of the first process took, in seconds. Nothing else
         of what is measured is looked at: who goes on until the figures please gets pleasing ones.
+        After a pause each process makes one call, as a further one would have to wait once more.
         """
         if self.calls is not None:
             return processes, self.calls
-        budget = BUDGETS[device] if self.budget is None else self.budget
+        budget = self.budget_on(device)
         once = processes * first
         if once > SCARCE * budget and self.processes is None:
             return 1, 1
-        return processes, max(1, min(MOST_CALLS[device], int(budget / once)))
+        most = 1 if pause else MOST_CALLS[device]
+        return processes, max(1, min(most, int(budget / once)))
 
     def start_limit(self, case: Case) -> float:
         """Return the seconds that one start of a case may take, up to its first transcript."""
@@ -100,16 +127,18 @@ class Rules:
         longer = max(1.0, seconds / LIMITED_SECONDS) if self.timeout is None else 1.0
         return self.start_limit(case) * longer
 
-    def test_limit(self, case: Case, seconds: float) -> float:
+    def test_limit(self, case: Case, seconds: float, pause: float = 0.0) -> float:
         """Return the seconds that a test of a case may take, with a clip of so many seconds.
 
-        That is the sum of the limits of all its starts and calls, on whichever device and with
-        those that are made again. An engine that hangs is ended sooner, by the limit of one call.
+        That is the sum of the limits of all its starts and calls, on whichever device, with those
+        that are made again and the pauses before them. An engine that hangs is ended sooner, by the
+        limit of one call.
         """
         processes = self.processes or PROCESSES
         calls = max(MOST_CALLS.values()) if self.calls is None else self.calls
         called = processes * (1 + calls * (1 + RETAKES))
-        return processes * self.start_limit(case) + called * self.call_limit(case, seconds)
+        call = self.call_limit(case, seconds) + pause
+        return processes * self.start_limit(case) + called * call
 
 
 def usual_limit(case: Case) -> float:

@@ -10,6 +10,7 @@ import msgspec
 from adapters import adapter_class, files_of
 from whisper_speedtest.measure.judging import score_of
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.processes import peak_memory
 from whisper_speedtest.measure.result import (
     ClipFacts,
     ModelFacts,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from adapters.base import Case, DecodeSettings, Transcript
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.measure.clock import Calls
+    from whisper_speedtest.measure.clock import Calls, Started
     from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.measure.processes import Processes
@@ -52,9 +53,15 @@ def provenance_of(engine: Engine) -> Provenance:
     )
 
 
-def _once_each(processes: Processes) -> Repeats:
-    count = len(processes.starts())
-    return Repeats(processes=count, calls=1, max_others=processes.rules.max_others)
+def _once_each(processes: Processes, starts: Sequence[Started]) -> Repeats:
+    rules = processes.rules
+    return Repeats(
+        processes=len(starts),
+        calls=1,
+        max_others=rules.max_others,
+        chosen=tuple(each for each in rules.chosen if each == "processes"),
+        timed_out=processes.timed_out,
+    )
 
 
 class Recorder:
@@ -104,39 +111,38 @@ class Recorder:
 
     def calls(self, processes: Processes, clip: Clip, calls: Calls) -> None:
         """Record timed calls of warm engines."""
-        self._processes(processes, calls.repeats, calls.samples, calls.empty_call)
+        self._processes(processes.starts(), calls.repeats, calls.samples, calls.empty_call)
         self._heard(clip, calls.transcripts)
 
     def loads(self, processes: Processes) -> None:
         """Record the load of each start."""
-        samples = [
-            msgspec.structs.replace(each.sample, seconds=each.phases.load)
-            for each in processes.starts()
-        ]
-        self._processes(processes, _once_each(processes), samples)
-
-    def starts(self, processes: Processes) -> None:
-        """Record the starts: the samples are the sums of their phases."""
         starts = processes.starts()
+        samples = [
+            msgspec.structs.replace(each.sample, seconds=each.phases.load) for each in starts
+        ]
+        self._processes(starts, _once_each(processes, starts), samples)
+
+    def starts(self, processes: Processes, starts: Sequence[Started]) -> None:
+        """Record some starts: the samples are the sums of their phases."""
         samples = [each.sample for each in starts]
-        self._processes(processes, _once_each(processes), samples)
+        self._processes(starts, _once_each(processes, starts), samples)
         self._add(starts=tuple(each.phases for each in starts))
         self._heard(processes.clip, [each.transcript for each in starts])
 
     def _processes(
         self,
-        processes: Processes,
+        starts: Sequence[Started],
         repeats: Repeats,
         samples: Sequence[Sample],
         empty_call: float | None = None,
     ) -> None:
         """Record which model was timed how often, how it computes, and the memory that it took."""
-        engine = processes.starts()[-1].engine
+        engine = starts[-1].engine
         self.model(engine.model)
         self._add(
             repeats=repeats,
             samples=tuple(samples),
-            memory=processes.memory,
+            memory=peak_memory(starts),
             provenance=msgspec.structs.replace(provenance_of(engine), empty_call=empty_call),
         )
 

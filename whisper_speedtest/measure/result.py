@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 SCHEMA = Path(__file__).with_name("result.schema.json")
 """Describes results for other programs; `write_schema` writes it."""
 
+Choice = Literal["processes", "calls", "budget", "pause"]
+"""What a user can choose of how often something is measured."""
+
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -43,6 +46,9 @@ class Sample(Part, frozen=True, kw_only=True):
     """When it was made, counted from 0 over all processes of this measurement."""
 
     seconds: Seconds
+    gap: Seconds | None = None
+    """How long no process of the case had computed anything before it; None of a start."""
+
     contention: Contention | None = None
     """What else the machine did meanwhile; None where nobody looked."""
 
@@ -85,6 +91,18 @@ class Repeats(Part, frozen=True, kw_only=True):
     max_others: float | None
     """Processors that others might take beside a call, of those that the library needs; half of the
     others besides. A sample beside more is contaminated. None: any number, so that no sample is."""
+
+    budget: Seconds | None = None
+    """What the timed calls might take together; None where that decided nothing, as of starts."""
+
+    pause: Seconds = 0.0
+    """How long nothing was to be computed before each timed call; each sample has the true gap."""
+
+    chosen: tuple[Choice, ...] = ()
+    """What of this the user has chosen; the rest was left to the suite."""
+
+    timed_out: Annotated[int, Meta(ge=0)] = 0
+    """How many further processes there would have been, had their starts not taken too long."""
 
 
 class ClipFacts(Part, frozen=True, kw_only=True):
@@ -263,7 +281,7 @@ class Result(Part, frozen=True, kw_only=True):
         """
         busy = self.outcome is Outcome.BUSY
         counted = tuple(each for each in self.samples if busy or not each.contaminated)
-        if self.measure is Measure.COLD:
+        if self.measure in {Measure.COLD, Measure.COLD_FILES}:
             return tuple(each for each in counted if each.process > 0) or counted
         return counted
 

@@ -19,19 +19,25 @@ class Doing(StrEnum):
     LOAD = "loading"
     FIRST_CALL = "first call"
     VERIFY = "verifying"
+    EVICT = "taking its files out of memory"
     UNTIMED_CALL = "untimed call"
+    PAUSE = "idle"
     TIMED_CALL = "call"
     EMPTY_CALLS = "empty calls"
 
     @property
     def timed(self) -> bool:
         """Whether a clock runs meanwhile."""
-        return self not in {Doing.LAY_OUT, Doing.VERIFY, Doing.UNTIMED_CALL}
+        return self not in {
+            *(Doing.LAY_OUT, Doing.EVICT, Doing.VERIFY, Doing.UNTIMED_CALL, Doing.PAUSE),
+        }
 
     @property
     def of_a_start(self) -> bool:
         """Whether this is a part of starting a process."""
-        return self not in {Doing.UNTIMED_CALL, Doing.TIMED_CALL, Doing.EMPTY_CALLS}
+        return self not in {
+            *(Doing.UNTIMED_CALL, Doing.PAUSE, Doing.TIMED_CALL, Doing.EMPTY_CALLS),
+        }
 
 
 class Step(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
-from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
 
@@ -37,6 +37,9 @@ def notes(
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
         *_cost(passed),
+        *_after_pauses(passed),
+        *_from_disk(passed),
+        *_timed_out(passed),
         *_mends(passed),
         *_fallbacks(passed),
         *_heard(passed),
@@ -88,6 +91,55 @@ def _cost(passed: Sequence[Result]) -> list[str]:
         return []
     cost = seconds(max(known))
     return [f"harness:  a call through an engine takes {cost} more than the library's own"]
+
+
+def _after_pauses(passed: Sequence[Result]) -> list[str]:
+    """Say what a call takes after a pause, and how much longer that is than right after another."""
+    warm = {(each.case, each.clip): each for each in passed if each.measure is Measure.WARM}
+    return [
+        f"pause:    {each.case.label}: {each.clip.name} takes "
+        + _beside(
+            each,
+            f"after {each.repeats.pause:g} s of idleness",
+            warm.get((each.case, each.clip)),
+            "right after another call",
+        )
+        for each in passed
+        if each.measure is Measure.AFTER_PAUSE and each.clip and each.repeats
+    ]
+
+
+def _from_disk(passed: Sequence[Result]) -> list[str]:
+    """Say what a start takes that reads the model's files from the disk, and how much longer."""
+    cold = {each.case: each for each in passed if each.measure is Measure.COLD}
+    return [
+        f"disk:     {each.case.label}: a cold start takes "
+        + _beside(
+            each, "with its files on the disk alone", cold.get(each.case), "with them in memory"
+        )
+        for each in passed
+        if each.measure is Measure.COLD_FILES
+    ]
+
+
+def _beside(result: Result, when: str, usual: Result | None, usually: str) -> str:
+    """Return a time, and where the usual one is known how many times as long it is."""
+    taken = result.estimate.seconds
+    if usual is None:
+        return f"{seconds(taken)} {when}"
+    before = usual.estimate.seconds
+    times = f"{taken / before:.1f} times as long {when}"
+    return f"{times} ({seconds(taken)}, and {seconds(before)} {usually})"
+
+
+def _timed_out(passed: Sequence[Result]) -> list[str]:
+    """Say of which cases there are fewer processes, as one took too long to start."""
+    return [
+        f"fewer:    {each.case.label}: {each.repeats.timed_out} of its starts took longer than the "
+        "limit, so fewer processes were measured"
+        for each in passed
+        if each.repeats and each.repeats.timed_out
+    ]
 
 
 def _mends(passed: Sequence[Result]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from whisper_speedtest.measure.judging import score_of
-from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -145,8 +145,17 @@ def _of_repeats(old: Result, rules: Rules) -> Iterator[str]:
         yield f"processes {repeats.processes} → {rules.processes}"
     if rules.calls not in {None, repeats.calls} and not old.measure.of_a_start:
         yield f"calls {repeats.calls} → {rules.calls}"
+    if rules.calls is None and None not in {rules.budget, repeats.budget}:
+        yield from _of_seconds("budget", repeats.budget, rules.budget)
+    if old.measure is Measure.AFTER_PAUSE and rules.pause is not None:
+        yield from _of_seconds("pause", repeats.pause, rules.pause)
     if rules.max_others != repeats.max_others:
         yield f"max others {_any(repeats.max_others)} → {_any(rules.max_others)}"
+
+
+def _of_seconds(what: str, before: float | None, now: float | None) -> Iterator[str]:
+    if before != now:
+        yield f"{what} {before:g} s → {now:g} s"
 
 
 def _any(processors: float | None) -> str:

@@ -50,7 +50,8 @@ class Column:
 def rows(results: Sequence[Result]) -> list[Row]:
     """Return the rows of what was measured, case by case in the order in which they began.
 
-    The starts are those of the case, so they stand in each of its rows.
+    The starts are those of the case, so they stand in each of its rows. What a call takes after a
+    pause, and a start with cold files, are told in a line each; see notes.
     """
     cases: dict[Case, list[Result]] = {}
     for result in results:
@@ -60,14 +61,18 @@ def rows(results: Sequence[Result]) -> list[Row]:
     for case, measured in cases.items():
         starts = {each.measure: each for each in measured if each.measure.of_a_start}
         cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
-        warm = [each for each in measured if not each.measure.of_a_start]
-        found += [Row(case, each, cold, load) for each in warm or (None,)]
+        beside = {*starts, Measure.AFTER_PAUSE}
+        warm = [each for each in measured if each.measure not in beside]
+        if warm or cold or load:
+            found += [Row(case, each, cold, load) for each in warm or (None,)]
     return found
 
 
 def clip_name(result: Result) -> str:
     """Return a clip's name with what is special about its measurement: `long ×6`, `long tuned`."""
     name = result.clip.name if result.clip else ""
+    if result.measure is Measure.AFTER_PAUSE:
+        return f"{name} after a pause"
     if result.measure is Measure.LONG_FORM and result.settings:
         return f"{name} ×{result.settings.batch_size}"
     return f"{name} tuned" if result.measure is Measure.TUNED else name

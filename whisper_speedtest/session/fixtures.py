@@ -16,6 +16,7 @@ from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.selection import settings_of
 from whisper_speedtest.session.shown import display_of
 from whisper_speedtest.session.skips import NotMeasured
+from whisper_speedtest.session.surroundings import machine_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +39,16 @@ STARTED_WITH = "short"
 
 
 @pytest.fixture(scope="session")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnginePool]:
+def pool(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EnginePool]:
     """The engines of the session, which all tests of a case share."""
     from whisper_speedtest.engine.pool import EnginePool, memory_limit_of_machine
+    from whisper_speedtest.measure.machine import accelerator_memory
 
     limit = memory_limit_of_machine()
-    with EnginePool(lambda: tmp_path_factory.mktemp("engine"), limit) as engines:
+    accelerator = accelerator_memory(machine_of(request.config))
+    with EnginePool(lambda: tmp_path_factory.mktemp("engine"), limit, accelerator) as engines:
         yield engines
 
 
@@ -98,6 +103,17 @@ def device(request: pytest.FixtureRequest, case: Case, model: VerifiedModel) -> 
     if reason := why_not_gpu(request.config, case):
         warnings.warn(reason, stacklevel=1)
     return chosen
+
+
+@pytest.fixture
+def pause(request: pytest.FixtureRequest, case: Case, device: Device) -> float:
+    """Seconds of idleness before each call; where there are none, the test is skipped."""
+    seconds = rules_of(request.config).pause_on(device)
+    if not seconds:
+        raise NotMeasured(
+            case, f"after a pause a {device.upper()} computes as before; --pause=5 measures it"
+        )
+    return seconds
 
 
 @pytest.fixture(scope="session")
@@ -156,5 +172,6 @@ def processes(
             audio=read_audio(clip.path),
             settings=DecodeSettings(threads=settings.threads),
             listener=display_of(request.config),
+            end_engines=lambda: pool.end_case(case),
         )
     return set_ups[set_up]

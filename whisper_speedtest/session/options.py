@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.protocol import BUDGETS, MAX_OTHERS, PROCESSES, Rules
+from whisper_speedtest.measure.protocol import BUDGETS, MAX_OTHERS, PAUSES, PROCESSES, Rules
 
 if TYPE_CHECKING:
     import pytest
@@ -61,6 +61,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="seconds that the timed calls of one test may take (default: "
         f"{BUDGETS['gpu']:g} on a GPU, {BUDGETS['cpu']:g} on a CPU)",
+    )
+    group.addoption(
+        "--pause",
+        type=parse_pause,
+        metavar="SECONDS",
+        help="measure, too, what a call takes after so many seconds in which none of the case's "
+        f"processes computes anything; 0 does not (default: {PAUSES['gpu']:g} on a GPU, and not on "
+        "a CPU)",
+    )
+    group.addoption(
+        "--cold-files",
+        action="store_true",
+        help="measure, too, what a cold start takes while the system's memory holds none of the "
+        "model's files; on Linux",
     )
     group.addoption(
         "--max-others",
@@ -149,6 +163,7 @@ def rules_of(config: pytest.Config) -> Rules:
         processes=config.getoption("processes"),
         calls=config.getoption("calls"),
         budget=config.getoption("budget"),
+        pause=config.getoption("pause"),
         max_others=config.getoption("max_others"),
         timeout=_timeout(config),
     )
@@ -172,6 +187,13 @@ def parse_seconds(text: str) -> float:
     """Return a number of seconds of more than 0."""
     if (seconds := _number(text)) is None or not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return seconds
+
+
+def parse_pause(text: str) -> float:
+    """Return a number of seconds, which may be 0."""
+    if (seconds := _number(text)) is None or not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, at least 0, got {text!r}")
     return seconds
 
 

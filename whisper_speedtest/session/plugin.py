@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,16 @@ def pytest_sessionstart() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
+
+
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
+    """Have no item of a benchmark whose measure this session does not want."""
+    marks: list[pytest.Mark] = (
+        getattr(obj, "pytestmark", []) if isinstance(obj, FunctionType) else []
+    )
+    measures = [mark.kwargs["measure"] for mark in marks if mark.name == "over"]
+    wanted = all(selection.is_wanted(each, collector.config) for each in measures)
+    return None if wanted else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -13,7 +15,7 @@ from adapters import REGISTRY, adapter_class, all_cases, usable, why_not_install
 from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.protocol import batch_sizes
+from whisper_speedtest.measure.protocol import PAUSES, batch_sizes
 from whisper_speedtest.session.options import rules_of
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ MARKERS = (
 )
 
 
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What the drivers of NVIDIA and AMD put there on Linux, and Windows in its Linux."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """What one item of a benchmark is about; its parts are the item's parameters."""
@@ -51,9 +57,9 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
-    def time_limit(self, rules: Rules) -> float:
-        """Return the seconds that the item may take where calls are repeated by these rules."""
-        return rules.test_limit(self.case, self.clip.seconds if self.clip else 0.0)
+    def time_limit(self, rules: Rules, pause: float = 0.0) -> float:
+        """Return the seconds that the item may take, with a pause of so many before each call."""
+        return rules.test_limit(self.case, self.clip.seconds if self.clip else 0.0, pause)
 
 
 def parameters_of(item: pytest.Function) -> Selected:
@@ -67,6 +73,25 @@ def measure_of(item: pytest.Item) -> Measure | None:
     """Return what a test measures over the cases; None of any other test."""
     marker = item.get_closest_marker("over")
     return Measure(marker.kwargs["measure"]) if marker else None
+
+
+def is_wanted(measure: Measure, config: pytest.Config) -> bool:
+    """Tell whether a session has tests of a measure; of some, only one that asks for them has.
+
+    Pauses are for GPUs unless the user asks for them. Where no library can have one, that is known
+    now; of each library it is known only once its tests run.
+    """
+    if measure is Measure.COLD_FILES:
+        return bool(config.getoption("cold_files"))
+    if measure is Measure.AFTER_PAUSE:
+        on_gpu = config.getoption("device") != "cpu" and may_have_gpu()
+        return rules_of(config).pause_on("gpu" if on_gpu else "cpu") > 0
+    return True
+
+
+def may_have_gpu() -> bool:
+    """Tell whether a library might find a GPU here, without asking any: every Mac has one."""
+    return sys.platform == "darwin" or any(Path(device).exists() for device in GPU_DEVICES)
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -133,6 +158,8 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     names += ["clip"] if marker.args else []
     names += ["batch_size"] if marker.kwargs.get("batches") else []
     rules = rules_of(metafunc.config)
+    paused = marker.kwargs["measure"] is Measure.AFTER_PAUSE
+    pause = max(map(rules.pause_on, PAUSES)) if paused else 0.0
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
@@ -140,7 +167,7 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
 
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
         # A limit that the user chose is obeyed, and a mark would come before it.
-        found = [_limit(selected.time_limit(rules))] if rules.timeout is None else []
+        found = [_limit(selected.time_limit(rules, pause))] if rules.timeout is None else []
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
 
     items = [
@@ -166,8 +193,9 @@ def _limit(seconds: float) -> pytest.MarkDecorator:
 def sort(items: list[pytest.Item]) -> None:
     """Put the tests of one case together, so that one case's models at a time are in memory.
 
-    Starts come first, as the engine that they leave has loaded the model. All other tests come
-    before these, and those that stand for an adapter that cannot be used after them.
+    Starts come first, as the engine that they leave has loaded the model; those with cold files
+    come last, as they leave none. All other tests come before these, and those that stand for an
+    adapter that cannot be used after them.
     """
     order: dict[Case | None, int] = {case: number for number, case in enumerate(all_cases())}
     order[None] = len(order)
@@ -178,7 +206,8 @@ def sort(items: list[pytest.Item]) -> None:
             return (-1,)
         line = item.function.__code__.co_firstlineno
         case = order[parameters_of(item).case]
-        return case, not measure.of_a_start, item.path, line, *item.callspec.indices.values()
+        turn = 2 if measure is Measure.COLD_FILES else int(not measure.of_a_start)
+        return case, turn, item.path, line, *item.callspec.indices.values()
 
     items.sort(key=place)
 

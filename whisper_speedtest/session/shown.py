@@ -113,6 +113,7 @@ def name_of(measure: Measure, clip: Clip | None, batch_size: int | None) -> str:
         return str(measure)
     words = [str(measure)] if measure is Measure.TUNED else []
     words.append(clip.name)
+    words += [str(measure)] if measure is Measure.AFTER_PAUSE else []
     words += [f"batch{batch_size}"] if batch_size else []
     return " ".join(words)
 

@@ -36,11 +36,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     recorder = item.stash.get(RECORDER, None)
     if recorder is None:
         return (yield)
-    from whisper_speedtest.measure.machine import machine, state
+    from whisper_speedtest.measure.machine import state
 
     stash = item.config.stash
-    if MACHINE not in stash:
-        stash[MACHINE] = machine()
+    if FIRST not in stash:
         stash[FIRST] = stash[LAST] = state()
     elif stash[LAST_CASE] != case_of(item):
         cool_down(item.config)
@@ -50,7 +49,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     finally:
         stash[LAST] = state()
-        recorder.around(stash[MACHINE], before, stash[LAST])
+        recorder.around(machine_of(item.config), before, stash[LAST])
+
+
+def machine_of(config: pytest.Config) -> Machine:
+    """Return the machine, of which the system is asked once a session."""
+    if MACHINE not in config.stash:
+        from whisper_speedtest.measure.machine import machine
+
+        config.stash[MACHINE] = machine()
+    return config.stash[MACHINE]
 
 
 def cool_down(config: pytest.Config) -> None:

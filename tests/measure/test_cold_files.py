@@ -1,0 +1,190 @@
+"""A model's files are taken out of the system's memory, and it is known whether they are out."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.measure import cold_files
+from whisper_speedtest.measure.cold_files import (
+    FilesInMemoryError,
+    evict,
+    expect_none_in_memory,
+    resident,
+)
+
+PAGE = mmap.PAGESIZE
+SIZE = 9 * PAGE + 1
+"""Bytes of a file of ten pages."""
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the file system is looked at, and nothing is shared
+"""A file system that lies in memory."""
+
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux alone tells which parts of a file are in its memory"
+)
+
+
+def model_of(*paths: Path) -> VerifiedModel:
+    """Return a model of these files."""
+    files = {path.name: (path, prove(path)) for path in paths}
+    return VerifiedModel("embedded/toy", "main", "0" * 40, files)
+
+
+@pytest.fixture(name="paths")
+def _paths(tmp_path: Path) -> list[Path]:
+    """Two files of ten pages, which were just written and so are in memory, and an empty one."""
+    paths = [tmp_path / name for name in ("a.bin", "b.bin", "empty.bin")]
+    for path in paths:
+        path.write_bytes(os.urandom(0 if path.stem == "empty" else SIZE))
+    if sys.platform == "linux":
+        evict_alone(paths[0])
+        if resident(paths[0]):
+            pytest.skip(f"{tmp_path} is on a file system that keeps its files in memory")
+        paths[0].read_bytes()
+    return paths
+
+
+def evict_alone(path: Path) -> None:
+    """Write a file to the disk and tell the system to drop it, with nothing of the suite."""
+    if sys.platform != "linux":
+        raise NotImplementedError(sys.platform)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@needs_linux
+def test_bytes_in_memory_are_counted_by_page_and_none_is_read(paths: list[Path]) -> None:
+    """A file that was read is there to its last page; one page that is read brings others in."""
+    path, _, empty = paths
+
+    assert resident(path) == 10 * PAGE
+    evict_alone(path)
+    assert [resident(path), resident(path)] == [0, 0]
+    path.read_bytes()
+    assert resident(path) == 10 * PAGE
+    assert resident(empty) == 0
+
+
+@needs_linux
+def test_a_part_of_a_file_is_counted_as_such(paths: list[Path]) -> None:
+    """Three pages in the middle, read without those that the system would read ahead."""
+    evict_alone(paths[0])
+    with paths[0].open("rb", buffering=0) as file:
+        if sys.platform == "linux":
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        os.pread(file.fileno(), 3 * PAGE, 4 * PAGE)
+
+    assert resident(paths[0]) == 3 * PAGE
+
+
+@needs_linux
+def test_all_files_of_a_model_are_taken_out(paths: list[Path]) -> None:
+    """Also those that were not yet written to the disk; each can be read as before."""
+    model = model_of(*paths)
+    paths[1].write_bytes(b"x" * SIZE)
+
+    evict(model)
+
+    assert [resident(path) for path in paths] == [0, 0, 0]
+    expect_none_in_memory(model)
+    assert paths[1].read_bytes() == b"x" * SIZE
+
+
+@needs_linux
+def test_file_behind_a_link_is_taken_out(paths: list[Path], tmp_path: Path) -> None:
+    """As the hub's cache has links, and engines have links to its files."""
+    link = tmp_path / "link.bin"
+    link.symlink_to(paths[0])
+    further = tmp_path / "further.bin"
+    further.symlink_to(link)
+
+    evict(model_of(further))
+
+    assert resident(paths[0]) == 0
+
+
+@needs_linux
+def test_file_that_came_back_into_memory_is_named_with_its_bytes(paths: list[Path]) -> None:
+    """Hashing reads it whole: whoever does that before a load measures no load from the disk."""
+    model = model_of(*paths)
+    evict(model)
+    model.recheck()
+
+    with pytest.raises(FilesInMemoryError) as caught:
+        expect_none_in_memory(model)
+
+    size = f"{SIZE / 1000:.1f} kB"
+    assert str(caught.value).startswith(
+        f"a.bin: expected none of its {size} in memory after the system was told to drop it, got "
+        f"{10 * PAGE / 1000:.1f} kB; "
+    )
+
+
+@needs_linux
+def test_file_that_another_process_has_mapped_stays(paths: list[Path]) -> None:
+    """As a library does that reads its weights so: while it lives, they are in memory."""
+    with paths[1].open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert mapped[::PAGE], "its pages are touched"
+
+        with pytest.raises(FilesInMemoryError, match=re.escape("b.bin: expected none of its ")):
+            evict(model_of(*paths))
+
+    evict(model_of(*paths))
+
+
+@needs_linux
+def test_file_system_in_memory_keeps_its_files(tmp_path: Path) -> None:
+    """The message says how much stays."""
+    if not os.access(SHARED_MEMORY, os.W_OK):
+        pytest.skip(f"{SHARED_MEMORY} cannot be written")
+    path = SHARED_MEMORY / f"whisper-speedtest-{os.getpid()}-{tmp_path.name}.bin"
+    try:
+        path.write_bytes(os.urandom(SIZE))
+        with pytest.raises(FilesInMemoryError, match=r"a file system that lies in memory keeps it"):
+            evict(model_of(path))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_elsewhere_than_on_linux_it_is_refused(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other system that the suite runs on takes a file out of its memory."""
+    monkeypatch.setattr(cold_files, "sys", type("sys", (), {"platform": "darwin"}))
+
+    with pytest.raises(
+        FilesInMemoryError, match=r"expected Linux, .* got darwin; leave out --cold"
+    ):
+        evict(model_of(*paths))
+
+
+@needs_linux
+def test_system_that_does_not_tell_is_an_error(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not taken for one that has nothing in its memory."""
+
+    class Refusing:
+        """A C library whose mincore fails."""
+
+        def mincore(self, *_: object) -> int:
+            """Fail as the system does that knows no such call."""
+            ctypes.set_errno(errno.ENOSYS)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Refusing())
+
+    with pytest.raises(OSError, match=r"mincore failed for .*a\.bin") as caught:
+        resident(paths[0])
+    assert caught.value.errno == errno.ENOSYS
