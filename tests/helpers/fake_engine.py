@@ -118,6 +118,10 @@ class FakeEngine:
         """Take half a second."""
         self._step(f"hear {key}", 0.5)
 
+    def forget(self, key: str) -> None:
+        """Take a quarter of a second."""
+        self._step(f"forget {key}", 0.25)
+
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         """Take as long as the next call does."""
         self._step(f"transcribe {key}", _next(self.calls))

@@ -265,6 +265,11 @@ class Engine:
             self._call("hear", key, audio)
             self._heard.add(key)
 
+    def forget(self, key: str) -> None:
+        """Free the memory of audio that was handed over, and of what was heard in it."""
+        self._call("forget", key)
+        self._heard.discard(key)
+
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is the call that is timed."""
         return cast("Transcript", self._call("transcribe", key, settings))

@@ -61,10 +61,15 @@ class Processes:
 
         Where one fails, every further call fails as well: a new one would fare no better.
         """
+        self._start_until(None)
+        return self._starts
+
+    def _start_until(self, most: int | None) -> None:
+        """Start processes that have not been started until there are so many; None: all."""
         if self._failure:
             raise self._failure
         try:
-            while len(self._starts) < self.count:
+            while len(self._starts) < (self.count if most is None else most):
                 started = self._start(len(self._starts))
                 self._starts.append(started)
                 self._engines.append(started.engine)
@@ -73,7 +78,11 @@ class Processes:
         except Exception as error:
             self._failure = error
             raise
-        return self._starts
+
+    def first(self) -> Engine:
+        """Return the engine of the first process, which has transcribed before; start no other."""
+        self._start_until(1)
+        return self._open(0)
 
     def each(self) -> Iterator[Engine]:
         """Yield the engine of each process, which has transcribed before.
@@ -81,9 +90,13 @@ class Processes:
         One that failed after its start, or was ended to make room for others, is started anew.
         """
         for number, _ in enumerate(self.starts()):
-            if self._engines[number].closed:
-                self._engines[number] = self._start(number).engine
-            yield self._engines[number]
+            yield self._open(number)
+
+    def _open(self, number: int) -> Engine:
+        """Return the engine of a process, started anew where it was closed."""
+        if self._engines[number].closed:
+            self._engines[number] = self._start(number).engine
+        return self._engines[number]
 
     @property
     def memory(self) -> Memory:

@@ -21,6 +21,9 @@ class Doing(StrEnum):
     VERIFY = "verifying"
     UNTIMED_CALL = "untimed call"
     TIMED_CALL = "call"
+    CLIP = "clip"
+    """A call whose clip is transcribed once, as one of many."""
+
     EMPTY_CALLS = "empty calls"
 
     @property
@@ -31,7 +34,7 @@ class Doing(StrEnum):
     @property
     def of_a_start(self) -> bool:
         """Whether this is a part of starting a process."""
-        return self not in {Doing.UNTIMED_CALL, Doing.TIMED_CALL, Doing.EMPTY_CALLS}
+        return self not in {Doing.UNTIMED_CALL, Doing.TIMED_CALL, Doing.CLIP, Doing.EMPTY_CALLS}
 
 
 class Step(NamedTuple):
@@ -43,10 +46,10 @@ class Step(NamedTuple):
 
     processes: int
     call: int = 0
-    """Of the timed calls of this process, counted from 1; 0 of anything else."""
+    """Of the timed calls of this process, or of its clips, counted from 1; 0 of anything else."""
 
     calls: int = 0
-    """How many timed calls this process makes; 0 where that is not known yet."""
+    """How many such calls this process makes; 0 where that is not known yet."""
 
     again: bool = False
     """Whether the call was made before, beside other work of the machine."""

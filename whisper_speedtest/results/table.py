@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.units import megabytes, percent, seconds
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.speech.scoring import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,22 @@ def _wer(row: Row) -> str:
     result = row.warm or row.cold
     if result is None:
         return ""
-    return percent(result.score.wer, 1) if result.score else "unchecked"
+    return error_rate(result.score) if result.score else "unchecked"
+
+
+def error_rate(score: Score) -> str:
+    """Return the word error rate; where letters are counted in place of words, with its name."""
+    return f"{percent(score.wer, 1)}{'' if score.cer is None else ' CER'}"
+
+
+def _time_error(row: Row) -> str:
+    """Return how far the segments of long audio are off, and over how many boundaries."""
+    result = row.warm
+    if not (result and result.clip and result.score) or result.score.time_error is None:
+        return ""
+    if result.clip.seconds <= WINDOW_SECONDS:
+        return ""
+    return f"{seconds(result.score.time_error)} ({result.score.boundaries})"
 
 
 def _computed_on(row: Row) -> str:
@@ -123,6 +140,7 @@ COLUMNS = (
     Column("load", lambda row: _time(row.load)),
     Column("peak memory", _peak_memory),
     Column("WER", _wer),
+    Column("time error", _time_error),
     Column("computed on", _computed_on, right=False),
 )
 
