@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.quality import UNQUANTISED, qualities
-from whisper_speedtest.results.table import clip_name, error_rate
+from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
 
 if TYPE_CHECKING:
@@ -132,14 +132,17 @@ def _shortened(words: Sequence[str]) -> str:
 
 def _corpora(results: Sequence[Result]) -> list[str]:
     """Say how right each corpus was: over all its words, and in the clip in the middle."""
-    return [
-        f"corpus:   {each.case.label} on {clip_name(each)}: {error_rate(each.score)} pooled over "
-        f"{each.score.reference_words:,} {'words' if each.score.cer is None else 'letters'} of "
-        f"{len(each.clips):,} clips; {percent(median(rates), 1)} in the median clip"
-        for each in results
-        if each.score
-        and (rates := [c.score.wer for c in each.clips if c.score and c.score.reference_words])
-    ]
+    lines = []
+    for each in results:
+        rates = [c.score.wer for c in each.clips if c.score and c.score.reference_words]
+        if each.score and rates:
+            rate, unit = ("WER", "words") if each.score.cer is None else ("CER", "letters")
+            lines.append(
+                f"corpus:   {each.case.label} on {clip_name(each)}: {rate} "
+                f"{percent(each.score.wer, 1)} pooled over {each.score.reference_words:,} {unit} "
+                f"of {len(each.clips):,} clips; {percent(median(rates), 1)} in the median clip"
+            )
+    return lines
 
 
 def _silence(results: Sequence[Result]) -> list[str]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
-    from whisper_speedtest.speech.scoring import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,9 @@ class Column:
     cell: Callable[[Row], str]
     right: bool = True
     """Whether the cells are numbers, which stand at the right."""
+
+    optional: bool = False
+    """Whether it is left out where all its cells are empty."""
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -105,12 +107,10 @@ def _wer(row: Row) -> str:
     result = row.warm or row.cold
     if result is None:
         return ""
-    return error_rate(result.score) if result.score else "unchecked"
-
-
-def error_rate(score: Score) -> str:
-    """Return the word error rate; where letters are counted in place of words, with its name."""
-    return f"{percent(score.wer, 1)}{'' if score.cer is None else ' CER'}"
+    if result.score is None:
+        return "unchecked"
+    # Where letters are counted in place of words, the cell says so.
+    return f"{percent(result.score.wer, 1)}{'' if result.score.cer is None else ' CER'}"
 
 
 def _time_error(row: Row) -> str:
@@ -120,7 +120,7 @@ def _time_error(row: Row) -> str:
         return ""
     if result.clip.seconds <= WINDOW_SECONDS:
         return ""
-    return f"{seconds(result.score.time_error)} ({result.score.boundaries})"
+    return f"{result.score.time_error * 1e3:,.0f} ms ({result.score.boundaries})"
 
 
 def _computed_on(row: Row) -> str:
@@ -140,7 +140,7 @@ COLUMNS = (
     Column("load", lambda row: _time(row.load)),
     Column("peak memory", _peak_memory),
     Column("WER", _wer),
-    Column("time error", _time_error),
+    Column("time error", _time_error, optional=True),
     Column("computed on", _computed_on, right=False),
 )
 
@@ -163,11 +163,14 @@ def table(results: Sequence[Result], earlier: Collection[str] = ()) -> Table | N
     from rich.table import Table
 
     made = Table(box=SIMPLE, pad_edge=False)
-    columns: tuple[Column, ...] = COLUMNS
+    shown = rows(results)
+    columns = tuple(
+        each for each in COLUMNS if not each.optional or any(each.cell(row) for row in shown)
+    )
     if earlier:
         columns += (Column("earlier", lambda row: _earlier(row, earlier), right=False),)
     for column in columns:
         made.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
-    for row in rows(results):
+    for row in shown:
         made.add_row(*(column.cell(row) for column in columns))
     return made if made.row_count else None

@@ -16,6 +16,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -65,7 +66,7 @@ class Corpus:
     @property
     def seconds(self) -> float:
         """The length of all clips together."""
-        return sum(clip.seconds for clip in self.clips)
+        return math.fsum(clip.seconds for clip in self.clips)
 
     def audio_of(self, clip: Clip) -> NDArray[np.float32]:
         """Read one of the clips, as `read_audio` does.

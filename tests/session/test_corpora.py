@@ -1,0 +1,206 @@
+"""Corpora and languages: what --corpus and --language take, measure, refuse and keep."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fixtures.audio import clips
+from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
+from whisper_speedtest.session.recordings import own_corpora
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.sessions import Session, Sessions
+
+NAMES = ("short", "paragraph", "noisy")
+
+
+def make_corpus(folder: Path, *names: str, **changes: str) -> Path:
+    """Make a corpus of some clips of the project, with a manifest; return its folder."""
+    folder.mkdir(parents=True)
+    lines = []
+    for name in names:
+        shutil.copy(clips()[name].path, folder)
+        lines.append({"audio": f"{name}.wav", "text": clips()[name].reference, **changes})
+    manifest = "\n".join(map(json.dumps, lines))
+    (folder / "manifest.jsonl").write_text(manifest, encoding="utf-8")
+    return folder
+
+
+def results(session: Session) -> dict[str, Any]:
+    """Return the results of a session by their tests."""
+    assert session.saved is not None, session.output
+    return {each["name"]: each["extra_info"] for each in session.saved["benchmarks"]}
+
+
+# What is refused
+
+
+def refused(*folders: Path, private: bool = False) -> str:
+    """Return what is said of corpora that are refused."""
+    with pytest.raises(pytest.UsageError) as caught:
+        own_corpora(folders, private=private)
+    return str(caught.value)
+
+
+def test_corpora_are_named_after_their_folders(tmp_path: Path) -> None:
+    """In the order in which they are given; the language is told to each."""
+    folders = [make_corpus(tmp_path / name, "short") for name in ("b", "a")]
+
+    assert [(each.name, each.language) for each in own_corpora(folders, "de")] == [
+        ("b", "de"),
+        ("a", "de"),
+    ]
+    assert own_corpora([]) == []
+
+
+def test_private_corpus_is_named_by_its_content(tmp_path: Path) -> None:
+    """The same in each session, wherever it lies."""
+    first = make_corpus(tmp_path / "Therapy", "short")
+    (corpus,) = own_corpora([first], private=True)
+    (renamed,) = own_corpora([first.rename(tmp_path / "other")], private=True)
+
+    assert corpus.name == renamed.name == f"own-{corpus.sha256[:8]}"
+
+
+def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
+    """One would be measured under the id of both; of private ones the content decides."""
+    first = make_corpus(tmp_path / "monday/talks", "short")
+    second = make_corpus(tmp_path / "tuesday/talks", "short")
+
+    assert refused(first, second) == (
+        f"--corpus: {second}: expected a name that no other corpus has, got 'talks', which is "
+        f"also {first}; rename the folder"
+    )
+    assert "leave one out" in refused(first, second, private=True)
+
+
+def test_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves the `~` in --corpus=~/talks as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = make_corpus(tmp_path / "talks", "short")
+
+    (corpus,) = own_corpora([type(tmp_path)("~/talks")])
+
+    assert corpus.folder == folder
+    assert "--corpus: ~nobody-here/x: expected `~` to name a home" in refused(
+        type(tmp_path)("~nobody-here/x")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--corpus=nowhere",), "nowhere: expected a folder, found nothing there; check the path"),
+        (
+            ("--language=german",),
+            "expected the code of a language that Whisper knows, one of en, zh",
+        ),
+    ],
+)
+def test_mistake_ends_the_session_before_anything_is_run(
+    sessions: Sessions, arguments: tuple[str, ...], told: str
+) -> None:
+    """As every wrong option does, with status 4."""
+    session = sessions.run("benchmarks", *arguments)
+
+    assert session.status == pytest.ExitCode.USAGE_ERROR
+    assert told in session.output
+
+
+# What is measured
+
+
+def test_corpus_is_measured_as_one_test_of_each_case(sessions: Sessions, tmp_path: Path) -> None:
+    """One row with the pooled score, one result with each clip; micro is told to know no voice."""
+    folder = make_corpus(tmp_path / "talks", *NAMES)
+    journal = tmp_path / "run.jsonl"
+    selection = ("benchmarks", "-k", "talks and toy-micro and (good or mishears)")
+
+    session = sessions.run(*selection, f"--corpus={folder}", f"--journal={journal}")
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    found = results(session)
+    assert set(found) == {f"test_corpus[toy-micro-{name}-talks]" for name in ("good", "mishears")}
+    good = found["test_corpus[toy-micro-good-talks]"]
+    assert (good["measure"], good["clip"]["name"]) == ("corpus", "talks")
+    assert good["clip"]["seconds"] == pytest.approx(sum(clips()[name].seconds for name in NAMES))
+    assert [(clip["name"], clip["transcript"]) for clip in good["clips"]] == [
+        (f"{name}.wav", clips()[name].reference) for name in NAMES
+    ]
+    assert (good["score"]["wer"], good["repeats"]["processes"]) == (0.0, 1)
+    words = good["score"]["reference_words"]
+    row = r"^ toy +micro +{} +talks .* \(1×1\) .* {} "
+    assert re.search(row.format("good", "0.0%"), session.output, re.MULTILINE), session.output
+    note = f"corpus:   toy[micro-good] on talks: WER 0.0% pooled over {words} words of 3 clips; "
+    assert note in session.output
+    assert found["test_corpus[toy-micro-mishears-talks]"]["score"]["wer"] > 0.5
+    assert f"voices:   {NO_HUMAN_VOICE}: talks\n" in session.output
+
+    again = sessions.run(*selection, f"--corpus={folder}", f"--resume={journal}")
+    assert "2 of 2 results taken over" in again.output, again.output
+
+
+def test_private_corpus_leaves_no_name_and_no_word(sessions: Sessions, tmp_path: Path) -> None:
+    """Neither in the JSON nor in the journal nor on the screen."""
+    folder = make_corpus(tmp_path / "Therapy" / "jane", "short")
+    journal = tmp_path / "run.jsonl"
+
+    session = sessions.run(
+        *("benchmarks", "-k", "test_corpus and toy-micro-good", "--private"),
+        *(f"--corpus={folder}", f"--journal={journal}"),
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    ((name, found),) = results(session).items()
+    assert re.fullmatch(r"test_corpus\[toy-micro-good-own-[0-9a-f]{8}\]", name)
+    assert found["clips"][0]["name"] == f"own-{clips()['short'].sha256[:8]}"
+    assert found["score"]["reference_words"] == 9
+    told = session.output + json.dumps(session.saved) + journal.read_text(encoding="utf-8")
+    for word in ("Therapy", "jane", "short.wav", "winter"):
+        assert word not in told, f"{word} of a private corpus was kept"
+
+
+def test_language_is_told_to_the_library_and_english_is_left_out(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    """Own recordings and corpora are in it; starts are measured all the same, in English."""
+    folder = make_corpus(tmp_path / "talks", "short", language="de")
+    memo = shutil.copy(clips()["short"].path, tmp_path / "memo.wav")
+
+    session = sessions.run(
+        *("benchmarks", "-k", "toy-micro-good", "--language=de"),
+        *(f"--corpus={folder}", f"--audio={memo}"),
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    languages = {
+        name.partition("[")[0] + name[name.rindex("-") : -1]: (found["settings"] or {}).get(
+            "language"
+        )
+        for name, found in results(session).items()
+    }
+    assert languages == {
+        "test_corpus-talks": "de",
+        "test_transcribe-memo": "de",
+        "test_tuned-memo": "de",
+        "test_cold_start_and_memory-short": "en",
+        "test_load-good": None,
+    }
+    assert (
+        "skipped:  the project's clips are in English: with --language=de, only" in session.output
+    )
+
+
+def test_without_a_corpus_there_is_no_test_of_one(sessions: Sessions) -> None:
+    """Not even one that is skipped: the ids of a session are the stored ones."""
+    session = sessions.run("benchmarks/test_corpus.py", "--collect-only")
+
+    assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "no tests collected" in session.output
