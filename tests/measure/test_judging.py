@@ -259,6 +259,7 @@ def test_transcript_is_judged_in_its_language() -> None:
         judge(TINY, clip, chinese, heard("你好世界你好"), PROVENANCE)
     unknown = clip_of(None)
     judge(TINY, unknown, chinese, heard("你好"), PROVENANCE)
+    judge(TINY, unknown, replace(EQUAL, language="de"), heard("Um."), PROVENANCE)  # no filler there
     scored = score_of(clip, "你好", "zh")
     assert scored is not None
     assert (scored.cer, scored.reference_words) == (0.8, 10)

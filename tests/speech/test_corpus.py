@@ -120,6 +120,16 @@ def test_table_is_a_manifest(folder: Path, sound: Sound, name: str, content: str
     assert heard(folder) == [("a.wav", 'The "old" ship, sails.', 0.5), ("b.wav", "Two.", 0.5)]
 
 
+def test_quote_at_the_begin_of_a_field_is_a_part_of_it_between_tabs(
+    folder: Path, sound: Sound
+) -> None:
+    """Texts of speech begin with one, and nobody who separates by tabs doubles it."""
+    sound("a.wav")
+    (folder / "manifest.tsv").write_text('audio\ttext\na.wav\t"Old" ships.\n', encoding="utf-8")
+
+    assert heard(folder) == [("a.wav", '"Old" ships.', 0.5)]
+
+
 def test_librispeech_lists_its_recordings_by_chapter(folder: Path, sound: Sound) -> None:
     """Reader, chapter, utterance; from the top, from a reader, and from a chapter."""
     for name in ("84/121/84-121-0000", "84/121/84-121-0001", "9/7/9-7-0000"):
@@ -297,7 +307,9 @@ def test_language_is_that_of_the_manifest_or_of_the_user(folder: Path, sound: So
     manifest(folder, *entries)
     assert read_corpus(folder, "de").language == "de"
 
-    entries[1]["language"] = "DE"
+    entries += [{"audio": "c.wav", "text": "Ja."}]
+    sound("c.wav")
+    entries[1]["language"], entries[2]["language"] = "DE", "de"
     manifest(folder, *entries)
     assert read_corpus(folder).language == read_corpus(folder, "de").language == "de"
     assert "expected a corpus in fr, as --language says, got one in de (line 2)" in refused(

@@ -140,6 +140,13 @@ def test_words_of_a_segment_where_nobody_speaks_are_counted(
     assert timing(SAID, segments).words_in_silence == words
 
 
+def test_word_in_silence_is_one_also_where_another_word_is_missing() -> None:
+    """The fewest errors take it for that word, misheard; where it stands nobody speaks."""
+    segments = [*exact((SHIP,)), Heard(6.5, 7.0, "thank you")]
+
+    assert timing(SAID, segments).words_in_silence == 2
+
+
 def test_right_words_at_a_wrong_time_are_no_words_in_silence() -> None:
     """They were said; their times are wrong, which the time error tells."""
     found = timing(SAID, later(exact(SAID), 100.0))

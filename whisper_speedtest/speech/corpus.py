@@ -213,7 +213,7 @@ def _of_json(text: str) -> Iterator[_Entry | _WrongError]:
 
 def _of_table(manifest: Path, text: str) -> Iterator[_Entry | _WrongError]:
     """Yield the entries of a table, whose first line names the columns."""
-    lines = io.StringIO(text, newline="")
+    lines = io.StringIO(text)
     if manifest.suffix == ".tsv":
         rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:

@@ -43,6 +43,6 @@ def pooled(scores: Iterable[Score]) -> Score | None:
         deletions=sum(each.deletions for each in spoken),
         insertions=sum(each.insertions for each in spoken),
         words_in_silence=sum(silent) if silent else None,
-        cer=None if any(each.cer is None for each in spoken) else wrong / words,
+        cer=None if spoken[0].cer is None else wrong / words,
         normaliser=names[0],
     )

@@ -54,7 +54,7 @@ class Timing:
     """How many boundaries that is, begins and ends together."""
 
     words_in_silence: int
-    """Words that nobody said, in segments that lie where nobody speaks."""
+    """Words that are not right, in segments that lie where nobody speaks."""
 
 
 class _Word(NamedTuple):
@@ -79,21 +79,20 @@ def timing(
         *(" ".join(word.text for word in words) for words in (said, heard))
     )
     distances: list[float] = []
-    added: list[_Word] = []
+    wrong: list[_Word] = []
     for chunk in aligned.alignments[0]:
         told = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        if chunk.type == "insert":
-            added += told
-        elif chunk.type == "equal":
-            for mine, theirs in zip(
-                said[chunk.ref_start_idx : chunk.ref_end_idx], told, strict=True
-            ):
-                sentence, segment = sentences[mine.place], segments[theirs.place]
-                if mine.first and theirs.first:
-                    distances.append(abs(segment.start - sentence.start))
-                if mine.last and theirs.last:
-                    distances.append(abs(segment.end - sentence.end))
-    in_silence = [word for word in added if not _overlaps(segments[word.place], sentences)]
+        if chunk.type != "equal":
+            wrong += told
+            continue
+        right = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        for mine, theirs in zip(right, told, strict=True):
+            sentence, segment = sentences[mine.place], segments[theirs.place]
+            if mine.first and theirs.first:
+                distances.append(abs(segment.start - sentence.start))
+            if mine.last and theirs.last:
+                distances.append(abs(segment.end - sentence.end))
+    in_silence = [word for word in wrong if not _overlaps(segments[word.place], sentences)]
     return Timing(
         error=median(distances) if distances else None,
         boundaries=len(distances),
