@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from fixtures.audio import clips
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.session.plugin import OWN_CORPORA, pytest_pycollect_makeitem
 from whisper_speedtest.session.recordings import own_corpora
 
 if TYPE_CHECKING:
@@ -94,24 +97,45 @@ def test_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("--corpus=nowhere",), "nowhere: expected a folder, found nothing there; check the path"),
-        (
-            ("--language=german",),
-            "expected the code of a language that Whisper knows, one of en, zh",
-        ),
-    ],
-)
 def test_mistake_ends_the_session_before_anything_is_run(
-    sessions: Sessions, arguments: tuple[str, ...], told: str
+    sessions: Sessions, tmp_path: Path
 ) -> None:
-    """As every wrong option does, with status 4."""
-    session = sessions.run("benchmarks", *arguments)
+    """With the line of the manifest, and the status of every wrong option."""
+    folder = make_corpus(tmp_path / "talks", "short", "noisy")
+    (folder / "noisy.wav").unlink()
+
+    session = sessions.run("benchmarks", f"--corpus={folder}")
 
     assert session.status == pytest.ExitCode.USAGE_ERROR
-    assert told in session.output
+    assert session.output == (
+        f"ERROR: --corpus: {folder}: wrong entries:\n"
+        f"  line 2: {folder}/noisy.wav: no such file; check the path\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("corpora", "marks", "left_out"),
+    [
+        ([], [pytest.mark.over(measure=Measure.CORPUS, corpora=True)], True),
+        ([None], [pytest.mark.over(measure=Measure.CORPUS, corpora=True)], False),
+        ([], [pytest.mark.over("short", measure=Measure.WARM)], False),
+        ([], [pytest.mark.parametrize("corpora", [1])], False),
+        ([], [], False),
+    ],
+    ids=["no-corpus", "corpus", "clips", "other-mark", "no-mark"],
+)
+def test_without_a_corpus_there_is_no_test_of_one(
+    corpora: list[Any], marks: list[pytest.MarkDecorator], left_out: bool
+) -> None:
+    """Not even one that is skipped: the ids of a session are the stored ones."""
+    config = SimpleNamespace(stash=pytest.Stash())
+    config.stash[OWN_CORPORA] = corpora
+    collector = cast("pytest.Collector", SimpleNamespace(config=config))
+    test = SimpleNamespace(pytestmark=[each.mark for each in marks])
+
+    made = pytest_pycollect_makeitem(collector, test)
+
+    assert made == ([] if left_out else None)
 
 
 # What is measured
@@ -147,60 +171,45 @@ def test_corpus_is_measured_as_one_test_of_each_case(sessions: Sessions, tmp_pat
     assert "2 of 2 results taken over" in again.output, again.output
 
 
-def test_private_corpus_leaves_no_name_and_no_word(sessions: Sessions, tmp_path: Path) -> None:
-    """Neither in the JSON nor in the journal nor on the screen."""
-    folder = make_corpus(tmp_path / "Therapy" / "jane", "short")
+def test_private_recordings_in_another_language(sessions: Sessions, tmp_path: Path) -> None:
+    """The library is told the language, and no name or word is in JSON, journal and screen.
+
+    What is in English is left out with the reason; starts are measured all the same.
+    """
+    folder = make_corpus(tmp_path / "Therapy" / "jane", "short", language="de")
+    visit = shutil.copy(clips()["short"].path, tmp_path / "visit.wav")
     journal = tmp_path / "run.jsonl"
 
     session = sessions.run(
-        *("benchmarks", "-k", "test_corpus and toy-micro-good", "--private"),
-        *(f"--corpus={folder}", f"--journal={journal}"),
+        *("benchmarks", "-k", "toy-micro-good", "--language=de", "--private"),
+        *(f"--corpus={folder}", f"--audio={visit}", f"--journal={journal}"),
     )
 
     assert session.status == pytest.ExitCode.OK, session.output
-    ((name, found),) = results(session).items()
-    assert re.fullmatch(r"test_corpus\[toy-micro-good-own-[0-9a-f]{8}\]", name)
-    assert found["clips"][0]["name"] == f"own-{clips()['short'].sha256[:8]}"
-    assert found["score"]["reference_words"] == 9
-    told = session.output + json.dumps(session.saved) + journal.read_text(encoding="utf-8")
-    for word in ("Therapy", "jane", "short.wav", "winter"):
-        assert word not in told, f"{word} of a private corpus was kept"
-
-
-def test_language_is_told_to_the_library_and_english_is_left_out(
-    sessions: Sessions, tmp_path: Path
-) -> None:
-    """Own recordings and corpora are in it; starts are measured all the same, in English."""
-    folder = make_corpus(tmp_path / "talks", "short", language="de")
-    memo = shutil.copy(clips()["short"].path, tmp_path / "memo.wav")
-
-    session = sessions.run(
-        *("benchmarks", "-k", "toy-micro-good", "--language=de"),
-        *(f"--corpus={folder}", f"--audio={memo}"),
-    )
-
-    assert session.status == pytest.ExitCode.OK, session.output
+    found = results(session)
     languages = {
-        name.partition("[")[0] + name[name.rindex("-") : -1]: (found["settings"] or {}).get(
-            "language"
-        )
-        for name, found in results(session).items()
+        name.partition("[")[0]: (each["settings"] or {}).get("language")
+        for name, each in found.items()
     }
     assert languages == {
-        "test_corpus-talks": "de",
-        "test_transcribe-memo": "de",
-        "test_tuned-memo": "de",
-        "test_cold_start_and_memory-short": "en",
-        "test_load-good": None,
+        "test_corpus": "de",
+        "test_transcribe": "de",
+        "test_tuned": "de",
+        "test_cold_start_and_memory": "en",
+        "test_load": None,
     }
     assert (
         "skipped:  the project's clips are in English: with --language=de, only" in session.output
     )
-
-
-def test_without_a_corpus_there_is_no_test_of_one(sessions: Sessions) -> None:
-    """Not even one that is skipped: the ids of a session are the stored ones."""
-    session = sessions.run("benchmarks/test_corpus.py", "--collect-only")
-
-    assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "no tests collected" in session.output
+    (name,) = (each for each in found if each.startswith("test_corpus"))
+    assert re.fullmatch(r"test_corpus\[toy-micro-good-own-[0-9a-f]{8}\]", name)
+    (clip,) = found[name]["clips"]
+    assert clip["name"] == f"own-{clips()['short'].sha256[:8]}"
+    assert (clip["score"]["reference_words"], clip["score"]["wer"]) == (9, 0.0)
+    # The start's own clip is the project's, and its words are no secret.
+    own = [each for each in found.values() if each["measure"] != "cold"]
+    told = session.output + json.dumps(own)
+    for word in ("Therapy", "jane", "visit", "short.wav", "winter"):
+        assert word not in told, f"{word} of a private recording was kept"
+    for word in ("Therapy", "jane", "visit", "short.wav"):
+        assert word not in journal.read_text(encoding="utf-8"), f"{word} is in the journal"
