@@ -221,6 +221,34 @@ def test_audio_is_sent_once_under_each_name(toy: Toys) -> None:
     assert {key: samples(key) for key in ("clip", "other")} == {"clip": 16_000, "other": 7}
 
 
+def test_audio_that_was_forgotten_is_sent_anew(toy: Toys) -> None:
+    """The child keeps nothing of it, and its name may stand for other audio."""
+    import json
+
+    import numpy as np
+
+    engine = toy("tells")
+    assert json.loads(engine.transcribe("clip", SETTINGS).text)["samples"] == 16_000
+
+    engine.forget("clip")
+    engine.hear("clip", np.ones(7, np.float32))
+
+    assert json.loads(engine.transcribe("clip", SETTINGS).text)["samples"] == 7
+    engine.forget("clip")
+    engine.forget("never heard of")
+    with pytest.raises(EngineError, match="echo raised LookupError: nothing was transcribed as"):
+        engine.echo("clip", SETTINGS)
+
+
+def test_forgotten_audio_cannot_be_transcribed(toy: Toys) -> None:
+    """It is gone from the child's memory."""
+    engine = toy("good")
+    engine.forget("clip")
+
+    with pytest.raises(EngineError, match="transcribe raised KeyError: 'clip'"):
+        engine.transcribe("clip", SETTINGS)
+
+
 def test_echo_is_the_last_transcript_and_asks_no_library(toy: Toys, tmp_path: Path) -> None:
     """An echo repeats what was last said of that audio; nothing is transcribed for it."""
     import numpy as np

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from adapters.base import Case, Transcript
+from adapters.base import Case, Segment, Transcript
 from tests.helpers.results import COMMIT, SHA256
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory
@@ -51,6 +51,9 @@ class FakeEngine:
 
     texts: list[str] = field(default_factory=lambda: ["the ship"])
     """What it hears in each transcription, in turn; the last one stays."""
+
+    segments: tuple[Segment, ...] = ()
+    """What each transcript consists of, with its times."""
 
     fallbacks: list[bool] = field(default_factory=lambda: [False])
     empty_calls: list[float] = field(default_factory=lambda: [0.001])
@@ -118,10 +121,14 @@ class FakeEngine:
         """Take half a second."""
         self._step(f"hear {key}", 0.5)
 
+    def forget(self, key: str) -> None:
+        """Take a quarter of a second."""
+        self._step(f"forget {key}", 0.25)
+
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         """Take as long as the next call does."""
         self._step(f"transcribe {key}", _next(self.calls))
-        return Transcript(_next(self.texts), (), fallback=_next(self.fallbacks))
+        return Transcript(_next(self.texts), self.segments, fallback=_next(self.fallbacks))
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
         """Take as long as the next empty call does."""

@@ -9,6 +9,7 @@ import pytest
 
 from fixtures.audio import clips
 from whisper_speedtest.measure.contention import Contention
+from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,21 @@ def _engine(
     monkeypatch.setattr("whisper_speedtest.measure.clock.time.perf_counter", clock)
     monkeypatch.setattr("whisper_speedtest.measure.clock.time.sleep", clock.take)
     return FakeEngine(clock, tmp_path / "weights.npz")
+
+
+@pytest.fixture(name="corpus")
+def _corpus() -> Corpus:
+    """A corpus of three clips of the project, of 3.73 s, 12.37 s and 5 s, the last silent."""
+    there = tuple(clips()[name] for name in ("short", "paragraph", "silence"))
+    stamps = {clip.name: (clip.path.stat().st_size, clip.path.stat().st_mtime_ns) for clip in there}
+    return Corpus(
+        name="talks",
+        folder=there[0].path.parent,
+        language="en",
+        clips=there,
+        sha256="ef" * 32,
+        stamps=stamps,
+    )
 
 
 @pytest.fixture(name="clip")

@@ -14,6 +14,7 @@ from whisper_speedtest.measure.contention import (
     TICKS_OF_NOBODY,
     Contention,
     Watch,
+    averaged,
     contention_between,
     free_processors,
     is_contaminated,
@@ -267,4 +268,25 @@ def test_busy_process_is_one_of_others_unless_it_is_the_engine() -> None:
     assert others_beside >= others + engine - rounding, (
         f"beside an idle engine, others took {others_beside:.3f} CPU s; expected at least the "
         f"loop's {engine:.3f} s and the {others:.3f} s of the rest"
+    )
+
+
+def test_contention_of_some_calls_is_averaged_over_their_time() -> None:
+    """A long call weighs more than a brief one."""
+    quiet = Contention(others=0.0, cpu=2.0, waited=0.5, steal=0.0, pressure=0.0)
+    busy = Contention(others=1.0, cpu=1.0, waited=1.5, steal=0.4, pressure=0.8)
+
+    found = averaged([3.0, 1.0], [quiet, busy])
+
+    assert found == Contention(others=0.25, cpu=1.75, waited=0.75, steal=0.1, pressure=0.2)
+
+
+def test_signal_that_one_call_lacks_is_unknown_of_all() -> None:
+    """An average of some of them would be taken for that of all; of no time there is none."""
+    known = Contention(others=1.0, cpu=1.0, waited=1.0, steal=1.0, pressure=1.0)
+    unknown = Contention(others=None, cpu=1.0, waited=None, steal=None, pressure=None)
+
+    assert averaged([3.0, 1.0], [known, unknown]) == unknown
+    assert averaged([0.0], [known]) == Contention(
+        others=None, cpu=0.0, waited=None, steal=None, pressure=None
     )

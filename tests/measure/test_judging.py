@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from adapters import REGISTRY, adapter_class
-from adapters.base import Case, DecodeSettings, Transcript
+from adapters.base import Case, DecodeSettings, Segment, Transcript
 from fixtures.audio import clips
+from tests.helpers import results
 from tests.helpers.results import PROVENANCE
 from whisper_speedtest.measure.judging import (
     MAX_EXTRA_WER_OF_CUTS,
@@ -18,11 +19,14 @@ from whisper_speedtest.measure.judging import (
     computed_by,
     is_cut,
     judge,
+    judge_corpus,
     max_wer,
     score_of,
     share_of_cut_words,
+    why_not_in,
 )
 from whisper_speedtest.speech.clip import Clip, Sentence
+from whisper_speedtest.speech.corpus import Corpus
 
 MICRO = Case("faster-whisper", "micro", "fp16")
 TINY = Case("faster-whisper", "tiny", "fp16")
@@ -211,3 +215,109 @@ def test_limit_grows_by_the_cut_sentences_and_a_little_where_a_library_cuts() ->
     assert max_wer(MICRO, whole, batch) == 0.0
     assert max_wer(TINY, whole, EQUAL) == 0.3
     assert MAX_EXTRA_WER_OF_CUTS == 0.05
+
+
+# Times, silence, languages, corpora
+
+
+def test_segments_are_held_to_the_sentences_of_the_clip() -> None:
+    """The score has their time error, over how many boundaries, and the words in silence."""
+    sentences = (Sentence("The ship sails.", 0.0, 29.0), Sentence("Many gulls.", 29.0, 31.0))
+    clip = clip_of("The ship sails. Many gulls. Now.", *sentences)
+    segments = (
+        Segment(0.5, 28.0, "The ship sails."),
+        Segment(28.9, 31.2, "Many gulls."),
+        Segment(40.0, 41.0, "Thank you."),
+    )
+
+    scored = score_of(clip, "The ship sails. Many gulls. Thank you.", "en", segments)
+
+    assert scored is not None
+    assert scored.time_error == pytest.approx((0.2 + 0.5) / 2)
+    assert (scored.boundaries, scored.words_in_silence) == (4, 2)
+    assert (scored.reference_words, scored.hits) == (6, 5)
+
+
+def test_clip_without_times_has_no_time_error() -> None:
+    """Nobody knows when anybody speaks; where nobody does, every word is one in silence."""
+    segments = (Segment(0.0, 1.0, "the ship"),)
+    spoken = score_of(clip_of("the ship"), "the ship", "en", segments)
+    silent = score_of(clip_of(""), "thank you all", "en", segments)
+
+    assert spoken is not None
+    assert (spoken.time_error, spoken.boundaries, spoken.words_in_silence) == (None, 0, None)
+    assert silent is not None
+    assert (silent.time_error, silent.boundaries, silent.words_in_silence) == (None, 0, 3)
+
+
+def test_transcript_is_judged_in_its_language() -> None:
+    """By letters in Chinese, where two texts without spaces would be one word each."""
+    clip, chinese = clip_of("你好世界你好世界你好"), replace(EQUAL, language="zh")
+
+    judge(TINY, clip, chinese, heard("你好世界你好世界再见了"), PROVENANCE)
+    with pytest.raises(WrongTranscriptError, match=r"at most 0\.300; CER 0\.400 over 10 letters"):
+        judge(TINY, clip, chinese, heard("你好世界你好"), PROVENANCE)
+    unknown = clip_of(None)
+    judge(TINY, unknown, chinese, heard("你好"), PROVENANCE)
+    judge(TINY, unknown, replace(EQUAL, language="de"), heard("Um."), PROVENANCE)  # no filler there
+    scored = score_of(clip, "你好", "zh")
+    assert scored is not None
+    assert (scored.cer, scored.reference_words) == (0.8, 10)
+
+
+@pytest.mark.parametrize(
+    ("size", "language", "why"),
+    [
+        ("tiny", "de", ""),
+        ("tiny.en", "en", ""),
+        ("tiny.en", "de", "tiny.en knows English alone, and no German"),
+        ("distil-large-v3", "fr", "distil-large-v3 knows English alone, and no French"),
+        ("distil-large-v3", "en", ""),
+        ("large-v2", "yue", "large-v2 does not know Cantonese, which came with large-v3"),
+        ("micro", "yue", "micro does not know Cantonese, which came with large-v3"),
+        ("large-v3", "yue", ""),
+        ("large-v3-turbo", "yue", ""),
+        ("micro", "de", ""),
+    ],
+)
+def test_model_is_asked_for_the_languages_that_it_knows(size: str, language: str, why: str) -> None:
+    """A model of English alone would write English words, and be failed for them."""
+    assert why_not_in(Case("faster-whisper", size, "fp16"), language) == why
+
+
+def corpus_of(*clips_in_it: Clip) -> Corpus:
+    """Return a corpus of some clips."""
+    return Corpus(
+        name="talks",
+        folder=clips()["short"].path.parent,
+        language="en",
+        clips=clips_in_it,
+        sha256="ab" * 32,
+        stamps={},
+    )
+
+
+@pytest.mark.parametrize(("wrong", "right"), [(300, True), (301, False)])
+def test_corpus_is_right_by_its_pooled_score(wrong: int, right: bool) -> None:
+    """30 % of all words, whatever single clips are; the message has the counts and the clips."""
+    pooled = results.score(wrong / 1000)
+    corpus = corpus_of(clips()["short"], clips()["human"])
+
+    if right:
+        judge_corpus(TINY, corpus, pooled, PROVENANCE)
+        return
+    with pytest.raises(WrongTranscriptError) as caught:
+        judge_corpus(TINY, corpus, pooled, PROVENANCE)
+    assert str(caught.value) == (
+        "faster-whisper[tiny-fp16] on talks: expected a word error rate of at most 0.300, pooled "
+        "over 2 clips; got 0.301 over 1000 words: 301 wrong, 0 missing, 0 added\n"
+        "  computed by lightning-whisper-mlx 0.0.10, mlx 0.32.4 on the gpu in float16"
+    )
+
+
+def test_embedded_model_is_not_judged_on_a_corpus() -> None:
+    """It knows no human voice; nor is a corpus judged in which nothing is said."""
+    corpus = corpus_of(clips()["human"])
+
+    judge_corpus(MICRO, corpus, results.score(0.9), PROVENANCE)
+    judge_corpus(TINY, corpus, None, PROVENANCE)

@@ -60,6 +60,26 @@ def test_engines_are_those_that_were_started(engines: list[FakeEngine]) -> None:
     assert not any(each.closed for each in engines)
 
 
+def test_first_process_is_started_alone(engines: list[FakeEngine]) -> None:
+    """For what needs one; the others are started when they are asked for, and it is not again."""
+    processes = processes_of(engines)
+
+    assert [processes.first().pid, processes.first().pid] == [10, 10]
+    assert [starts_of(each) for each in engines] == [1, 0, 0, 0, 0, 0]
+    assert peak_memory(processes.begun) == Memory(100, None)
+    assert [engine.pid for engine in processes.each()] == [10, 11, 12]
+    assert [starts_of(each) for each in engines] == [1, 1, 1, 0, 0, 0]
+
+
+def test_first_process_is_started_anew_where_it_ended(engines: list[FakeEngine]) -> None:
+    """As each of them is; and where its start failed, it fails again."""
+    processes = processes_of(engines)
+    processes.first().close()
+
+    assert processes.first().pid == 11
+    assert [start.engine.pid for start in processes.starts()] == [10, 12, 13]
+
+
 def test_engine_that_ended_is_started_anew_and_costs_no_other(engines: list[FakeEngine]) -> None:
     """A time-out ends one engine; the next test gets a new one in its place."""
     processes = processes_of(engines)

@@ -94,6 +94,13 @@ def test_limit_of_a_test_grows_by_its_pauses() -> None:
     assert Rules().test_limit(FAST, 240.0, 5.0) == Rules().test_limit(FAST, 240.0) + calls * 5
 
 
+def test_limit_of_a_corpus_is_the_sum_of_a_start_and_a_call_a_clip() -> None:
+    """With an untimed call, which has the limit of a start; a long clip has more than a short."""
+    assert Rules().corpus_limit(FAST, [5.0, 240.0]) == 240 + 240 + 240 + 480
+    assert Rules().corpus_limit(FAST, []) == 480
+    assert Rules(timeout=7.0).corpus_limit(FAST, [5.0, 240.0]) == 4 * 7
+
+
 # Repeats
 
 

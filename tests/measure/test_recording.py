@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import adapter_class
+from adapters.base import Segment
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
 from tests.helpers.results import COMMIT, SHA256
@@ -102,6 +103,21 @@ def test_verified_model_is_recorded_by_its_own_facts(engine: FakeEngine, clip: C
 
     assert record.result.model.listed_as == "org/new-name"
     assert record.result.model.repo == "embedded/micro-mlx-fp16"
+
+
+def test_segments_and_language_are_those_of_the_score(engine: FakeEngine, clip: Clip) -> None:
+    """The last transcript's segments are held to the sentences, in the language of the settings."""
+    engine.segments = (Segment(0.5, 3.5, clip.reference or ""),)
+    settings = replace(SETTINGS, language="de")
+
+    result = record_calls(
+        Recorder("test_it[id]", Measure.WARM, CASE, clip, settings), engine, clip, 2.0
+    )
+
+    assert result.score is not None
+    assert result.score.time_error == pytest.approx((0.3 + 0.27) / 2)
+    assert (result.score.boundaries, result.score.words_in_silence) == (2, 0)
+    assert result.score.normaliser == "whisper basic, marks kept"
 
 
 def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: Clip) -> None:

@@ -15,6 +15,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import (
     SCHEMA,
     ClipFacts,
+    ClipScore,
     ModelFacts,
     Provenance,
     Repeats,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.part import Part
 
 PARTS = (
-    *(Sample, Contention, Start, Repeats, ClipFacts, ModelFacts, Provenance),
+    *(Sample, Contention, Start, Repeats, ClipFacts, ClipScore, ModelFacts, Provenance),
     *(Machine, Gpu, State),
 )
 
@@ -243,6 +244,21 @@ def test_json_that_lacks_a_field_is_refused_by_name() -> None:
 
     with pytest.raises(ValueError, match="missing required field `case`"):
         from_json(written)
+
+
+def test_result_of_an_earlier_version_of_the_suite_is_read() -> None:
+    """Fields that came since then have defaults: no clips, no times, and the English normaliser."""
+    written = to_json(warm())
+    del written["clips"]
+    for name in ("time_error", "boundaries", "words_in_silence", "cer", "normaliser"):
+        del written["score"][name]
+
+    read = from_json(written)
+
+    assert read == warm()
+    assert read.score is not None
+    assert (read.score.time_error, read.score.boundaries, read.score.cer) == (None, 0, None)
+    assert (read.score.words_in_silence, read.score.normaliser) == (None, "whisper english")
 
 
 def test_schema_is_the_documented_one() -> None:

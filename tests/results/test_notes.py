@@ -16,12 +16,13 @@ from tests.helpers.results import (
     cold,
     load,
     samples,
+    score,
     state,
     warm,
 )
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import ClipFacts, ModelFacts, Repeats
+from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts, Repeats
 from whisper_speedtest.results.notes import journal_notes, notes
 
 if TYPE_CHECKING:
@@ -335,4 +336,82 @@ def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
     """pytest-benchmark's JSON is of one session: who wants all of the results reads the journal."""
     assert journal_notes("j.jsonl", 0, 1, 0, "", "saved.json") == [
         "earlier:  1 result is taken over from j.jsonl; saved.json has this session's own alone"
+    ]
+
+
+def clip_score(wer: float, words: int = 1000) -> ClipScore:
+    """Return what became of a clip of a corpus."""
+    scored = replace(score(wer), reference_words=words)
+    return ClipScore(name="a.wav", sha256="ab" * 32, seconds=1.0, call=0.5, score=scored)
+
+
+TALKS = ClipFacts(name="talks", sha256="ab" * 32, seconds=9.0)
+
+
+def test_corpus_is_told_pooled_and_by_its_clips() -> None:
+    """Both with their names: all errors over all words, and the clip in the middle."""
+    result = quiet(
+        measure=Measure.CORPUS,
+        clip=TALKS,
+        score=replace(score(0.042), reference_words=1234),
+        clips=tuple(map(clip_score, (0.5, 0.0, 0.1))),
+    )
+
+    (line,) = notes([result])
+
+    assert line == (
+        f"corpus:   {CASE.label} on talks: WER 4.2% pooled over 1,234 words of 3 clips; 10.0% in "
+        "the median clip"
+    )
+
+
+def test_clip_of_whose_reference_nothing_is_left_is_no_median() -> None:
+    """Its rate is a number of words, not a share; letters are called so."""
+    result = quiet(
+        measure=Measure.CORPUS,
+        clip=TALKS,
+        score=replace(score(0.042), cer=0.042),
+        clips=(clip_score(9.0, words=0), clip_score(0.2)),
+    )
+
+    (line,) = notes([result])
+
+    assert line == (
+        f"corpus:   {CASE.label} on talks: CER 4.2% pooled over 1,000 letters of 2 clips; 20.0% "
+        "in the median clip"
+    )
+
+
+def test_words_in_silence_are_told() -> None:
+    """Of a failed test as well: they may be why it failed."""
+    one, four = (replace(score(), words_in_silence=words) for words in (1, 4))
+
+    lines = notes(
+        [
+            quiet(score=one),
+            quiet(score=four, measure=Measure.TUNED),
+            quiet(score=replace(score(), words_in_silence=0), measure=Measure.LONG_FORM),
+            quiet(score=four, outcome=Outcome.FAILED, reason="wrong", test="t"),
+        ]
+    )
+
+    assert lines == [
+        f"silence:  {CASE.label} on short: 1 word heard while nobody speaks",
+        f"silence:  {CASE.label} on short tuned: 4 words heard while nobody speaks",
+        f"silence:  {CASE.label} on short: 4 words heard while nobody speaks",
+        "failed:   t: wrong",
+    ]
+
+
+def test_quality_of_a_quantised_model_is_told() -> None:
+    """With the number of clips, as a share of one says little."""
+    full, quantised = (replace(CASE, variant=variant) for variant in ("fp16", "8bit"))
+    other = msgspec.structs.replace(CLIP, sha256="ef" * 32)
+
+    one = [quiet(case=full), quiet(case=quantised)]
+    two = [quiet(case=full, clip=other), quiet(case=quantised, clip=other, score=score(0.2))]
+
+    assert notes(one) == [f"quality:  {quantised.label}: no worse than fp16 on 1 of 1 clip (100%)"]
+    assert notes([*one, *two]) == [
+        f"quality:  {quantised.label}: no worse than fp16 on 1 of 2 clips (50%)"
     ]

@@ -23,7 +23,7 @@ from whisper_speedtest.results.plugin import (
     pytest_terminal_summary,
 )
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, RESULTS
+from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
@@ -64,6 +64,7 @@ def _terminal() -> Terminal:
     stash[RESULTS] = []
     stash[LEFT_OUT] = {}
     stash[OWN_CLIPS] = []
+    stash[OWN_CORPORA] = []
     stash[KEPT] = Kept(None)
     return Terminal(stash)
 

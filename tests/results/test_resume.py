@@ -257,7 +257,12 @@ def test_another_device_is_measured() -> None:
 
 
 OWN = replace(
-    clips()["short"], origin=OWN_ORIGIN, reference="the ship sails", name="memo", sha256="cd" * 32
+    clips()["short"],
+    origin=OWN_ORIGIN,
+    reference="the ship sails",
+    sentences=(),
+    name="memo",
+    sha256="cd" * 32,
 )
 
 
@@ -284,6 +289,32 @@ def test_recording_with_another_reference_is_measured(
     found = differing(old, planned(clip=replace(OWN, reference=reference)))
 
     assert found == ([] if same else ["clip short has another reference"])
+
+
+def test_recording_is_scored_anew_in_its_language() -> None:
+    """Its normaliser is part of the score; English would make "color" of it."""
+    settings = replace(SETTINGS, language="de")
+    scored = score("colour", "color", "de")
+    old = stored(transcript="color", score=scored, settings=settings)
+
+    assert differing(old, planned(clip=replace(OWN, reference="colour"), settings=settings)) == []
+
+
+def test_corpus_is_measured_once_whatever_number_of_processes_is_chosen() -> None:
+    """Each clip of it is transcribed by one process, once; other words are another corpus."""
+    facts = ClipFacts(name="talks", sha256="ab" * 32, seconds=9.0)
+    once = Repeats(processes=1, calls=1, max_others=0.1)
+    old = stored(measure=Measure.CORPUS, clip=facts, repeats=once)
+    rules = replace(RULES, processes=5, calls=7)
+
+    def new(clip: ClipFacts, rules: Rules = RULES) -> Planned:
+        result = stored(**UNMEASURED, measure=Measure.CORPUS, clip=clip)
+        return Planned(result, None, PROVENANCE.versions, rules, lambda _: PROVENANCE.device)
+
+    assert differing(old, new(facts, rules)) == []
+    assert differing(old, new(facts, replace(rules, max_others=None))) == ["max others 0.1 → any"]
+    other = msgspec.structs.replace(facts, sha256="cd" * 32)
+    assert differing(old, new(other)) == ["the clip"]
 
 
 def test_recording_without_a_reference_is_taken_over_without_one() -> None:

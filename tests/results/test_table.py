@@ -16,8 +16,10 @@ from whisper_speedtest.results.table import COLUMNS, clip_name, rows, table
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.speech.scoring import Score
 
 OTHER = replace(CASE, size="base")
+USUAL = [column for column in COLUMNS if not column.optional]
 
 
 def of_processes(*processes: list[float]) -> tuple[Sample, ...]:
@@ -66,6 +68,7 @@ def test_row_has_each_value_under_its_heading() -> None:
             "load": "592 ms",
             "peak memory": "325 MB",
             "WER": "4.2%",
+            "time error": "",
             "computed on": "gpu, float16",
         }
     ]
@@ -205,7 +208,7 @@ def test_numbers_stand_at_the_right() -> None:
     """Names stand at the left, in the columns and so in what is printed."""
     made = table([warm()])
     assert made is not None
-    assert [each.justify == "right" for each in made.columns] == [each.right for each in COLUMNS]
+    assert [each.justify == "right" for each in made.columns] == [each.right for each in USUAL]
     assert [column.heading for column in COLUMNS if not column.right] == [
         "adapter",
         "size",
@@ -241,7 +244,7 @@ def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: 
 
     assert made is not None
     assert [column.header for column in made.columns] == [
-        *(column.heading for column in COLUMNS),
+        *(column.heading for column in USUAL),
         "earlier",
     ]
     assert list(made.columns[-1].cells) == [cell]
@@ -260,4 +263,64 @@ def test_nothing_is_said_of_earlier_sessions_where_nothing_came_from_one() -> No
     made = table([warm()], {})
 
     assert made is not None
-    assert [column.header for column in made.columns] == [column.heading for column in COLUMNS]
+    assert [column.header for column in made.columns] == [column.heading for column in USUAL]
+
+
+LONG = msgspec.structs.replace(CLIP, name="long", seconds=92.0)
+
+
+def timed(time_error: float | None, boundaries: int = 0) -> Score:
+    """Return a score with a time error."""
+    return replace(score(), time_error=time_error, boundaries=boundaries)
+
+
+def test_time_error_of_long_audio_says_over_how_many_boundaries_it_is() -> None:
+    """A library that has few of them may have a small error for that."""
+    (row,) = cells(warm(2.0, clip=LONG, score=timed(0.064, 62)))
+
+    assert row["time error"] == "64 ms (62)"
+
+
+def test_time_error_of_a_single_window_is_not_shown() -> None:
+    """Its first segment may begin with the window: that says nothing of long audio."""
+    window = msgspec.structs.replace(CLIP, seconds=30.0)
+    longer = msgspec.structs.replace(CLIP, seconds=30.1)
+
+    found = cells(*(warm(2.0, clip=clip, score=timed(0.5, 2)) for clip in (window, longer)))
+
+    assert [row["time error"] for row in found] == ["", "500 ms (2)"]
+
+
+@pytest.mark.parametrize("known", [timed(None), None])
+def test_time_error_that_nobody_knows_is_no_number(known: Score | None) -> None:
+    """Without times of sentences, and without any score."""
+    (row,) = cells(warm(2.0, clip=LONG, score=known))
+
+    assert row["time error"] == ""
+
+
+def test_column_of_time_errors_is_there_where_a_row_has_one() -> None:
+    """Before the last column; else it would be empty for all who transcribe one window."""
+    without, _, _ = printed(warm(2.0, 2.0))
+    headings, _, row, _ = printed(warm(2.0, 2.0, clip=LONG, score=timed(0.0, 64)), warm(2.0, 2.0))
+
+    assert "error" not in without
+    assert " ".join(headings).endswith("WER time error computed on")
+    assert " ".join(row).endswith("0.0% 0 ms (64) gpu, float16")
+
+
+def test_error_rate_of_letters_has_its_name() -> None:
+    """Under WER stands what is counted in words."""
+    (row,) = cells(warm(score=replace(score(0.042), cer=0.042)))
+
+    assert row["WER"] == "4.2% CER"
+
+
+def test_corpus_is_a_row_of_its_own() -> None:
+    """With its name, the seconds of all its calls, RTFx over all its audio, and no interval."""
+    whole = msgspec.structs.replace(CLIP, name="talks", seconds=120.0)
+
+    (row,) = cells(warm(8.0, measure=Measure.CORPUS, clip=whole, score=score(0.125)))
+
+    assert (row["clip"], row["time"], row["95% interval"]) == ("talks", "8.00 s", "(1×1)")
+    assert (row["RTFx"], row["WER"]) == ("15.0", "12.5%")

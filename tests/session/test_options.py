@@ -42,6 +42,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert options["max_others"] == 0.1
     assert (options["pause"], options["cold_files"]) == (None, False)
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
+    assert (options["corpus"], options["language"]) == ([], None)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -55,6 +56,8 @@ def test_options_are_read_under_their_names() -> None:
     assert options["audio"] == [Path("a.wav"), Path("b")]
     assert (options["prefetch_only"], options["offline"]) == (True, True)
     assert (options["max_download"], options["check_models"]) == (500_000_000, frozenset())
+    assert parsed("--corpus=a", "--corpus", "b")["corpus"] == [Path("a"), Path("b")]
+    assert parsed("--language", "DE")["language"] == "de"
     assert parsed("--check-models=json,load")["check_models"] == {"load", "json"}
     assert parsed("--device", "gpu")["device"] == "gpu"
     numbers = parsed("--processes=5", "--calls", "2", "--budget=1.5", "--max-others=inf")

@@ -10,7 +10,8 @@ import pytest
 
 from fixtures.audio import clips
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
-from whisper_speedtest.session.recordings import SUFFIXES, own_clips
+from whisper_speedtest.session.recordings import own_clips
+from whisper_speedtest.speech.recordings import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

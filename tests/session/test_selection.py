@@ -15,9 +15,18 @@ from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session import selection
-from whisper_speedtest.session.selection import Selected, is_wanted, may_have_gpu, select, suits
+from whisper_speedtest.session.selection import (
+    ENGLISH_CLIPS,
+    Selected,
+    is_wanted,
+    may_have_gpu,
+    select,
+    suits,
+)
 from whisper_speedtest.speech.clip import OWN_ORIGIN
+from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,3 +201,111 @@ def test_embedded_model_is_not_measured_on_a_human_voice() -> None:
     assert suits(TINY, human)
     assert suits(TINY, synthetic)
     assert suits(MICRO, replace(human, origin=OWN_ORIGIN))
+
+
+# Corpora and languages
+
+
+def corpus(name: str = "talks", language: str = "en") -> Corpus:
+    """Return a corpus of two clips, of 3.73 s and 6.665 s."""
+    return Corpus(
+        name=name,
+        folder=Path("/corpora") / name,
+        language=language,
+        clips=(clips()["short"], clips()["human"]),
+        sha256="ab" * 32,
+        stamps={},
+    )
+
+
+OWN = replace(clips()["human"], name="memo", origin=OWN_ORIGIN)
+
+
+def test_corpus_is_one_item_of_each_case() -> None:
+    """Whatever is in it; without one there is none."""
+    marker = pytest.mark.over(measure=Measure.CORPUS, corpora=True).mark
+    corpora = [corpus("talks"), corpus("calls")]
+
+    found = list(select(marker, [TINY, MICRO], clips(), [OWN], corpora))
+
+    assert [each.key for each in found] == [
+        "faster-whisper-tiny-fp16-talks",
+        "faster-whisper-tiny-fp16-calls",
+        "faster-whisper-micro-fp16-talks",
+        "faster-whisper-micro-fp16-calls",
+    ]
+    assert [each.corpus for each in found] == corpora * 2
+    assert not list(select(marker, [TINY], clips(), [OWN]))
+    assert keys(over("short"), TINY) == ["faster-whisper-tiny-fp16-short"]
+
+
+def test_what_is_transcribed_is_a_clip_or_a_corpus() -> None:
+    """Both have a name, a hash and a length; corpora and recordings are the user's own."""
+    talks = corpus()
+
+    assert Selected(TINY).audio is None
+    assert Selected(TINY, OWN).audio is OWN
+    assert Selected(TINY, corpus=talks).audio is talks
+    own = [Selected(TINY), Selected(TINY, clips()["human"]), Selected(TINY, OWN)]
+    assert [each.is_own for each in own] == [False, False, True]
+    assert Selected(TINY, corpus=talks).is_own
+
+
+def test_limit_of_a_corpus_goes_by_all_its_clips() -> None:
+    """A clip of 20 minutes adds ten times the limit of a brief one."""
+    long = replace(clips()["human"], seconds=1200.0)
+    talks = replace(corpus(), clips=(clips()["short"], long))
+    micro, rules = Selected(MICRO, corpus=talks), Rules()
+
+    assert micro.time_limit(rules) == 2 * 240 + 240 + 2400
+    assert Selected(MICRO, long).time_limit(rules) == rules.test_limit(MICRO, 1200.0)
+
+
+@pytest.mark.parametrize(
+    ("selected", "chosen", "spoken"),
+    [
+        (Selected(TINY, clips()["short"]), "de", "en"),
+        (Selected(TINY), "de", "en"),
+        (Selected(TINY, OWN), "de", "de"),
+        (Selected(TINY, OWN), None, "en"),
+        (Selected(TINY, corpus=corpus(language="fr")), None, "fr"),
+        (Selected(TINY, corpus=corpus(language="fr")), "fr", "fr"),
+    ],
+    ids=["of-the-project", "none", "own", "own-unsaid", "corpus", "corpus-said"],
+)
+def test_language_is_that_of_what_is_transcribed(
+    selected: Selected, chosen: str | None, spoken: str
+) -> None:
+    """The project's clips stay English; a manifest may say another language than the user."""
+    assert selected.language(chosen) == spoken
+
+
+GERMAN = ENGLISH_CLIPS.format(code="de", name="German")
+TINY_EN = Case("faster-whisper", "tiny.en", "fp16")
+NO_GERMAN = "tiny.en knows English alone, and no German"
+
+
+@pytest.mark.parametrize(
+    ("selected", "measure", "chosen", "why"),
+    [
+        (Selected(TINY, clips()["short"]), Measure.WARM, None, ""),
+        (Selected(TINY, clips()["short"]), Measure.WARM, "en", ""),
+        (Selected(TINY, clips()["short"]), Measure.WARM, "de", GERMAN),
+        (Selected(TINY_EN, clips()["short"]), Measure.WARM, "de", GERMAN),
+        (Selected(TINY, clips()["short"]), Measure.COLD, "de", ""),
+        (Selected(TINY), Measure.LOAD, "de", ""),
+        (Selected(TINY_EN), Measure.LOAD, "de", NO_GERMAN),
+        (Selected(TINY_EN), Measure.LOAD, None, ""),
+        (Selected(TINY, OWN), Measure.WARM, "de", ""),
+        (Selected(TINY_EN, OWN), Measure.WARM, "de", NO_GERMAN),
+        (Selected(TINY_EN, OWN), Measure.WARM, None, ""),
+        (Selected(TINY_EN, corpus=corpus(language="de")), Measure.CORPUS, None, NO_GERMAN),
+        (Selected(TINY, corpus=corpus(language="de")), Measure.CORPUS, None, ""),
+        (Selected(TINY_EN, corpus=corpus()), Measure.CORPUS, None, ""),
+    ],
+)
+def test_what_is_in_another_language_is_left_out_with_the_reason(
+    selected: Selected, measure: Measure, chosen: str | None, why: str
+) -> None:
+    """An English clip, and a model of English alone; a start is measured in any language."""
+    assert selected.why_skipped(measure, chosen) == why

@@ -256,7 +256,8 @@ class Engine:
     def hear(self, key: str, audio: Audio) -> None:
         """Hand audio over under the name `key`, so that the timed call sends the name only.
 
-        The model is loaded first. Audio is sent once: a name always stands for the same audio.
+        The model is loaded first. Audio is sent once: a name stands for the same audio until
+        it is forgotten.
         """
         self._require("hear")
         if not self._loaded:
@@ -265,16 +266,17 @@ class Engine:
             self._call("hear", key, audio)
             self._heard.add(key)
 
+    def forget(self, key: str) -> None:
+        """Free the memory of audio that was handed over."""
+        self._call("forget", key)
+        self._heard.discard(key)
+
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is the call that is timed."""
         return cast("Transcript", self._call("transcribe", key, settings))
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:
-        """Return the last transcript of that audio once more, without transcribing.
-
-        Request and answer are those of `transcribe`, so the time that this takes is what a call
-        through the engine costs by itself.
-        """
+        """Answer as `transcribe` last did for that audio: what a call costs without its work."""
         return cast("Transcript", self._call("echo", key, settings))
 
     def ping(self) -> None:

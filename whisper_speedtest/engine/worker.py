@@ -91,6 +91,11 @@ class Worker:
         """Keep the audio that `transcribe` will be asked for under `key`."""
         self._audio[key] = audio
 
+    def forget(self, key: str) -> None:
+        """Keep audio, and what was heard in it, no longer."""
+        self._audio.pop(key, None)
+        self._transcripts.pop(key, None)
+
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over before: the timed call."""
         transcript = self._adapter.transcribe(self._audio[key], settings)

@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.cold_files import evict, expect_none_in_memory
-from whisper_speedtest.measure.contention import Watch, is_contaminated, most_of_others
+from whisper_speedtest.measure.contention import Watch, averaged, is_contaminated, most_of_others
 from whisper_speedtest.measure.protocol import RETAKES
 from whisper_speedtest.measure.result import Repeats, Sample, Start
 from whisper_speedtest.measure.telling import Doing, Listener, Step
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from adapters.base import Audio, DecodeSettings, Transcript
     from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.contention import Contention
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
 
 EMPTY_CALLS = 21
 """How many empty calls tell what a call through an engine costs; odd, so that one is the median."""
@@ -59,6 +61,26 @@ class Calls:
     transcripts: tuple[Transcript, ...]
     empty_call: float
     """What a call through the engine costs by itself, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one call made of one clip of a corpus."""
+
+    clip: Clip
+    seconds: float
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusCalls:
+    """What the calls took that transcribed a corpus, each clip once."""
+
+    repeats: Repeats
+    sample: Sample
+    """Of all calls together."""
+
+    heard: tuple[Heard, ...]
 
 
 @contextmanager
@@ -276,6 +298,64 @@ class _Taken:
 
     def _call(self, engine: Engine) -> None:
         self.transcripts.append(engine.transcribe(self._clip.name, self._settings))
+
+
+def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) -> CorpusCalls:
+    """Time one transcription of each clip of a corpus, by one process.
+
+    A clip is read right before its call, and then forgotten. No call is made again, and what others
+    took of the machine is averaged over all of them: the speed stands beside the accuracy, which it
+    is measured for. Before the first call stands an untimed one, as before those of other tests.
+    """
+    rules, tell = processes.rules, processes.listener.tell
+    engine = processes.first()
+    heard: list[Heard] = []
+    taken: list[Contention] = []
+    tell(Step(Doing.UNTIMED_CALL, 1, 1))
+    if engine.device == "gpu":
+        with _held(engine, corpus, corpus.clips[0], rules) as key:
+            engine.transcribe(key, settings)
+    else:
+        with engine.limited(rules.call_limit(engine.case, processes.clip.seconds)):
+            engine.transcribe(processes.clip.name, settings)
+    for number, clip in enumerate(corpus.clips, start=1):
+        tell(Step(Doing.CLIP, 1, 1, number, len(corpus.clips)))
+        with _held(engine, corpus, clip, rules) as key:
+            watch = Watch(engine.pid)
+            seconds, transcript = _timed_transcript(engine, key, settings)
+            taken.append(watch.end())
+        heard.append(Heard(clip, seconds, transcript))
+    contention = averaged([each.seconds for each in heard], taken)
+    total = sum(each.seconds for each in heard)
+    sample = Sample(
+        process=0,
+        order=0,
+        seconds=total,
+        contention=contention,
+        contaminated=is_contaminated(contention, total, _most_of_others(engine, rules)),
+    )
+    repeats = Repeats(processes=1, calls=1, max_others=rules.max_others)
+    return CorpusCalls(repeats, sample, tuple(heard))
+
+
+@contextmanager
+def _held(engine: Engine, corpus: Corpus, clip: Clip, rules: Rules) -> Iterator[str]:
+    """Let an engine hold the audio of a clip while the block runs; yield the name of it there."""
+    key = f"{corpus.name}/{clip.name}"
+    audio = corpus.audio_of(clip)
+    with engine.limited(rules.call_limit(engine.case, clip.seconds)):
+        engine.hear(key, audio)
+        yield key
+        engine.forget(key)
+
+
+def _timed_transcript(
+    engine: Engine, key: str, settings: DecodeSettings
+) -> tuple[float, Transcript]:
+    """Return what a transcription takes, in seconds, and what was heard in it."""
+    transcripts: list[Transcript] = []
+    seconds = seconds_of(lambda: transcripts.append(engine.transcribe(key, settings)))
+    return seconds, transcripts[0]
 
 
 def _most_of_others(engine: Engine, rules: Rules) -> float | None:

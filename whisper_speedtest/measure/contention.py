@@ -10,6 +10,8 @@ from whisper_speedtest.measure.part import Part, Share
 from whisper_speedtest.measure.reading import TICK, read
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from whisper_speedtest.measure.reading import Reading
 
 TICKS_OF_NOBODY = 3
@@ -77,6 +79,28 @@ def free_processors(threads: int) -> int:
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     usable = cores if sys.platform == "darwin" else min(cores, fast_cores())
     return max(0, usable - threads)
+
+
+def averaged(seconds: Sequence[float], taken: Sequence[Contention]) -> Contention:
+    """Return the contention of some calls together, where each took so many seconds.
+
+    A signal that one of them lacks is None.
+    """
+    total = sum(seconds)
+
+    def of(shares: Sequence[Share | None]) -> Share | None:
+        known = [each for each in shares if each is not None]
+        if len(known) < len(shares) or total <= 0:
+            return None
+        return sum(share * each for share, each in zip(known, seconds, strict=True)) / total
+
+    return Contention(
+        others=of([each.others for each in taken]),
+        cpu=of([each.cpu for each in taken]) or 0.0,
+        waited=of([each.waited for each in taken]),
+        steal=of([each.steal for each in taken]),
+        pressure=of([each.pressure for each in taken]),
+    )
 
 
 class Watch:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters import adapter_class
+from adapters.sizes import DIMENSIONS
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
-from whisper_speedtest.speech.scoring import difference, score, words_of
+from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES, YOUNGEST
+from whisper_speedtest.speech.normalising import words_of
+from whisper_speedtest.speech.scoring import difference, score
+from whisper_speedtest.speech.timing import timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters.base import Case, DecodeSettings, Transcript
+    from adapters.base import Case, DecodeSettings, Segment, Transcript
     from whisper_speedtest.measure.result import Provenance
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
     from whisper_speedtest.speech.scoring import Score
 
 MAX_WER = {"micro": 0.0}
@@ -22,6 +28,9 @@ MAX_WER = {"micro": 0.0}
 MAX_WER_OF_REAL_SIZES = 0.3
 """Of every other size. It is loose on purpose: it tells a wrong model from the right one, and not
 a good model from a better one."""
+
+MOST_TOKENS = 51_866
+"""The vocabulary of the models that know all languages."""
 
 MAX_EXTRA_WER_OF_CUTS = 0.05
 """What cuts may cost beyond the sentences that they go through: half a sentence that the next
@@ -59,16 +68,35 @@ def judge(
         raise wrong(f"expected one transcript from every call, got {sorted(texts)}")
     (text,) = texts
     if clip.reference is None:
-        if not words_of(text):
+        if not words_of(text, settings.language):
             got = f"none in {text!r}" if text else "an empty transcript"
             raise wrong(f"expected words, got {got}{hint}")
         return
     limit = max_wer(case, clip, settings)
-    if score(clip.reference, text).wer > limit:
+    if score(clip.reference, text, settings.language).wer > limit:
+        whole = case.size in MAX_WER
         raise wrong(
             f"expected a word error rate of at most {limit:.3f}{hint}; "
-            f"{difference(clip.reference, text, shorten=case.size not in MAX_WER)}"
+            f"{difference(clip.reference, text, settings.language, shorten=not whole)}"
         )
+
+
+def judge_corpus(
+    case: Case, corpus: Corpus, transcribed: Score | None, provenance: Provenance
+) -> None:
+    """Raise WrongTranscriptError unless the pooled score of a corpus is that of the right model.
+
+    The embedded model is not judged: a corpus is of human voices, of which it knows none.
+    """
+    if case.size in MAX_WER or transcribed is None or transcribed.wer <= MAX_WER_OF_REAL_SIZES:
+        return
+    raise WrongTranscriptError(
+        f"{case.label} on {corpus.name}: expected a word error rate of at most "
+        f"{MAX_WER_OF_REAL_SIZES:.3f}, pooled over {len(corpus.clips)} clips; got "
+        f"{transcribed.wer:.3f} over {transcribed.reference_words} words: "
+        f"{transcribed.substitutions} wrong, {transcribed.deletions} missing, "
+        f"{transcribed.insertions} added\n  computed by {computed_by(provenance)}"
+    )
 
 
 def computed_by(provenance: Provenance) -> str:
@@ -83,9 +111,42 @@ def knows_voice(case: Case, clip: Clip) -> bool:
     return case.size != "micro" or not clip.human
 
 
-def score_of(clip: Clip, text: str) -> Score | None:
-    """Score what was heard of a clip; None where nobody wrote down what is said in it."""
-    return None if clip.reference is None else score(clip.reference, text)
+def why_not_in(case: Case, language: str) -> str:
+    """Return why a case's model cannot be asked for a language; "" if it can.
+
+    Distilled models were taught English alone, also where their vocabulary has other languages.
+    Source: the model cards of distil-whisper.
+    """
+    if language == ENGLISH:
+        return ""
+    name = LANGUAGES[language]
+    if case.size.endswith(".en") or case.size.startswith("distil-"):
+        return f"{case.size} knows English alone, and no {name}"
+    if language == YOUNGEST and DIMENSIONS[case.size].vocabulary < MOST_TOKENS:
+        return f"{case.size} does not know {name}, which came with large-v3"
+    return ""
+
+
+def score_of(
+    clip: Clip, text: str, language: str = ENGLISH, segments: Sequence[Segment] = ()
+) -> Score | None:
+    """Score what was heard of a clip; None where nobody wrote down what is said in it.
+
+    Where it is known when each sentence is said, the segments of the transcript are held to that;
+    where nothing is said, each word is one heard in silence.
+    """
+    if clip.reference is None:
+        return None
+    found = score(clip.reference, text, language)
+    if clip.sentences:
+        times = timing(clip.sentences, segments, language)
+        return replace(
+            found,
+            time_error=times.error,
+            boundaries=times.boundaries,
+            words_in_silence=times.words_in_silence,
+        )
+    return found if found.reference_words else replace(found, words_in_silence=found.insertions)
 
 
 def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:

@@ -70,10 +70,15 @@ class Processes:
         Where one fails, every further call fails as well: a new one would fare no better. One that
         takes too long costs no more than its own process, if another was started before it.
         """
+        self._start_until(None)
+        return self._starts
+
+    def _start_until(self, most: int | None) -> None:
+        """Start processes that have not been started until there are so many; None: all."""
         if self._failure:
             raise self._failure
         try:
-            while len(self._starts) < self.count:
+            while len(self._starts) < (self.count if most is None else most):
                 try:
                     started = self._start(len(self._starts))
                 except EngineTimeoutError:
@@ -89,7 +94,16 @@ class Processes:
         except Exception as error:
             self._failure = error
             raise
+
+    @property
+    def begun(self) -> Sequence[Started]:
+        """The first start of each process that has been started so far."""
         return self._starts
+
+    def first(self) -> Engine:
+        """Return the engine of the first process, which has transcribed before; start no other."""
+        self._start_until(1)
+        return self._open(0)
 
     def starts_from_disk(self) -> Sequence[Started]:
         """Start each process once more, while the system's memory holds none of the model's files.
@@ -115,9 +129,13 @@ class Processes:
         One that failed after its start, or was ended to make room for others, is started anew.
         """
         for number, _ in enumerate(self.starts()):
-            if self._engines[number].closed:
-                self._engines[number] = self._start(number).engine
-            yield self._engines[number]
+            yield self._open(number)
+
+    def _open(self, number: int) -> Engine:
+        """Return the engine of a process, started anew where it was closed."""
+        if self._engines[number].closed:
+            self._engines[number] = self._start(number).engine
+        return self._engines[number]
 
     def _decide(self, room: int) -> None:
         """Decide how many processes there are, and whether one lives at a time."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapters import adapter_class
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from adapters.base import Case, Device
     from whisper_speedtest.measure.result import Choice
@@ -139,6 +139,14 @@ class Rules:
         called = processes * (1 + calls * (1 + RETAKES))
         call = self.call_limit(case, seconds) + pause
         return processes * self.start_limit(case) + called * call
+
+    def corpus_limit(self, case: Case, seconds: Iterable[float]) -> float:
+        """Return the seconds that a test of a case may take, with clips of so many seconds each.
+
+        That is one start, as a process may be started for it, an untimed call, and a call a clip.
+        """
+        calls = sum(self.call_limit(case, each) for each in seconds)
+        return 2 * self.start_limit(case) + calls
 
 
 def usual_limit(case: Case) -> float:

@@ -13,6 +13,7 @@ from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.processes import peak_memory
 from whisper_speedtest.measure.result import (
     ClipFacts,
+    ClipScore,
     ModelFacts,
     Provenance,
     Repeats,
@@ -20,6 +21,8 @@ from whisper_speedtest.measure.result import (
     Sample,
 )
 from whisper_speedtest.measure.suite import code_hash
+from whisper_speedtest.speech.languages import ENGLISH
+from whisper_speedtest.speech.pooling import pooled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +31,12 @@ if TYPE_CHECKING:
     from adapters.base import Case, DecodeSettings, Transcript
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.measure.clock import Calls, Started
+    from whisper_speedtest.measure.clock import Calls, CorpusCalls, Heard, Started
     from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
 
 UNTOLD = "left out, as --private was given, and it may quote what a recording says"
 """The reason of a failure that may quote what is said in a private recording."""
@@ -72,7 +76,7 @@ class Recorder:
         test: str,
         measure: Measure,
         case: Case,
-        clip: Clip | None,
+        clip: Clip | Corpus | None,
         settings: DecodeSettings | None,
         *,
         private: bool = False,
@@ -114,6 +118,30 @@ class Recorder:
         self._processes(processes.starts(), calls.repeats, calls.samples, calls.empty_call)
         self._heard(clip, calls.transcripts)
 
+    def corpus(self, processes: Processes, calls: CorpusCalls) -> None:
+        """Record one call a clip of a corpus, the score of each, and the one pooled over all."""
+        assert self.result.settings is not None, "a corpus is transcribed with some settings"
+        language = self.result.settings.language
+        self._processes(processes.begun[:1], calls.repeats, [calls.sample])
+        clips = tuple(self._clip(each, language) for each in calls.heard)
+        self._add(
+            fallback=any(each.transcript.fallback for each in calls.heard),
+            clips=clips,
+            score=pooled(each.score for each in clips if each.score),
+        )
+
+    def _clip(self, heard: Heard, language: str) -> ClipScore:
+        """Return what became of one clip of a corpus."""
+        clip, transcript = heard.clip, heard.transcript
+        return ClipScore(
+            name=f"own-{clip.sha256[:8]}" if self._private else clip.name,
+            sha256=clip.sha256,
+            seconds=clip.seconds,
+            call=heard.seconds,
+            transcript=None if self._private else transcript.text,
+            score=score_of(clip, transcript.text, language, transcript.segments),
+        )
+
     def loads(self, processes: Processes) -> None:
         """Record the load of each start."""
         starts = processes.starts()
@@ -148,11 +176,12 @@ class Recorder:
 
     def _heard(self, clip: Clip, transcripts: Sequence[Transcript]) -> None:
         """Record what was heard in the last call, and how near it comes to what was said."""
-        text = transcripts[-1].text
+        last, settings = transcripts[-1], self.result.settings
+        language = settings.language if settings else ENGLISH
         self._add(
-            transcript=None if self._private else text,
+            transcript=None if self._private else last.text,
             fallback=any(each.fallback for each in transcripts),
-            score=score_of(clip, text),
+            score=score_of(clip, last.text, language, last.segments),
         )
 
     def around(self, machine: Machine, before: State, after: State) -> None:

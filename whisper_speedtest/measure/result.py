@@ -116,6 +116,27 @@ class ClipFacts(Part, frozen=True, kw_only=True):
     """Its length."""
 
 
+class ClipScore(Part, frozen=True, kw_only=True):
+    """What became of one clip of a corpus."""
+
+    name: str
+    """Its path in the corpus; of a private one, `own-` and the beginning of its hash."""
+
+    sha256: Sha256
+    """Of the file."""
+
+    seconds: Seconds
+    """Its length."""
+
+    call: Seconds
+    """What the one call took that transcribed it."""
+
+    transcript: str | None = None
+    """None of a private one."""
+
+    score: Score | None = None
+
+
 class ModelFacts(Part, frozen=True, kw_only=True):
     """The model that was measured."""
 
@@ -232,6 +253,8 @@ class Result(Part, frozen=True, kw_only=True):
 
     model: ModelFacts
     clip: ClipFacts | None = None
+    """The clip, or the corpus: its name, a hash of all its clips, and their length together."""
+
     settings: DecodeSettings | None = None
     """What the library decoded with; a field is None where it cannot be told, or nobody knows."""
 
@@ -251,7 +274,11 @@ class Result(Part, frozen=True, kw_only=True):
     """Whether a library decoded anything anew at a higher temperature, in any of the calls."""
 
     score: Score | None = None
-    """Of the transcript against the reference; None where nobody knows what was said."""
+    """Of the transcript against the reference; None where nobody knows what was said. Of a corpus,
+    pooled over its clips: all their errors over all their words."""
+
+    clips: tuple[ClipScore, ...] = ()
+    """The clips of a corpus, in its order."""
 
     comparison: Comparison | None = None
     """With another side, in turns; None where there was none."""

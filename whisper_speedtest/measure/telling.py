@@ -23,6 +23,9 @@ class Doing(StrEnum):
     UNTIMED_CALL = "untimed call"
     PAUSE = "idle"
     TIMED_CALL = "call"
+    CLIP = "clip"
+    """A call whose clip is transcribed once, as one of many."""
+
     EMPTY_CALLS = "empty calls"
 
     @property
@@ -36,7 +39,7 @@ class Doing(StrEnum):
     def of_a_start(self) -> bool:
         """Whether this is a part of starting a process."""
         return self not in {
-            *(Doing.UNTIMED_CALL, Doing.PAUSE, Doing.TIMED_CALL, Doing.EMPTY_CALLS),
+            *(Doing.UNTIMED_CALL, Doing.PAUSE, Doing.TIMED_CALL, Doing.CLIP, Doing.EMPTY_CALLS),
         }
 
 
@@ -49,10 +52,10 @@ class Step(NamedTuple):
 
     processes: int
     call: int = 0
-    """Of the timed calls of this process, counted from 1; 0 of anything else."""
+    """Of the timed calls of this process, or of its clips, counted from 1; 0 of anything else."""
 
     calls: int = 0
-    """How many timed calls this process makes; 0 where that is not known yet."""
+    """How many such calls this process makes; 0 where that is not known yet."""
 
     again: bool = False
     """Whether the call was made before, beside other work of the machine."""

@@ -27,7 +27,7 @@ from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.options import LAST, rules_of
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
-from whisper_speedtest.session.plugin import OWN_CLIPS, RESULTS, ROOT, begin
+from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS, ROOT, begin
 from whisper_speedtest.session.prefetch import STORE, session_model
 from whisper_speedtest.session.selection import case_of, parameters_of
 
@@ -377,6 +377,7 @@ def _neutral(config: pytest.Config) -> Neutral:
             private=[
                 config.invocation_params.dir,
                 *(clip.path.parent for clip in config.stash[OWN_CLIPS]),
+                *(corpus.folder for corpus in config.stash[OWN_CORPORA]),
             ],
         )
     return config.stash[NEUTRAL]

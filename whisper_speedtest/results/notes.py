@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.quality import UNQUANTISED, qualities
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
 
@@ -30,8 +32,8 @@ def notes(
 
     The last one says that nothing was measured, where that is so. `left_out` are the reasons for
     which libraries were left out altogether, each a skip or a failure; `recordings` are the names
-    of the user's own clips; `earlier` the tests whose results were taken over, beside which the
-    machine may have been another day's.
+    of the user's own clips and corpora; `earlier` the tests whose results were taken over, beside
+    which the machine may have been another day's.
     """
     reasons = left_out or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
@@ -43,6 +45,9 @@ def notes(
         *_mends(passed),
         *_fallbacks(passed),
         *_heard(passed),
+        *_corpora(results),
+        *_silence(results),
+        *_quality(results),
         *_voices(results, frozenset(recordings)),
         *_drift([each for each in passed if each.test not in earlier]),
         *_busy(results),
@@ -175,6 +180,40 @@ def _shortened(words: Sequence[str]) -> str:
     """Return some words as a text, and how many more there are."""
     more = f" … and {len(words) - HEARD_WORDS} more words" if len(words) > HEARD_WORDS else ""
     return " ".join(words[:HEARD_WORDS]) + more
+
+
+def _corpora(results: Sequence[Result]) -> list[str]:
+    """Say how right each corpus was: over all its words, and in the clip in the middle."""
+    lines = []
+    for each in results:
+        rates = [c.score.wer for c in each.clips if c.score and c.score.reference_words]
+        if each.score and rates:
+            rate, unit = ("WER", "words") if each.score.cer is None else ("CER", "letters")
+            lines.append(
+                f"corpus:   {each.case.label} on {clip_name(each)}: {rate} "
+                f"{percent(each.score.wer, 1)} pooled over {each.score.reference_words:,} {unit} "
+                f"of {len(each.clips):,} clips; {percent(median(rates), 1)} in the median clip"
+            )
+    return lines
+
+
+def _silence(results: Sequence[Result]) -> list[str]:
+    """Say how many words were heard that nobody said, where nobody speaks."""
+    return [
+        f"silence:  {each.case.label} on {clip_name(each)}: {count} word{'s' if count > 1 else ''} "
+        "heard while nobody speaks"
+        for each in results
+        if each.score and (count := each.score.words_in_silence)
+    ]
+
+
+def _quality(results: Sequence[Result]) -> list[str]:
+    """Say of each quantised model on how many clips it is no worse than the unquantised one."""
+    return [
+        f"quality:  {each.case.label}: no worse than {UNQUANTISED} on {each.no_worse} of "
+        f"{each.clips} clip{'s' if each.clips > 1 else ''} ({percent(each.share)})"
+        for each in qualities(results)
+    ]
 
 
 def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:

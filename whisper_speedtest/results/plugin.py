@@ -10,7 +10,7 @@ import pytest
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal_plugin import KEPT
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, RESULTS
+from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -44,6 +44,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
+    recordings += [corpus.name for corpus in stash[OWN_CORPORA]]
     lines = notes(results, left_out, recordings, kept.taken_over)
     lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
     made = table(results, kept.taken_over) if results else None

@@ -14,6 +14,7 @@ import msgspec
 
 from whisper_speedtest.measure.judging import score_of
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.speech.languages import ENGLISH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,9 +142,10 @@ def _of_repeats(old: Result, rules: Rules) -> Iterator[str]:
     repeats = old.repeats
     if repeats is None:
         return
-    if rules.processes not in {None, repeats.processes}:
+    of_corpus = old.measure is Measure.CORPUS  # of which each clip is transcribed once
+    if rules.processes not in {None, repeats.processes} and not of_corpus:
         yield f"processes {repeats.processes} → {rules.processes}"
-    if rules.calls not in {None, repeats.calls} and not old.measure.of_a_start:
+    if rules.calls not in {None, repeats.calls} and not (old.measure.of_a_start or of_corpus):
         yield f"calls {repeats.calls} → {rules.calls}"
     if rules.calls is None and None not in {rules.budget, repeats.budget}:
         yield from _of_seconds("budget", repeats.budget, rules.budget)
@@ -173,7 +175,9 @@ def _of_clip(old: Result, planned: Planned) -> Iterator[str]:
         yield f"clip {new.name} has another sound"
     if not clip.is_own:
         return
-    scored = score_of(clip, old.transcript or "")
+    settings = planned.result.settings
+    language = settings.language if settings else ENGLISH
+    scored = score_of(clip, old.transcript or "", language)
     if old.transcript is not None:
         same = scored == old.score
     else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.units import megabytes, percent, seconds
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Column:
     cell: Callable[[Row], str]
     right: bool = True
     """Whether the cells are numbers, which stand at the right."""
+
+    optional: bool = False
+    """Whether it is left out where all its cells are empty."""
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -108,7 +112,20 @@ def _wer(row: Row) -> str:
     result = row.warm or row.cold
     if result is None:
         return ""
-    return percent(result.score.wer, 1) if result.score else "unchecked"
+    if result.score is None:
+        return "unchecked"
+    # Where letters are counted in place of words, the cell says so.
+    return f"{percent(result.score.wer, 1)}{'' if result.score.cer is None else ' CER'}"
+
+
+def _time_error(row: Row) -> str:
+    """Return how far the segments of long audio are off, and over how many boundaries."""
+    result = row.warm
+    if not (result and result.clip and result.score) or result.score.time_error is None:
+        return ""
+    if result.clip.seconds <= WINDOW_SECONDS:
+        return ""
+    return f"{result.score.time_error * 1e3:,.0f} ms ({result.score.boundaries})"
 
 
 def _computed_on(row: Row) -> str:
@@ -128,6 +145,7 @@ COLUMNS = (
     Column("load", lambda row: _time(row.load)),
     Column("peak memory", _peak_memory),
     Column("WER", _wer),
+    Column("time error", _time_error, optional=True),
     Column("computed on", _computed_on, right=False),
 )
 
@@ -150,11 +168,14 @@ def table(results: Sequence[Result], earlier: Collection[str] = ()) -> Table | N
     from rich.table import Table
 
     made = Table(box=SIMPLE, pad_edge=False)
-    columns: tuple[Column, ...] = COLUMNS
+    shown = rows(results)
+    columns = tuple(
+        each for each in COLUMNS if not each.optional or any(each.cell(row) for row in shown)
+    )
     if earlier:
         columns += (Column("earlier", lambda row: _earlier(row, earlier), right=False),)
     for column in columns:
         made.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
-    for row in rows(results):
+    for row in shown:
         made.add_row(*(column.cell(row) for column in columns))
     return made if made.row_count else None

@@ -232,7 +232,7 @@ def _words(step: Step | None) -> tuple[str, str]:
     if step is None:
         return "", ""
     process = f"process {step.process} of {step.processes}"
-    if step.doing is not Doing.TIMED_CALL:
+    if not step.call:
         return process, str(step.doing)
     of = f" of {step.calls}" if step.calls else ""
-    return process, f"call {step.call}{of}{' again' if step.again else ''}"
+    return process, f"{step.doing} {step.call}{of}{' again' if step.again else ''}"

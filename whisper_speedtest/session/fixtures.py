@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
 
     SetUp = tuple[Device, int | None]
     """Device and threads: what engines of one case may differ in."""
@@ -76,6 +77,13 @@ def clip(request: pytest.FixtureRequest) -> Clip:
     """The audio under test."""
     clip: Clip = request.param
     return clip
+
+
+@pytest.fixture(scope="session")
+def corpus(request: pytest.FixtureRequest) -> Corpus:
+    """The recordings under test, which are scored together."""
+    corpus: Corpus = request.param
+    return corpus
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.protocol import BUDGETS, MAX_OTHERS, PAUSES, PROCESSES, Rules
+from whisper_speedtest.speech.languages import ENGLISH, parse_language
 
 if TYPE_CHECKING:
     import pytest
@@ -41,6 +42,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="transcribe this file too, or each sound file in this folder; may be given several "
         "times; a text file beside it, of the same name with .txt, is its reference",
+    )
+    group.addoption(
+        "--corpus",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="transcribe each recording in this folder once, and score them together; may be given "
+        "several times; in it lie manifest.jsonl, .tsv or .csv (audio, text), LibriSpeech's files, "
+        "or sound files with texts beside them",
+    )
+    group.addoption(
+        "--language",
+        type=parse_code,
+        metavar="CODE",
+        help="what is spoken in the recordings of --audio and --corpus, as de; the project's own "
+        f"clips are left out where that is not English (default: {ENGLISH}, or what a manifest "
+        "says)",
     )
     group.addoption(
         "--processes",
@@ -96,8 +115,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--private",
         action="store_true",
-        help="name the recordings of --audio by their hash, and keep neither names nor transcripts "
-        "of them",
+        help="name the recordings of --audio and --corpus by their hash, and keep neither names "
+        "nor transcripts of them",
     )
     group.addoption(
         "--journal",
@@ -174,6 +193,14 @@ def _timeout(config: pytest.Config) -> float | None:
     chosen: float | None = config.getoption("timeout", None)
     variable = os.environ.get("PYTEST_TIMEOUT")
     return float(variable) if chosen is None and variable else chosen
+
+
+def parse_code(text: str) -> str:
+    """Return the code of a language."""
+    try:
+        return parse_language(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def parse_count(text: str) -> int:

@@ -15,7 +15,7 @@ from fixtures.audio import clips
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.session import selection
-from whisper_speedtest.session.recordings import own_clips
+from whisper_speedtest.session.recordings import own_clips, own_corpora
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 """The user's own recordings."""
+
+OWN_CORPORA: pytest.StashKey[list[Corpus]] = pytest.StashKey()
+"""The user's own corpora."""
 
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 """The record of a benchmark's measurement; a benchmark is a test marked `over`."""
@@ -60,8 +64,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "tuned: the settings that each library's own documentation recommends"
     )
     config.addinivalue_line("markers", "own: a recording of the user's own, named with --audio")
-    config.stash[OWN_CLIPS] = own_clips(
-        config.getoption("audio"), private=config.getoption("private")
+    private = config.getoption("private")
+    config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"), private=private)
+    config.stash[OWN_CORPORA] = own_corpora(
+        config.getoption("corpus"), config.getoption("language"), private=private
     )
     config.stash[LEFT_OUT] = {}
     config.stash[RESULTS] = []
@@ -115,6 +121,7 @@ def pytest_sessionstart() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
     """Have no item of a benchmark whose measure this session does not want."""
     marks: list[pytest.Mark] = (
@@ -127,8 +134,8 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise the tests marked `over`."""
-    own = metafunc.config.stash[OWN_CLIPS]
-    selection.parametrize(metafunc, clips(), own)
+    own, corpora = metafunc.config.stash[OWN_CLIPS], metafunc.config.stash[OWN_CORPORA]
+    selection.parametrize(metafunc, clips(), own, corpora)
 
 
 @pytest.hookimpl(trylast=True)
@@ -154,12 +161,12 @@ def begin(item: pytest.Item) -> Recorder | None:
     case, measure = selection.case_of(item), selection.measure_of(item)
     if case is None or measure is None or not isinstance(item, pytest.Function):
         return None
-    clip = selection.parameters_of(item).clip
+    selected = selection.parameters_of(item)
     settings = None if measure is Measure.LOAD else selection.settings_of(item)
-    private = item.config.getoption("private") and clip is not None and clip.is_own
+    private = item.config.getoption("private") and selected.is_own
     from whisper_speedtest.measure.recording import Recorder
 
-    return Recorder(item.name, measure, case, clip, settings, private=private)
+    return Recorder(item.name, measure, case, selected.audio, settings, private=private)
 
 
 @pytest.hookimpl(wrapper=True)

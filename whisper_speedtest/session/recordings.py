@@ -1,23 +1,23 @@
-"""The user's own recordings, as `--audio` names them: files, or folders of files."""
+"""The user's own recordings: what `--audio` names, files or folders of files, and `--corpus`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fixtures.audio import clips
-from whisper_speedtest.speech.recordings import own_clip
+from whisper_speedtest.speech.corpus import CorpusError, read_corpus
+from whisper_speedtest.speech.recordings import SUFFIXES, own_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from whisper_speedtest.speech.clip import Clip
-
-SUFFIXES = (".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
-"""The names of sound files that a folder is searched for. A file named by itself may have any."""
+    from whisper_speedtest.speech.corpus import Corpus
 
 
 def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
@@ -47,6 +47,32 @@ def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
     return [clip for clip in taken.values() if clip.is_own]
 
 
+def own_corpora(
+    folders: Sequence[Path], language: str | None = None, *, private: bool = False
+) -> list[Corpus]:
+    """Read the user's own corpora, each named after its folder, or if private by its content.
+
+    Raises:
+        pytest.UsageError: An entry of one is wrong, or a name is there twice.
+    """
+    taken: dict[str, Corpus] = {}
+    for folder in map(partial(_home_expanded, option="--corpus"), folders):
+        try:
+            corpus = read_corpus(folder, language)
+        except CorpusError as error:
+            raise pytest.UsageError(f"--corpus: {error}") from error
+        if private:
+            corpus = replace(corpus, name=f"own-{corpus.sha256[:8]}")
+        if other := taken.get(corpus.name):
+            raise pytest.UsageError(
+                f"--corpus: {folder}: expected a name that no other corpus has, got "
+                f"{corpus.name!r}, which is also {other.folder}; "
+                f"{'leave one out' if private else 'rename the folder'}"
+            )
+        taken[corpus.name] = corpus
+    return list(taken.values())
+
+
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files, and of each folder the sound files in it, by name."""
     for path in map(_home_expanded, paths):
@@ -62,11 +88,11 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _home_expanded(path: Path) -> Path:
+def _home_expanded(path: Path, option: str = "--audio") -> Path:
     """Return a path in which `~` is the user's home: of --audio=~/x no shell makes that."""
     try:
         return path.expanduser()
     except RuntimeError as error:
         raise pytest.UsageError(
-            f"--audio: {path}: expected `~` to name a home folder, got: {error}"
+            f"{option}: {path}: expected `~` to name a home folder, got: {error}"
         ) from error

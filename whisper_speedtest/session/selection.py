@@ -13,10 +13,11 @@ import pytest
 
 from adapters import REGISTRY, adapter_class, all_cases, usable, why_not_installed, why_unusable
 from adapters.base import DecodeSettings
-from whisper_speedtest.measure.judging import knows_voice
+from whisper_speedtest.measure.judging import knows_voice, why_not_in
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import PAUSES, batch_sizes
 from whisper_speedtest.session.options import rules_of
+from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
 
 MARKERS = (
     (
-        "over(*clips, measure, own=False, batches=False): run over every case, with each of the "
-        "clips that suits it; own adds the recordings of --audio, batches each batch size of the "
-        "library"
+        "over(*clips, measure, own=False, batches=False, corpora=False): run over every case, with "
+        "each of the clips that suits it; own adds the recordings of --audio, batches each batch "
+        "size of the library; corpora: with each corpus of --corpus"
     ),
     "unusable(adapter, reason): stands for all cases of an adapter that cannot be used, and fails",
 )
@@ -41,6 +43,12 @@ GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """What the drivers of NVIDIA and AMD put there on Linux, and Windows in its Linux."""
 
 
+ENGLISH_CLIPS = (
+    "the project's clips are in English: with --language={code}, only recordings of --audio and "
+    "--corpus are transcribed, in {name}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """What one item of a benchmark is about; its parts are the item's parameters."""
@@ -48,18 +56,50 @@ class Selected:
     case: Case
     clip: Clip | None = None
     batch_size: int | None = None
+    corpus: Corpus | None = None
+
+    @property
+    def audio(self) -> Clip | Corpus | None:
+        """What is transcribed: a clip, or all clips of a corpus."""
+        return self.clip or self.corpus
+
+    @property
+    def is_own(self) -> bool:
+        """Whether what is transcribed is the user's own."""
+        return self.corpus is not None or (self.clip is not None and self.clip.is_own)
 
     @property
     def key(self) -> str:
         """The part of the test's id in brackets; it is a stored key."""
         parts = [str(self.case)]
-        parts += [self.clip.name] if self.clip else []
+        parts += [self.audio.name] if self.audio else []
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
     def time_limit(self, rules: Rules, pause: float = 0.0) -> float:
         """Return the seconds that the item may take, with a pause of so many before each call."""
+        if self.corpus:
+            return rules.corpus_limit(self.case, [clip.seconds for clip in self.corpus.clips])
         return rules.test_limit(self.case, self.clip.seconds if self.clip else 0.0, pause)
+
+    def language(self, chosen: str | None) -> str:
+        """Return what is spoken, where the user has chosen a language for recordings; None: none.
+
+        The project's own clips are in English.
+        """
+        if self.corpus:
+            return self.corpus.language
+        return chosen or ENGLISH if self.is_own else ENGLISH
+
+    def why_skipped(self, measure: Measure, chosen: str | None) -> str:
+        """Return why the item is left out for the sake of a language, or "".
+
+        A start is measured with a clip in English, whatever is spoken later.
+        """
+        wanted = self.language(chosen) if self.is_own else chosen or ENGLISH
+        if wanted != ENGLISH and not self.is_own and not measure.of_a_start:
+            return ENGLISH_CLIPS.format(code=wanted, name=LANGUAGES[wanted])
+        return why_not_in(self.case, wanted)
 
 
 def parameters_of(item: pytest.Function) -> Selected:
@@ -83,6 +123,8 @@ def is_wanted(measure: Measure, config: pytest.Config) -> bool:
     """
     if measure is Measure.COLD_FILES:
         return bool(config.getoption("cold_files"))
+    if measure is Measure.CORPUS:
+        return bool(config.getoption("corpus"))
     if measure is Measure.AFTER_PAUSE:
         on_gpu = config.getoption("device") != "cpu" and may_have_gpu()
         return rules_of(config).pause_on("gpu" if on_gpu else "cpu") > 0
@@ -98,7 +140,7 @@ def case_of(item: pytest.Item) -> Case | None:
     """Return the case that a test runs over; None of any other test.
 
     The test that stands for a library which is not installed, or for an adapter that cannot be
-    used, runs over no case.
+    used, runs over no case, and neither does one that is skipped for its language.
     """
     if not isinstance(item, pytest.Function) or measure_of(item) is None:
         return None
@@ -110,24 +152,34 @@ def case_of(item: pytest.Item) -> Case | None:
 def settings_of(item: pytest.Item) -> DecodeSettings:
     """Return what the library of a test over cases is told about decoding.
 
-    That is what all libraries are compared by, with the test's batch size; for a test marked
-    `tuned`, it is what the library's own documentation recommends.
+    That is what all libraries are compared by, with the test's batch size and the language that is
+    spoken; for a test marked `tuned`, it is what the library's own documentation recommends.
     """
     assert isinstance(item, pytest.Function)
     selected = parameters_of(item)
+    asked = DecodeSettings(language=selected.language(item.config.getoption("language")))
     if item.get_closest_marker("tuned"):
-        return replace(DecodeSettings(), **adapter_class(selected.case.adapter).tuned)
-    return replace(DecodeSettings(), batch_size=selected.batch_size or 1)
+        return replace(asked, **adapter_class(selected.case.adapter).tuned)
+    return replace(asked, batch_size=selected.batch_size or 1)
 
 
 def select(
-    marker: pytest.Mark, cases: Sequence[Case], clips: Mapping[str, Clip], own: Sequence[Clip] = ()
+    marker: pytest.Mark,
+    cases: Sequence[Case],
+    clips: Mapping[str, Clip],
+    own: Sequence[Clip] = (),
+    corpora: Sequence[Corpus] = (),
 ) -> Iterator[Selected]:
     """Yield what a test with the marker `over` runs over, in the order of the cases.
 
     That is each case; where the marker names clips, with each of them that suits it, of `clips` and
-    of the user's `own`; and where it says so, with each batch size that its library can be told.
+    of the user's `own`; and where it says so, with each batch size that its library can be told. A
+    marker of corpora stands for each case with each of them.
     """
+    if marker.kwargs.get("corpora"):
+        for case, corpus in product(cases, corpora):
+            yield Selected(case, corpus=corpus)
+        return
     chosen = [clips[name] for name in marker.args]
     chosen += own if marker.kwargs.get("own") else []
     for case in cases:
@@ -145,8 +197,13 @@ def suits(case: Case, clip: Clip) -> bool:
     return clip.is_own or knows_voice(case, clip)
 
 
-def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Sequence[Clip]) -> None:
-    """Give a test marked `over` its items: case, clip and batch size, each as what it is.
+def parametrize(
+    metafunc: pytest.Metafunc,
+    clips: Mapping[str, Clip],
+    own: Sequence[Clip],
+    corpora: Sequence[Corpus],
+) -> None:
+    """Give a test marked `over` its items: case, clip, batch size and corpus, each as what it is.
 
     Of a library that is not installed there is one item, to be skipped with the way to install it.
     Of an adapter that cannot be used there is one, too, last and with no parameters; it will fail.
@@ -157,6 +214,8 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     names = ["case"]
     names += ["clip"] if marker.args else []
     names += ["batch_size"] if marker.kwargs.get("batches") else []
+    names += ["corpus"] if marker.kwargs.get("corpora") else []
+    measure, language = Measure(marker.kwargs["measure"]), metafunc.config.getoption("language")
     rules = rules_of(metafunc.config)
     paused = marker.kwargs["measure"] is Measure.AFTER_PAUSE
     pause = max(map(rules.pause_on, PAUSES)) if paused else 0.0
@@ -168,16 +227,20 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
         # A limit that the user chose is obeyed, and a mark would come before it.
         found = [_limit(selected.time_limit(rules, pause))] if rules.timeout is None else []
+        if reason := selected.why_skipped(measure, language):
+            found.append(pytest.mark.skip(reason=reason))
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
 
     items = [
         parameters(each, id=each.key, marks=marks(each))
-        for each in select(marker, installed, clips, own)
+        for each in select(marker, installed, clips, own, corpora)
     ]
     for adapter in filter(why_not_installed, usable()):
         of_it = [case for case in all_cases() if case.adapter == adapter]
         skip = pytest.mark.skip(reason=why_not_installed(adapter))
-        items.append(parameters(next(select(marker, of_it, clips)), id=adapter, marks=skip))
+        items.append(
+            parameters(next(select(marker, of_it, clips, (), corpora)), id=adapter, marks=skip)
+        )
     for adapter in filter(why_unusable, REGISTRY):
         broken = pytest.mark.unusable(adapter=adapter, reason=why_unusable(adapter))
         items.append(pytest.param(*[None] * len(names), id=adapter, marks=broken))
@@ -223,7 +286,10 @@ def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
 
 
 def not_installed(items: Sequence[pytest.Item]) -> list[str]:
-    """Return why tests of libraries that are not installed will be skipped, each reason once."""
+    """Return why tests will be skipped whose model is not looked for, each reason once.
+
+    Their library is not installed, or they are in another language than their model or clip.
+    """
     marks = [item.get_closest_marker("skip") for item in items if measure_of(item)]
     return list(dict.fromkeys(mark.kwargs["reason"] for mark in marks if mark))
 

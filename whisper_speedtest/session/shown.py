@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from adapters.base import Case
     from whisper_speedtest.speech.clip import Clip
+    from whisper_speedtest.speech.corpus import Corpus
 
 T = TypeVar("T")
 
@@ -107,11 +108,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     display_of(config).close()
 
 
-def name_of(measure: Measure, clip: Clip | None, batch_size: int | None) -> str:
+def name_of(measure: Measure, clip: Clip | Corpus | None, batch_size: int | None) -> str:
     """Return what a test measures of its case, in few words: `load`, `short`, `long batch6`."""
     if measure.of_a_start or clip is None:
         return str(measure)
-    words = [str(measure)] if measure is Measure.TUNED else []
+    words = [str(measure)] if measure in {Measure.TUNED, Measure.CORPUS} else []
     words.append(clip.name)
     words += [str(measure)] if measure is Measure.AFTER_PAUSE else []
     words += [f"batch{batch_size}"] if batch_size else []
@@ -134,4 +135,4 @@ def _tests(items: Iterable[pytest.Item]) -> Iterator[tuple[str, Case, str]]:
         case, measure = case_of(item), measure_of(item)
         if case is not None and measure is not None and isinstance(item, pytest.Function):
             selected = parameters_of(item)
-            yield item.nodeid, case, name_of(measure, selected.clip, selected.batch_size)
+            yield item.nodeid, case, name_of(measure, selected.audio, selected.batch_size)

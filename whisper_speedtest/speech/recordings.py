@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip
 
+SUFFIXES = (".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+"""The names of sound files that a folder is searched for. A file named by itself may have any."""
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,26 +24,39 @@ def own_clip(path: Path) -> Clip:
     Raises:
         AudioError: when the sound cannot be used (see `read_audio`) or the text cannot be read.
     """
+    return recording(path, path.stem, text_beside(path), OWN_ORIGIN)
+
+
+def recording(path: Path, name: str, reference: str | None, origin: str) -> Clip:
+    """Describe a sound file as a clip, with the words that are said in it if they are known.
+
+    Raises:
+        AudioError: when the sound cannot be used (see `read_audio`).
+    """
     from whisper_speedtest.speech.audio import SAMPLE_RATE, read_audio
 
     samples = len(read_audio(path))
     return Clip(
-        name=path.stem,
+        name=name,
         file=path.absolute(),
         package=None,
         seconds=samples / SAMPLE_RATE,
         samples=samples,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        reference=_reference_beside(path),
+        reference=reference,
         human=True,
         licence="unknown",
-        origin=OWN_ORIGIN,
+        origin=origin,
         sentences=(),
     )
 
 
-def _reference_beside(path: Path) -> str | None:
-    """Return the text that lies beside a sound file, or None where there is none."""
+def text_beside(path: Path) -> str | None:
+    """Return the text that lies beside a sound file, or None where there is none.
+
+    Raises:
+        AudioError: when what is there is no text in UTF-8, or cannot be read.
+    """
     from whisper_speedtest.speech.audio import AudioError
 
     file = path.with_suffix(".txt")

@@ -1,19 +1,18 @@
 """Scores a transcript against its reference: word errors, coverage, and which words differ.
 
-Both texts first pass Whisper's own English normaliser, so that case, punctuation, the spelling of
-a word and the way a number is written are no errors.
+Both texts are normalised first, in the way of their language (`normalising`). In a language that
+writes no spaces, letters take the place of words in every count.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from whisper_speedtest.speech.languages import ENGLISH, WITHOUT_SPACES
+from whisper_speedtest.speech.normalising import ENGLISH_NORMALISER, normaliser_of, words_of
 
+if TYPE_CHECKING:
     from jiwer import WordOutput
 
 MAX_LINE = 100
@@ -22,7 +21,10 @@ MAX_LINE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How a transcript compares to its reference, counted in normalised words."""
+    """How a transcript compares to its reference, counted in normalised words.
+
+    In a language that writes no spaces, `words` are letters throughout.
+    """
 
     wer: float
     """Word error rate: (substitutions + deletions + insertions) / reference_words, in [0, ∞).
@@ -52,15 +54,36 @@ class Score:
     insertions: int
     """Words of the transcript that the reference lacks."""
 
+    time_error: float | None = None
+    """How far begins and ends of segments are off, in seconds: the median over those that a segment
+    and a sentence share, as `timing` says. None where there is none, or nobody knows the times."""
+
+    boundaries: int = 0
+    """How many begins and ends the time error is made of."""
+
+    words_in_silence: int | None = None
+    """Words heard while nobody speaks; None where nobody knows when somebody does."""
+
+    cer: float | None = None
+    """Letter error rate, which is the word error rate of letters. None where words are counted."""
+
+    normaliser: str = ENGLISH_NORMALISER
+    """What both texts went through before they were compared."""
+
+    @property
+    def errors(self) -> int:
+        """How many words are wrong, missing or added."""
+        return self.substitutions + self.deletions + self.insertions
+
     @property
     def exact(self) -> bool:
         """Whether the normalised texts are the same, word for word."""
-        return self.substitutions == self.deletions == self.insertions == 0
+        return self.errors == 0
 
 
-def score(reference: str, hypothesis: str) -> Score:
-    """Score a transcript (the hypothesis) against what was said (the reference), both English."""
-    words = _align(reference, hypothesis)
+def score(reference: str, hypothesis: str, language: str = ENGLISH) -> Score:
+    """Score a transcript (the hypothesis) against what was said (the reference)."""
+    words = _align(reference, hypothesis, language)
     reference_words = len(words.references[0])
     return Score(
         wer=float(words.wer),
@@ -70,11 +93,18 @@ def score(reference: str, hypothesis: str) -> Score:
         substitutions=words.substitutions,
         deletions=words.deletions,
         insertions=words.insertions,
+        cer=float(words.wer) if language in WITHOUT_SPACES else None,
+        normaliser=normaliser_of(language),
     )
 
 
 def difference(
-    reference: str, hypothesis: str, *, max_changes: int = 8, shorten: bool = True
+    reference: str,
+    hypothesis: str,
+    language: str = ENGLISH,
+    *,
+    max_changes: int = 8,
+    shorten: bool = True,
 ) -> str:
     """Describe in a few lines how a transcript differs from its reference, for failure messages.
 
@@ -82,10 +112,11 @@ def difference(
     between its neighbours: at most `max_changes` runs, in normalised words. Texts of more than 100
     characters are cut, except for the whole ones where `shorten` is false.
     """
-    words = _align(reference, hypothesis)
+    words = _align(reference, hypothesis, language)
     expected, got = words.references[0], words.hypotheses[0]
+    rate, unit = ("CER", "letter") if language in WITHOUT_SPACES else ("WER", "word")
     counts = (
-        f"WER {words.wer:.3f} over {len(expected)} words: {words.substitutions} wrong, "
+        f"{rate} {words.wer:.3f} over {len(expected)} {unit}s: {words.substitutions} wrong, "
         f"{words.deletions} missing, {words.insertions} added"
     )
     texts = [_shorten(text) if shorten else text for text in (reference, hypothesis)]
@@ -96,41 +127,19 @@ def difference(
         wanted = _shorten(" ".join(expected[start:end]))
         found = _shorten(" ".join(got[change.hyp_start_idx : change.hyp_end_idx]))
         before, after = expected[max(0, start - 2) : start], expected[end : end + 2]
-        lines.append(f"  word {start + 1}: {' '.join([*before, f'[{wanted} → {found}]', *after])}")
+        shown = " ".join([*before, f"[{wanted} → {found}]", *after])
+        lines.append(f"  {unit} {start + 1}: {shown}")
     if len(changes) > max_changes:
         lines.append(f"  and {len(changes) - max_changes} more changes")
     return "\n".join(lines)
 
 
-def words_of(text: str) -> list[str]:
-    """Return a text's words, normalised: a musical note, or what is in brackets, is none."""
-    return _normalise(text).split()
-
-
-def _align(reference: str, hypothesis: str) -> WordOutput:
+def _align(reference: str, hypothesis: str, language: str) -> WordOutput:
     """Align the normalised words of both texts with the fewest errors."""
     import jiwer
 
-    return jiwer.process_words(_normalise(reference), _normalise(hypothesis))
-
-
-def _normalise(text: str) -> str:
-    """Normalise a text and keep only its words: of "..." the normaliser leaves a full stop."""
-    words = _normaliser()(text).split()
-    return " ".join(word for word in words if any(map(str.isalnum, word)))
-
-
-@cache
-def _normaliser() -> Callable[[str], str]:
-    """Return the English normaliser of OpenAI's whisper, which takes a while to make."""
-    # Python warns of an escape in one of its docstrings when it first compiles the package, which
-    # may be now. Under `filterwarnings = error` the import would fail.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*invalid escape sequence")
-        from whisper_normalizer.english import EnglishTextNormalizer
-
-    normaliser: Callable[[str], str] = EnglishTextNormalizer()
-    return normaliser
+    texts = (" ".join(words_of(text, language)) for text in (reference, hypothesis))
+    return jiwer.process_words(*texts)
 
 
 def _shorten(text: str) -> str:

@@ -1,0 +1,120 @@
+"""How quantised models compare to unquantised ones: which clips count, and what is no worse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from adapters.base import Case
+from tests.helpers.results import CLIP, SETTINGS, score, warm
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import ClipScore
+from whisper_speedtest.results.quality import Quality, qualities
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from whisper_speedtest.measure.result import Result
+
+FULL = Case("whisper.cpp", "small", "fp16")
+Q5 = replace(FULL, variant="q5_0")
+
+
+def heard(case: Case, wer: float, clip: str = "ab", **changes: Any) -> Result:
+    """Return a result with this word error rate on a clip, known by the beginning of its hash."""
+    facts = msgspec.structs.replace(CLIP, sha256=clip * 32)
+    return warm(case=case, clip=facts, score=score(wer), **changes)
+
+
+def corpus(case: Case, *rates: float | None, **changes: Any) -> Result:
+    """Return the result of a corpus whose clips have these word error rates."""
+    clips = tuple(
+        ClipScore(
+            name=f"{number}.wav",
+            sha256=f"{number:064x}",
+            seconds=1.0,
+            call=0.5,
+            score=None if rate is None else score(rate),
+        )
+        for number, rate in enumerate(rates)
+    )
+    return warm(case=case, measure=Measure.CORPUS, clips=clips, score=score(0.5), **changes)
+
+
+@pytest.mark.parametrize(("wer", "no_worse"), [(0.1, 1), (0.099, 1), (0.101, 0)])
+def test_clip_is_no_worse_where_it_has_no_more_errors(wer: float, no_worse: int) -> None:
+    """As many are no worse."""
+    assert qualities([heard(FULL, 0.1), heard(Q5, wer)]) == [Quality(Q5, no_worse, 1)]
+
+
+def test_share_is_that_of_all_clips() -> None:
+    """Of four clips one is worse, whatever the sum of all errors says."""
+    (found,) = qualities([corpus(FULL, 0.1, 0.1, 0.1, 0.4), corpus(Q5, 0.1, 0.2, 0.0, 0.1)])
+
+    assert (found.no_worse, found.clips, found.share) == (3, 4, 0.75)
+
+
+def test_order_of_the_results_decides_nothing_but_the_order_of_the_models() -> None:
+    """The quantised model may have been measured first."""
+    other = replace(Q5, variant="q8_0")
+    results = [heard(other, 0.0), heard(Q5, 0.2), heard(FULL, 0.1)]
+
+    assert qualities(results) == [Quality(other, 1, 1), Quality(Q5, 0, 1)]
+    assert qualities(results[::-1]) == [Quality(Q5, 0, 1), Quality(other, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        heard(replace(Q5, size="base"), 0.2),
+        heard(replace(Q5, adapter="mlx-whisper"), 0.2),
+        heard(Q5, 0.2, "cd"),
+        heard(Q5, 0.2, settings=replace(SETTINGS, beam_size=5)),
+        heard(Q5, 0.2, measure=Measure.TUNED),
+        heard(Q5, 0.2, measure=Measure.COLD),
+        heard(replace(Q5, variant="float32"), 0.2),
+        warm(case=Q5, clip=None, score=score(0.2)),
+        warm(case=Q5, score=None),
+    ],
+    ids=["size", "library", "clip", "settings", "tuned", "start", "precise", "clipless", "unknown"],
+)  # fmt: skip
+def test_only_the_same_clip_with_the_same_settings_is_compared(other: Result) -> None:
+    """Of the same library and size; what is as precise is not held to fp16."""
+    assert qualities([heard(FULL, 0.1), other]) == []
+
+
+def test_long_audio_is_compared_one_window_after_another_alone() -> None:
+    """In batches it is the same clip once more."""
+    batch = replace(SETTINGS, batch_size=6)
+    long = [heard(case, 0.1, measure=Measure.LONG_FORM) for case in (FULL, Q5)]
+    batched = [heard(case, 0.2, measure=Measure.LONG_FORM, settings=batch) for case in (FULL, Q5)]
+
+    assert qualities([*long, *batched]) == [Quality(Q5, 1, 1)]
+
+
+def test_wrong_transcript_of_a_quantised_model_is_worse() -> None:
+    """It would else look better for having failed; of the unquantised one nothing is to be held."""
+    failed = Outcome.FAILED
+
+    assert qualities([heard(FULL, 0.1), heard(Q5, 0.9, outcome=failed)]) == [Quality(Q5, 0, 1)]
+    assert qualities([heard(FULL, 0.9, outcome=failed), heard(Q5, 0.1)]) == []
+    assert qualities([heard(FULL, 0.1, outcome=Outcome.BUSY), heard(Q5, 0.1)]) == [
+        Quality(Q5, 1, 1)
+    ]
+
+
+def test_last_of_several_results_of_a_clip_counts_and_each_clip_once() -> None:
+    """As a journal may hold an earlier one, and a corpus the clip that was measured warm."""
+    results = [heard(FULL, 0.1), heard(Q5, 0.2), heard(Q5, 0.1)]
+
+    assert qualities(results) == [Quality(Q5, 1, 1)]
+    assert qualities([*results, heard(Q5, 0.3)]) == [Quality(Q5, 0, 1)]
+
+
+def test_clip_of_a_corpus_without_a_score_does_not_count() -> None:
+    """And neither does the pooled score, beside those of its clips."""
+    assert qualities([corpus(FULL, 0.1, None), corpus(Q5, 0.1, 0.9)]) == [Quality(Q5, 1, 1)]
+    assert qualities([corpus(FULL), corpus(Q5)]) == [Quality(Q5, 1, 1)]

@@ -1,0 +1,215 @@
+"""Corpora and languages: what --corpus and --language take, measure, refuse and keep."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from fixtures.audio import clips
+from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.session.plugin import OWN_CORPORA, pytest_pycollect_makeitem
+from whisper_speedtest.session.recordings import own_corpora
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.sessions import Session, Sessions
+
+NAMES = ("short", "paragraph", "noisy")
+
+
+def make_corpus(folder: Path, *names: str, **changes: str) -> Path:
+    """Make a corpus of some clips of the project, with a manifest; return its folder."""
+    folder.mkdir(parents=True)
+    lines = []
+    for name in names:
+        shutil.copy(clips()[name].path, folder)
+        lines.append({"audio": f"{name}.wav", "text": clips()[name].reference, **changes})
+    manifest = "\n".join(map(json.dumps, lines))
+    (folder / "manifest.jsonl").write_text(manifest, encoding="utf-8")
+    return folder
+
+
+def results(session: Session) -> dict[str, Any]:
+    """Return the results of a session by their tests."""
+    assert session.saved is not None, session.output
+    return {each["name"]: each["extra_info"] for each in session.saved["benchmarks"]}
+
+
+# What is refused
+
+
+def refused(*folders: Path, private: bool = False) -> str:
+    """Return what is said of corpora that are refused."""
+    with pytest.raises(pytest.UsageError) as caught:
+        own_corpora(folders, private=private)
+    return str(caught.value)
+
+
+def test_corpora_are_named_after_their_folders(tmp_path: Path) -> None:
+    """In the order in which they are given; the language is told to each."""
+    folders = [make_corpus(tmp_path / name, "short") for name in ("b", "a")]
+
+    assert [(each.name, each.language) for each in own_corpora(folders, "de")] == [
+        ("b", "de"),
+        ("a", "de"),
+    ]
+    assert own_corpora([]) == []
+
+
+def test_private_corpus_is_named_by_its_content(tmp_path: Path) -> None:
+    """The same in each session, wherever it lies."""
+    first = make_corpus(tmp_path / "Therapy", "short")
+    (corpus,) = own_corpora([first], private=True)
+    (renamed,) = own_corpora([first.rename(tmp_path / "other")], private=True)
+
+    assert corpus.name == renamed.name == f"own-{corpus.sha256[:8]}"
+
+
+def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
+    """One would be measured under the id of both; of private ones the content decides."""
+    first = make_corpus(tmp_path / "monday/talks", "short")
+    second = make_corpus(tmp_path / "tuesday/talks", "short")
+
+    assert refused(first, second) == (
+        f"--corpus: {second}: expected a name that no other corpus has, got 'talks', which is "
+        f"also {first}; rename the folder"
+    )
+    assert "leave one out" in refused(first, second, private=True)
+
+
+def test_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves the `~` in --corpus=~/talks as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = make_corpus(tmp_path / "talks", "short")
+
+    (corpus,) = own_corpora([type(tmp_path)("~/talks")])
+
+    assert corpus.folder == folder
+    assert "--corpus: ~nobody-here/x: expected `~` to name a home" in refused(
+        type(tmp_path)("~nobody-here/x")
+    )
+
+
+def test_mistake_ends_the_session_before_anything_is_run(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    """With the line of the manifest, and the status of every wrong option."""
+    folder = make_corpus(tmp_path / "talks", "short", "noisy")
+    (folder / "noisy.wav").unlink()
+
+    session = sessions.run("benchmarks", f"--corpus={folder}")
+
+    assert session.status == pytest.ExitCode.USAGE_ERROR
+    assert session.output == (
+        f"ERROR: --corpus: {folder}: wrong entries:\n"
+        f"  line 2: {folder}/noisy.wav: no such file; check the path\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("corpora", "marks", "left_out"),
+    [
+        ([], [pytest.mark.over(measure=Measure.CORPUS, corpora=True)], True),
+        ([None], [pytest.mark.over(measure=Measure.CORPUS, corpora=True)], False),
+        ([], [pytest.mark.over("short", measure=Measure.WARM)], False),
+        ([], [pytest.mark.parametrize("corpora", [1])], False),
+        ([], [], False),
+    ],
+    ids=["no-corpus", "corpus", "clips", "other-mark", "no-mark"],
+)
+def test_without_a_corpus_there_is_no_test_of_one(
+    corpora: list[Any], marks: list[pytest.MarkDecorator], left_out: bool
+) -> None:
+    """Not even one that is skipped: the ids of a session are the stored ones."""
+    config = SimpleNamespace(stash=pytest.Stash())
+    config.stash[OWN_CORPORA] = corpora
+    collector = cast("pytest.Collector", SimpleNamespace(config=config))
+    test = SimpleNamespace(pytestmark=[each.mark for each in marks])
+
+    made = pytest_pycollect_makeitem(collector, test)
+
+    assert made == ([] if left_out else None)
+
+
+# What is measured
+
+
+def test_corpus_is_measured_as_one_test_of_each_case(sessions: Sessions, tmp_path: Path) -> None:
+    """One row with the pooled score, one result with each clip; micro is told to know no voice."""
+    folder = make_corpus(tmp_path / "talks", *NAMES)
+    journal = tmp_path / "run.jsonl"
+    selection = ("benchmarks", "-k", "talks and toy-micro and (good or mishears)")
+
+    session = sessions.run(*selection, f"--corpus={folder}", f"--journal={journal}")
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    found = results(session)
+    assert set(found) == {f"test_corpus[toy-micro-{name}-talks]" for name in ("good", "mishears")}
+    good = found["test_corpus[toy-micro-good-talks]"]
+    assert (good["measure"], good["clip"]["name"]) == ("corpus", "talks")
+    assert good["clip"]["seconds"] == pytest.approx(sum(clips()[name].seconds for name in NAMES))
+    assert [(clip["name"], clip["transcript"]) for clip in good["clips"]] == [
+        (f"{name}.wav", clips()[name].reference) for name in NAMES
+    ]
+    assert (good["score"]["wer"], good["repeats"]["processes"]) == (0.0, 1)
+    words = good["score"]["reference_words"]
+    row = r"^ toy +micro +{} +talks .* \(1×1\) .* {} "
+    assert re.search(row.format("good", "0.0%"), session.output, re.MULTILINE), session.output
+    note = f"corpus:   toy[micro-good] on talks: WER 0.0% pooled over {words} words of 3 clips; "
+    assert note in session.output
+    assert found["test_corpus[toy-micro-mishears-talks]"]["score"]["wer"] > 0.5
+    assert f"voices:   {NO_HUMAN_VOICE}: talks\n" in session.output
+
+    again = sessions.run(*selection, f"--corpus={folder}", f"--resume={journal}")
+    assert "2 of 2 results taken over" in again.output, again.output
+
+
+def test_private_recordings_in_another_language(sessions: Sessions, tmp_path: Path) -> None:
+    """The library is told the language, and no name or word is in JSON, journal and screen.
+
+    What is in English is left out with the reason; starts are measured all the same.
+    """
+    folder = make_corpus(tmp_path / "Therapy" / "jane", "short", language="de")
+    visit = shutil.copy(clips()["short"].path, tmp_path / "visit.wav")
+    journal = tmp_path / "run.jsonl"
+
+    session = sessions.run(
+        *("benchmarks", "-k", "toy-micro-good", "--language=de", "--private"),
+        *(f"--corpus={folder}", f"--audio={visit}", f"--journal={journal}"),
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    found = results(session)
+    languages = {
+        name.partition("[")[0]: (each["settings"] or {}).get("language")
+        for name, each in found.items()
+    }
+    assert languages == {
+        "test_corpus": "de",
+        "test_transcribe": "de",
+        "test_tuned": "de",
+        "test_cold_start_and_memory": "en",
+        "test_load": None,
+    }
+    assert (
+        "skipped:  the project's clips are in English: with --language=de, only" in session.output
+    )
+    (name,) = (each for each in found if each.startswith("test_corpus"))
+    assert re.fullmatch(r"test_corpus\[toy-micro-good-own-[0-9a-f]{8}\]", name)
+    (clip,) = found[name]["clips"]
+    assert clip["name"] == f"own-{clips()['short'].sha256[:8]}"
+    assert (clip["score"]["reference_words"], clip["score"]["wer"]) == (9, 0.0)
+    # The start's own clip is the project's, and its words are no secret.
+    own = [each for each in found.values() if each["measure"] != "cold"]
+    told = session.output + json.dumps(own)
+    for word in ("Therapy", "jane", "visit", "short.wav", "winter"):
+        assert word not in told, f"{word} of a private recording was kept"
+    for word in ("Therapy", "jane", "visit", "short.wav"):
+        assert word not in journal.read_text(encoding="utf-8"), f"{word} is in the journal"

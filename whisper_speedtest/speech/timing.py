@@ -1,0 +1,120 @@
+"""When a transcript says that something was said, held to when it was.
+
+A library returns segments: a text with its begin and end, of one sentence, of several, or of a part
+of one. Only a boundary that both a segment and a sentence have can be right or wrong. So the words
+of both are aligned, with the fewest errors, and these are compared:
+
+- the begin of a segment and that of a sentence, where the first word of one is the first word of
+  the other, and was heard right;
+- the end of both, in the same way, by their last words.
+
+The time error is the median of their distances. It is 0 of segments that are the sentences; if all
+segments come later by some seconds, it is those seconds; and cutting a segment where no sentence
+begins or ends changes nothing. A boundary that is in the midst of a sentence, or that a library
+does not give, counts in nothing: the number of those that count stands beside the time error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from whisper_speedtest.speech.languages import ENGLISH
+from whisper_speedtest.speech.normalising import words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Stretch(Protocol):
+    """A stretch of audio with what is said in it: a sentence, or a segment of a transcript."""
+
+    @property
+    def text(self) -> str:
+        """What is said."""
+
+    @property
+    def start(self) -> float:
+        """When it begins, in seconds from the start of the audio."""
+
+    @property
+    def end(self) -> float:
+        """When it ends, in the same way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How the times of a transcript's segments compare to those of the sentences."""
+
+    error: float | None
+    """The median distance of the boundaries that both have, in seconds; None where none is."""
+
+    boundaries: int
+    """How many boundaries that is, begins and ends together."""
+
+    words_in_silence: int
+    """Words that are not right, in segments that lie where nobody speaks."""
+
+
+class _Word(NamedTuple):
+    """A word of some stretches."""
+
+    text: str
+    place: int
+    """Which of the stretches it is part of."""
+
+    first: bool
+    last: bool
+
+
+def timing(
+    sentences: Sequence[Stretch], segments: Sequence[Stretch], language: str = ENGLISH
+) -> Timing:
+    """Compare the segments of a transcript to the sentences that were said, both in their order."""
+    import jiwer
+
+    said, heard = _words(sentences, language), _words(segments, language)
+    aligned = jiwer.process_words(
+        *(" ".join(word.text for word in words) for words in (said, heard))
+    )
+    distances: list[float] = []
+    wrong: list[_Word] = []
+    for chunk in aligned.alignments[0]:
+        told = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        if chunk.type != "equal":
+            wrong += told
+            continue
+        right = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        for mine, theirs in zip(right, told, strict=True):
+            sentence, segment = sentences[mine.place], segments[theirs.place]
+            if mine.first and theirs.first:
+                distances.append(abs(segment.start - sentence.start))
+            if mine.last and theirs.last:
+                distances.append(abs(segment.end - sentence.end))
+    in_silence = [word for word in wrong if not _overlaps(segments[word.place], sentences)]
+    return Timing(
+        error=median(distances) if distances else None,
+        boundaries=len(distances),
+        words_in_silence=len(in_silence),
+    )
+
+
+def _words(stretches: Sequence[Stretch], language: str) -> list[_Word]:
+    """Return the normalised words of some stretches, one after the other."""
+
+    def of(place: int, text: str) -> Iterator[_Word]:
+        words = words_of(text, language)
+        for number, word in enumerate(words):
+            yield _Word(word, place, number == 0, number == len(words) - 1)
+
+    return [word for place, each in enumerate(stretches) for word in of(place, each.text)]
+
+
+def _text(words: Sequence[_Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _overlaps(segment: Stretch, sentences: Sequence[Stretch]) -> bool:
+    """Tell whether anybody speaks while a segment lasts; one that only touches speech has none."""
+    return any(each.start < segment.end and segment.start < each.end for each in sentences)
