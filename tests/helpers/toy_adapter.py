@@ -307,6 +307,7 @@ class ToyWithAClock(Toy):
     """
 
     SECONDS: ClassVar = {"import_library": 1.0, "load": 1.5, "first_call": 2.5}
+    _took: dict[str, float]
 
     def _take(self, phase: str) -> float:
         begin = time.perf_counter()
