@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import sysconfig
 import venv
@@ -131,6 +132,7 @@ def test_every_cache_lies_in_the_engine_s_folder(
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "NUMBA_CACHE_DIR": str(tmp_path / "numba"),
+        "OPENBLAS_THREAD_TIMEOUT": "4",
         "PYTHONUNBUFFERED": "1",
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "torchinductor"),
     }
@@ -185,6 +187,33 @@ def test_engine_keeps_what_is_compiled_where_it_is_told(
         assert (folder / place).resolve() == (compiled / place).resolve()
 
 
+AFTER_A_PRODUCT = """
+import os, time
+import numpy as np
+
+def spent():
+    threads = os.listdir("/proc/self/task")
+    return sum(int(open(f"/proc/self/task/{each}/schedstat").read().split()[0]) for each in threads)
+
+numbers = np.ones((500, 500), np.float32)
+numbers @ numbers
+before = spent()
+time.sleep(0.4)
+print((spent() - before) / 1e9)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere numpy has no OpenBLAS")
+def test_threads_of_numpy_sleep_when_they_have_nothing_to_do(tmp_path: Path) -> None:
+    """They would poll for a tenth of a second, on the cores of the threads that are measured."""
+    told = subprocess.run(
+        [sys.executable, "-c", AFTER_A_PRODUCT],
+        env=sealed_environment(tmp_path), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert float(told) < 0.03, f"numpy's threads computed for {told.strip()} s while all was done"
+
+
 # What is recorded of it
 
 
@@ -195,6 +224,7 @@ SET_BY_THE_SUITE = {
     "HF_HUB_OFFLINE": "1",
     "HOME": "~",
     "NUMBA_CACHE_DIR": "~/numba",
+    "OPENBLAS_THREAD_TIMEOUT": "4",
     "PYTHONUNBUFFERED": "1",
     "TMPDIR": "~/tmp",
     "TORCHINDUCTOR_CACHE_DIR": "~/torchinductor",

@@ -275,6 +275,15 @@ def test_engines_live_together_up_to_the_memory_of_a_gpu(
         assert open_ones(made) == left
 
 
+def test_engine_on_a_cpu_closes_none_for_a_gpus_memory(made: list[FakeEngine]) -> None:
+    """Also where one that lives takes more than there is: that one is measured all the same."""
+    with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=1) as pool:
+        pool.new(SMALL, MODEL, "gpu")
+        pool.new(SMALL, MODEL, "cpu")
+
+        assert open_ones(made) == [0, 1]
+
+
 def test_what_was_measured_of_a_gpu_counts_there(made: list[FakeEngine]) -> None:
     """In place of the estimate, for the engine that has it and for the next of its case."""
     with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=2 * 10_000) as pool:

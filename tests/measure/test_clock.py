@@ -209,14 +209,26 @@ def test_short_calls_after_a_pause_are_made_one_by_one(engine: FakeEngine) -> No
     assert [each.gap for each in calls.samples] == pytest.approx([5.0] * 3)
 
 
-def test_call_that_is_made_again_has_a_pause_as_well(engine: FakeEngine, machine: Machine) -> None:
+def test_call_that_is_made_again_has_a_pause_as_well(
+    engine: FakeEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What others took while nothing was to be computed is not looked at."""
     machine.others = [0.0, 0.9, 0.0]
     engine.calls = [START, UNTIMED, 2.0]
+    watch, begun = machine.watch, list[float]()
+
+    def watch_from(pid: int) -> object:
+        begun.append(engine.clock.now)
+        return watch(pid)
+
+    monkeypatch.setattr(clock, "Watch", watch_from)
 
     calls = after_pause([engine], Rules(processes=1, calls=1))
 
     assert [(each.contaminated, each.gap) for each in calls.samples] == [(True, 5.0), (False, 5.0)]
+    _, first, second = begun
+    assert second - first == 2.0 + 5.0, "it is watched from the end of the pause"
+    assert engine.clock.now - second == pytest.approx(2.0 + 22 * 0.001)
 
 
 def test_wait_goes_on_until_the_pause_is_over(

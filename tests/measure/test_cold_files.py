@@ -102,6 +102,25 @@ def test_all_files_of_a_model_are_taken_out(paths: list[Path]) -> None:
 
 
 @needs_linux
+def test_files_are_on_the_disk_before_they_are_taken_out(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system drops nothing that it has yet to write: a large model takes a while to be."""
+    synced: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    evict(model_of(*paths))
+
+    assert {path.stat().st_ino for path in paths} == {*synced}
+
+
+@needs_linux
 def test_file_behind_a_link_is_taken_out(paths: list[Path], tmp_path: Path) -> None:
     """As the hub's cache has links, and engines have links to its files."""
     link = tmp_path / "link.bin"

@@ -12,6 +12,7 @@ from adapters.base import Segment
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
 from tests.helpers.results import COMMIT, SHA256
+from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.clock import time_calls
@@ -179,6 +180,41 @@ def test_loads_are_recorded_by_process(engine: FakeEngine) -> None:
     assert result.starts == ()
     assert result.provenance is not None
     assert result.provenance.empty_call is None
+
+
+def test_starts_that_took_too_long_are_recorded(engine: FakeEngine, clip: Clip) -> None:
+    """With every result of the case: those of the starts, and those of the calls."""
+    engines = three(engine)
+    for each in engines:
+        each.calls = [8.0]
+
+    def time_out() -> None:
+        raise EngineTimeoutError("load did not end within 240 s")
+
+    engines[1].load = time_out  # type: ignore[method-assign]
+    processes = processes_of(engines, Rules(budget=3.0))
+    load, cold, warm = recorder(None, Measure.LOAD), recorder(clip, Measure.COLD), recorder(clip)
+
+    load.loads(processes)
+    cold.starts(processes, processes.starts())
+    warm.calls(processes, clip, time_calls(processes, clip, AUDIO, SETTINGS))
+
+    for record in (load, cold, warm):
+        assert record.result.repeats is not None
+        assert record.result.repeats.timed_out == 1
+    assert [each.process for each in cold.result.samples] == [0, 1]
+
+
+def test_start_has_no_budget_and_no_number_of_calls(engine: FakeEngine) -> None:
+    """Of what the user chose, how many processes there are is all that bears on it."""
+    engine.calls = [8.0]
+    load = recorder(None, Measure.LOAD)
+
+    load.loads(processes_of(three(engine), Rules(processes=2, calls=5, budget=3.0, pause=1.0)))
+
+    assert load.result.repeats == Repeats(
+        processes=2, calls=1, max_others=0.1, chosen=("processes",)
+    )
 
 
 def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip) -> None:

@@ -98,3 +98,8 @@ def test_lines_say_each_test_and_what_is_held() -> None:
     assert first.split() == ["t", "1.05", "s", "1/2", "1/1", "1/2", "0/1"]
     assert second.split() == ["u", "none", "0/1", "0/0", "0/0", "0/0"]
     assert [line.split("  ")[0] for line in held] == ["held", "NOT HELD", "held"]
+
+
+def test_nothing_is_held_where_nothing_was_counted() -> None:
+    """A machine that was busy all the time proves nothing."""
+    assert [held for _, _, held in figures([BUSY], [BUSY])] == [False, False, False]

@@ -145,7 +145,7 @@ def figures(quiet: Sequence[Run], loaded: Sequence[Run]) -> list[tuple[str, str,
         (
             f"beside a load, clean rows astray by more than their width, at most {MOST_ASTRAY:.0%}",
             str(far),
-            far.share <= MOST_ASTRAY,
+            far.of > 0 and far.share <= MOST_ASTRAY,
         ),
         (
             f"quiet rows that are clean, at least {LEAST_CLEAN:.0%}",

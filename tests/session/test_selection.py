@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -139,6 +140,10 @@ class Config:
     device: str = "auto"
     pause: float | None = None
     cold_files: bool = False
+    processes: int | None = None
+    calls: int | None = None
+    budget: float | None = None
+    max_others: float | None = 0.1
 
     def getoption(self, name: str, default: object = None) -> object:
         """Return the option's value."""
@@ -175,6 +180,34 @@ def test_cold_files_are_for_who_asks() -> None:
     assert is_wanted(Measure.COLD_FILES, asked)
     others = {*Measure} - {Measure.COLD_FILES, Measure.AFTER_PAUSE}
     assert all(is_wanted(measure, plain) for measure in others)
+
+
+@pytest.mark.parametrize(
+    ("measure", "config", "longer"),
+    [
+        (Measure.WARM, Config(pause=7.0), 0),
+        (Measure.AFTER_PAUSE, Config(pause=7.0), 7),
+        (Measure.AFTER_PAUSE, Config(), 5),
+    ],
+)
+def test_limit_of_a_test_has_room_for_its_pauses(
+    measure: Measure, config: Config, longer: int
+) -> None:
+    """One before each of the 93 calls that it may make, as long as on any device."""
+    made: list[tuple[Any, ...]] = []
+    metafunc = SimpleNamespace(
+        definition=SimpleNamespace(
+            get_closest_marker=lambda _: pytest.mark.over("short", measure=measure).mark
+        ),
+        config=config,
+        parametrize=lambda *arguments, **_: made.append(arguments),
+    )
+
+    selection.parametrize(cast("pytest.Metafunc", metafunc), clips(), [])
+
+    first = next(item for item in made[0][1] if item.id == "lightning-whisper-mlx-micro-fp16-short")
+    (limit,) = (mark.args[0] for mark in first.marks if mark.name == "timeout")
+    assert limit == 3 * 240 + 93 * (240 + longer)
 
 
 def test_gpu_is_looked_for_without_asking_a_library(
