@@ -208,11 +208,15 @@ def _silence(results: Sequence[Result]) -> list[str]:
 
 
 def _quality(results: Sequence[Result]) -> list[str]:
-    """Say of each quantised model on how many clips it is no worse than the unquantised one."""
+    """Say of each quantised model on how many clips it is no worse than the unquantised one.
+
+    A single clip that is no worse says nothing.
+    """
     return [
         f"quality:  {each.case.label}: no worse than {UNQUANTISED} on {each.no_worse} of "
         f"{each.clips} clip{'s' if each.clips > 1 else ''} ({percent(each.share)})"
         for each in qualities(results)
+        if each.clips > 1 or not each.no_worse
     ]
 
 
