@@ -15,6 +15,7 @@ from tests.helpers.results import measured, warm
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import ClipFacts
+from whisper_speedtest.results import plugin
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.journal import Journal
 from whisper_speedtest.results.journal_plugin import KEPT, Kept
@@ -98,8 +99,12 @@ class Terminal:
 
 
 @pytest.fixture(name="terminal")
-def _terminal() -> Terminal:
-    """A terminal at the end of a session that measured nothing and skipped nothing."""
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal at the end of a session that measured nothing and skipped nothing.
+
+    Every library is installed.
+    """
+    monkeypatch.setattr(plugin, "why_not_installed", lambda _: "")
     stash = pytest.Stash()
     stash[RESULTS] = []
     stash[LEFT_OUT] = {}
@@ -185,6 +190,23 @@ def test_lines_on_a_terminal_are_broken_at_its_edge(terminal: Terminal, columns:
     assert max(map(len, lines)) <= columns
     assert lines[-1].startswith("          word word")
     assert [line for line in lines if line.startswith("failed:   test_x: word word")]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_libraries_that_are_not_installed_are_told_with_a_command_that_can_be_copied(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    """It is on one line, however narrow the terminal is, and whatever was selected."""
+    monkeypatch.setattr(plugin, "why_not_installed", {"a": "", "b": "b lacks", "c": "c"}.get)
+    monkeypatch.setattr(plugin, "usable", lambda: ["a", "b", "c"])
+    command = "pip install " + " ".join(["-r requirements/x.txt"] * 9)
+    monkeypatch.setattr(plugin, "install_command", lambda names: f"{command} {names}")
+    terminal.is_terminal = is_terminal
+    assert summary(terminal) == [], "a session without benchmarks says nothing of libraries"
+
+    terminal.stash[RESULTS].append(measured("a b", 1.0, 1.0))
+
+    assert f"missing:  b, c: {command} ['b', 'c']" in summary(terminal)
 
 
 def test_lines_in_a_log_are_whole_so_that_they_can_be_searched(terminal: Terminal) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters import install_command, usable, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal_plugin import KEPT
 from whisper_speedtest.session.other_plugins import FAULT
@@ -88,7 +89,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the answer and the table, then a line for each thing skipped or failed and why."""
     from whisper_speedtest.results.header import header
     from whisper_speedtest.results.layout import lines as table_lines
-    from whisper_speedtest.results.notes import notes
+    from whisper_speedtest.results.notes import MISSING, notes
     from whisper_speedtest.results.summary import sentences
     from whisper_speedtest.results.table import columns, rows
 
@@ -97,7 +98,11 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
-    lines = notes(results, left_out, recordings, kept.taken_over)
+    missing = {name: reason for name in usable() if (reason := why_not_installed(name))}
+    install = install_command(list(missing))
+    lines = []
+    if results or left_out:
+        lines += notes(results, left_out, recordings, kept.taken_over, missing, install)
     lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
     shown = rows(results)
     if not (shown or lines):
@@ -113,7 +118,8 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(row.text, **MARKUP[row.style])
         terminalreporter.line("")
     for line in lines:
-        for part in _for_people(line, width) if out._file.isatty() else [line]:
+        whole = line.startswith(MISSING) or not out._file.isatty()
+        for part in [line] if whole else _for_people(line, width):
             terminalreporter.line(part)
 
 
@@ -130,7 +136,7 @@ def _print_paragraph(
 def _for_people(text: str, width: int) -> list[str]:
     """Return a text in lines of so many columns, broken at spaces, under the words of its first.
 
-    In a log lines are whole, so that they can be searched. No command is broken anywhere.
+    It is not for logs, whose lines are whole so that they can be searched, nor for commands.
     """
     label = LABEL.match(text)
     indent = " " * (label.end() if label else 0)
