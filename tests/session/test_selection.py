@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -14,11 +14,12 @@ from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.session.selection import Selected, select, suits
+from whisper_speedtest.session.options import BY_DEFAULT
+from whisper_speedtest.session.selection import Selected, is_default, select, selects, suits
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 STORED = Path(__file__).with_name("stored_ids.txt")
 MICRO, TINY = (Case("faster-whisper", size, "fp16") for size in ("micro", "tiny"))
@@ -129,3 +130,57 @@ def test_embedded_model_is_not_measured_on_a_human_voice() -> None:
     assert suits(TINY, human)
     assert suits(TINY, synthetic)
     assert suits(MICRO, replace(human, origin=OWN_ORIGIN))
+
+
+# What a session has that selects nothing
+
+
+@dataclass
+class Config:
+    """The options that say which tests are run; nothing is selected unless it is given."""
+
+    keyword: str = ""
+    markexpr: str = ""
+    lf: bool = False
+    max_download: int | None = None
+    args: Sequence[str] = ("benchmarks", "benchmarks/test_start.py")
+
+    def getoption(self, name: str, default: object = None) -> object:
+        """Return an option's value."""
+        return getattr(self, name, default)
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ({}, False),
+        ({"keyword": "medium"}, True),
+        ({"markexpr": "tuned"}, True),
+        ({"lf": True}, True),
+        ({"max_download": 10**9}, True),
+        ({"max_download": 0}, True),
+        ({"args": ["benchmarks/test_start.py::test_load[a-medium-fp16]"]}, True),
+        ({"args": ["benchmarks", "b.py::test_load"]}, True),
+        ({"args": []}, False),
+    ],
+)
+def test_user_selects_by_keyword_marker_id_last_failure_or_size(
+    options: dict[str, Any], chosen: bool
+) -> None:
+    """A folder or a file of tests is no choice of models."""
+    assert selects(cast("pytest.Config", Config(**options))) is chosen
+
+
+def test_default_is_fp16_of_the_sizes_that_a_quarter_of_an_hour_is_enough_for() -> None:
+    """Of every library the same, and each has them."""
+    chosen: dict[str, list[tuple[str, str]]] = {name: [] for name in REGISTRY}
+    for case in filter(is_default, all_cases()):
+        chosen[case.adapter].append((case.size, case.variant))
+
+    expected = [(size, "fp16") for size in ("micro", "tiny", "base", "small")]
+    assert chosen == dict.fromkeys(REGISTRY, expected)
+
+
+def test_default_is_named_in_the_help_as_it_is() -> None:
+    """What is said and what is done are the same sizes."""
+    assert BY_DEFAULT == "fp16 of micro, tiny, base and small"
