@@ -226,8 +226,10 @@ def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
         return []
     return [
         f"nothing was selected, so this has {BY_DEFAULT} alone",
-        (f"{len(models)} more models: -k medium, -k 8bit and the like, or all that fit into "
-        f"--max-download={MAX_DOWNLOAD}"),
+        (
+            f"{len(models)} more models: -k medium, -k 8bit and the like, or all that fit into "
+            f"--max-download={MAX_DOWNLOAD}"
+        ),
     ]
 
 
