@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import cast
 
 from adapters.base import Adapter, AdapterError, Case, ModelFiles
@@ -101,20 +103,48 @@ def files_of(case: Case) -> ModelFiles:
 
 
 @cache
-def why_not_installed(name: str) -> str:
-    """Return why an adapter's library cannot be used here and what would help; "" if it can."""
+def missing_packages(name: str) -> tuple[str, ...]:
+    """Return the packages of an adapter that are not installed, the library itself first."""
+    missing = []
     for package in adapter_class(name).packages:
         try:
             distribution(package)
         except PackageNotFoundError:
-            how = (
-                "see PyTorch in README.md"
-                if package == "torch"
-                else f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
-            )
-            what = name if package == name else f"{name} needs {package}, which"
-            return f"{what} is not installed; {how}"
+            missing.append(package)
+    return tuple(missing)
+
+
+def why_not_installed(name: str) -> str:
+    """Return why an adapter's library cannot be used here and what would help; "" if it can."""
+    for package in missing_packages(name)[:1]:
+        how = (
+            "see PyTorch in README.md"
+            if package == "torch"
+            else f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
+        )
+        what = name if package == name else f"{name} needs {package}, which"
+        return f"{what} is not installed; {how}"
     return ""
+
+
+def install_command(names: Sequence[str]) -> str:
+    """Return the whole command that installs these libraries, from the folder of the project.
+
+    It is README.md's, with the programs of `.venv` where that is the environment of this process.
+    """
+    here = Path(sys.prefix) == Path(__file__).resolve().parents[1] / ".venv"
+    programs = ".venv/bin/" if here else ""
+    locks = [
+        f"-r requirements/{name}.txt" for name in names if missing_packages(name) != ("torch",)
+    ]
+    torch = [name for name in names if "torch" in missing_packages(name)]
+    commands = []
+    if locks:
+        pip = f"{programs}pip install -qq --no-deps --require-hashes"
+        commands.append(" ".join([pip, *locks]))
+    if torch:
+        commands.append(" ".join([f"{programs}python requirements/get_torch.py", *torch]))
+    return " && ".join(commands)
 
 
 def why_unusable(name: str) -> str:

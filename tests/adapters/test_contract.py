@@ -18,8 +18,10 @@ from adapters import (
     REGISTRY,
     adapter_class,
     all_cases,
+    install_command,
     load_adapter,
     look_up,
+    missing_packages,
     try_registry,
     usable,
     why_not_installed,
@@ -38,6 +40,7 @@ from adapters.base import (
 from adapters.contract import check_adapter
 from adapters.torch_backend import TorchAdapter
 from tests.adding.adapter import ParrotAdapter
+from tests.helpers.project import ROOT
 
 HASH = "5" * 64
 PARROTS = ParrotAdapter.check_map["micro"]["fp16"]
@@ -419,10 +422,47 @@ def test_missing_package_is_named_with_what_would_help(
             raise PackageNotFoundError(name)
 
     monkeypatch.setattr(adapters, "distribution", distribution)
-    why_not_installed.cache_clear()
+    missing_packages.cache_clear()
 
     assert why_not_installed("newcomer") == reason
-    why_not_installed.cache_clear()
+    missing_packages.cache_clear()
+
+
+@pytest.mark.parametrize("in_venv", [True, False], ids=["in .venv", "elsewhere"])
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [
+        (
+            {"b": ("b",), "c": ("c", "tiktoken")},
+            (
+                "@pip install -qq --no-deps --require-hashes -r requirements/b.txt "
+                "-r requirements/c.txt"
+            ),
+        ),
+        (
+            {"a": ("a", "torch"), "b": ("b",), "c": ("torch",)},
+            (
+                "@pip install -qq --no-deps --require-hashes -r requirements/a.txt "
+                "-r requirements/b.txt && @python requirements/get_torch.py a c"
+            ),
+        ),
+        ({"c": ("torch",)}, "@python requirements/get_torch.py c"),
+        ({}, ""),
+    ],
+    ids=["libraries", "libraries and torch", "torch alone", "nothing"],
+)
+def test_command_installs_all_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+    in_venv: bool,
+    missing: dict[str, tuple[str, ...]],
+    command: str,
+) -> None:
+    """One lock for each library, then PyTorch for those that lack it, in this environment."""
+    monkeypatch.setattr(adapters, "missing_packages", missing.__getitem__)
+    monkeypatch.setattr(sys, "prefix", str(ROOT / (".venv" if in_venv else "venv")))
+
+    expected = command.replace("@", ".venv/bin/" if in_venv else "")
+    assert install_command(list(missing)) == expected
 
 
 # Adapters that cannot be used

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.base import Case, DecodeSettings
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.measure.machine import State
+from whisper_speedtest.measure.machine import Machine, State
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.result import (
     ClipFacts,
@@ -144,3 +144,33 @@ def state(reference: float) -> State:
         load=0.5,
         reference=reference,
     )
+
+
+MACHINE = Machine(
+    chip="Apple M4 Pro",
+    model="Mac16,8",
+    virtual=False,
+    system="macOS 15.5",
+    architecture="arm64",
+    memory=24 * 2**30,
+    cores={"performance": 10, "efficiency": 4, "gpu": 20},
+    gpus=(),
+    suite="34" * 20,
+)
+
+
+def measured(name: str, *processes: float, **changes: Any) -> Result:
+    """Return the warm result of a library's `small`, one call of each process, on MACHINE.
+
+    `name` is the library and the variant, as `mlx-whisper fp16`, or those and a size.
+    """
+    adapter, variant, size = [*name.split(), "small"][:3]
+    case = Case(adapter, size, variant)
+    clip = changes.get("clip", CLIP)
+    fields: dict[str, Any] = {
+        "test": f"test_transcribe[{case}-{clip.name}]",
+        "case": case,
+        "samples": _of_processes(processes or (2.0, 2.0, 2.0)),
+        "machine": MACHINE,
+    }
+    return warm(**fields | changes)

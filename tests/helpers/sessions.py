@@ -74,7 +74,10 @@ class Sessions:
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={self.folder}/run"],
             cwd=self.tree,
-            env=child_environment(**{"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", **variables}),
+            # A row of the closing table then stands on one line, with all of its columns.
+            env=child_environment(
+                **{"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **variables}
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import exp
+from random import Random
+
 import pytest
 
-from whisper_speedtest.measure.estimate import estimate
+from whisper_speedtest.measure.estimate import Estimate, Ratio, estimate, ratio
 from whisper_speedtest.measure.result import Sample
 
 
@@ -97,3 +100,52 @@ def test_estimate_lies_in_its_interval_and_among_the_samples() -> None:
         assert reverse.margin == pytest.approx(made.margin, abs=1e-9)
 
     hold()
+
+
+def test_half_widths_of_both_add_as_squares_in_a_ratio() -> None:
+    """On the logarithms: of 0.3 and 0.4 the ratio has 0.5, around the quotient of the estimates."""
+    slow = Estimate(6.0, 6.0 / exp(0.3), 6.0 * exp(0.3), (1, 1))
+    fast = Estimate(2.0, 2.0 / exp(0.4), 2.0 * exp(0.4), (1, 1))
+
+    made = ratio(slow, fast)
+
+    assert made.value == pytest.approx(3.0), "the ratio is the first over the second"
+    assert made.low == pytest.approx(3.0 / exp(0.5))
+    assert made.high == pytest.approx(3.0 * exp(0.5))
+    assert made.decided, "an interval from 1.8 to 4.9 leaves 1 out"
+
+
+def test_ratio_is_decided_either_way_where_its_interval_leaves_1_out() -> None:
+    """An interval that ends at 1, or holds it, says nothing about which is slower."""
+    assert Ratio(1.5, 1.01, 2.0).decided
+    assert Ratio(0.5, 0.2, 0.99).decided
+    assert not Ratio(1.5, 1.0, 2.0).decided
+    assert not Ratio(0.5, 0.2, 1.0).decided
+    assert not Ratio(1.0, 0.9, 1.1).decided
+
+
+def test_ratio_with_one_process_has_no_interval_and_decides_nothing() -> None:
+    """On whichever side it stands."""
+    one, many = Estimate(1.0, None, None, (1,)), Estimate(9.0, 8.9, 9.1, (1, 1))
+
+    assert ratio(one, many) == Ratio(1 / 9, None, None)
+    assert ratio(many, one) == Ratio(9.0, None, None)
+    assert not ratio(many, one).decided
+
+
+def test_interval_of_a_ratio_holds_the_true_one_as_often_as_it_says() -> None:
+    """In 95 of 100 pairs at least, with three processes a side, or three and five; a fixed seed."""
+    random = Random(7)
+
+    def measured(true: float, spread: float, count: int) -> Estimate:
+        return estimate(samples(*([true * exp(random.gauss(0, spread))] for _ in range(count))))
+
+    for counts, spreads in (((3, 3), (0.02, 0.02)), ((3, 3), (0.01, 0.1)), ((3, 5), (0.05, 0.02))):
+        held = 0
+        for _ in range(1000):
+            sides = [measured(*each) for each in zip((2.0, 1.0), spreads, counts, strict=True)]
+            made = ratio(*sides)
+            assert made.low is not None
+            assert made.high is not None
+            held += made.low <= 2.0 <= made.high
+        assert held >= 935, f"{counts} processes, spreads {spreads}: {held} of 1000 hold the ratio"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from adapters.base import Case
 from tests.helpers.results import (
     CASE,
     CLIP,
@@ -177,12 +178,54 @@ def test_variants_of_one_repo_share_a_line() -> None:
     )
 
 
-def test_libraries_that_are_not_installed_are_told_with_the_remedy() -> None:
-    """Each reason once, as it is."""
-    assert notes([], {"x is not installed; pip install x": Outcome.SKIPPED}) == [
-        "skipped:  x is not installed; pip install x",
+def cases_of(number: int) -> list[Case]:
+    """Return so many cases of two adapters in turn, each of a size of its own."""
+    return [Case(f"adapter{each % 2}", f"size{each}", "fp16") for each in range(number)]
+
+
+def test_many_models_are_counted_by_adapter() -> None:
+    """Four are named, each on a line with its repo; dozens would hide all else."""
+    skips = [
+        skipped("offline", case=case, model=ModelFacts(repo=f"org/{case.size}", revision="main"))
+        for case in [*cases_of(5), cases_of(5)[0]]
+    ]
+
+    assert notes(skips[:4])[:-1] == [
+        "skipped:  offline (4 tests)",
+        *(f"          adapter{each % 2}[size{each}-fp16]: org/size{each}" for each in range(4)),
+    ]
+    assert notes(skips)[:-1] == [
+        "skipped:  offline (6 tests)",
+        "          models: adapter0 3, adapter1 2; --check-models names each with its repo",
+    ]
+
+
+def test_many_causes_are_counted() -> None:
+    """Four are told; the journal has the reason of each test."""
+    skips = [skipped(f"cause {each // 2}", case=CASE, model=MODEL) for each in range(12)]
+
+    lines = [line for line in notes(skips) if line.startswith("skipped:")]
+
+    assert lines == [
+        *(f"skipped:  cause {each} (2 tests)" for each in range(4)),
+        "skipped:  4 tests for 2 more causes; the journal has each",
+    ]
+
+
+def test_libraries_that_are_not_installed_are_told_in_one_line_with_the_remedy() -> None:
+    """All of them, whether their tests were selected or not; other skips are told as they are."""
+    missing = {"x": "x is not installed; pip install x", "y": "y needs z, which is not installed"}
+    reasons = {missing["x"]: Outcome.SKIPPED, "skipped by the user": Outcome.SKIPPED}
+
+    assert notes([], reasons, missing=missing, install="pip install x y") == [
+        "skipped:  skipped by the user",
+        "missing:  x, y: pip install x y",
         NOTHING,
     ]
+    assert notes([quiet()], missing=missing, install="pip install x y") == [
+        "missing:  x, y: pip install x y"
+    ]
+    assert notes([quiet()], missing={}, install="") == []
 
 
 def test_adapters_that_cannot_be_used_are_failures() -> None:

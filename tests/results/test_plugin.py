@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,18 +11,21 @@ import pytest
 
 from adapters.base import Case
 from fixtures.audio import clips
-from tests.helpers.results import warm
+from tests.helpers.results import measured, warm
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import ClipFacts
+from whisper_speedtest.results import plugin
+from whisper_speedtest.results.header import header
 from whisper_speedtest.results.journal import Journal
 from whisper_speedtest.results.journal_plugin import KEPT, Kept
 from whisper_speedtest.results.plugin import (
-    WIDTH,
+    asks_for_tables,
     pytest_benchmark_update_commit_info,
     pytest_benchmark_update_json,
     pytest_terminal_summary,
 )
+from whisper_speedtest.results.summary import sentences
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
 
@@ -30,13 +34,31 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class BenchmarkSession:
+    """What pytest-benchmark knows of its session."""
+
+    quiet: bool = False
+
+
+@dataclass
 class Terminal:
     """A terminal reporter that writes down what it is given."""
 
     stash: pytest.Stash
-    hasmarkup: bool = False
+    columns: int = 120
+    is_terminal: bool = False
     saved_to: str | None = None
     lines: list[str] = field(default_factory=list)
+    styled: dict[str, set[str]] = field(default_factory=dict)
+    """Line → how it is to look."""
+
+    args: tuple[str, ...] = ()
+    _benchmarksession: BenchmarkSession = field(default_factory=BenchmarkSession)
+
+    @property
+    def invocation_params(self) -> Terminal:
+        """What holds the arguments of the command line."""
+        return self
 
     @property
     def config(self) -> Terminal:
@@ -52,14 +74,37 @@ class Terminal:
         """Begin a section."""
         self.lines.append(f"== {title}")
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, **markup: bool) -> None:
         """Write a line."""
         self.lines.append(text)
+        if any(markup.values()):
+            self.styled[text] = {name for name, on in markup.items() if on}
+
+    def get_terminal_writer(self) -> Terminal:
+        """Return what knows of the terminal."""
+        return self
+
+    @property
+    def fullwidth(self) -> int:
+        """Its columns."""
+        return self.columns
+
+    @property
+    def _file(self) -> Terminal:
+        return self
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal, and no file."""
+        return self.is_terminal
 
 
 @pytest.fixture(name="terminal")
-def _terminal() -> Terminal:
-    """A terminal at the end of a session that measured nothing and skipped nothing."""
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal at the end of a session that measured nothing and skipped nothing.
+
+    Every library is installed.
+    """
+    monkeypatch.setattr(plugin, "why_not_installed", lambda _: "")
     stash = pytest.Stash()
     stash[RESULTS] = []
     stash[LEFT_OUT] = {}
@@ -88,17 +133,130 @@ def test_session_without_benchmarks_ends_without_a_word(terminal: Terminal) -> N
 
 
 def test_table_stands_above_the_notes(terminal: Terminal) -> None:
-    """A heading, the table's headings and rows, then the lines under it."""
-    terminal.stash[RESULTS].append(warm(2.0))
-    terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="test_x", reason="why"))
+    """A heading, where it was measured, the answer, the table, then the lines under it."""
+    results = [
+        measured("mlx-whisper fp16", 2.0, 2.1),
+        measured("faster-whisper int8", 1.0, 1.01),
+        measured("a b", outcome=Outcome.FAILED, test="test_x", reason="why"),
+    ]
+    terminal.stash[RESULTS] += results
+    terminal.columns, terminal.is_terminal = 80, True
 
-    lines = [line for line in summary(terminal) if line]
+    lines = summary(terminal)
 
     assert lines[0] == "== whisper-speedtest"
-    assert lines[1].split()[:4] == ["adapter", "size", "variant", "clip"]
-    assert lines[3].split()[:5] == ["lightning-whisper-mlx", "tiny", "4bit", "short", "2.00"]
+    assert " ".join(line.strip() for line in lines[1:5]) == " ".join(header(results[:2]))
+    assert lines[5] == ""
+    answer = textwrap.wrap(sentences(results)[0], 80)
+    table = lines[6 + len(answer) :]
+    assert lines[6 : 6 + len(answer)] == answer
+    assert table[0] == ""
+    assert table[2].split()[:3] == ["library", "time", "interval"]
+    assert table[4] == "small, short"
+    assert table[5].split()[:4] == ["faster-whisper", "int8", "1.00", "s"]
+    assert table[6].split()[:4] == ["mlx-whisper", "fp16", "2.05", "s"]
+    assert table[7] == ""
     assert lines[-1] == "failed:   test_x: why"
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_colours_are_asked_of_pytest(terminal: Terminal) -> None:
+    """It knows of the terminal, of --color and of NO_COLOR; a line has no escapes of its own."""
+    terminal.stash[RESULTS] += [
+        measured("a slow", 2.0, 2.0),
+        measured("a fast", 1.0, 1.0),
+        measured("a busy", 1.0, 1.0, outcome=Outcome.BUSY),
+    ]
+
+    lines = summary(terminal)
+
+    looks = {word: look for line, look in terminal.styled.items() for word in line.split()}
+    assert looks["fast"] == {"green"}
+    assert looks["busy"] == {"yellow"}
+    assert looks["time"] == looks["fastest"] == {"bold"}
+    assert "slow" not in looks
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_lines_on_a_terminal_are_broken_at_its_edge(terminal: Terminal, columns: int) -> None:
+    """Between words, and what follows stands under the words of the first line."""
+    terminal.columns, terminal.is_terminal = columns, True
+    reason = " ".join(["word"] * 60)
+    failed = measured("a b", outcome=Outcome.FAILED, test="test_x", reason=reason)
+    terminal.stash[RESULTS] += [measured("a b", 1.0, 1.0), measured("a c", 2.0, 2.0), failed]
+
+    lines = summary(terminal)
+
+    assert max(map(len, lines)) <= columns
+    assert lines[-1].startswith("          word word")
+    assert [line for line in lines if line.startswith("failed:   test_x: word word")]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_libraries_that_are_not_installed_are_told_with_a_command_that_can_be_copied(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    """It is on one line, however narrow the terminal is, and whatever was selected."""
+    monkeypatch.setattr(plugin, "why_not_installed", {"a": "", "b": "b lacks", "c": "c"}.get)
+    monkeypatch.setattr(plugin, "usable", lambda: ["a", "b", "c"])
+    command = "pip install " + " ".join(["-r requirements/x.txt"] * 9)
+    monkeypatch.setattr(plugin, "install_command", lambda names: f"{command} {names}")
+    terminal.is_terminal = is_terminal
+    assert summary(terminal) == [], "a session without benchmarks says nothing of libraries"
+
+    terminal.stash[RESULTS].append(measured("a b", 1.0, 1.0))
+
+    assert f"missing:  b, c: {command} ['b', 'c']" in summary(terminal)
+
+
+def test_lines_in_a_log_are_whole_so_that_they_can_be_searched(terminal: Terminal) -> None:
+    """However long the reason is."""
+    reason = " ".join(["word"] * 60)
+    terminal.stash[RESULTS].append(
+        measured("a b", outcome=Outcome.FAILED, test="test_x", reason=reason)
+    )
+
+    assert summary(terminal)[-1] == f"failed:   test_x: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "addopts", "asked"),
+    [
+        ([], "", False),
+        (["benchmarks", "--benchmark-only", "-k", "micro"], "--benchmark-disable-gc", False),
+        (["--benchmark-json=f", "--benchmark-autosave", "--benchmark-storage", "x"], "", False),
+        (["--benchmark-columns=min"], "", True),
+        (["--benchmark-sort", "name"], "", True),
+        (["--benchmark-group-by=func"], "", True),
+        (["--benchmark-histogram"], "", True),
+        (["--benchmark-name=short"], "", True),
+        (["--benchmark-verbose"], "", True),
+        (["--benchmark-compare=0001"], "", True),
+        (["--benchmark-compare-fail=mean:5%"], "", True),
+        (["--benchmark-cprofile=tottime"], "", True),
+        ([Path("benchmarks")], "-v --benchmark-compare", True),
+    ],
+)
+def test_tables_of_pytest_benchmark_are_printed_for_who_says_how_they_look(
+    arguments: list[str | Path], addopts: str, asked: bool
+) -> None:
+    """By any option of its own that is about them, on the command line or in PYTEST_ADDOPTS."""
+    assert asks_for_tables(arguments, addopts) is asked
+
+
+@pytest.mark.parametrize(("arguments", "quiet"), [((), True), (("--benchmark-sort=name",), False)])
+def test_pytest_benchmark_is_told_to_print_no_table_unless_asked(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], quiet: bool
+) -> None:
+    """Before its own summary, which comes first."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    terminal.args = arguments
+    terminal._benchmarksession.quiet = False
+
+    next(pytest_terminal_summary(cast("pytest.TerminalReporter", terminal)))
+
+    assert terminal._benchmarksession.quiet is quiet
 
 
 @pytest.mark.parametrize("only", [RESULTS, LEFT_OUT], ids=["nothing passed", "nothing installed"])
@@ -113,7 +271,7 @@ def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKe
 
     assert summary(terminal)[0] == "== whisper-speedtest"
     assert terminal.lines[-1] == last
-    assert "adapter" not in "".join(terminal.lines)
+    assert "library" not in "".join(terminal.lines)
 
 
 def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:
@@ -124,25 +282,6 @@ def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> Non
     terminal.stash[RESULTS].append(warm(2.0, case=Case("toy", "micro", "x"), clip=facts))
 
     assert summary(terminal)[-1] == f"voices:   {NO_HUMAN_VOICE}: human"
-
-
-@pytest.mark.parametrize("kind", ["xterm", "dumb"])
-@pytest.mark.parametrize("markup", [False, True])
-def test_no_cell_is_shortened(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, kind: str, markup: bool
-) -> None:
-    """Nothing of a row is left out, up to 500 columns, whatever the terminal calls itself."""
-    monkeypatch.setenv("TERM", kind)
-    terminal.hasmarkup = markup
-    long = "x" * 300
-    result = warm(2.0)
-    assert result.clip is not None
-    terminal.stash[RESULTS].append(
-        warm(2.0, clip=type(result.clip)(name=long, sha256="ab" * 32, seconds=4.0))
-    )
-
-    assert any(long in line for line in summary(terminal))
-    assert WIDTH == 500
 
 
 def test_fault_of_another_plugin_costs_no_summary(terminal: Terminal) -> None:
@@ -212,9 +351,11 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
 
     lines = summary(terminal)
 
-    assert lines[2].split()[-1] == "earlier"
-    assert lines[4].split()[:5] == ["lightning-whisper-mlx", "tiny", "4bit", "short", "2.00"]
-    assert lines[4].split()[-1] == "all"
+    heading = next(line for line in lines if line.startswith("library"))
+    row = next(line for line in lines if line.startswith(" lightning"))
+    assert heading.split()[-1] == "earlier"
+    assert row.split()[:3] == ["lightning-whisper-mlx", "4bit", "2.00"]
+    assert row.split()[-1] == "all"
     assert lines[-2] == (
         f"earlier:  1 result is taken over from journal.jsonl; {tmp_path}/saved.json has this "
         "session's own alone"
@@ -227,16 +368,19 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
     assert "unsaved" not in "".join(summary(terminal))
 
 
-def test_rows_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
+def test_clips_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
     """What was taken over is known before anything is run, and stands where it belongs."""
-    first, last = (warm(2.0, test=name, case=Case("a", name, "x")) for name in ("tiny", "base"))
+    first, last = (
+        measured("a b", 2.0, test=name, clip=ClipFacts(name=name, sha256="ab" * 32, seconds=4.0))
+        for name in ("short", "long")
+    )
     take_over(terminal, last)
     terminal.stash[RESULTS].append(first)
-    terminal.stash[KEPT].order = {"tiny": 0, "base": 1}
+    terminal.stash[KEPT].order = {"short": 0, "long": 1}
 
-    sizes = [line.split()[1] for line in summary(terminal) if line.startswith(" a ")]
+    lines = summary(terminal)
 
-    assert sizes == ["tiny", "base"]
+    assert [line.split()[3] for line in lines if line.startswith("a  ")] == ["short", "long"]
 
 
 def test_journal_that_cannot_be_written_is_told(terminal: Terminal) -> None:
@@ -278,12 +422,3 @@ def test_commit_is_saved_without_names_of_people_and_folders() -> None:
     assert info == {
         "id": "12" * 20, "time": "2026-01-01", "dirty": True, "project": "whisper-speedtest"
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("markup", [False, True])
-def test_styles_are_for_terminals_alone(terminal: Terminal, markup: bool) -> None:
-    """A file or a pipe gets no escape sequences."""
-    terminal.hasmarkup = markup
-    terminal.stash[RESULTS].append(warm(2.0))
-
-    assert ("\x1b" in "".join(summary(terminal))) is markup

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.helpers.results import CASE, CLIP, MODEL, PROVENANCE, SETTINGS, cold, load, score, warm
+from adapters.base import Case
+from tests.helpers.results import (
+    CASE,
+    CLIP,
+    MODEL,
+    PROVENANCE,
+    SETTINGS,
+    cold,
+    load,
+    measured,
+    score,
+    warm,
+)
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import Sample
-from whisper_speedtest.results.table import COLUMNS, clip_name, rows, table
+from whisper_speedtest.results.layout import lines
+from whisper_speedtest.results.table import COLUMNS, clip_name, columns, rows
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
@@ -39,16 +52,11 @@ def cells(*results: Result) -> list[dict[str, str]]:
     return [{each.heading: each.cell(row) for each in COLUMNS} for row in rows(results)]
 
 
-def printed(*results: Result) -> list[list[str]]:
+def printed(*results: Result, width: int = 300) -> list[list[str]]:
     """Return the lines of the table as they are printed: the words of each."""
-    from rich.console import Console
-
-    made = table(results)
-    assert made is not None
-    console = Console(width=300)
-    with console.capture() as capture:
-        console.print(made)
-    return [line.split() for line in capture.get().splitlines() if line.strip()]
+    shown = rows(results)
+    made = lines(shown, columns(shown), width)
+    return [words for line in made if (words := line.text.split())]
 
 
 def test_row_has_each_value_under_its_heading() -> None:
@@ -64,6 +72,7 @@ def test_row_has_each_value_under_its_heading() -> None:
             "time": "2.24 s",
             "95% interval": "±32.0% (3×2)",
             "RTFx": "5.4",
+            "slower": "",
             "cold start": "7.00 s",
             "load": "592 ms",
             "peak memory": "325 MB",
@@ -79,7 +88,7 @@ def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
     headings, _, row = printed(load(0.6, 0.6), cold(6.0, 6.0), warm(2.0, 2.0))
 
     assert " ".join(headings) == (
-        "adapter size variant clip time 95% interval RTFx "
+        "adapter size variant clip time 95% interval RTFx slower "
         "cold start load peak memory WER computed on"
     )
     assert " ".join(row) == (
@@ -176,7 +185,7 @@ def test_case_of_which_only_the_load_was_measured_has_a_row() -> None:
 def test_what_did_not_pass_has_no_row(outcome: Outcome) -> None:
     """No number of it stands beside those that can be believed, however fast it was."""
     assert cells(warm(0.001, outcome=outcome)) == []
-    assert table([warm(0.001, outcome=outcome)]) is None
+    assert lines(rows([warm(0.001, outcome=outcome)]), columns(()), 80) == []
     (row,) = cells(cold(0.001, outcome=outcome), warm(2.0))
     assert row["cold start"] == ""
 
@@ -199,16 +208,12 @@ def test_call_after_a_pause_and_cold_files_have_no_row() -> None:
     ]
 
     assert cells(*beside) == []
-    assert table(beside) is None
     assert cells(*beside, warm(2.0), load(0.5)) == cells(warm(2.0), load(0.5))
     assert cells(*beside, load(0.5)) == cells(load(0.5))
 
 
 def test_numbers_stand_at_the_right() -> None:
-    """Names stand at the left, in the columns and so in what is printed."""
-    made = table([warm()])
-    assert made is not None
-    assert [each.justify == "right" for each in made.columns] == [each.right for each in USUAL]
+    """Names stand at the left, under the beginning of their heading."""
     assert [column.heading for column in COLUMNS if not column.right] == [
         "adapter",
         "size",
@@ -240,30 +245,25 @@ def test_device_and_type_are_those_of_the_result() -> None:
 )
 def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: str) -> None:
     """The further column stands last; of a row that is new altogether it says nothing."""
-    made = table([load(test="load"), cold(test="cold"), warm(test="warm")], earlier)
+    results = [load(test="load"), cold(test="cold"), warm(test="warm")]
+    (row,) = rows(results)
 
-    assert made is not None
-    assert [column.header for column in made.columns] == [
-        *(column.heading for column in USUAL),
-        "earlier",
-    ]
-    assert list(made.columns[-1].cells) == [cell]
+    *usual, last = columns((row,), earlier)
+
+    assert usual == USUAL
+    assert (last.heading, last.cell(row)) == ("earlier", cell)
 
 
 def test_row_of_starts_alone_is_all_earlier_where_these_are() -> None:
     """There is no call that could be new."""
-    made = table([load(test="load"), cold(test="cold")], {"load", "cold"})
+    (row,) = rows([load(test="load"), cold(test="cold")])
 
-    assert made is not None
-    assert list(made.columns[-1].cells) == ["all"]
+    assert columns((row,), {"load", "cold"})[-1].cell(row) == "all"
 
 
 def test_nothing_is_said_of_earlier_sessions_where_nothing_came_from_one() -> None:
     """The table of a usual session has its usual columns."""
-    made = table([warm()], {})
-
-    assert made is not None
-    assert [column.header for column in made.columns] == [column.heading for column in USUAL]
+    assert list(columns(rows([warm()]))) == USUAL
 
 
 LONG = msgspec.structs.replace(CLIP, name="long", seconds=92.0)
@@ -324,3 +324,99 @@ def test_corpus_is_a_row_of_its_own() -> None:
 
     assert (row["clip"], row["time"], row["95% interval"]) == ("talks", "8.00 s", "(1×1)")
     assert (row["RTFx"], row["WER"]) == ("15.0", "12.5%")
+
+
+# The order of the rows, and how much slower each is
+
+
+def places(*results: Result) -> list[tuple[str, str, str]]:
+    """Return of each row its size, its clip and its variant, in the order of the rows."""
+    return [(row.case.size, row.clip, row.case.variant) for row in rows(results)]
+
+
+def test_fastest_of_a_size_and_clip_comes_first() -> None:
+    """Sizes stand in the order in which they are listed, clips in that of the tests."""
+    other = msgspec.structs.replace(CLIP, name="paragraph", sha256="ef" * 32)
+    results = [
+        measured(f"a {variant} {size}", seconds, seconds, clip=clip)
+        for size in ("small", "odd", "tiny")
+        for variant, clip, seconds in (
+            ("slow", CLIP, 3.0), ("slow", other, 9.0), ("fast", CLIP, 1.0), ("fast", other, 8.0),
+        )
+    ]  # fmt: skip
+
+    assert places(*results) == [
+        (size, clip, variant)
+        for size in ("tiny", "small", "odd")
+        for clip in ("short", "paragraph")
+        for variant in ("fast", "slow")
+    ]
+
+
+def test_what_has_no_interval_stands_behind_what_has_one_and_starts_behind_both() -> None:
+    """The place of a row of one process is a guess; starts have no time to go by."""
+    results = [
+        cold(0.1, case=Case("a", "small", "started")),
+        measured("a once", 0.1),
+        measured("a slowly", 9.0),
+        measured("a often", 5.0, 5.0),
+    ]
+
+    assert [variant for *_, variant in places(*results)] == ["often", "once", "slowly", "started"]
+
+
+def test_busy_rows_end_their_size_in_no_order() -> None:
+    """Those of calls and those of starts alone; the next size comes after them."""
+    started = Case("a", "small", "started")
+    results = [
+        measured("b busy", 0.5, 0.5, outcome=Outcome.BUSY),
+        measured("a busy", 0.1, 0.1, outcome=Outcome.BUSY),
+        cold(0.1, case=started, outcome=Outcome.BUSY),
+        cold(0.1, case=Case("a", "small", "clean")),
+        measured("a good medium", 5.0, 5.0),
+        measured("a good", 5.0, 5.0),
+    ]
+
+    found = rows(results)
+
+    assert [(row.case.variant, row.case.adapter, row.busy) for row in found] == [
+        ("good", "a", False),
+        ("clean", "a", False),
+        ("busy", "b", True),
+        ("busy", "a", True),
+        ("started", "a", True),
+        ("good", "a", False),
+    ]
+
+
+def slower(*results: Result) -> dict[str, str]:
+    """Return what each row says of how much slower it is, by its variant."""
+    return {row.case.variant: row.relative for row in rows(results)}
+
+
+def test_row_says_how_many_times_as_long_it_takes_as_the_fastest() -> None:
+    """`×` where that is decided, `≈` where the two cannot be told apart."""
+    best = measured("a best", 0.200, 0.201, 0.202)
+    near = measured("a near", 0.204, 0.205, 0.206)
+    slow = measured("a slow", 0.33, 0.34, 0.35)
+    vague = measured("a vague", 0.1, 0.9, 3.0)
+
+    assert slower(best, slow) == {"best": "×1.0", "slow": "×1.7"}
+    assert slower(best, slow, near) == {"best": "×1.0", "near": "×1.02", "slow": "×1.7"}
+    assert slower(best, slow, vague) == {"best": "≈1.0", "slow": "×1.7", "vague": "≈3.2"}
+
+
+def test_row_without_another_to_compare_it_with_says_nothing_of_that() -> None:
+    """Nor does one that ranks nothing, nor one on unequal terms."""
+    best, slow = measured("a best", 0.2, 0.201), measured("a slow", 0.4, 0.401)
+    others = [
+        measured("a busy", 0.1, 0.1, outcome=Outcome.BUSY),
+        measured("a once", 0.1),
+        measured("a tuned", 0.1, 0.1, measure=Measure.TUNED),
+        cold(0.1, case=Case("a", "small", "started")),
+    ]
+
+    assert slower(best) == {"best": ""}
+    assert slower(best, slow, *others) == {"best": "×1.0", "slow": "×2.0"} | dict.fromkeys(
+        ("busy", "once", "tuned", "started"), ""
+    )

@@ -139,6 +139,6 @@ def test_session_ends_in_order_whatever_surrounds_it(sessions: Sessions, tmp_pat
         if other is None:
             plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
             for name, variant in EMBEDDED.items():
-                assert re.search(rf"^ {name} +micro +{variant} +short ", plain, re.MULTILINE), told
+                assert re.search(rf"^{name} +micro +{variant} +short ", plain, re.MULTILINE), told
 
     check()

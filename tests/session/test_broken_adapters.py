@@ -53,7 +53,7 @@ BENCHMARKS = (
     "benchmarks/test_long_form.py::test_long_form",
 )
 GOOD = "toy-micro-good-short"
-ROW = re.compile(r"^ toy +micro +good +short ", re.MULTILINE)
+ROW = re.compile(r"^toy +micro +good +short ", re.MULTILINE)
 
 
 def module_of(kind: str) -> str:

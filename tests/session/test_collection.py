@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import all_cases, why_not_installed
+from adapters import REGISTRY, all_cases, why_not_installed
 from tests.helpers.project import ROOT, child_environment
+from whisper_speedtest.session.selection import is_default
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +59,26 @@ def test_selections_are_what_a_person_expects() -> None:
         },
     }.items():
         assert selected(expression) == expected, expression
+
+
+def test_session_that_selects_nothing_has_the_default_and_says_how_to_have_more() -> None:
+    """With a keyword, or a size to download, nothing is left out and nothing is said of it."""
+    cases = [case for case in all_cases() if not why_not_installed(case.adapter)]
+    default = {case for case in cases if is_default(case)}
+    more = len(cases) - len(default)
+
+    plain = collect(ROOT, "benchmarks", "-v")
+    lifted = collect(ROOT, "benchmarks", "-v", "--max-download=1MB")
+
+    for listing, expected in ((plain, default), (lifted, set(cases))):
+        loaded = set(re.findall(r"<Function test_load\[(.*)\]>", listing))
+        absent = {name for name in REGISTRY if why_not_installed(name)}
+        assert loaded - absent == {str(case) for case in expected}
+        assert loaded & absent == absent, "what stands for a library that is absent stays"
+    assert (
+        "\nnothing was selected, so this has fp16 of micro, tiny, base and small alone\n"
+        f"{more} more models: -k medium, -k 8bit and the like, or all that fit into "
+        "--max-download=4GB\n"
+    ) in plain
+    assert f" {more} more models" not in lifted
+    assert "nothing was selected" not in lifted

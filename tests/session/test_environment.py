@@ -189,6 +189,6 @@ def test_warnings_and_faults_of_other_plugins_cost_no_table(
         PYTHONPATH=str(tmp_path),
     )
 
-    assert re.search(r"^ toy +micro +good +short ", session.output, re.MULTILINE), session.output
+    assert re.search(r"^toy +micro +good +short ", session.output, re.MULTILINE), session.output
     if status is not None:
         assert session.status == status

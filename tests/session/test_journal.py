@@ -125,7 +125,7 @@ def test_resumed_session_runs_what_has_not_passed(sessions: Sessions, path: Path
         ("test_transcribe[toy-micro-raises-short]", Outcome.FAILED),
         ("test_transcribe[toy-micro-lazy-short]", Outcome.PASSED),
     ]
-    rows = re.findall(r"^ toy +micro +(\w+) .*? (\w+)$", second.output, re.MULTILINE)
+    rows = re.findall(r"^toy +micro +(\w+) .*? (\w+)$", second.output, re.MULTILINE)
     assert rows == [("good", "all"), ("lazy", "text")]
     assert second.saved_names == {"test_transcribe[toy-micro-lazy-short]"}
     assert (
@@ -387,7 +387,7 @@ def test_private_recordings_have_neither_name_nor_words(sessions: Sessions, tmp_
     assert (good.clip.name, good.clip.sha256, good.transcript) == (name, clip.sha256, None)
     assert (varies.reason, varies.transcript) == (UNTOLD, None)
     summary = session.output.split("= whisper-speedtest =")[1].split("= short test summary")[0]
-    assert re.search(rf"^ toy +micro +good +{name} ", summary, re.MULTILINE)
+    assert re.search(rf"^toy +micro +good +{name} ", summary, re.MULTILINE)
     assert "heard:" not in summary
     words = ["therapy", "zebra", "take 1", *(clip.reference or "").rstrip(".").split()[-2:]]
     for text in (path.read_text(encoding="utf-8"), json.dumps(session.saved), summary):

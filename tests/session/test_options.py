@@ -6,6 +6,7 @@ import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -14,7 +15,7 @@ from _pytest.config.argparsing import Parser
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
-    MAX_DOWNLOAD,
+    max_download,
     parse_checks,
     parse_size,
     pytest_addoption,
@@ -37,7 +38,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert options["audio"] == []
     assert options["check_models"] is None
     assert (options["prefetch_only"], options["offline"]) == (False, False)
-    assert options["max_download"] == 4_000_000_000
+    assert options["max_download"] is None
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
     assert options["max_others"] == 0.1
     assert (options["pause"], options["cold_files"]) == (None, False)
@@ -154,9 +155,14 @@ def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
         parse_size(text)
 
 
-def test_no_more_than_four_gigabytes_are_downloaded_unless_asked_for() -> None:
-    """The default is written as a user would write it."""
-    assert parse_size(MAX_DOWNLOAD) == 4_000_000_000
+@pytest.mark.parametrize(("chosen", "size"), [(None, 4_000_000_000), (0, 0), (5, 5)])
+def test_no_more_than_four_gigabytes_are_downloaded_unless_asked_for(
+    chosen: int | None, size: int
+) -> None:
+    """Of what a user says, nothing at all is a size too."""
+    config = SimpleNamespace(getoption={"max_download": chosen}.__getitem__)
+
+    assert max_download(cast("pytest.Config", config)) == size
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHOSEN = ("benchmarks/test_transcribe.py", "-k", "toy-micro-good-short", "--device=cpu")
-ROW = re.compile(r"^ toy +micro +good +short ", re.MULTILINE)
+ROW = re.compile(r"^toy +micro +good +short ", re.MULTILINE)
 
 
 def run(sessions: Sessions, *arguments: str, plugin: str = "", **variables: str) -> Session:

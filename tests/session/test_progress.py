@@ -119,7 +119,7 @@ def test_log_says_how_much_is_there_while_nothing_new_begins() -> None:
         pass_time(display, clock, 11.0)
 
     assert [line for line in screen.seen if "cleared" not in line] == [
-        (18.0, "downloading, 1.1 GB of 3.0 GB, 18 s")
+        (17.0, "downloading, 1.1 GB of 3.0 GB, 17 s")
     ]
 
 

@@ -152,13 +152,36 @@ def test_models_that_were_fetched_are_told_with_their_outcome() -> None:
     ]
 
 
+class Screen(io.StringIO):
+    """A file that is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
 @pytest.mark.parametrize(("columns", "width"), [(40, 80), (80, 80), (132, 132)])
-def test_lines_fill_the_terminal_and_are_no_narrower_than_tables(columns: int, width: int) -> None:
-    """A table of models takes 80 columns."""
-    out = TerminalWriter(io.StringIO())
+@pytest.mark.parametrize("variable", [True, False], ids=["COLUMNS", "terminal"])
+def test_lines_fill_the_terminal_and_are_no_narrower_than_tables(
+    monkeypatch: pytest.MonkeyPatch, columns: int, width: int, variable: bool
+) -> None:
+    """A table of models takes 80 columns; a log has as many as COLUMNS says."""
+    out = TerminalWriter(io.StringIO() if variable else Screen())
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if variable:
+        monkeypatch.setenv("COLUMNS", str(columns))
     out.fullwidth = columns
 
     assert width_of(out) == width
+
+
+def test_log_is_as_wide_as_most_tables_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody says how wide it is, pytest takes it to have 80 columns; a log has no edge."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = TerminalWriter(io.StringIO())
+    out.fullwidth = 80
+
+    assert width_of(out) == 120
 
 
 # The state of a selection

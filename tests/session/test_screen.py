@@ -177,12 +177,12 @@ def test_log_has_whole_lines_and_no_escape_sequence() -> None:
         reporter.writer.write("test_start.py ..", flush=True)
 
         lines.show("toy, 10 s")
-        lines.show("still: toy, 70 s")
+        lines.show("toy, 19 s")
         lines.clear()
 
         assert reporter.currentfspath is None
         assert reporter.writer.width_of_current_line == 0
-        assert read.read() == "test_start.py ..\ntoy, 10 s\nstill: toy, 70 s\n"
+        assert read.read() == "test_start.py ..\ntoy, 10 s\ntoy, 19 s\n"
 
 
 def test_log_has_no_blank_line_where_pytest_has_begun_none() -> None:

@@ -18,19 +18,22 @@ from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session import selection
+from whisper_speedtest.session.options import BY_DEFAULT
 from whisper_speedtest.session.selection import (
     ENGLISH_CLIPS,
     Selected,
+    is_default,
     is_wanted,
     may_have_gpu,
     select,
+    selects,
     suits,
 )
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 STORED = Path(__file__).with_name("stored_ids.txt")
 MICRO, TINY = (Case("faster-whisper", size, "fp16") for size in ("micro", "tiny"))
@@ -135,9 +138,15 @@ def test_own_recordings_join_the_tests_that_take_them() -> None:
 
 @dataclass
 class Config:
-    """The config of a session with these options."""
+    """The config of a session with these options, of which none is given unless it is here."""
 
     device: str = "auto"
+    keyword: str = ""
+    markexpr: str = ""
+    lf: bool = False
+    max_download: int | None = None
+    language: str | None = None
+    args: Sequence[str] = ("benchmarks", "benchmarks/test_start.py")
     pause: float | None = None
     cold_files: bool = False
     processes: int | None = None
@@ -203,7 +212,7 @@ def test_limit_of_a_test_has_room_for_its_pauses(
         parametrize=lambda *arguments, **_: made.append(arguments),
     )
 
-    selection.parametrize(cast("pytest.Metafunc", metafunc), clips(), [])
+    selection.parametrize(cast("pytest.Metafunc", metafunc), clips(), [], [])
 
     first = next(item for item in made[0][1] if item.id == "lightning-whisper-mlx-micro-fp16-short")
     (limit,) = (mark.args[0] for mark in first.marks if mark.name == "timeout")
@@ -342,3 +351,42 @@ def test_what_is_in_another_language_is_left_out_with_the_reason(
 ) -> None:
     """An English clip, and a model of English alone; a start is measured in any language."""
     assert selected.why_skipped(measure, chosen) == why
+
+
+# What a session has that selects nothing
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ({}, False),
+        ({"keyword": "medium"}, True),
+        ({"markexpr": "tuned"}, True),
+        ({"lf": True}, True),
+        ({"max_download": 10**9}, True),
+        ({"max_download": 0}, True),
+        ({"args": ["benchmarks/test_start.py::test_load[a-medium-fp16]"]}, True),
+        ({"args": ["benchmarks", "b.py::test_load"]}, True),
+        ({"args": []}, False),
+    ],
+)
+def test_user_selects_by_keyword_marker_id_last_failure_or_size(
+    options: dict[str, Any], chosen: bool
+) -> None:
+    """A folder or a file of tests is no choice of models."""
+    assert selects(cast("pytest.Config", Config(**options))) is chosen
+
+
+def test_default_is_fp16_of_the_sizes_that_a_quarter_of_an_hour_is_enough_for() -> None:
+    """Of every library the same, and each has them."""
+    chosen: dict[str, list[tuple[str, str]]] = {name: [] for name in REGISTRY}
+    for case in filter(is_default, all_cases()):
+        chosen[case.adapter].append((case.size, case.variant))
+
+    expected = [(size, "fp16") for size in ("micro", "tiny", "base", "small")]
+    assert chosen == dict.fromkeys(REGISTRY, expected)
+
+
+def test_default_is_named_in_the_help_as_it_is() -> None:
+    """What is said and what is done are the same sizes."""
+    assert BY_DEFAULT == "fp16 of micro, tiny, base and small"

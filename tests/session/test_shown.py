@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 SLEEP = 2.0
 """Seconds that each call of the variant "slow" sleeps here."""
 
-PAUSES = {"REWRITE": 5.0, "REWRITE_UNTIMED": 1.0, "FIRST_LINE": 10.0, "NEXT_LINE": 60.0}
+PAUSES = {"REWRITE": 5.0, "REWRITE_UNTIMED": 1.0, "LOG_SILENCE": 9.0}
 """Those of the display, in seconds. Here they are a hundredth, so that brief sessions show all."""
 
 GOOD = ("-k", "toy and good and short and (start or transcribe)")
-OURS = re.compile(
-    r"(still: )?(toy\[[^\]]*\]|models)[: ].*, \d+ s(, (test \d+ of \d+|about .* left))?"
-)
+OURS = re.compile(r"(toy\[[^\]]*\]|models)[: ].*, \d+ s(, (test \d+ of \d+|about .* left))?")
 """A line that the display writes into a log."""
 
 
@@ -115,10 +113,10 @@ def _start(tree: Path, tmp_path: Path) -> Start:
     return start
 
 
-def before_the_tables(lines: list[str]) -> list[str]:
-    """Return what pytest wrote of its tests: from the collection to the tables."""
+def before_the_summary(lines: list[str]) -> list[str]:
+    """Return what pytest wrote of its tests: from the collection to the summary."""
     begin = next((number for number, line in enumerate(lines) if "collected" in line), 0)
-    end = next(number for number, line in enumerate(lines) if "- benchmark" in line)
+    end = next(number for number, line in enumerate(lines) if line.startswith("machine:"))
     return lines[begin:end]
 
 
@@ -137,7 +135,7 @@ def test_terminal_ends_as_if_nothing_had_been_shown(
         assert recording.finish() == pytest.ExitCode.OK, recording.text
         assert ("\x1b7" in recording.text) is (project is tree), recording.text
         assert recording.screen.cursor_shown
-        screens.append(before_the_tables(recording.screen.lines))
+        screens.append(before_the_summary(recording.screen.lines))
 
     shown, plain = screens
     assert shown == plain
@@ -189,7 +187,7 @@ def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> No
     assert recording.finish() == pytest.ExitCode.OK, recording.text
     assert "\x1b" not in recording.text
     assert "\r" not in recording.text
-    lines = before_the_tables(recording.text.splitlines())
+    lines = before_the_summary(recording.text.splitlines())
     ours = [line for line in lines if "toy[" in line and "::" not in line]
     assert ours, recording.text
     assert [line for line in ours if not OURS.fullmatch(line)] == []

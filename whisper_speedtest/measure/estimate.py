@@ -8,7 +8,7 @@ is the geometric mean of these, and its interval comes from how they differ.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, hypot, log
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING
 
@@ -66,3 +66,38 @@ def _quantile(freedom: int) -> float:
     from scipy.special import stdtrit  # of scipy.stats' t, without the import of all of it
 
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What one estimate takes over what another takes, and the interval around that.
+
+    `low` and `high` are None where one of the two has no interval.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval leaves 1 out, so that it is known which of the two is slower."""
+        return self.low is not None and self.high is not None and (self.low > 1 or self.high < 1)
+
+
+def ratio(this: Estimate, other: Estimate) -> Ratio:
+    """Return how many times as long this takes as the other, measured apart on one machine.
+
+    The logarithm of a ratio is the difference of two logarithms, each with an interval of its own
+    half width: Student's t for its own number of processes, times its standard error. Errors of
+    independent measurements add as squares, so the half width of the difference is the root of the
+    sum of the squares of both. With so few processes that is a little wider than Welch's interval,
+    so it holds the true ratio in at least 95 of 100 such pairs. It knows nothing of a machine that
+    changed between the two; sides measured in turns do.
+    """
+    value = this.seconds / other.seconds
+    if this.high is None or other.high is None:
+        return Ratio(value, None, None)
+    widths = (log(this.high / this.seconds), log(other.high / other.seconds))
+    width = hypot(*widths)
+    return Ratio(value, value * exp(-width), value * exp(width))

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 
+MISSING = "missing:  "
+"""Begins the line on libraries that are not installed; it holds a command, so nothing breaks it."""
+
+MOST_SKIPPED = 4
+"""How many lines name the models that were skipped for one cause; where there are more, they are
+counted by adapter."""
+
+MOST_CAUSES = 4
+"""How many causes of skips are told; the rest are counted."""
+
 HEARD_WORDS = 100
 """How much of a transcript is shown: some 40 seconds of speech."""
 
@@ -27,15 +37,18 @@ def notes(
     left_out: Mapping[str, Outcome] | None = None,
     recordings: Iterable[str] = (),
     earlier: Collection[str] = (),
+    missing: Mapping[str, str] | None = None,
+    install: str = "",
 ) -> list[str]:
     """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
     The last one says that nothing was measured, where that is so. `left_out` are the reasons for
     which libraries were left out altogether, each a skip or a failure; `recordings` are the names
     of the user's own clips and corpora; `earlier` the tests whose results were taken over, beside
-    which the machine may have been another day's.
+    which the machine may have been another day's. `missing` are all libraries that are not
+    installed, each with the reason, and `install` is the command that adds them.
     """
-    reasons = left_out or {}
+    reasons, absent = left_out or {}, missing or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
         *_cost(passed),
@@ -52,7 +65,12 @@ def notes(
         *_drift([each for each in passed if each.test not in earlier]),
         *_busy(results),
         *_skips(results),
-        *(f"skipped:  {why}" for why, how in reasons.items() if how is Outcome.SKIPPED),
+        *(
+            f"skipped:  {why}"
+            for why, how in reasons.items()
+            if how is Outcome.SKIPPED and why not in absent.values()
+        ),
+        *([f"{MISSING}{', '.join(absent)}: {install}"] if absent else []),
         *(f"failed:   {why}" for why, how in reasons.items() if how is Outcome.FAILED),
         *(
             f"failed:   {each.test}: {each.reason}"
@@ -277,16 +295,33 @@ def _skips(results: Sequence[Result]) -> list[str]:
         if result.outcome is Outcome.SKIPPED:
             causes.setdefault(result.cause, []).append(result)
     lines = []
-    for cause, skipped in causes.items():
-        lines.append(f"skipped:  {cause} ({len(skipped)} test{'s' if len(skipped) > 1 else ''})")
-        models: dict[tuple[str, str], dict[str, None]] = {}
-        for each in skipped:
-            # Where the model was verified, it is not what was wanting.
-            repo = "" if each.model.commit else f": {each.model.repo}"
-            variant = f"{each.case.size}-{each.case.variant}"
-            models.setdefault((each.case.adapter, repo), {})[variant] = None
-        lines += [
+    for cause, skipped in list(causes.items())[:MOST_CAUSES]:
+        lines += [f"skipped:  {cause} ({_tests(len(skipped))})", *_models(skipped)]
+    if more := list(causes.values())[MOST_CAUSES:]:
+        count = sum(map(len, more))
+        lines.append(f"skipped:  {_tests(count)} for {len(more)} more causes; the journal has each")
+    return lines
+
+
+def _models(skipped: Sequence[Result]) -> list[str]:
+    """Return a line for each adapter and repo; where these are many, one with their numbers."""
+    models: dict[tuple[str, str], dict[str, None]] = {}
+    for each in skipped:
+        # Where the model was verified, it is not what was wanting.
+        repo = "" if each.model.commit else f": {each.model.repo}"
+        variant = f"{each.case.size}-{each.case.variant}"
+        models.setdefault((each.case.adapter, repo), {})[variant] = None
+    if len(models) <= MOST_SKIPPED:
+        return [
             f"          {adapter}[{', '.join(variants)}]{repo}"
             for (adapter, repo), variants in models.items()
         ]
-    return lines
+    counts: dict[str, int] = {}
+    for (adapter, _), variants in models.items():
+        counts[adapter] = counts.get(adapter, 0) + len(variants)
+    numbers = ", ".join(f"{adapter} {count}" for adapter, count in counts.items())
+    return [f"          models: {numbers}; --check-models names each with its repo"]
+
+
+def _tests(count: int) -> str:
+    return f"{count} test{'' if count == 1 else 's'}"

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters import install_command, usable, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal_plugin import KEPT
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
+from whisper_speedtest.session.report import width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from typing import Any
 
-WIDTH = 500
-"""Columns: more than any table needs, as one with shortened cells says less than a wrapped one."""
+    from whisper_speedtest.results.layout import Style
 
 PROJECT = "whisper-speedtest"
+
+MARKUP: Mapping[Style, dict[str, bool]] = {
+    "heading": {"bold": True},
+    "group": {"bold": True},
+    "fastest": {"green": True},
+    "busy": {"yellow": True},
+    "": {},
+}
+"""How kinds of lines look where there are colours: pytest decides that by the terminal, --color and
+NO_COLOR."""
+
+LABEL = re.compile(r"(?:\w+:)? +")
+"""What a line under the table begins with; what it says is indented as far."""
+
+ASK_FOR_TABLES = tuple(
+    f"--benchmark-{name}"
+    for name in (
+        "columns",
+        "sort",
+        "group-by",
+        "name",
+        "histogram",
+        "compare",
+        "cprofile",
+        "verbose",
+    )
+)
+"""Options of pytest-benchmark's that say how its tables look or what is in them."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -27,17 +60,38 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, object, object]:
     """Print the summary after those of all other plugins, also where one of them fails."""
+    config = terminalreporter.config
+    if not asks_for_tables(config.invocation_params.args, os.environ.get("PYTEST_ADDOPTS", "")):
+        _leave_out_tables(config)
     try:
         return (yield)
     finally:
         _print_summary(terminalreporter)
 
 
+def asks_for_tables(arguments: Iterable[str | os.PathLike[str]], addopts: str) -> bool:
+    """Tell whether the user's arguments, or PYTEST_ADDOPTS, say how pytest-benchmark's tables look.
+
+    The settings of this project say so too, for those who ask for the tables.
+    """
+    given = [*map(str, arguments), *shlex.split(addopts)]
+    return any(each.split("=")[0].startswith(ASK_FOR_TABLES) for each in given)
+
+
+def _leave_out_tables(config: pytest.Config) -> None:
+    """Let pytest-benchmark print no tables; what it says of saved files and regressions stays."""
+    session = getattr(config, "_benchmarksession", None)
+    if session is not None:
+        session.quiet = True
+
+
 def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table, then a line for each thing skipped or failed and why."""
-    from whisper_speedtest.results.notes import notes
-    from whisper_speedtest.results.table import table
-    from whisper_speedtest.session.report import rendered
+    """Print the answer and the table, then a line for each thing skipped or failed and why."""
+    from whisper_speedtest.results.header import header
+    from whisper_speedtest.results.layout import lines as table_lines
+    from whisper_speedtest.results.notes import MISSING, notes
+    from whisper_speedtest.results.summary import sentences
+    from whisper_speedtest.results.table import columns, rows
 
     config = terminalreporter.config
     stash = config.stash
@@ -45,18 +99,51 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
     recordings += [corpus.name for corpus in stash[OWN_CORPORA]]
-    lines = notes(results, left_out, recordings, kept.taken_over)
+    missing = {name: reason for name in usable() if (reason := why_not_installed(name))}
+    install = install_command(list(missing))
+    lines = []
+    if results or left_out:
+        lines += notes(results, left_out, recordings, kept.taken_over, missing, install)
     lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
-    made = table(results, kept.taken_over) if results else None
-    if not (made or lines):
+    shown = rows(results)
+    if not (shown or lines):
         return
+    out = config.get_terminal_writer()
+    width = width_of(out)
     terminalreporter.section(PROJECT)
-    if made:
-        text = rendered(made, WIDTH, styled=terminalreporter.hasmarkup)
-        for line in text.rstrip().splitlines():
-            terminalreporter.line(line.rstrip())
+    if shown:
+        _print_paragraph(terminalreporter, header([row.any_result for row in shown]), width)
+        for sentence in sentences(results):
+            _print_paragraph(terminalreporter, [sentence], width, bold=True)
+        for row in table_lines(shown, columns(shown, kept.taken_over), width):
+            terminalreporter.line(row.text, **MARKUP[row.style])
+        terminalreporter.line("")
     for line in lines:
-        terminalreporter.line(line)
+        whole = line.startswith(MISSING) or not out._file.isatty()
+        for part in [line] if whole else _for_people(line, width):
+            terminalreporter.line(part)
+
+
+def _print_paragraph(
+    reporter: pytest.TerminalReporter, texts: Iterable[str], width: int, *, bold: bool = False
+) -> None:
+    """Print some texts, wrapped, and an empty line after them."""
+    for text in texts:
+        for line in _for_people(text, width):
+            reporter.line(line, bold=bold)
+    reporter.line("")
+
+
+def _for_people(text: str, width: int) -> list[str]:
+    """Return a text in lines of so many columns, broken at spaces, under the words of its first.
+
+    It is not for logs, whose lines are whole so that they can be searched, nor for commands.
+    """
+    label = LABEL.match(text)
+    indent = " " * (label.end() if label else 0)
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def _unsaved(config: pytest.Config) -> Iterator[str]:

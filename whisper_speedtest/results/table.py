@@ -1,21 +1,34 @@
-"""The closing table: one row for each case and clip that was timed warm. Its columns are data."""
+"""The closing table: one row for each case and clip that was timed warm. Its columns are data.
+
+Rows stand by size, in a size by clip, and of a clip the fastest first; then those that one process
+has measured, which have no interval. Starts without a clip come next. Busy rows end their size, as
+they rank nothing. How the columns fit into a terminal is the matter of `layout`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from adapters.base import SIZES
+from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
-from whisper_speedtest.results.units import megabytes, percent, seconds
+from whisper_speedtest.results.ranking import rankings
+from whisper_speedtest.results.units import megabytes, percent, seconds, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from rich.table import Table
-
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
+
+FASTEST = "×1.0"
+"""What stands in the column `slower` of a row that is decidedly the fastest."""
+
+
+BUSY = " busy"
+"""What stands behind a time that says little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,18 @@ class Row:
     warm: Result | None
     cold: Result | None
     load: Result | None
+    relative: str = ""
+    """How many times as long as the fastest of its size and clip; "" where that is not known."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether what it tells first was timed beside other work of the machine."""
+        return self.any_result.outcome is Outcome.BUSY
+
+    @property
+    def clip(self) -> str:
+        """The clip's name with what is special about the measurement; "" of starts."""
+        return clip_name(self.warm) if self.warm else ""
 
     @property
     def any_result(self) -> Result:
@@ -47,12 +72,15 @@ class Column:
     right: bool = True
     """Whether the cells are numbers, which stand at the right."""
 
+    leaves: int = 0
+    """Where there is no room for all columns, they leave in this order, 1 first; 0 stays."""
+
     optional: bool = False
     """Whether it is left out where all its cells are empty."""
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
-    """Return the rows of what was measured, case by case in the order in which they began.
+    """Return the rows of what was measured, in the order in which they are shown.
 
     The starts are those of the case, so they stand in each of its rows. What a call takes after a
     pause, and a start with cold files, are told in a line each; see notes.
@@ -69,7 +97,40 @@ def rows(results: Sequence[Result]) -> list[Row]:
         warm = [each for each in measured if each.measure not in beside]
         if warm or cold or load:
             found += [Row(case, each, cold, load) for each in warm or (None,)]
-    return found
+    return _ordered(_related(found, results))
+
+
+def _related(found: Sequence[Row], results: Sequence[Result]) -> list[Row]:
+    """Return the rows with how many times as long each takes as the fastest of its ranking.
+
+    `×` stands where the order is decided, and `≈` where nobody can tell which of some is the
+    fastest.
+    """
+    relative: dict[int, str] = {}
+    for ranking in rankings(results):
+        if len(ranking.ranked) > 1:
+            first, near = ranking.ranked[0], ranking.near(ranking.ranked[0])
+            relative[id(first)] = "≈1.0" if near else FASTEST
+            for each in ranking.ranked[1:]:
+                sign = "≈" if each in near else "×"
+                relative[id(each)] = sign + times(ratio(each.estimate, first.estimate).value)
+    return [replace(row, relative=relative.get(id(row.warm), "")) for row in found]
+
+
+def _ordered(found: Sequence[Row]) -> list[Row]:
+    """Return the rows in their order; a clip has its place by its first row."""
+    sizes = {size: place for place, size in enumerate(SIZES)}
+    clips = {clip: place for place, clip in enumerate(dict.fromkeys(row.clip for row in found))}
+
+    def place(row: Row) -> tuple[object, ...]:
+        size = (sizes.get(row.case.size, len(sizes)), row.case.size)
+        if row.warm is None:
+            return *size, row.busy, True
+        estimate = row.warm.estimate
+        speed = (estimate.margin is None, estimate.seconds)
+        return *size, row.busy, False, clips[row.clip], *(() if row.busy else speed)
+
+    return sorted(found, key=place)
 
 
 def clip_name(result: Result) -> str:
@@ -86,7 +147,7 @@ def _time(result: Result | None) -> str:
     """Return what a call or a start takes."""
     if result is None:
         return ""
-    return f"{seconds(result.estimate.seconds)}{' busy' if result.outcome is Outcome.BUSY else ''}"
+    return f"{seconds(result.estimate.seconds)}{BUSY if result.outcome is Outcome.BUSY else ''}"
 
 
 def _margin(row: Row) -> str:
@@ -133,21 +194,41 @@ def _computed_on(row: Row) -> str:
     return f"{facts.device}, {facts.dtype}" if facts else ""
 
 
+TIME = "time"
+
 COLUMNS = (
     Column("adapter", lambda row: row.case.adapter, right=False),
     Column("size", lambda row: row.case.size, right=False),
     Column("variant", lambda row: row.case.variant, right=False),
-    Column("clip", lambda row: clip_name(row.warm) if row.warm else "", right=False),
-    Column("time", lambda row: _time(row.warm)),
-    Column("95% interval", _margin),
+    Column("clip", lambda row: row.clip, right=False),
+    Column(TIME, lambda row: _time(row.warm)),
+    Column("95% interval", _margin, leaves=9),
     Column("RTFx", _rtfx),
-    Column("cold start", lambda row: _time(row.cold)),
-    Column("load", lambda row: _time(row.load)),
-    Column("peak memory", _peak_memory),
-    Column("WER", _wer),
-    Column("time error", _time_error, optional=True),
-    Column("computed on", _computed_on, right=False),
+    Column("slower", lambda row: row.relative),
+    Column("cold start", lambda row: _time(row.cold), leaves=5),
+    Column("load", lambda row: _time(row.load), leaves=2),
+    Column("peak memory", _peak_memory, leaves=3),
+    Column("WER", _wer, leaves=4),
+    Column("time error", _time_error, leaves=6, optional=True),
+    Column("computed on", _computed_on, right=False, leaves=1),
 )
+
+GROUP = ("size", "clip")
+"""Columns that stand above the rows which share them, where there is no room beside."""
+
+NAME = ("adapter", "variant")
+"""Columns that become one in that case."""
+
+
+def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column, ...]:
+    """Return the columns for some rows, without optional ones that would be empty.
+
+    There is one more where some tests' results are of an earlier session.
+    """
+    usual = tuple(each for each in COLUMNS if not each.optional or any(map(each.cell, shown)))
+    if not earlier:
+        return usual
+    return *usual, Column("earlier", lambda row: _earlier(row, earlier), right=False, leaves=8)
 
 
 def _earlier(row: Row, earlier: Collection[str]) -> str:
@@ -156,26 +237,3 @@ def _earlier(row: Row, earlier: Collection[str]) -> str:
     there = {name: result for name, result in parts.items() if result}
     found = [name for name, result in there.items() if result.test in earlier]
     return "all" if len(found) == len(there) else ", ".join(found)
-
-
-def table(results: Sequence[Result], earlier: Collection[str] = ()) -> Table | None:
-    """Return the table of the results; None where there is no row.
-
-    `earlier` are the tests whose results were taken over from an earlier session. Where there are
-    some, a further column says so.
-    """
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    made = Table(box=SIMPLE, pad_edge=False)
-    shown = rows(results)
-    columns = tuple(
-        each for each in COLUMNS if not each.optional or any(each.cell(row) for row in shown)
-    )
-    if earlier:
-        columns += (Column("earlier", lambda row: _earlier(row, earlier), right=False),)
-    for column in columns:
-        made.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
-    for row in shown:
-        made.add_row(*(column.cell(row) for column in columns))
-    return made if made.row_count else None

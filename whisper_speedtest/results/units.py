@@ -20,3 +20,8 @@ def megabytes(size: int) -> str:
 def percent(share: float, decimals: int = 0) -> str:
     """Return a share, where 1 is the whole, in percent: `4.2%`."""
     return f"{share:.{decimals}%}"
+
+
+def times(ratio: float) -> str:
+    """Return how many times as long something takes, of a ratio of at least 1: `1.7`, `1.02`."""
+    return f"{ratio:.{1 if ratio >= 1.05 else 2}f}"

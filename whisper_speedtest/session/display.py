@@ -1,9 +1,9 @@
-"""Shows what goes on while nothing else is written: a line that moves, or a few lines in a log.
+"""Shows what goes on while nothing else is written: a line that moves, or whole lines in a log.
 
-A thread does so, which sleeps most of the time. It is kept out of what is measured: while a clock
-runs it writes nothing for the first REWRITE seconds of a step, so that no call which is shorter
-meets it, and from then on once every REWRITE seconds. What it costs is measured by
-tests/speed/test_display_speed.py.
+Neither is silent for ten seconds. A thread does so, which sleeps most of the time. It is kept out of
+what is measured: while a clock runs it writes nothing for the first REWRITE seconds of a step, so
+that no call which is shorter meets it, and from then on once every REWRITE seconds. What it costs is
+measured by tests/speed/test_display_speed.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from _pytest._io.wcwidth import wcswidth
@@ -30,13 +30,8 @@ REWRITE = 5.0
 REWRITE_UNTIMED = 1.0
 """The same while none does; also the seconds after which it first appears."""
 
-FIRST_LINE = 10.0
-"""Seconds of silence after which a log says what a process start, or a test, is at; once each."""
-
-NEXT_LINE = 60.0
-"""Seconds of silence after which a log says that it is still at it."""
-
-STILL = "still: "
+LOG_SILENCE = 9.0
+"""Seconds of silence after which a log says what goes on."""
 
 
 @dataclass(slots=True)
@@ -50,9 +45,6 @@ class Shown:
     since: float = 0.0
     left: Callable[[float], str] = lambda _: ""
     """How much longer the session takes after so many seconds of this, or ""."""
-
-    said: set[int] = field(default_factory=set)
-    """What a log has said of it: the process that was being started, or 0."""
 
 
 class _Now(NamedTuple):
@@ -165,11 +157,11 @@ class Display(Listener):
             due = self._due(step, timed=timed)
             if timed:
                 due = max(due, begun + REWRITE)
-            pause = REWRITE if timed else REWRITE_UNTIMED
-            if now < due:
-                return min(due - now, pause)
-            self._write(now, step)
-            return pause
+            if now >= due:
+                self._write(now, step)
+            pauses = [REWRITE if timed else REWRITE_UNTIMED, due - now]
+            pauses += [] if self._screen.rewrites else [self._ahead - now]
+            return min(each for each in pauses if each > 0)
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -180,19 +172,23 @@ class Display(Listener):
     def _due(self, step: Step | None, *, timed: bool) -> float:
         """Return when to write next, going by what was written last."""
         assert self._screen is not None
-        if not self._screen.rewrites:
-            silence = NEXT_LINE if _part(step) in self._shown[-1].said else FIRST_LINE
-            return self._written + silence
-        return self._written + (REWRITE if timed else REWRITE_UNTIMED)
+        if self._screen.rewrites:
+            return self._written + (REWRITE if timed else REWRITE_UNTIMED)
+        clock_follows = step is not None and (step.doing.timed or step.doing is Doing.UNTIMED_CALL)
+        return self._ahead if clock_follows and not timed else self._written + LOG_SILENCE
+
+    @property
+    def _ahead(self) -> float:
+        """When a log has to say something before a clock runs.
+
+        That keeps it silent for another REWRITE seconds. It begins with a timed step, which may
+        follow an untimed call at once.
+        """
+        return self._written + LOG_SILENCE - REWRITE
 
     def _write(self, now: float, step: Step | None) -> None:
         assert self._screen is not None
-        shown = self._shown[-1]
-        line = sentence(shown, step, now, self._screen.width)
-        if not self._screen.rewrites:
-            line = STILL + line if _part(step) in shown.said else line
-            shown.said.add(_part(step))
-        self._screen.show(line)
+        self._screen.show(sentence(self._shown[-1], step, now, self._screen.width))
         self._drawn = True
         self._written = now
 
@@ -200,11 +196,6 @@ class Display(Listener):
         if self._drawn and self._screen is not None:
             self._screen.clear()
             self._drawn = False
-
-
-def _part(step: Step | None) -> int:
-    """Return the number of the process that is being started, or 0: a log speaks once of each."""
-    return step.process if step and step.doing.of_a_start else 0
 
 
 def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:

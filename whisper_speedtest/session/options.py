@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import pytest
 
 MAX_DOWNLOAD = "4GB"
+"""What a session may download where the user says nothing."""
+
+BY_DEFAULT = "fp16 of micro, tiny, base and small"
+"""The models of a session that selects nothing; `selection.is_default` knows them."""
+
 CHECKS = ("load", "json")
 """What --check-models can be told, either of them or both."""
 
@@ -169,11 +174,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--max-download",
         type=parse_size,
-        default=MAX_DOWNLOAD,
         metavar="SIZE",
-        help="download no more than this, smallest models first; 500MB, 1.5GiB "
-        f"(default: {MAX_DOWNLOAD})",
+        help="download no more than this, smallest models first; 500MB, 1.5GiB (default: "
+        f"{MAX_DOWNLOAD}); a session that selects nothing, neither by this nor by -k, -m, a test's "
+        f"id or --last-failed, has {BY_DEFAULT} alone",
     )
+
+
+def max_download(config: pytest.Config) -> int:
+    """Return how many bytes a session may download."""
+    chosen: int | None = config.getoption("max_download")
+    return parse_size(MAX_DOWNLOAD) if chosen is None else chosen
 
 
 def rules_of(config: pytest.Config) -> Rules:

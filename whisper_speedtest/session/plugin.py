@@ -44,6 +44,9 @@ RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
 """Why libraries were left out altogether: the reason → whether that is a skip or a failure."""
 
+BEYOND_DEFAULT = pytest.StashKey[list[pytest.Item]]()
+"""The tests that were left out as the user has selected nothing."""
+
 BUSY_REASON = "other processes used the machine while most of its calls were timed"
 
 TIMEOUT = "Timeout "
@@ -70,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.getoption("corpus"), config.getoption("language"), private=private
     )
     config.stash[LEFT_OUT] = {}
+    config.stash[BEYOND_DEFAULT] = []
     config.stash[RESULTS] = []
 
 
@@ -138,10 +142,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     selection.parametrize(metafunc, clips(), own, corpora)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of one case together."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """Leave out what a session that selects nothing has not; put the tests of one case together."""
+    if not selection.selects(config):
+        items[:], left_out = selection.without_the_rest(items)
+        config.stash[BEYOND_DEFAULT] = left_out
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+    outcome = yield
     selection.sort(items)
+    return outcome
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say what a session that selects nothing has left out, and how to have it."""
+    left_out = config.stash[BEYOND_DEFAULT]
+    return selection.default_lines(left_out)
 
 
 @pytest.hookimpl(tryfirst=True)

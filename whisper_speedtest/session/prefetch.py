@@ -13,6 +13,7 @@ import pytest
 
 from adapters import files_of
 from whisper_speedtest.session.locking import lock_of, pinned_line, refresh, write
+from whisper_speedtest.session.options import max_download
 from whisper_speedtest.session.selection import needed, not_installed, unusable
 from whisper_speedtest.session.shown import display_of, showing
 
@@ -128,7 +129,7 @@ def fetch(
         if line := pinned_line(store, models):
             out.line(line)
         with showing(config, f"models: verifying {len(models)}"):
-            plan = store.plan(models, max_download=config.getoption("max_download"), places=places)
+            plan = store.plan(models, max_download=max_download(config), places=places)
         if plan.free is not None or plan.unavailable:
             for line in plan_lines(plan, width_of(out)):
                 out.line(line)

@@ -6,6 +6,7 @@ There may be hundreds, so what many have in common is said once, with their name
 from __future__ import annotations
 
 import io
+import os
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,17 @@ LOADS, NOT_TRIED = "loads", "not tried"
 """What a load comes to, other than the reason why it failed."""
 
 MIN_WIDTH = 80
-"""Columns."""
+"""Columns that a table takes at least."""
+
+LOG_WIDTH = 120
+"""Columns of a log, a file or a pipe, where COLUMNS does not say otherwise. None of these has an
+edge, and whoever reads one of CI cannot run it again in a wider window."""
 
 
 def width_of(out: TerminalWriter) -> int:
     """Return the columns to fill: the terminal's, but no fewer than tables are made for."""
-    return max(MIN_WIDTH, out.fullwidth)
+    told = out._file.isatty() or os.environ.get("COLUMNS")
+    return max(MIN_WIDTH, out.fullwidth if told else LOG_WIDTH)
 
 
 def rendered(table: RenderableType, width: int, *, styled: bool) -> str:

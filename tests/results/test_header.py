@@ -1,0 +1,63 @@
+"""What stands above the closing table: the machine, the versions, the suite; nobody's name."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.helpers.results import MACHINE, PROVENANCE, measured
+from whisper_speedtest.measure.machine import Gpu
+from whisper_speedtest.results.header import described, header
+
+replace = msgspec.structs.replace
+
+
+def test_header_says_where_and_with_what_it_was_measured() -> None:
+    """Chip, model, cores, memory, system, the versions by name, and the suite's commit."""
+    other = replace(PROVENANCE, versions={"faster-whisper": "1.2.1", "mlx": "0.32.4"})
+
+    assert header([measured("a b"), measured("c d", provenance=other)]) == [
+        (
+            "machine:  Apple M4 Pro (Mac16,8), cores: 10 performance, 4 efficiency, 20 gpu, "
+            "24 GiB, macOS 15.5"
+        ),
+        "versions: faster-whisper 1.2.1, lightning-whisper-mlx 0.0.10, mlx 0.32.4",
+        "suite:    whisper-speedtest 3434343",
+    ]
+
+
+def test_what_differs_among_the_results_is_named_in_full() -> None:
+    """As where an earlier session had another version, or another machine."""
+    newer = replace(PROVENANCE, versions={"mlx": "0.33.0"})
+    changed = replace(MACHINE, suite="5" * 40 + "-dirty")
+    smaller = replace(MACHINE, chip="Apple M1", suite=None)
+    results = [
+        measured("a b"),
+        measured("a b", provenance=newer, machine=changed),
+        measured("a b", machine=smaller),
+    ]
+
+    machine, second, versions, suite = header(results)
+
+    assert machine.startswith("machine:  Apple M4 Pro")
+    assert second.startswith("machine:  Apple M1")
+    assert versions == "versions: lightning-whisper-mlx 0.0.10, mlx 0.32.4 and 0.33.0"
+    assert suite == "suite:    whisper-speedtest 3434343 and 5555555 (changed)"
+
+
+def test_nothing_is_said_of_what_is_not_known() -> None:
+    """As of a result that failed before anything was asked."""
+    assert header([measured("a b", machine=None, provenance=None)]) == []
+    assert header([]) == []
+
+
+def test_machine_that_tells_little_is_described_by_what_it_tells() -> None:
+    """A virtual machine of a cloud knows no chip; GPUs of one kind are counted."""
+    gpu = Gpu(name="NVIDIA H100", driver="570", memory=80 * 2**30)
+    bare = replace(
+        MACHINE, chip=None, model=None, virtual=True, cores={}, memory=8 * 2**30, gpus=(gpu, gpu)
+    )
+
+    assert described(bare) == (
+        "unknown arm64 chip, a virtual machine, cores: unknown, 2 × NVIDIA H100, 8 GiB, macOS 15.5"
+    )
+    assert ", NVIDIA H100, 24 GiB" in described(replace(MACHINE, gpus=(gpu,)))

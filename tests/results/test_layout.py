@@ -1,0 +1,173 @@
+"""The closing table as lines: what a terminal of so many columns shows, and that none is wider."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from adapters.base import Case
+from tests.helpers.results import CLIP, MACHINE, PROVENANCE, cold, load, measured
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.layout import lines
+from whisper_speedtest.results.table import columns, rows
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from whisper_speedtest.measure.result import Result
+
+OTHER = msgspec.structs.replace(CLIP, name="paragraph", sha256="ef" * 32, seconds=24.0)
+ON_CPU = msgspec.structs.replace(PROVENANCE, device="cpu", dtype="int8_float32")
+
+
+def of_case(name: str, seconds: float, **changes: Any) -> list[Result]:
+    """Return a case's load, cold start and warm result, the latter of three processes."""
+    made = measured(name, seconds, seconds * 1.01, seconds * 1.02, provenance=ON_CPU, **changes)
+    return [
+        load(0.1712, case=made.case, machine=MACHINE),
+        cold(2.35, case=made.case, machine=MACHINE),
+        made,
+    ]
+
+
+RESULTS = [
+    *of_case("lightning-whisper-mlx 4bit", 1.5),
+    *of_case("faster-whisper float32", 0.5),
+    *of_case("faster-whisper int8", 0.05, outcome=Outcome.BUSY),
+    *of_case("faster-whisper float32", 0.9, clip=OTHER),
+    cold(9.5, case=Case("mlx-whisper", "small", "8bit"), machine=MACHINE),
+    *of_case("whisper.cpp q5_0 tiny", 0.25),
+]
+
+
+def shown(width: int, *results: Result) -> list[str]:
+    """Return the lines of a table of so many columns."""
+    found = rows(results or RESULTS)
+    return [line.text for line in lines(found, columns(found), width)]
+
+
+TABLES = dict(
+    re.findall(
+        r"^== (\d+) columns\n(.*?)\n\n(?:\n|\Z)",
+        Path(__file__).with_name("shown_tables.txt").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+)
+"""Columns of the terminal → the table of RESULTS in it."""
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 145, 200])
+def test_table_has_the_form_that_is_stored(width: int) -> None:
+    """In 200 columns all is shown; headings take two lines first; then names fold.
+
+    In 120 every number is still there, in 100 every measure, in 80 what answers: time, interval,
+    RTFx, how much slower, cold start and word error rate. Look at a change before you store it.
+    """
+    assert "\n".join(shown(width)) == TABLES[str(width)]
+
+
+def test_columns_leave_in_the_order_that_is_told() -> None:
+    """One after another as there is less room; names, time, RTFx and `slower` stay in any."""
+    usual = {
+        "library",
+        "time",
+        "interval",
+        "RTFx",
+        "slower",
+        "start",
+        "load",
+        "memory",
+        "WER",
+        "on",
+    }
+    found = rows(RESULTS)
+    gone: list[str] = []
+    for width in range(120, 50, -1):
+        made = lines(found, columns(found, {"another"}), width)
+        headings = " ".join(line.text for line in made if line.style == "heading").split()
+        for left in sorted(usual | {"earlier"} - set(gone)):
+            if left not in headings and left not in gone:
+                gone.append(left)
+
+    assert gone == ["on", "load", "memory", "WER", "start", "earlier", "interval"]
+
+
+def test_line_of_a_row_tells_a_terminal_how_to_show_it() -> None:
+    """Headings, what stands above rows, the fastest where that is decided, and busy rows."""
+    near = [measured("a one", 0.1, 0.12), measured("a two", 0.1, 0.13)]
+    found = rows(RESULTS)
+
+    assert [line.style for line in lines(found, columns(found), 80)] == [
+        "heading", "heading", "", "group", "", "group", "fastest", "", "group", "", "group", "",
+        "group", "busy",
+    ]  # fmt: skip
+    assert [line.style for line in lines(found, columns(found), 200)] == [
+        "heading", "", "", "", "fastest", "", "", "", "busy",
+    ]  # fmt: skip
+    assert {line.style for line in lines(rows(near), columns(found), 200)} == {"heading", ""}
+
+
+def test_long_name_is_broken_before_a_number_is() -> None:
+    """The rest of it stands below, and the numbers in their columns."""
+    name = "a-library-with-a-very-long-name-that-somebody-chose"
+    (*_, first, second) = shown(60, *of_case(f"{name} fp16", 0.5))
+
+    assert first == " a-library-with-a-very-long-name-that-  505 ms  23.8"
+    assert second == "  somebody-chose fp16"
+
+
+def test_names_with_wide_or_odd_characters_keep_the_columns_in_line() -> None:
+    """A character may fill two columns; what would move the cursor is replaced."""
+    clips = [msgspec.structs.replace(CLIP, name=name) for name in ("会議", "a\nb\x1b[2J")]
+    results = [each for clip in clips for each in of_case("faster-whisper int8", 0.5, clip=clip)]
+
+    made = shown(200, *results)
+
+    assert [line.split("505 ms")[0] for line in made[2:]] == [
+        "faster-whisper  small  int8     会議     ",
+        "faster-whisper  small  int8     a?b?[2J  ",
+    ]
+    assert "small, a?b?[2J" in shown(80, *results)
+
+
+@pytest.mark.property
+def test_no_line_is_wider_than_the_terminal_whatever_the_results() -> None:
+    """Names, numbers and widths of any size; every row is there, and no row of no results."""
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+    from rich.cells import cell_len
+
+    names = st.text(min_size=1, max_size=90)
+    times = st.lists(st.floats(1e-9, 1e12), min_size=1, max_size=3)
+    outcomes = st.sampled_from([Outcome.PASSED, Outcome.BUSY])
+    facts = st.tuples(names, names, names, names, times, outcomes)
+
+    @settings(deadline=None, max_examples=60)
+    @given(st.lists(facts, max_size=4), st.integers(80, 220), st.booleans())
+    def holds(drawn: list[Any], width: int, earlier: bool) -> None:
+        results = [
+            measured(
+                "a b",
+                *seconds,
+                test=f"test {number}",
+                case=Case(adapter, size, variant),
+                clip=msgspec.structs.replace(CLIP, name=name),
+                outcome=outcome,
+            )
+            for number, (adapter, size, variant, name, seconds, outcome) in enumerate(drawn)
+        ]
+        found = rows(results)
+
+        made = lines(found, columns(found, {"test 0"} if earlier else ()), width)
+
+        assert bool(made) == bool(results)
+        too_wide = [line.text for line in made if cell_len(line.text) > width]
+        assert not too_wide, f"wider than {width} columns: {too_wide}"
+        busy = sum(line.style == "busy" for line in made)
+        assert busy >= sum(row.busy for row in found), "every busy row has its lines"
+
+    holds()

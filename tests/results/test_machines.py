@@ -1,0 +1,66 @@
+"""Machines: which are the same, and by what name each is told from the others."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.helpers.results import MACHINE
+from whisper_speedtest.results.machines import machine_key, machine_names
+
+replace = msgspec.structs.replace
+
+
+def test_machine_is_the_same_whatever_checkout_measures_on_it() -> None:
+    """The suite's commit, and the order in which cores were counted, are nothing of the machine."""
+    turned = dict(reversed(MACHINE.cores.items()))
+
+    assert machine_key(replace(MACHINE, suite=None, cores=turned)) == machine_key(MACHINE)
+
+
+def test_machines_differ_in_whatever_bears_on_speed() -> None:
+    """Chip, model, memory, cores and system; a machine that nobody knows is no other's equal."""
+    others = [
+        replace(MACHINE, chip="Apple M4"),
+        replace(MACHINE, model="Mac16,7"),
+        replace(MACHINE, memory=48 * 2**30),
+        replace(MACHINE, cores=MACHINE.cores | {"gpu": 16}),
+        replace(MACHINE, system="macOS 15.6"),
+        None,
+    ]
+
+    assert len({machine_key(each) for each in [MACHINE, *others]}) == 7
+    assert machine_key(None) == b""
+
+
+def test_machine_has_the_shortest_name_that_tells_it_from_the_others() -> None:
+    """Its chip; then its model, memory and system, where the names before are alike."""
+    other = replace(MACHINE, chip="Apple M1")
+    model = replace(MACHINE, model="Mac16,7")
+    memory = replace(MACHINE, memory=48 * 2**30)
+    system = replace(MACHINE, system="macOS 15.6")
+    cores = replace(MACHINE, cores={"performance": 8})
+
+    assert machine_names([]) == []
+    assert machine_names([MACHINE]) == ["Apple M4 Pro"]
+    assert machine_names([MACHINE, other]) == ["Apple M4 Pro", "Apple M1"]
+    assert machine_names([MACHINE, model]) == ["Apple M4 Pro, Mac16,8", "Apple M4 Pro, Mac16,7"]
+    assert machine_names([MACHINE, memory]) == [
+        "Apple M4 Pro, Mac16,8, 24 GB",
+        "Apple M4 Pro, Mac16,8, 48 GB",
+    ]
+    assert machine_names([MACHINE, system]) == [
+        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.5",
+        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.6",
+    ]
+    assert machine_names([MACHINE, cores]) == [
+        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.5, no. 1",
+        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.5, no. 2",
+    ]
+
+
+def test_machine_without_a_chip_is_named_by_its_architecture() -> None:
+    """And one that has no model goes without."""
+    bare = replace(MACHINE, chip=None, model=None)
+    more = replace(bare, memory=48 * 2**30)
+
+    assert machine_names([bare, more]) == ["arm64, 24 GB", "arm64, 48 GB"]

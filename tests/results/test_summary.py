@@ -1,0 +1,285 @@
+"""The answer in a sentence: what it names as the fastest, and what it never ranks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tests.helpers.results import CLIP, MACHINE, PROVENANCE, SETTINGS, cold, load, measured
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.summary import TOO_SMALL, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whisper_speedtest.measure.result import Result
+
+FAST = measured("faster-whisper int8", 0.20, 0.21, 0.22)
+NEXT = measured("mlx-whisper fp16", 0.39, 0.40, 0.41)
+LAST = measured("whisper.cpp q5_0", 0.80, 0.81, 0.82)
+LIKE_NEXT = measured("whisper.cpp q8_0", 0.38, 0.41, 0.44)
+LIKE_FAST = measured("openai-whisper fp16", 0.20, 0.22, 0.24)
+ONE = measured("lightning-whisper-mlx fp16", 0.01)
+LONG = msgspec.structs.replace(CLIP, name="window", sha256="ef" * 32, seconds=24.0)
+
+ANSWER = (
+    "fastest of those that were right, small: faster-whisper int8, RTFx 57.2, 1.9 times as fast as "
+    "the next (mlx-whisper fp16), interval 1.7 to 2.2"
+)
+
+
+def sentence(results: Sequence[Result]) -> str:
+    """Return the one sentence on these results."""
+    found = sentences(results)
+    assert len(found) == 1, f"expected one sentence, got {found}"
+    return found[0]
+
+
+def test_answer_names_the_fastest_and_how_far_the_next_is_behind() -> None:
+    """With the interval of that; a third that is decidedly slower is not named."""
+    assert sentence([FAST, NEXT, LAST]) == ANSWER
+    assert sentence([LAST, NEXT, FAST]) == ANSWER, "the order of the results changes nothing"
+
+
+def test_rows_that_cannot_be_told_apart_are_not_ordered() -> None:
+    """All that nobody can tell from the one with the smallest time, however slow they seem."""
+    assert sentence([LIKE_FAST, NEXT, FAST]) == (
+        "fastest of those that were right, small: faster-whisper int8 (RTFx 57.2) and "
+        "openai-whisper fp16 (RTFx 54.7) cannot be told apart"
+    )
+    vague = measured("transformers fp16", 0.1, 0.9, 3.0)
+    assert sentence([FAST, vague, NEXT]) == (
+        "fastest of those that were right, small: faster-whisper int8 (RTFx 57.2) and "
+        "transformers fp16 (RTFx 18.6) cannot be told apart"
+    )
+
+
+def test_next_is_said_to_be_no_faster_than_those_it_cannot_be_told_from() -> None:
+    """The fastest is decided, and what comes after it is not."""
+    assert sentence([FAST, NEXT, LIKE_NEXT]) == (
+        "fastest of those that were right, small: faster-whisper int8, RTFx 57.2, 1.9 times as "
+        "fast as the next (mlx-whisper fp16, which cannot be told from whisper.cpp q8_0), interval "
+        "1.7 to 2.2"
+    )
+
+
+def test_ends_of_an_interval_near_1_have_the_decimals_that_show_it() -> None:
+    """`1.0` would say that the order is not decided."""
+    near = measured("mlx-whisper fp16", 0.2050, 0.2051, 0.2052)
+    exact = measured("faster-whisper int8", 0.2000, 0.2001, 0.2002)
+
+    assert sentence([near, exact]) == (
+        "fastest of those that were right, small: faster-whisper int8, RTFx 60.0, 1.02 times as "
+        "fast as the next (mlx-whisper fp16), interval 1.02 to 1.03"
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.FAILED, Outcome.TIMED_OUT])
+def test_what_is_not_to_be_trusted_ranks_nothing(outcome: Outcome) -> None:
+    """However fast it was; it is counted."""
+    wrong = msgspec.structs.replace(ONE, outcome=outcome)
+    more = measured("transformers fp16", 0.01, 0.01, outcome=outcome)
+
+    assert sentence([wrong, NEXT, FAST]) == f"{ANSWER}; left out: 1 {outcome}"
+    assert sentence([wrong, NEXT, more, FAST]) == f"{ANSWER}; left out: 2 {outcome}"
+    assert sentence([wrong]) == f"small: nothing can be ranked; left out: 1 {outcome}"
+
+
+def test_all_that_is_left_out_is_counted_by_its_reason() -> None:
+    """In the order of the alphabet."""
+    wrong = [
+        measured(f"whisper.cpp {number}", 0.1, 0.1, outcome=outcome)
+        for number, outcome in enumerate([Outcome.FAILED, Outcome.BUSY, Outcome.FAILED])
+    ]
+
+    assert sentences([*wrong, FAST, NEXT]) == [f"{ANSWER}; left out: 1 busy, 2 failed"]
+
+
+def test_skipped_rows_and_other_measures_are_not_spoken_of() -> None:
+    """Starts, tuned settings, long audio and what has no clip are other questions."""
+    others = [
+        cold(0.01, case=FAST.case, machine=MACHINE),
+        load(0.01, case=FAST.case, machine=MACHINE),
+        measured("whisper.cpp q5_1", outcome=Outcome.SKIPPED),
+        *(
+            measured("whisper.cpp q5_1", 0.01, 0.01, measure=measure)
+            for measure in Measure
+            if measure is not Measure.WARM
+        ),
+    ]
+
+    assert sentence([*others, FAST, NEXT]) == ANSWER
+    assert sentences(others) == []
+    assert sentences([]) == []
+
+
+def test_what_one_process_has_measured_has_no_place() -> None:
+    """It has no interval, so nobody can tell whether it is faster; it is named all the same."""
+    without = "without a place, as one process has no interval: lightning-whisper-mlx fp16"
+    assert sentence([ONE, NEXT, FAST]) == f"{ANSWER}; {without} (RTFx 1200.0)"
+    assert sentence([ONE, FAST]) == (
+        "fastest of those that were right, small: faster-whisper int8, RTFx 57.2; "
+        f"{without} (RTFx 1200.0)"
+    )
+
+
+def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
+    """The rows are named with what was measured, fastest first."""
+    other = measured("transformers fp16", 0.5)
+
+    assert sentence([other, ONE]) == (
+        "small: no order is certain, as one process alone has measured each: lightning-whisper-mlx "
+        "fp16 (RTFx 1200.0) and transformers fp16 (RTFx 24.0)"
+    )
+
+
+def test_one_row_alone_is_compared_with_nothing() -> None:
+    """It is not called the fastest."""
+    assert sentences([FAST]) == [
+        "the only one that was right, small: faster-whisper int8 (RTFx 57.2)"
+    ]
+
+
+def test_transcripts_that_nobody_could_check_are_not_called_right() -> None:
+    """As of a recording without a reference."""
+    unchecked = [msgspec.structs.replace(each, score=None) for each in (FAST, NEXT)]
+
+    assert sentences(unchecked) == [
+        ANSWER.replace("fastest of those that were right", "fastest, transcripts unchecked")
+    ]
+    assert sentences(unchecked[:1]) == [
+        "the only one, transcript unchecked, small: faster-whisper int8 (RTFx 57.2)"
+    ]
+
+
+def test_many_names_are_cut_short() -> None:
+    """Four, and how many more there are."""
+    alike = [
+        measured(f"whisper.cpp {number}", 0.20, 0.22 + number / 1000, 0.24) for number in range(6)
+    ]
+
+    (line,) = sentences(alike)
+
+    assert line == (
+        "fastest of those that were right, small: whisper.cpp 0 (RTFx 54.7), whisper.cpp 1 (RTFx "
+        "54.6), whisper.cpp 2 (RTFx 54.5), whisper.cpp 3 (RTFx 54.5) and 2 more cannot be told "
+        "apart"
+    )
+
+
+def test_each_size_has_its_sentence_the_smallest_first() -> None:
+    """Rows of unlike sizes are never compared; a size that no list has comes last."""
+    sizes = [
+        measured(f"faster-whisper int8 {size}", 0.20, 0.21, 0.22)
+        for size in ("large-v3", "odd", "tiny")
+    ]
+
+    assert [each.split(": ")[0] for each in sentences([*sizes, FAST, NEXT])] == [
+        "the only one that was right, tiny",
+        "fastest of those that were right, small",
+        "the only one that was right, large-v3",
+        "the only one that was right, odd",
+    ]
+
+
+def test_machines_are_never_compared_and_each_is_named() -> None:
+    """Where there are several; the suite's commit makes no other machine."""
+    other = msgspec.structs.replace(MACHINE, chip="Apple M1")
+    commit = msgspec.structs.replace(MACHINE, suite="ff" * 20)
+    slower = measured("faster-whisper int8", 0.40, 0.41, 0.42, machine=other)
+
+    assert sentences(
+        [slower, FAST, measured("mlx-whisper fp16", 0.39, 0.40, 0.41, machine=commit)]
+    ) == [
+        "the only one that was right, small, Apple M1: faster-whisper int8 (RTFx 29.3)",
+        ANSWER.replace("small", "small, Apple M4 Pro"),
+    ]
+
+
+def test_rows_of_a_machine_that_is_not_known_rank_nothing() -> None:
+    """Nobody can tell whether it was the same one."""
+    unknown = [msgspec.structs.replace(each, machine=None) for each in (FAST, NEXT)]
+
+    assert sentences(unknown) == ["small: nothing can be ranked; left out: 2 of an unknown machine"]
+
+
+def test_devices_of_one_machine_are_compared_and_named() -> None:
+    """The same case on both is two rows."""
+    on_cpu = msgspec.structs.replace(PROVENANCE, device="cpu")
+    other = measured("faster-whisper int8", 0.39, 0.40, 0.41, provenance=on_cpu)
+
+    assert sentence([other, FAST]) == (
+        "fastest of those that were right, small: faster-whisper int8 on the gpu, RTFx 57.2, 1.9 "
+        "times as fast as the next (faster-whisper int8 on the cpu), interval 1.7 to 2.2"
+    )
+
+
+def test_rows_with_other_settings_than_most_are_left_out() -> None:
+    """As of an earlier session with other threads; what a library ignores is no setting of its."""
+    faster = measured("transformers fp16", 0.1, 0.1, settings=replace(SETTINGS, threads=8))
+    ignoring = [
+        measured("mlx-whisper fp16", 0.39, 0.40, 0.41, settings=replace(SETTINGS, threads=None)),
+        measured("lightning-whisper-mlx fp16", 0.8, 0.8, settings=replace(SETTINGS, fallback=True)),
+    ]
+
+    assert sentences([faster, FAST, LAST, *ignoring]) == [
+        f"{ANSWER}; left out: 1 with other settings"
+    ]
+
+
+def test_adapter_of_another_checkout_is_ranked_too() -> None:
+    """Nobody knows what it ignores, so all its settings have to be the usual ones."""
+    foreign = measured("their-whisper fp16", 0.39, 0.40, 0.41)
+
+    assert sentences([FAST, foreign]) == [ANSWER.replace("mlx-whisper", "their-whisper")]
+
+
+def test_last_result_of_a_case_counts() -> None:
+    """A result that passed counts whatever came after it."""
+    earlier = measured("faster-whisper int8", 0.01, 0.01)
+    failed = msgspec.structs.replace(FAST, outcome=Outcome.FAILED)
+
+    assert sentence([earlier, FAST, failed, NEXT]) == ANSWER
+
+
+def test_answer_is_about_the_short_clip_where_it_was_measured() -> None:
+    """Else about the one that most cases share, which is named."""
+    on_long = [
+        measured("faster-whisper int8", 2.0, 2.1, 2.2, clip=LONG),
+        measured("mlx-whisper fp16", 3.9, 4.0, 4.1, clip=LONG),
+    ]
+    of_long = (
+        "fastest of those that were right, small on window: faster-whisper int8, RTFx 11.4, 1.9 "
+        "times as fast as the next (mlx-whisper fp16), interval 1.7 to 2.2"
+    )
+    own = msgspec.structs.replace(CLIP, name="memo", sha256="aa" * 32)
+    memo = measured("whisper.cpp q5_0", 0.1, 0.1, clip=own)
+
+    assert sentence([*on_long, FAST, NEXT, LAST]) == ANSWER
+    assert sentence([memo, *on_long]) == of_long
+    assert sentence([*on_long, memo]) == of_long
+    busy = msgspec.structs.replace(FAST, outcome=Outcome.BUSY)
+    assert sentence([busy, *on_long]) == of_long, "a clip that was only busy answers nothing"
+
+
+def test_clips_of_one_name_and_another_content_are_not_compared() -> None:
+    """As recordings of two people, each called memo."""
+    clips = [msgspec.structs.replace(CLIP, name="memo", sha256=each * 32) for each in ("aa", "bb")]
+
+    assert sentences(
+        [
+            measured("faster-whisper int8", 0.2, 0.2, clip=clips[0]),
+            measured("mlx-whisper fp16", 0.4, 0.4, clip=clips[1]),
+        ]
+    ) == ["the only one that was right, small on memo: faster-whisper int8 (RTFx 60.0)"]
+
+
+def test_micro_ranks_nothing() -> None:
+    """It says so where it stands alone, and nothing beside sizes that people use."""
+    micro = [measured("faster-whisper int8 micro", 0.1), measured("mlx-whisper fp16 micro", 0.2)]
+
+    assert sentences(micro) == [TOO_SMALL]
+    assert sentence([*micro, FAST, NEXT]) == ANSWER

@@ -1,0 +1,60 @@
+"""What stands above the closing table: where it was measured, and with which versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.results.machines import machine_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from whisper_speedtest.measure.machine import Machine
+    from whisper_speedtest.measure.result import Result
+
+COMMIT = 7
+"""Characters of a commit that are shown."""
+
+
+def header(results: Sequence[Result]) -> list[str]:
+    """Return a line for each machine and one for the versions; none where neither is known."""
+    machines = {machine_key(each.machine): each.machine for each in results if each.machine}
+    lines = [f"machine:  {described(each)}" for each in machines.values()]
+    versions: dict[str, dict[str, None]] = {}
+    for each in results:
+        for name, version in (each.provenance.versions if each.provenance else {}).items():
+            versions.setdefault(name, {})[version] = None
+    if versions:
+        named = (f"{name} {' and '.join(versions[name])}" for name in sorted(versions))
+        lines.append(f"versions: {', '.join(named)}")
+    if suites := dict.fromkeys(filter(None, map(_suite, results))):
+        lines.append(f"suite:    whisper-speedtest {' and '.join(suites)}")
+    return lines
+
+
+def described(machine: Machine) -> str:
+    """Return what a machine is, without anything that tells it from others of its kind."""
+    chip = machine.chip or f"unknown {machine.architecture} chip"
+    model = f" ({machine.model})" if machine.model else ""
+    virtual = ", a virtual machine" if machine.virtual else ""
+    cores = ", ".join(f"{number} {kind}" for kind, number in machine.cores.items())
+    gpus = "".join(f", {name}" for name in _counted(each.name for each in machine.gpus))
+    return (
+        f"{chip}{model}{virtual}, cores: {cores or 'unknown'}{gpus}, "
+        f"{machine.memory / 2**30:.0f} GiB, {machine.system}"
+    )
+
+
+def _counted(names: Iterable[str]) -> list[str]:
+    """Return each name once, with how often it was there: `2 × NVIDIA H100`."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return [name if count == 1 else f"{count} × {name}" for name, count in counts.items()]
+
+
+def _suite(result: Result) -> str:
+    """Return the commit of the checkout that measured, shortened; "" where nobody knows."""
+    commit = (result.machine.suite if result.machine else None) or ""
+    name, dash, changed = commit.partition("-")
+    return name[:COMMIT] + (" (changed)" if dash and changed else "")

@@ -1,0 +1,45 @@
+"""Machines as results know them: which are the same, and how to tell them apart in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whisper_speedtest.measure.machine import Machine
+
+
+def machine_key(machine: Machine | None) -> bytes:
+    """Return what is equal of machines that nothing tells apart; the suite's commit is no part.
+
+    It is empty of a machine that is not known.
+    """
+    if machine is None:
+        return b""
+    bare = msgspec.structs.replace(machine, suite=None)
+    return msgspec.json.encode(bare, order="deterministic")
+
+
+def machine_names(machines: Sequence[Machine]) -> list[str]:
+    """Return a name for each machine: its chip, and as much more as tells it from the others.
+
+    Machines that differ in nothing said here, as in their cores alone, are numbered.
+    """
+    described = [
+        [
+            each.chip or each.architecture,
+            each.model or "",
+            f"{each.memory / 2**30:.0f} GB",
+            each.system,
+        ]
+        for each in machines
+    ]
+    names: list[str] = []
+    for count in range(1, 5):
+        names = [", ".join(filter(None, parts[:count])) for parts in described]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name}, no. {number}" for number, name in enumerate(names, 1)]

@@ -1,0 +1,123 @@
+"""Which results may be compared with each other, and in which order they stand.
+
+Compared are warm calls on the same clip, of the same size, on the same machine, with the settings
+that most of these were told. Devices of one machine are compared, as that is what its owner asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from adapters import adapter_class
+from adapters.base import SIZES, AdapterError
+from whisper_speedtest.measure.estimate import ratio
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.machines import machine_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from whisper_speedtest.measure.machine import Machine
+    from whisper_speedtest.measure.result import ClipFacts, Result
+
+OTHER_SETTINGS = "with other settings"
+UNKNOWN_MACHINE = "of an unknown machine"
+"""Why results that passed are left out, beside the outcomes for which others are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The results of one size and clip on one machine."""
+
+    size: str
+    clip: ClipFacts
+    machine: Machine | None
+    ranked: tuple[Result, ...] = ()
+    """Fastest first, each with an interval. Neighbours may be too near to be told apart."""
+
+    unranked: tuple[Result, ...] = ()
+    """Fastest first; each of one process, so that it has no interval and its place is a guess."""
+
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Why others are not compared → how many: `busy`, `failed`, `timed out`, or a reason above."""
+
+    def near(self, result: Result) -> tuple[Result, ...]:
+        """Return those that rank behind a result but cannot be told from it."""
+        behind = self.ranked[self.ranked.index(result) + 1 :]
+        own = result.estimate
+        return tuple(each for each in behind if not ratio(each.estimate, own).decided)
+
+
+class _Group(NamedTuple):
+    size: str
+    machine: bytes
+    clip: str
+
+
+def rankings(results: Iterable[Result]) -> list[Ranking]:
+    """Return the ranking of each size, machine and clip, the smallest size first.
+
+    Of a case that was measured more than once on a device of a machine, its last result counts.
+    """
+    groups: dict[_Group, list[Result]] = {}
+    for each in results:
+        if each.measure is Measure.WARM and each.clip and each.outcome is not Outcome.SKIPPED:
+            group = _Group(each.case.size, machine_key(each.machine), each.clip.sha256)
+            groups.setdefault(group, []).append(each)
+    known = {size: place for place, size in enumerate(SIZES)}
+    ordered = sorted(groups.values(), key=lambda of: known.get(of[0].case.size, len(known)))
+    return [_ranking(each) for each in ordered]
+
+
+def _ranking(results: Sequence[Result]) -> Ranking:
+    """Return the ranking of what was measured of one size and clip on one machine."""
+    passed = {
+        (each.case, each.provenance and each.provenance.device): each
+        for each in results
+        if each.outcome is Outcome.PASSED and each.counted
+    }
+    right = {each.case for each in passed.values()}
+    others = {each.case: str(each.outcome) for each in results if each.case not in right}
+    left_out = Counter(others.values())
+    comparable = list(passed.values())
+    first = results[0]
+    if first.machine is None:
+        left_out[UNKNOWN_MACHINE] += len(comparable)
+        comparable = []
+    usual = _usual_settings(comparable)
+    same = [each for each in comparable if _told(each).items() <= usual.items()]
+    left_out[OTHER_SETTINGS] += len(comparable) - len(same)
+    fastest_first = sorted(same, key=lambda each: (each.estimate.seconds, str(each.case)))
+    assert first.clip is not None  # rankings takes no others
+    return Ranking(
+        first.case.size,
+        first.clip,
+        first.machine,
+        tuple(each for each in fastest_first if each.estimate.margin is not None),
+        tuple(each for each in fastest_first if each.estimate.margin is None),
+        dict(sorted((+left_out).items())),
+    )
+
+
+def _usual_settings(results: Iterable[Result]) -> dict[str, object]:
+    """Return for each setting the value that most of the results were told."""
+    values: dict[str, Counter[object]] = {}
+    for each in results:
+        for name, value in _told(each).items():
+            values.setdefault(name, Counter())[value] += 1
+    return {
+        name: max(counts, key=lambda value: (counts[value], str(value)))
+        for name, counts in values.items()
+    }
+
+
+def _told(result: Result) -> dict[str, object]:
+    """Return the settings that a library was told, without those that it ignores."""
+    try:
+        ignored = adapter_class(result.case.adapter).ignored_settings
+    except AdapterError:  # of a library that another checkout of the suite knows
+        ignored = {}
+    settings = asdict(result.settings) if result.settings else {}
+    return {name: value for name, value in settings.items() if name not in ignored}

@@ -1,0 +1,153 @@
+"""The answer to what most people ask, in a sentence for each size: which library is the fastest.
+
+A sentence names the fastest only where its interval of the ratio to each other leaves 1 out. It
+never ranks what was busy, failed or timed out, nor what one process alone has measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.estimate import ratio
+from whisper_speedtest.results.machines import machine_key, machine_names
+from whisper_speedtest.results.ranking import rankings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.results.ranking import Ranking
+
+USUAL_CLIP = "short"
+"""The clip that the sentences are about, where it was measured."""
+
+MICRO = "micro"
+TOO_SMALL = (
+    "micro is too small to rank libraries: it shows that they work; to choose, measure a larger "
+    "size, as with -k small"
+)
+
+MOST_NAMES = 4
+"""How many rows a sentence names in one list."""
+
+
+def sentences(results: Sequence[Result]) -> list[str]:
+    """Return a sentence for each size and machine, smallest size first.
+
+    They are about the clip `short` where it was measured, else about the one that most cases share.
+    Of `micro` one is said only where there is no other size, and that it ranks nothing.
+    """
+    found = _of_one_clip(rankings(results))
+    told = [each for each in found if each.size != MICRO]
+    if found and not told:
+        return [TOO_SMALL]
+    machines = {machine_key(each.machine): each.machine for each in told}
+    known = [each for each in machines.values() if each]
+    names = dict(zip(map(machine_key, known), machine_names(known), strict=True))
+    lines = []
+    for each in told:
+        on = each.clip.name
+        about = [each.size if on == USUAL_CLIP else f"{each.size} on {on}"]
+        if len(machines) > 1 and each.machine:
+            about.append(names[machine_key(each.machine)])
+        lines.append(_sentence(each, ", ".join(about)))
+    return lines
+
+
+def _of_one_clip(found: Sequence[Ranking]) -> list[Ranking]:
+    """Return one ranking of each size and machine, in the same order."""
+    chosen: dict[tuple[str, bytes], Ranking] = {}
+    for each in found:
+        key = (each.size, machine_key(each.machine))
+        chosen[key] = max(chosen.get(key, each), each, key=_preference)
+    return list(chosen.values())
+
+
+def _preference(ranking: Ranking) -> tuple[bool, int, int]:
+    """Return what is greatest of the ranking to tell of."""
+    right = len(ranking.ranked) + len(ranking.unranked)
+    usual = ranking.clip.name == USUAL_CLIP
+    return bool(right) and usual, right, sum(ranking.left_out.values())
+
+
+def _sentence(ranking: Ranking, about: str) -> str:
+    """Return what a ranking answers."""
+    name = _namer(ranking)
+    right = [*ranking.ranked, *ranking.unranked]
+    checked = all(each.score for each in right)
+    of_those = "fastest of those that were right" if checked else "fastest, transcripts unchecked"
+    parts = []
+    if not right:
+        parts.append(f"{about}: nothing can be ranked")
+    elif len(right) == 1:
+        alone = "the only one that was right" if checked else "the only one, transcript unchecked"
+        parts.append(f"{alone}, {about}: {_listed(right, name)}")
+    elif not ranking.ranked:
+        parts.append(
+            f"{about}: no order is certain, as one process alone has measured each: "
+            f"{_listed(right, name)}"
+        )
+    else:
+        parts.append(f"{of_those}, {about}: {_order(ranking, name)}")
+        if ranking.unranked:
+            parts.append(
+                "without a place, as one process has no interval: "
+                f"{_listed(ranking.unranked, name)}"
+            )
+    if ranking.left_out:
+        counts = (f"{count} {why}" for why, count in ranking.left_out.items())
+        parts.append(f"left out: {', '.join(counts)}")
+    return "; ".join(parts)
+
+
+def _order(ranking: Ranking, name: Callable[[Result], str]) -> str:
+    """Say which of the ranked is the fastest, or that this is not decided."""
+    first, *behind = ranking.ranked
+    if near := ranking.near(first):
+        return f"{_listed([first, *near], name)} cannot be told apart"
+    told = f"{name(first)}, RTFx {first.rtfx:.1f}"
+    if not behind:
+        return told
+    following = behind[0]
+    times = ratio(following.estimate, first.estimate)
+    assert times.low is not None  # both are ranked
+    assert times.high is not None
+    nearest = name(following)
+    if beside := ranking.near(following):
+        nearest += f", which cannot be told from {_joined([name(each) for each in beside])}"
+    value, low, high = _rounded(times.value, times.low, times.high)
+    return f"{told}, {value} times as fast as the next ({nearest}), interval {low} to {high}"
+
+
+def _rounded(*values: float) -> list[str]:
+    """Return numbers over 1 with one decimal each, or as many as show that they are over 1."""
+    decimals = 1
+    while decimals < 4 and round(min(values), decimals) <= 1:
+        decimals += 1
+    return [f"{each:.{decimals}f}" for each in values]
+
+
+def _namer(ranking: Ranking) -> Callable[[Result], str]:
+    """Return what names a row: library and variant, and the device where there are several."""
+    right = [*ranking.ranked, *ranking.unranked]
+    devices = {each.provenance.device for each in right if each.provenance}
+
+    def name(result: Result) -> str:
+        on = f" on the {result.provenance.device}" if result.provenance and len(devices) > 1 else ""
+        return f"{result.case.adapter} {result.case.variant}{on}"
+
+    return name
+
+
+def _listed(results: Sequence[Result], name: Callable[[Result], str]) -> str:
+    """Return the rows with their RTFx, as `a (RTFx 2.0) and b (RTFx 1.0)`."""
+    return _joined([f"{name(each)} (RTFx {each.rtfx:.1f})" for each in results])
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return some names as a list in words; of many, the first ones and how many more there are."""
+    shown = list(names[:MOST_NAMES])
+    if more := len(names) - len(shown):
+        shown.append(f"{more} more")
+    *most, last = shown
+    return f"{', '.join(most)} and {last}" if most else last
