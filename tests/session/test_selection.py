@@ -146,6 +146,7 @@ class Config:
     lf: bool = False
     max_download: int | None = None
     language: str | None = None
+    corpus: Sequence[Path] = ()
     args: Sequence[str] = ("benchmarks", "benchmarks/test_start.py")
     pause: float | None = None
     cold_files: bool = False
@@ -187,7 +188,7 @@ def test_cold_files_are_for_who_asks() -> None:
 
     assert not is_wanted(Measure.COLD_FILES, plain)
     assert is_wanted(Measure.COLD_FILES, asked)
-    others = {*Measure} - {Measure.COLD_FILES, Measure.AFTER_PAUSE}
+    others = {*Measure} - {Measure.COLD_FILES, Measure.AFTER_PAUSE, Measure.CORPUS}
     assert all(is_wanted(measure, plain) for measure in others)
 
 
