@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -50,6 +51,11 @@ def provenance_of(engine: Engine) -> Provenance:
         compiler=facts.compiler,
         environment=dict(facts.environment),
     )
+
+
+def now() -> str:
+    """Return the time as results hold it: UTC, to a thousandth of a second."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
 def _once_each(processes: Processes) -> Repeats:
@@ -163,7 +169,7 @@ class Recorder:
         """Record how it ended, and return the result."""
         if self._private and outcome is Outcome.FAILED:
             reason, cause = UNTOLD, ""
-        self._add(outcome=outcome, reason=reason, cause=cause)
+        self._add(outcome=outcome, reason=reason, cause=cause, when=now())
         return self.result
 
     def _add(self, **fields: Any) -> None:
