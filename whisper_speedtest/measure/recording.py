@@ -155,9 +155,13 @@ class Recorder:
             score=score_of(clip, text),
         )
 
-    def around(self, machine: Machine, before: State, after: State) -> None:
-        """Record the machine, and the state that it was in before and after the measurement."""
-        self._add(machine=machine, before=before, after=after)
+    def on(self, machine: Machine) -> None:
+        """Record the machine, also of what will not be measured there."""
+        self._add(machine=machine)
+
+    def around(self, before: State, after: State) -> None:
+        """Record the state that the machine was in before and after the measurement."""
+        self._add(before=before, after=after)
 
     @property
     def provenance(self) -> Provenance:

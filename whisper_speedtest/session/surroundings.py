@@ -30,17 +30,27 @@ PAUSE = 1.0
 """Seconds between two looks at a machine that is cooling down."""
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Record the machine of a test over cases, before anything can skip it or let it fail."""
+    if recorder := item.stash.get(RECORDER, None):
+        from whisper_speedtest.measure.machine import machine
+
+        stash = item.config.stash
+        if MACHINE not in stash:
+            stash[MACHINE] = machine()
+        recorder.on(stash[MACHINE])
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Record the machine, and its state before and after a test over cases."""
+    """Record the machine's state before and after a test over cases."""
     recorder = item.stash.get(RECORDER, None)
     if recorder is None:
         return (yield)
-    from whisper_speedtest.measure.machine import machine, state
+    from whisper_speedtest.measure.machine import state
 
     stash = item.config.stash
-    if MACHINE not in stash:
-        stash[MACHINE] = machine()
+    if FIRST not in stash:
         stash[FIRST] = stash[LAST] = state()
     elif stash[LAST_CASE] != case_of(item):
         cool_down(item.config)
@@ -50,7 +60,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     finally:
         stash[LAST] = state()
-        recorder.around(stash[MACHINE], before, stash[LAST])
+        recorder.around(before, stash[LAST])
 
 
 def cool_down(config: pytest.Config) -> None:
