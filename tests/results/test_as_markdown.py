@@ -79,7 +79,7 @@ def test_machine_is_told_above_its_table() -> None:
         "24 GB, Mac16,8, macOS 15.5, arm64, 4 efficiency cores, 20 gpu cores, 10 performance cores"
     )
     assert f"\n{facts}\n" in text
-    assert "\nlightning-whisper-mlx 0.0.10, mlx 0.4 and 0.32.4\n" in text
+    assert "\nlightning-whisper-mlx 0.0.10, mlx 0.32.4 and 0.4\n" in text
     assert ", arm64, virtual, 4 efficiency cores" in text_of(warm(machine=OTHER))
 
 

@@ -15,6 +15,7 @@ from _pytest.config.argparsing import Parser
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
+    Shard,
     max_download,
     parse_checks,
     parse_size,
@@ -42,6 +43,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
     assert options["max_others"] == 0.1
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
+    assert (options["report"], options["from_journals"], options["shard"]) == (None, [], None)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -60,6 +62,9 @@ def test_options_are_read_under_their_names() -> None:
     numbers = parsed("--processes=5", "--calls", "2", "--budget=1.5", "--max-others=inf")
     assert (numbers["processes"], numbers["calls"], numbers["budget"]) == (5, 2, 1.5)
     assert numbers["max_others"] is None
+    reports = parsed("--report=out", "--from=a", "--from", "b", "c", "--shard=2/5")
+    assert (reports["report"], reports["from_journals"]) == (Path("out"), ["a", "b", "c"])
+    assert reports["shard"] == Shard(2, 5)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,11 @@ def test_options_are_read_under_their_names() -> None:
         ("--processes", ("0", "-1", "2.5", "", "many", "\u0663"), "a whole number of at least 1"),
         ("--calls", ("0", "1e3", " 3"), "a whole number of at least 1"),
         ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
+        (
+            "--shard",
+            ("0/5", "6/5", "2", "2/", "a/b", "-1/5", "1/0", "2 / 5", "1/5/9", "\u0663/5"),
+            "K/N with K from 1 to N, as 2/5 for the second of five parts",
+        ),
         ("--max-others", ("-0.1", "nan", "none"), "processors, at least 0, or inf"),
     ],
 )

@@ -134,11 +134,11 @@ def _facts(machine: Machine) -> str:
 
 def _versions(results: Iterable[Result]) -> str:
     """Return each distribution with its version, or with all that were measured."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
+    found: dict[str, set[str]] = defaultdict(set)
     for each in results:
         for name, version in (each.provenance.versions if each.provenance else {}).items():
-            found[name][version] = None
-    return ", ".join(f"{name} {' and '.join(known)}" for name, known in sorted(found.items()))
+            found[name].add(version)
+    return ", ".join(f"{name} {' and '.join(sorted(found[name]))}" for name in sorted(found))
 
 
 def _rows(results: Sequence[Result]) -> Iterator[tuple[Row, str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import estimate
 from whisper_speedtest.results.journal import JournalError, read
+from whisper_speedtest.results.merged import is_measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def _files(name: str) -> list[Path]:
 def _check(result: Result, path: Path) -> None:
     """Raise JournalError where a result has samples of which nothing can be computed."""
     try:
-        if result.counted:
+        if is_measured(result) and result.counted:
             estimate(result.counted)
     except ValueError as error:
         raise JournalError(
