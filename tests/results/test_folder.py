@@ -142,7 +142,7 @@ def test_folder_without_permission_is_told(
     def access(path: Path, mode: int) -> bool:
         return not (path == tmp_path and mode & refused)
 
-    monkeypatch.setattr(folder_module.os, "access", access)
+    monkeypatch.setattr(os, "access", access)
 
     assert why_not_writable(tmp_path) == "one that may not be written"
     assert why_not_writable(tmp_path / "a" / "b") == (

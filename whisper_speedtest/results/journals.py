@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.estimate import estimate
 from whisper_speedtest.results.journal import JournalError, read
 from whisper_speedtest.results.merged import is_measured
 
@@ -76,11 +75,9 @@ def _files(name: str) -> list[Path]:
 
 
 def _check(result: Result, path: Path) -> None:
-    """Raise JournalError where a result has samples of which nothing can be computed."""
-    try:
-        if is_measured(result) and result.counted:
-            estimate(result.counted)
-    except ValueError as error:
+    """Raise JournalError where a result has times of which nothing can be computed."""
+    if is_measured(result) and any(each.seconds <= 0 for each in result.counted):
         raise JournalError(
-            f"{path}: {result.test}: {error}; the file is damaged: name another"
-        ) from error
+            f"{path}: {result.test}: expected samples of more than 0 s, got one of 0 s; the file "
+            "is damaged: name another"
+        )
