@@ -150,10 +150,23 @@ def test_rows_stand_best_first_within_a_size_and_clip() -> None:
         ("base", "short", "9.00 s", "1.3"),
         ("small", "short", "2.00 s", "6.0"),
         ("small", "short", "3.00 s", "4.0"),
-        ("small", "short", "100 ms busy", ""),
         ("small", "long", "1.00 s", "120.0"),
+        ("small", "short", "100 ms busy", ""),
         ("small", "", "", ""),
         ("medium", "short", "1.00 s", "12.0"),
+    ]
+
+
+def test_rows_are_related_to_the_fastest_of_their_size() -> None:
+    """As in the closing table, though the parts of a row are put together anew; not busy ones."""
+    fast, slow = measured("mlx-whisper fp16", 1.0, 1.0, 1.01), measured("whisper.cpp fp16")
+    busy = measured("transformers fp16", outcome=Outcome.BUSY, reason=BESIDE)
+    (rows,) = tables(text_of(slow, fast, busy, load(0.5, case=fast.case)))
+
+    assert [(row["adapter"], row["slower"], row["load"]) for row in rows] == [
+        ("mlx-whisper", "×1.0", "500 ms"),
+        ("whisper.cpp", "×2.0", ""),
+        ("transformers", "", ""),
     ]
 
 
@@ -248,7 +261,19 @@ def test_marks_are_explained() -> None:
     text = text_of(warm())
 
     assert MARKS in text
-    for mark in ("±", "(3×3)", "busy", "RTFx", "×6", "tuned", "WER", "unchecked", "undecided"):
+    for mark in (
+        "±",
+        "(3×3)",
+        "busy",
+        "RTFx",
+        "×6",
+        "tuned",
+        "WER",
+        "unchecked",
+        "undecided",
+        "slower",
+        "≈",
+    ):
         assert mark in MARKS, f"{mark} is explained nowhere"
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT, child_environment
-from tests.helpers.results import samples, warm
+from tests.helpers.results import MACHINE, MODEL, PROVENANCE, samples, warm
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.folder import FILES
 from whisper_speedtest.results.journal import HEADER, line_of, read
@@ -186,26 +189,18 @@ def test_result_that_no_journal_can_hold_costs_the_report_alone(tmp_path: Path) 
     assert line.startswith(f"unsaved:  {tmp_path}: the report could not be written: ")
 
 
-def run_pytest(*arguments: str) -> tuple[int, str, str]:
+def run_pytest(*arguments: str, **variables: str) -> tuple[int, str, str]:
     """Run the real pytest in this checkout; return its status, stdout and stderr."""
-    import subprocess
-    import sys
-
-    script = (
-        "import sys, pytest; status = pytest.main(sys.argv[1:]); "
-        "print('adapters:', [name for name in sys.modules if name.startswith('adapters.')]); "
-        "sys.exit(status)"
-    )
     run = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=ROOT, env=child_environment(**variables), capture_output=True, text=True, check=False,
     )  # fmt: skip
     return run.returncode, run.stdout, run.stderr
 
 
 @pytest.mark.slow
 def test_real_pytest_makes_a_report_and_collects_nothing(journal: Path, tmp_path: Path) -> None:
-    """No session begins, no adapter is imported but for what all of them share; errors are 4."""
+    """No session begins, and errors are 4."""
     status, out, err = run_pytest(f"--report={tmp_path}/out", f"--from={journal}", "benchmarks")
 
     assert (status, err) == (OK, "")
@@ -218,3 +213,30 @@ def test_real_pytest_makes_a_report_and_collects_nothing(journal: Path, tmp_path
     assert status == pytest.ExitCode.USAGE_ERROR
     assert f"ERROR: --from: {journal}, line 1: expected the first line of a journal" in err
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_report_is_the_same_in_every_process(journal: Path, tmp_path: Path) -> None:
+    """Byte for byte, though Python hashes texts in another way each time."""
+    newer = msgspec.structs.replace(PROVENANCE, versions={"mlx": "1", "numpy": "2"}, dtype="int8")
+    moved = msgspec.structs.replace(MODEL, repo="org/other", revision="v2", files={})
+    results = [
+        warm(machine=MACHINE, test=test, **changes)
+        for test in ("a", "b")
+        for changes in (
+            {},
+            {"provenance": newer},
+            {"model": moved},
+            {"provenance": newer, "model": moved},
+        )
+    ]
+    journal.write_bytes(HEADER + b"".join(map(line_of, results)))
+    contents = []
+    for seed in ("1", "2", "3"):
+        folder = tmp_path / seed
+        status, _, err = run_pytest(f"--report={folder}", f"--from={journal}", PYTHONHASHSEED=seed)
+        assert status == OK, err
+        contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
+
+    for name in FILES:
+        assert contents[0][name] == contents[1][name] == contents[2][name], name

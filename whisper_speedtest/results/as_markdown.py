@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.sizes import short
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.aspects import Aspects
-    from whisper_speedtest.results.merged import Across, Merged, OnMachine
+    from whisper_speedtest.results.merged import Across, Key, Merged, OnMachine
 
 MOST_BYTES = 65_000
 """What GitHub takes for a comment is 65,536 characters; the summary of a job may be longer."""
@@ -42,6 +42,8 @@ MARKS = """\
   RTFx and no interval, and ranks nothing.
 - `RTFx`: seconds of audio transcribed in a second. `×6` behind a clip: so many windows of 30 s at
   once. `tuned`: on unequal terms, with what the library's own documentation recommends.
+- `slower`: how many times as long as the fastest of that size and clip; `≈` where the intervals
+  leave open which of the two is faster.
 - `cold start`, `load` and `peak memory` belong to the model, whichever the clip.
 - `WER`: word error rate; `unchecked` where nobody wrote down what was said.
 - `undecided`: the interval holds the limit, so that nobody can tell. It ranks nothing."""
@@ -111,9 +113,8 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
     yield Part((), [f"### {escaped(on.name)}", *(f"\n{escaped(each)}" for each in about if each)])
     compared = [each for each in measured if each.comparison]
     alone = [each for each in measured if not each.comparison]
-    found = sorted(_rows(alone), key=lambda each: _best_first(each[0]))
     columns = [column.heading for column in COLUMNS]
-    cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in found]
+    cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
     yield from _table([*columns, "differs by"], cells)
     yield from _table(RATIO_COLUMNS, [_ratio(each) for each in compared])
     shown = {id(each) for each in on.comparable}
@@ -141,36 +142,40 @@ def _versions(results: Iterable[Result]) -> str:
     return ", ".join(f"{name} {' and '.join(sorted(found[name]))}" for name in sorted(found))
 
 
-def _rows(results: Sequence[Result]) -> Iterator[tuple[Row, str]]:
-    """Yield the rows, and by what each differs from others of its case.
+def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
+    """Return the rows of the closing table, and by what each differs from others of its case.
 
-    The parts of a row are of the same model bytes, versions and device.
+    The parts of a row are of the same model bytes, versions and device. Starts of a set-up in which
+    no clip was measured have a row of their own, behind the others of their size.
     """
-    set_ups: dict[Case, dict[frozenset[tuple[str, str]], list[Result]]] = defaultdict(dict)
+    set_ups: dict[Case, dict[Key, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for each in results:
-        aspects = _aspects(each)
-        set_ups[each.case].setdefault(frozenset(aspects.items()), []).append(each)
-    for alike in set_ups.values():
-        several = [_aspects(found[0]) for found in alike.values()]
-        names = differing(several)
-        for aspects, found in zip(several, alike.values(), strict=True):
-            for row in rows(found):
-                yield row, described(aspects, names)
+        set_ups[each.case][_set_up(each)].append(each)
+    differs: dict[tuple[Case, Key], str] = {}
+    for case, alike in set_ups.items():
+        aspects = {key: _aspects(of_it[0]) for key, of_it in alike.items()}
+        names = differing(list(aspects.values()))
+        differs |= {(case, key): described(aspects[key], names) for key in alike}
+    found = []
+    for row in rows(results):
+        if row.warm:
+            key = _set_up(row.warm)
+            starts = {each.measure: each for each in set_ups[row.case][key]}
+            cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
+            found.append((replace(row, cold=cold, load=load), differs[row.case, key]))
+    for (case, key), text in differs.items():
+        if all(each.measure.of_a_start for each in set_ups[case][key]):
+            found += [(row, text) for row in rows(set_ups[case][key])]
+    return sorted(found, key=lambda each: (place_of_size(each[0].case.size), each[0].case.size))
+
+
+def _set_up(result: Result) -> Key:
+    return frozenset(_aspects(result).items())
 
 
 def _aspects(result: Result) -> Aspects:
+    """Return what all parts of a row have in common."""
     return of_model(result.model) | (of_library(result.provenance) if result.provenance else {})
-
-
-def _best_first(row: Row) -> tuple[object, ...]:
-    """Return what sorts rows by size and clip; of these the fastest first, busy ones last."""
-    size, warm = row.case.size, row.warm
-    if warm is None:
-        return place_of_size(size), size, True
-    clip_seconds = warm.clip.seconds if warm.clip else 0.0
-    clip = (list(Measure).index(warm.measure), clip_seconds, clip_name(warm))
-    busy = warm.outcome is Outcome.BUSY
-    return place_of_size(size), size, False, *clip, busy, warm.estimate.seconds
 
 
 RATIO_COLUMNS = ("library", "size", "variant", "clip", "against", "ratio", "interval", "verdict")
