@@ -196,34 +196,44 @@ def test_earlier_and_failed_since_have_no_row() -> None:
 
 def test_comparison_is_a_table_of_its_own() -> None:
     """The ratio, its interval, and what it says of the limit; an undecided one says so."""
+    of = {"measure": Measure.RATIO}
     undecided = replace(COMPARISON, verdict=Verdict.UNDECIDED, ratio=1.04, low=0.9, high=1.2)
-    unlimited = replace(COMPARISON, verdict=Verdict.SLOWER, limit=None)
+    slower = replace(COMPARISON, verdict=Verdict.SLOWER)
+    unlimited = replace(COMPARISON, limit=None)
     case = Case("mlx-whisper", "tiny", "fp16")
+    failed = Outcome.FAILED
     (rows,) = tables(
         text_of(
-            warm(measure=Measure.RATIO, comparison=COMPARISON, test="a"),
-            warm(measure=Measure.RATIO, comparison=undecided, test="b"),
-            warm(measure=Measure.RATIO, comparison=unlimited, test="c", outcome=Outcome.BUSY),
-            warm(measure=Measure.RATIO, comparison=unlimited, test="d", case=case, samples=()),
+            warm(**of, comparison=COMPARISON, test="a"),
+            warm(**of, comparison=undecided, test="b"),
+            warm(**of, comparison=slower, test="c", outcome=Outcome.BUSY),
+            warm(**of, comparison=slower, test="d", outcome=failed, reason="too slow"),
+            warm(**of, comparison=COMPARISON, test="e", outcome=failed, reason="wrong words"),
+            warm(**of, comparison=unlimited, test="f", samples=()),
+            warm(**of, comparison=replace(slower, limit=None), test="g", case=case),
         )
     )
 
-    assert rows == [
-        {
-            "library": "lightning-whisper-mlx",
-            "size": "tiny",
-            "variant": "4bit",
-            "clip": "short",
-            "against": "v1",
-            "ratio": "0.500",
-            "interval": "0.400 to 0.600",
-            "verdict": "not slower (limit 5%)",
-        },
-        {**rows[0], "ratio": "1.040", "interval": "0.900 to 1.200", "verdict": rows[1]["verdict"]},
-        {**rows[0], "verdict": "busy"},
-        {**rows[0], "library": "mlx-whisper", "variant": "fp16", "verdict": "slower"},
+    assert rows[0] == {
+        "library": "lightning-whisper-mlx",
+        "size": "tiny",
+        "variant": "4bit",
+        "clip": "short",
+        "against": "v1",
+        "ratio": "0.500",
+        "interval": "0.400 to 0.600",
+        "verdict": "not slower (limit 5.0%)",
+    }
+    assert (rows[1]["ratio"], rows[1]["interval"]) == ("1.040", "0.900 to 1.200")
+    assert [row["verdict"] for row in rows[1:]] == [
+        "undecided (limit 5.0%)",
+        "busy",
+        "slower (limit 5.0%)",
+        "failed",
+        "faster",
+        "slower",
     ]
-    assert rows[1]["verdict"] == "undecided (limit 5%)"
+    assert (rows[-1]["library"], rows[-1]["variant"]) == ("mlx-whisper", "fp16")
 
 
 def test_machines_stand_side_by_side_where_they_measured_the_same() -> None:

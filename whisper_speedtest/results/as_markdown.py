@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.sizes import short
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.merged import is_measured, place_of_size
 from whisper_speedtest.results.notes import notes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from adapters.base import Case
     from whisper_speedtest.measure.machine import Machine
-    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.measure.result import Comparison, Result
     from whisper_speedtest.results.aspects import Aspects
     from whisper_speedtest.results.merged import Across, Key, Merged, OnMachine
 
@@ -46,7 +46,8 @@ MARKS = """\
   leave open which of the two is faster.
 - `cold start`, `load` and `peak memory` belong to the model, whichever the clip.
 - `WER`: word error rate; `unchecked` where nobody wrote down what was said.
-- `undecided`: the interval holds the limit, so that nobody can tell. It ranks nothing."""
+- `ratio`: the seconds of this side over those of the other; over 1 is slower. `undecided`: the
+  interval holds the limit, so that nobody can tell. It ranks nothing."""
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|\b_|_\b")
 
@@ -111,7 +112,7 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
     measured = [each for each in on.comparable if is_measured(each)]
     about = [_facts(on.machine) if on.machine else "", _versions(measured)]
     yield Part((), [f"### {escaped(on.name)}", *(f"\n{escaped(each)}" for each in about if each)])
-    compared = [each for each in measured if each.comparison]
+    compared = [each for each in on.comparable if each.comparison]
     alone = [each for each in measured if not each.comparison]
     columns = [column.heading for column in COLUMNS]
     cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
@@ -186,11 +187,18 @@ def _ratio(result: Result) -> list[str]:
     case, made = result.case, result.comparison
     assert made is not None, f"{result.test}: it was compared with nothing"
     cells = [case.adapter, case.size, case.variant, clip_name(result)]
-    busy = result.outcome is Outcome.BUSY
-    limit = "" if made.limit is None else f" (limit {percent(made.limit)})"
     interval = f"{made.low:.3f} to {made.high:.3f}"
-    verdict = "busy" if busy else f"{made.verdict}{limit}"
-    return [*cells, made.baseline.name, f"{made.ratio:.3f}", interval, verdict]
+    return [*cells, made.baseline.name, f"{made.ratio:.3f}", interval, _verdict(result, made)]
+
+
+def _verdict(result: Result, made: Comparison) -> str:
+    """Return what a comparison says; one that is slower than its limit has failed for that."""
+    is_too_slow = result.outcome is Outcome.FAILED and made.verdict is Verdict.SLOWER
+    if result.outcome is not Outcome.PASSED and not is_too_slow:
+        return str(result.outcome)
+    if made.limit is None:
+        return "faster" if made.verdict is Verdict.NOT_SLOWER else str(made.verdict)
+    return f"{made.verdict} (limit {percent(made.limit, 1)})"
 
 
 def _of_across(across: Sequence[Across]) -> Iterator[Part]:
