@@ -23,6 +23,7 @@ from tests.helpers.results import (
     samples,
     warm,
 )
+from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.folder import FILES
 from whisper_speedtest.results.journal import HEADER, line_of
@@ -212,6 +213,16 @@ def test_unlike_models_settings_and_sounds_never_stand_side_by_side(
 ) -> None:
     """Not across machines either, whatever the name of the test."""
     assert merge([on(), on(**{"machine": OTHER} | changes)]).across == ()
+
+
+def test_ratio_alone_stands_beside_no_other_machines() -> None:
+    """It says nothing of how long a call takes, and is of two sides on one machine."""
+    ratio = on(measure=Measure.RATIO, comparison=COMPARISON, samples=())
+
+    merged = merge([ratio, replace(ratio, machine=OTHER)])
+    assert merged.across == ()
+    assert [len(machine.series) for machine in merged.machines] == [1, 1]
+    assert [len(machine.comparable) for machine in merged.machines] == [1, 1]
 
 
 def test_results_stand_in_the_order_of_cases_and_clips() -> None:

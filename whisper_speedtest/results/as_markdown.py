@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.hub.sizes import short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
+from whisper_speedtest.results.header import header
 from whisper_speedtest.results.merged import is_measured, place_of_size
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.table import COLUMNS, Row, clip_name, rows
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from adapters.base import Case
-    from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Comparison, Result
     from whisper_speedtest.results.aspects import Aspects
     from whisper_speedtest.results.merged import Across, Key, Merged, OnMachine
@@ -110,8 +110,8 @@ def escaped(text: str) -> str:
 def _of_machine(on: OnMachine) -> Iterator[Part]:
     """Yield what is told of one machine."""
     measured = [each for each in on.comparable if is_measured(each)]
-    about = [_facts(on.machine) if on.machine else "", _versions(measured)]
-    yield Part((), [f"### {escaped(on.name)}", *(f"\n{escaped(each)}" for each in about if each)])
+    about = [f"- {escaped(line)}" for line in header(on.comparable)]
+    yield Part((), [f"### {escaped(on.name)}", "", *about])
     compared = [each for each in on.comparable if each.comparison]
     alone = [each for each in measured if not each.comparison]
     columns = [column.heading for column in COLUMNS]
@@ -122,25 +122,6 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
     told = notes([*on.comparable, *(each for each in on.unmeasured if id(each) not in shown)])
     if told:
         yield _code(told)
-
-
-def _facts(machine: Machine) -> str:
-    """Return what a machine is, as `24 GB, macOS 15.5, arm64, 10 performance cores`."""
-    cores = [f"{number} {kind} cores" for kind, number in machine.cores.items()]
-    gpus = [each.name for each in machine.gpus]
-    virtual = ["virtual"] if machine.virtual else []
-    memory = f"{machine.memory / 2**30:.0f} GB"
-    facts = [memory, machine.model or "", machine.system, machine.architecture]
-    return ", ".join(filter(None, [*facts, *virtual, *cores, *gpus]))
-
-
-def _versions(results: Iterable[Result]) -> str:
-    """Return each distribution with its version, or with all that were measured."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for each in results:
-        for name, version in (each.provenance.versions if each.provenance else {}).items():
-            found[name].add(version)
-    return ", ".join(f"{name} {' and '.join(sorted(found[name]))}" for name in sorted(found))
 
 
 def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
