@@ -78,12 +78,14 @@ def test_own_files_are_replaced_and_others_stay(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {*FILES, "notes.txt"}
 
 
-def full_disk(self: Path, text: str, **_: str) -> int:
-    """Stand in for `Path.write_text` on a disk that has room for all but the last file."""
-    if "results.jsonl" in self.name:
-        self.write_bytes(b"a par")
+def full_disk(self: Path, content: bytes) -> int:
+    """Stand in for `Path.write_bytes` on a disk that has room for all but the last file."""
+    is_last = "results.jsonl" in self.name
+    with self.open("wb") as file:
+        file.write(b"a par" if is_last else content)
+    if is_last:
         raise OSError(errno.ENOSPC, "No space left on device")
-    return self.write_bytes(text.encode())
+    return len(content)
 
 
 def test_report_that_cannot_be_written_leaves_the_old_one(
@@ -92,7 +94,7 @@ def test_report_that_cannot_be_written_leaves_the_old_one(
     """All of it, and nothing beside it."""
     for name in FILES:
         (tmp_path / name).write_text("old", encoding="utf-8")
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
 
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path, MERGED)

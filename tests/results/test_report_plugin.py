@@ -174,7 +174,7 @@ def test_report_that_cannot_be_written_is_no_success(
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     ended = finish(FakeSession(report=tmp_path), warm(), status=status)
 
     why = "the report could not be written: [Errno 28] No space left on device"

@@ -56,7 +56,7 @@ def write(folder: Path, merged: Merged) -> None:
     new = {name: folder / f".{name}.{os.getpid()}" for name in contents}
     try:
         for name, content in contents.items():
-            new[name].write_text(content, encoding="utf-8", newline="")
+            new[name].write_bytes(content.encode())
         for name, path in new.items():
             path.replace(folder / name)
     finally:
