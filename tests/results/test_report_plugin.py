@@ -85,6 +85,26 @@ def test_without_journals_the_command_line_is_pytests(options: dict[str, Any]) -
     assert pytest_cmdline_main(config(**options)) is None
 
 
+def test_report_of_journals_that_cannot_be_written_is_no_success(
+    journal: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As on a disk that is full."""
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+
+    status = pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
+
+    assert status == FAILED
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"unsaved:  {tmp_path}/out: the")
+
+
+def no_space(*_: object) -> int:
+    """Stand in for what writes to a disk that is full."""
+    raise OSError(28, "No space left on device")
+
+
 def refusal(*args: str, **options: Any) -> str:
     """Return the usage error of a command line."""
     with pytest.raises(pytest.UsageError) as raised:
@@ -171,10 +191,7 @@ def test_report_that_cannot_be_written_is_no_success(
 ) -> None:
     """It costs the session nothing else, which ends as it would where it has failed anyway."""
 
-    def full(*_: object, **__: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", no_space)
     ended = finish(FakeSession(report=tmp_path), warm(), status=status)
 
     why = "the report could not be written: [Errno 28] No space left on device"
