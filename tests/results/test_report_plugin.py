@@ -190,7 +190,6 @@ def test_report_that_cannot_be_written_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: pytest.ExitCode
 ) -> None:
     """It costs the session nothing else, which ends as it would where it has failed anyway."""
-
     monkeypatch.setattr(Path, "write_bytes", no_space)
     ended = finish(FakeSession(report=tmp_path), warm(), status=status)
 
