@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "whisper_speedtest.session.options",
+    "whisper_speedtest.session.shard",
     "whisper_speedtest.session.plugin",
     "whisper_speedtest.session.shown",
     "whisper_speedtest.session.surroundings",
@@ -11,5 +12,6 @@ pytest_plugins = [
     "whisper_speedtest.session.fixtures",
     "whisper_speedtest.session.check",
     "whisper_speedtest.results.journal_plugin",
+    "whisper_speedtest.results.report_plugin",
     "whisper_speedtest.results.plugin",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from adapters import adapter_class
 from adapters.base import Segment
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
-from tests.helpers.results import COMMIT, SHA256
+from tests.helpers.results import COMMIT, MACHINE, SHA256, state
 from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
@@ -19,7 +20,7 @@ from whisper_speedtest.measure.clock import time_calls
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.recording import UNTOLD, Recorder, provenance_of
-from whisper_speedtest.measure.result import Repeats
+from whisper_speedtest.measure.result import Repeats, from_json, to_json
 from whisper_speedtest.measure.suite import code_hash
 
 if TYPE_CHECKING:
@@ -45,6 +46,30 @@ def record_calls(record: Recorder, engine: FakeEngine, clip: Clip, *seconds: flo
 def seconds(result: Result) -> list[tuple[int, int, float]]:
     """Return the process, order and seconds of each sample."""
     return [(each.process, each.order, each.seconds) for each in result.samples]
+
+
+def test_record_tells_when_it_ended(clip: Clip) -> None:
+    """In UTC, whatever the zone here, so that results of several machines can be put in order."""
+    before = datetime.now(UTC)
+    record = recorder(clip)
+    assert record.result.when == ""
+
+    ended = datetime.fromisoformat(record.ended(Outcome.PASSED).when)
+    assert before - timedelta(milliseconds=1) <= ended <= datetime.now(UTC)
+    assert record.result.when[-5] == "."
+    assert from_json(to_json(record.result)) == record.result
+
+
+def test_record_tells_the_machine_of_what_was_not_measured(clip: Clip) -> None:
+    """A skip or a failure belongs to the machine on which it happened."""
+    record = recorder(clip)
+    record.on(MACHINE)
+    record.around(state(1.0), state(2.0))
+
+    result = record.ended(Outcome.SKIPPED, "no")
+    assert result.machine == MACHINE
+    assert result.before == state(1.0)
+    assert result.after == state(2.0)
 
 
 def test_record_begins_with_what_is_known_before_anything_runs(clip: Clip) -> None:

@@ -20,6 +20,7 @@ from tests.helpers.sessions import TOKEN, Session, Sessions, make_toy_project
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.recording import UNTOLD
 from whisper_speedtest.results.journal import HEADER, Journal, line_of, parse, read
+from whisper_speedtest.results.merged import merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +75,11 @@ def test_each_test_is_a_line_however_it_ended(sessions: Sessions, path: Path) ->
         ("test_transcribe[lightning-whisper-mlx-medium-8bit-short]", Outcome.SKIPPED),
     ]
     good, raised, killed, hung, skipped = content.results
+    assert good.machine is not None
+    assert {each.machine and each.machine.chip for each in content.results} == {good.machine.chip}
+    ended = [each.when for each in content.results]
+    assert ended == sorted(set(ended)), "each result tells when it ended, one after another"
+    assert "" not in ended
     assert skipped.reason.startswith("lightning-whisper-mlx[medium-8bit]: ")
     assert (good.reason, good.transcript) == ("", clips()["short"].reference)
     assert raised.reason.endswith("transcribe raised ValueError: the toy dislikes this audio")
@@ -86,14 +92,18 @@ def test_each_test_is_a_line_however_it_ended(sessions: Sessions, path: Path) ->
 def test_every_result_of_pytest_benchmarks_json_is_in_the_journal(
     sessions: Sessions, path: Path
 ) -> None:
-    """The same, number by number."""
-    session = run(sessions, "toy-micro-good", f"--journal={path}")
+    """The same, number by number; and in the report of the session, too."""
+    report = path.parent / "report"
+    session = run(sessions, "toy-micro-good", f"--journal={path}", f"--report={report}")
 
     assert session.saved is not None
     saved = {each["name"]: each["extra_info"] for each in session.saved["benchmarks"]}
     lines = path.read_bytes().splitlines()[1:]
     assert {json.loads(line)["test"]: json.loads(line) for line in lines} == saved
     assert len(lines) == len(saved) > 5
+    assert f"\nreport:   {report}/index.html; beside it report.md, results" in session.output
+    reported = read(report / "results.jsonl").results
+    assert sorted(map(line_of, reported)) == sorted(map(line_of, merge(read(path).results).results))
 
 
 def test_resumed_session_runs_what_has_not_passed(sessions: Sessions, path: Path) -> None:

@@ -15,6 +15,7 @@ from _pytest.config.argparsing import Parser
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
+    Shard,
     max_download,
     parse_checks,
     parse_size,
@@ -44,6 +45,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["pause"], options["cold_files"]) == (None, False)
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
     assert (options["corpus"], options["language"]) == ([], None)
+    assert (options["report"], options["from_journals"], options["shard"]) == (None, [], None)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -67,6 +69,9 @@ def test_options_are_read_under_their_names() -> None:
     assert parsed("--pause=0")["pause"] == 0.0
     assert parsed("--pause", "2.5")["pause"] == 2.5
     assert parsed("--cold-files")["cold_files"] is True
+    reports = parsed("--report=out", "--from=a", "--from", "b", "c", "--shard=2/5")
+    assert (reports["report"], reports["from_journals"]) == (Path("out"), ["a", "b", "c"])
+    assert reports["shard"] == Shard(2, 5)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +81,11 @@ def test_options_are_read_under_their_names() -> None:
         ("--calls", ("0", "1e3", " 3"), "a whole number of at least 1"),
         ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
         ("--pause", ("-1", "inf", "nan", "5s"), "seconds, at least 0"),
+        (
+            "--shard",
+            ("0/5", "6/5", "2", "2/", "a/b", "-1/5", "1/0", "2 / 5", "1/5/9", "\u0663/5"),
+            "K/N with K from 1 to N, as 2/5 for the second of five parts",
+        ),
         ("--max-others", ("-0.1", "nan", "none"), "processors, at least 0, or inf"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,6 +56,11 @@ def provenance_of(engine: Engine) -> Provenance:
         compiler=facts.compiler,
         environment=dict(facts.environment),
     )
+
+
+def now() -> str:
+    """Return the time as results hold it: UTC, to a thousandth of a second."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
 def _once_each(processes: Processes, starts: Sequence[Started]) -> Repeats:
@@ -184,9 +190,13 @@ class Recorder:
             score=score_of(clip, last.text, language, last.segments),
         )
 
-    def around(self, machine: Machine, before: State, after: State) -> None:
-        """Record the machine, and the state that it was in before and after the measurement."""
-        self._add(machine=machine, before=before, after=after)
+    def on(self, machine: Machine) -> None:
+        """Record the machine, also of what will not be measured there."""
+        self._add(machine=machine)
+
+    def around(self, before: State, after: State) -> None:
+        """Record the state that the machine was in before and after the measurement."""
+        self._add(before=before, after=after)
 
     @property
     def provenance(self) -> Provenance:
@@ -198,7 +208,7 @@ class Recorder:
         """Record how it ended, and return the result."""
         if self._private and outcome is Outcome.FAILED:
             reason, cause = UNTOLD, ""
-        self._add(outcome=outcome, reason=reason, cause=cause)
+        self._add(outcome=outcome, reason=reason, cause=cause, when=now())
         return self.result
 
     def _add(self, **fields: Any) -> None:

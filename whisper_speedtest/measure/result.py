@@ -34,6 +34,9 @@ Choice = Literal["processes", "calls", "budget", "pause"]
 """What a user can choose of how often something is measured."""
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Moment = Annotated[str, Meta(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?$")]
+"""A time in UTC, as `2026-11-26T07:14:33.250Z`, so that sorting the texts sorts the times; "" where
+nobody knows."""
 
 
 class Sample(Part, frozen=True, kw_only=True):
@@ -250,6 +253,9 @@ class Result(Part, frozen=True, kw_only=True):
 
     cause: str = ""
     """The part of the reason that results of other cases share; empty where there is none."""
+
+    when: Moment = ""
+    """When it ended."""
 
     model: ModelFacts
     clip: ClipFacts | None = None

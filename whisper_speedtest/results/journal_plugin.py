@@ -337,7 +337,7 @@ def keep(config: pytest.Config) -> None:
         kept.seen += 1
         if kept.journal is None and not kept.fault:
             _open(config)  # where another plugin runs the tests in place of pytest
-        neutral = _neutral(config).result(result)
+        neutral = neutral_of(config).result(result)
         if neutral.outcome is Outcome.SKIPPED and _skip(neutral) in map(_skip, kept.earlier or ()):
             continue
         if kept.journal is None:
@@ -355,7 +355,7 @@ def _skip(result: Result) -> tuple[str, Outcome, str]:
     return result.test, result.outcome, result.reason
 
 
-def _neutral(config: pytest.Config) -> Neutral:
+def neutral_of(config: pytest.Config) -> Neutral:
     """Return what makes texts name nothing of this machine."""
     from whisper_speedtest.results.neutral import Neutral
 

@@ -25,3 +25,8 @@ def percent(share: float, decimals: int = 0) -> str:
 def times(ratio: float) -> str:
     """Return how many times as long something takes, of a ratio of at least 1: `1.7`, `1.02`."""
     return f"{ratio:.{1 if ratio >= 1.05 else 2}f}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things, of which `what` names one: `1 result`, `2,000 results`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

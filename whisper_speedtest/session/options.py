@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,26 @@ CHECKS = ("load", "json")
 
 LAST = Path()
 """What --resume is where it stands alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of the parts that a selection is split into."""
+
+    number: int
+    """Counted from 1."""
+
+    count: int
+
+    def __str__(self) -> str:
+        """Return it as the option takes it."""
+        return f"{self.number}/{self.count}"
+
+    def has(self, case: str) -> bool:
+        """Tell whether a case is in this part. Nothing but its name and the count decides that."""
+        digest = hashlib.sha256(case.encode()).digest()
+        return int.from_bytes(digest) % self.count == self.number - 1
+
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -141,6 +163,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(default: --journal, or the one in journals/ that was written last)",
     )
     group.addoption(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a report of the results to this folder: a page, Markdown, CSV and JSON Lines; "
+        "other files in it stay",
+    )
+    group.addoption(
+        "--from",
+        dest="from_journals",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="run no test; make the report of --report=DIR from these journals, folders of *.jsonl "
+        "files, or patterns in quotes; may be given several times",
+    )
+    group.addoption(
+        "--shard",
+        type=parse_shard,
+        metavar="K/N",
+        help="run only the Kth of N parts of the selection, which is split by case: the same case "
+        "is in the same part whatever else is selected",
+    )
+    group.addoption(
         "--check-models",
         nargs="?",
         const=frozenset[str](),
@@ -219,6 +265,17 @@ def parse_count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def parse_shard(text: str) -> Shard:
+    """Return which part of how many: "2/5" is the second of five."""
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise argparse.ArgumentTypeError(
+            f"expected K/N with K from 1 to N, as 2/5 for the second of five parts, got {text!r}"
+        )
+    return Shard(number, count)
 
 
 def parse_seconds(text: str) -> float:

@@ -16,6 +16,7 @@ from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.session import selection
 from whisper_speedtest.session.recordings import own_clips, own_corpora
+from whisper_speedtest.session.shard import SPLIT
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
@@ -254,15 +255,16 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End with status 5 where tests over cases were run and all of them were skipped.
 
-    A session that measured nothing is no success. Neither is one in which a measurement failed, and
-    another plugin ran its test again until it passed.
+    A session that measured nothing is no success, but for a shard that has nothing to measure.
+    Neither is one in which a measurement failed, and another plugin ran its test again until it
+    passed.
     """
     stash = session.config.stash
     results = stash[RESULTS]
     outcomes = {result.outcome for result in results}
     if exitstatus != pytest.ExitCode.OK:
         return
-    if outcomes <= {Outcome.SKIPPED} and (results or stash[LEFT_OUT]):
+    if outcomes <= {Outcome.SKIPPED} and (results or (stash[LEFT_OUT] and SPLIT not in stash)):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     elif outcomes & {Outcome.FAILED, Outcome.TIMED_OUT}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -15,6 +15,7 @@ from adapters import files_of
 from whisper_speedtest.session.locking import lock_of, pinned_line, refresh, write
 from whisper_speedtest.session.options import max_download
 from whisper_speedtest.session.selection import needed, not_installed, unusable
+from whisper_speedtest.session.shard import SPLIT
 from whisper_speedtest.session.shown import display_of, showing
 
 if TYPE_CHECKING:
@@ -62,9 +63,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 def exit_without_models(session: pytest.Session) -> NoReturn:
     """End a session that is about models, and whose selection needs none.
 
-    That is a failure where it needs an adapter that cannot be used.
+    That is a failure where it needs an adapter that cannot be used, and none where the models are
+    those of other shards.
     """
     broken = list(unusable(session.items).values())
+    split = session.config.stash.get(SPLIT, None)
+    if split and split.has_no_case and not broken:
+        pytest.exit(f"no model is needed here; {split.line}", returncode=pytest.ExitCode.OK)
     reasons = [*broken, *not_installed(session.items)]
     hint = "; ".join(reasons) or "give benchmarks as the path, and look at -k"
     pytest.exit(

@@ -30,9 +30,15 @@ PAUSE = 1.0
 """Seconds between two looks at a machine that is cooling down."""
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Record the machine of a test over cases, before anything can skip it or let it fail."""
+    if recorder := item.stash.get(RECORDER, None):
+        recorder.on(machine_of(item.config))
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Record the machine, and its state before and after a test over cases."""
+    """Record the machine's state before and after a test over cases."""
     recorder = item.stash.get(RECORDER, None)
     if recorder is None:
         return (yield)
@@ -49,7 +55,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     finally:
         stash[LAST] = state()
-        recorder.around(machine_of(item.config), before, stash[LAST])
+        recorder.around(before, stash[LAST])
 
 
 def machine_of(config: pytest.Config) -> Machine:

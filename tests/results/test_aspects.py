@@ -1,0 +1,210 @@
+"""In which respects results differ: what makes two of them different measurements, and its name."""
+
+from __future__ import annotations
+
+from dataclasses import replace as replaced
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.base import Case
+from tests.helpers.results import (
+    CLIP,
+    COMMIT,
+    MACHINE,
+    MODEL,
+    PROVENANCE,
+    SETTINGS,
+    SHA256,
+    samples,
+    score,
+    state,
+    warm,
+)
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.measure.result import Comparison, Repeats, Result, Side, Turn
+from whisper_speedtest.results.aspects import (
+    FOUND,
+    IDENTIFYING,
+    described,
+    differing,
+    of_library,
+    of_model,
+    of_set_up,
+    of_subject,
+)
+
+replace = msgspec.structs.replace
+
+SIDE = Side(name="v1", case=Case("a", "tiny", "fp16"), model=MODEL, provenance=PROVENANCE)
+COMPARISON = Comparison(
+    baseline=SIDE,
+    turns=(Turn(block=0, baseline_first=True, seconds=1.0, baseline_seconds=2.0),),
+    ratio=0.5,
+    low=0.4,
+    high=0.6,
+    limit=0.05,
+    verdict=Verdict.NOT_SLOWER,
+)
+
+
+def differences(one: Result, other: Result) -> list[str]:
+    """Return the names of all aspects in which two results differ."""
+    return differing([of_subject(each) | of_set_up(each) for each in (one, other)])
+
+
+def test_each_field_of_a_result_says_what_was_measured_or_what_came_of_it() -> None:
+    """A new field has to be put into one of the two sets, or reports would mix what is unlike."""
+    names = set(Result.__struct_fields__)
+
+    assert not IDENTIFYING & FOUND, "a field is in both sets of results/aspects.py"
+    assert names == IDENTIFYING | FOUND, (
+        f"put {names ^ (IDENTIFYING | FOUND)} into one of the sets of results/aspects.py"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"test": "test_other"}, ["test"]),
+        ({"measure": Measure.TUNED}, ["measure"]),
+        ({"case": Case("mlx-whisper", "tiny", "4bit")}, ["library"]),
+        ({"case": Case("lightning-whisper-mlx", "base", "4bit")}, ["size"]),
+        ({"case": Case("lightning-whisper-mlx", "tiny", "8bit")}, ["variant"]),
+        ({"clip": replace(CLIP, name="long")}, ["clip"]),
+        ({"clip": replace(CLIP, sha256="ef" * 32)}, ["sound"]),
+        ({"clip": None}, ["clip", "sound"]),
+        ({"model": replace(MODEL, repo="org/other")}, ["repo"]),
+        ({"model": replace(MODEL, revision="v2")}, ["revision"]),
+        ({"model": replace(MODEL, commit="ff" * 20)}, ["commit"]),
+        ({"model": replace(MODEL, listed_as="org/new")}, ["listed as"]),
+        (
+            {"model": replace(MODEL, files={"weights.npz": Proof(23_456_789, "ba" * 32)})},
+            ["file weights.npz"],
+        ),
+        ({"settings": replaced(SETTINGS, batch_size=6)}, ["batch size"]),
+        ({"settings": replaced(SETTINGS, vad=True)}, ["vad"]),
+        ({"settings": replaced(SETTINGS, threads=8)}, ["threads told"]),
+        ({"provenance": replace(PROVENANCE, device="cpu")}, ["device"]),
+        ({"provenance": replace(PROVENANCE, device_confirmed=False)}, ["device confirmed"]),
+        ({"provenance": replace(PROVENANCE, dtype="float32")}, ["type"]),
+        ({"provenance": replace(PROVENANCE, threads=2)}, ["threads"]),
+        (
+            {"provenance": replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "1"})},
+            ["mlx"],
+        ),
+        ({"provenance": replace(PROVENANCE, mends=("one",))}, ["mended"]),
+        ({"provenance": replace(PROVENANCE, compiler=None)}, ["compiler"]),
+        (
+            {"provenance": replace(PROVENANCE, environment={"CUDA_VISIBLE_DEVICES": "0"})},
+            ["variable CUDA_VISIBLE_DEVICES"],
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_result_of_something_else_differs_in_just_that(
+    changes: dict[str, Any], names: list[str]
+) -> None:
+    """Whatever would make two numbers incomparable is an aspect, under a name that says it."""
+    assert differences(warm(), warm(**changes)) == names
+
+
+def test_repetition_differs_in_nothing() -> None:
+    """Times, memory, transcripts, the suite's commit, and how often it was measured."""
+    again = warm(
+        9.0,
+        outcome=Outcome.BUSY,
+        reason="other processes",
+        cause="other processes",
+        when="2026-11-26T07:00:00.000Z",
+        samples=samples(7.0),
+        repeats=Repeats(processes=5, calls=2, max_others=None),
+        memory=Memory(footprint=1, accelerator=None),
+        transcript="a ship",
+        fallback=True,
+        score=score(0.5),
+        code="cc" * 32,
+        machine=MACHINE,
+        before=state(1.0),
+        after=state(2.0),
+        provenance=replace(PROVENANCE, empty_call=1.0),
+    )
+
+    assert differences(warm(), again) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"limit": None}, "baseline limit"),
+        ({"baseline": replace(SIDE, name="v2")}, "baseline"),
+        ({"baseline": replace(SIDE, case=Case("b", "tiny", "fp16"))}, "baseline library"),
+        ({"baseline": replace(SIDE, code="cc" * 32)}, "baseline code"),
+        ({"baseline": replace(SIDE, model=replace(MODEL, repo="org/b"))}, "baseline repo"),
+        (
+            {"baseline": replace(SIDE, provenance=replace(PROVENANCE, dtype="int8"))},
+            "baseline type",
+        ),
+        (
+            {"baseline": replace(SIDE, provenance=replace(PROVENANCE, threads=1))},
+            "baseline threads",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_comparison_with_another_side_is_another_measurement(
+    changes: dict[str, Any], name: str
+) -> None:
+    """The side, all that it is made of, and the limit; not what came of it."""
+    one = warm(comparison=COMPARISON)
+
+    assert differences(one, warm(comparison=replace(COMPARISON, **changes))) == [name]
+    assert not differences(one, warm(comparison=replace(COMPARISON, ratio=0.55, turns=())))
+
+
+def test_nothing_is_known_of_the_set_up_of_what_was_not_measured() -> None:
+    """Neither of its versions nor of its threads."""
+    assert of_set_up(warm(provenance=None)) == {}
+    assert of_set_up(warm())["threads told"] == "4"
+    assert of_set_up(warm(settings=None))["threads told"] == ""
+
+
+def test_other_files_are_not_named_beside_another_commit() -> None:
+    """The commit says it, and the files are many; without it they are what is left to say."""
+    files = {"a": Proof(1, SHA256), "b": Proof(2, SHA256)}
+    one, other = replace(MODEL, files=files), replace(MODEL, files={}, revision="v2")
+
+    assert (
+        differing([of_model(one), of_model(other)])
+        == [
+            "revision",
+            "file a",
+            "file b",
+            "file weights.npz",
+        ][:3]
+    )
+    assert differing([of_model(one), of_model(replace(other, commit="ff" * 20))]) == ["commit"]
+
+
+def test_aspects_are_named_in_one_order() -> None:
+    """That in which they are told, among several results as between two."""
+    one = of_library(PROVENANCE)
+    other = of_library(replace(PROVENANCE, device="cpu", versions={"mlx": "1"}, dtype="int8"))
+
+    assert differing([one, other]) == ["lightning-whisper-mlx", "mlx", "device", "type"]
+    assert differing([one, one, other]) == differing([one, other])
+    assert differing([one]) == differing([]) == []
+
+
+def test_aspects_are_described_in_words() -> None:
+    """By name and value, of a commit or hash its beginning; what there is none of is said."""
+    aspects = {"mlx": "0.32.4", "compiler": "", "commit": COMMIT, "sound": SHA256, "set": "a" * 39}
+
+    assert described(aspects, ["mlx", "compiler", "commit", "sound"]) == (
+        "mlx 0.32.4, no compiler, commit 121212121212, sound abababababab"
+    )
+    assert described(aspects, ["set", "torch"]) == f"set {'a' * 39}, no torch"
+    assert described(aspects, []) == ""

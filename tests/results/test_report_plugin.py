@@ -1,0 +1,258 @@
+"""The session's hold on its report: what is refused before anything runs, and what comes of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import pytest
+
+from tests.helpers.fake_session import FakeSession
+from tests.helpers.project import ROOT, child_environment
+from tests.helpers.results import MACHINE, MODEL, PROVENANCE, samples, warm
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.folder import FILES
+from whisper_speedtest.results.journal import HEADER, line_of, read
+from whisper_speedtest.results.journal_plugin import NEUTRAL
+from whisper_speedtest.results.neutral import Neutral
+from whisper_speedtest.results.report_plugin import (
+    REPORTED,
+    pytest_cmdline_main,
+    pytest_configure,
+    pytest_sessionfinish,
+)
+from whisper_speedtest.session.plugin import RESULTS
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
+
+OK, FAILED = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that takes no time, as it has tests of its own."""
+    monkeypatch.setitem(FILES, "index.html", lambda merged: f"{len(merged.results)} results\n")
+
+
+def config(*args: str, **options: Any) -> pytest.Config:
+    """Return as much of a config as is looked at on the command line."""
+    known = {"from_journals": [], "report": None, "help": False, "version": 0, **options}
+    return cast("pytest.Config", SimpleNamespace(args=list(args), getoption=known.__getitem__))
+
+
+@pytest.fixture(name="journal")
+def _journal(tmp_path: Path) -> Path:
+    """A journal of two results, with a line that was cut."""
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(HEADER + line_of(warm(test="a")) + line_of(warm(test="b")) + b"{")
+    return path
+
+
+def test_report_is_made_from_journals_without_a_session(
+    journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what it was made of, and where it is."""
+    folder = tmp_path / "out"
+
+    status = pytest_cmdline_main(config(from_journals=[str(journal)], report=folder))
+
+    assert status == OK
+    assert [each.test for each in read(folder / "results.jsonl").results] == ["a", "b"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"from:     {journal}: 1 bytes of a line that was cut are left out",
+        "from:     2 results in 1 journal",
+        f"report:   {folder}/index.html; beside it report.md, results.csv, results.jsonl",
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"report": Path("out")},
+        {"help": True, "from_journals": ["a"]},
+        {"version": 1, "from_journals": ["a"]},
+    ],
+    ids=["nothing", "a session", "help", "version"],
+)
+def test_without_journals_the_command_line_is_pytests(options: dict[str, Any]) -> None:
+    """A session with a report runs as any other, and help is help."""
+    assert pytest_cmdline_main(config(**options)) is None
+
+
+def test_report_of_journals_that_cannot_be_written_is_no_success(
+    journal: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As on a disk that is full."""
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+
+    status = pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
+
+    assert status == FAILED
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"unsaved:  {tmp_path}/out: the")
+
+
+def no_space(*_: object) -> int:
+    """Stand in for what writes to a disk that is full."""
+    raise OSError(28, "No space left on device")
+
+
+def refusal(*args: str, **options: Any) -> str:
+    """Return the usage error of a command line."""
+    with pytest.raises(pytest.UsageError) as raised:
+        pytest_cmdline_main(config(*args, **options))
+    return str(raised.value)
+
+
+def test_journals_without_a_folder_are_refused(journal: Path) -> None:
+    """With the option that is missing."""
+    assert refusal(from_journals=[str(journal)]) == (
+        "--from: expected a folder for the report, got none; add --report=DIR"
+    )
+
+
+def test_journal_among_the_paths_of_tests_is_refused(journal: Path, tmp_path: Path) -> None:
+    """It would be left out, and the report would look whole; other paths mean nothing here."""
+    refused = refusal("b.jsonl", from_journals=[str(journal)], report=tmp_path / "out")
+
+    assert refused.startswith(
+        "--from: expected journals behind the option, got b.jsonl as paths of tests; write --from="
+    )
+    assert not (tmp_path / "out").exists()
+    made = config("benchmarks", from_journals=[str(journal)], report=tmp_path / "out")
+    assert pytest_cmdline_main(made) == OK
+
+
+def test_what_is_no_journal_is_refused(journal: Path, tmp_path: Path) -> None:
+    """By its name, and before anything is written."""
+    journal.write_bytes(b"{}\n")
+    refused = refusal(from_journals=[str(journal)], report=tmp_path / "out")
+
+    assert refused.startswith(f"--from: {journal}, line 1: expected the first line of a journal")
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_that_cannot_be_written_to_is_refused_before_anything(journal: Path) -> None:
+    """Before journals are read, and before a session begins."""
+    expected = (
+        f"--report: {journal}: expected a folder that can be written to, got a file; name another"
+    )
+    assert refusal(from_journals=["none"], report=journal) == expected
+    with pytest.raises(pytest.UsageError) as raised:
+        pytest_configure(config(report=journal))
+    assert str(raised.value) == expected
+    pytest_configure(config())
+    pytest_configure(config(report=journal.parent / "new"))
+
+
+def finish(
+    session: FakeSession, *results: Result, status: pytest.ExitCode = OK
+) -> tuple[pytest.ExitCode, str]:
+    """End a session with these results; return its exit status, and what is said of the report."""
+    session.exitstatus = status  # type: ignore[attr-defined]
+    session.stash[RESULTS] = list(results)
+    session.stash[NEUTRAL] = Neutral.of({}, home=None, user="jane", host="", kept={})
+    pytest_sessionfinish(session.real, status)
+    return session.exitstatus, session.stash.get(REPORTED, "")  # type: ignore[attr-defined]
+
+
+def test_session_ends_with_its_report(tmp_path: Path) -> None:
+    """Of all its results, failures among them, which name nothing of this machine."""
+    failed = warm(outcome=Outcome.FAILED, reason="jane cannot read /opt/acme", test="f")
+
+    ended = finish(FakeSession(report=tmp_path), warm(test="a"), failed, status=FAILED)
+
+    beside = "report.md, results.csv, results.jsonl"
+    assert ended == (FAILED, f"report:   {tmp_path}/index.html; beside it {beside}")
+    reasons = {each.test: each.reason for each in read(tmp_path / "results.jsonl").results}
+    assert reasons == {"a": "", "f": "<user> cannot read <path>"}
+
+
+def test_session_without_results_makes_no_report(tmp_path: Path) -> None:
+    """An earlier one stays; without the option nothing is said at all."""
+    line = f"unsaved:  {tmp_path}: no report is made of a session without results"
+
+    assert finish(FakeSession(report=tmp_path)) == (OK, line)
+    assert list(tmp_path.iterdir()) == []
+    assert finish(FakeSession(report=None), warm()) == (OK, "")
+
+
+@pytest.mark.parametrize("status", [OK, pytest.ExitCode.INTERRUPTED])
+def test_report_that_cannot_be_written_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: pytest.ExitCode
+) -> None:
+    """It costs the session nothing else, which ends as it would where it has failed anyway."""
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    ended = finish(FakeSession(report=tmp_path), warm(), status=status)
+
+    why = "the report could not be written: [Errno 28] No space left on device"
+    assert ended == (FAILED if status is OK else status, f"unsaved:  {tmp_path}: {why}")
+
+
+def test_result_that_no_journal_can_hold_costs_the_report_alone(tmp_path: Path) -> None:
+    """As one with a number that is none."""
+    status, line = finish(FakeSession(report=tmp_path), warm(samples=samples(float("nan"))))
+
+    assert status == FAILED
+    assert line.startswith(f"unsaved:  {tmp_path}: the report could not be written: ")
+
+
+def run_pytest(*arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Run the real pytest in this checkout; return its status, stdout and stderr."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=ROOT, env=child_environment(**variables), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return run.returncode, run.stdout, run.stderr
+
+
+@pytest.mark.slow
+def test_real_pytest_makes_a_report_and_collects_nothing(journal: Path, tmp_path: Path) -> None:
+    """No session begins, and errors are 4."""
+    status, out, err = run_pytest(f"--report={tmp_path}/out", f"--from={journal}", "benchmarks")
+
+    assert (status, err) == (OK, "")
+    assert "test session starts" not in out
+    assert "from:     2 results in 1 journal" in out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES.keys()
+
+    journal.write_bytes(b"{}\n")
+    status, out, err = run_pytest(f"--report={tmp_path}/other", f"--from={journal}")
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: --from: {journal}, line 1: expected the first line of a journal" in err
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_report_is_the_same_in_every_process(journal: Path, tmp_path: Path) -> None:
+    """Byte for byte, though Python hashes texts in another way each time."""
+    newer = msgspec.structs.replace(PROVENANCE, versions={"mlx": "1", "numpy": "2"}, dtype="int8")
+    moved = msgspec.structs.replace(MODEL, repo="org/other", revision="v2", files={})
+    results = [
+        warm(machine=MACHINE, test=test, **changes)
+        for test in ("a", "b")
+        for changes in (
+            {},
+            {"provenance": newer},
+            {"model": moved},
+            {"provenance": newer, "model": moved},
+        )
+    ]
+    journal.write_bytes(HEADER + b"".join(map(line_of, results)))
+    contents = []
+    for seed in ("1", "2", "3"):
+        folder = tmp_path / seed
+        status, _, err = run_pytest(f"--report={folder}", f"--from={journal}", PYTHONHASHSEED=seed)
+        assert status == OK, err
+        contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
+
+    for name in FILES:
+        assert contents[0][name] == contents[1][name] == contents[2][name], name

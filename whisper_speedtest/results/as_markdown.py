@@ -1,0 +1,229 @@
+"""Results as Markdown, for the summary of a job and for a pull request.
+
+It answers first, and then shows for each machine what that is made of: of each test what was
+measured last. Where it would be longer than such places take, tables end early, and say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.results.aspects import described, differing, of_library, of_model
+from whisper_speedtest.results.header import header
+from whisper_speedtest.results.merged import is_measured, place_of_size
+from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.table import COLUMNS, Row, clip_name, rows
+from whisper_speedtest.results.units import counted, percent, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from adapters.base import Case
+    from whisper_speedtest.measure.result import Comparison, Result
+    from whisper_speedtest.results.aspects import Aspects
+    from whisper_speedtest.results.merged import Across, Key, Merged, OnMachine
+
+MOST_BYTES = 65_000
+"""What GitHub takes for a comment is 65,536 characters; the summary of a job may be longer."""
+
+MOST_SHOWN = 200
+"""Characters of one cell, or of one line of notes."""
+
+MARKS = """\
+- `±2.1% (3×3)`: three processes made three calls each, and what many more processes would give is
+  within about 2.1 % of the time, in 95 of 100 such runs. `(1×1)` is one call, of which nobody can
+  tell how far it may be off.
+- `busy`: other processes used the machine while most of the calls were timed. Such a row has no
+  RTFx and no interval, and ranks nothing.
+- `RTFx`: seconds of audio transcribed in a second. `×6` behind a clip: so many windows of 30 s at
+  once. `tuned`: on unequal terms, with what the library's own documentation recommends.
+- `slower`: how many times as long as the fastest of that size and clip; `≈` where the intervals
+  leave open which of the two is faster.
+- `cold start`, `load` and `peak memory` belong to the model, whichever the clip.
+- `WER`: word error rate; `unchecked` where nobody wrote down what was said.
+- `ratio`: the seconds of this side over those of the other; over 1 is slower. `undecided`: the
+  interval holds the limit, so that nobody can tell. It ranks nothing."""
+
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|\b_|_\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the report, whose lines may be cut short: a table, or code."""
+
+    lines: Sequence[str]
+    head: Sequence[str] = ()
+    foot: Sequence[str] = ()
+
+    def text(self, most: int) -> str:
+        """Return the part with so many lines at most, and how many are left out."""
+        text = [*self.head, *self.lines[:most], *self.foot]
+        if (left_out := len(self.lines) - most) > 0:
+            text += ["", _more(left_out, "line")]
+        return "\n".join(text)
+
+
+def as_markdown(merged: Merged) -> str:
+    """Return the report, of no more bytes than MOST_BYTES."""
+    answers = [escaped(line) for line in merged.sentences()]
+    beside = [escaped(line) for line in merged.remarks()]
+    across = list(_of_across(merged.across))
+    machines = [list(_of_machine(machine)) for machine in merged.machines]
+    most = len(merged.results)
+    while True:
+        texts = [*_some(answers, most + 1, "answer"), *beside]
+        texts += [part.text(most) for part in across]
+        of_machines = ["\n\n".join(part.text(most) for part in parts) for parts in machines]
+        texts += _some(of_machines, most + 1, "machine")
+        texts.append(f"<details><summary>How to read this</summary>\n\n{MARKS}\n\n</details>\n")
+        text = "\n\n".join(texts)
+        if len(text.encode()) <= MOST_BYTES or most == 0:
+            return text
+        most //= 2
+
+
+def _some(texts: Sequence[str], most: int, what: str) -> list[str]:
+    """Return so many texts at most, and how many are left out."""
+    left_out = len(texts) - most
+    return [*texts[:most], *([_more(left_out, what)] if left_out > 0 else [])]
+
+
+def _more(number: int, what: str) -> str:
+    return f"… and {counted(number, f'more {what}')}: results.csv has them all"
+
+
+def escaped(text: str) -> str:
+    """Return somebody's text so that Markdown shows it, and makes nothing else of it.
+
+    It is one line, its marks of Markdown and HTML are entities, and nobody is notified by an @.
+    """
+    text = short(text, MOST_SHOWN).replace("&", "&amp;")
+    text = _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
+    return re.sub(r"@(?=\w)", "@&#8203;", text)
+
+
+def _of_machine(on: OnMachine) -> Iterator[Part]:
+    """Yield what is told of one machine."""
+    measured = [each for each in on.comparable if is_measured(each)]
+    about = [f"- {escaped(line)}" for line in header(on.comparable)]
+    yield Part((), [f"### {escaped(on.name)}", "", *about])
+    compared = [each for each in on.comparable if each.comparison]
+    alone = [each for each in measured if not each.comparison]
+    columns = [column.heading for column in COLUMNS]
+    cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
+    yield from _table([*columns, "differs by"], cells)
+    yield from _table(RATIO_COLUMNS, [_ratio(each) for each in compared])
+    shown = {id(each) for each in on.comparable}
+    told = notes([*on.comparable, *(each for each in on.unmeasured if id(each) not in shown)])
+    if told:
+        yield _code(told)
+
+
+def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
+    """Return the rows of the closing table, and by what each differs from others of its case.
+
+    The parts of a row are of the same model bytes, versions and device. Starts of a set-up in which
+    no clip was measured have a row of their own, behind the others of their size.
+    """
+    set_ups: dict[Case, dict[Key, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for each in results:
+        set_ups[each.case][_set_up(each)].append(each)
+    differs: dict[tuple[Case, Key], str] = {}
+    for case, alike in set_ups.items():
+        aspects = {key: _aspects(of_it[0]) for key, of_it in alike.items()}
+        names = differing(list(aspects.values()))
+        differs |= {(case, key): described(aspects[key], names) for key in alike}
+    found = []
+    for row in rows(results):
+        if row.warm:
+            key = _set_up(row.warm)
+            starts = {each.measure: each for each in set_ups[row.case][key]}
+            cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
+            found.append((replace(row, cold=cold, load=load), differs[row.case, key]))
+    for (case, key), text in differs.items():
+        if all(each.measure.of_a_start for each in set_ups[case][key]):
+            found += [(row, text) for row in rows(set_ups[case][key])]
+    return sorted(found, key=lambda each: (place_of_size(each[0].case.size), each[0].case.size))
+
+
+def _set_up(result: Result) -> Key:
+    return frozenset(_aspects(result).items())
+
+
+def _aspects(result: Result) -> Aspects:
+    """Return what all parts of a row have in common."""
+    return of_model(result.model) | (of_library(result.provenance) if result.provenance else {})
+
+
+RATIO_COLUMNS = ("library", "size", "variant", "clip", "against", "ratio", "interval", "verdict")
+
+
+def _ratio(result: Result) -> list[str]:
+    """Return the cells of a comparison with another side."""
+    case, made = result.case, result.comparison
+    assert made is not None, f"{result.test}: it was compared with nothing"
+    cells = [case.adapter, case.size, case.variant, clip_name(result)]
+    interval = f"{made.low:.3f} to {made.high:.3f}"
+    return [*cells, made.baseline.name, f"{made.ratio:.3f}", interval, _verdict(result, made)]
+
+
+def _verdict(result: Result, made: Comparison) -> str:
+    """Return what a comparison says; one that is slower than its limit has failed for that."""
+    is_too_slow = result.outcome is Outcome.FAILED and made.verdict is Verdict.SLOWER
+    if result.outcome is not Outcome.PASSED and not is_too_slow:
+        return str(result.outcome)
+    if made.limit is None:
+        return "faster" if made.verdict is Verdict.NOT_SLOWER else str(made.verdict)
+    return f"{made.verdict} (limit {percent(made.limit, 1)})"
+
+
+def _of_across(across: Sequence[Across]) -> Iterator[Part]:
+    """Yield the times of what was measured on several machines, side by side."""
+    if not across:
+        return
+    names = list(dict.fromkeys(name for each in across for name, _ in each.results))
+    cells = []
+    for each in across:
+        first, times = each.results[0][1], {name: _time(of) for name, of in each.results}
+        case, what = first.case, clip_name(first) or str(first.measure)
+        if first.measure.of_a_start:
+            what = str(first.measure)
+        told = [case.adapter, case.size, case.variant, what]
+        cells.append([*told, *(times.get(name, "") for name in names), ", ".join(each.differs)])
+    about = (
+        "The same model bytes, clip and settings; in what else the machines differ stands behind "
+        "each row."
+    )
+    yield Part((), ["### The same on several machines", "", about])
+    yield from _table(["library", "size", "variant", "clip", *names, "differs by"], cells)
+
+
+def _time(result: Result) -> str:
+    return "busy" if result.outcome is Outcome.BUSY else seconds(result.estimate.seconds)
+
+
+def _table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[Part]:
+    """Yield a table without its empty columns; nothing where it has no rows."""
+    used = [number for number in range(len(headings)) if any(row[number] for row in cells)]
+    if used:
+        head = [[headings[number] for number in used], ["---"] * len(used)]
+        lines = [[row[number] for number in used] for row in cells]
+        yield Part([_line(each) for each in lines], [_line(each) for each in head])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(escaped, cells))} |"
+
+
+def _code(lines: Iterable[str]) -> Part:
+    """Return lines that are shown as they are but for their length, whatever they quote."""
+    shown = ["".join(each if each.isprintable() else "?" for each in line) for line in lines]
+    shown = [line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…" for line in shown]
+    longest = max(map(len, re.findall("`+", "\n".join(shown))), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Part(shown, [f"{fence}text"], [fence])

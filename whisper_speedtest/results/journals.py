@@ -1,0 +1,83 @@
+"""Reads the journals from which a report is made without running anything."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.results.journal import JournalError, read
+from whisper_speedtest.results.merged import is_measured
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whisper_speedtest.measure.result import Result
+
+REMEDY = "write --from=FILE, once for each journal, folder of *.jsonl files, or pattern in quotes"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the journals hold."""
+
+    results: tuple[Result, ...]
+    """Of all of them, those of each in the order in which they were written."""
+
+    journals: int
+    """How many there are."""
+
+    remarks: tuple[str, ...]
+    """A line for each journal without results, and for each last line that was cut."""
+
+
+def read_all(names: Sequence[str]) -> Read:
+    """Return what is in the journals of these names, each of which may mean several files.
+
+    Raises:
+        JournalError: A name means no file, a file is no whole journal, or none has a result.
+    """
+    paths = list(dict.fromkeys(path for name in names for path in _files(name)))
+    results: list[Result] = []
+    remarks = []
+    for path in paths:
+        content = read(path)
+        if content.cut:
+            remarks.append(f"{path}: {content.cut} bytes of a line that was cut are left out")
+        if not content.results:
+            remarks.append(f"{path}: it holds no result")
+        for each in content.results:
+            _check(each, path)
+        results += content.results
+    if not results:
+        raise JournalError(
+            f"{', '.join(map(str, paths))}: expected a journal with results, got none; run the "
+            "benchmarks, or name another"
+        )
+    return Read(tuple(results), len(paths), tuple(remarks))
+
+
+def _files(name: str) -> list[Path]:
+    """Return the files that a name means: a file, those of a folder, or those of a pattern."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        found = sorted(path.glob("*.jsonl"))
+        what = "none in that folder"
+    elif path.exists() or not glob.has_magic(name):
+        return [path]  # `read` says what is wrong with it
+    else:
+        found = [Path(each) for each in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - of any folder
+        what = "nothing that it matches"
+    if not found:
+        raise JournalError(f"{name}: expected journals, *.jsonl, got {what}; {REMEDY}")
+    return found
+
+
+def _check(result: Result, path: Path) -> None:
+    """Raise JournalError where a result has times of which nothing can be computed."""
+    if is_measured(result) and any(each.seconds <= 0 for each in result.counted):
+        raise JournalError(
+            f"{path}: {result.test}: expected samples of more than 0 s, got one of 0 s; the file "
+            "is damaged: name another"
+        )

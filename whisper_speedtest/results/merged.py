@@ -1,0 +1,271 @@
+"""Results of many sessions and machines, put together so that like stands with like.
+
+Each result counts once, however many journals hold it, and their order changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from adapters import REGISTRY
+from adapters.base import SIZES
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import Result
+from whisper_speedtest.results.aspects import described, differing, of_set_up, of_subject
+from whisper_speedtest.results.machines import machine_key, machine_names
+from whisper_speedtest.results.units import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from adapters.base import Case
+    from whisper_speedtest.measure.machine import Machine
+    from whisper_speedtest.results.aspects import Aspects
+
+UNKNOWN = "unknown machine"
+
+Key = frozenset[tuple[str, str]]
+"""What is equal of aspects that are all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One measurement and its repetitions.
+
+    They are of the same test, model bytes, clip, settings, versions, device and machine.
+    """
+
+    latest: Result
+    """The one that counts. It passed, or is busy."""
+
+    earlier: tuple[Result, ...]
+    """The others, oldest first, each of which passed or is busy: the points of its history."""
+
+    differs: str
+    """By what it differs from other series of the same test on this machine, as `mlx 0.32.4, commit
+    1234567890ab`; "" where there is no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnMachine:
+    """What was measured on one machine."""
+
+    name: str
+    """What people call it: its chip, and as much more as tells it from the other machines."""
+
+    machine: Machine | None
+    """None: nobody knows, as results without samples did not tell in older versions."""
+
+    series: tuple[Series, ...]
+    """In the order of cases; of a case starts first, then short clips before long ones."""
+
+    unmeasured: tuple[Result, ...]
+    """The last result of each test that failed, timed out or was skipped, and was not measured
+    later on this machine."""
+
+    comparable: tuple[Result, ...]
+    """What may be compared: of each test and device the result that was measured last, or failed
+    since. Those that are busy, failed, skipped or undecided are among them, and rank nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """One test of the same model bytes, clip and settings, on several machines."""
+
+    results: tuple[tuple[str, Result], ...]
+    """Name of the machine, and what counts there. It passed, or is busy."""
+
+    differs: tuple[str, ...]
+    """In what else they differ, as `mlx` and `device`; empty where they do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Everything that a report tells."""
+
+    machines: tuple[OnMachine, ...]
+    """By name; the unknown one last."""
+
+    across: tuple[Across, ...]
+    """What was measured on more than one machine, in the order of the series."""
+
+    results: tuple[Result, ...]
+    """All of them, each once, oldest first: what stands in results.jsonl."""
+
+    def sentences(self) -> list[str]:
+        """Return what the report answers: of each size and machine, which library was fastest."""
+        from whisper_speedtest.results.summary import sentences
+
+        several = len(self.machines) > 1
+        return [
+            f"{each.name}: {sentence}" if several else sentence
+            for each in self.machines
+            for sentence in sentences(each.comparable)
+        ]
+
+    def remarks(self) -> list[str]:
+        """Return what to know of all results: how many, when, and whether they were made alike."""
+        outcomes = [each.outcome for each in self.results]
+        told = ", ".join(f"{outcomes.count(each)} {each}" for each in Outcome if each in outcomes)
+        machines = counted(len(self.machines), "machine")
+        text = f"{counted(len(outcomes), 'result')} on {machines}"
+        if told:
+            text += f": {told}"
+        if days := [each.when[:10] for each in self.results if each.when]:
+            text += f"; {days[0]}" if days[0] == days[-1] else f"; {days[0]} to {days[-1]}"
+        lines = [text]
+        if earlier := sum(len(each.earlier) for on in self.machines for each in on.series):
+            verb = "is" if earlier == 1 else "are"
+            ones = counted(earlier, "earlier one")
+            lines.append(f"Of repetitions the last counts; {ones} {verb} in results.csv")
+        codes = {each.latest.code for on in self.machines for each in on.series}
+        if len(codes) > 1:
+            lines.append(
+                f"{len(codes)} versions of this suite's code measured what counts: where that was "
+                "changed, so may have been what is timed"
+            )
+        return lines
+
+
+def merge(results: Iterable[Result]) -> Merged:
+    """Put results together. Neither their order, nor how often each is among them, matters.
+
+    Raises:
+        ValueError: One holds what JSON cannot, as a number that is none.
+    """
+    # What is read from such a line has all its names sorted, whichever of its twins it is made of.
+    lines = {msgspec.json.encode(each, order="sorted") for each in results}
+    ordered = [msgspec.json.decode(line, type=Result) for line in sorted(lines)]
+    ordered.sort(key=lambda each: each.when)
+    of_machines: dict[bytes, list[Result]] = defaultdict(list)
+    for each in ordered:
+        of_machines[machine_key(each.machine)].append(each)
+    unknown = of_machines.pop(b"", [])
+    keys = sorted(of_machines)
+    names = machine_names([_machine(of_machines[key]) for key in keys])
+    machines = [
+        _on_machine(name, _machine(of_machines[key]), of_machines[key])
+        for name, key in sorted(zip(names, keys, strict=True))
+    ]
+    if unknown:
+        machines.append(_on_machine(UNKNOWN, None, unknown))
+    return Merged(tuple(machines), _across(machines), tuple(ordered))
+
+
+def _machine(results: Sequence[Result]) -> Machine:
+    """Return the machine of results that have one and the same, but for the suite's commit."""
+    machine = results[0].machine
+    assert machine is not None, "results of the unknown machine stand apart"
+    return msgspec.structs.replace(machine, suite=None)
+
+
+def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -> OnMachine:
+    """Put the results of one machine together; they come oldest first."""
+    repetitions: dict[Key, list[Result]] = defaultdict(list)
+    others: dict[str, Result] = {}
+    measured: dict[str, dict[str, Result]] = defaultdict(dict)
+    for each in ordered:
+        if is_measured(each):
+            repetitions[_key(of_subject(each) | of_set_up(each))].append(each)
+            measured[each.test][_device(each)] = each
+        else:
+            others[each.test] = each
+    unmeasured = {
+        test: each
+        for test, each in others.items()
+        if all(later.when <= each.when for later in measured[test].values())
+    }
+    comparable: list[Result] = []
+    for test in dict.fromkeys(each.test for each in ordered):
+        counting = list(measured[test].values())
+        other = unmeasured.get(test)
+        if other is None:
+            comparable += counting
+        elif other.outcome is Outcome.SKIPPED:
+            comparable += counting or [other]
+        else:
+            comparable.append(other)
+    differs = _differs({key: found[-1] for key, found in repetitions.items()})
+    series = [
+        Series(found[-1], tuple(found[:-1]), differs[key]) for key, found in repetitions.items()
+    ]
+    return OnMachine(
+        name,
+        machine,
+        tuple(sorted(series, key=lambda each: place(each.latest))),
+        tuple(sorted(unmeasured.values(), key=place)),
+        tuple(sorted(comparable, key=place)),
+    )
+
+
+def is_measured(result: Result) -> bool:
+    """Tell whether a result says how long something takes, be it beside other work."""
+    ended = result.outcome in {Outcome.PASSED, Outcome.BUSY}
+    return ended and bool(result.counted or result.comparison)
+
+
+def place(result: Result) -> tuple[object, ...]:
+    """Return what sorts results by case, then starts first, then short clips before long ones."""
+    clip, settings = result.clip, result.settings
+    return (
+        *_place_of_case(result.case),
+        not result.measure.of_a_start,
+        list(Measure).index(result.measure),
+        clip.seconds if clip else 0.0,
+        clip.name if clip else "",
+        settings.batch_size if settings else 0,
+        result.test,
+    )
+
+
+def _place_of_case(case: Case) -> tuple[object, ...]:
+    """Return what sorts cases: by library and size as they are listed, unquantised ones first."""
+    known = list(REGISTRY)
+    library = known.index(case.adapter) if case.adapter in REGISTRY else len(known)
+    size, quantised = place_of_size(case.size), case.variant != "fp16"
+    return library, case.adapter, size, case.size, quantised, case.variant
+
+
+def place_of_size(size: str) -> int:
+    """Return where a size is listed; those that are not listed are last."""
+    return SIZES.index(size) if size in SIZES else len(SIZES)
+
+
+def _key(aspects: Aspects) -> Key:
+    return frozenset(aspects.items())
+
+
+def _device(result: Result) -> str:
+    return result.provenance.device if result.provenance else ""
+
+
+def _differs(latest: Mapping[Key, Result]) -> dict[Key, str]:
+    """Return by what each of these differs from the others of its test."""
+    of_tests: dict[str, dict[Key, Aspects]] = defaultdict(dict)
+    for key, each in latest.items():
+        of_tests[each.test][key] = of_subject(each) | of_set_up(each)
+    return {
+        key: described(aspects, names)
+        for alike in of_tests.values()
+        for names in [differing(list(alike.values()))]
+        for key, aspects in alike.items()
+    }
+
+
+def _across(machines: Sequence[OnMachine]) -> tuple[Across, ...]:
+    """Return what was measured on more than one machine, of what may be compared on each."""
+    found: dict[Key, list[tuple[str, Result]]] = defaultdict(list)
+    for machine in machines:
+        for each in machine.comparable:
+            if machine.machine and is_measured(each) and each.counted:
+                found[_key(of_subject(each))].append((machine.name, each))
+    across = [
+        Across(tuple(on), tuple(differing([of_set_up(each) for _, each in on])))
+        for on in found.values()
+        if len({name for name, _ in on}) > 1
+    ]
+    return tuple(sorted(across, key=lambda each: place(each.results[0][1])))

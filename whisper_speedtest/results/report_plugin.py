@@ -1,0 +1,103 @@
+"""`--report DIR`: a report of this session, or with --from of what earlier ones have measured.
+
+With --from nothing is collected: no test runs, and no model or library is looked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whisper_speedtest.results.journal_plugin import neutral_of
+from whisper_speedtest.session.plugin import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from whisper_speedtest.measure.result import Result
+
+REPORTED = pytest.StashKey[str]()
+"""What to say of the report below the summary."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Make a report from journals, and end there."""
+    names: list[str] = config.getoption("from_journals")
+    if not names or config.getoption("help") or config.getoption("version"):
+        return None
+    folder: Path | None = config.getoption("report")
+    if folder is None:
+        raise pytest.UsageError(
+            "--from: expected a folder for the report, got none; add --report=DIR"
+        )
+    from whisper_speedtest.results.journal import JournalError
+    from whisper_speedtest.results.journals import REMEDY, read_all
+    from whisper_speedtest.results.units import counted
+
+    if stray := [each for each in config.args if each.endswith(".jsonl")]:
+        raise pytest.UsageError(
+            f"--from: expected journals behind the option, got {', '.join(stray)} as paths of "
+            f"tests; {REMEDY}"
+        )
+    _refuse_unless_writable(folder)
+    try:
+        found = read_all(names)
+    except JournalError as error:
+        raise pytest.UsageError(f"--from: {error}") from error
+    for remark in found.remarks:
+        print(f"from:     {remark}")
+    print(
+        f"from:     {counted(len(found.results), 'result')} in {counted(found.journals, 'journal')}"
+    )
+    line, written = _write(folder, found.results)
+    print(line)
+    return pytest.ExitCode.OK if written else pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say before anything is measured that a report cannot be written."""
+    if folder := config.getoption("report"):
+        _refuse_unless_writable(folder)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the report of a session; one that cannot be written is no success."""
+    config = session.config
+    folder: Path | None = config.getoption("report")
+    if folder is None:
+        return
+    results = [neutral_of(config).result(each) for each in config.stash[RESULTS]]
+    if not results:
+        line = f"unsaved:  {folder}: no report is made of a session without results"
+        config.stash[REPORTED] = line
+        return
+    config.stash[REPORTED], written = _write(folder, results)
+    if not written and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _refuse_unless_writable(folder: Path) -> None:
+    from whisper_speedtest.results.folder import why_not_writable
+
+    if found := why_not_writable(folder):
+        raise pytest.UsageError(
+            f"--report: {folder}: expected a folder that can be written to, got {found}; name "
+            "another"
+        )
+
+
+def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
+    """Write a report of some results; return what to say of it, and whether it is there."""
+    from whisper_speedtest.results.folder import FILES, write
+    from whisper_speedtest.results.merged import merge
+
+    try:
+        write(folder, merge(results))
+    except (OSError, ValueError) as error:
+        return f"unsaved:  {folder}: the report could not be written: {error}", False
+    first, *others = FILES
+    return f"report:   {folder / first}; beside it {', '.join(others)}", True
