@@ -44,7 +44,10 @@ def test_those_who_heard_the_same_stand_together_the_right_ones_first() -> None:
 
     right, other = found.heard
     assert (found.clip, found.reference, found.known) == ("short", SAID.reference, True)
-    assert right.by == {"mlx-whisper": ("small fp16",), "faster-whisper": ("small int8 ×6",)}
+    assert right.by == {
+        "mlx-whisper": ("small fp16", "small fp16 after a pause"),
+        "faster-whisper": ("small int8 ×6",),
+    }
     assert (right.exact, right.stretches, right.count) == (True, (), 2)
     assert (right.first, other.first) == ("mlx-whisper small fp16", "mlx-whisper small 4bit")
     assert not other.exact

@@ -202,11 +202,11 @@ def pauses(on: OnMachine) -> tuple[list[Panel], list[str]]:
                 continue
             times = ratio(each.estimate, before.estimate)
             if not times.decided:
-                undecided.append(f"{name(each)}, {size}, {clip_name(each)}")
+                undecided.append(f"{name(each)}, {size}, {clip_name(before)}")
                 continue
             first, second = before.estimate.seconds, each.estimate.seconds
             shown = f"{seconds(first)} → {seconds(second)}, ×{times.value:.2f}"
-            rows.append(Change(f"{name(each)}, {clip_name(each)}", first, second, shown))
+            rows.append(Change(f"{name(each)}, {clip_name(before)}", first, second, shown))
         if rows:
             rows.sort(key=lambda row: row.after)
             panels.append(
