@@ -245,7 +245,7 @@ def _first_lines(error: BaseException) -> str:
 
     Notes carry what the engine knows of an error that is not its own.
     """
-    from whisper_speedtest.engine.process import LAST_LINES
+    from whisper_speedtest.engine.errors import LAST_LINES
 
     lines = [str(text).partition("\n")[0] for text in (error, *getattr(error, "__notes__", ()))]
     return "; ".join(line.removesuffix(LAST_LINES) for line in lines)
