@@ -23,7 +23,9 @@ RANKS = {
 }
 """Rooms by the name that they are imported by. Other packages may be called hub or engine too."""
 
-WITH_PYTEST = ("session/", "results/plugin.py", "results/journal_plugin.py")
+WITH_PYTEST = (
+    *("session/", "results/plugin.py", "results/journal_plugin.py", "results/stored_plugin.py"),
+)
 """Where pytest may be imported, from the package."""
 
 MOST_LINES = 400

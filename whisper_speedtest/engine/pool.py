@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.engine.checkout import OWN
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import Case, Device
+    from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.hub.model import VerifiedModel
 
 DEFAULT_SHARE = 0.5
@@ -45,8 +47,9 @@ class EnginePool:
     What an engine takes is its peak footprint; until that is known, the largest one of its case;
     and until there is one, an estimate: LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
 
-    The engines of a case share what their library compiles while it runs. So the first one starts
-    as on a machine where the library never ran, and the others as they do from then on.
+    The engines of a case, of one checkout and interpreter, share what their library compiles while
+    it runs. So the first one starts as on a machine where the library never ran, and the others as
+    they do from then on.
     """
 
     def __init__(self, new_folder: Callable[[], Path], memory_limit: int) -> None:
@@ -54,7 +57,7 @@ class EnginePool:
         self._new_folder = new_folder
         self._limit = memory_limit
         self._engines: list[Engine] = []  # In the order in which they were made.
-        self._compiled: dict[Case, Path] = {}
+        self._compiled: dict[tuple[Case, Path, str], Path] = {}
         self._measured: dict[Engine, int] = {}
         self._largest: dict[Case, int] = {}
         self._closed = False
@@ -68,16 +71,22 @@ class EnginePool:
         self.close()
 
     def new(
-        self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
+        self,
+        case: Case,
+        model: VerifiedModel,
+        device: Device,
+        threads: int | None = None,
+        checkout: Checkout = OWN,
     ) -> Engine:
         """Return a further engine of this set-up, not started."""
         if self._closed:
             raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
         self._make_room(case, model)
-        if case not in self._compiled:
-            self._compiled[case] = self._new_folder()
-        folder, compiled = self._new_folder(), self._compiled[case]
-        engine = Engine(case, model, folder, device, threads, compiled)
+        runs = (case, checkout.root, checkout.python)
+        if runs not in self._compiled:
+            self._compiled[runs] = self._new_folder()
+        folder, compiled = self._new_folder(), self._compiled[runs]
+        engine = Engine(case, model, folder, device, threads, compiled, checkout)
         self._engines.append(engine)
         return engine
 

@@ -127,7 +127,7 @@ def time_start(
         order=number,
         seconds=phases.total,
         contention=contention,
-        contaminated=is_contaminated(contention, phases.total, _most_of_others(engine, rules)),
+        contaminated=is_contaminated(contention, phases.total, most_beside(engine, rules)),
     )
     memory = engine.memory()
     tell(Doing.VERIFY)
@@ -212,7 +212,7 @@ class _Taken:
                 with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
                     seconds.append(seconds_of(lambda: self._call(engine)))
             contention = watch.end()
-            allowed = _most_of_others(engine, self._rules)
+            allowed = most_beside(engine, self._rules)
             contaminated = is_contaminated(contention, sum(seconds), allowed)
             for each in seconds:
                 self.samples.append(
@@ -232,7 +232,7 @@ class _Taken:
         self.transcripts.append(engine.transcribe(self._clip.name, self._settings))
 
 
-def _most_of_others(engine: Engine, rules: Rules) -> float | None:
+def most_beside(engine: Engine, rules: Rules) -> float | None:
     """Return how many processors others may take beside an engine; a GPU needs one to be fed."""
     return most_of_others(rules.max_others, engine.threads if engine.device == "cpu" else 1)
 

@@ -8,6 +8,7 @@ from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
+from whisper_speedtest.results.verdicts import verdict_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ def notes(
     reasons = left_out or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
+        *verdict_lines(results),
         *_cost(passed),
         *_mends(passed),
         *_fallbacks(passed),

@@ -9,6 +9,7 @@ import pytest
 
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal_plugin import KEPT
+from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, RESULTS
 
@@ -45,6 +46,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
     lines = notes(results, left_out, recordings, kept.taken_over)
+    lines += stored_notes(config)
     lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
     made = table(results, kept.taken_over) if results else None
     if not (made or lines):

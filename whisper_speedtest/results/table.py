@@ -60,8 +60,10 @@ def rows(results: Sequence[Result]) -> list[Row]:
     for case, measured in cases.items():
         starts = {each.measure: each for each in measured if each.measure.of_a_start}
         cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
-        warm = [each for each in measured if not each.measure.of_a_start]
-        found += [Row(case, each, cold, load) for each in warm or (None,)]
+        calls = [each for each in measured if not each.measure.of_a_start]
+        warm = [each for each in calls if each.measure is not Measure.RATIO]
+        if warm or starts:
+            found += [Row(case, each, cold, load) for each in warm or (None,)]
     return found
 
 

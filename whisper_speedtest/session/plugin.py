@@ -157,12 +157,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
     Until then pytest-benchmark knows nothing of it: no wrong transcript is saved as a good result,
     and no time limit or Ctrl-C inside the clock costs the results of others. It never knows of
-    times that were taken while others used the machine.
+    times that were taken while others used the machine, or in turns with another side.
     """
     outcome = yield
-    if (recorder := item.stash.get(RECORDER, None)) and recorder.result.samples:
+    recorder = item.stash.get(RECORDER, None)
+    if recorder and (recorder.result.samples or recorder.result.comparison):
         benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
-        if recorder.result.is_contaminated:
+        if recorder.result.comparison or recorder.result.is_contaminated:
             benchmark.disabled = True
             benchmark(lambda: None)  # or it would warn that nobody has used it
         else:

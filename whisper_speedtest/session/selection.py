@@ -14,7 +14,7 @@ from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import batch_sizes
-from whisper_speedtest.session.options import rules_of
+from whisper_speedtest.session.options import is_head_to_head, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
     from adapters.base import Case
-    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
 
 MARKERS = (
@@ -33,6 +32,10 @@ MARKERS = (
     ),
     "unusable(adapter, reason): stands for all cases of an adapter that cannot be used, and fails",
 )
+
+
+BASELINE = pytest.StashKey["Case"]()
+"""The case that each case takes turns with, where --baseline names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,13 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
-    def time_limit(self, rules: Rules) -> float:
-        """Return the seconds that the item may take where calls are repeated by these rules."""
-        return rules.test_limit(self.case, self.clip.seconds if self.clip else 0.0)
+    def time_limit(self, config: pytest.Config) -> float:
+        """Return the seconds that the item may take in a session."""
+        rules, seconds = rules_of(config), self.clip.seconds if self.clip else 0.0
+        if is_head_to_head(config):
+            sides = (self.case, config.stash.get(BASELINE, self.case))
+            return rules.comparison_limit(sides, seconds, config.getoption("minutes"))
+        return rules.test_limit(self.case, seconds)
 
 
 def parameters_of(item: pytest.Function) -> Selected:
@@ -64,9 +71,15 @@ def parameters_of(item: pytest.Function) -> Selected:
 
 
 def measure_of(item: pytest.Item) -> Measure | None:
-    """Return what a test measures over the cases; None of any other test."""
+    """Return what a test measures over the cases; None of any other test.
+
+    Where cases take turns with another side, a test that times a warm model measures their ratio.
+    """
     marker = item.get_closest_marker("over")
-    return Measure(marker.kwargs["measure"]) if marker else None
+    if marker is None:
+        return None
+    measure = Measure(marker.kwargs["measure"])
+    return Measure.RATIO if measure is Measure.WARM and is_head_to_head(item.config) else measure
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -132,7 +145,7 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
     names = ["case"]
     names += ["clip"] if marker.args else []
     names += ["batch_size"] if marker.kwargs.get("batches") else []
-    rules = rules_of(metafunc.config)
+    config = metafunc.config
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
@@ -140,7 +153,7 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
 
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
         # A limit that the user chose is obeyed, and a mark would come before it.
-        found = [_limit(selected.time_limit(rules))] if rules.timeout is None else []
+        found = [_limit(selected.time_limit(config))] if rules_of(config).timeout is None else []
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
 
     items = [
@@ -186,11 +199,15 @@ def sort(items: list[pytest.Item]) -> None:
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
     """Return the cases that some tests run over, each with the seconds that one start may take.
 
-    Those are the user's for a test where there are some.
+    Those are the user's for a test where there are some. The case that others take turns with is
+    one of them.
     """
-    return {
-        case: rules_of(item.config).start_limit(case) for item in items if (case := case_of(item))
-    }
+    needs = {}
+    for item in items:
+        if case := case_of(item):
+            for each in (case, item.config.stash.get(BASELINE, case)):
+                needs[each] = rules_of(item.config).start_limit(each)
+    return needs
 
 
 def not_installed(items: Sequence[pytest.Item]) -> list[str]:

@@ -1,0 +1,60 @@
+"""`--baseline=FILE.jsonl --fail-slower=PERCENT`: warns of what a stored run did faster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters import all_cases
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session.head_to_head import is_selected
+from whisper_speedtest.session.options import is_head_to_head
+from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+
+STORED: pytest.StashKey[tuple[Result, ...]] = pytest.StashKey()
+"""The results of the stored run."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the stored run, or say at once what is wrong with it."""
+    baseline = config.getoption("baseline")
+    if baseline is None or is_head_to_head(config):
+        return
+    from whisper_speedtest.results.journal import JournalError, read
+
+    try:
+        config.stash[STORED] = read(config.invocation_params.dir / baseline).results
+    except JournalError as error:
+        raise pytest.UsageError(f"--baseline: {error}") from error
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with status 1 where the stored run has a case that is not known any more."""
+    config = session.config
+    if STORED not in config.stash or config.getoption("collectonly"):
+        return
+    from whisper_speedtest.results.stored import lost_results
+
+    known = map(str, all_cases())
+    for case, what in lost_results(config.stash[STORED], known, _name(config)).items():
+        if is_selected(case, config.getoption("keyword")):
+            config.stash[LEFT_OUT][what] = Outcome.FAILED
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def stored_notes(config: pytest.Config) -> list[str]:
+    """Return the lines on how this session's times compare with the stored ones."""
+    if STORED not in config.stash:
+        return []
+    from whisper_speedtest.results.stored import stored_lines
+
+    limit = config.getoption("fail_slower")
+    return list(stored_lines(config.stash[RESULTS], config.stash[STORED], limit, _name(config)))
+
+
+def _name(config: pytest.Config) -> str:
+    return Path(config.getoption("baseline")).name
