@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.head_to_head import is_selected
 from whisper_speedtest.session.options import is_head_to_head
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
 
 STORED: pytest.StashKey[tuple[Result, ...]] = pytest.StashKey()
 """The results of the stored run."""

@@ -235,9 +235,10 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
         return []
     line = f"head to head: against {contest.name}"
     if count := contest.left_out:
+        tests = "1 test is" if count == 1 else f"{count} tests are"
         line += (
-            f"; {count} test{' is' if count == 1 else 's are'} left out, as only test_transcribe compares, by "
-            f"default on {USUAL_CLIP}, and no case with itself"
+            f"; {tests} left out, as only test_transcribe compares, by default on {USUAL_CLIP}, "
+            "and no case with itself"
         )
     return [line]
 
