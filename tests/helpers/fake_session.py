@@ -23,9 +23,16 @@ DEFAULTS: dict[str, Any] = {
     "continue_on_collection_errors": False,
     "lock_models": False,
     "max_download": 10**12,
+    "against": None,
+    "baseline": None,
+    "fail_slower": None,
+    "head_to_head": False,
+    "keyword": "",
+    "minutes": 10.0,
     "offline": False,
     "prefetch_only": False,
     "refresh": False,
+    "resume": None,
 }
 
 
@@ -36,6 +43,7 @@ class FakeSession:
         self.config = self
         self.items: list[pytest.Item] = []
         self.testsfailed = failed
+        self.exitstatus = 0
         self.pluginmanager = SimpleNamespace()
         self.stash = pytest.Stash()
         if store:
@@ -45,6 +53,15 @@ class FakeSession:
         self._options = {**DEFAULTS, **options}
         self._screen = io.StringIO()
         self._out = TerminalWriter(self._screen)
+
+    def set_options(self, **options: Any) -> None:
+        """Change some options."""
+        self._options |= options
+
+    @property
+    def as_config(self) -> pytest.Config:
+        """This, for those who take a config."""
+        return cast("pytest.Config", self)
 
     def getoption(self, name: str) -> Any:
         """Return an option's value."""

@@ -15,7 +15,9 @@ from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
     MAX_DOWNLOAD,
+    is_head_to_head,
     parse_checks,
+    parse_share,
     parse_size,
     pytest_addoption,
     rules_of,
@@ -41,6 +43,8 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
     assert options["max_others"] == 0.1
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
+    assert (options["head_to_head"], options["baseline"], options["against"]) == (False, None, None)
+    assert (options["fail_slower"], options["minutes"]) == (None, 10.0)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -59,6 +63,10 @@ def test_options_are_read_under_their_names() -> None:
     numbers = parsed("--processes=5", "--calls", "2", "--budget=1.5", "--max-others=inf")
     assert (numbers["processes"], numbers["calls"], numbers["budget"]) == (5, 2, 1.5)
     assert numbers["max_others"] is None
+    sides = parsed("--head-to-head", "--baseline=a-b-c", "--fail-slower=5%", "--minutes=2.5")
+    assert (sides["head_to_head"], sides["baseline"]) == (True, "a-b-c")
+    assert (sides["fail_slower"], sides["minutes"]) == (0.05, 2.5)
+    assert parsed("--against=../main:python3.12")["against"] == "../main:python3.12"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,8 @@ def test_options_are_read_under_their_names() -> None:
         ("--processes", ("0", "-1", "2.5", "", "many", "\u0663"), "a whole number of at least 1"),
         ("--calls", ("0", "1e3", " 3"), "a whole number of at least 1"),
         ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
+        ("--minutes", ("0", "-1", "inf", "nan", "5m"), "minutes, more than 0"),
+        ("--fail-slower", ("-1%", "nan", "inf%", "five", "%", ""), "a percentage such as 5%"),
         ("--max-others", ("-0.1", "nan", "none"), "processors, at least 0, or inf"),
     ],
 )
@@ -180,3 +190,34 @@ def test_journals_are_files_and_resume_may_stand_alone() -> None:
     assert (options["journal"], options["resume"]) == (Path("a.jsonl"), LAST)
     assert options["private"] is True
     assert parsed("--resume=b.jsonl")["resume"] == Path("b.jsonl") != LAST
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("5%", 0.05), ("5", 0.05), ("2.5%", 0.025), ("0.5%", 0.005), ("0", 0.0), ("1", 0.01)],
+)
+def test_percentage_is_read_with_and_without_its_sign(text: str, share: float) -> None:
+    """It becomes a share, of which 1 is the whole."""
+    assert parse_share(text) == share
+
+
+def test_small_number_without_its_sign_is_refused() -> None:
+    """Nobody knows whether it is a share or a percentage; both are named."""
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        parse_share("0.05")
+
+    assert str(refused.value) == "expected a percentage such as 5%, got '0.05'; write 5% or 0.05%"
+
+
+@pytest.mark.parametrize(
+    ("options", "turns"),
+    [
+        ([], False),
+        (["--baseline=old.jsonl"], False),
+        (["--head-to-head"], True),
+        (["--against=."], True),
+    ],
+)
+def test_another_side_is_asked_for_by_two_options(options: list[str], *, turns: bool) -> None:
+    """A stored run is no side that takes turns."""
+    assert is_head_to_head(cast("pytest.Config", Config(parsed(*options)))) is turns

@@ -6,7 +6,7 @@ version of the wire it speaks. Each request and each answer is then JSON, after 
 bytes, the most significant first:
 
     ["transcribe", ["short", {"!DecodeSettings": ["en", …]}], 0]    method, arguments, audio's bytes
-    {"value": {"!Transcript": ["…", [{"!Segment": [0.0, 2.5, "…"]}, …], false]}} or {"error": "…"}
+    {"value": {"!Transcript": ["…", [[0.0, 2.5, "…"], …], false]}} or {"error": "…"}
 
 Samples of audio follow their request as they are: float32, the least significant byte first.
 """
@@ -34,7 +34,7 @@ VERSION = 1
 of the fields of KINDS."""
 
 KINDS: dict[str, type[Any]] = {
-    each.__name__: each for each in (Case, DecodeSettings, Segment, Transcript, EngineFacts, Memory)
+    each.__name__: each for each in (Case, DecodeSettings, Transcript, EngineFacts, Memory)
 }
 """What goes through the wire besides builtins: as `{"!Name": [its fields, in their order]}`."""
 
@@ -155,6 +155,9 @@ def size_of(audio: Audio | None) -> int:
 
 def _plain(value: object) -> object:
     """Return what stands in JSON for something that JSON does not know."""
+    if isinstance(value, Transcript):
+        segments = [[each.start, each.end, each.text] for each in value.segments]
+        return {"!Transcript": [value.text, segments, value.fallback]}
     names = _FIELDS.get(type(value))
     if names is not None:
         return {f"!{type(value).__name__}": [getattr(value, name) for name in names]}
@@ -171,5 +174,8 @@ def _built(found: dict[str, Any]) -> object:
             if len(values) != len(_FIELDS[kind]):
                 expected = ", ".join(_FIELDS[kind])
                 raise TypeError(f"expected {kind.__name__} with {expected}, got {values!r:.80}")
+            if kind is Transcript:
+                text, segments, fallback = values
+                return Transcript(text, tuple(Segment(*each) for each in segments), fallback)
             return kind(*(tuple(each) if isinstance(each, list) else each for each in values))
     return found

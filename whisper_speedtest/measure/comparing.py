@@ -14,7 +14,7 @@ look is stricter than the whole is to be.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, expm1, log, log1p
+from math import exp, expm1, log
 from typing import TYPE_CHECKING, TypeAlias
 
 from whisper_speedtest.measure.measures import Verdict
@@ -52,7 +52,7 @@ class Ratio:
 
     def margin_needed(self, limit: float) -> float:
         """Return the margin that would decide, were the ratio still the same: 0.01 is 1 %."""
-        return expm1(abs(log(self.ratio) - log1p(limit)))
+        return expm1(abs(log(self.ratio) - log(1 + limit)))
 
 
 def block_estimates(logs: Array) -> Array:
@@ -93,7 +93,7 @@ def side_of(low: Array, high: Array, limit: float) -> NDArray[np.int_]:
     """
     import numpy as np
 
-    at = log1p(limit)
+    at = log(1 + limit)
     sides: NDArray[np.int_] = np.where(low > at, 1, np.where(high < at, -1, 0))
     return sides
 

@@ -213,10 +213,10 @@ class _Block:
     def _plan(self, start: float, turn: float, minutes: float) -> None:
         """Decide how many turns each block has, by what the first start and turn have taken.
 
-        The blocks before the first look are to fit into the minutes.
+        The blocks before the first look are to fit into the minutes, with their discarded turns.
         """
         room = 60 * minutes / LOOKS[0] - start
-        self._found.planned = min(TURNS, int(room / turn))
+        self._found.planned = min(TURNS, int(room / turn) - 1)
         if self._found.planned < LEAST_TURNS:
             needed = ceil(LOOKS[0] * (start + (LEAST_TURNS + 1) * turn) / 60)
             raise TooLongError(

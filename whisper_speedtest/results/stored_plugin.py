@@ -42,11 +42,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     from whisper_speedtest.results.stored import lost_results
 
+    stored: tuple[Result, ...] = config.stash[STORED]
     known = map(str, all_cases())
-    for case, what in lost_results(config.stash[STORED], known, _name(config)).items():
+    for case, what in lost_results(stored, known, _name(config)).items():
         if is_selected(case, config.getoption("keyword")):
             config.stash[LEFT_OUT][what] = Outcome.FAILED
-            if session.exitstatus == pytest.ExitCode.OK:
+            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -56,8 +57,9 @@ def stored_notes(config: pytest.Config) -> list[str]:
         return []
     from whisper_speedtest.results.stored import stored_lines
 
-    limit = config.getoption("fail_slower")
-    return list(stored_lines(config.stash[RESULTS], config.stash[STORED], limit, _name(config)))
+    results: list[Result] = config.stash[RESULTS]
+    stored: tuple[Result, ...] = config.stash[STORED]
+    return list(stored_lines(results, stored, config.getoption("fail_slower"), _name(config)))
 
 
 def _name(config: pytest.Config) -> str:

@@ -27,12 +27,13 @@ def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
 
 
 def slower_by(found: Comparison) -> str:
-    """Return the ratio and its interval: `1.3% slower (-0.2% to 2.8%)`, or `… faster (…)`."""
-    ratio = found.ratio - 1
-    word = "slower" if ratio >= 0 else "faster"
-    sign = 1 if ratio >= 0 else -1
-    ends = sorted((sign * (found.low - 1), sign * (found.high - 1)))
-    return f"{percent(abs(ratio), 1)} {word} ({percent(ends[0], 1)} to {percent(ends[1], 1)})"
+    """Return the ratio and its interval: `1.3% slower (0.2% faster to 2.8% slower)`."""
+    return f"{_change(found.ratio)} ({_change(found.low)} to {_change(found.high)})"
+
+
+def _change(ratio: float) -> str:
+    """Return a ratio in words: 1.05 is `5.0% slower`, 0.95 is `5.0% faster`."""
+    return f"{percent(abs(ratio - 1), 1)} {'faster' if ratio < 1 else 'slower'}"
 
 
 def blocks_told(found: Comparison) -> str:
