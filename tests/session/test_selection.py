@@ -78,10 +78,10 @@ def test_ids_are_the_stored_ones() -> None:
 
 
 def test_every_benchmark_says_what_it_measures() -> None:
-    """Each measure has a benchmark, and no two have the same."""
+    """Each measure has a benchmark, but for ratios, which tests of warm models turn to."""
     measures = [Measure(marker.kwargs["measure"]) for _, marker in benchmarks()]
 
-    assert sorted(measures) == sorted(Measure)
+    assert sorted(measures) == sorted({*Measure} - {Measure.RATIO})
 
 
 def test_id_names_case_clip_and_batch_size() -> None:

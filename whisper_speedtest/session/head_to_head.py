@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -121,6 +120,8 @@ def _case(name: str) -> Case:
     """Return the case that ids name so."""
     known = {str(case): case for case in all_cases()}
     if name not in known:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, known, n=3) or list(known)[:3]
         raise pytest.UsageError(
             f"--baseline: expected a case as ids name it, got {name!r}; for example "
