@@ -23,7 +23,10 @@ DEFAULTS: dict[str, Any] = {
     "continue_on_collection_errors": False,
     "lock_models": False,
     "max_download": 10**12,
+    "max_others": 0.1,
     "against": None,
+    "budget": None,
+    "calls": None,
     "baseline": None,
     "fail_slower": None,
     "head_to_head": False,
@@ -31,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "minutes": 10.0,
     "offline": False,
     "prefetch_only": False,
+    "processes": None,
     "refresh": False,
     "resume": None,
 }
@@ -63,9 +67,9 @@ class FakeSession:
         """This, for those who take a config."""
         return cast("pytest.Config", self)
 
-    def getoption(self, name: str) -> Any:
-        """Return an option's value."""
-        return self._options[name]
+    def getoption(self, name: str, default: Any = pytest.UsageError) -> Any:
+        """Return an option's value, or what is given for an option that is not there."""
+        return self._options[name] if default is pytest.UsageError else default
 
     def get_terminal_writer(self) -> TerminalWriter:
         """Return what writes on the screen."""

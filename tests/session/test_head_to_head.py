@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -32,7 +33,7 @@ from whisper_speedtest.session.head_to_head import (
 )
 from whisper_speedtest.session.options import UNDECIDED
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
-from whisper_speedtest.session.selection import BASELINE
+from whisper_speedtest.session.selection import BASELINE, Selected, measure_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,6 +162,52 @@ def test_keywords_select_by_parts_of_the_id() -> None:
     assert is_selected("test_transcribe[toy-tiny-old-short]", "")
     assert is_selected("test_transcribe[toy-tiny-old-short]", "TINY and (old or new)")
     assert not is_selected("test_transcribe[toy-tiny-old-short]", "base")
+
+
+@dataclass
+class Item:
+    """As much of a test's item as is asked what it measures."""
+
+    config: FakeSession
+    measure: Measure
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        """Return the marker that says what a benchmark measures."""
+        return pytest.mark.over("short", measure=self.measure).mark if name == "over" else None
+
+
+@pytest.mark.parametrize(
+    ("options", "measure", "now"),
+    [
+        ({}, Measure.WARM, Measure.WARM),
+        ({"head_to_head": True}, Measure.WARM, Measure.RATIO),
+        ({"against": "."}, Measure.WARM, Measure.RATIO),
+        ({"against": "."}, Measure.TUNED, Measure.TUNED),
+        ({"head_to_head": True}, Measure.LOAD, Measure.LOAD),
+    ],
+)
+def test_warm_measurement_turns_into_a_ratio(
+    options: dict[str, Any], measure: Measure, now: Measure
+) -> None:
+    """Where there is another side; whatever else is selected stays what it is."""
+    item = Item(FakeSession(**options), measure)
+
+    assert measure_of(cast("pytest.Item", item)) is now
+
+
+def test_limit_of_a_selected_test_is_that_of_its_kind() -> None:
+    """Of a comparison it grows with the minutes, and with the case that is the other side."""
+    large = Case("lightning-whisper-mlx", "large-v3", "fp16")
+    session = FakeSession(head_to_head=True, minutes=3)
+    alone = Selected(CASE).time_limit(session.as_config)
+
+    session.stash[BASELINE] = large
+    together = Selected(CASE).time_limit(session.as_config)
+
+    rules = Rules()
+    assert alone == rules.comparison_limit((CASE, CASE), 0.0, 3)
+    assert together == rules.comparison_limit((CASE, large), 0.0, 3) > alone
+    assert Selected(CASE).time_limit(FakeSession().as_config) == rules.test_limit(CASE, 0.0)
 
 
 # The end
