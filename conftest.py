@@ -11,7 +11,9 @@ pytest_plugins = [
     "whisper_speedtest.session.device",
     "whisper_speedtest.session.fixtures",
     "whisper_speedtest.session.check",
+    "whisper_speedtest.session.head_to_head",
     "whisper_speedtest.results.journal_plugin",
     "whisper_speedtest.results.report_plugin",
+    "whisper_speedtest.results.stored_plugin",
     "whisper_speedtest.results.plugin",
 ]

@@ -28,6 +28,7 @@ WITH_PYTEST = (
     "results/plugin.py",
     "results/journal_plugin.py",
     "results/report_plugin.py",
+    "results/stored_plugin.py",
 )
 """Where pytest may be imported, from the package."""
 

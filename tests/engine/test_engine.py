@@ -16,6 +16,7 @@ from adapters.cores import usual_threads
 from tests.engine.conftest import TEXT
 from tests.helpers.processes import running_engines, wait_until_gone
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
@@ -56,7 +57,6 @@ def test_each_flag_is_set_by_its_phase_and_by_no_earlier_one(new_toy: Toys, audi
         getattr(engine, phase)()
         states[phase] = state(engine)
     engine.hear("clip", audio)
-    engine.ping()
     engine.memory()
     states["hear"] = state(engine)
     engine.transcribe("clip", SETTINGS)
@@ -321,7 +321,7 @@ def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
         ("exits", "the engine ended with exit status 3 during transcribe; "),
         ("chats", "the engine ended with exit status 0 during transcribe; "),
         ("babbles", "its answer to transcribe could not be read: "),
-        ("forges", "expected an answer to transcribe, got {'value': 'not of the engine's making'}"),
+        ("forges", "expected a Transcript as the answer to transcribe, got 'not of the engine's m"),
         (
             "opens-network",
             f"{OFFLINE} ('127.0.0.1', 9): every",
@@ -431,7 +431,6 @@ def test_failed_engine_raises_the_same_at_each_further_call(toy: Toys, audio: Au
         lambda: engine.hear("other", audio),
         lambda: engine.transcribe("clip", SETTINGS),
         lambda: engine.echo("clip", SETTINGS),
-        engine.ping,
         engine.memory,
     ):
         with pytest.raises(EngineError) as again:
@@ -450,17 +449,15 @@ def test_launch_waits_until_the_process_is_up(
     engine.lay_out()
     monkeypatch.setitem(REGISTRY, "toy", "tests.no_such_module:Toy")
 
-    with pytest.raises(EngineError, match=r"exit status 1 during ping; (?s:.*)No module"):
+    with pytest.raises(EngineError, match=r"exit status 1 during launch; (?s:.*)No module"):
         engine.launch()
 
 
-def test_process_that_cannot_be_started_is_a_failure(
-    new_toy: Toys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_process_that_cannot_be_started_is_a_failure(new_toy: Toys) -> None:
     """Where the system starts no process, the engine says so, keeps that, and leaks no pipe."""
     engine = new_toy("good")
     engine.lay_out()
-    monkeypatch.setattr("sys.executable", "/no/such/python")
+    engine.checkout = Checkout(OWN.root, "/no/such/python")
     before = open_descriptors()
 
     with pytest.raises(EngineError) as failure:
@@ -514,7 +511,7 @@ def test_closed_engine_does_not_start_again(new_toy: Toys) -> None:
     used, unused = new_toy("good"), new_toy("good")
     used.ready()
 
-    for engine, call in ((used, used.ping), (used, used.ready), (unused, unused.ready)):
+    for engine, call in ((used, used.memory), (used, used.ready), (unused, unused.ready)):
         engine.close()
         with pytest.raises(EngineError, match=r"expected an open engine for .*; make a new one$"):
             call()
@@ -558,7 +555,7 @@ def test_what_a_library_starts_ends_with_an_engine_that_crashed(toy: Toys) -> No
     process.kill()
 
     with pytest.raises(EngineError, match="the engine was ended by SIGKILL"):
-        engine.ping()
+        engine.memory()
 
     assert wait_until_gone(grandchild)
 
@@ -753,7 +750,7 @@ def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
     assert str(failure.value).startswith(start)
     assert running_engines() == []
     with pytest.raises(EngineTimeoutError, match=r"did not end within 2\.5 s"):
-        engine.ping()
+        engine.memory()
 
 
 def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:

@@ -16,9 +16,10 @@ import pytest
 from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from tests.helpers.project import ROOT
+from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.environment import COMPILED, recorded, sealed_environment
 from whisper_speedtest.engine.foreign import foreign_package
-from whisper_speedtest.engine.process import ENTRY, Engine
+from whisper_speedtest.engine.process import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -356,8 +357,8 @@ class Library(Adapter):
 
 
 @pytest.fixture(name="site_packages")
-def _site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for packages of an environment in which the engines of this test run.
+def _site_packages(tmp_path: Path) -> Path:
+    """The folder for packages of an environment for engines; see `move_to`.
 
     All that is installed for this process is installed there too, and what a test puts in there is
     to engines as if pip had installed it.
@@ -367,9 +368,12 @@ def _site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     packages = Path(sysconfig.get_path("purelib", "venv", base))
     installed_here = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (packages / "installed_here.pth").write_text("\n".join(installed_here), encoding="utf-8")
-    python = Path(sysconfig.get_path("scripts", "venv", base)) / "python"
-    monkeypatch.setattr(sys, "executable", str(python))
     return packages
+
+
+def move_to(site_packages: Path, engine: Engine) -> None:
+    """Let an engine run in the environment that has this folder for packages."""
+    engine.checkout = Checkout(OWN.root, str(site_packages.parents[2] / "bin" / "python"))
 
 
 def test_library_gets_its_own_modules_of_names_that_the_project_has_too(
@@ -390,6 +394,7 @@ def test_library_gets_its_own_modules_of_names_that_the_project_has_too(
     (site_packages / "adapter_of_it.py").write_text(LIBRARY, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     engine = new_toy("good")
+    move_to(site_packages, engine)
     engine.lay_out()
     monkeypatch.setitem(REGISTRY, "toy", "adapter_of_it:Library")
 
@@ -409,6 +414,7 @@ def test_versions_are_those_of_the_engine_s_interpreter(
     (metadata := site_packages / "pytest-0.0.1.dist-info").mkdir()
     (metadata / "METADATA").write_text("Name: pytest\nVersion: 0.0.1\n", encoding="utf-8")
     engine = new_toy("good")
+    move_to(site_packages, engine)
 
     engine.ready()
 
@@ -422,7 +428,7 @@ def test_rooms_are_no_modules_by_themselves(surroundings: dict[str, Any]) -> Non
     """
     assert {name: surroundings["modules"][name] for name in ROOMS} == dict.fromkeys(ROOMS, "")
     assert surroundings["path"][-1] == str(ROOT)
-    not_ours = {"", surroundings["folder"], str(ENTRY.parent)}
+    not_ours = {"", surroundings["folder"], str(OWN.entry.parent)}
     assert not not_ours & set(surroundings["path"])
 
 

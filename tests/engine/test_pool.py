@@ -12,6 +12,7 @@ from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.helpers.processes import running_engines, wait_until_gone
 from whisper_speedtest.engine import pool as pool_module
+from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.engine.pool import (
@@ -55,7 +56,9 @@ class FakeEngine:
         device: Device,
         threads: int | None = None,
         compiled: Path | None = None,
+        checkout: Checkout = OWN,
     ) -> None:
+        self.checkout = checkout
         self.case, self.model, self.folder, self.device = case, model, folder, device
         self.compiled = compiled
         self.threads = usual_threads() if threads is None else threads
@@ -159,6 +162,21 @@ def test_engines_of_a_case_share_what_they_compile(
     assert more == [small, small]
     assert large not in {small, None}
     assert not {small, large} & {engine.folder for engine in made}
+
+
+def test_engines_of_another_checkout_or_interpreter_compile_for_themselves(
+    pool: EnginePool, made: list[FakeEngine]
+) -> None:
+    """They may have another version of the library; each checkout's engines run its code."""
+    elsewhere = Checkout(Path("elsewhere"), OWN.python, "elsewhere")
+    older = Checkout(OWN.root, "older-python", "older")
+    for checkout in (OWN, elsewhere, older, elsewhere):
+        pool.new(SMALL, MODEL, "cpu", checkout=checkout)
+
+    own, first, other, again = [engine.compiled for engine in made]
+    assert len({own, first, other}) == 3
+    assert again == first
+    assert [engine.checkout for engine in made] == [OWN, elsewhere, older, elsewhere]
 
 
 def test_new_engine_is_always_another(pool: EnginePool) -> None:

@@ -40,7 +40,7 @@ class Clock:
         self.now += seconds
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeEngine:
     """Takes as long for each step as it is told, and writes down what it is asked."""
 
@@ -71,6 +71,11 @@ class FakeEngine:
 
     pid: int = 4242
     closed: bool = False
+
+    @property
+    def label(self) -> str:
+        """The subject of an error message."""
+        return self.case.label
 
     @property
     def as_engine(self) -> Engine:

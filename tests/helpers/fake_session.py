@@ -23,9 +23,20 @@ DEFAULTS: dict[str, Any] = {
     "continue_on_collection_errors": False,
     "lock_models": False,
     "max_download": 10**12,
+    "max_others": 0.1,
+    "against": None,
+    "budget": None,
+    "calls": None,
+    "baseline": None,
+    "fail_slower": None,
+    "head_to_head": False,
+    "keyword": "",
+    "minutes": 10.0,
     "offline": False,
     "prefetch_only": False,
+    "processes": None,
     "refresh": False,
+    "resume": None,
 }
 
 
@@ -36,6 +47,7 @@ class FakeSession:
         self.config = self
         self.items: list[pytest.Item] = []
         self.testsfailed = failed
+        self.exitstatus = 0
         self.pluginmanager = SimpleNamespace()
         self.stash = pytest.Stash()
         if store:
@@ -46,9 +58,18 @@ class FakeSession:
         self._screen = io.StringIO()
         self._out = TerminalWriter(self._screen)
 
-    def getoption(self, name: str) -> Any:
-        """Return an option's value."""
-        return self._options[name]
+    def set_options(self, **options: Any) -> None:
+        """Change some options."""
+        self._options |= options
+
+    @property
+    def as_config(self) -> pytest.Config:
+        """This, for those who take a config."""
+        return cast("pytest.Config", self)
+
+    def getoption(self, name: str, default: Any = pytest.UsageError) -> Any:
+        """Return an option's value, or what is given for an option that is not there."""
+        return self._options[name] if default is pytest.UsageError else default
 
     def get_terminal_writer(self) -> TerminalWriter:
         """Return what writes on the screen."""

@@ -21,12 +21,12 @@ def running_engines() -> list[psutil.Process]:
     """Return the engines that this process has started and that still run."""
     import psutil
 
-    from whisper_speedtest.engine.process import ENTRY
+    from whisper_speedtest.engine.checkout import ENTRY
 
     running = []
     for child in psutil.Process().children(recursive=True):
         try:
-            if child.status() != psutil.STATUS_ZOMBIE and str(ENTRY) in child.cmdline():
+            if child.status() != psutil.STATUS_ZOMBIE and str(ENTRY) in "\n".join(child.cmdline()):
                 running.append(child)
         except psutil.NoSuchProcess:  # It has ended since it was listed.
             continue

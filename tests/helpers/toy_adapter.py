@@ -6,7 +6,6 @@ import ctypes
 import json
 import mmap
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -164,7 +163,7 @@ class Toy(Adapter):
             case "babbles":
                 os.write(int(sys.argv[-1]), b"\0\0\0\5hello")
             case "forges":
-                forged = pickle.dumps({"value": "not of the engine's making"})
+                forged = json.dumps({"value": "not of the engine's making"}).encode()
                 os.write(int(sys.argv[-1]), len(forged).to_bytes(4, "big") + forged)
             case "hangs-up":
                 os.close(int(sys.argv[-1]))

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from adapters import adapter_class
-from adapters.base import Segment
+from adapters.base import Case, Segment, Transcript
+from tests.helpers.comparisons import turns
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
 from tests.helpers.results import COMMIT, MACHINE, SHA256, state
@@ -17,17 +19,20 @@ from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.clock import time_calls
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.recording import UNTOLD, Recorder, provenance_of
 from whisper_speedtest.measure.result import Repeats, from_json, to_json
 from whisper_speedtest.measure.suite import code_hash
+from whisper_speedtest.measure.turns import Compared, Pair
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.speech.clip import Clip
+
+OTHER = Case("faster-whisper", "micro", "int8")
 
 
 def recorder(clip: Clip | None, measure: Measure = Measure.WARM) -> Recorder:
@@ -315,3 +320,60 @@ def test_private_record_keeps_what_the_suite_itself_says(clip: Clip, outcome: Ou
     ended = record.ended(outcome, "reason", "cause")
 
     assert (ended.reason, ended.cause) == ("reason", "cause")
+
+
+# Comparisons
+
+
+def compared(engine: FakeEngine, ratio: float) -> Compared:
+    """Return a comparison of four blocks, whose sides heard different things."""
+    baseline = replace(engine, case=OTHER, told_device=None)
+    return Compared(
+        planned=2,
+        turns=[
+            msgspec.structs.replace(turn, seconds=turn.seconds * (1 + turn.block / 100))
+            for turn in turns(4, ratio, ratio)
+        ],
+        transcripts=[
+            Transcript("the first", (), fallback=True),
+            Transcript("the ship", (), fallback=False),
+        ],
+        baseline_transcripts=[Transcript("another", (), fallback=False)],
+        last=Pair(engine.as_engine, baseline.as_engine),
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "ratio", "verdict"),
+    [
+        (0.05, 1.2, Verdict.SLOWER),
+        (0.5, 1.2, Verdict.NOT_SLOWER),
+        (None, 1.2, Verdict.SLOWER),
+        (None, 0.8, Verdict.NOT_SLOWER),
+    ],
+)
+def test_comparison_is_recorded_with_both_sides(
+    engine: FakeEngine, clip: Clip, limit: float | None, ratio: float, verdict: Verdict
+) -> None:
+    """What was heard is this side's; the other side's case, model and facts stand beside it."""
+    record = recorder(clip, Measure.RATIO)
+
+    found = compared(engine, ratio)
+    record.compared(found, clip, "1a2b3c", SHA256, limit)
+
+    result = record.result
+    comparison = result.comparison
+    assert comparison is not None
+    assert (comparison.limit, comparison.verdict) == (limit, verdict)
+    assert (comparison.turns, comparison.planned) == (tuple(found.turns), 2)
+    expected = (found.ratio.ratio, found.ratio.low, found.ratio.high)
+    assert (comparison.ratio, comparison.low, comparison.high) == expected
+    assert comparison.low < comparison.ratio < comparison.high
+    side = comparison.baseline
+    assert (side.name, side.case, side.code) == ("1a2b3c", OTHER, SHA256)
+    assert side.model == result.model
+    assert result.model.files == {"weights.npz": Proof(42, SHA256)}
+    assert result.provenance is not None
+    assert (result.provenance.device_confirmed, side.provenance.device_confirmed) == (True, False)
+    assert (result.transcript, result.fallback, result.samples) == ("the ship", True, ())
+    assert not result.is_contaminated

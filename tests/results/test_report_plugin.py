@@ -157,11 +157,11 @@ def finish(
     session: FakeSession, *results: Result, status: pytest.ExitCode = OK
 ) -> tuple[pytest.ExitCode, str]:
     """End a session with these results; return its exit status, and what is said of the report."""
-    session.exitstatus = status  # type: ignore[attr-defined]
+    session.exitstatus = status
     session.stash[RESULTS] = list(results)
     session.stash[NEUTRAL] = Neutral.of({}, home=None, user="jane", host="", kept={})
     pytest_sessionfinish(session.real, status)
-    return session.exitstatus, session.stash.get(REPORTED, "")  # type: ignore[attr-defined]
+    return session.exitstatus, session.stash.get(REPORTED, "")
 
 
 def test_session_ends_with_its_report(tmp_path: Path) -> None:

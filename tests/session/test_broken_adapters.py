@@ -271,7 +271,7 @@ def test_adapter_that_hangs_in_its_engine_alone_is_ended_by_the_tests_limit(
     assert ROW.search(session.output), session.output
     assert (
         "failed:   test_transcribe[broken-in-engines-micro-good-short]: Timeout (>5.0s) from "
-        "pytest-timeout.; broken-in-engines[micro-good]: stopped during ping" in session.output
+        "pytest-timeout.; broken-in-engines[micro-good]: stopped during launch" in session.output
     )
     assert sessions.engines() == []
 

@@ -16,8 +16,10 @@ from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
     Shard,
+    is_head_to_head,
     max_download,
     parse_checks,
+    parse_share,
     parse_size,
     pytest_addoption,
     rules_of,
@@ -46,6 +48,8 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
     assert (options["corpus"], options["language"]) == ([], None)
     assert (options["report"], options["from_journals"], options["shard"]) == (None, [], None)
+    assert (options["head_to_head"], options["baseline"], options["against"]) == (False, None, None)
+    assert (options["fail_slower"], options["minutes"]) == (None, 10.0)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -72,6 +76,10 @@ def test_options_are_read_under_their_names() -> None:
     reports = parsed("--report=out", "--from=a", "--from", "b", "c", "--shard=2/5")
     assert (reports["report"], reports["from_journals"]) == (Path("out"), ["a", "b", "c"])
     assert reports["shard"] == Shard(2, 5)
+    sides = parsed("--head-to-head", "--baseline=a-b-c", "--fail-slower=5%", "--minutes=2.5")
+    assert (sides["head_to_head"], sides["baseline"]) == (True, "a-b-c")
+    assert (sides["fail_slower"], sides["minutes"]) == (0.05, 2.5)
+    assert parsed("--against=../main:python3.12")["against"] == "../main:python3.12"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +94,8 @@ def test_options_are_read_under_their_names() -> None:
             ("0/5", "6/5", "2", "2/", "a/b", "-1/5", "1/0", "2 / 5", "1/5/9", "\u0663/5"),
             "K/N with K from 1 to N, as 2/5 for the second of five parts",
         ),
+        ("--minutes", ("0", "-1", "inf", "nan", "5m"), "minutes, more than 0"),
+        ("--fail-slower", ("-1%", "nan", "inf%", "five", "%", ""), "a percentage such as 5%"),
         ("--max-others", ("-0.1", "nan", "none"), "processors, at least 0, or inf"),
     ],
 )
@@ -204,3 +214,34 @@ def test_journals_are_files_and_resume_may_stand_alone() -> None:
     assert (options["journal"], options["resume"]) == (Path("a.jsonl"), LAST)
     assert options["private"] is True
     assert parsed("--resume=b.jsonl")["resume"] == Path("b.jsonl") != LAST
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("5%", 0.05), ("5", 0.05), ("2.5%", 0.025), ("0.5%", 0.005), ("0", 0.0), ("1", 0.01)],
+)
+def test_percentage_is_read_with_and_without_its_sign(text: str, share: float) -> None:
+    """It becomes a share, of which 1 is the whole."""
+    assert parse_share(text) == share
+
+
+def test_small_number_without_its_sign_is_refused() -> None:
+    """Nobody knows whether it is a share or a percentage; both are named."""
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        parse_share("0.05")
+
+    assert str(refused.value) == "expected a percentage such as 5%, got '0.05'; write 5% or 0.05%"
+
+
+@pytest.mark.parametrize(
+    ("options", "turns"),
+    [
+        ([], False),
+        (["--baseline=old.jsonl"], False),
+        (["--head-to-head"], True),
+        (["--against=."], True),
+    ],
+)
+def test_another_side_is_asked_for_by_two_options(options: list[str], *, turns: bool) -> None:
+    """A stored run is no side that takes turns."""
+    assert is_head_to_head(cast("pytest.Config", Config(parsed(*options)))) is turns

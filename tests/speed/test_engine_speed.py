@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import files_of
+from adapters import REGISTRY, files_of
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.turns import timed
+from tests.speed.conftest import MEASURED
+from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.speech.audio import read_audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +27,13 @@ if TYPE_CHECKING:
 
 CASE = Case("lightning-whisper-mlx", "micro", "fp16")
 SETTINGS = DecodeSettings()
+CALLS = 1000
+LOWER_END = 462
+"""Which of so many sorted calls the true median lies below in one of 100 cases."""
+
+MOST_ADDED = 0.2e-3
+"""Seconds."""
+
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
 
@@ -34,7 +45,6 @@ def _engine(
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.store import Store
     from whisper_speedtest.session.device import choose_device
-    from whisper_speedtest.speech.audio import read_audio
 
     model = Store.from_environment().prepare(files_of(CASE))
     device = choose_device(request.config, CASE, model)
@@ -82,7 +92,6 @@ def test_call_through_an_engine(
     import numpy as np
 
     from whisper_speedtest.engine.environment import sealed_environment
-    from whisper_speedtest.speech.audio import read_audio
 
     model = tmp_path / "mlx_models" / "micro"
     model.mkdir(parents=True)
@@ -110,3 +119,41 @@ def test_engine_itself(compare: Callable[..., None], engine: Engine, tmp_path: P
             limit=10,
             turns=501,
         )
+
+
+def test_engine_adds_less_than_a_fifth_of_a_millisecond(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stub library that answers at once with the text of a long clip, against its own call.
+
+    The limit is for the median of 1,000 calls as a difference. It is over the limit where the lower
+    end of the median's interval is, which is right in 99 of 100 cases: by the order of the calls.
+    """
+    from statistics import median
+
+    from tests.helpers.stub_library import CLIP, Stub
+    from whisper_speedtest.engine.process import Engine
+
+    path = tmp_path / "config.json"
+    path.write_text("{}", encoding="utf-8")
+    model = VerifiedModel("embedded/stub", "main", "0" * 40, {path.name: (path, prove(path))})
+    monkeypatch.setitem(REGISTRY, "stub", "tests.helpers.stub_library:Stub")
+    (folder := tmp_path / "engine").mkdir()
+    library = Stub()
+    library.import_library()
+    audio = read_audio(clips()[CLIP].path)
+
+    with Engine(Case("stub", "micro", "fp16"), model, folder, "cpu") as engine:
+        engine.hear(CLIP, audio)
+        through = timed(lambda: engine.transcribe(CLIP, SETTINGS))
+        heard = engine.transcribe(CLIP, SETTINGS)
+        calls = sorted(through() for _ in range(CALLS))
+    bare = timed(lambda: library.transcribe(audio, SETTINGS))
+    own = median(bare() for _ in range(CALLS))
+
+    assert heard == library.transcript
+    assert len(heard.segments) > 20, "expected the payload of a real transcript"
+    added, least = median(calls) - own, calls[LOWER_END] - own
+    told = f"an engine adds {added * 1e6:.0f} µs to a call that answers at once"
+    request.config.stash.setdefault(MEASURED, []).append(f"{told}; limit: {MOST_ADDED * 1e6:.0f}")
+    assert least < MOST_ADDED, f"{told}: expected less than {MOST_ADDED * 1e6:.0f} µs"

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from whisper_speedtest.engine.checkout import OWN
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import Case, Device
+    from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.engine.memory import Memory
     from whisper_speedtest.hub.model import VerifiedModel
 
@@ -52,8 +54,9 @@ class EnginePool:
     Where a GPU has memory of its own, that bounds those that compute on it in the same way, by the
     library's own figure; the estimate is without LIBRARY_BYTES, as the library is no array.
 
-    The engines of a case share what their library compiles while it runs. So the first one starts
-    as on a machine where the library never ran, and the others as they do from then on.
+    The engines of a case, of one checkout and interpreter, share what their library compiles while
+    it runs. So the first one starts as on a machine where the library never ran, and the others as
+    they do from then on.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class EnginePool:
             limit = int(accelerator_memory * DEFAULT_SHARE)
             self._bounds.append(_Bound(limit, 0, accelerator=True))
         self._engines: list[Engine] = []  # In the order in which they were made.
-        self._compiled: dict[Case, Path] = {}
+        self._compiled: dict[tuple[Case, Path, str], Path] = {}
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -85,16 +88,22 @@ class EnginePool:
         self.close()
 
     def new(
-        self, case: Case, model: VerifiedModel, device: Device, threads: int | None = None
+        self,
+        case: Case,
+        model: VerifiedModel,
+        device: Device,
+        threads: int | None = None,
+        checkout: Checkout = OWN,
     ) -> Engine:
         """Return a further engine of this set-up, not started."""
         if self._closed:
             raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
         self._make_room(case, model, device)
-        if case not in self._compiled:
-            self._compiled[case] = self._new_folder()
-        folder, compiled = self._new_folder(), self._compiled[case]
-        engine = Engine(case, model, folder, device, threads, compiled)
+        runs = (case, checkout.root, checkout.python)
+        if runs not in self._compiled:
+            self._compiled[runs] = self._new_folder()
+        folder, compiled = self._new_folder(), self._compiled[runs]
+        engine = Engine(case, model, folder, device, threads, compiled, checkout)
         self._engines.append(engine)
         return engine
 

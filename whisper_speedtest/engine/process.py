@@ -4,40 +4,42 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager, suppress
-from multiprocessing import Pipe
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from adapters import REGISTRY, adapter_class
+from adapters.base import Transcript
 from adapters.cores import usual_threads
+from whisper_speedtest.engine.checkout import OWN
 from whisper_speedtest.engine.environment import HF_HOME, sealed_environment
-from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
+from whisper_speedtest.engine.errors import (
+    LAST_LINES,
+    LOG,
+    EngineError,
+    EngineTimeoutError,
+    how_it_ended,
+    last_lines,
+)
+from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.links import Link
-from whisper_speedtest.engine.worker import LOG, Answer
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.engine.wire import WireError, size_of
 from whisper_speedtest.hub.cache import folder_name
 from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
-    from multiprocessing.connection import Connection
+    from pathlib import Path
     from typing import Self
 
-    from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
-    from whisper_speedtest.engine.facts import EngineFacts
-    from whisper_speedtest.engine.memory import Memory
+    from adapters.base import Audio, Case, DecodeSettings, Device
+    from whisper_speedtest.engine.checkout import Checkout
+    from whisper_speedtest.engine.wire import Wire
     from whisper_speedtest.hub.model import VerifiedModel
 
-ENTRY = Path(__file__).with_name("__main__.py").resolve()
-LAST_LINES = "; its last lines on stderr:"
-"""Stands in an error before the end of an engine's log."""
-
-LOG_LINES = 20
-"""How many of the last lines of an engine's log an error shows."""
+T = TypeVar("T")
 
 SECONDS_TO_END = 10.0
 """How long a child that has closed its connection may take to end, as for writing a core dump."""
@@ -60,14 +62,17 @@ class Engine:
         device: Device,
         threads: int | None = None,
         compiled: Path | None = None,
+        checkout: Checkout = OWN,
     ) -> None:
         """Describe the engine, and start nothing.
 
         `folder` is empty or new, and becomes the child's working directory. `threads` is how many
         the library is given on the CPU; None stands for the number that all libraries are compared
         with. `compiled` is where libraries find what they compiled while they ran, and add to it;
-        None: in the folder, so that nothing is there yet.
+        None: in the folder, so that nothing is there yet. `checkout` is what the child runs, which
+        has to have the case.
         """
+        self.checkout = checkout
         self.case = case
         self.model = model
         self.device = device
@@ -76,7 +81,7 @@ class Engine:
         self._compiled = compiled
         self._log = folder / LOG
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        self._wire: Wire | None = None
         self._unanswered: str | None = None
         self._failure: EngineError | None = None
         self._facts: EngineFacts | None = None
@@ -86,6 +91,12 @@ class Engine:
         self._loaded = False
         self._heard: set[str] = set()
         self._links: list[Link] = []
+
+    @property
+    def label(self) -> str:
+        """The subject of an error message: `lightning-whisper-mlx[medium-fp16]`."""
+        of = f" of {self.checkout.name}" if self.checkout.name else ""
+        return f"{self.case.label}{of}"
 
     @property
     def failure(self) -> EngineError | None:
@@ -111,7 +122,7 @@ class Engine:
         """
         self._require("pid")
         if self._process is None:
-            raise EngineError(f"{self.case.label}: expected a running engine, got none; launch it")
+            raise EngineError(f"{self.label}: expected a running engine, got none; launch it")
         return self._process.pid
 
     @property
@@ -123,7 +134,7 @@ class Engine:
         """
         if self._facts is None:
             raise EngineError(
-                f"{self.case.label}: expected a verified load before its facts are asked for, got "
+                f"{self.label}: expected a verified load before its facts are asked for, got "
                 "none; call verify_load or ready first"
             )
         return self._facts
@@ -156,8 +167,7 @@ class Engine:
         checked = self.model.resolved()
         checked.recheck()
         with self._failing_in("lay_out"):
-            adapter = adapter_class(self.case.adapter)
-            places = adapter.place(self.case)
+            places = self.checkout.places(self.case)
             if places is None:
                 places = self._hub_cache()
             for file, place in places.items():
@@ -176,34 +186,28 @@ class Engine:
     def launch(self) -> None:
         """Start the child process, an interpreter without the library, and wait until it is up."""
         self._require("launch")
-        with self._failing_in("launch"), signals_held():
-            self._connection, theirs = Pipe()
-            with theirs, self._log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    [
-                        *(sys.executable, "-P", str(ENTRY)),
-                        *(REGISTRY[self.case.adapter], str(theirs.fileno())),
-                    ],
-                    cwd=self._folder,
-                    env=sealed_environment(self._folder, self._compiled),
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    # In a process group of its own, a child gets no Ctrl-C, which is for pytest
-                    # alone; and it can be ended together with all that its library has started.
-                    start_new_session=True,
+        with self._failing_in("launch"):
+            with signals_held(), self._log.open("wb") as log:
+                self._process, self._wire = self.checkout.start(
+                    self.checkout.adapter(self.case),
+                    self._folder,
+                    sealed_environment(self._folder, self._compiled),
+                    log,
                 )
-        self.ping()
+            self._unanswered = "launch"
+            with self._reading("launch"):
+                self._await_answer("launch")
+                self._wire.await_greeting()
+            self._unanswered = None
 
     def import_library(self) -> None:
         """Import the library in the child, select the device, and mend what must be mended."""
-        self._call("import_library", self.device, self.threads)
-        self._call("mend", self.case)
+        self._do("import_library", self.device, self.threads)
+        self._do("mend", self.case)
 
     def load(self) -> None:
         """Load the model in the child."""
-        self._call("load", self.case)
+        self._do("load", self.case)
         self._loaded = True
 
     def verify_load(self) -> None:
@@ -218,7 +222,7 @@ class Engine:
         """
         self._require("verify_load")
         try:
-            facts = cast("EngineFacts", self._call("verify_load", self.case))
+            facts = self._ask(EngineFacts, "verify_load", self.case)
             with self._failing_in("verify_load"):
                 self._check_load(facts)
         except BaseException:
@@ -256,36 +260,30 @@ class Engine:
     def hear(self, key: str, audio: Audio) -> None:
         """Hand audio over under the name `key`, so that the timed call sends the name only.
 
-        The model is loaded first. Audio is sent once: a name stands for the same audio until
-        it is forgotten.
+        The model is loaded first. Audio is sent once: its name stands for it until it is forgotten.
         """
-        self._require("hear")
         if not self._loaded:
             self.ready()
         if key not in self._heard:
-            self._call("hear", key, audio)
+            self._do("hear", key, audio=audio)
             self._heard.add(key)
 
     def forget(self, key: str) -> None:
         """Free the memory of audio that was handed over."""
-        self._call("forget", key)
+        self._do("forget", key)
         self._heard.discard(key)
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is the call that is timed."""
-        return cast("Transcript", self._call("transcribe", key, settings))
+        return self._ask(Transcript, "transcribe", key, settings)
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:
         """Answer as `transcribe` last did for that audio: what a call costs without its work."""
-        return cast("Transcript", self._call("echo", key, settings))
-
-    def ping(self) -> None:
-        """Make an empty call."""
-        self._call("ping")
+        return self._ask(Transcript, "echo", key, settings)
 
     def memory(self) -> Memory:
         """Return the child's peak memory so far."""
-        return cast("Memory", self._call("memory"))
+        return self._ask(Memory, "memory")
 
     def close(self) -> None:
         """End the child process and whatever it started; safe to call at any time, and again."""
@@ -306,9 +304,9 @@ class Engine:
             self._process.stdin.close()
             self._process.wait()
             self._process = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     def _require(self, method: str) -> None:
         """Raise the engine's failure if it has one, and an error if it was closed."""
@@ -316,15 +314,24 @@ class Engine:
             raise self._failure
         if self._closed:
             raise EngineError(
-                f"{self.case.label}: expected an open engine for {method}, got one that was "
+                f"{self.label}: expected an open engine for {method}, got one that was "
                 "closed; make a new one"
             )
 
-    def _call(self, method: str, *arguments: Any) -> Any:
+    def _ask(self, kind: type[T], method: str, *arguments: Any) -> T:
+        """Make a call that is answered by something of a kind."""
+        value = self._do(method, *arguments)
+        if not isinstance(value, kind):
+            expected = f"a {kind.__name__} as the answer to {method}"
+            raise self._fail(f"expected {expected}, got {value!r:.80}")
+        return value
+
+    def _do(self, method: str, *arguments: Any, audio: Audio | None = None) -> Any:
+        """Make a call, and return what the child answers."""
         self._require(method)
-        if self._connection is None:
+        if self._wire is None:
             raise EngineError(
-                f"{self.case.label}: expected a running engine for {method}, got one that was not "
+                f"{self.label}: expected a running engine for {method}, got one that was not "
                 "started; call launch or ready first"
             )
         with self._failing_in(method):
@@ -332,30 +339,38 @@ class Engine:
                 # A second interrupt came while the first was being dealt with.
                 raise self._fail(f"stopped during {self._unanswered}, which had not returned")
             self._unanswered = method
-            try:
-                self._connection.send((method, arguments))
-                if self._limit is not None:
-                    self._await_answer(method, self._limit)
-                answer = self._connection.recv()
-            except EngineError:
-                raise
-            except (EOFError, OSError) as error:
-                raise self._fail(f"{self._how_it_ended()} during {method}") from error
-            except Exception as error:
-                what = f"its answer to {method} could not be read: {type(error).__name__}: {error}"
-                raise self._fail(what) from error
+            with self._reading(method):
+                self._wire.send([method, arguments, size_of(audio)], audio)
+                self._await_answer(method)
+                answer = self._wire.receive()
             self._unanswered = None
-        if not isinstance(answer, Answer):
-            raise self._fail(f"expected an answer to {method}, got {answer!r:.80}")
-        if answer.error is not None:
-            raise self._fail(f"{method} raised {answer.error}")
-        return answer.value
+        match answer:
+            case {"error": str(error)}:
+                raise self._fail(f"{method} raised {error}")
+            case {"value": value}:
+                return value
+        raise self._fail(f"expected an answer to {method}, got {answer!r:.80}")
 
-    def _await_answer(self, method: str, limit: float) -> None:
+    @contextmanager
+    def _reading(self, method: str) -> Iterator[None]:
+        """Say how the child ended, or what it said, where it does not answer as it should."""
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            assert self._process is not None
+            ended = how_it_ended(self._process, SECONDS_TO_END)
+            raise self._fail(f"{ended} during {method}") from error
+        except WireError as error:
+            raise self._fail(f"its answer to {method} could not be read: {error}") from error
+
+    def _await_answer(self, method: str) -> None:
         """Wait for the answer to `method`; raise the engine's failure where it is late."""
-        assert self._connection is not None
-        if not self._connection.poll(max(0.0, self._deadline - time.monotonic())):
-            raise self._fail(f"{method} did not end within {limit:g} s", EngineTimeoutError)
+        assert self._wire is not None
+        if self._limit is not None:
+            left = max(0.0, self._deadline - time.monotonic())
+            if not self._wire.has_come(left):
+                late = f"{method} did not end within {self._limit:g} s"
+                raise self._fail(late, EngineTimeoutError)
 
     @contextmanager
     def _failing_in(self, method: str) -> Iterator[None]:
@@ -375,25 +390,11 @@ class Engine:
             error.add_note(note.partition(LAST_LINES)[0] if by_hand else note)
             raise
 
-    def _how_it_ended(self) -> str:
-        """Wait for the child, whose end of the connection is closed, and say how it ended."""
-        assert self._process is not None
-        try:
-            code = self._process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            return f"the engine hung up and did not end within {SECONDS_TO_END:g} s"
-        if code >= 0:
-            return f"the engine ended with exit status {code}"
-        hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
-        return f"the engine was ended by {signal.Signals(-code).name}{hint}"
-
     def _fail(self, what: str, kind: type[EngineError] = EngineError) -> EngineError:
         """End the child, and return the error that this and every further call raises."""
-        message = f"{self.case.label}: {what}"
+        message = f"{self.label}: {what}"
         # Set at once, so that the engine counts as failed if the rest is interrupted.
         self._failure = kind(message)
         self.close()
-        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
-        tail = "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])
-        self._failure = kind(f"{message}{LAST_LINES}\n{tail or '  | (nothing)'}")
+        self._failure = kind(f"{message}{LAST_LINES}\n{last_lines(self._log)}")
         return self._failure

@@ -1,9 +1,12 @@
 """The child process: holds one loaded model and answers its engine's calls, one at a time.
 
-Started as `python -P …/engine/__main__.py ADAPTER FD` in the engine's folder, as the leader of a
-process group of its own. FD is a socket on which pickled requests `(method, arguments)` come in and
-`Answer`s go out. Standard input is a pipe that the parent never writes to: its end means that the
-parent is gone.
+Started as `python -P …/engine/__main__.py ADAPTER VERSION FD` in the engine's folder, as the leader
+of a process group of its own. ADAPTER is `module:class`, VERSION that of the parent's wire, and FD
+a socket on which requests come in and answers go out, as wire.py describes. Standard input is a
+pipe that the parent never writes to: its end means that the parent is gone.
+
+The parent may be of another checkout of this suite and another interpreter. So what a child runs,
+and the adapters with it, imports the standard library, numpy and the library, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,39 +14,30 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import traceback
-from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapters import load_adapter
 from adapters.base import WeightsError
 from adapters.sizes import difference
+from whisper_speedtest.engine.catalogue import Catalogue
 from whisper_speedtest.engine.environment import recorded
+from whisper_speedtest.engine.errors import LOG
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory, peak_footprint
 from whisper_speedtest.engine.seal import forbid_network
+from whisper_speedtest.engine.wire import VERSION, Wire
 
 if TYPE_CHECKING:
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
 
-LOG = "engine.log"
-"""The file in an engine's folder that takes what the child prints."""
-
 COMPILER = "g++"
 """The program that mlx looks for on the CPU. Source: mlx/backend/cpu/jit_compiler.cpp."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call returned, or the exception that it raised."""
-
-    value: Any = None
-    error: str | None = None
 
 
 class Worker:
@@ -54,9 +48,6 @@ class Worker:
         self._mends: tuple[str, ...] = ()
         self._audio: dict[str, Audio] = {}
         self._transcripts: dict[str, Transcript] = {}
-
-    def ping(self) -> None:
-        """Do nothing."""
 
     def import_library(self, device: Device, threads: int) -> None:
         """Import the library and make it compute on `device`."""
@@ -141,28 +132,34 @@ def _wait_for_the_end() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def serve(adapter: str, connection: Connection) -> None:
+def serve(worker: object, wire: Wire) -> None:
     """Answer calls until the parent hangs up."""
-    worker = Worker(adapter)
     while True:
         try:
-            method, arguments = connection.recv()
+            method, arguments, audio = wire.receive()
         except EOFError:
             return
         try:
-            answer = Answer(getattr(worker, method)(*arguments))
+            if audio:
+                arguments.append(wire.receive_audio(audio))
+            wire.send({"value": getattr(worker, method)(*arguments)})
         except BaseException as error:  # noqa: BLE001 - whatever a library raises is the answer
             traceback.print_exc()
-            answer = Answer(error=f"{type(error).__name__}: {error}")
-        connection.send(answer)
+            wire.send({"error": f"{type(error).__name__}: {error}"})
 
 
 def main() -> None:
     """Serve the parent on the socket that the command line names."""
-    adapter, descriptor = sys.argv[1:]
+    adapter, parents_version, descriptor = sys.argv[1:]
     os.set_inheritable(int(descriptor), False)
     _end_with_parent()
     forbid_network()
-    serve(adapter, Connection(int(descriptor)))
+    wire = Wire(socket.socket(fileno=int(descriptor)))
+    if parents_version == str(VERSION):
+        worker = Worker(adapter) if adapter else Catalogue()
+        wire.greet()
+        serve(worker, wire)
+    else:
+        wire.greet()  # The parent, which cannot go on, says why.
     # No interpreter shutdown: a library's destructors may hang or abort, and nothing is left to do.
     os._exit(0)

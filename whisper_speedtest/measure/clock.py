@@ -163,7 +163,7 @@ def time_start(
         order=number,
         seconds=phases.total,
         contention=contention,
-        contaminated=is_contaminated(contention, phases.total, _most_of_others(engine, rules)),
+        contaminated=is_contaminated(contention, phases.total, most_beside(engine, rules)),
     )
     memory = engine.memory()
     tell(Doing.VERIFY)
@@ -272,7 +272,7 @@ class _Taken:
                     seconds.append(seconds_of(lambda: self._call(engine)))
                     self._idle_since = time.perf_counter()
             contention = watch.end()
-            allowed = _most_of_others(engine, self._rules)
+            allowed = most_beside(engine, self._rules)
             contaminated = is_contaminated(contention, sum(seconds), allowed)
             for each, gap in zip(seconds, gaps, strict=True):
                 self.samples.append(
@@ -332,7 +332,7 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
         order=0,
         seconds=total,
         contention=contention,
-        contaminated=is_contaminated(contention, total, _most_of_others(engine, rules)),
+        contaminated=is_contaminated(contention, total, most_beside(engine, rules)),
     )
     repeats = Repeats(processes=1, calls=1, max_others=rules.max_others)
     return CorpusCalls(repeats, sample, tuple(heard))
@@ -358,7 +358,7 @@ def _timed_transcript(
     return seconds, transcripts[0]
 
 
-def _most_of_others(engine: Engine, rules: Rules) -> float | None:
+def most_beside(engine: Engine, rules: Rules) -> float | None:
     """Return how many processors others may take beside an engine; a GPU needs one to be fed."""
     return most_of_others(rules.max_others, engine.threads if engine.device == "cpu" else 1)
 

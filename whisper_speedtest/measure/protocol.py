@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adapters import adapter_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from adapters.base import Case, Device
     from whisper_speedtest.measure.result import Choice
@@ -56,6 +56,18 @@ SCARCE = 1.25
 
 RETAKES = 2
 """How often a call that was timed beside other work of the machine is made again."""
+
+LOOKS = (4, 6, 8, 12)
+"""After how many blocks of a comparison its interval is looked at."""
+
+TURNS = 10
+"""How many turns a block of a comparison has: each is a call of either side."""
+
+LEAST_TURNS = 3
+"""How many turns a block has at least, where calls are long."""
+
+MINUTES = 10.0
+"""How long a comparison may take."""
 
 MAX_OTHERS = 0.1
 """Processors that others may take, of those that a library needs, while a call is timed."""
@@ -147,6 +159,18 @@ class Rules:
         """
         calls = sum(self.call_limit(case, each) for each in seconds)
         return 2 * self.start_limit(case) + calls
+
+    def comparison_limit(self, sides: Sequence[Case], seconds: float, minutes: float) -> float:
+        """Return the seconds that a comparison of two cases may take that is given some minutes.
+
+        Beside these, it is the sum of the limits of all starts and calls of its first blocks, with
+        those that are made again. An engine that hangs is ended sooner, by the limit of one call.
+        """
+        called = 1 + TURNS * (1 + RETAKES)
+        block = sum(
+            self.start_limit(each) + called * self.call_limit(each, seconds) for each in sides
+        )
+        return 60 * minutes + (1 + LOOKS[0]) * block
 
 
 def usual_limit(case: Case) -> float:

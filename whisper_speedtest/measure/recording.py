@@ -15,11 +15,13 @@ from whisper_speedtest.measure.processes import peak_memory
 from whisper_speedtest.measure.result import (
     ClipFacts,
     ClipScore,
+    Comparison,
     ModelFacts,
     Provenance,
     Repeats,
     Result,
     Sample,
+    Side,
 )
 from whisper_speedtest.measure.suite import code_hash
 from whisper_speedtest.speech.languages import ENGLISH
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.measure.processes import Processes
+    from whisper_speedtest.measure.turns import Compared
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
 
@@ -55,6 +58,17 @@ def provenance_of(engine: Engine) -> Provenance:
         mends=facts.mends,
         compiler=facts.compiler,
         environment=dict(facts.environment),
+    )
+
+
+def model_facts(model: VerifiedModel) -> ModelFacts:
+    """Return what a result holds of a verified model."""
+    return ModelFacts(
+        repo=model.repo,
+        revision=model.revision,
+        commit=model.commit,
+        listed_as=model.listed_as,
+        files={name: proof for name, (_, proof) in model.files.items()},
     )
 
 
@@ -109,15 +123,7 @@ class Recorder:
 
     def model(self, model: VerifiedModel) -> None:
         """Record which files the measurement is of, as they were verified."""
-        self._add(
-            model=ModelFacts(
-                repo=model.repo,
-                revision=model.revision,
-                commit=model.commit,
-                listed_as=model.listed_as,
-                files={name: proof for name, (_, proof) in model.files.items()},
-            )
-        )
+        self._add(model=model_facts(model))
 
     def calls(self, processes: Processes, clip: Clip, calls: Calls) -> None:
         """Record timed calls of warm engines."""
@@ -162,6 +168,40 @@ class Recorder:
         self._processes(starts, _once_each(processes, starts), samples)
         self._add(starts=tuple(each.phases for each in starts))
         self._heard(processes.clip, [each.transcript for each in starts])
+
+    def compared(
+        self, found: Compared, clip: Clip, name: str, code: str | None, limit: float | None
+    ) -> None:
+        """Record what turns with another side have come to.
+
+        That side has a name; `code` is the sha256 of its Python files where it is another checkout.
+        `limit` is how much slower it may be, as a share; without one it is 0, and not in the
+        record.
+        """
+        assert found.last is not None, "no block was taken"
+        ours, baseline = found.last
+        self.model(ours.model)
+        ratio = found.ratio
+        self._add(
+            provenance=provenance_of(ours),
+            comparison=Comparison(
+                baseline=Side(
+                    name=name,
+                    case=baseline.case,
+                    model=model_facts(baseline.model),
+                    provenance=provenance_of(baseline),
+                    code=code,
+                ),
+                turns=tuple(found.turns),
+                planned=found.planned,
+                ratio=ratio.ratio,
+                low=ratio.low,
+                high=ratio.high,
+                limit=limit,
+                verdict=found.verdict(limit or 0.0),
+            ),
+        )
+        self._heard(clip, found.transcripts)
 
     def _processes(
         self,

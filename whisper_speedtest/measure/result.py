@@ -216,6 +216,8 @@ class Turn(Part, frozen=True, kw_only=True):
 
     baseline_seconds: Seconds
     contaminated: bool = False
+    """Whether others took so much of the machine beside one of them that the turn does not count.
+    It is then taken again, a limited number of times."""
 
 
 class Comparison(Part, frozen=True, kw_only=True):
@@ -223,6 +225,10 @@ class Comparison(Part, frozen=True, kw_only=True):
 
     baseline: Side
     turns: tuple[Turn, ...]
+    planned: Annotated[int, Meta(ge=1)] = 10
+    """Turns that each block was to have, apart from those that are taken again. A block of which
+    fewer than half are clean does not count."""
+
     ratio: Annotated[float, Meta(gt=0)]
     """This side's seconds over the baseline's: more than 1 is slower."""
 
@@ -321,6 +327,10 @@ class Result(Part, frozen=True, kw_only=True):
     @property
     def is_contaminated(self) -> bool:
         """Whether most of the calls were timed beside too much other work, each time they were."""
+        if self.comparison is not None:
+            from whisper_speedtest.measure.comparing import are_too_few  # imports numpy
+
+            return are_too_few(self.comparison.turns, self.comparison.planned)
         if self.repeats is None:
             return False
         clean = sum(not each.contaminated for each in self.samples)

@@ -10,6 +10,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.quality import UNQUANTISED, qualities
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
+from whisper_speedtest.results.verdicts import verdict_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -51,6 +52,7 @@ def notes(
     reasons, absent = left_out or {}, missing or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
+        *verdict_lines(results),
         *_cost(passed),
         *_after_pauses(passed),
         *_from_disk(passed),

@@ -15,6 +15,7 @@ from adapters import install_command, usable, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal_plugin import KEPT
 from whisper_speedtest.results.report_plugin import REPORTED
+from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
 from whisper_speedtest.session.report import width_of
@@ -105,6 +106,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = []
     if results or left_out:
         lines += notes(results, left_out, recordings, kept.taken_over, missing, install)
+    lines += stored_notes(config)
     lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
     lines += filter(None, [stash.get(REPORTED, "")])
     shown = rows(results)

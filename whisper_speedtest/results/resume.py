@@ -104,24 +104,25 @@ def differences(old: Result, planned: Planned) -> Iterator[str]:
     new = planned.result
     if old.measure is not new.measure:
         yield f"measure {old.measure} → {new.measure}"
-    yield from _of_model(old.model, new.model)
+    yield from model_differences(old.model, new.model)
     facts = old.provenance
     assert facts is not None, f"{old.test}: it passed, and nothing is known of its engine"
     for name in sorted({*facts.versions, *planned.versions}):
         before, now = facts.versions.get(name), planned.versions.get(name)
         if before != now:
             yield f"{name} {before or 'absent'} → {now or 'absent'}"
-    yield from _of_fields("settings", old.settings, new.settings)
+    yield from field_differences("settings", old.settings, new.settings)
     yield from _of_repeats(old, planned.rules)
     yield from _of_clip(old, planned)
     if old.code != new.code:
         yield "the code of this suite"
-    yield from _of_fields("machine", old.machine, new.machine, but="suite")
+    yield from field_differences("machine", old.machine, new.machine, but="suite")
     if (now_on := planned.device(facts.device)) != facts.device:
         yield f"device {facts.device} → {now_on or 'unknown'}"
 
 
-def _of_model(old: ModelFacts, new: ModelFacts) -> Iterator[str]:
+def model_differences(old: ModelFacts, new: ModelFacts) -> Iterator[str]:
+    """Yield in what two models differ: repo, commit, or the files with other bytes."""
     if old.repo != new.repo:
         yield f"repo {old.repo} → {new.repo}"
     elif old.commit != new.commit:
@@ -186,7 +187,7 @@ def _of_clip(old: Result, planned: Planned) -> Iterator[str]:
         yield f"clip {new.name} has another reference"
 
 
-def _of_fields(what: str, old: object, new: object, but: str = "") -> Iterator[str]:
+def field_differences(what: str, old: object, new: object, but: str = "") -> Iterator[str]:
     """Yield each field in which two parts of the same kind differ, but one."""
     if old is None or new is None:
         if old is not new:

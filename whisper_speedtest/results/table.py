@@ -94,7 +94,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
     for case, measured in cases.items():
         starts = {each.measure: each for each in measured if each.measure.of_a_start}
         cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
-        beside = {*starts, Measure.AFTER_PAUSE}
+        beside = {*starts, Measure.AFTER_PAUSE, Measure.RATIO}
         warm = [each for each in measured if each.measure not in beside]
         if warm or cold or load:
             found += [Row(case, each, cold, load) for each in warm or (None,)]

@@ -243,8 +243,8 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
     On a GPU it has to transcribe a short clip as well: a library may load there and fail at its
     first call. What finds out whether there is a GPU takes a time of its own.
     """
-    from whisper_speedtest.engine.errors import EngineError
-    from whisper_speedtest.engine.process import LAST_LINES, Engine
+    from whisper_speedtest.engine.errors import LAST_LINES, EngineError
+    from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.session.report import LOADS
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.protocol import BUDGETS, MAX_OTHERS, PAUSES, PROCESSES, Rules
+from whisper_speedtest.measure.protocol import (
+    BUDGETS,
+    LOOKS,
+    MAX_OTHERS,
+    MINUTES,
+    PAUSES,
+    PROCESSES,
+    Rules,
+)
 from whisper_speedtest.speech.languages import ENGLISH, parse_language
 
 if TYPE_CHECKING:
@@ -25,6 +33,9 @@ BY_DEFAULT = "fp16 of micro, tiny, base and small"
 
 CHECKS = ("load", "json")
 """What --check-models can be told, either of them or both."""
+
+UNDECIDED = 6
+"""The exit status of a session that was to find something slower, and could not tell."""
 
 LAST = Path()
 """What --resume is where it stands alone."""
@@ -187,6 +198,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "is in the same part whatever else is selected",
     )
     group.addoption(
+        "--head-to-head",
+        action="store_true",
+        help="let each case take turns with that of --baseline, and say which is slower; of the "
+        "clips, short alone, unless -k or an id names one",
+    )
+    group.addoption(
+        "--baseline",
+        metavar="CASE",
+        help="the other side of --head-to-head, as in ids: lightning-whisper-mlx-medium-fp16; or a "
+        "journal, with whose times those of this session are compared for --fail-slower, which "
+        "then warns only",
+    )
+    group.addoption(
+        "--against",
+        metavar="DIR[:PYTHON]",
+        help="as --head-to-head, with the same case in another checkout of this suite as the other "
+        "side, run by another interpreter, which may have other versions of the library (default: "
+        "this one)",
+    )
+    group.addoption(
+        "--fail-slower",
+        type=parse_share,
+        metavar="PERCENT",
+        help="how much slower than the other side a case may be, as 5%%: end with status 1 where "
+        f"one is slower than that, and with {UNDECIDED} where none is and of some nobody can tell",
+    )
+    group.addoption(
+        "--minutes",
+        type=parse_minutes,
+        default=MINUTES,
+        metavar="MINUTES",
+        help="how long each comparison with another side may take at most, but for what the first "
+        f"{LOOKS[0]} blocks of turns take longer than expected (default: {MINUTES:g})",
+    )
+    group.addoption(
         "--check-models",
         nargs="?",
         const=frozenset[str](),
@@ -231,6 +277,11 @@ def max_download(config: pytest.Config) -> int:
     """Return how many bytes a session may download."""
     chosen: int | None = config.getoption("max_download")
     return parse_size(MAX_DOWNLOAD) if chosen is None else chosen
+
+
+def is_head_to_head(config: pytest.Config) -> bool:
+    """Tell whether each case takes turns with another side."""
+    return bool(config.getoption("head_to_head") or config.getoption("against"))
 
 
 def rules_of(config: pytest.Config) -> Rules:
@@ -290,6 +341,28 @@ def parse_pause(text: str) -> float:
     if (seconds := _number(text)) is None or not 0 <= seconds < math.inf:
         raise argparse.ArgumentTypeError(f"expected seconds, at least 0, got {text!r}")
     return seconds
+
+
+def parse_minutes(text: str) -> float:
+    """Return a number of minutes of more than 0."""
+    if (minutes := _number(text)) is None or not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"expected minutes, more than 0, got {text!r}")
+    return minutes
+
+
+def parse_share(text: str) -> float:
+    """Return a share: 0.05 of "5%" and of "5".
+
+    A number below 1 is to have its percent sign, as 0.05 may be meant for 5 % or for 0.05 %.
+    """
+    percent = _number(text.removesuffix("%"))
+    if percent is None or not 0 <= percent < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a percentage such as 5%, got {text!r}")
+    if 0 < percent < 1 and not text.endswith("%"):
+        raise argparse.ArgumentTypeError(
+            f"expected a percentage such as 5%, got {text!r}; write {percent * 100:g}% or {text}%"
+        )
+    return percent / 100
 
 
 def parse_processors(text: str) -> float | None:

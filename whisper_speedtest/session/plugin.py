@@ -195,12 +195,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
     Until then pytest-benchmark knows nothing of it: no wrong transcript is saved as a good result,
     and no time limit or Ctrl-C inside the clock costs the results of others. It never knows of
-    times that were taken while others used the machine.
+    times that were taken while others used the machine, or in turns with another side.
     """
     outcome = yield
-    if (recorder := item.stash.get(RECORDER, None)) and recorder.result.samples:
+    recorder = item.stash.get(RECORDER, None)
+    if recorder and (recorder.result.samples or recorder.result.comparison):
         benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
-        if recorder.result.is_contaminated:
+        if recorder.result.comparison or recorder.result.is_contaminated:
             benchmark.disabled = True
             benchmark(lambda: None)  # or it would warn that nobody has used it
         else:
@@ -284,7 +285,7 @@ def _first_lines(error: BaseException) -> str:
 
     Notes carry what the engine knows of an error that is not its own.
     """
-    from whisper_speedtest.engine.process import LAST_LINES
+    from whisper_speedtest.engine.errors import LAST_LINES
 
     lines = [str(text).partition("\n")[0] for text in (error, *getattr(error, "__notes__", ()))]
     return "; ".join(line.removesuffix(LAST_LINES) for line in lines)

@@ -16,7 +16,12 @@ from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice, why_not_in
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import PAUSES, batch_sizes
-from whisper_speedtest.session.options import BY_DEFAULT, MAX_DOWNLOAD, rules_of
+from whisper_speedtest.session.options import (
+    BY_DEFAULT,
+    MAX_DOWNLOAD,
+    is_head_to_head,
+    rules_of,
+)
 from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
     from adapters.base import Case
-    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
 
@@ -50,6 +54,10 @@ ENGLISH_CLIPS = (
     "the project's clips are in English: with --language={code}, only recordings of --audio and "
     "--corpus are transcribed, in {name}"
 )
+
+
+BASELINE = pytest.StashKey["Case"]()
+"""The case that each case takes turns with, where --baseline names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +87,15 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
-    def time_limit(self, rules: Rules, pause: float = 0.0) -> float:
+    def time_limit(self, config: pytest.Config, pause: float = 0.0) -> float:
         """Return the seconds that the item may take, with a pause of so many before each call."""
+        rules, seconds = rules_of(config), self.clip.seconds if self.clip else 0.0
         if self.corpus:
             return rules.corpus_limit(self.case, [clip.seconds for clip in self.corpus.clips])
-        return rules.test_limit(self.case, self.clip.seconds if self.clip else 0.0, pause)
+        if is_head_to_head(config):
+            sides = (self.case, config.stash.get(BASELINE, self.case))
+            return rules.comparison_limit(sides, seconds, config.getoption("minutes"))
+        return rules.test_limit(self.case, seconds, pause)
 
     def language(self, chosen: str | None) -> str:
         """Return what is spoken, where the user has chosen a language for recordings; None: none.
@@ -113,9 +125,15 @@ def parameters_of(item: pytest.Function) -> Selected:
 
 
 def measure_of(item: pytest.Item) -> Measure | None:
-    """Return what a test measures over the cases; None of any other test."""
+    """Return what a test measures over the cases; None of any other test.
+
+    Where cases take turns with another side, a test that times a warm model measures their ratio.
+    """
     marker = item.get_closest_marker("over")
-    return Measure(marker.kwargs["measure"]) if marker else None
+    if marker is None:
+        return None
+    measure = Measure(marker.kwargs["measure"])
+    return Measure.RATIO if measure is Measure.WARM and is_head_to_head(item.config) else measure
 
 
 def is_wanted(measure: Measure, config: pytest.Config) -> bool:
@@ -218,10 +236,9 @@ def parametrize(
     names += ["clip"] if marker.args else []
     names += ["batch_size"] if marker.kwargs.get("batches") else []
     names += ["corpus"] if marker.kwargs.get("corpora") else []
-    measure, language = Measure(marker.kwargs["measure"]), metafunc.config.getoption("language")
-    rules = rules_of(metafunc.config)
-    paused = marker.kwargs["measure"] is Measure.AFTER_PAUSE
-    pause = max(map(rules.pause_on, PAUSES)) if paused else 0.0
+    config = metafunc.config
+    measure, language = Measure(marker.kwargs["measure"]), config.getoption("language")
+    pause = max(map(rules_of(config).pause_on, PAUSES)) if measure is Measure.AFTER_PAUSE else 0.0
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
@@ -229,7 +246,8 @@ def parametrize(
 
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
         # A limit that the user chose is obeyed, and a mark would come before it.
-        found = [_limit(selected.time_limit(rules, pause))] if rules.timeout is None else []
+        limited = rules_of(config).timeout is None
+        found = [_limit(selected.time_limit(config, pause))] if limited else []
         if reason := selected.why_skipped(measure, language):
             found.append(pytest.mark.skip(reason=reason))
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
@@ -328,11 +346,15 @@ def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
     """Return the cases that some tests run over, each with the seconds that one start may take.
 
-    Those are the user's for a test where there are some.
+    Those are the user's for a test where there are some. The case that others take turns with is
+    one of them.
     """
-    return {
-        case: rules_of(item.config).start_limit(case) for item in items if (case := case_of(item))
-    }
+    needs = {}
+    for item in items:
+        if case := case_of(item):
+            for each in (case, item.config.stash.get(BASELINE, case)):
+                needs[each] = rules_of(item.config).start_limit(each)
+    return needs
 
 
 def not_installed(items: Sequence[pytest.Item]) -> list[str]:

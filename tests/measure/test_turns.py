@@ -1,0 +1,351 @@
+"""Two sides take turns: which calls are made in which order, what is left out, and when it ends."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import pytest
+
+from fixtures.audio import clips
+from tests.helpers.fake_engine import CASE, FakeEngine
+from tests.helpers.fake_processes import AUDIO, SETTINGS
+from whisper_speedtest.measure import turns
+from whisper_speedtest.measure.measures import Verdict
+from whisper_speedtest.measure.protocol import LOOKS, RETAKES, TURNS, Rules
+from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.turns import (
+    SPARE_BLOCKS,
+    Compared,
+    NoRoomError,
+    Sides,
+    TooLongError,
+    await_rest,
+    compare,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.helpers.fake_engine import Clock
+    from tests.measure.conftest import Machine
+    from whisper_speedtest.engine.process import Engine
+
+START = 7.5
+"""Seconds of a fake's launch, import, load and hearing; its verification takes 1,000 more."""
+
+BLOCK = 2 * (100 + START + 1000)
+"""Seconds of the starts of a block."""
+
+
+class FakeReading(NamedTuple):
+    """As much of a reading as is looked at."""
+
+    engine: float
+    when: float
+
+
+class Ear(Listener):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def tell(self, step: Step) -> None:
+        self.steps.append(step)
+
+
+@dataclass
+class Court:
+    """Makes the engines of both sides, and keeps them, with one log of all calls."""
+
+    engine: FakeEngine
+    clock: Clock
+    seconds: Callable[[random.Random], tuple[float, float]]
+    """Returns what a call takes, of ours and of the baseline."""
+
+    made: list[FakeEngine] = field(default_factory=list)
+    calls: list[tuple[str, int]] = field(default_factory=list)
+    """Side and number of the block of each transcription."""
+
+    full: bool = False
+    """Whether an engine is closed when the next is made."""
+
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def make(self, side: str) -> Engine:
+        """Return a fresh engine of a side, whose calls are written down."""
+        made = FakeEngine(self.clock, self.engine.path, pid=100 + len(self.made))
+        number = len(self.made) // 2
+        if self.full and self.made:
+            self.made[-1].closed = True
+
+        def transcribe(key: str, settings: object) -> object:  # noqa: ARG001
+            self.calls.append((side, number))
+            ours, baseline = self.seconds(self.chance)
+            self.clock.take(ours if side == "ours" else baseline)
+            return f"{side} heard it"
+
+        made.transcribe = transcribe  # type: ignore[method-assign, assignment]
+        self.made.append(made)
+        return made.as_engine
+
+    def compare(
+        self,
+        limit: float = 0.0,
+        minutes: float = 10_000,
+        listener: Listener | None = None,
+        seed: str = "seed",
+    ) -> Compared:
+        """Compare on the clip `short`."""
+        sides = Sides(
+            ours=lambda: self.make("ours"),
+            baseline=lambda: self.make("baseline"),
+            clip=clips()["short"],
+            audio=AUDIO,
+            settings=SETTINGS,
+        )
+        return compare(sides, Rules(), limit=limit, minutes=minutes, seed=seed, listener=listener)
+
+
+@pytest.fixture(name="court")
+def _court(
+    engine: FakeEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[random.Random], tuple[float, float]]], Court]:
+    """A function that makes a court of two sides, on a clock of its own."""
+    clock = engine.clock
+    monkeypatch.setattr("whisper_speedtest.measure.turns.time.monotonic", clock)
+    monkeypatch.setattr("whisper_speedtest.measure.turns.time.sleep", clock.take)
+    monkeypatch.setattr(turns, "Watch", machine.watch)
+    monkeypatch.setattr(turns, "read", lambda pid: FakeReading(0.0, clock()))  # noqa: ARG005
+    return lambda seconds: Court(engine, clock, seconds)
+
+
+def noisy(ratio: float) -> Callable[[random.Random], tuple[float, float]]:
+    """Return what calls take that differ by 1 %, where ours takes so many times as long."""
+    return lambda chance: (chance.gauss(ratio, 0.01), chance.gauss(1, 0.01))
+
+
+def test_clear_difference_ends_at_the_first_look(court: Callable[..., Court]) -> None:
+    """After four blocks of ten turns each, of fresh engines that are closed."""
+    it = court(noisy(1.5))
+
+    found = it.compare()
+
+    assert (len(found.turns), found.planned) == (4 * TURNS, 10)
+    assert [turn.block for turn in found.turns] == [n for n in range(4) for _ in range(10)]
+    assert found.ratio.ratio == pytest.approx(1.5, rel=0.02)
+    assert found.verdict(0.0) is Verdict.SLOWER
+    assert found.verdict(0.6) is Verdict.NOT_SLOWER
+    assert len(it.made) == 8
+    assert all(each.closed for each in it.made)
+    assert not found.is_busy
+
+
+def test_ratio_is_ours_over_the_baseline_s(court: Callable[..., Court]) -> None:
+    """Half the time is half the ratio, and each turn holds both times."""
+    found = court(lambda _: (2.0, 4.0)).compare(limit=0.05)
+
+    assert {(turn.seconds, turn.baseline_seconds) for turn in found.turns} == {(2.0, 4.0)}
+    assert found.ratio.ratio == 0.5
+    assert found.verdict(0.05) is Verdict.NOT_SLOWER
+
+
+def test_equal_sides_go_on_to_the_last_look(court: Callable[..., Court]) -> None:
+    """After twelve blocks it ends undecided."""
+    found = court(noisy(1.0)).compare()
+
+    assert len(found.blocks) == LOOKS[-1]
+    assert found.verdict(0.0) is Verdict.UNDECIDED
+
+
+def test_each_block_begins_with_a_turn_that_does_not_count(court: Callable[..., Court]) -> None:
+    """Each engine makes one call more than there are turns, the first of all."""
+    it = court(noisy(1.5))
+
+    it.compare()
+
+    for block in range(4):
+        sides = [side for side, number in it.calls if number == block]
+        assert len(sides) == 2 * (1 + TURNS)
+        assert sorted(sides[:2]) == ["baseline", "ours"]
+    assert len(it.compare().transcripts) == 4 * (1 + TURNS), "what is heard in it is judged too"
+
+
+def test_half_of_the_turns_begin_with_the_baseline_in_an_order_that_the_seed_decides(
+    court: Callable[..., Court],
+) -> None:
+    """The order differs from block to block, and is the same for the same seed."""
+    first, again, other = (court(noisy(1.5)).compare(seed=seed) for seed in ("a", "a", "b"))
+
+    def orders(found: Compared) -> list[tuple[bool, ...]]:
+        return [
+            tuple(turn.baseline_first for turn in found.turns if turn.block == block)
+            for block in range(4)
+        ]
+
+    assert [sum(order) for order in orders(first)] == [5, 5, 5, 5]
+    assert len(set(orders(first))) > 1
+    assert orders(first) == orders(again)
+    assert orders(first) != orders(other)
+
+
+def test_order_of_a_turn_is_what_it_says(court: Callable[..., Court]) -> None:
+    """Which side made the first call of a turn stands in it."""
+    it = court(noisy(1.5))
+
+    found = it.compare()
+
+    timed = [side for side, number in it.calls if number == 0][2:]
+    firsts = ["baseline" if turn.baseline_first else "ours" for turn in found.turns[:TURNS]]
+    assert timed[::2] == firsts
+    assert timed[1::2] == ["ours" if side == "baseline" else "baseline" for side in firsts]
+
+
+def test_contaminated_turn_is_taken_again(court: Callable[..., Court], machine: Machine) -> None:
+    """In the same order; where one of its calls was beside other work, both are made again."""
+    machine.others = [0.0, 0.0, 0.0, 3.0, 0.0]  # the second call of the second turn
+    it = court(noisy(1.5))
+
+    found = it.compare()
+
+    block = [turn for turn in found.turns if turn.block == 0]
+    assert [turn.contaminated for turn in block] == [False, True, *[False] * 9]
+    assert block[1].baseline_first == block[2].baseline_first
+    assert len(found.blocks) == 4
+
+
+def test_turn_that_stays_contaminated_is_left_out(
+    court: Callable[..., Court], machine: Machine
+) -> None:
+    """After so many retakes the next turn follows, and the block tells by the others."""
+    machine.others = [*[3.0] * 2 * (1 + RETAKES), 0.0]
+    it = court(noisy(1.5))
+
+    found = it.compare()
+
+    block = [turn for turn in found.turns if turn.block == 0]
+    assert [turn.contaminated for turn in block] == [*[True] * (1 + RETAKES), *[False] * 9]
+    assert len(found.blocks) == 4
+
+
+def test_busy_machine_is_given_up(court: Callable[..., Court], machine: Machine) -> None:
+    """After some blocks that do not count there is no verdict, whatever the ratio."""
+    machine.others = [3.0]
+    found = court(noisy(1.5)).compare()
+
+    assert found.is_busy
+    assert max(turn.block for turn in found.turns) == SPARE_BLOCKS
+    assert found.verdict(0.0) is Verdict.UNDECIDED
+    assert found.ratio.ratio == pytest.approx(1.5, rel=0.05), "shown all the same, of all turns"
+
+
+def test_block_that_does_not_count_is_made_up_for(
+    court: Callable[..., Court], machine: Machine
+) -> None:
+    """A fifth block takes the place of one that was beside other work."""
+    machine.others = [*[3.0] * 2 * (1 + RETAKES) * TURNS, 0.0]
+    found = court(noisy(1.5)).compare()
+
+    assert len(found.blocks) == 4
+    assert {turn.block for turn in found.turns} == {0, 1, 2, 3, 4}
+
+
+def test_it_ends_when_there_is_no_time_for_another_block(court: Callable[..., Court]) -> None:
+    """The blocks up to the first look are taken in any case."""
+    seconds = BLOCK + 22 * 1.02
+    it = court(noisy(1.0))
+
+    found = it.compare(minutes=5.5 * seconds / 60)
+
+    assert len(found.blocks) == 5
+    assert found.verdict(0.0) is Verdict.UNDECIDED
+
+
+def test_long_calls_get_fewer_turns(court: Callable[..., Court]) -> None:
+    """As many as fit into a quarter of the minutes, going by the first turn."""
+    minutes = 4 * (BLOCK + 6.5 * 200) / 60
+
+    found = court(lambda _: (100.0, 100.0)).compare(minutes=minutes)
+
+    assert found.planned == 5
+    assert len([turn for turn in found.turns if turn.block == 1]) == 5
+
+
+def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(
+    court: Callable[..., Court],
+) -> None:
+    """With the minutes that it needs."""
+    it = court(lambda _: (600.0, 600.0))
+
+    with pytest.raises(TooLongError) as refused:
+        it.compare(minutes=60)
+
+    assert str(refused.value) == (
+        "a comparison takes about 468 minutes at least, as its first turn took 1200 s and its "
+        "engines 2215 s to start: expected at most 60; choose --minutes=468 or more"
+    )
+    assert len(it.calls) == 2
+    assert all(each.closed for each in it.made)
+
+
+def test_sides_that_do_not_fit_into_memory_are_refused(court: Callable[..., Court]) -> None:
+    """Both have to live at once to take turns."""
+    it = court(noisy(1.0))
+    it.full = True
+
+    with pytest.raises(
+        NoRoomError, match=r"expected room in memory for an engine of .*\[micro-fp16"
+    ):
+        it.compare()
+
+
+def test_limits_are_those_of_each_start_and_call(court: Callable[..., Court]) -> None:
+    """An engine that hangs is ended by the limit of one start or call of its case."""
+    it = court(noisy(1.5))
+
+    it.compare()
+
+    rules = Rules()
+    limits = [line for line in it.made[0].log if line.startswith("limited")]
+    start, call = rules.start_limit(CASE), rules.call_limit(CASE, clips()["short"].seconds)
+    assert limits == [f"limited to {start:g} s", *[f"limited to {call:g} s"] * (1 + TURNS)]
+
+
+def test_steps_are_told(court: Callable[..., Court]) -> None:
+    """Block and turn stand where people read the number of a process and of a call."""
+    ear = Ear()
+
+    court(noisy(1.5)).compare(listener=ear)
+
+    first = [step for step in ear.steps if step.process == 1]
+    assert [step.doing for step in first[:10]] == [
+        *(Doing.LAY_OUT, Doing.LAUNCH, Doing.IMPORT, Doing.LOAD, Doing.VERIFY) * 2
+    ]
+    assert first[10] == Step(Doing.UNTIMED_CALL, 1, LOOKS[-1])
+    assert first[11] == Step(Doing.TIMED_CALL, 1, LOOKS[-1], 1, TURNS)
+    assert first[-1] == Step(Doing.TIMED_CALL, 1, LOOKS[-1], TURNS, TURNS)
+    assert ear.steps[-1].process == 4
+
+
+@pytest.mark.parametrize(
+    ("busy", "looks"), [([0.0], 1), ([0.005, 0.005, 0.0004], 3), ([0.005] * 500, 200)]
+)
+def test_engine_that_has_answered_is_left_to_rest(
+    monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, busy: list[float], looks: int
+) -> None:
+    """Its threads may spin; who never rests is not waited for longer than a second."""
+    clock, spent, left = engine.clock, [0.0], busy.copy()
+    begin = clock()
+
+    def sleep(seconds: float) -> None:
+        clock.take(seconds)
+        spent[0] += left.pop(0)
+
+    monkeypatch.setattr("whisper_speedtest.measure.turns.time.sleep", sleep)
+    monkeypatch.setattr(turns, "read", lambda _: FakeReading(spent[0], clock()))
+
+    await_rest(cast("Engine", replace(engine)))
+
+    assert clock() - begin == pytest.approx(looks * turns.REST)

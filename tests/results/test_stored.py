@@ -1,0 +1,160 @@
+"""How the times of a session compare with those of a stored run, which can only warn."""
+
+from __future__ import annotations
+
+from math import exp, log
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.helpers.comparisons import compared
+from tests.helpers.results import CASE, CLIP, COMMIT, MODEL, PROVENANCE, SETTINGS, cold, warm
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.measure.estimate import Estimate
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.result import Result, Sample
+from whisper_speedtest.results.stored import change, lost_results, stored_lines
+
+TEST = "test_transcribe[lightning-whisper-mlx-tiny-4bit-short]"
+LAST = (
+    "tests compared with old.jsonl, which can only warn: the machine may have changed since; "
+    "--against=DIR lets both sides take turns"
+)
+
+
+def of_three(*seconds: float, **changes: Any) -> Result:
+    """Return a result of three processes."""
+    samples = tuple(
+        Sample(process=number, order=number, seconds=each) for number, each in enumerate(seconds)
+    )
+    return warm(samples=samples, **changes)
+
+
+def lines(now: Result, *stored: Result, limit: float = 0.05) -> list[str]:
+    """Return what is said of a result."""
+    return list(stored_lines([now], stored, limit, "old.jsonl"))
+
+
+def test_slower_test_is_warned_of_with_both_intervals() -> None:
+    """The intervals of both runs widen that of the change."""
+    old, now = of_three(1.0, 1.01, 0.99), of_three(1.5, 1.51, 1.49)
+
+    [line, last] = lines(now, old)
+
+    margins = [log(1 + each) for each in (old.estimate.margin or 0, now.estimate.margin or 0)]
+    ratio, width = log(now.estimate.seconds / old.estimate.seconds), sum(m * m for m in margins)
+    low, high = exp(ratio - width**0.5) - 1, exp(ratio + width**0.5) - 1
+    assert line == f"warning:  {TEST}: 50.0% slower ({low:.1%} to {high:.1%}) than in old.jsonl"
+    assert last == f"stored:   1 {LAST}"
+
+
+def test_slow_down_within_the_noise_says_so() -> None:
+    """Where the interval holds the limit."""
+    [line, _] = lines(of_three(1.0, 1.2, 1.4), of_three(1.0, 1.1, 1.0))
+
+    assert "15.2% slower (" in line
+    assert line.endswith("), which may be noise, than in old.jsonl")
+
+
+def test_single_process_has_no_interval() -> None:
+    """It is warned of all the same."""
+    [line, _] = lines(warm(3.0), warm(2.0))
+
+    assert line == f"warning:  {TEST}: 50.0% slower (no interval) than in old.jsonl"
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(0.5, False), (0.499, True)])
+def test_what_is_within_the_limit_is_not_spoken_of(limit: float, *, warned: bool) -> None:
+    """The limit itself is kept, and what is faster is fine."""
+    assert (len(lines(warm(3.0), warm(2.0), limit=limit)) == 2) is warned
+    assert lines(warm(1.0), warm(2.0)) == [f"stored:   1 {LAST}"]
+
+
+def test_change_is_that_of_the_time_now_over_before() -> None:
+    """Twice the time is 100 % slower, half of it 50 % faster."""
+    one, two = Estimate(1.0, None, None, (1,)), Estimate(2.0, None, None, (1,))
+
+    assert change(one, two).slower == 1.0
+    assert change(two, one).slower == -0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"model": msgspec.structs.replace(MODEL, repo="a/b")}, f"repo a/b → {MODEL.repo}"),
+        (
+            {"model": msgspec.structs.replace(MODEL, commit="9" * 40)},
+            f"{MODEL.repo} {'9' * 12} → {COMMIT[:12]}",
+        ),
+        (
+            {"model": msgspec.structs.replace(MODEL, files={"weights.npz": Proof(1, "e" * 64)})},
+            f"{MODEL.repo} has other bytes in weights.npz",
+        ),
+        (
+            {"settings": type(SETTINGS)(threads=4, beam_size=5)},
+            "settings beam size 5 → 1",
+        ),
+        (
+            {"clip": msgspec.structs.replace(CLIP, sha256="0" * 64)},
+            "the clip has another sound",
+        ),
+        (
+            {"provenance": msgspec.structs.replace(PROVENANCE, device="cpu")},
+            "device cpu → gpu",
+        ),
+    ],
+)
+def test_other_bytes_settings_or_device_are_not_compared(changes: dict[str, Any], why: str) -> None:
+    """It is said why; no ratio is shown."""
+    assert lines(warm(3.0), warm(2.0, **changes)) == [
+        f"stored:   {TEST}: not compared with old.jsonl: {why}",
+        f"stored:   0 {LAST}",
+    ]
+
+
+def test_other_measure_is_not_compared() -> None:
+    """A start takes what a start takes."""
+    [line, _] = lines(warm(3.0), cold(2.0, test=TEST))
+
+    assert "not compared with old.jsonl: measure cold → warm" in line
+
+
+@pytest.mark.parametrize(
+    ("now", "old"),
+    [
+        (warm(3.0, outcome=Outcome.BUSY), warm(2.0)),
+        (warm(3.0), warm(2.0, outcome=Outcome.FAILED)),
+        (warm(3.0), warm(2.0, test="another")),
+        (compared(), warm(2.0)),
+        (warm(3.0), compared()),
+    ],
+)
+def test_what_did_not_pass_in_both_is_passed_over(now: Result, old: Result) -> None:
+    """And so is what only one of them has."""
+    assert lines(now, old) == [f"stored:   0 {LAST}"]
+
+
+def test_last_result_of_a_test_counts() -> None:
+    """As a journal that was resumed may have several."""
+    [line, _] = lines(warm(3.0), warm(1.0), warm(2.0))
+
+    assert "50.0% slower" in line
+
+
+def test_versions_may_differ() -> None:
+    """That is what is compared."""
+    facts = msgspec.structs.replace(PROVENANCE, versions={"mlx": "0.1"})
+
+    assert "50.0% slower" in lines(warm(3.0), warm(2.0, provenance=facts))[0]
+
+
+def test_case_that_is_gone_is_told_once() -> None:
+    """Whatever it is that the stored run has of it."""
+    lost = lost_results([warm(2.0), cold(3.0)], ["another"], "old.jsonl")
+
+    assert lost == {
+        str(CASE): "lightning-whisper-mlx-tiny-4bit: old.jsonl has a result of this case, and this "
+        "checkout has none of that name; put it back, or leave it out with -k"
+    }
+    assert lost_results([warm(2.0)], [str(CASE)], "old.jsonl") == {}

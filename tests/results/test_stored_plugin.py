@@ -1,0 +1,108 @@
+"""A stored run as the other side of a session: how it is read, and what it does to the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from adapters.base import Case
+from tests.helpers.fake_session import FakeSession
+from tests.helpers.results import warm
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.journal import Journal
+from whisper_speedtest.results.stored_plugin import (
+    STORED,
+    pytest_configure,
+    pytest_sessionfinish,
+    stored_notes,
+)
+from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GONE = warm(2.0, case=Case("lightning-whisper-mlx", "tiny", "3bit"))
+
+
+@pytest.fixture(name="session")
+def _session(tmp_path: Path) -> FakeSession:
+    """A session against a stored run with a result of a known case and one of an unknown case."""
+    journal = Journal(tmp_path / "old.jsonl")
+    for result in (warm(2.0), GONE):
+        journal.append(result)
+    journal.close()
+    session = FakeSession(baseline=str(tmp_path / "old.jsonl"), fail_slower=0.05)
+    session.stash[RESULTS] = [warm(3.0)]
+    session.stash[LEFT_OUT] = {}
+    session.exitstatus = 0
+    return session
+
+
+def test_stored_run_is_read_when_the_session_begins(session: FakeSession) -> None:
+    """From the folder in which pytest was started."""
+    pytest_configure(session.as_config)
+
+    assert session.stash[STORED] == (warm(2.0), GONE)
+
+
+@pytest.mark.parametrize("options", [{"baseline": None}, {"head_to_head": True}])
+def test_session_without_a_stored_run_is_none_of_it(options: dict[str, Any]) -> None:
+    """It has no lines on any, and ends as it would."""
+    session = FakeSession(**options)
+
+    pytest_configure(session.as_config)
+    pytest_sessionfinish(session.real)
+
+    assert STORED not in session.stash
+    assert stored_notes(session.as_config) == []
+
+
+def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """Before anything is measured."""
+    session = FakeSession(baseline=str(tmp_path / "none.jsonl"), fail_slower=0.05)
+
+    with pytest.raises(pytest.UsageError, match=r"--baseline: .*none\.jsonl: expected a journal"):
+        pytest_configure(session.as_config)
+
+
+def test_slower_time_is_told_and_fails_nothing(session: FakeSession) -> None:
+    """The stored run is called by the name of its file alone."""
+    pytest_configure(session.as_config)
+
+    line, last = stored_notes(session.as_config)
+
+    assert line.endswith(": 50.0% slower (no interval) than in old.jsonl")
+    assert last.startswith("stored:   1 tests compared with old.jsonl, ")
+    session.stash[STORED] = (warm(2.0),)
+    pytest_sessionfinish(session.real)
+    assert session.exitstatus == 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 1), (2, 2), (5, 1)])
+def test_lost_case_fails_a_session_that_passed(
+    session: FakeSession, before: int, after: int
+) -> None:
+    """It stands among the failures."""
+    pytest_configure(session.as_config)
+    session.exitstatus = before
+
+    pytest_sessionfinish(session.real)
+
+    assert session.exitstatus == after
+    [(what, how)] = session.stash[LEFT_OUT].items()
+    assert what.startswith("lightning-whisper-mlx-tiny-3bit: old.jsonl has a result of this case")
+    assert how is Outcome.FAILED
+
+
+@pytest.mark.parametrize("options", [{"keyword": "4bit"}, {"collectonly": True}])
+def test_lost_case_that_is_not_selected_is_none(
+    session: FakeSession, options: dict[str, Any]
+) -> None:
+    """Neither by -k nor where nothing is run."""
+    session.set_options(**options)
+    pytest_configure(session.as_config)
+
+    pytest_sessionfinish(session.real)
+
+    assert (session.exitstatus, session.stash[LEFT_OUT]) == (0, {})

@@ -1,0 +1,131 @@
+"""What is told of comparisons with another side."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.helpers.comparisons import SIDE, compared, comparison, turns
+from tests.helpers.results import CASE, PROVENANCE, warm
+from whisper_speedtest.measure.measures import Outcome, Verdict
+from whisper_speedtest.measure.result import Comparison, Result, from_json, to_json
+from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.table import rows
+from whisper_speedtest.results.verdicts import blocks_told, said, slower_by, verdict_lines
+
+DO = "run it on a quieter machine, or raise --minutes"
+WIDE = "undecided: ±3.9%"
+SUBJECT = "compared: lightning-whisper-mlx[tiny-4bit] on short, against "
+
+
+def test_line_names_both_sides_the_ratio_its_interval_and_the_verdict() -> None:
+    """In this order, with the blocks and turns that it took."""
+    [line] = verdict_lines([warm(), compared(comparison(Verdict.NOT_SLOWER, high=1.045))])
+
+    assert line == (
+        f"{SUBJECT}lightning-whisper-mlx-tiny-8bit: 3.0% slower (1.0% faster to 4.5% slower), 6 "
+        "blocks of 3 turns; not slower than the 5.0% allowed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "told"),
+    [
+        (1.03, 0.99, 1.07, "3.0% slower (1.0% faster to 7.0% slower)"),
+        (0.9, 0.8, 0.95, "10.0% faster (20.0% faster to 5.0% faster)"),
+        (2.0, 1.5, 2.5, "100.0% slower (50.0% slower to 150.0% slower)"),
+        (1.0, 0.999, 1.001, "0.0% slower (0.1% faster to 0.1% slower)"),
+    ],
+)
+def test_ratio_is_told_in_words(ratio: float, low: float, high: float, told: str) -> None:
+    """Nobody has to know which side stands above the line."""
+    assert slower_by(comparison(ratio=ratio, low=low, high=high)) == told
+
+
+@pytest.mark.parametrize(
+    ("verdict", "limit", "meaning"),
+    [
+        (Verdict.SLOWER, 0.05, "slower than the 5.0% allowed"),
+        (Verdict.SLOWER, None, "slower"),
+        (Verdict.NOT_SLOWER, 0.05, "not slower than the 5.0% allowed"),
+        (Verdict.NOT_SLOWER, None, "faster"),
+        (
+            Verdict.UNDECIDED,
+            0.05,
+            f"{WIDE}, and to find it over 5.0%, or under, it would have needed ±1.9%; {DO}",
+        ),
+        (
+            Verdict.UNDECIDED,
+            None,
+            f"{WIDE}, and to find either side slower, it would have needed ±3.0%; {DO}",
+        ),
+    ],
+)
+def test_verdict_is_told_with_the_limit(
+    verdict: Verdict, limit: float | None, meaning: str
+) -> None:
+    """Without a limit it says which side is slower; undecided, what it would have needed."""
+    assert said(comparison(verdict, limit=limit)) == meaning
+
+
+def test_turns_beside_other_work_are_told() -> None:
+    """They are no part of the blocks."""
+    found = comparison(turns=turns(4, 1.0, 1.0, 1.0) + turns(2, 9.0, contaminated=True))
+
+    assert blocks_told(found) == "4 blocks of 3 turns, 2 more beside other work"
+
+
+def test_busy_comparison_has_no_verdict() -> None:
+    """It says so in place of one."""
+    [line] = verdict_lines([compared(outcome=Outcome.BUSY)])
+
+    assert line.endswith("; busy, so that nobody can tell")
+
+
+@pytest.mark.parametrize(
+    ("versions", "told"),
+    [
+        (PROVENANCE.versions, "same versions"),
+        (
+            {"lightning-whisper-mlx": "0.0.9", "numba": "0.60"},
+            "lightning-whisper-mlx 0.0.9 → 0.0.10, mlx absent → 0.32.4, numba 0.60 → absent",
+        ),
+    ],
+)
+def test_versions_of_another_checkout_are_told(versions: dict[str, str], told: str) -> None:
+    """Where the case is the same, what differs is what is compared."""
+    facts = msgspec.structs.replace(PROVENANCE, versions=versions)
+    side = msgspec.structs.replace(SIDE, name="1a2b3c4d5e6f", case=CASE, provenance=facts)
+
+    [line] = verdict_lines([compared(comparison(baseline=side))])
+
+    assert line.startswith(f"{SUBJECT}1a2b3c4d5e6f ({told}): 3.0% slower")
+
+
+def test_comparison_is_no_row_of_the_table() -> None:
+    """It has no time of its own; beside it, a case that was timed has its row."""
+    assert rows([compared()]) == []
+    assert rows([compared()]) == []
+    timed = warm()
+    assert [row.warm for row in rows([compared(), timed])] == [timed]
+
+
+def test_comparison_stands_in_the_notes() -> None:
+    """Before all other lines."""
+    assert notes([compared()])[0].startswith(SUBJECT)
+
+
+def test_comparison_is_written_and_read() -> None:
+    """As every result is."""
+    result = compared()
+
+    assert from_json(to_json(result)) == result
+    assert isinstance(result, Result)
+    assert isinstance(result.comparison, Comparison)
+
+
+def test_comparison_of_too_few_blocks_is_contaminated() -> None:
+    """Fewer than the first look needs."""
+    assert not compared(comparison(turns=turns(4, 1.0, 1.0))).is_contaminated
+    assert compared(comparison(turns=turns(3, 1.0, 1.0))).is_contaminated
+    assert compared(comparison(turns=turns(4, 1.0))).is_contaminated

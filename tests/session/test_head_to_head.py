@@ -1,0 +1,415 @@
+"""Cases that take turns with another side: what is selected, what is refused, how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from adapters.base import Case
+from tests.helpers.comparisons import compared, comparison
+from tests.helpers.fake_session import FakeSession
+from tests.helpers.loads import BUSY, running
+from tests.helpers.project import ROOT, edit
+from tests.helpers.results import warm
+from tests.helpers.sessions import Session, Sessions
+from whisper_speedtest.engine.checkout import OWN
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.results.journal import read
+from whisper_speedtest.session import head_to_head
+from whisper_speedtest.session.head_to_head import (
+    CONTEST,
+    Contest,
+    is_selected,
+    lost,
+    name_of,
+    names_a_clip,
+    split,
+)
+from whisper_speedtest.session.options import UNDECIDED
+from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.selection import BASELINE, Selected, measure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from whisper_speedtest.measure.result import Result
+
+CASE = Case("lightning-whisper-mlx", "micro", "fp16")
+MICRO = "lightning-whisper-mlx-micro-fp16"
+CLIPS = ("short", "paragraph", "window", "long", "human")
+
+
+# The other side
+
+
+def configured(**options: Any) -> FakeSession:
+    """Return a session that was configured with these options."""
+    session = FakeSession(**options)
+    head_to_head.pytest_configure(session.as_config)
+    return session
+
+
+def test_baseline_is_a_case_by_its_name_in_ids() -> None:
+    """It runs in this checkout."""
+    session = configured(head_to_head=True, baseline=MICRO)
+
+    assert session.stash[BASELINE] == CASE
+    assert session.stash[CONTEST] == Contest(MICRO, OWN)
+
+
+def test_session_without_another_side_is_none_of_it() -> None:
+    """Nothing is compared, and nothing is refused."""
+    assert CONTEST not in configured().stash
+    assert CONTEST not in configured(baseline="runs/old.jsonl", fail_slower=0.05).stash
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"head_to_head": True}, "--head-to-head: expected another side, .* got neither"),
+        (
+            {"head_to_head": True, "baseline": MICRO, "against": "."},
+            "which is either --baseline=CASE or --against=DIR.:PYTHON., got both",
+        ),
+        (
+            {"head_to_head": True, "baseline": "lightning-whisper-mlx-micro-fp61"},
+            f"expected a case as ids name it, got '.*fp61'; for example {MICRO}, ",
+        ),
+        ({"head_to_head": True, "baseline": "zzz"}, "got 'zzz'; for example lightning"),
+        ({"baseline": MICRO}, f"ends in .jsonl, got {MICRO}; add --head-to-head to take turns"),
+        ({"baseline": "old.jsonl"}, "expected --fail-slower=PERCENT beside a journal, got none"),
+        ({"fail_slower": 0.05}, "--fail-slower: expected another side, which is .*, got none"),
+        ({"against": ".", "resume": "x"}, "--resume: expected a session that times cases by"),
+        ({"against": "/no/such"}, "--against: expected a checkout of this suite, with .*/no/such"),
+        ({"against": f"{ROOT}:no-such-python"}, "an interpreter that can be run, got no-such-py"),
+        ({"against": f"{ROOT}:/bin/no"}, "an interpreter that can be run, got /bin/no; name one"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], refusal: str) -> None:
+    """With the option, what was expected and what was got."""
+    with pytest.raises(pytest.UsageError, match=refusal):
+        configured(**options)
+
+
+def test_other_side_is_named_by_its_commit() -> None:
+    """By its code where it has none; what was changed since is said."""
+    assert name_of("a1b2c3d4e5f6a7b8", "f" * 64) == "a1b2c3d4e5f6"
+    assert name_of("a1b2c3d4e5f6a7b8-dirty", "f" * 64) == "a1b2c3d4e5f6-dirty"
+    assert name_of(None, "0123456789abcdef") == "code 0123456789ab"
+
+
+def test_folder_and_interpreter_are_split_at_the_last_colon(tmp_path: Path) -> None:
+    """Both are seen from where pytest was started; a folder may have a colon in its name."""
+    (tmp_path / "a:b").mkdir()
+    (tmp_path / "main").mkdir()
+
+    assert split("main", tmp_path) == (tmp_path / "main", "")
+    assert split("main:python3.12", tmp_path) == (tmp_path / "main", "python3.12")
+    assert split("main:old/bin/python", tmp_path) == (
+        tmp_path / "main",
+        str(tmp_path / "old/bin/python"),
+    )
+    assert split("a:b", tmp_path) == (tmp_path / "a:b", "")
+    assert split("a:b:/usr/bin/python", tmp_path) == (tmp_path / "a:b", "/usr/bin/python")
+    assert split("/elsewhere:python", tmp_path)[0].as_posix() == "/elsewhere"
+
+
+# Selection
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["benchmarks", "-k", "micro and fp16"], False),
+        (["-k", "micro and paragraph"], True),
+        (["-k=short or long"], True),
+        (["benchmarks/test_transcribe.py::test_transcribe[toy-micro-fp16-window]"], True),
+        (["--audio=talk.wav"], True),
+        (["-m", "own"], True),
+        (["-k", "longest"], False),
+    ],
+)
+def test_user_s_arguments_name_clips_or_not(arguments: list[str], *, named: bool) -> None:
+    """By whole words; without any the usual clip alone is compared."""
+    assert names_a_clip(arguments, CLIPS) is named
+
+
+def test_case_that_only_the_other_side_has_is_lost() -> None:
+    """Whatever the reason: it was taken away, or has another name now."""
+    gone, kept = Case("toy", "tiny", "old"), Case("toy", "tiny", "new")
+
+    [line] = lost("1a2b3c", [gone, kept], [kept], "")
+
+    assert line == (
+        "toy-tiny-old: 1a2b3c measures this case, and this checkout has none of that name; put it "
+        "back, or leave it out with -k"
+    )
+    assert lost("1a2b3c", [gone], [kept], "tiny and not old") == []
+    assert len(lost("1a2b3c", [gone], [kept], "tiny and old")) == 1
+    assert lost("1a2b3c", [kept], [kept, gone], "") == [], "a new case is no loss"
+
+
+def test_keywords_select_by_parts_of_the_id() -> None:
+    """As pytest does, whatever the case of the letters."""
+    assert is_selected("test_transcribe[toy-tiny-old-short]", "")
+    assert is_selected("test_transcribe[toy-tiny-old-short]", "TINY and (old or new)")
+    assert not is_selected("test_transcribe[toy-tiny-old-short]", "base")
+
+
+@dataclass
+class Item:
+    """As much of a test's item as is asked what it measures."""
+
+    config: FakeSession
+    measure: Measure
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        """Return the marker that says what a benchmark measures."""
+        return pytest.mark.over("short", measure=self.measure).mark if name == "over" else None
+
+
+@pytest.mark.parametrize(
+    ("options", "measure", "now"),
+    [
+        ({}, Measure.WARM, Measure.WARM),
+        ({"head_to_head": True}, Measure.WARM, Measure.RATIO),
+        ({"against": "."}, Measure.WARM, Measure.RATIO),
+        ({"against": "."}, Measure.TUNED, Measure.TUNED),
+        ({"head_to_head": True}, Measure.LOAD, Measure.LOAD),
+    ],
+)
+def test_warm_measurement_turns_into_a_ratio(
+    options: dict[str, Any], measure: Measure, now: Measure
+) -> None:
+    """Where there is another side; whatever else is selected stays what it is."""
+    item = Item(FakeSession(**options), measure)
+
+    assert measure_of(cast("pytest.Item", item)) is now
+
+
+def test_limit_of_a_selected_test_is_that_of_its_kind() -> None:
+    """Of a comparison it grows with the minutes, and with the case that is the other side."""
+    large = Case("lightning-whisper-mlx", "large-v3", "fp16")
+    session = FakeSession(head_to_head=True, minutes=3)
+    alone = Selected(CASE).time_limit(session.as_config)
+
+    session.stash[BASELINE] = large
+    together = Selected(CASE).time_limit(session.as_config)
+
+    rules = Rules()
+    assert alone == rules.comparison_limit((CASE, CASE), 0.0, 3)
+    assert together == rules.comparison_limit((CASE, large), 0.0, 3) > alone
+    assert Selected(CASE).time_limit(FakeSession().as_config) == rules.test_limit(CASE, 0.0)
+
+
+# The end
+
+
+def ended(
+    results: Sequence[Result] = (),
+    *,
+    lost: Sequence[str] = (),
+    status: int = 0,
+    **options: Any,
+) -> int:
+    """Return the status that a session ends with."""
+    session = FakeSession(**options)
+    session.stash[CONTEST] = Contest("1a2b3c", OWN, lost=list(lost))
+    session.stash[RESULTS] = list(results)
+    session.stash[LEFT_OUT] = {}
+    session.exitstatus = status
+    head_to_head.pytest_sessionfinish(session.real)
+    return session.exitstatus
+
+
+NOT_SLOWER = compared(comparison(Verdict.NOT_SLOWER))
+OPEN = compared(comparison(Verdict.UNDECIDED))
+
+
+def test_status_tells_what_was_found() -> None:
+    """0: nothing is slower; 6: of something nobody can tell; what failed before stays so."""
+    assert UNDECIDED == 6
+    assert ended([NOT_SLOWER, NOT_SLOWER, warm()], fail_slower=0.05) == 0
+    assert ended([NOT_SLOWER, OPEN, NOT_SLOWER], fail_slower=0.05) == 6
+    assert ended([OPEN], fail_slower=0.0) == 6
+    assert ended([OPEN], status=1, fail_slower=0.05) == 1
+    assert ended([OPEN], status=2, fail_slower=0.05) == 2
+    assert ended([OPEN]) == 0, "nothing was to be found"
+    assert ended([OPEN], collectonly=True, fail_slower=0.05) == 0
+
+
+def test_lost_case_fails_the_session() -> None:
+    """Also where nothing was to be found slower, and where nothing else was selected."""
+    assert ended([NOT_SLOWER], lost=["gone"]) == 1
+    assert ended([OPEN], lost=["gone"], fail_slower=0.05) == 1
+    assert ended(lost=["gone"], status=5) == 1
+    assert ended(lost=["gone"], status=2) == 2
+
+
+def test_lost_case_stands_in_the_summary() -> None:
+    """As a failure."""
+    session = FakeSession()
+    session.stash[CONTEST] = Contest("1a2b3c", OWN, lost=["gone"])
+    session.stash[LEFT_OUT] = {}
+
+    head_to_head.pytest_terminal_summary(session.as_config)
+
+    assert session.stash[LEFT_OUT] == {"gone": Outcome.FAILED}
+
+
+def test_limit_of_a_test_is_that_of_both_sides() -> None:
+    """All starts and calls of the first blocks, and the minutes that it is given."""
+    rules = Rules(timeout=10)
+    block = 10 + 31 * 10
+
+    assert rules.comparison_limit((CASE, CASE), 3.0, 2) == 120 + 5 * 2 * block
+
+
+# Whole sessions
+
+
+@pytest.fixture(name="brief", scope="module")
+def _brief(toy_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with the toy library, with two turns a block, so that a test is brief."""
+    tree = tmp_path_factory.mktemp("brief") / "project"
+    shutil.copytree(toy_project, tree)
+    edit(tree / "whisper_speedtest/measure/protocol.py", "TURNS = 10", "TURNS = 2")
+    edit(tree / "whisper_speedtest/measure/protocol.py", "LEAST_TURNS = 3", "LEAST_TURNS = 1")
+    return tree
+
+
+def run(tree: Path, folder: Path, *arguments: str) -> Session:
+    """Run a session of the toy library on `short`, with a journal."""
+    sessions = Sessions(tree, folder)
+    return sessions.run("benchmarks", f"--journal={folder}/it.jsonl", *arguments)
+
+
+@pytest.mark.slow
+def test_sides_of_one_checkout_take_turns(brief: Path, tmp_path: Path) -> None:
+    """The slower one fails, the broken one too, and the baseline itself is left out."""
+    session = run(
+        brief,
+        tmp_path,
+        *("--head-to-head", "--baseline=toy-micro-good", "--fail-slower=5%"),
+        *("-k", "toy and (slow or good or raises)"),
+    )
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert "head to head: against toy-micro-good; " in session.output
+    assert "tests are left out, as only test_transcribe compares" in session.output
+    assert "2 failed, " in session.output
+    assert (
+        "failed:   test_transcribe[toy-micro-slow-short]: toy[micro-slow] on short: expected at "
+        "most 5.0% slower than toy-micro-good, got "
+    ) in session.output
+    assert "compared: toy[micro-slow] on short, against toy-micro-good: " in session.output
+    assert "4 blocks of 2 turns; slower than the 5.0% allowed" in session.output
+    assert "toy[micro-raises]: transcribe raised ValueError" in session.output
+    assert session.saved_names == set()
+    assert Sessions(brief, tmp_path).engines() == []
+    slow = next(each for each in read(tmp_path / "it.jsonl").results if each.case.variant == "slow")
+    assert (slow.measure, slow.outcome, slow.samples) == (Measure.RATIO, Outcome.FAILED, ())
+    found = slow.comparison
+    assert found is not None
+    assert (found.verdict, found.limit, found.planned) == (Verdict.SLOWER, 0.05, 2)
+    assert found.ratio > found.low > 1.05
+    assert [turn.block for turn in found.turns] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert min(turn.seconds for turn in found.turns) >= 0.2
+    assert max(turn.baseline_seconds for turn in found.turns) < 0.2
+    side = found.baseline
+    assert (side.name, side.case, side.code) == (
+        "toy-micro-good",
+        Case("toy", "micro", "good"),
+        None,
+    )
+    assert side.provenance.device == "cpu"
+    assert side.model == slow.model, "the toy's variants have the same file"
+
+
+@pytest.mark.slow
+def test_another_checkout_takes_turns(brief: Path, tmp_path: Path) -> None:
+    """The same case passes; other bytes, and a case that is gone, are errors; a new one is none."""
+    other = tmp_path / "other"
+    shutil.copytree(brief, other)
+    toy = other / "adapters" / "toy.py"
+    edit(toy, '"lazy",\n)', '"lazy",\n    "gone",\n)')
+    edit(
+        toy,
+        "    traits = ",
+        '    check_map["micro"]["lazy"] = ModelFiles("embedded/x", (FILE,))\n    traits = ',
+    )
+    edit(toy, '    "empty",\n', "")
+
+    session = run(
+        brief,
+        tmp_path,
+        *(f"--against={other}:{sys.executable}", "--fail-slower=100%"),
+        *("-k", "toy and (slow or lazy or gone or empty)"),
+    )
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert "1 failed, 1 passed, 1 skipped" in session.output
+    assert "toy[micro-slow] on short, against code " in session.output
+    assert "(same versions): " in session.output
+    assert "4 blocks of 2 turns; not slower than the 100.0% allowed" in session.output
+    assert "failed:   toy-micro-gone: code " in session.output
+    assert (
+        "toy[micro-lazy]: expected the same model bytes on both sides, got embedded/x@main ("
+        in (session.output)
+    )
+    assert "has no such case (1 test)" in session.output
+    results = {each.case.variant: each for each in read(tmp_path / "it.jsonl").results}
+    assert str(tmp_path) not in json.dumps([each.reason for each in results.values()])
+    found = results["slow"].comparison
+    assert found is not None
+    assert found.baseline.case == Case("toy", "micro", "slow")
+    assert found.baseline.code is not None
+    assert found.baseline.code != results["slow"].code
+    assert found.baseline.name == f"code {found.baseline.code[:12]}"
+
+
+@pytest.mark.slow
+def test_comparison_on_a_busy_machine_is_undecided(brief: Path, tmp_path: Path) -> None:
+    """It ends with a status of its own: neither a pass nor a failure."""
+    with running(BUSY):
+        session = run(
+            brief,
+            tmp_path,
+            *("--head-to-head", "--baseline=toy-micro-good", "--fail-slower=5%"),
+            *("-k", "toy and slow", "--max-others=0"),
+        )
+
+    assert session.status == UNDECIDED, session.output
+    assert "busy, so that nobody can tell" in session.output
+    [result] = read(tmp_path / "it.jsonl").results
+    assert result.outcome is Outcome.BUSY
+    assert result.comparison is not None
+    assert result.comparison.verdict is Verdict.UNDECIDED
+
+
+@pytest.mark.slow
+def test_stored_run_only_warns(brief: Path, tmp_path: Path) -> None:
+    """A time that is ten times the stored one is said, and passes."""
+    stored = tmp_path / "old.jsonl"
+    options = ("benchmarks/test_transcribe.py", "-k", "toy and slow and short", "--calls=1")
+    Sessions(brief, tmp_path).run(*options, f"--journal={stored}")
+    header, line = stored.read_text(encoding="utf-8").splitlines()
+    result = json.loads(line)
+    for sample in result["samples"]:
+        sample["seconds"] /= 10
+    stored.write_text(f"{header}\n{json.dumps(result)}\n", encoding="utf-8")
+
+    session = Sessions(brief, tmp_path).run(*options, f"--baseline={stored}", "--fail-slower=5%")
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert "warning:  test_transcribe[toy-micro-slow-short]: " in session.output
+    assert "slower (no interval) than in old.jsonl" in session.output
+    assert "1 tests compared with old.jsonl, which can only warn" in session.output

@@ -1,0 +1,34 @@
+"""What a checkout of the suite can measure, asked of a process that runs its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from adapters import REGISTRY, adapter_class, all_cases, files_of, usable, why_not_installed
+
+
+class Catalogue:
+    """The calls of a process that holds no model; its answers are builtins and cases."""
+
+    def contents(self) -> dict[str, Any]:
+        """Return the checkout's folder, its cases, and why adapters lack their library.
+
+        Of each case: itself, `module:class` of its adapter, repo, revision and files of its check
+        map, and the places where the library looks for them, or None.
+        """
+        adapters = {name: adapter_class(name) for name in usable()}
+        entries = []
+        for case in all_cases():
+            files, places = files_of(case), adapters[case.adapter].place(case)
+            entries.append(
+                [
+                    *(case, REGISTRY[case.adapter], files.repo, files.revision, list(files.files)),
+                    None if places is None else dict(places),
+                ]
+            )
+        return {
+            "root": str(Path(__file__).resolve().parents[2]),
+            "cases": entries,
+            "not_installed": {name: why for name in adapters if (why := why_not_installed(name))},
+        }

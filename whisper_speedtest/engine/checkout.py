@@ -1,0 +1,182 @@
+"""The checkout of this suite that an engine runs, and the interpreter that runs it.
+
+An engine is usually of the same checkout and interpreter as pytest. In a comparison, those of one
+side may be of another checkout, under an interpreter with another version of the library.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters import REGISTRY, adapter_class
+from adapters.base import Case, ModelFiles, Places
+from whisper_speedtest.engine.environment import sealed_environment
+from whisper_speedtest.engine.errors import LOG, last_lines
+from whisper_speedtest.engine.wire import VERSION, Wire, WireError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO, NoReturn
+
+ENTRY = Path("whisper_speedtest", "engine", "__main__.py")
+"""The file of a checkout that an engine runs."""
+
+SECONDS_TO_ANSWER = 60.0
+"""How long another checkout may take to say what it can measure: it imports all its adapters."""
+
+
+class CheckoutError(Exception):
+    """A folder that is no checkout, or an interpreter that does not run its engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a checkout knows of one case."""
+
+    adapter: str
+    """`module:class`."""
+
+    files: ModelFiles
+    places: Places | None
+    """Where the library looks for each file; None: in the hub cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A checkout of the suite, and the interpreter that its engines run in."""
+
+    root: Path
+    python: str
+    name: str = ""
+    """What messages call it; "" for the one that pytest runs."""
+
+    entries: Mapping[Case, Entry] = field(default_factory=dict)
+    """What another checkout can measure."""
+
+    not_installed: Mapping[str, str] = field(default_factory=dict)
+    """Adapter → why its library cannot be used by that interpreter, and what would help."""
+
+    @property
+    def entry(self) -> Path:
+        """The file that an engine runs."""
+        return self.root / ENTRY
+
+    def adapter(self, case: Case) -> str:
+        """Return `module:class` of a case's adapter."""
+        return self.entries[case].adapter if self.name else REGISTRY[case.adapter]
+
+    def places(self, case: Case) -> Places | None:
+        """Return where the library looks for each file of a case; None: in the hub cache."""
+        if self.name:
+            return self.entries[case].places
+        return adapter_class(case.adapter).place(case)
+
+    def start(
+        self, adapter: str, folder: Path, environment: Mapping[str, str], log: BinaryIO
+    ) -> tuple[subprocess.Popen[bytes], Wire]:
+        """Start an engine's process in a folder; return it, and this end of its wire.
+
+        Raises:
+            OSError: The system does not start it.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = subprocess.Popen(
+                    [
+                        *(self.python, "-P", str(self.entry)),
+                        *(adapter, str(VERSION), str(theirs.fileno())),
+                    ],
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[theirs.fileno()],
+                    # In a process group of its own, a child gets no Ctrl-C, which is for pytest
+                    # alone; and it can be ended together with all that its library has started.
+                    start_new_session=True,
+                )
+        except BaseException:
+            ours.close()
+            raise
+        return process, Wire(ours)
+
+
+OWN = Checkout(Path(__file__).resolve().parents[2], sys.executable)
+"""The checkout that pytest runs, in pytest's interpreter."""
+
+
+def look_into(root: Path, python: str, name: str) -> Checkout:
+    """Return another checkout with what it can measure, as its own code says in its interpreter.
+
+    Raises:
+        CheckoutError: The folder is none, or the interpreter does not run its engine.
+    """
+    checkout = Checkout(root, python, name)
+    if not checkout.entry.is_file():
+        raise CheckoutError(
+            f"expected a checkout of this suite, with {ENTRY}, got {root}; name its top folder"
+        )
+    with tempfile.TemporaryDirectory(prefix="whisper-speedtest-") as made:
+        folder = Path(made)
+        log = folder / LOG
+        with log.open("wb") as file:
+            try:
+                process, wire = checkout.start("", folder, sealed_environment(folder), file)
+            except OSError as error:
+                raise CheckoutError(
+                    f"{python}: expected a Python interpreter, got: {error.strerror}; name one "
+                    f"that can run the engine of {root}"
+                ) from error
+        try:
+            return _ask(checkout, wire)
+        except WireError as error:
+            raise CheckoutError(f"{root}: {error}") from error
+        except (EOFError, OSError):
+            _refuse(checkout, process, log)
+        finally:
+            wire.close()
+            process.kill()
+            process.communicate()
+
+
+def _ask(checkout: Checkout, wire: Wire) -> Checkout:
+    """Return a checkout with what its process says of it."""
+    if not wire.has_come(SECONDS_TO_ANSWER):
+        raise WireError(f"expected an engine that is up within {SECONDS_TO_ANSWER:g} s")
+    wire.await_greeting()
+    wire.send(["contents", [], 0])
+    if not wire.has_come(SECONDS_TO_ANSWER):
+        raise WireError(f"expected a list of its cases within {SECONDS_TO_ANSWER:g} s")
+    answer = wire.receive()
+    if "error" in answer:
+        raise WireError(f"expected a list of its cases, got {answer['error']}")
+    told = answer["value"]
+    if Path(told["root"]) != checkout.root.resolve():
+        raise WireError(
+            f"expected its own code to run, got that of {told['root']}; uninstall what "
+            f"{checkout.python} has installed under the name whisper_speedtest"
+        )
+    entries = {
+        case: Entry(adapter, ModelFiles(repo, tuple(files), revision), places)
+        for case, adapter, repo, revision, files, places in told["cases"]
+    }
+    return Checkout(checkout.root, checkout.python, checkout.name, entries, told["not_installed"])
+
+
+def _refuse(checkout: Checkout, process: subprocess.Popen[bytes], log: Path) -> NoReturn:
+    """Say that a process ended before it had answered."""
+    status = process.wait()
+    raise CheckoutError(
+        f"{checkout.root}: expected an engine that speaks version {VERSION} of the wire under "
+        f"{checkout.python}, got one that ended with exit status {status}; take a checkout that "
+        f"has whisper_speedtest/engine/wire.py, and an interpreter with numpy, of Python 3.11 or "
+        f"later; its last lines:\n{last_lines(log)}"
+    )

@@ -1,0 +1,100 @@
+"""Compares the times of a session with those of a stored run, which can only warn.
+
+Between two runs the machine itself may have changed, and nothing in either of them tells how much.
+So a stored run never says that something is slower: only turns with another side do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, hypot, log
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.resume import field_differences, model_differences
+from whisper_speedtest.results.units import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from whisper_speedtest.measure.estimate import Estimate
+    from whisper_speedtest.measure.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How much slower a test has become, as a share: 0.1 is 10 %. Less than 0 is faster."""
+
+    slower: float
+    low: float | None
+    high: float | None
+    """The interval, where both runs have one."""
+
+
+def change(before: Estimate, now: Estimate) -> Change:
+    """Return how much slower a call is than before, by two estimates of separate runs."""
+    ratio = log(now.seconds / before.seconds)
+    if before.high is None or now.high is None:
+        return Change(exp(ratio) - 1, None, None)
+    width = hypot(log(before.high / before.seconds), log(now.high / now.seconds))
+    return Change(exp(ratio) - 1, exp(ratio - width) - 1, exp(ratio + width) - 1)
+
+
+def stored_lines(
+    results: Iterable[Result], stored: Sequence[Result], limit: float, name: str
+) -> Iterator[str]:
+    """Yield a line for each test that seems slower than allowed, or is not to be compared.
+
+    `limit` is a share; `name` is what messages call the stored run. The last line says how many
+    tests were compared.
+    """
+    before = {each.test: each for each in stored if each.outcome is Outcome.PASSED}
+    compared = 0
+    for now in results:
+        old = before.get(now.test)
+        if now.outcome is not Outcome.PASSED or old is None or not (now.samples and old.samples):
+            continue
+        if differing := "; ".join(_differences(old, now)):
+            yield f"stored:   {now.test}: not compared with {name}: {differing}"
+            continue
+        compared += 1
+        found = change(old.estimate, now.estimate)
+        if found.slower > limit:
+            yield f"warning:  {now.test}: {_told(found, limit)} than in {name}"
+    yield (
+        f"stored:   {compared} tests compared with {name}, which can only warn: the machine may "
+        "have changed since; --against=DIR lets both sides take turns"
+    )
+
+
+def lost_results(stored: Iterable[Result], known: Iterable[str], name: str) -> dict[str, str]:
+    """Return each case of a stored run that is not known any more, with what to say of it."""
+    there = set(known)
+    return {
+        case: f"{case}: {name} has a result of this case, and this checkout has none of that name; "
+        "put it back, or leave it out with -k"
+        for case in dict.fromkeys(str(each.case) for each in stored)
+        if case not in there
+    }
+
+
+def _told(found: Change, limit: float) -> str:
+    text = f"{percent(found.slower, 1)} slower"
+    if found.low is None or found.high is None:
+        return f"{text} (no interval)"
+    text += f" ({percent(found.low, 1)} to {percent(found.high, 1)})"
+    return text if found.low > limit else f"{text}, which may be noise,"
+
+
+def _differences(old: Result, now: Result) -> Iterator[str]:
+    """Yield in what two results differ that must not be compared."""
+    if old.measure is not now.measure:
+        yield f"measure {old.measure} → {now.measure}"
+    yield from model_differences(old.model, now.model)
+    yield from field_differences("settings", old.settings, now.settings)
+    yield from field_differences("machine", old.machine, now.machine, but="suite")
+    if (old.clip and old.clip.sha256) != (now.clip and now.clip.sha256):
+        yield "the clip has another sound"
+    before, after = old.provenance, now.provenance
+    if before and after and before.device != after.device:
+        yield f"device {before.device} → {after.device}"

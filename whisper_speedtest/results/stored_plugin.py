@@ -1,0 +1,66 @@
+"""`--baseline=FILE.jsonl --fail-slower=PERCENT`: warns of what a stored run did faster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import all_cases
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session.head_to_head import is_selected
+from whisper_speedtest.session.options import is_head_to_head
+from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
+
+STORED: pytest.StashKey[tuple[Result, ...]] = pytest.StashKey()
+"""The results of the stored run."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the stored run, or say at once what is wrong with it."""
+    baseline = config.getoption("baseline")
+    if baseline is None or is_head_to_head(config):
+        return
+    from whisper_speedtest.results.journal import JournalError, read
+
+    try:
+        config.stash[STORED] = read(config.invocation_params.dir / baseline).results
+    except JournalError as error:
+        raise pytest.UsageError(f"--baseline: {error}") from error
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with status 1 where the stored run has a case that is not known any more."""
+    config = session.config
+    if STORED not in config.stash or config.getoption("collectonly"):
+        return
+    from whisper_speedtest.results.stored import lost_results
+
+    stored: tuple[Result, ...] = config.stash[STORED]
+    known = map(str, all_cases())
+    for case, what in lost_results(stored, known, _name(config)).items():
+        if is_selected(case, config.getoption("keyword")):
+            config.stash[LEFT_OUT][what] = Outcome.FAILED
+            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def stored_notes(config: pytest.Config) -> list[str]:
+    """Return the lines on how this session's times compare with the stored ones."""
+    if STORED not in config.stash:
+        return []
+    from whisper_speedtest.results.stored import stored_lines
+
+    results: list[Result] = config.stash[RESULTS]
+    stored: tuple[Result, ...] = config.stash[STORED]
+    return list(stored_lines(results, stored, config.getoption("fail_slower"), _name(config)))
+
+
+def _name(config: pytest.Config) -> str:
+    return Path(config.getoption("baseline")).name

@@ -1,0 +1,78 @@
+"""The lines on comparisons with another side: the ratio, its interval, and what that says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Outcome, Verdict
+from whisper_speedtest.results.table import clip_name
+from whisper_speedtest.results.units import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from whisper_speedtest.measure.result import Comparison, Result, Side
+
+
+def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
+    """Yield a line for each comparison: both sides, and how much slower this one is."""
+    for result in results:
+        if (found := result.comparison) is not None:
+            busy = result.outcome is Outcome.BUSY
+            yield (
+                f"compared: {result.case.label} on {clip_name(result)}, against "
+                f"{_side(found.baseline, result)}: {slower_by(found)}, {blocks_told(found)}; "
+                f"{'busy, so that nobody can tell' if busy else said(found)}"
+            )
+
+
+def slower_by(found: Comparison) -> str:
+    """Return the ratio and its interval: `1.3% slower (0.2% faster to 2.8% slower)`."""
+    return f"{_change(found.ratio)} ({_change(found.low)} to {_change(found.high)})"
+
+
+def _change(ratio: float) -> str:
+    """Return a ratio in words: 1.05 is `5.0% slower`, 0.95 is `5.0% faster`."""
+    return f"{percent(abs(ratio - 1), 1)} {'faster' if ratio < 1 else 'slower'}"
+
+
+def blocks_told(found: Comparison) -> str:
+    """Return how many blocks of how many turns count, and how many turns were left out."""
+    from whisper_speedtest.measure.comparing import blocks_of
+
+    blocks = len(blocks_of(found.turns, found.planned))
+    marked = sum(turn.contaminated for turn in found.turns)
+    beside = f", {marked} more beside other work" if marked else ""
+    return f"{blocks} blocks of {found.planned} turns{beside}"
+
+
+def said(found: Comparison) -> str:
+    """Return what the verdict means; of an undecided one, how narrow the interval had to be."""
+    from whisper_speedtest.measure.comparing import Ratio
+
+    limit = found.limit
+    if found.verdict is Verdict.SLOWER:
+        return "slower" if limit is None else f"slower than the {percent(limit, 1)} allowed"
+    if found.verdict is Verdict.NOT_SLOWER:
+        return "faster" if limit is None else f"not slower than the {percent(limit, 1)} allowed"
+    ratio = Ratio(found.ratio, found.low, found.high)
+    than = "either side slower" if limit is None else f"it over {percent(limit, 1)}, or under"
+    return (
+        f"undecided: ±{percent(ratio.margin, 1)}, and to find {than}, it would have needed "
+        f"±{percent(ratio.margin_needed(limit or 0.0), 1)}; run it on a quieter machine, or raise "
+        "--minutes"
+    )
+
+
+def _side(side: Side, result: Result) -> str:
+    """Return the other side: its name, and the versions that differ from this one's."""
+    ours = result.provenance.versions if result.provenance else {}
+    theirs = side.provenance.versions
+    if side.case != result.case:
+        return side.name
+    differing = [
+        f"{name} {theirs.get(name, 'absent')} → {ours.get(name, 'absent')}"
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
+    return f"{side.name} ({', '.join(differing) or 'same versions'})"

@@ -1,0 +1,376 @@
+"""`--head-to-head` and `--against`: each case takes turns with another side; `--fail-slower`.
+
+The other side is the case of --baseline, or the same case in another checkout of this suite. A test
+that times a warm model becomes one that measures their ratio, under the id that it has; what else
+is selected is left out. The sides are of the same model bytes where they are of the same case.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from _pytest.mark.expression import Expression
+
+from adapters import all_cases, files_of, why_not_installed
+from fixtures.audio import clips
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.options import UNDECIDED, is_head_to_head, rules_of
+from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.prefetch import session_model
+from whisper_speedtest.session.selection import BASELINE, case_of, measure_of, parameters_of
+from whisper_speedtest.session.shown import display_of
+from whisper_speedtest.session.skips import NotMeasured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from adapters.base import Case, DecodeSettings, Device
+    from whisper_speedtest.engine.checkout import Checkout
+    from whisper_speedtest.engine.pool import EnginePool
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.measure.recording import Recorder
+    from whisper_speedtest.measure.turns import Compared
+    from whisper_speedtest.speech.clip import Clip
+
+USUAL_CLIP = "short"
+"""The clip of a comparison, unless the user names others."""
+
+JOURNAL = ".jsonl"
+"""How the name of a journal ends, which --baseline may be as well."""
+
+
+@dataclass(slots=True)
+class Contest:
+    """The other side of a session's comparisons."""
+
+    name: str
+    checkout: Checkout
+    code: str | None = None
+    """The sha256 of another checkout's Python files."""
+
+    left_out: int = 0
+    """How many selected tests compare nothing."""
+
+    lost: list[str] = field(default_factory=list)
+    """What the other side can measure and this one cannot, each with what to do."""
+
+
+CONTEST = pytest.StashKey[Contest]()
+
+
+class SlowerError(AssertionError):
+    """One side is slower than the other, by more than the user allows."""
+
+
+class RefusedError(AssertionError):
+    """The two sides are not to be compared."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once what is wrong with the other side."""
+    baseline, against = config.getoption("baseline"), config.getoption("against")
+    if not is_head_to_head(config):
+        _refuse_half(config, baseline)
+        return
+    if bool(baseline) == bool(against):
+        got = "both" if baseline else "neither"
+        raise pytest.UsageError(
+            "--head-to-head: expected another side, which is either --baseline=CASE or "
+            f"--against=DIR[:PYTHON], got {got}"
+        )
+    if config.getoption("resume") is not None:
+        raise pytest.UsageError(
+            "--resume: expected a session that times cases by themselves, got one that lets them "
+            "take turns with another side; leave --resume out"
+        )
+    if baseline:
+        from whisper_speedtest.engine.checkout import OWN
+
+        config.stash[BASELINE] = _case(baseline)
+        config.stash[CONTEST] = Contest(baseline, OWN)
+    else:
+        config.stash[CONTEST] = _other_checkout(against, config.invocation_params.dir)
+
+
+def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
+    """Refuse what makes no sense without another side."""
+    if baseline and not baseline.endswith(JOURNAL):
+        raise pytest.UsageError(
+            f"--baseline: expected a journal, as its name ends in {JOURNAL}, got {baseline}; add "
+            "--head-to-head to take turns with that case"
+        )
+    if (config.getoption("fail_slower") is None) != (baseline is None):
+        raise pytest.UsageError(
+            "--fail-slower: expected another side, which is --head-to-head with --baseline=CASE, "
+            f"--against=DIR, or a journal by --baseline=FILE{JOURNAL}, got none"
+            if baseline is None
+            else "--baseline: expected --fail-slower=PERCENT beside a journal, got none"
+        )
+
+
+def _case(name: str) -> Case:
+    """Return the case that ids name so."""
+    known = {str(case): case for case in all_cases()}
+    if name not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, n=3) or list(known)[:3]
+        raise pytest.UsageError(
+            f"--baseline: expected a case as ids name it, got {name!r}; for example "
+            f"{', '.join(near)}"
+        )
+    if why := why_not_installed(known[name].adapter):
+        raise pytest.UsageError(f"--baseline: {name}: {why}")
+    return known[name]
+
+
+def _other_checkout(text: str, here: Path) -> Contest:
+    """Return another checkout and interpreter as the other side."""
+    from whisper_speedtest.engine.checkout import OWN, CheckoutError, look_into
+    from whisper_speedtest.measure.machine import suite_commit
+    from whisper_speedtest.measure.suite import code_hash
+
+    root, python = split(text, here)
+    chosen = shutil.which(python) if python else OWN.python
+    if chosen is None:
+        raise pytest.UsageError(
+            f"--against: expected an interpreter that can be run, got {python}; name one as "
+            "--against=DIR:PYTHON"
+        )
+    code = code_hash(root)
+    try:
+        checkout = look_into(root, str(Path(chosen).absolute()), name_of(suite_commit(root), code))
+    except CheckoutError as error:
+        raise pytest.UsageError(f"--against: {error}") from error
+    return Contest(checkout.name, checkout, code)
+
+
+def split(text: str, here: Path) -> tuple[Path, str]:
+    """Return folder and interpreter of `DIR[:PYTHON]`, which is "" where there is none.
+
+    Both are seen from the folder in which pytest was started. A folder may have a colon in it.
+    """
+    folder, _, python = text.rpartition(":")
+    if not folder or (here / text).is_dir():
+        return (here / text).resolve(), ""
+    return (here / folder).resolve(), str(here / python) if "/" in python else python
+
+
+def name_of(commit: str | None, code: str) -> str:
+    """Return what to call a checkout: by its commit, or by its code where it has none."""
+    if commit is None:
+        return f"code {code[:12]}"
+    number, _, dirty = commit.partition("-")
+    return f"{number[:12]}-{dirty}" if dirty else number[:12]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what compares nothing, and all clips but the usual one unless one is named."""
+    contest = config.stash.get(CONTEST, None)
+    if contest is None:
+        return
+    named = names_a_clip([*map(str, config.invocation_params.args)], clips())
+    baseline = config.stash.get(BASELINE, None)
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        case = case_of(item)
+        compares = measure_of(item) is Measure.RATIO and (case is None or case != baseline)
+        usual = named or case is None or _clip_of(item) == USUAL_CLIP
+        (kept if compares and usual else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+    contest.left_out = len(left_out)
+    entries = contest.checkout.entries
+    contest.lost = lost(contest.name, entries, all_cases(), config.getoption("keyword"))
+
+
+def _clip_of(item: pytest.Item) -> str:
+    assert isinstance(item, pytest.Function)
+    clip = parameters_of(item).clip
+    return clip.name if clip else ""
+
+
+def names_a_clip(arguments: Sequence[str], names: Iterable[str]) -> bool:
+    """Tell whether the user's arguments name a clip, or bring one along."""
+    words = {word for argument in arguments for word in re.findall(r"\w+", argument)}
+    return bool(words & {*names, "own"}) or any(each.startswith("--audio") for each in arguments)
+
+
+def lost(name: str, theirs: Iterable[Case], ours: Sequence[Case], keyword: str) -> list[str]:
+    """Return a line for each case that the other side has and this one lacks, as -k selects."""
+    known = set(ours)
+    return [
+        f"{case}: {name} measures this case, and this checkout has none of that name; put it back, "
+        "or leave it out with -k"
+        for case in theirs
+        if case not in known and is_selected(f"test_transcribe[{case}-{USUAL_CLIP}]", keyword)
+    ]
+
+
+def is_selected(test: str, keyword: str) -> bool:
+    """Tell whether -k selects a test that is not there to be asked, by its id."""
+    if not keyword:
+        return True
+
+    def matches(name: str, /, **_: object) -> bool:
+        return name.lower() in test.lower()
+
+    return Expression.compile(keyword).evaluate(matches)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say what is compared, and how much of the selection compares nothing."""
+    contest = config.stash.get(CONTEST, None)
+    if contest is None:
+        return []
+    line = f"head to head: against {contest.name}"
+    if count := contest.left_out:
+        tests = "1 test is" if count == 1 else f"{count} tests are"
+        line += (
+            f"; {tests} left out, as only test_transcribe compares, by default on {USUAL_CLIP}, "
+            "and no case with itself"
+        )
+    return [line]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Let both sides take turns, in the place of what the test does otherwise."""
+    contest = pyfuncitem.config.stash.get(CONTEST, None)
+    if contest is None or measure_of(pyfuncitem) is not Measure.RATIO:
+        return None
+    _run(pyfuncitem, contest)
+    return True
+
+
+def _run(item: pytest.Function, contest: Contest) -> None:
+    """Compare a case with the other side, record it and judge what both have heard."""
+    from whisper_speedtest.measure.judging import WrongTranscriptError, judge
+    from whisper_speedtest.measure.turns import compare
+
+    config, given = item.config, cast("dict[str, Any]", item.funcargs)
+    record: Recorder = given["record"]
+    case: Case = given["case"]
+    model: VerifiedModel = given["model"]
+    clip: Clip = given["clip"]
+    settings: DecodeSettings = given["settings"]
+    other = config.stash.get(BASELINE, case)
+    other_model = _model_of(config, contest, case, model, other)
+    device: Device = given["device"]
+    other_device = device if other == case else choose_device(config, other, other_model)
+    pool: EnginePool = given["pool"]
+    limit: float | None = config.getoption("fail_slower")
+
+    from whisper_speedtest.measure.turns import Sides
+
+    def baseline() -> Engine:
+        return pool.new(other, other_model, other_device, settings.threads, contest.checkout)
+
+    sides = Sides(
+        ours=lambda: pool.new(case, model, device, settings.threads),
+        baseline=baseline,
+        clip=clip,
+        audio=given["audio"],
+        settings=settings,
+    )
+    found = compare(
+        sides,
+        rules_of(config),
+        limit=limit or 0.0,
+        minutes=config.getoption("minutes"),
+        seed=item.name,
+        listener=display_of(config),
+    )
+    record.compared(found, clip, contest.name, contest.code, limit)
+    judge(case, clip, settings, found.transcripts, record.provenance)
+    comparison = record.result.comparison
+    assert comparison is not None
+    side = comparison.baseline
+    try:
+        judge(other, clip, settings, found.baseline_transcripts, side.provenance)
+    except WrongTranscriptError as error:
+        raise WrongTranscriptError(f"the other side, {contest.name}: {error}") from None
+    if limit is not None and comparison.verdict is Verdict.SLOWER:
+        raise SlowerError(f"{case.label} on {clip.name}: {_slower(found, contest.name, limit)}")
+
+
+def _slower(found: Compared, name: str, limit: float) -> str:
+    ratio = found.ratio
+    return (
+        f"expected at most {limit:.1%} slower than {name}, got {ratio.ratio - 1:.1%} "
+        f"({ratio.low - 1:.1%} to {ratio.high - 1:.1%}, {len(found.blocks)} blocks)"
+    )
+
+
+def _model_of(
+    config: pytest.Config, contest: Contest, case: Case, model: VerifiedModel, other: Case
+) -> VerifiedModel:
+    """Return the other side's verified model, which of the same case is the same.
+
+    Raises:
+        NotMeasured: It cannot be had, or that side has no such case or no such library.
+        RefusedError: The other checkout checks other files for this case.
+    """
+    from whisper_speedtest.hub.model import Unavailable
+
+    if other != case:
+        try:
+            return session_model(config, files_of(other))
+        except Unavailable as error:
+            raise NotMeasured(case, f"the other side: {error}") from None
+    checkout = contest.checkout
+    if why := checkout.not_installed.get(case.adapter):
+        raise NotMeasured(case, f"{contest.name}, in its interpreter: {why}")
+    if case not in checkout.entries:
+        raise NotMeasured(case, f"{contest.name} has no such case")
+    ours, theirs = files_of(case), checkout.entries[case].files
+    if ours != theirs:
+        raise RefusedError(
+            f"{case.label}: expected the same model bytes on both sides, got {_files(theirs)} of "
+            f"{contest.name} and {_files(ours)} here, which are not compared; let both check maps "
+            "name the same repo, revision and files"
+        )
+    return model
+
+
+def _files(files: Any) -> str:
+    return f"{files} ({', '.join(files.files)})"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Let the closing summary say what the other side has and this one lacks."""
+    if contest := config.stash.get(CONTEST, None):
+        config.stash[LEFT_OUT] |= dict.fromkeys(contest.lost, Outcome.FAILED)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with status 1 where a case was lost, and with UNDECIDED where nobody can tell of one."""
+    contest = session.config.stash.get(CONTEST, None)
+    if contest is None or session.config.getoption("collectonly"):
+        return
+    if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        if contest.lost:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif session.config.getoption("fail_slower") is not None and any(
+            _undecided(session.config)
+        ):
+            session.exitstatus = UNDECIDED
+
+
+def _undecided(config: pytest.Config) -> Iterator[bool]:
+    for result in config.stash[RESULTS]:
+        if (comparison := result.comparison) is not None:
+            yield comparison.verdict is Verdict.UNDECIDED
