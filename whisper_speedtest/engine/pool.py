@@ -153,7 +153,7 @@ class _SetUp(NamedTuple):
     device: Device
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Bound:
     """A limit on one kind of memory, in bytes, and what engines have taken of that."""
 
