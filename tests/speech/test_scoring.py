@@ -310,3 +310,11 @@ def test_a_difference_stays_short() -> None:
 def test_a_word_is_a_normalised_word(text: str, words: list[str]) -> None:
     """Signs are none, and neither is what is said of the sound in brackets."""
     assert words_of(text) == words
+
+
+@pytest.mark.parametrize("blank", ["", " ", " \n\t "])
+def test_text_without_a_word_is_shown_as_nothing(blank: str) -> None:
+    """Also where texts are shown whole: a line that ends after its colon looks cut off."""
+    for shorten in (True, False):
+        assert "  expected: (nothing)\n" in difference(blank, "one word", shorten=shorten)
+        assert "  got:      (nothing)\n" in difference("one word", blank, shorten=shorten)

@@ -42,6 +42,14 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnginePool]:
     """The engines of the session, which all tests of a case share."""
     from whisper_speedtest.engine.pool import EnginePool, memory_limit_of_machine
 
+    try:
+        tmp_path_factory.getbasetemp()
+    except OSError as error:
+        pytest.fail(
+            f"expected a folder for engines, got {error}; name another one, with --basetemp or "
+            "PYTEST_DEBUG_TEMPROOT where you used that, else with TMPDIR",
+            pytrace=False,
+        )
     limit = memory_limit_of_machine()
     with EnginePool(lambda: tmp_path_factory.mktemp("engine"), limit) as engines:
         yield engines

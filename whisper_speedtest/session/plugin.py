@@ -120,6 +120,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     selection.parametrize(metafunc, clips(), own)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let -k find a recording by its name; ids have letters outside of ASCII as numbers."""
+    if item.get_closest_marker("own") and isinstance(item, pytest.Function):
+        clip = selection.parameters_of(item).clip
+        assert clip
+        item.extra_keyword_matches.add(clip.name)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of one case together."""

@@ -14,7 +14,7 @@ from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import batch_sizes
-from whisper_speedtest.session.options import rules_of
+from whisper_speedtest.session.options import LONGEST_LIMIT, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -160,7 +160,7 @@ def parametrize(metafunc: pytest.Metafunc, clips: Mapping[str, Clip], own: Seque
 
 @cache
 def _limit(seconds: float) -> pytest.MarkDecorator:
-    return pytest.mark.timeout(seconds)
+    return pytest.mark.timeout(min(seconds, LONGEST_LIMIT))
 
 
 def sort(items: list[pytest.Item]) -> None:
