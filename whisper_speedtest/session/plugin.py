@@ -52,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say at once what is wrong with the environment, or with the user's own recordings."""
     _refuse_another_project(config)
     _refuse_foreign_packages()
+    _learn_how_processes_end()
     _try_adapters()
     for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
@@ -75,6 +76,16 @@ def _refuse_foreign_packages() -> None:
                 f"{found}; uninstall that, or install this project's requirements into a virtual "
                 "environment of their own"
             )
+
+
+def _learn_how_processes_end() -> None:
+    """Undo that SIGCHLD is ignored, if whoever started pytest did that: some servers of jobs do.
+
+    The system would then forget the exit status of each engine, and 0 would be told of all.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _try_adapters() -> None:
