@@ -18,6 +18,7 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -80,6 +81,12 @@ STATE: dict[str, Callable[[], object]] = {
     ],
 }
 """What an import is to leave as it is → the state of it, which no audit event tells of."""
+
+MAY_NOT_SURVIVE_A_FORK = sys.platform == "darwin"
+"""Whether frameworks that pytest's process has in use may end a fork of it.
+
+Such an end says nothing of the adapter, so that it is tried once more, in a new process.
+"""
 
 _end_process = os._exit
 
@@ -162,8 +169,24 @@ def _problems(paths: Sequence[str]) -> list[str]:
     if len(problems) < len(paths) and not any(problems):
         place = _place((file.decode(), int(line)) for file, line in DUMPED.findall(told))
         hangs = not answers or b"Timeout (" in told
-        problems.append(_ending(paths[len(problems)], None if hangs else status, place))
+        path = paths[len(problems)]
+        harmless = status < 0 and not hangs and MAY_NOT_SURVIVE_A_FORK and _is_harmless(path)
+        problems.append("" if harmless else _ending(path, None if hangs else status, place))
     return problems
+
+
+def _is_harmless(path: str) -> bool:
+    """Tell whether a new process survives the look-up of an adapter that ended a forked one."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; import adapters; adapters.look_up({path!r})"
+    command, limit = [sys.executable, "-c", code], SECONDS + GRACE
+    nothing = subprocess.DEVNULL
+    try:
+        ended = subprocess.run(
+            command, stdin=nothing, stdout=nothing, stderr=nothing, check=False, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return ended.returncode == 0
 
 
 def _ended(child: int) -> int:
