@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent
 
+COLOURING = {"CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"}
 MOST_WORKERS = 8
 """How many processes run tests at once: each holds up to 1 GB with the engines that it starts."""
 
@@ -75,10 +76,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no variable of the shell colour the text that a test reads: CI sets FORCE_COLOR."""
-    for name in ("CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"):
-        monkeypatch.delenv(name, raising=False)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no variable of the shell colour the text that a test reads, or lead it to a proxy.
+
+    CI sets FORCE_COLOR, and a company's machine a proxy, which has nothing of a loopback hub.
+    """
+    for name in list(os.environ):
+        if name in COLOURING or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 def pytest_sessionstart() -> None:

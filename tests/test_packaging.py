@@ -406,9 +406,8 @@ def test_readme_has_two_commands() -> None:
 def make_venv(folder: Path, pretence: str = "") -> subprocess.CompletedProcess[str]:
     """Run the first step of these commands in `folder`, by a Python that pretends to be another."""
     script = str(ROOT / "requirements" / "make_venv.py")
-    code = (
-        f"import sys, platform, runpy; {pretence}; runpy.run_path({script!r}, run_name='__main__')"
-    )
+    made = f"runpy.run_path({script!r}, run_name='__main__')"
+    code = f"import sys, platform, runpy\n{pretence}\n{made}"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder, env=child_environment(), capture_output=True, text=True, check=False,
