@@ -65,9 +65,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "LC_ALL": ("C", "nowhere.UTF-8"),
     "PYTHONIOENCODING": ("ascii", "latin-1"),
     "PYTHONWARNINGS": ("error", "nonsense"),
-    "PYTHONOPTIMIZE": ("1", "2"),
     "PYTHONSAFEPATH": ("1",),
-    "PYTHONDEVMODE": ("1",),
     "PYTHONUTF8": ("0",),
     "PYTEST_TIMEOUT": ("0", "300"),
     "FORCE_COLOR": ("1", ""),
@@ -84,7 +82,7 @@ RIGHT = (
 ABOUT_MODELS = ("--prefetch-only", "--check-models", "--check-models=json")
 WRONG = (
     "--max-download=much", "--device=tpu", "--check-models=all", "--audio={folder}/none.wav",
-    "--audio=", "--resume=", "--calls=0", "--timeout=inf", "--benchmark-histogram",
+    "--audio=", "--resume=", "--calls=0", "--timeout=inf",
 )  # fmt: skip
 
 
