@@ -9,6 +9,7 @@ module that catches every exception, and would not keep anything from ending tha
 
 from __future__ import annotations
 
+import builtins
 import faulthandler
 import io
 import json
@@ -17,7 +18,9 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from contextlib import suppress
@@ -26,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
     from typing import Any, NoReturn
 
@@ -55,6 +58,35 @@ CHANGES = {
     "os.unsetenv": "leaves the environment as it is, got the removal of",
 }
 """Audit event → what is wrong with it; the event's first argument comes next."""
+
+FORKS = {"os.fork", "os.forkpty"}
+"""Audit events of a process that makes a second one of itself, which would go on as pytest, too."""
+
+
+def _umask() -> int:
+    before = os.umask(0)
+    os.umask(before)
+    return before
+
+
+STATE: dict[str, Callable[[], object]] = {
+    "what a signal does": lambda: [signal.getsignal(each) for each in signal.valid_signals()],
+    "Python's own names": lambda: dict(vars(builtins)),
+    "the standard streams": lambda: [
+        (id(each), getattr(each, "closed", True)) for each in (sys.stdin, sys.stdout, sys.stderr)
+    ],
+    "the mask of new files": _umask,
+    "the threads that a process waits for": lambda: [
+        each for each in threading.enumerate() if not each.daemon
+    ],
+}
+"""What an import is to leave as it is → the state of it, which no audit event tells of."""
+
+MAY_NOT_SURVIVE_A_FORK = sys.platform == "darwin"
+"""Whether frameworks that pytest's process has in use may end a fork of it.
+
+Such an end says nothing of the adapter, so that it is tried once more, in a new process.
+"""
 
 _end_process = os._exit
 
@@ -137,8 +169,24 @@ def _problems(paths: Sequence[str]) -> list[str]:
     if len(problems) < len(paths) and not any(problems):
         place = _place((file.decode(), int(line)) for file, line in DUMPED.findall(told))
         hangs = not answers or b"Timeout (" in told
-        problems.append(_ending(paths[len(problems)], None if hangs else status, place))
+        path = paths[len(problems)]
+        harmless = status < 0 and not hangs and MAY_NOT_SURVIVE_A_FORK and _is_harmless(path)
+        problems.append("" if harmless else _ending(path, None if hangs else status, place))
     return problems
+
+
+def _is_harmless(path: str) -> bool:
+    """Tell whether a new process survives the look-up of an adapter that ended a forked one."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; import adapters; adapters.look_up({path!r})"
+    command, limit = [sys.executable, "-c", code], SECONDS + GRACE
+    nothing = subprocess.DEVNULL
+    try:
+        ended = subprocess.run(
+            command, stdin=nothing, stdout=nothing, stderr=nothing, check=False, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return ended.returncode == 0
 
 
 def _ended(child: int) -> int:
@@ -215,13 +263,17 @@ class _Watch(io.TextIOBase):
         """Look an adapter up; return what went wrong with its import, or ""."""
         from adapters import look_up
 
+        before = {what: state() for what, state in STATE.items()}
         found = look_up(path)
+        changed = [what for what, state in STATE.items() if state() != before[what]]
         module = path.partition(":")[0]
         if self._noted:
             return self._noted[0]
         if select.select([self._printed], [], [], 0)[0]:
             text = os.read(self._printed, MOST_TEXT).decode(errors="replace")
             return f"{_prints(text)}; mend {_file(path)}"
+        if changed:
+            return f"expected an import that leaves {changed[0]} alone; mend {_file(path)}"
         # Where the module itself was imported, it can be imported again.
         return found if isinstance(found, str) and module not in sys.modules else ""
 
@@ -235,7 +287,10 @@ class _Watch(io.TextIOBase):
         return len(text)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Note a change to what the whole process has in common."""
+        """Note a change to what the whole process has in common; let it make no copy of itself."""
+        if event in FORKS:
+            self._note("expected an import that does not fork its process", sys._getframe(1))
+            raise OSError("no fork in an import")
         if event in CHANGES:
             to = arguments[0]  # for os.fchdir, a descriptor
             shown = str(to) if isinstance(to, int) else _shown(os.fsdecode(to))

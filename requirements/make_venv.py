@@ -6,23 +6,47 @@ Every Python 3 since 3.7 has to understand this file: that of Xcode is 3.9.
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
+from importlib.util import find_spec
 
 OLDEST = (3, 11)
 NEWEST = (3, 14)
 """The last one that every locked package has a wheel for; PyYAML has none for 3.15."""
 
 
-def main() -> str | int:
-    """Return 0, the status with which the making failed, or why it was not tried."""
+def fault() -> str:
+    """Return what makes this Python unfit, what is expected and what to do, or ""."""
     version = sys.version_info[:2]
     if not OLDEST <= version <= NEWEST:
         oldest, newest, got = (".".join(map(str, each)) for each in (OLDEST, NEWEST, version))
         return (
-            f"{sys.executable}: expected Python {oldest} to {newest}, got {got}; install one of "
-            "these, and write its name in place of python3, as python3.13"
+            f"expected Python {oldest} to {newest}, got {got}; install one of these, and write its "
+            "name in place of python3, as python3.13"
         )
+    build = sys.implementation.name
+    if build != "cpython" or "t" in getattr(sys, "abiflags", ""):
+        got = "a free-threaded one" if build == "cpython" else build
+        return f"expected CPython as it usually is, got {got}; install that one"
+    if (sys.platform, platform.machine()) == ("darwin", "x86_64"):
+        return (
+            "expected a Python for arm64, got one for Intel, which Rosetta runs; mlx has none of "
+            "that kind: install one for Apple silicon, and write its path in place of python3"
+        )
+    if not find_spec("ensurepip"):
+        return (
+            "expected a Python that can make virtual environments, got one without ensurepip; on "
+            "Debian and Ubuntu, install python3-venv"
+        )
+    return ""
+
+
+def main() -> str | int:
+    """Return 0, the status with which the making failed, or why it was not tried."""
+    reason = fault()
+    if reason:
+        return f"{sys.executable}: {reason}"
     return subprocess.call([sys.executable, "-m", "venv", ".venv"])
 
 

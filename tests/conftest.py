@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent
 
+COLOURING = {"CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"}
+MOST_WORKERS = 8
+"""How many processes run tests at once: each holds up to 1 GB with the engines that it starts."""
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, which a container bounds."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the tests that really run libraries be run on the GPU of a machine that has one."""
@@ -39,7 +50,7 @@ def _tests_device(request: pytest.FixtureRequest) -> Device:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads these options
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Start a worker for each processor where all tests were asked for, unless -n says otherwise.
+    """Start a worker a processor, up to MOST_WORKERS, where all tests were asked for without -n.
 
     A part of the tests is run by this process, which answers sooner; so is everything that needs
     the terminal (-s, --pdb) and everything that runs nothing (--collect-only).
@@ -52,7 +63,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     chosen = option.numprocesses is not None or option.dist != "no" or option.tx
     at_the_terminal = option.usepdb or option.capture == "no"
     if all_tests and not chosen and not at_the_terminal and not option.collectonly:
-        option.numprocesses = os.cpu_count()
+        option.numprocesses = min(usable_cores(), MOST_WORKERS)
         # A worker begins with one contiguous part, so that a module's fixtures are made once, and
         # takes half of another's rest when it has none left.
         option.dist = "worksteal"
@@ -65,10 +76,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no variable of the shell colour the text that a test reads: CI sets FORCE_COLOR."""
-    for name in ("CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"):
-        monkeypatch.delenv(name, raising=False)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no variable of the shell colour the text that a test reads, or lead it to a proxy.
+
+    CI sets FORCE_COLOR, and a company's machine a proxy, which has nothing of a loopback hub.
+    """
+    for name in list(os.environ):
+        if name in COLOURING or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 def pytest_sessionstart() -> None:

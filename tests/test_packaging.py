@@ -409,11 +409,11 @@ def test_readme_has_two_commands() -> None:
     ]
 
 
-def make_venv(folder: Path, version: tuple[int, ...] | None) -> subprocess.CompletedProcess[str]:
-    """Run the first step of these commands in `folder`, by a Python that has this version."""
+def make_venv(folder: Path, pretence: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the first step of these commands in `folder`, by a Python that pretends to be another."""
     script = str(ROOT / "requirements" / "make_venv.py")
-    pretend = f"sys.version_info = {version}; " if version else ""
-    code = f"import sys, runpy; {pretend}runpy.run_path({script!r}, run_name='__main__')"
+    made = f"runpy.run_path({script!r}, run_name='__main__')"
+    code = f"import sys, platform, runpy\n{pretence}\n{made}"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder, env=child_environment(), capture_output=True, text=True, check=False,
@@ -425,7 +425,7 @@ def test_python_that_lacks_wheels_is_refused_in_a_line(
     tmp_path: Path, version: tuple[int, ...]
 ) -> None:
     """It says what is needed, and leaves no .venv, which pip would then refuse."""
-    ended = make_venv(tmp_path, version)
+    ended = make_venv(tmp_path, f"sys.version_info = {version}")
 
     assert ended.returncode == 1
     assert ended.stderr == (
@@ -435,9 +435,37 @@ def test_python_that_lacks_wheels_is_refused_in_a_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("pretence", "said"),
+    [
+        ("sys.implementation.name = 'pypy'", "expected CPython as it usually is, got pypy; "),
+        ("sys.abiflags = 't'", "expected CPython as it usually is, got a free-threaded one; "),
+        (
+            "sys.platform = 'darwin'; platform.machine = lambda: 'x86_64'",
+            "expected a Python for arm64, got one for Intel, which Rosetta runs; ",
+        ),
+        (
+            "import importlib.util as u; u.find_spec = lambda name: None",
+            "expected a Python that can make virtual environments, got one without ensurepip; ",
+        ),
+    ],
+    ids=["pypy", "free-threaded", "intel", "no-ensurepip"],
+)
+def test_python_of_another_kind_is_refused_in_a_line(
+    tmp_path: Path, pretence: str, said: str
+) -> None:
+    """What has no wheels, or makes half a .venv, is told before there is one."""
+    ended = make_venv(tmp_path, pretence)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{sys.executable}: {said}")
+    assert ended.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_python_that_is_recent_enough_makes_an_environment(tmp_path: Path) -> None:
     """In the current folder, with pip in it."""
-    ended = make_venv(tmp_path, None)
+    ended = make_venv(tmp_path)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (tmp_path / ".venv" / "bin" / "pip").exists()

@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.conftest import MOST_WORKERS, pytest_cmdline_main, usable_cores
 from tests.helpers.project import ROOT, child_environment
 
 if TYPE_CHECKING:
@@ -70,8 +72,35 @@ def test_all_tests_and_they_alone_are_spread(
 
     assert run.returncode == pytest.ExitCode.OK, run.stdout + run.stderr
     workers = set((project / "workers").read_text().split())
-    spread = {f"gw{number}" for number in range(os.cpu_count() or 1)}
+    spread = {f"gw{number}" for number in range(min(usable_cores(), MOST_WORKERS))}
     assert workers == (spread if distributed else {"master"})
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (8, 8), (9, 8), (128, 8)])
+def test_workers_are_few_on_any_number_of_cores(
+    cores: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as there are cores to use would take the memory of a large machine."""
+    option = SimpleNamespace(
+        numprocesses=None, dist="no", tx=[], usepdb=False, capture="fd", collectonly=False
+    )
+    parameters = SimpleNamespace(dir=ROOT)
+    config = SimpleNamespace(option=option, invocation_params=parameters, args=["tests"])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
+
+    pytest_cmdline_main(cast("pytest.Config", config))
+
+    assert (option.numprocesses, option.dist) == (workers, "worksteal")
+
+
+def test_cores_are_counted_where_a_system_bounds_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+
+    assert usable_cores() == 12
 
 
 def collected(*arguments: str) -> set[str]:

@@ -97,6 +97,32 @@ def test_module_that_stops_its_process_is_killed(
     assert psutil.Process().children() == []
 
 
+IN_A_FORK = """
+import os, sys
+if "pytest" in sys.modules:
+    os.abort()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "harmless"),
+    [(IN_A_FORK + FINE, True), ("import os\nos.abort()\n", False)],
+    ids=["the fork", "the module"],
+)
+def test_end_of_a_fork_is_blamed_on_a_module_that_ends_a_new_process_too(
+    source: str, harmless: bool, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS a fork may end for what pytest's process has in use; so it would for the others."""
+    monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", True)
+    paths = [write("trial_first", FINE), write("trial_forked", source), write("trial_last", FINE)]
+
+    found = try_imports(paths)
+
+    assert list(found) == ([] if harmless else [paths[1]])
+    monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", False)
+    assert list(try_imports(paths)) == [paths[1]]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has no signal without a name")
 def test_signal_without_a_name_is_told_by_its_number(write: Write) -> None:
     """Linux has some that Python does not name."""

@@ -78,6 +78,11 @@ OF_SPEED = (
         "PYTHONOPTIMIZE",
         "PYTHONPROFILEIMPORTTIME",
         "PYTHONVERBOSE",
+        "PYTHONINSPECT",
+        "PYTHONPERFSUPPORT",
+        "PYTHON_CPU_COUNT",
+        "PYTHON_GIL",
+        "PYTHON_JIT",
         *OF_SPEED,
     ],
 )

@@ -37,6 +37,10 @@ def _harms(source: str, what: str, line: int = 1) -> Broken:
     )
 
 
+def _changes(source: str, what: str) -> Broken:
+    return Broken(source, f"expected an import that leaves {what} alone; mend <file>")
+
+
 def _lasts(source: str, line: int = 1) -> Broken:
     return _harms(source, "ends within <seconds> s, got one that was still going on", line)
 
@@ -96,6 +100,25 @@ HARMING = {
         'import os\ndel os.environ["PATH"]\n',
         "leaves the environment as it is, got the removal of PATH",
         2,
+    ),
+    "forks": _harms("import os\nos.fork()\n", "does not fork its process", 2),
+    "forks-unheard": _harms(
+        "import os\ntry:\n    os.fork()\nexcept OSError:\n    pass\n",
+        "does not fork its process",
+        3,
+    ),
+    "closes-the-output": _changes("import sys\nsys.stdout.close()\n", "the standard streams"),
+    "takes-the-output": _changes(
+        "import io, sys\nsys.stderr = io.StringIO()\n", "the standard streams"
+    ),
+    "ignores-interrupts": _changes(
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n", "what a signal does"
+    ),
+    "masks": _changes("import os\nos.umask(0o777)\n", "the mask of new files"),
+    "renames": _changes("import builtins\nbuiltins.print = repr\n", "Python's own names"),
+    "never-ends": _changes(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()\n",
+        "the threads that a process waits for",
     ),
     "prints-elsewhere": Broken(
         'import subprocess\nsubprocess.run(["echo", "hello"])\n',

@@ -48,7 +48,7 @@ def test_those_who_heard_the_same_stand_together_the_right_ones_first() -> None:
         "mlx-whisper": ("small fp16", "small fp16 after a pause"),
         "faster-whisper": ("small int8 ×6",),
     }
-    assert (right.exact, right.stretches, right.count) == (True, (), 2)
+    assert (right.exact, right.stretches, right.count) == (True, (), 3)
     assert (right.first, other.first) == ("mlx-whisper small fp16", "mlx-whisper small 4bit")
     assert not other.exact
     assert [each for each in other.stretches if not each.same] == [Stretch("box", "")]

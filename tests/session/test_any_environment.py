@@ -65,6 +65,12 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "LC_ALL": ("C", "nowhere.UTF-8"),
     "PYTHONIOENCODING": ("ascii", "latin-1"),
     "PYTHONWARNINGS": ("error", "nonsense"),
+    "PYTHONSAFEPATH": ("1",),
+    "PYTHONUTF8": ("0",),
+    "PYTEST_TIMEOUT": ("0", "300"),
+    "FORCE_COLOR": ("1", ""),
+    "NO_COLOR": ("1",),
+    "TZ": ("nonsense",),
     "COLUMNS": ("0", "-1", "abc", "37"),
     "TERM": ("dumb", "nonsense", ""),
     "OMP_NUM_THREADS": ("abc", "0"),
@@ -74,7 +80,10 @@ RIGHT = (
     "--benchmark-only", "-pno:cacheprovider", "--benchmark-disable-gc",
 )  # fmt: skip
 ABOUT_MODELS = ("--prefetch-only", "--check-models", "--check-models=json")
-WRONG = ("--max-download=much", "--device=tpu", "--check-models=all", "--audio={folder}/none.wav")
+WRONG = (
+    "--max-download=much", "--device=tpu", "--check-models=all", "--audio={folder}/none.wav",
+    "--audio=", "--resume=", "--calls=0", "--timeout=inf",
+)  # fmt: skip
 
 
 @pytest.mark.property

@@ -152,6 +152,20 @@ def test_hangup_ends_a_session_unless_it_is_ignored(
     assert sessions.engines() == []
 
 
+def test_end_of_an_engine_is_known_where_sigchld_is_ignored(sessions: Sessions) -> None:
+    """A program that ignores it for itself hands that on, and the system forgets exit statuses."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:  # a child inherits an ignored signal
+        process = sessions.start("benchmarks/test_transcribe.py", "-k", "toy-micro-killed-short")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+    session = sessions.finish(process)
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert "toy[micro-killed]: the engine was ended by SIGKILL" in session.output
+
+
 def test_warning_fails_a_test_of_the_suite() -> None:
     """The suite's own strictness is for its own tests."""
     with pytest.raises(UserWarning, match="a warning"):

@@ -23,7 +23,10 @@ from whisper_speedtest.session.options import (
     parse_size,
     pytest_addoption,
     rules_of,
+    why_no_limit,
 )
+
+FROM_1 = "a whole number from 1 to 999999"
 
 
 def parsed(*arguments: str) -> dict[str, object]:
@@ -85,8 +88,11 @@ def test_options_are_read_under_their_names() -> None:
 @pytest.mark.parametrize(
     ("option", "texts", "expected"),
     [
-        ("--processes", ("0", "-1", "2.5", "", "many", "\u0663"), "a whole number of at least 1"),
-        ("--calls", ("0", "1e3", " 3"), "a whole number of at least 1"),
+        ("--processes", ("0", "-1", "2.5", "", "many", "\u0663"), FROM_1),
+        ("--calls", ("0", "1e3", " 3", "3\n", "1000000", "9" * 5000), FROM_1),
+        ("--audio", ("",), "a path"),
+        ("--journal", ("",), "a path"),
+        ("--resume", ("",), "a path"),
         ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
         ("--pause", ("-1", "inf", "nan", "5s"), "seconds, at least 0"),
         (
@@ -110,11 +116,24 @@ def test_number_that_makes_no_sense_is_refused(
             parsed(f"{option}={text}")
 
 
+def test_counts_with_which_times_can_be_reckoned_are_taken() -> None:
+    """Up to the last that is named."""
+    assert parsed("--processes=1", "--calls=999999")["calls"] == 999_999
+    assert parsed("--processes=007")["processes"] == 7
+
+
 @dataclass(frozen=True)
 class Config:
     """The config of a session in which some options were given."""
 
     options: dict[str, object]
+    setting: str = "300"
+    """The setting timeout of pyproject.toml."""
+
+    def getini(self, name: str) -> str:
+        """Return the setting."""
+        assert name == "timeout"
+        return self.setting
 
     def getoption(self, name: str, default: object = None) -> object:
         """Return the option's value."""
@@ -147,6 +166,42 @@ def test_limit_that_a_user_chose_is_known(
     monkeypatch.setenv("PYTEST_TIMEOUT", variable)
 
     assert rules(timeout=option).timeout == limit
+
+
+@pytest.mark.parametrize("text", ["abc", "", "nan", "inf", "-1", "1e300", "1.1e9", "1e-4", "1,5"])
+def test_time_limit_that_no_timer_takes_is_refused(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it was given, by the name of that place; else a timer would end the session."""
+    expected = "expected seconds from 0.001 to 1e+09, or 0 for no limit, got"
+
+    by_setting = why_no_limit(cast("pytest.Config", Config({}, setting=text)))
+    monkeypatch.setenv("PYTEST_TIMEOUT", text)
+    by_variable = why_no_limit(cast("pytest.Config", Config({})))
+    monkeypatch.delenv("PYTEST_TIMEOUT")
+
+    assert by_setting == (f"the setting timeout: {expected} {text!r}; correct it, or leave it out")
+    assert by_variable == f"PYTEST_TIMEOUT: {expected} {text!r}; correct it, or leave it out"
+    if (number := _float(text)) is not None:
+        reason = why_no_limit(cast("pytest.Config", Config({"timeout": number})))
+        assert reason == f"--timeout: {expected} {str(number)!r}; correct it, or leave it out"
+
+
+def _float(text: str) -> float | None:
+    """Return the number that an option of that text has, which else pytest-timeout refuses."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "0.001", "1", "300", "1e9"])
+def test_time_limit_that_a_timer_takes_is_taken(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ends included; 0 is none."""
+    monkeypatch.setenv("PYTEST_TIMEOUT", text)
+    config = Config({"timeout": float(text)}, setting=text)
+
+    assert why_no_limit(cast("pytest.Config", config)) is None
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHOSEN = ("benchmarks/test_transcribe.py", "-k", "toy-micro-good-short", "--device=cpu")
+OFF = "expected a pytest-benchmark that saves results, got one that is turned off; leave out"
 ROW = re.compile(r"^toy +micro +good +short ", re.MULTILINE)
 
 
@@ -407,6 +408,58 @@ def test_file_that_cannot_be_written_is_refused_before_anything_runs(
     expected = "expected a file that can be written, got " + got.format(folder=sessions.folder)
     assert expected in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
+    [
+        (("--benchmark-disable", "--benchmark-json={folder}/x.json"), {}, OFF),
+        (("--benchmark-autosave",), {"PYTEST_XDIST_WORKER": "gw0"}, OFF),
+        (("--benchmark-histogram",), {}, "expected the packages pygal and pygaljs, which draw it"),
+        (("--timeout=inf",), {}, "--timeout: expected seconds from 0.001 to 1e+09, or 0"),
+        ((), {"PYTEST_TIMEOUT": "5s"}, "PYTEST_TIMEOUT: expected seconds from 0.001 to 1e+09"),
+    ],
+    ids=["turned off", "of a worker", "not drawn", "no timer", "no number"],
+)
+def test_what_would_cost_the_results_at_the_end_is_refused_at_once(
+    sessions: Sessions, arguments: tuple[str, ...], variables: dict[str, str], says: str
+) -> None:
+    """pytest-benchmark would save nothing and say so nowhere, or other plugins raise."""
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", *CHOSEN, "-p", "no:cacheprovider"),
+            *(argument.format(folder=sessions.folder) for argument in arguments),
+        ],
+        cwd=sessions.tree,
+        env=child_environment(**variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
+    (line,) = [each for each in ended.stderr.splitlines() if each.startswith("ERROR: ")]
+    assert says in line
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_folder_for_engines_that_cannot_be_made_is_told(sessions: Sessions) -> None:
+    """With how another one is named, as the reason of each test."""
+    folder = sessions.folder / "file" / "root"
+    folder.parent.touch()
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *CHOSEN, f"--basetemp={folder}"],
+        cwd=sessions.tree, env=child_environment(), capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+
+    told = "failed:   test_transcribe[toy-micro-good-short]: expected a folder for engines, got "
+    assert told in ended.stdout, ended.stdout + ended.stderr
+    assert "name another one, with --basetemp" in ended.stdout
+    assert "INTERNALERROR" not in ended.stdout
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED
 
 
 def test_file_of_an_earlier_run_is_not_taken_for_this_ones(sessions: Sessions) -> None:

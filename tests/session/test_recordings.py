@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fixtures.audio import clips
+from tests.helpers.project import child_environment
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.session.recordings import own_clips
 from whisper_speedtest.speech.recordings import SUFFIXES
@@ -68,6 +71,51 @@ def test_folder_without_sound_files_is_refused(tmp_path: Path) -> None:
         f"--audio: {tmp_path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "
         "got none; name the file itself where it has another suffix"
     )
+
+
+def test_folder_is_searched_for_plain_files_that_are_not_hidden(
+    record: Record, recwarn: pytest.WarningsRecorder
+) -> None:
+    """On other disks macOS notes of `memo.wav` in `._memo.wav`, and a folder may be `x.wav`."""
+    folder = record("talks/memo.wav").parent
+    (folder / "._memo.wav").write_bytes(b"\0\5\x16\7")
+    record("talks/.memo.wav")
+    (folder / "album.wav").mkdir()
+
+    assert [clip.name for clip in own_clips([folder])] == ["memo"]
+    assert len(recwarn) == 0
+
+
+def test_recordings_that_are_not_read_are_told(record: Record) -> None:
+    """Of a folder of voice memos, nobody takes those that are left out for measured."""
+    folder = record("talks/memo.wav").parent
+    for name in ("one.m4a", "TWO.M4A", "notes.txt"):
+        (folder / name).touch()
+
+    with pytest.warns(UserWarning, match="left out, as") as told:
+        (clip,) = own_clips([folder])
+
+    assert clip.name == "memo"
+    assert f"--audio: {folder}: left out, as their formats are not read: TWO.M4A, one.m4a; " in str(
+        told[0].message
+    )
+
+
+def test_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
+    """In a line, and not by an exception that ends the session."""
+    path = tmp_path / f"{'n' * 300}.wav"
+
+    assert refused(path) == (
+        f"--audio: {path}: cannot be looked at: File name too long; check the path"
+    )
+
+
+def test_names_that_look_alike_are_refused(record: Record) -> None:
+    """One letter in Unicode's two forms would be two rows that nobody can tell apart."""
+    first = record("a/u\N{COMBINING DIAERESIS}ber.wav")
+    second = record("b/\N{LATIN SMALL LETTER U WITH DIAERESIS}ber.wav")
+
+    assert f"which is also {first}; rename the file" in refused(first, second)
 
 
 def test_two_recordings_of_one_name_are_refused(record: Record) -> None:
@@ -151,6 +199,32 @@ def test_own_recordings_are_selected_alone_by_their_marker(
         for test in ("transcribe", "tuned")
         for name in ("call", "memo")
     }
+
+
+def test_recordings_are_selected_by_their_names_as_they_are_written(
+    toy_project: Path, record: Record
+) -> None:
+    """Test ids hold other letters than ASCII's as numbers, and nobody types these."""
+    path = record("\N{LATIN SMALL LETTER U WITH DIAERESIS}ber.wav")
+
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "benchmarks/test_transcribe.py", "-q", "--co"),
+            *("-p", "no:cacheprovider", f"--audio={path}", "-k", f"toy-micro-good and {path.stem}"),
+        ],
+        cwd=toy_project,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    found = [line for line in ended.stdout.splitlines() if "::" in line]
+    assert found == [
+        f"benchmarks/test_transcribe.py::test_{test}[toy-micro-good-\\xfcber]"
+        for test in ("transcribe", "tuned")
+    ], ended.stdout + ended.stderr
 
 
 def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Record) -> None:

@@ -23,6 +23,7 @@ from whisper_speedtest.session.report import (
     explanations,
     fetched_lines,
     plan_lines,
+    rendered,
     width_of,
 )
 from whisper_speedtest.session.status import ModelStatus, all_complete
@@ -361,3 +362,18 @@ def test_selection_is_complete_if_every_model_is() -> None:
     assert not all_complete([good, part])
     assert not all_complete([])
     assert [good.absent, status(Case("o", "b", "3"), BASE, GONE).absent] == [False, True]
+
+
+def test_what_looks_like_markup_in_a_cell_stands_there_as_it_is() -> None:
+    """A recording may be called `take[2]` or `:smile:`, of which rich makes something else."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("clip", "other")
+    for name in ("take[2]", "[red]alert", "x[/]", ":smile:", "a\\[b]"):
+        table.add_row(name, Text(name))
+
+    lines = rendered(table, 80, styled=False).splitlines()
+
+    for name in ("take[2]", "[red]alert", "x[/]", ":smile:", "a\\[b]"):
+        assert [line.count(name) for line in lines if name in line] == [2], (name, lines)

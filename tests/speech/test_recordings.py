@@ -160,3 +160,55 @@ def test_a_recording_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     """The reason is that of reading it."""
     with pytest.raises(AudioError, match="no such file"):
         own_clip(tmp_path / "missing.wav")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("u\N{COMBINING DIAERESIS}ber", "\N{LATIN SMALL LETTER U WITH DIAERESIS}ber"),
+        ("new\nline", "new\\nline"),
+        ("tab\there", "tab\\there"),
+        ("esc\x1b[31m", "esc\\x1b[31m"),
+        ("evol\N{RIGHT-TO-LEFT OVERRIDE}.x", "evol\\u202e.x"),
+        ("bad\udcff", "bad\\udcff"),
+        ("a b%", "a b%"),
+        ("-x[1]", "-x[1]"),
+    ],
+)
+def test_a_name_can_be_printed_and_is_as_people_type_it(
+    recording: Path, file: str, name: str
+) -> None:
+    """It stands in tables, logs and JSON, where a line break or an escape would harm others."""
+    try:
+        path = recording.rename(recording.with_name(f"{file}.wav"))
+    except OSError as error:  # macOS has no names that are not UTF-8
+        pytest.skip(f"no such name on this file system: {error}")
+
+    clip = own_clip(path)
+
+    assert clip.name == name
+    assert clip.path == path
+
+
+def test_the_text_of_a_name_in_capitals_is_found(recording: Path) -> None:
+    """Where case matters, `MEMO.WAV` has `MEMO.TXT` beside it, and is not left unchecked."""
+    path = recording.rename(recording.with_name("MEMO.WAV"))
+    path.with_suffix(".TXT").write_text("Words.", encoding="utf-8")
+
+    assert own_clip(path).reference == "Words."
+
+
+def test_a_text_that_nobody_can_have_said_is_refused(recording: Path) -> None:
+    """Megabytes beside four seconds are another file's; scoring them would last for minutes."""
+    text = recording.with_suffix(".txt")
+    most = 10_000 + int(200 * own_clip(recording).seconds)
+    text.write_text("x" * most, encoding="utf-8")
+
+    taken = own_clip(recording).reference
+    text.write_text("x" * (most + 1), encoding="utf-8")
+    with pytest.raises(AudioError) as refusal:
+        own_clip(recording)
+
+    assert taken == "x" * most
+    assert f"no more than {most} bytes can be said, got {most + 1}; mend" in str(refusal.value)
+    assert str(refusal.value).startswith(f"{text}: expected a text in UTF-8, the reference of ")

@@ -341,3 +341,11 @@ def test_differences_in_a_row_are_one_stretch() -> None:
 def test_stretches_of_no_words(said: str, heard: str) -> None:
     """Nothing was said, or nothing heard."""
     assert stretches(said, heard) == ([Stretch(said, heard)] if said or heard else [])
+
+
+@pytest.mark.parametrize("blank", ["", " ", " \n\t "])
+def test_text_without_a_word_is_shown_as_nothing(blank: str) -> None:
+    """Also where texts are shown whole: a line that ends after its colon looks cut off."""
+    for shorten in (True, False):
+        assert "  expected: (nothing)\n" in difference(blank, "one word", shorten=shorten)
+        assert "  got:      (nothing)\n" in difference("one word", blank, shorten=shorten)

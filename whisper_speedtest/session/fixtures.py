@@ -47,6 +47,14 @@ def pool(
     from whisper_speedtest.engine.pool import EnginePool, memory_limit_of_machine
     from whisper_speedtest.measure.machine import accelerator_memory
 
+    try:
+        tmp_path_factory.getbasetemp()
+    except OSError as error:
+        pytest.fail(
+            f"expected a folder for engines, got {error}; name another one, with --basetemp or "
+            "PYTEST_DEBUG_TEMPROOT where you used that, else with TMPDIR",
+            pytrace=False,
+        )
     limit = memory_limit_of_machine()
     accelerator = accelerator_memory(machine_of(request.config))
     with EnginePool(lambda: tmp_path_factory.mktemp("engine"), limit, accelerator) as engines:

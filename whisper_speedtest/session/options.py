@@ -40,6 +40,9 @@ UNDECIDED = 6
 LAST = Path()
 """What --resume is where it stands alone."""
 
+SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
+"""Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -76,7 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--audio",
         action="append",
         default=[],
-        type=Path,
+        type=parse_path,
         metavar="PATH",
         help="transcribe this file too, or each sound file in this folder; may be given several "
         "times; a text file beside it, of the same name with .txt, is its reference",
@@ -158,7 +161,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--journal",
-        type=Path,
+        type=parse_path,
         metavar="FILE",
         help="add each result to this file as its test ends, a line of JSON each "
         "(default: a new file in journals/, named by the time)",
@@ -167,7 +170,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--resume",
         nargs="?",
         const=LAST,
-        type=Path,
+        type=parse_path,
         metavar="FILE",
         help="run what this journal has no passed result of, with the same model, versions, "
         "settings and machine; take the others over from it, and go on with it "
@@ -296,6 +299,24 @@ def rules_of(config: pytest.Config) -> Rules:
     )
 
 
+def why_no_limit(config: pytest.Config) -> str | None:
+    """Return what is wrong with the time limits that the user chose, or None: 0 is no limit."""
+    for name, value in {
+        "--timeout": config.getoption("timeout", None),
+        "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
+        "the setting timeout": config.getini("timeout"),
+    }.items():
+        if value is None:
+            continue
+        seconds = _number(str(value))
+        if seconds != 0 and not (seconds and SHORTEST_LIMIT <= seconds <= LONGEST_LIMIT):
+            return (
+                f"{name}: expected seconds from {SHORTEST_LIMIT:g} to {LONGEST_LIMIT:g}, or 0 for "
+                f"no limit, got {str(value)!r}; correct it, or leave it out"
+            )
+    return None
+
+
 def _timeout(config: pytest.Config) -> float | None:
     """Return the seconds that the user gives each test, by --timeout or PYTEST_TIMEOUT, or None."""
     chosen: float | None = config.getoption("timeout", None)
@@ -311,10 +332,17 @@ def parse_code(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def parse_path(text: str) -> Path:
+    """Return a path. An empty one, most likely of an unset variable, is not the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got ''")
+    return Path(text)
+
+
 def parse_count(text: str) -> int:
-    """Return a whole number of at least 1."""
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    """Return a whole number of at least 1, with which times can still be reckoned."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 999999, got {text!r}")
     return int(text)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from whisper_speedtest.session.options import why_no_limit
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -28,6 +31,12 @@ NEEDED = {
 pytest itself refuses to do without some others, and without those of `required_plugins`.
 """
 
+DRAWN_BY = ("pygal", "pygaljs")
+"""What pytest-benchmark draws with; it finds out when everything is measured."""
+
+SAVED_BY = ("benchmark_json", "benchmark_save", "benchmark_autosave")
+"""Options with which pytest-benchmark saves results, as pytest names them."""
+
 SPREAD_OVER_WORKERS = (
     "benchmarks: expected one process that runs one test at a time, got workers of pytest-xdist, "
     "whose tests would slow each other down; leave out -n, or add -n 0"
@@ -44,10 +53,32 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(action == "error" for action, *_ in warnings.filters):
         warnings.simplefilter("default")
     _refuse_without_plugins(config)
+    if reason := why_no_limit(config):  # pytest-timeout would raise it, or a timer in some test
+        raise pytest.UsageError(reason)
     if config.getoption("dist", "no") != "no" and config.getoption("benchmark_only"):
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
     if path := config.getoption("benchmark_json"):
         refuse_unless_writable("--benchmark-json", Path(path))
+    if config.getoption("benchmark_histogram") and not all(map(find_spec, DRAWN_BY)):
+        raise pytest.UsageError(
+            "--benchmark-histogram: expected the packages pygal and pygaljs, which draw it, got an "
+            "environment without them; install both, or leave the option out"
+        )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse to save what pytest-benchmark is told not to take, or believes that it must not.
+
+    By then it has been configured. It believes so in what a worker of pytest-xdist has started.
+    """
+    config = session.config
+    asked = [option for option in SAVED_BY if config.getoption(option)]
+    if asked and config._benchmarksession.disabled:  # type: ignore[attr-defined]
+        names = ", ".join(f"--{option.replace('_', '-')}" for option in asked)
+        raise pytest.UsageError(
+            f"{names}: expected a pytest-benchmark that saves results, got one that is turned off; "
+            f"leave out --benchmark-disable, or {names}, and unset PYTEST_XDIST_WORKER"
+        )
 
 
 def _refuse_without_plugins(config: pytest.Config) -> None:

@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say at once what is wrong with the environment, or with the user's own recordings."""
     _refuse_another_project(config)
     _refuse_foreign_packages()
+    _learn_how_processes_end()
     _try_adapters()
     for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
@@ -87,6 +88,16 @@ def _refuse_foreign_packages() -> None:
                 f"{found}; uninstall that, or install this project's requirements into a virtual "
                 "environment of their own"
             )
+
+
+def _learn_how_processes_end() -> None:
+    """Undo that SIGCHLD is ignored, if whoever started pytest did that: some servers of jobs do.
+
+    The system would then forget the exit status of each engine, and 0 would be told of all.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _try_adapters() -> None:
@@ -141,6 +152,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise the tests marked `over`."""
     own, corpora = metafunc.config.stash[OWN_CLIPS], metafunc.config.stash[OWN_CORPORA]
     selection.parametrize(metafunc, clips(), own, corpora)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let -k find a recording by its name; ids have letters outside of ASCII as numbers."""
+    if item.get_closest_marker("own") and isinstance(item, pytest.Function):
+        audio = selection.parameters_of(item).audio
+        assert audio is not None  # which is what the mark says
+        item.extra_keyword_matches.add(audio.name)
 
 
 @pytest.hookimpl(wrapper=True)

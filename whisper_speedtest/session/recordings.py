@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
+
+UNREADABLE = (".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mov", ".mp4", ".webm", ".wma")
+"""The names of recordings that no file is read of; see `speech.containers`."""
 
 
 def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
@@ -74,12 +78,29 @@ def own_corpora(
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files, and of each folder the sound files in it, by name."""
+    """Yield the files, and of each folder the sound files in it, by name.
+
+    Hidden files are left out: macOS keeps what it notes of `memo.wav` in `._memo.wav` on the disks
+    of other systems. So are other folders. A recording of a kind that is not read is told.
+    """
     for path in map(_home_expanded, paths):
-        if not path.is_dir():
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() else None
+            files = [each for each in inside or () if each.name[0] != "." and not each.is_dir()]
+        except OSError as error:
+            raise pytest.UsageError(
+                f"--audio: {path}: cannot be looked at: {error.strerror}; check the path"
+            ) from error
+        if inside is None:
             yield path
             continue
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        found = [file for file in files if file.suffix.lower() in SUFFIXES]
+        if others := [file.name for file in files if file.suffix.lower() in UNREADABLE]:
+            warnings.warn(
+                f"--audio: {path}: left out, as their formats are not read: {', '.join(others)}; "
+                "name one alone to be told how it is converted",
+                stacklevel=1,
+            )
         if not found:
             raise pytest.UsageError(
                 f"--audio: {path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "

@@ -53,7 +53,10 @@ def rendered(table: RenderableType, width: int, *, styled: bool) -> str:
 
     text = io.StringIO()
     # rich believes the width of a terminal that calls itself dumb, unless it is told a height, too.
-    console = Console(file=text, width=width, height=25, force_terminal=styled)
+    # What is in square brackets or between colons may be a part of a user's file name.
+    console = Console(
+        file=text, width=width, height=25, force_terminal=styled, markup=False, emoji=False
+    )
     console.print(table)
     return text.getvalue()
 

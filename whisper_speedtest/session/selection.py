@@ -18,6 +18,7 @@ from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import PAUSES, batch_sizes
 from whisper_speedtest.session.options import (
     BY_DEFAULT,
+    LONGEST_LIMIT,
     MAX_DOWNLOAD,
     is_head_to_head,
     rules_of,
@@ -271,7 +272,7 @@ def parametrize(
 
 @cache
 def _limit(seconds: float) -> pytest.MarkDecorator:
-    return pytest.mark.timeout(seconds)
+    return pytest.mark.timeout(min(seconds, LONGEST_LIMIT))
 
 
 def sort(items: list[pytest.Item]) -> None:

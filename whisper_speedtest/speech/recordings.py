@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip
@@ -15,16 +17,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+TEXT_SUFFIXES = (".txt", ".TXT")
+"""What the text beside a recording may end in: where case matters, `MEMO.WAV` has `MEMO.TXT`."""
+
+MAX_TEXT_RATE = 200
+"""Bytes of text for each second of a recording: several times what the fastest speaker says."""
+
+ANY_TEXT = 10_000
+"""Bytes of text that the shortest recording may have."""
+
+
 def own_clip(path: Path) -> Clip:
     """Describe a user's sound file as a clip that is named after the file.
 
-    Its reference is the text file of the same name with the suffix `.txt`, in UTF-8. Without such
-    a file there is no reference; an empty one says that nothing is spoken.
+    Its name is in Unicode's composed form, as people type it, and without characters that cannot
+    be printed. Its reference is the text file of the same name with the suffix `.txt`, in UTF-8.
+    Without such a file there is no reference; an empty one says that nothing is spoken.
 
     Raises:
         AudioError: when the sound cannot be used (see `read_audio`) or the text cannot be read.
     """
-    return recording(path, path.stem, text_beside(path), OWN_ORIGIN)
+    clip = recording(path, _printable(unicodedata.normalize("NFC", path.stem)), None, OWN_ORIGIN)
+    return replace(clip, reference=text_beside(path, clip.seconds))
 
 
 def recording(path: Path, name: str, reference: str | None, origin: str) -> Clip:
@@ -51,21 +65,39 @@ def recording(path: Path, name: str, reference: str | None, origin: str) -> Clip
     )
 
 
-def text_beside(path: Path) -> str | None:
+def _printable(name: str) -> str:
+    """Return a name in which a line break, for example, is written as in a Python string."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in name
+    )
+
+
+def text_beside(path: Path, seconds: float | None = None) -> str | None:
     """Return the text that lies beside a sound file, or None where there is none.
 
+    Where the file's length is known, so is how much can be said in it at most. What lies there and
+    is no text is a mistake: a link to nothing, for example.
+
     Raises:
-        AudioError: when what is there is no text in UTF-8, or cannot be read.
+        AudioError: when what is there is no text in UTF-8, cannot be read, or is too long.
     """
     from whisper_speedtest.speech.audio import AudioError
 
-    file = path.with_suffix(".txt")
+    beside = (path.with_suffix(suffix) for suffix in TEXT_SUFFIXES)
+    file = next(filter(os.path.lexists, beside), None)
+    if file is None:
+        return None
     expected = f"{file}: expected a text in UTF-8, the reference of {path.name}"
-    if not os.path.lexists(file):
-        return None  # what is there, and is no text, is a mistake: a link to nothing, for example
+    most = None if seconds is None else ANY_TEXT + int(MAX_TEXT_RATE * seconds)
     try:
         if file.is_fifo() or file.is_char_device():  # reading one might never end
             raise AudioError(f"{expected}, got no plain file; mend it or move it away")
+        if most is not None and (size := file.stat().st_size) > most:
+            raise AudioError(
+                f"{expected}, which lasts {seconds:g} s, in which no more than {most} bytes can be "
+                f"said, got {size}; mend it or move it away"
+            )
         text = file.read_bytes().decode().removeprefix("\N{BYTE ORDER MARK}")
     except UnicodeDecodeError as error:
         raise AudioError(

@@ -119,7 +119,9 @@ def difference(
         f"{rate} {words.wer:.3f} over {len(expected)} {unit}s: {words.substitutions} wrong, "
         f"{words.deletions} missing, {words.insertions} added"
     )
-    texts = [_shorten(text) if shorten else text for text in (reference, hypothesis)]
+    texts = [
+        _shorten(text) if shorten or not text.strip() else text for text in (reference, hypothesis)
+    ]
     lines = [counts, f"  expected: {texts[0]}", f"  got:      {texts[1]}"]
     changes = [chunk for chunk in words.alignments[0] if chunk.type != "equal"]
     for change in changes[:max_changes]:
