@@ -15,15 +15,17 @@ from _pytest.config.argparsing import Parser
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
-    Shard,
     is_head_to_head,
     max_download,
-    parse_checks,
-    parse_share,
-    parse_size,
     pytest_addoption,
     rules_of,
     why_no_limit,
+)
+from whisper_speedtest.session.values import (
+    Shard,
+    parse_checks,
+    parse_share,
+    parse_size,
 )
 
 FROM_1 = "a whole number from 1 to 999999"

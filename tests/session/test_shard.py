@@ -18,7 +18,6 @@ from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session import shard as shard_module
-from whisper_speedtest.session.options import Shard, parse_shard
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.plugin import pytest_sessionfinish as judge
 from whisper_speedtest.session.prefetch import exit_without_models
@@ -30,6 +29,7 @@ from whisper_speedtest.session.shard import (
     pytest_sessionfinish,
     subject_of,
 )
+from whisper_speedtest.session.values import Shard, parse_shard
 
 OK, EMPTY = pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED
 

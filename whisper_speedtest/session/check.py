@@ -171,7 +171,7 @@ def _print(
 
 def next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) -> str:
     """Return the command line that fetches, or runs, what this one selected."""
-    from whisper_speedtest.session.options import CHECKS
+    from whisper_speedtest.session.values import CHECKS
 
     kept = []
     before = ""

@@ -1,13 +1,8 @@
-"""The options of the suite, and how their values are read."""
+"""The options of the suite; how their values are read is in `values`."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import math
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +15,21 @@ from whisper_speedtest.measure.protocol import (
     PROCESSES,
     Rules,
 )
-from whisper_speedtest.speech.languages import ENGLISH, parse_language
+from whisper_speedtest.session.values import (
+    number,
+    parse_checks,
+    parse_code,
+    parse_count,
+    parse_minutes,
+    parse_path,
+    parse_pause,
+    parse_processors,
+    parse_seconds,
+    parse_shard,
+    parse_share,
+    parse_size,
+)
+from whisper_speedtest.speech.languages import ENGLISH
 
 if TYPE_CHECKING:
     import pytest
@@ -31,9 +40,6 @@ MAX_DOWNLOAD = "4GB"
 BY_DEFAULT = "fp16 of micro, tiny, base and small"
 """The models of a session that selects nothing; `selection.is_default` knows them."""
 
-CHECKS = ("load", "json")
-"""What --check-models can be told, either of them or both."""
-
 UNDECIDED = 6
 """The exit status of a session that was to find something slower, and could not tell."""
 
@@ -42,28 +48,6 @@ LAST = Path()
 
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
 """Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One of the parts that a selection is split into."""
-
-    number: int
-    """Counted from 1."""
-
-    count: int
-
-    def __str__(self) -> str:
-        """Return it as the option takes it."""
-        return f"{self.number}/{self.count}"
-
-    def has(self, case: str) -> bool:
-        """Tell whether a case is in this part. Nothing but its name and the count decides that."""
-        digest = hashlib.sha256(case.encode()).digest()
-        return int.from_bytes(digest) % self.count == self.number - 1
-
-
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -308,7 +292,7 @@ def why_no_limit(config: pytest.Config) -> str | None:
     }.items():
         if value is None:
             continue
-        seconds = _number(str(value))
+        seconds = number(str(value))
         if seconds != 0 and not (seconds and SHORTEST_LIMIT <= seconds <= LONGEST_LIMIT):
             return (
                 f"{name}: expected seconds from {SHORTEST_LIMIT:g} to {LONGEST_LIMIT:g}, or 0 for "
@@ -322,107 +306,3 @@ def _timeout(config: pytest.Config) -> float | None:
     chosen: float | None = config.getoption("timeout", None)
     variable = os.environ.get("PYTEST_TIMEOUT")
     return float(variable) if chosen is None and variable else chosen
-
-
-def parse_code(text: str) -> str:
-    """Return the code of a language."""
-    try:
-        return parse_language(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def parse_path(text: str) -> Path:
-    """Return a path. An empty one, most likely of an unset variable, is not the working folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a path, got ''")
-    return Path(text)
-
-
-def parse_count(text: str) -> int:
-    """Return a whole number of at least 1, with which times can still be reckoned."""
-    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 999999, got {text!r}")
-    return int(text)
-
-
-def parse_shard(text: str) -> Shard:
-    """Return which part of how many: "2/5" is the second of five."""
-    match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
-    number, count = map(int, match.groups()) if match else (0, 0)
-    if not 1 <= number <= count:
-        raise argparse.ArgumentTypeError(
-            f"expected K/N with K from 1 to N, as 2/5 for the second of five parts, got {text!r}"
-        )
-    return Shard(number, count)
-
-
-def parse_seconds(text: str) -> float:
-    """Return a number of seconds of more than 0."""
-    if (seconds := _number(text)) is None or not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
-    return seconds
-
-
-def parse_pause(text: str) -> float:
-    """Return a number of seconds, which may be 0."""
-    if (seconds := _number(text)) is None or not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"expected seconds, at least 0, got {text!r}")
-    return seconds
-
-
-def parse_minutes(text: str) -> float:
-    """Return a number of minutes of more than 0."""
-    if (minutes := _number(text)) is None or not 0 < minutes < math.inf:
-        raise argparse.ArgumentTypeError(f"expected minutes, more than 0, got {text!r}")
-    return minutes
-
-
-def parse_share(text: str) -> float:
-    """Return a share: 0.05 of "5%" and of "5".
-
-    A number below 1 is to have its percent sign, as 0.05 may be meant for 5 % or for 0.05 %.
-    """
-    percent = _number(text.removesuffix("%"))
-    if percent is None or not 0 <= percent < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a percentage such as 5%, got {text!r}")
-    if 0 < percent < 1 and not text.endswith("%"):
-        raise argparse.ArgumentTypeError(
-            f"expected a percentage such as 5%, got {text!r}; write {percent * 100:g}% or {text}%"
-        )
-    return percent / 100
-
-
-def parse_processors(text: str) -> float | None:
-    """Return a number of processors, which may be a part of one; None of "inf": any number."""
-    if (processors := _number(text)) is None or not processors >= 0:
-        raise argparse.ArgumentTypeError(f"expected processors, at least 0, or inf, got {text!r}")
-    return None if math.isinf(processors) else processors
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def parse_size(text: str) -> int:
-    """Return a number of bytes: "500MB" and "4GB" are powers of 1000, "1.5GiB" of 1024."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
-    if match is None or (match[3] and not match[2]):
-        raise argparse.ArgumentTypeError(
-            f"expected a size such as 500MB, 4GB or 1.5GiB, got {text!r}"
-        )
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2]])
-
-
-def parse_checks(text: str) -> frozenset[str]:
-    """Return what --check-models is told: "load", "json" or both, joined by a comma."""
-    checks = frozenset(text.split(","))
-    if not checks <= set(CHECKS):
-        raise argparse.ArgumentTypeError(
-            "expected --check-models, --check-models=load, --check-models=json or "
-            f"--check-models=load,json, got {text!r}; a path goes before it"
-        )
-    return checks

@@ -16,7 +16,7 @@ from whisper_speedtest.session.selection import case_of, measure_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whisper_speedtest.session.options import Shard
+    from whisper_speedtest.session.values import Shard
 
 
 @dataclass(frozen=True, slots=True)
