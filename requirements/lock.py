@@ -41,7 +41,7 @@ def main() -> None:
 
         same = f"--constraint={everything}"
         header, *tests = compile_lock(FOLDER / "tests.txt", same, *TESTS)
-        for group in ("lint", "mutants", "typing", "tox"):
+        for group in ("browser", "lint", "mutants", "typing", "tox"):
             compile_lock(FOLDER / f"{group}.txt", same, f"--group={group}")
         for extra in EXTRAS:
             # pip obeys the last such line, so the exception stands below the rule.

@@ -101,7 +101,8 @@ def readme_commands() -> list[str]:
 def _bare_machine(tmp_path: Path) -> Path:
     """A folder with README.md, .ci/run, and in bin/ a python3 whose environments note each call.
 
-    A call of a program NAME fails where there is a file fail-NAME.
+    So does apt-get; there is a chromium, and the user is root. A call of a program NAME fails where
+    there is a file fail-NAME.
     """
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     shutil.copy(ROOT / "README.md", tmp_path)
@@ -119,13 +120,18 @@ def _bare_machine(tmp_path: Path) -> Path:
         """
     )
     python.chmod(0o755)
+    for program in ("apt-get", "chromium"):
+        shutil.copy(python, tmp_path / "bin" / program)
+    root = tmp_path / "bin" / "id"
+    root.write_text("#!/bin/sh\necho 0\n")
+    root.chmod(0o755)
     return tmp_path
 
 
-def ci_run(machine: Path) -> tuple[int, list[str]]:
+def ci_run(machine: Path, **variables: str) -> tuple[int, list[str]]:
     """Run .ci/run on `machine`; return its exit status and the calls it made, in order."""
-    path = f"{machine / 'bin'}:/usr/bin:/bin"
-    status = subprocess.run([machine / ".ci/run"], env={"PATH": path}, check=False).returncode
+    environment = {"PATH": f"{machine / 'bin'}:/usr/bin:/bin", **variables}
+    status = subprocess.run([machine / ".ci/run"], env=environment, check=False).returncode
     calls = machine / "calls"
     return status, calls.read_text().splitlines() if calls.exists() else []
 
@@ -464,11 +470,24 @@ def test_workflows_set_up_environments_as_the_readme_does(name: str) -> None:
 
 
 def test_ci_run_makes_the_calls_of_the_readme(bare_machine: Path) -> None:
-    """.ci/run calls what the README's two commands call, the tests first, then all libraries."""
+    """.ci/run calls what the README's two commands call, the tests first, then the rest."""
     commands = sorted(readme_commands(), key=lambda command: not command.endswith("/tox"))
     steps = " && ".join(commands).replace(".venv/bin/", "").split(" && ")
 
-    assert ci_run(bare_machine) == (0, [*steps, "tox -e libraries"])
+    assert ci_run(bare_machine) == (0, [*steps, "tox -e libraries", "tox -e browser"])
+
+
+def test_ci_run_gets_chromium_where_there_is_none(bare_machine: Path) -> None:
+    """Before the tests that need it; only root can, and others are told by these tests."""
+    fetched = ["apt-get -qq update", "apt-get -qq install -y chromium", "tox -e browser"]
+
+    _, as_root = ci_run(bare_machine, CHROMIUM="no-such-browser")
+    (bare_machine / "calls").unlink()
+    (bare_machine / "bin/id").write_text("#!/bin/sh\necho 1000\n")
+    _, as_user = ci_run(bare_machine, CHROMIUM="no-such-browser")
+
+    assert as_root[-3:] == fetched
+    assert as_user == [call for call in as_root if not call.startswith("apt-get")]
 
 
 def test_ci_run_passes_over_an_old_python(bare_machine: Path) -> None:

@@ -84,14 +84,16 @@ def collected(*arguments: str) -> set[str]:
 
 
 def test_no_test_file_is_forgotten() -> None:
-    """Each test file is run by `pytest tests`, or by `pytest tests/speed` if it lies in there."""
+    """Each test file is run by `pytest tests`, or by name where it lies in speed/ or browser/."""
     every = {str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py")}
     speed = {file for file in every if file.startswith("tests/speed/")}
+    browser = {file for file in every if file.startswith("tests/browser/")}
     optional = {"tests/mutants/test_mutants.py"}
     """Those that need more than the tests' own lock."""
 
-    assert every - speed - optional == collected("tests") - optional
+    assert every - speed - browser - optional == collected("tests") - optional
     assert speed == collected("tests/speed")
+    assert browser == collected("tests/browser")
 
 
 RUNNER = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.speech.scoring import Score, difference, score, words_of
+from whisper_speedtest.speech.scoring import Score, Stretch, difference, score, stretches, words_of
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -310,3 +310,31 @@ def test_a_difference_stays_short() -> None:
 def test_a_word_is_a_normalised_word(text: str, words: list[str]) -> None:
     """Signs are none, and neither is what is said of the sound in brackets."""
     assert words_of(text) == words
+
+
+def test_stretches_are_cut_where_texts_begin_and_end_to_differ() -> None:
+    """A word in place of another, one that is missing and one that was added, side by side."""
+    found = stretches("One, black cat sat on the red mat.", "one cat sat on a red mat today")
+
+    assert [(each.said, each.heard, each.same) for each in found] == [
+        ("one", "one", True),
+        ("black", "", False),
+        ("cat sat on", "cat sat on", True),
+        ("the", "a", False),
+        ("red mat", "red mat", True),
+        ("", "today", False),
+    ]
+
+
+def test_differences_in_a_row_are_one_stretch() -> None:
+    """Of which word stands for which, nobody knows."""
+    assert stretches("a bee sings", "a cow and a dog sing") == [
+        Stretch("a", "a"),
+        Stretch("bee sings", "cow and a dog sing"),
+    ]
+
+
+@pytest.mark.parametrize(("said", "heard"), [("", ""), ("", "a"), ("a", "")])
+def test_stretches_of_no_words(said: str, heard: str) -> None:
+    """Nothing was said, or nothing heard."""
+    assert stretches(said, heard) == ([Stretch(said, heard)] if said or heard else [])

@@ -117,7 +117,7 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
     columns = [column.heading for column in COLUMNS]
     cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
     yield from _table([*columns, "differs by"], cells)
-    yield from _table(RATIO_COLUMNS, [_ratio(each) for each in compared])
+    yield from _table(RATIO_COLUMNS, [ratio_cells(each) for each in compared])
     shown = {id(each) for each in on.comparable}
     told = notes([*on.comparable, *(each for each in on.unmeasured if id(each) not in shown)])
     if told:
@@ -163,7 +163,7 @@ def _aspects(result: Result) -> Aspects:
 RATIO_COLUMNS = ("library", "size", "variant", "clip", "against", "ratio", "interval", "verdict")
 
 
-def _ratio(result: Result) -> list[str]:
+def ratio_cells(result: Result) -> list[str]:
     """Return the cells of a comparison with another side."""
     case, made = result.case, result.comparison
     assert made is not None, f"{result.test}: it was compared with nothing"

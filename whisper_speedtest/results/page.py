@@ -1,19 +1,223 @@
-"""The report as a page, for reading: it stands alone, and needs no network."""
+"""The report as one HTML page: it stands alone, and no request leaves it.
+
+Styles and script are in it, and its content security policy allows these alone, by their hashes.
+Every text of a result is escaped by the templates; what is drawn escapes its own.
+"""
 
 from __future__ import annotations
 
-from html import escape
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.results.as_markdown import as_markdown
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results import page_rows, page_tables, panels
+from whisper_speedtest.results.charts import SERIES
+from whisper_speedtest.results.header import header
+from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.transcripts import side_by_side
 
 if TYPE_CHECKING:
-    from whisper_speedtest.results.merged import Merged
+    from collections.abc import Mapping, Sequence
+
+    from jinja2 import Template
+
+    from whisper_speedtest.results.merged import Merged, OnMachine
+    from whisper_speedtest.results.page_tables import Table
+    from whisper_speedtest.results.panels import Panel
+    from whisper_speedtest.results.transcripts import OfClip
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+MOST_ROWS = 1000
+"""Rows of the table of all measurements; more are left to the files beside the page."""
+
+ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy"})
+"""Kinds of notes whose subjects have a place of their own on a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of what is told of a machine. Each has panels, a table, or both."""
+
+    key: str
+    heading: str
+    text: str = ""
+    panels: Sequence[Panel] = ()
+    table: Table | None = None
+    legend: Mapping[str, str] | None = None
+    """Name → colour."""
+
+    wide: bool = False
+    """Whether the first panel is for wide pages, and the second one for narrow ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of one machine."""
+
+    key: str
+    name: str
+    header: Sequence[tuple[str, str]]
+    """What kind of fact, and the fact."""
+
+    sections: Sequence[Section]
+    transcripts: Sequence[OfClip]
+    transcripts_left_out: int
+    notes: Sequence[tuple[str, str]]
+    """What kind of note, and the note."""
+
+    unmeasured: Table | None
 
 
 def html(merged: Merged) -> str:
-    """Return the page."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f"<title>whisper-speedtest</title>\n<pre>{escape(as_markdown(merged))}</pre>\n</html>\n"
+    """Return the page of a report."""
+    rows = page_rows.rows(merged)
+    style, script = (_source(f"page.{kind}") for kind in ("css", "js"))
+    return _template().render(
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        sentences=merged.sentences(),
+        across=page_tables.across(merged),
+        machines=[_told(number, on) for number, on in enumerate(merged.machines, start=1)],
+        columns=page_rows.columns(merged),
+        rows=rows[:MOST_ROWS],
+        more_rows=max(0, len(rows) - MOST_ROWS),
+        marks=_marks(merged),
+        remarks=merged.remarks(),
     )
+
+
+def _told(number: int, on: OnMachine) -> Told:
+    transcripts, left_out = side_by_side(on.comparable)
+    lines = [_split(line) for line in notes(on.comparable) if not line.startswith(" ")]
+    return Told(
+        key=f"m{number}",
+        name=on.name,
+        header=[_split(line) for line in header(on.comparable)],
+        sections=_sections(on),
+        transcripts=transcripts,
+        transcripts_left_out=left_out,
+        notes=[each for each in lines if each[0] not in ELSEWHERE and each[1]],
+        unmeasured=page_tables.unmeasured(on),
+    )
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Return what kind of line it is, as it stands before the first colon, and the rest."""
+    kind, _, text = line.partition(":")
+    return kind, text.strip()
+
+
+def _sections(on: OnMachine) -> list[Section]:
+    """Return what there is to tell of a machine, in the order in which people ask."""
+    phases = dict(zip(panels.PHASES.values(), SERIES, strict=False))
+    pauses, undecided = panels.pauses(on)
+    no_difference = f" Cannot be told apart: {'; '.join(undecided)}." if undecided else ""
+    sections = [
+        Section(
+            "speed",
+            "Speed by size and library",
+            "RTFx: seconds of audio transcribed in a second; more is faster. Within the line on a "
+            "bar lies what many more processes would give, in 95 of 100 such runs; (3×3) is three "
+            "processes with three calls each. Each panel has its own scale.",
+            panels.speed(on),
+        ),
+        Section("accuracy", "Speed against accuracy", "", panels.accuracy(on), wide=True),
+        *(
+            Section(
+                measure.replace(" ", "-"),
+                heading,
+                "From a new process to its first transcript. The first start ever stands apart, as "
+                "a library may compile in it what later starts find.",
+                panels.starts(on, measure),
+                legend=phases,
+            )
+            for measure, heading in (
+                (Measure.COLD, "Cold start by phase"),
+                (Measure.COLD_FILES, "Cold start, model files not in memory"),
+            )
+        ),
+        Section(
+            "pause",
+            "After a pause",
+            "A call right after another (hollow), and one after some seconds in which nothing was "
+            f"computed (full), which is what a user feels.{no_difference}",
+            pauses,
+        ),
+        Section(
+            "memory",
+            "Peak memory",
+            "The highest footprint of a process that starts and transcribes once; what the library "
+            "counts as its accelerator’s stands beside it.",
+            panels.memory(on),
+        ),
+        Section("quantised", "Quantised and unquantised", table=page_tables.quantised(on)),
+        Section("long", "Coverage of long audio", table=page_tables.long_audio(on)),
+        Section("turns", "Measured in turns", table=page_tables.in_turns(on)),
+        Section(
+            "history",
+            "History",
+            "Runs of different days are not measured in turns: the machine may have changed. A "
+            "line ends where the model’s bytes, the settings or a version changed.",
+            panels.histories(on),
+        ),
+    ]
+    return [each for each in sections if each.panels or each.table]
+
+
+MARKS = {
+    "±2.1% (3×3)": "three processes made three calls each; what many more would give lies within "
+    "about 2.1 % of the time, in 95 of 100 such runs",
+    "(1×1)": "one process alone, so that nobody can tell how far the time may be off",
+    "busy": "other processes used the machine while most of the calls were timed: the time has no "
+    "interval, gives no RTFx, and ranks nothing",
+    "unchecked": "nobody wrote down what was said, so that there is no word error rate",
+    "×6": "up to six windows of 30 s at once",
+    "tuned": "on unequal terms: the settings that the library’s own documentation recommends",
+}
+"""A mark of the table → what it means."""
+
+
+def _marks(merged: Merged) -> dict[str, str]:
+    """Return the marks that are in the table, with their meaning."""
+    latest = [series.latest for on in merged.machines for series in on.series]
+    counted = [each for each in latest if each.counted and each.outcome is Outcome.PASSED]
+    margins = [each.estimate.margin is None for each in counted]
+    there = {
+        "±2.1% (3×3)": not all(margins),
+        "(1×1)": any(margins),
+        "busy": any(each.outcome is Outcome.BUSY for each in latest),
+        "unchecked": any(each.transcript is not None and each.score is None for each in latest),
+        "×6": any(each.measure is Measure.LONG_FORM for each in latest),
+        "tuned": any(each.measure is Measure.TUNED for each in latest),
+    }
+    return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
+
+
+def _source(name: str) -> str:
+    return TEMPLATES.joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _hash(source: str) -> str:
+    """Return the hash of an inline style or script, as a content security policy has it."""
+    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

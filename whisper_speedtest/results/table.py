@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from adapters.base import Case
+    from whisper_speedtest.measure.estimate import Estimate
     from whisper_speedtest.measure.result import Result
 
 FASTEST = "×1.0"
@@ -142,14 +143,18 @@ def _time(result: Result | None) -> str:
 
 
 def _margin(row: Row) -> str:
-    """Return how far the time may be off, and of how many processes and calls each it is."""
+    """Return how far the time may be off."""
     if row.warm is None or row.warm.outcome is Outcome.BUSY:
         return ""
-    estimate = row.warm.estimate
+    return repeated(row.warm.estimate)
+
+
+def repeated(estimate: Estimate) -> str:
+    """Return how far an estimate may be off, and how many processes × calls it is made of."""
     fewest, most = min(estimate.calls), max(estimate.calls)
     calls = f"{most}" if fewest == most else f"{fewest}-{most}"
-    repeated = f"({len(estimate.calls)}×{calls})"
-    return repeated if estimate.margin is None else f"±{percent(estimate.margin, 1)} {repeated}"
+    count = f"({len(estimate.calls)}×{calls})"
+    return count if estimate.margin is None else f"±{percent(estimate.margin, 1)} {count}"
 
 
 def _rtfx(row: Row) -> str:

@@ -102,6 +102,38 @@ def difference(
     return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Words that follow each other: those of the reference, and those heard in their place."""
+
+    said: str
+    heard: str
+
+    @property
+    def same(self) -> bool:
+        """Whether these words were heard as they were said."""
+        return self.said == self.heard
+
+
+def stretches(reference: str, hypothesis: str) -> list[Stretch]:
+    """Return both texts, in normalised words, cut where they begin and where they end to differ."""
+    words = _align(reference, hypothesis)
+    said, heard = words.references[0], words.hypotheses[0]
+    found: list[Stretch] = []
+    for chunk in words.alignments[0]:
+        one = Stretch(
+            " ".join(said[chunk.ref_start_idx : chunk.ref_end_idx]),
+            " ".join(heard[chunk.hyp_start_idx : chunk.hyp_end_idx]),
+        )
+        if found and not found[-1].same and not one.same:
+            before = found.pop()
+            one = Stretch(
+                f"{before.said} {one.said}".strip(), f"{before.heard} {one.heard}".strip()
+            )
+        found.append(one)
+    return found
+
+
 def words_of(text: str) -> list[str]:
     """Return a text's words, normalised: a musical note, or what is in brackets, is none."""
     return _normalise(text).split()

@@ -1,0 +1,1 @@
+"""Tests of a report's page in Chromium: `tox -e browser`."""

@@ -1,0 +1,306 @@
+"""A report's page as people meet it: with a mouse, a keyboard, a phone, in the dark, on paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tests.browser.looking import DARK, DESK, PHONE, VIEWS
+from tests.helpers.reports import everything, many
+from tests.helpers.results import MACHINE, load, measured
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.merged import merge
+from whisper_speedtest.results.page import html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.browser.looking import Looker
+
+MOST_BYTES = 1_500_000
+MOST_MILLISECONDS = 1_000
+"""Until something is to be seen of a page of 500 rows."""
+
+OTHER = msgspec.structs.replace(MACHINE, chip="Apple M1")
+
+in_each_view = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+
+
+@pytest.fixture(name="full", scope="module")
+def _full() -> str:
+    """A page that has every section, of two machines."""
+    other = measured("mlx-whisper fp16", 3.0, 3.1, 3.2, machine=OTHER)
+    return html(merge([*everything(), other]))
+
+
+@pytest.fixture(name="large", scope="module")
+def _large() -> str:
+    """A page of 500 rows."""
+    return html(merge(many(500)))
+
+
+@pytest.fixture(name="small", scope="module")
+def _small() -> str:
+    """A page with a few rows, in the order 4bit, fp16, 8bit, busy, load."""
+    return html(
+        merge(
+            [
+                measured("mlx-whisper fp16", 2.0),
+                measured("mlx-whisper 4bit", 1.0),
+                measured("mlx-whisper 8bit", 10.0),
+                measured("mlx-whisper busy", 0.1, outcome=Outcome.BUSY),
+                load(0.5, machine=MACHINE, case=measured("mlx-whisper load").case),
+            ]
+        )
+    )
+
+
+def variants(page: Page) -> list[str]:
+    """Return the variants in the table, from top to bottom, of the rows that are shown."""
+    found: list[str] = page.eval_on_selector_all(
+        "#rows tbody:not([hidden])", "rows => rows.map(row => row.rows[0].cells[3].textContent)"
+    )
+    return found
+
+
+def sorted_by(page: Page) -> dict[str, str]:
+    """Return by which column the table says that it is sorted, and how."""
+    found: dict[str, str] = page.eval_on_selector_all(
+        "#rows th[aria-sort]",
+        "all => Object.fromEntries(all.map(one => [one.textContent, one.ariaSort]))",
+    )
+    return found
+
+
+def heading(page: Page, name: str) -> Any:
+    """Return the button of a column."""
+    return page.locator("#rows thead").get_by_role("button", name=name, exact=True)
+
+
+@in_each_view
+def test_page_has_nothing_that_keeps_people_out(
+    look: Looker, full: str, view: dict[str, Any]
+) -> None:
+    """By axe, with everything on the page unfolded; in light, dark, and on a phone."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = look(full, view)
+    page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    page.eval_on_selector_all("td button", "all => all.forEach(one => one.click())")
+
+    found = Axe().run(page)
+
+    assert found.violations_count == 0, found.generate_report()
+
+
+@in_each_view
+def test_page_does_not_scroll_sideways(look: Looker, full: str, view: dict[str, Any]) -> None:
+    """What is wider than the screen scrolls in its own box, which the keyboard reaches."""
+    page = look(full, view)
+    page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    page.eval_on_selector_all("td button", "all => all.forEach(one => one.click())")
+
+    width = page.evaluate("document.documentElement.scrollWidth")
+
+    assert width <= view["viewport"]["width"]
+    boxes = page.eval_on_selector_all(
+        ".scroll", "all => all.map(one => [one.scrollWidth > one.clientWidth, one.tabIndex])"
+    )
+    assert any(scrolls for scrolls, _ in boxes) or view is not PHONE
+    assert {place for _, place in boxes} == {0}
+
+
+def test_large_page_is_small_and_soon_there(look: Looker, large: str) -> None:
+    """500 rows in less than 1.5 MB, of which something is seen in less than a second."""
+    shown = []
+    for _ in range(3):
+        page = look(large)
+        page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+        shown.append(
+            page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        )
+
+    assert len(large.encode()) < MOST_BYTES
+    assert page.locator("#rows tbody").count() == 500
+    assert min(shown) < MOST_MILLISECONDS, f"first paint after {shown} ms"
+
+
+def test_table_is_sorted_by_a_click(look: Looker, small: str) -> None:
+    """The best first, then the other way round; busy rows and empty cells stay last."""
+    page = look(small)
+    assert variants(page) == ["4bit", "fp16", "8bit", "busy", "load"]
+    assert sorted_by(page) == {}
+
+    heading(page, "RTFx").click()
+    assert variants(page) == ["4bit", "fp16", "8bit", "load", "busy"]
+    assert sorted_by(page) == {"RTFx": "descending"}
+
+    heading(page, "RTFx").click()
+    assert variants(page) == ["8bit", "fp16", "4bit", "load", "busy"]
+    assert sorted_by(page) == {"RTFx": "ascending"}
+
+    heading(page, "time").click()
+    assert variants(page) == ["load", "4bit", "fp16", "8bit", "busy"]
+    assert sorted_by(page) == {"time": "ascending"}
+
+    heading(page, "time").click()
+    assert variants(page) == ["8bit", "fp16", "4bit", "load", "busy"]
+
+    heading(page, "variant").click()
+    assert variants(page) == ["4bit", "8bit", "busy", "fp16", "load"]
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_table_is_sorted_by_keyboard(look: Looker, small: str, key: str) -> None:
+    """A heading is a button, on which the focus stays and is seen."""
+    page = look(small)
+    heading(page, "variant").focus()
+    page.keyboard.press("Tab")  # measure
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press(key)
+
+    assert sorted_by(page) == {"variant": "ascending"}
+    page.keyboard.press(key)
+    assert variants(page) == ["load", "fp16", "busy", "8bit", "4bit"]
+    focused = page.evaluate("document.activeElement.textContent")
+    assert focused == "variant"
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+    assert float(outline.removesuffix("px")) >= 2
+
+
+def test_filter_shows_the_rows_with_all_words(look: Looker, small: str) -> None:
+    """In whatever case and order; how many there are is said to those who hear the page."""
+    page = look(small)
+    page.get_by_label("Show rows with").fill("SMALL-4BIT warm")
+
+    assert variants(page) == ["4bit"]
+    assert page.get_by_role("status").text_content() == "1 of 5 rows"
+
+    page.get_by_label("Show rows with").fill("")
+    assert variants(page) == ["4bit", "fp16", "8bit", "busy", "load"]
+    assert page.get_by_role("status").text_content() == "5 of 5 rows"
+
+    page.get_by_label("Show rows with").fill("no such")
+    assert variants(page) == []
+
+
+def test_filter_and_order_hold_together(look: Looker, small: str) -> None:
+    """What was sorted stays so where fewer rows are shown."""
+    page = look(small)
+    heading(page, "time").click()
+    heading(page, "time").click()
+    page.get_by_label("Show rows with").fill("warm")
+
+    assert variants(page) == ["8bit", "fp16", "4bit", "busy"]
+
+
+def test_row_tells_how_it_was_measured(look: Looker, small: str) -> None:
+    """By keyboard, too; what it tells goes where the row goes."""
+    page = look(small)
+    row = page.locator("#rows tbody").first
+    button = row.get_by_role("button")
+    assert button.get_attribute("aria-expanded") == "false"
+    assert not row.locator(".how").is_visible()
+
+    button.focus()
+    page.keyboard.press("Enter")
+
+    assert button.get_attribute("aria-expanded") == "true"
+    assert row.locator(".how").is_visible()
+    assert "test_transcribe[mlx-whisper-small-4bit-short]" in str(
+        row.locator("code").text_content()
+    )
+    assert page.locator(".how.open").count() == 1
+    heading(page, "variant").click()
+    heading(page, "variant").click()
+    last = page.locator("#rows tbody").last
+    assert last.locator(".how").is_visible()
+    assert last.locator("td").nth(3).text_content() == "4bit"
+    last.get_by_role("button").click()
+    assert not last.locator(".how").is_visible()
+
+
+def test_page_without_scripts_shows_everything(look: Looker, small: str) -> None:
+    """Nothing is hidden, and nothing is there that would do nothing."""
+    page = look(small, java_script_enabled=False)
+
+    assert page.locator(".how").first.is_visible()
+    assert page.locator("#rows thead button").count() == 0
+    assert not page.get_by_label("Show rows with").is_visible()
+
+
+def test_first_tab_leads_to_the_answer(look: Looker, full: str) -> None:
+    """The link is seen when it has the focus, and takes the focus where it leads."""
+    page = look(full)
+    skip = page.get_by_text("Skip to the answer")
+    assert skip.bounding_box()["x"] < 0
+
+    page.keyboard.press("Tab")
+
+    assert skip.bounding_box()["x"] >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_colours_are_those_of_the_scheme_in_drawings_too(look: Looker, full: str) -> None:
+    """In the dark the ground is dark and the text light; a bar has another colour."""
+    found = []
+    for view in (DESK, DARK):
+        page = look(full, view)
+        found.append(
+            page.evaluate(
+                """() => {
+                    const colour = (where, what) =>
+                        getComputedStyle(document.querySelector(where))[what];
+                    const light = (text) =>
+                        text.match(/\\d+/g).slice(0, 3).reduce((sum, one) => sum + Number(one), 0);
+                    return {
+                        ground: light(colour("body", "backgroundColor")),
+                        text: light(colour("body", "color")),
+                        label: light(colour("svg .labels text", "fill")),
+                        bar: colour("svg path[fill='var(--accent)']", "fill"),
+                    };
+                }"""
+            )
+        )
+
+    light, dark = found
+    assert (light["ground"] > 700, light["text"] < 150) == (True, True), light
+    assert (dark["ground"] < 150, dark["text"] > 600) == (True, True), dark
+    assert (light["label"], dark["label"]) == (light["text"], dark["text"])
+    assert light["bar"] != dark["bar"]
+    assert "rgb(0, 0, 0)" not in (light["bar"], dark["bar"]), "the colour is not known to the page"
+
+
+def test_paper_has_the_numbers_and_nothing_to_click(look: Looker, full: str) -> None:
+    """Black on white also where the screen is dark; what would scroll is whole."""
+    page = look(full, DARK)
+    page.emulate_media(media="print")
+
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert not page.locator("nav").is_visible()
+    assert not page.get_by_label("Show rows with").is_visible()
+    assert page.locator("#rows td button:visible").count() == 0
+    assert page.locator("svg:visible").count() > 0
+    assert page.locator("#rows tbody").first.is_visible()
+    overflow = page.eval_on_selector_all(
+        ".scroll", "all => all.map(one => getComputedStyle(one).overflowX)"
+    )
+    assert set(overflow) == {"visible"}
+
+
+def test_drawing_fits_the_screen_it_is_on(look: Looker, full: str) -> None:
+    """Its texts are as large on a phone as on a wide screen; of two widths one is shown."""
+    for view, shown in ((DESK, ".wide"), (PHONE, ".narrow")):
+        page = look(full, view)
+        for drawing in page.locator("svg:visible").all():
+            box, units = drawing.bounding_box(), drawing.get_attribute("viewBox")
+            assert box
+            assert units
+            scale = box["width"] / float(units.split()[2])
+            assert 0.85 < scale < 1.4, f"drawn at {scale:.2f} of its size"
+        assert page.locator(".wide:visible, .narrow:visible").count() == 1
+        assert page.locator(f"{shown}:visible").count() == 1

@@ -1,0 +1,435 @@
+"""The report's page: what stands on it, in which order, and that it stands alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace as with_fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from adapters.base import Case
+from tests.helpers.pages import read_page
+from tests.helpers.reports import LONG, compared, day, everything
+from tests.helpers.results import (
+    CLIP,
+    MACHINE,
+    MODEL,
+    PROVENANCE,
+    SETTINGS,
+    cold,
+    load,
+    measured,
+    score,
+    state,
+    warm,
+)
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.measure.result import Repeats, Sample, Side
+from whisper_speedtest.results import page as page_module
+from whisper_speedtest.results.header import header
+from whisper_speedtest.results.merged import merge
+from whisper_speedtest.results.page import html
+
+if TYPE_CHECKING:
+    from tests.helpers.pages import Element
+    from whisper_speedtest.measure.result import Result
+
+replace = msgspec.structs.replace
+
+OTHER = replace(MACHINE, chip="Apple M1", model="MacBookAir10,1")
+SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def page(*results: Result) -> Element:
+    """Return the page of a report of these results."""
+    return read_page(html(merge(results)))
+
+
+def test_sections_stand_in_the_order_in_which_people_ask() -> None:
+    """The answer first, then what it is made of, and all measurements last."""
+    assert page(*everything()).headings == [
+        "The answer",
+        "Apple M4 Pro",
+        "Speed by size and library",
+        "Speed against accuracy",
+        "Cold start by phase",
+        "Cold start, model files not in memory",
+        "After a pause",
+        "Peak memory",
+        "Quantised and unquantised",
+        "Coverage of long audio",
+        "Measured in turns",
+        "History",
+        "Transcripts",
+        "Not measured",
+        "To be known of these numbers",
+        "All measurements",
+    ]
+
+
+def test_sections_without_data_are_left_out() -> None:
+    """A load alone has no speed, no transcript and no memory of a whole start."""
+    assert page(load(0.5, 0.6, machine=MACHINE, provenance=None)).headings == [
+        "Apple M4 Pro",
+        "All measurements",
+    ]
+
+
+def test_report_of_nothing_is_a_page() -> None:
+    """It has no section, and says that there are no results."""
+    empty = page()
+
+    assert empty.headings == []
+    assert "0 results on 0 machines" in empty.text
+
+
+def test_answer_is_that_of_the_summary() -> None:
+    """The sentences stand above everything else, each a sentence with its full stop."""
+    merged = merge(everything())
+
+    answers = [each.text for each in page(*everything()).all("p", class_="answer")]
+
+    assert answers == [f"{each[0].upper()}{each[1:]}." for each in merged.sentences()]
+    assert "Fastest of those that were right, small: mlx-whisper 4bit, RTFx 11.9" in answers[1]
+
+
+def test_page_says_how_many_results_there_are_and_of_when() -> None:
+    """What the report remarks stands below the title, above the answer."""
+    results = everything()
+
+    remarks = [each.text for each in page(*results).one("header").all("p")]
+
+    assert remarks == merge(results).remarks()
+    assert remarks[0] == ("10 results on 1 machine: 9 passed, 1 failed; 2026-11-01 to 2026-11-02")
+
+
+def test_machine_is_told_as_above_the_closing_table() -> None:
+    """Chip, cores, memory and system, the versions, and the commit of the suite."""
+    results = everything()
+    (machine,) = merge(results).machines
+
+    facts = page(*results).section("Apple M4 Pro").one("dl", class_="facts")
+
+    terms, texts = ([each.text for each in facts.all(tag)] for tag in ("dt", "dd"))
+    assert terms == ["machine", "versions", "suite"]
+    lines = [f"{term}: {text}" for term, text in zip(terms, texts, strict=True)]
+    assert lines == [" ".join(each.split()) for each in header(machine.comparable)]
+    assert texts[1] == "lightning-whisper-mlx 0.0.10, mlx 0.32.4"
+
+
+def test_navigation_leads_to_sections_of_one_machine_or_to_several_machines() -> None:
+    """Each link has its place on the page."""
+    one = page(measured("mlx-whisper fp16"))
+    two = page(measured("mlx-whisper fp16"), measured("mlx-whisper fp16", machine=OTHER))
+
+    assert [each.text for each in one.one("nav").all("a")] == [
+        "Speed by size and library",
+        "All measurements",
+    ]
+    assert [each.text for each in two.one("nav").all("a")] == [
+        "Apple M1",
+        "Apple M4 Pro",
+        "All measurements",
+    ]
+    for read in (one, two):
+        for link in read.one("nav").all("a"):
+            read.one(id=link.attributes["href"].removeprefix("#"))
+
+
+def test_what_failed_has_its_reason_and_each_cause_of_skips_stands_once() -> None:
+    """With the number of tests and the models that it is about."""
+    skipped = {"outcome": Outcome.SKIPPED, "cause": "no network", "samples": ()}
+    read = page(
+        measured("mlx-whisper fp16", **skipped, reason="no network: a"),
+        measured("mlx-whisper 4bit", **skipped, reason="no network: b"),
+        measured("faster-whisper int8", outcome=Outcome.TIMED_OUT, reason="over 60 s", samples=()),
+    )
+
+    assert read.section("Not measured").table == [
+        ["outcome", "test", "reason"],
+        ["timed out", "test_transcribe[faster-whisper-small-int8-short]", "over 60 s"],
+        ["skipped", "2 tests: mlx-whisper-small-fp16, mlx-whisper-small-4bit", "no network"],
+    ]
+
+
+def test_notes_are_those_that_have_no_other_place() -> None:
+    """What was mended and how the machine drifted; failures and busy rows stand elsewhere."""
+    mended = replace(PROVENANCE, mends=("done by hand",), empty_call=None)
+    read = page(
+        measured(
+            "mlx-whisper fp16",
+            provenance=mended,
+            before=state(0.1),
+            after=state(0.12),
+            when=day(1),
+        ),
+        warm(outcome=Outcome.BUSY, machine=MACHINE, test="test_busy", provenance=None),
+    )
+
+    assert [each.text for each in read.section("To be known of these numbers").all("li")] == [
+        "mended mlx-whisper[small-fp16]: done by hand",
+        (
+            "drift mlx-whisper[small-fp16]: the machine was up to 20% slower than at first, beside "
+            "short; see --cooldown"
+        ),
+    ]
+
+
+def test_marks_are_explained_where_they_occur() -> None:
+    """Each mark that is in the table, and no other."""
+    of_one = (Sample(process=0, order=0, seconds=2.0),)
+    six = with_fields(SETTINGS, batch_size=6)
+    results = {
+        "±2.1% (3×3)": measured("mlx-whisper fp16"),
+        "(1×1)": measured("mlx-whisper fp16", samples=of_one),
+        "busy": measured("mlx-whisper fp16", outcome=Outcome.BUSY),
+        "unchecked": measured("mlx-whisper fp16", score=None),
+        "×6": measured("mlx-whisper fp16", measure=Measure.LONG_FORM, settings=six),
+        "tuned": measured("mlx-whisper fp16", measure=Measure.TUNED),
+    }
+
+    for mark, result in results.items():
+        found = [each.text for each in page(result).one("dl", class_="marks").all("dt")]
+        assert mark in found
+        assert set(found) <= {mark, "±2.1% (3×3)"}
+    both = page(*(replace(each, test=mark) for mark, each in results.items()))
+    assert [each.text for each in both.one("dl", class_="marks").all("dt")] == list(results)
+
+
+def test_rows_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says how many there are, and where."""
+    monkeypatch.setattr(page_module, "MOST_ROWS", 2)
+    names = ("fp16", "4bit", "8bit")
+
+    read = page(*(measured(f"mlx-whisper {name}") for name in names))
+
+    assert len(read.section("All measurements").table) == 1 + 2
+    assert "1 more rows have no room here: they are in results.csv" in read.text
+    monkeypatch.setattr(page_module, "MOST_ROWS", 3)
+    assert "no room" not in page(*(measured(f"mlx-whisper {name}") for name in names)).text
+
+
+def test_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
+    """Their hashes are in it, so a browser runs these alone; nothing is fetched from anywhere."""
+    read = page(*everything())
+
+    policy = read.one("meta", http_equiv="Content-Security-Policy").attributes["content"]
+    hashes = {
+        tag: base64.b64encode(
+            hashlib.sha256("".join(map(str, read.one(tag).content)).encode()).digest()
+        )
+        for tag in ("style", "script")
+    }
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes['style'].decode()}'; "
+        f"script-src 'sha256-{hashes['script'].decode()}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_page_fetches_nothing_and_has_no_style_or_script_in_an_attribute() -> None:
+    """Its only addresses are places on the page, and models on the hub that are links."""
+    source = html(merge(everything()))
+    read = read_page(source)
+
+    for each in read.all():
+        assert "style" not in each.attributes, each.tag
+        assert not [name for name in each.attributes if name.startswith("on")], each.tag
+        assert each.tag not in {"img", "iframe", "object", "embed", "image", "use", "base"}
+        assert each.attributes.get("src") is None
+    links = {each.attributes["href"] for each in read.all() if "href" in each.attributes}
+    outside = {each for each in links if not each.startswith("#")}
+    assert {each for each in outside if not each.startswith("https://huggingface.co/")} == {
+        "data:,"
+    }
+    assert not re.findall(r"@import|url\(", source)
+
+
+def test_page_tells_its_language_and_its_parts() -> None:
+    """For those who hear it: language, title, landmarks, a first link to the answer, captions."""
+    read = page(*everything())
+
+    assert read.one("html").attributes["lang"] == "en"
+    assert read.one("title").text == "Whisper speed test: Apple M4 Pro"
+    first = read.one("body").all("a")[0]
+    assert (first.text, first.attributes["href"]) == ("Skip to the answer", "#main")
+    assert [len(read.all(tag)) for tag in ("header", "nav", "main", "footer")] == [1, 1, 1, 1]
+    for table in read.all("table"):
+        assert table.one("caption").text
+        assert all(each.attributes["scope"] == "col" for each in table.all("th"))
+    for drawing in read.all("svg"):
+        assert drawing.attributes["aria-label"]
+        for mark in drawing.all(role="graphics-symbol"):
+            assert mark.attributes["aria-label"], "a mark without its value"
+    ids = [each.attributes["id"] for each in read.all() if "id" in each.attributes]
+    assert len(ids) == len(set(ids)), "an id that is there twice"
+
+
+def test_texts_of_others_are_shown_and_never_run() -> None:
+    """A script in any text of a result stands on the page as the letters that it is made of."""
+    case = Case(SCRIPT, SCRIPT, SCRIPT)
+    clip = replace(CLIP, name=SCRIPT)
+    model = replace(
+        MODEL,
+        repo=SCRIPT,
+        revision=SCRIPT,
+        commit=SCRIPT,
+        files={SCRIPT: MODEL.files["weights.npz"]},
+    )
+    provenance = replace(
+        PROVENANCE, dtype=SCRIPT, versions={SCRIPT: SCRIPT}, mends=(SCRIPT,), compiler=SCRIPT
+    )
+    machine = replace(
+        MACHINE, chip=SCRIPT, model=SCRIPT, system=SCRIPT, suite=SCRIPT, cores={SCRIPT: 1}
+    )
+    settings = with_fields(SETTINGS, language=SCRIPT)
+    facts: dict[str, Any] = {
+        "test": SCRIPT, "case": case, "clip": clip, "model": model, "provenance": provenance,
+        "machine": machine, "transcript": SCRIPT, "settings": settings,
+    }  # fmt: skip
+    side = Side(name=SCRIPT, case=case, model=model, provenance=provenance)
+    results = [
+        warm(*(1.0, 1.1), **{**facts, "when": day(1)}),
+        warm(*(1.0, 1.2), **{**facts, "when": day(2)}),
+        warm(*(1.0, 1.2), **{**facts, "clip": replace(LONG, name=SCRIPT), "test": SCRIPT + "2"}),
+        warm(
+            **{
+                **facts,
+                "case": with_fields(case, variant=SCRIPT + "4"),
+                "test": SCRIPT + "3",
+                "score": score(0.5),
+                "transcript": "x",
+            }
+        ),
+        cold(5.0, 6.0, **{**facts, "test": SCRIPT + "4"}),
+        warm(
+            **{
+                **facts,
+                "test": SCRIPT + "5",
+                "outcome": Outcome.FAILED,
+                "reason": SCRIPT,
+                "cause": SCRIPT,
+                "samples": (),
+            }
+        ),
+        warm(
+            **{
+                **facts,
+                "test": SCRIPT + "6",
+                "outcome": Outcome.SKIPPED,
+                "reason": SCRIPT,
+                "cause": SCRIPT,
+                "samples": (),
+            }
+        ),
+        warm(**{**facts, "machine": replace(machine, chip=SCRIPT + "B")}),
+    ]
+    made = compared(Verdict.SLOWER).comparison
+    assert made
+    results.append(compared(Verdict.SLOWER, **facts, comparison=replace(made, baseline=side)))
+
+    read = page(*results)
+
+    own = page(measured("mlx-whisper fp16"))
+    assert len(read.all("script")) == 1
+    assert read.one("script").content == own.one("script").content
+    assert read.all("img") == []
+    assert SCRIPT in str(read.one("title").content[0])
+    for heading in (
+        "Speed by size and library",
+        "Cold start by phase",
+        "Not measured",
+        "Transcripts",
+    ):
+        for section in (
+            each for each in read.all("section") if each.content and heading in each.text[:60]
+        ):
+            assert "<script>alert(1)" in section.text, heading
+    assert any("<script>alert(1)" in each for each in read.labels)
+    assert not [each for each in read.all("a") if not each.attributes["href"].startswith("#")]
+
+
+def test_nothing_that_is_busy_failed_or_undecided_is_ranked_or_drawn() -> None:
+    """Fast as they seem, they are in no drawing and no answer; the table shows busy ones, last."""
+    fast = {"samples": tuple(Sample(process=n, order=n, seconds=0.001) for n in range(3))}
+    start = {"machine": MACHINE, "repeats": Repeats(processes=2, calls=1, max_others=0.1)}
+    results = [
+        measured("mlx-whisper fp16", 2.0, 2.1, 2.2, when=day(1)),
+        measured("mlx-whisper fp16", 2.0, 2.1, 2.2, when=day(2)),
+    ]
+    for number, outcome in enumerate(each for each in Outcome if each is not Outcome.PASSED):
+        case = Case("faster-whisper", "small", f"v{number}")
+        facts = {"case": case, "outcome": outcome, "reason": "no" * (outcome is not Outcome.BUSY), **start}
+        results += [
+            measured(
+                f"faster-whisper v{number}",
+                when=day(1),
+                **{**facts, **fast},
+            ),
+            measured(f"faster-whisper v{number}", when=day(2), **{**facts, **fast}),
+            measured(f"faster-whisper v{number}", **{**facts, **fast, "clip": LONG}),
+            measured(
+                f"faster-whisper v{number}",
+                **{**facts, **fast, "measure": Measure.AFTER_PAUSE, "test": f"test_pause[{case}]"},
+            ),
+            cold(0.01, 0.01, test=f"test_cold[{case}]", **facts),
+            cold(0.01, 0.01, test=f"test_files[{case}]", **facts, measure=Measure.COLD_FILES),
+            load(0.01, 0.01, test=f"test_load[{case}]", **facts),
+        ]
+    results += [
+        compared(Verdict.UNDECIDED, 0.1234, test="test_ratio[a]"),
+        compared(Verdict.SLOWER, 0.4321, test="test_ratio[b]", outcome=Outcome.BUSY),
+    ]
+
+    read = page(*results)
+
+    for drawing in read.all("svg"):
+        drawn = " ".join(
+            [drawing.text, *(each.attributes.get("aria-label", "") for each in drawing.all())]
+        )
+        assert "faster-whisper" not in drawn
+        assert "1234" not in drawn
+        assert "4321" not in drawn
+    assert len(read.labels) >= 2, "nothing is drawn of what passed"
+    for answer in read.all("p", class_="answer"):
+        assert "faster-whisper" not in answer.text
+        assert "lightning" not in answer.text, "the undecided comparison is in the answer"
+    turns = read.section("Measured in turns").table
+    assert [row[-1] for row in turns[1:]] == ["undecided (limit 5.0%)", "busy"]
+    assert (
+        "Left out: 1 busy, 1 failed, 1 timed out." in read.section("Speed by size and library").text
+    )
+    rows = [row for row in read.section("All measurements").table if "busy" in " ".join(row)]
+    headings = read.section("All measurements").table[0]
+    assert rows
+    for row in rows:
+        told = dict(zip(headings, row, strict=True))
+        assert (told["RTFx"], told["95% interval"]) == ("", "")
+    order = [
+        " ".join(row)
+        for row in read.section("All measurements").table
+        if row[3:6] == ["fp16", "warm", "short"] or row[4:6] == ["warm", "short"]
+    ]
+    assert "busy" not in order[0]
+    assert "busy" in order[-1]
+
+
+@pytest.mark.property
+def test_any_results_make_a_page() -> None:
+    """However they ended and whatever they lack, they are a page in which all is closed."""
+    from hypothesis import given, settings
+
+    from tests.helpers.any_results import any_results
+
+    @settings(max_examples=25, deadline=None)
+    @given(any_results(8))
+    def holds(results: list[Result]) -> None:
+        read = page(*results)
+        assert ("All measurements" in read.headings) is any(
+            each.outcome in {Outcome.PASSED, Outcome.BUSY} for each in results
+        )
+
+    holds()

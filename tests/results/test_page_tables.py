@@ -1,0 +1,452 @@
+"""The tables of the page: each cell with its unit, in which order rows stand, what traces them."""
+
+from __future__ import annotations
+
+from dataclasses import replace as with_fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from adapters.base import Case
+from tests.helpers.results import (
+    CLIP,
+    COMMIT,
+    MACHINE,
+    MODEL,
+    PROVENANCE,
+    SETTINGS,
+    SHA256,
+    cold,
+    load,
+    measured,
+    score,
+)
+from whisper_speedtest.engine.memory import Memory
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import ModelFacts, Sample
+from whisper_speedtest.results import page_tables
+from whisper_speedtest.results.merged import merge
+from whisper_speedtest.results.page_rows import ORDER, Row, columns, link, rows, settings
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.results.merged import OnMachine
+    from whisper_speedtest.results.page_tables import Table
+
+replace = msgspec.structs.replace
+OTHER = replace(MACHINE, chip="Apple M1")
+TALK = replace(CLIP, name="talk", seconds=600.0, sha256="ee" * 32)
+
+
+def on(*results: Result) -> OnMachine:
+    """Return what is known of the one machine of these results."""
+    (machine,) = merge(results).machines
+    return machine
+
+
+def cells(*results: Result) -> list[dict[str, str]]:
+    """Return each row of the table of all: heading → text."""
+    merged = merge(results)
+    headings = [each.heading for each in columns(merged)]
+    return [
+        dict(zip(headings, [cell.text for cell in row.cells], strict=True)) for row in rows(merged)
+    ]
+
+
+def facts(result: Result) -> dict[str, str]:
+    """Return what traces a result: term → text, without what is empty."""
+    (row,) = rows(merge([result]))
+    return {term: text for term, text in row.facts if text}
+
+
+def started(name: str, *totals: float, **changes: Any) -> Result:
+    """Return a cold start of a library's `small` on MACHINE."""
+    adapter, variant = name.split()
+    case = Case(adapter, "small", variant)
+    fields = {"test": f"test_cold[{case}]", "case": case, "machine": MACHINE}
+    return cold(*totals, **{**fields, **changes})
+
+
+def listed(table: Table | None) -> list[dict[str, str]]:
+    """Return the rows of a table: heading → text."""
+    assert table is not None
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def test_row_has_each_value_under_its_heading() -> None:
+    """A warm measurement, with its units; its memory is not that of a start, and not shown."""
+    assert cells(measured("mlx-whisper fp16", 2.0, 2.5, 2.25, score=score(0.042))) == [
+        {
+            "size": "small",
+            "library": "mlx-whisper",
+            "variant": "fp16",
+            "measure": "warm",
+            "clip": "short",
+            "time": "2.24 s",
+            "95% interval": "±32.0% (3×1)",
+            "RTFx": "5.4",
+            "peak memory": "",
+            "WER": "4.2%",
+            "coverage": "95.8%",
+            "computed on": "gpu, float16",
+        }
+    ]
+
+
+def test_cold_start_has_its_memory_and_no_rtfx() -> None:
+    """In MB, which are 1,000,000 bytes; the first of several starts does not count."""
+    (row,) = cells(started("mlx-whisper fp16", 9.0, 7.0, memory=Memory(1_234_000_000, 1)))
+
+    assert (row["measure"], row["time"], row["RTFx"]) == ("cold", "7.00 s", "")
+    assert row["peak memory"] == "1,234 MB"
+
+
+def test_cells_sort_by_the_numbers_that_they_show() -> None:
+    """In seconds, bytes and shares, whatever the unit that is shown; texts sort as texts."""
+    (row,) = rows(merge([measured("mlx-whisper fp16", 0.2, 0.2, 0.2, score=score(0.25))]))
+
+    values = dict(zip([each.heading for each in columns(merge([]))], row.cells, strict=True))
+    assert {name: cell.value for name, cell in values.items() if cell.value is not None} == {
+        "time": pytest.approx(0.2),
+        "95% interval": pytest.approx(0),
+        "RTFx": pytest.approx(60),
+        "WER": 0.25,
+        "coverage": 0.75,
+    }
+    (row,) = rows(merge([started("mlx-whisper fp16", memory=Memory(1_234_000_000, 1))]))
+    assert row.cells[8].value == 1_234_000_000
+
+
+def test_transcript_that_nobody_could_check_says_so() -> None:
+    """A load has no transcript, and so nothing to check."""
+    of_call, of_load = cells(
+        measured("mlx-whisper fp16", score=None), load(0.5, machine=MACHINE, score=None)
+    )[::-1]
+
+    assert (of_call["WER"], of_call["coverage"]) == ("unchecked", "")
+    assert (of_load["WER"], of_load["coverage"]) == ("", "")
+
+
+def test_busy_row_has_a_time_with_its_mark_and_nothing_that_ranks_it() -> None:
+    """No interval and no RTFx."""
+    merged = merge([measured("mlx-whisper fp16", 2.0, outcome=Outcome.BUSY)])
+
+    (row,) = cells(*merged.results)
+    assert (row["time"], row["95% interval"], row["RTFx"]) == ("2.00 s busy", "", "")
+    assert [each.busy for each in rows(merged)] == [True]
+    assert [each.busy for each in rows(merge([measured("mlx-whisper fp16")]))] == [False]
+
+
+def test_rows_stand_by_size_measure_and_clip_the_fastest_first_and_busy_ones_last() -> None:
+    """Calls before starts, short clips before long ones."""
+    usual = {"machine": MACHINE, "case": Case("mlx-whisper", "small", "fp16")}
+    results = [
+        load(0.1, **usual),
+        started("mlx-whisper fp16", 5.0, 5.0),
+        measured("mlx-whisper fp16", 60.0, clip=TALK),
+        measured("mlx-whisper 8bit", 0.5, outcome=Outcome.BUSY),
+        measured("mlx-whisper fp16", 2.0),
+        measured("mlx-whisper 4bit", 1.0),
+        measured("mlx-whisper fp16 base", 3.0),
+    ]
+
+    found = [
+        (row["size"], row["measure"], row["clip"], row["variant"], row["time"])
+        for row in cells(*results)
+    ]
+
+    assert found == [
+        ("base", "warm", "short", "fp16", "3.00 s"),
+        ("small", "warm", "short", "4bit", "1.00 s"),
+        ("small", "warm", "short", "fp16", "2.00 s"),
+        ("small", "warm", "short", "8bit", "500 ms busy"),
+        ("small", "warm", "talk", "fp16", "60.0 s"),
+        ("small", "cold", "short", "fp16", "5.00 s"),
+        ("small", "load", "", "fp16", "100 ms"),
+    ]
+
+
+def test_every_measure_has_its_place_in_the_table() -> None:
+    """None is forgotten, and none is there twice."""
+    assert sorted(ORDER) == sorted(Measure)
+
+
+def test_of_several_machines_the_name_is_a_column() -> None:
+    """A machine on which nothing was measured is none of them."""
+    two = merge([measured("mlx-whisper fp16"), measured("mlx-whisper fp16", machine=OTHER)])
+    skipped = measured("mlx-whisper 4bit", machine=OTHER, outcome=Outcome.SKIPPED, samples=())
+    one = merge([measured("mlx-whisper fp16"), skipped])
+
+    assert [each.heading for each in columns(two)][:2] == ["machine", "size"]
+    assert [row.cells[0].text for row in rows(two)] == ["Apple M1", "Apple M4 Pro"]
+    assert [each.heading for each in columns(one)][:2] == ["size", "library"]
+
+
+def test_first_click_brings_the_best_to_the_top() -> None:
+    """More is better of RTFx and coverage alone."""
+    found = columns(merge([]))
+
+    assert [each.heading for each in found if each.descending] == ["RTFx", "coverage"]
+    assert [each.heading for each in found if each.number] == [
+        "time",
+        "95% interval",
+        "RTFx",
+        "peak memory",
+        "WER",
+        "coverage",
+    ]
+
+
+def test_result_is_traced_to_its_model_settings_machine_and_command() -> None:
+    """All that it takes to measure it again, each under its term."""
+    model = ModelFacts(
+        repo="org/whisper",
+        revision="main",
+        commit=COMMIT,
+        files={"w.npz": Proof(23_400_000, SHA256), "c.json": Proof(900, "cd" * 32)},
+    )
+    provenance = replace(PROVENANCE, threads=6, mends=("one thing", "another"))
+    samples = tuple(
+        Sample(process=process, order=order, seconds=seconds)
+        for process, order, seconds in [(0, 0, 1.23456), (1, 3, 2.0), (1, 2, 3.0), (0, 1, 1.5)]
+    )
+
+    assert facts(
+        measured(
+            "mlx-whisper fp16",
+            model=model,
+            provenance=provenance,
+            samples=samples,
+            when="2026-11-26T07:14:33.250Z",
+        )
+    ) == {
+        "model": "org/whisper@121212121212",
+        "files": "c.json (900 bytes, sha256 cdcdcdcdcdcd…), w.npz (23.4 MB, sha256 abababababab…)",
+        "settings": "equal terms, 4 threads",
+        "computed by": "lightning-whisper-mlx 0.0.10, mlx 0.32.4, 6 threads",
+        "mended": "one thing; another",
+        "seconds": "1.235 1.5 | 3 2",
+        "machine": "Apple M4 Pro; suite at 343434343434",
+        "ended": "2026-11-26 07:14 UTC",
+        "again": "pytest benchmarks --benchmark-only -k "
+        "'test_transcribe[mlx-whisper-small-fp16-short]'",
+    }
+
+
+def test_result_of_which_little_is_known_is_traced_as_far_as_that_goes() -> None:
+    """A revision in place of a commit; nothing is said of what nobody knows."""
+    result = load(
+        0.5,
+        machine=replace(MACHINE, suite=None),
+        provenance=None,
+        model=replace(MODEL, commit=None),
+    )
+
+    found = facts(result)
+
+    assert found["model"] == "mlx-community/whisper-tiny-mlx-4bit@main"
+    assert found["machine"] == "Apple M4 Pro"
+    assert not {"settings", "computed by", "mended", "ended", "differs by"} & found.keys()
+
+
+def test_series_of_the_same_test_say_by_what_they_differ() -> None:
+    """Two rows, each with its version."""
+    newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
+
+    found = rows(
+        merge([measured("mlx-whisper fp16"), measured("mlx-whisper fp16", provenance=newer)])
+    )
+
+    assert sorted(dict(row.facts)["differs by"] for row in found) == ["mlx 0.32.4", "mlx 0.33.0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "equal terms, 4 threads"),
+        ({"threads": None}, "equal terms"),
+        (
+            {"fallback": True, "batch_size": 6},
+            "equal terms, 4 threads, but fallback True, batch size 6",
+        ),
+        ({"context": None}, "equal terms, 4 threads, but context unknown"),
+        ({"language": "de"}, "equal terms, 4 threads, but language de"),
+    ],
+)
+def test_settings_are_told_where_they_differ_from_equal_terms(
+    changes: dict[str, Any], told: str
+) -> None:
+    """Those that a library cannot be told are unknown."""
+    assert settings(measured("mlx-whisper fp16", settings=with_fields(SETTINGS, **changes))) == told
+
+
+@pytest.mark.parametrize(
+    ("repo", "commit", "expected"),
+    [
+        ("org/name", COMMIT, f"https://huggingface.co/org/name/tree/{COMMIT}"),
+        ("org/name.v-2", COMMIT, f"https://huggingface.co/org/name.v-2/tree/{COMMIT}"),
+        ("org/name", None, ""),
+        ("org/name", "main", ""),
+        ("embedded/micro", COMMIT, ""),
+        ("https://example.org/models", COMMIT, ""),
+        ("javascript:alert(1)/x", COMMIT, ""),
+        ("org/name/../x", COMMIT, ""),
+        ('org/"onload', COMMIT, ""),
+        ("../name", COMMIT, ""),
+    ],
+)
+def test_model_of_the_hub_is_linked_at_its_commit(
+    repo: str, commit: str | None, expected: str
+) -> None:
+    """No other text becomes an address."""
+    assert link(ModelFacts(repo=repo, revision="main", commit=commit)) == expected
+
+
+def test_row_carries_the_link_of_its_model() -> None:
+    """The page shows it on the model."""
+    found: list[Row] = rows(merge([measured("mlx-whisper fp16")]))
+
+    assert [row.link for row in found] == [
+        f"https://huggingface.co/mlx-community/whisper-tiny-mlx-4bit/tree/{COMMIT}"
+    ]
+
+
+def test_quantised_variants_stand_beside_the_unquantised_one() -> None:
+    """How many times as fast with the interval, the change of memory, and both error rates."""
+    found = listed(
+        page_tables.quantised(
+            on(
+                measured("mlx-whisper fp16", 2.0, 2.0, 2.0, score=score(0.03)),
+                measured("mlx-whisper 4bit", 1.0, 1.0, 1.0, score=score(0.05)),
+                started("mlx-whisper fp16", memory=Memory(1_000_000_000, None)),
+                started("mlx-whisper 4bit", memory=Memory(400_000_000, None)),
+            )
+        )
+    )
+
+    assert found == [
+        {
+            "size": "small",
+            "variant": "mlx-whisper 4bit",
+            "clip": "short",
+            "speed": "×2.00 (2.00–2.00)",
+            "peak memory": "400 MB (-60%)",
+            "WER": "5.0%",
+            "WER unquantised": "3.0%",
+        }
+    ]
+
+
+def test_speed_that_intervals_leave_open_is_not_decided() -> None:
+    """Neither is the memory known where no start was measured, or the rate where nobody checked."""
+    (row,) = listed(
+        page_tables.quantised(
+            on(
+                measured("mlx-whisper fp16", 2.0, 2.2, 2.4),
+                measured("mlx-whisper 4bit", 1.9, 2.1, 2.3, score=None),
+            )
+        )
+    )
+
+    assert (row["speed"], row["peak memory"], row["WER"]) == ("not decided", "", "unchecked")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"outcome": Outcome.BUSY},
+        {"clip": TALK},
+        {"provenance": replace(PROVENANCE, device="cpu")},
+        {"case": Case("faster-whisper", "small", "fp16")},
+        {"case": Case("mlx-whisper", "base", "fp16")},
+    ],
+    ids=["busy", "clip", "device", "library", "size"],
+)
+def test_quantised_variant_is_not_compared_with_another_thing(other: dict[str, Any]) -> None:
+    """There is no table."""
+    base = measured("mlx-whisper fp16", 2.0, 2.0, 2.0, **other)
+
+    assert page_tables.quantised(on(base, measured("mlx-whisper 4bit"))) is None
+
+
+def test_long_audio_has_its_coverage_and_rate() -> None:
+    """A clip of 30 s is not long; a batch of windows is."""
+    window = replace(CLIP, name="window", seconds=30.0, sha256="aa" * 32)
+    six = with_fields(SETTINGS, batch_size=6)
+    found = listed(
+        page_tables.long_audio(
+            on(
+                measured("mlx-whisper fp16", clip=window),
+                measured("mlx-whisper fp16", clip=TALK, score=score(0.25)),
+                measured("mlx-whisper fp16", measure=Measure.LONG_FORM, settings=six, test="x"),
+                measured("mlx-whisper 4bit", clip=TALK, outcome=Outcome.BUSY),
+                measured("mlx-whisper 8bit", clip=TALK, score=None),
+            )
+        )
+    )
+
+    assert found == [
+        {
+            "size": "small",
+            "variant": "mlx-whisper fp16",
+            "clip": "talk",
+            "coverage": "75.0%",
+            "WER": "25.0%",
+        },
+        {
+            "size": "small",
+            "variant": "mlx-whisper fp16",
+            "clip": "short ×6",
+            "coverage": "100.0%",
+            "WER": "0.0%",
+        },
+    ]
+
+
+def test_the_same_on_several_machines_stands_in_one_row() -> None:
+    """With time and RTFx of each, busy ones without; and in what else they differ."""
+    newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
+    (first, second) = listed(
+        page_tables.across(
+            merge(
+                [
+                    measured("mlx-whisper fp16", 2.0),
+                    measured("mlx-whisper fp16", 3.0, machine=OTHER, provenance=newer),
+                    measured("mlx-whisper 4bit", 1.0),
+                    measured("mlx-whisper 4bit", 2.0, machine=OTHER, outcome=Outcome.BUSY),
+                    measured("mlx-whisper 8bit", 2.0),
+                ]
+            )
+        )
+    )
+
+    assert first == {
+        "size": "small",
+        "variant": "mlx-whisper fp16",
+        "measured": "short",
+        "Apple M1": "3.00 s, RTFx 4.0",
+        "Apple M4 Pro": "2.00 s, RTFx 6.0",
+        "differs in": "mlx",
+    }
+    assert (second["variant"], second["Apple M1"]) == ("mlx-whisper 4bit", "busy")
+    assert (second["Apple M4 Pro"], second["differs in"]) == ("1.00 s, RTFx 12.0", "")
+
+
+def test_starts_on_several_machines_are_named_by_their_measure() -> None:
+    """They have no RTFx."""
+    (row,) = listed(
+        page_tables.across(
+            merge(
+                [started("mlx-whisper fp16", 5.0), started("mlx-whisper fp16", 6.0, machine=OTHER)]
+            )
+        )
+    )
+
+    assert (row["measured"], row["Apple M1"], row["Apple M4 Pro"]) == ("cold", "6.00 s", "5.00 s")
+
+
+def test_one_machine_has_nothing_to_compare_with() -> None:
+    """There is no such table."""
+    assert page_tables.across(merge([measured("mlx-whisper fp16")])) is None

@@ -1,0 +1,244 @@
+"""The table of all that was measured, for the page of a report; its columns are data."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from adapters.base import DecodeSettings
+from whisper_speedtest.hub.sizes import human
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.again import command
+from whisper_speedtest.results.merged import place, place_of_size
+from whisper_speedtest.results.table import clip_name, repeated
+from whisper_speedtest.results.units import megabytes, percent, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from whisper_speedtest.measure.result import ModelFacts, Result
+    from whisper_speedtest.results.merged import Merged, OnMachine, Series
+
+HUB = "https://huggingface.co/"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in a cell, and the number that it is sorted by, if it is not the text."""
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result of the table, and what it belongs to."""
+
+    on: OnMachine
+    series: Series
+
+    @property
+    def result(self) -> Result:
+        """The result that counts."""
+        return self.series.latest
+
+    @property
+    def busy(self) -> bool:
+        """Whether its times are not to be trusted."""
+        return self.result.outcome is Outcome.BUSY
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading, and what stands under it."""
+
+    heading: str
+    cell: Callable[[Shown], Cell]
+    number: bool = False
+    descending: bool = False
+    """Whether the most is the best, and so comes first when it is first sorted by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table of all results."""
+
+    cells: tuple[Cell, ...]
+    facts: tuple[tuple[str, str], ...]
+    """What it takes to trace it: term and text."""
+
+    link: str
+    """Where the model is to be seen; "" where there is no such page."""
+
+    busy: bool
+
+
+def _time(shown: Shown) -> Cell:
+    if shown.result.measure is Measure.RATIO or not shown.result.counted:
+        return Cell("")
+    estimate = shown.result.estimate
+    return Cell(f"{seconds(estimate.seconds)}{' busy' if shown.busy else ''}", estimate.seconds)
+
+
+def _margin(shown: Shown) -> Cell:
+    if shown.busy or not shown.result.counted:
+        return Cell("")
+    estimate = shown.result.estimate
+    return Cell(repeated(estimate), estimate.margin)
+
+
+def _rtfx(shown: Shown) -> Cell:
+    rtfx = shown.result.rtfx
+    return Cell("") if rtfx is None else Cell(f"{rtfx:.1f}", rtfx)
+
+
+def _memory(shown: Shown) -> Cell:
+    """Return the peak of a whole start, as that of an engine which has done more says less."""
+    peak = shown.result.memory
+    if peak is None or shown.result.measure is not Measure.COLD:
+        return Cell("")
+    return Cell(megabytes(peak.footprint), peak.footprint)
+
+
+def _wer(shown: Shown) -> Cell:
+    score = shown.result.score
+    if score:
+        return Cell(percent(score.wer, 1), score.wer)
+    return Cell("unchecked" if shown.result.transcript is not None else "")
+
+
+def _coverage(shown: Shown) -> Cell:
+    score = shown.result.score
+    return Cell(percent(score.coverage, 1), score.coverage) if score else Cell("")
+
+
+def _computed_on(shown: Shown) -> Cell:
+    facts = shown.result.provenance
+    return Cell(f"{facts.device}, {facts.dtype}" if facts else "")
+
+
+COLUMNS = (
+    Column("machine", lambda shown: Cell(shown.on.name)),
+    Column("size", lambda shown: Cell(shown.result.case.size)),
+    Column("library", lambda shown: Cell(shown.result.case.adapter)),
+    Column("variant", lambda shown: Cell(shown.result.case.variant)),
+    Column("measure", lambda shown: Cell(str(shown.result.measure))),
+    Column("clip", lambda shown: Cell(clip_name(shown.result))),
+    Column("time", _time, number=True),
+    Column("95% interval", _margin, number=True),
+    Column("RTFx", _rtfx, number=True, descending=True),
+    Column("peak memory", _memory, number=True),
+    Column("WER", _wer, number=True),
+    Column("coverage", _coverage, number=True, descending=True),
+    Column("computed on", _computed_on),
+)
+
+
+ORDER = (
+    Measure.WARM,
+    Measure.TUNED,
+    Measure.LONG_FORM,
+    Measure.AFTER_PAUSE,
+    Measure.CORPUS,
+    Measure.COLD,
+    Measure.COLD_FILES,
+    Measure.LOAD,
+    Measure.RATIO,
+)
+"""In which order measures stand in the table: what people ask for first."""
+
+
+def columns(merged: Merged) -> list[Column]:
+    """Return the columns of the table; where all is of one machine, its name is no column."""
+    measured = [on for on in merged.machines if on.series]
+    return list(COLUMNS if len(measured) > 1 else COLUMNS[1:])
+
+
+def rows(merged: Merged) -> list[Row]:
+    """Return a row for each measurement: by size, measure and clip, fastest first, busy last."""
+    shown = [Shown(on, series) for on in merged.machines for series in on.series]
+    shown.sort(key=_best_first)
+    used = columns(merged)
+    return [
+        Row(
+            tuple(column.cell(each) for column in used),
+            tuple(facts(each)),
+            link(each.result.model),
+            each.busy,
+        )
+        for each in shown
+    ]
+
+
+def _best_first(shown: Shown) -> tuple[object, ...]:
+    result = shown.result
+    clip = result.clip
+    return (
+        place_of_size(result.case.size),
+        result.case.size,
+        ORDER.index(result.measure),
+        clip.seconds if clip else 0.0,
+        clip_name(result),
+        shown.busy,
+        result.estimate.seconds if result.counted else 0.0,
+        *place(result),
+        shown.on.name,
+    )
+
+
+def link(model: ModelFacts) -> str:
+    """Return the page of a model at its commit on the hub; "" for a model from elsewhere."""
+    commit = model.commit or ""
+    if model.repo.startswith("embedded/") or not _HUB_ID.fullmatch(model.repo):
+        return ""
+    return f"{HUB}{model.repo}/tree/{commit}" if _COMMIT.fullmatch(commit) else ""
+
+
+def facts(shown: Shown) -> Iterator[tuple[str, str]]:
+    """Yield what it takes to trace a result, and to measure it again."""
+    result, model = shown.result, shown.result.model
+    yield "model", f"{model.repo}@{(model.commit or model.revision)[:12]}"
+    files = (
+        f"{name} ({human(proof.size)}, sha256 {proof.sha256[:12]}…)"
+        for name, proof in model.files.items()
+    )
+    yield "files", ", ".join(files)
+    yield "settings", settings(result)
+    if computed := result.provenance:
+        versions = [f"{name} {version}" for name, version in computed.versions.items()]
+        threads = [f"{computed.threads} threads"] if computed.threads else []
+        yield "computed by", ", ".join([*versions, *threads])
+        yield "mended", "; ".join(computed.mends)
+    yield "seconds", samples(result)
+    suite = result.machine.suite if result.machine else None
+    yield "machine", shown.on.name + (f"; suite at {suite[:12]}" if suite else "")
+    yield "ended", result.when.replace("T", " ")[:16] + (" UTC" if result.when else "")
+    yield "differs by", shown.series.differs
+    yield "again", command(result)
+
+
+def settings(result: Result) -> str:
+    """Return the settings that differ from the equal terms of every comparison, in words."""
+    told = result.settings
+    if told is None:
+        return ""
+    usual = DecodeSettings(threads=told.threads)
+    differing = [
+        f"{each.name.replace('_', ' ')} {'unknown' if value is None else value}"
+        for each in fields(told)
+        if (value := getattr(told, each.name)) != getattr(usual, each.name)
+    ]
+    threads = "" if told.threads is None else f", {told.threads} threads"
+    return f"equal terms{threads}" + (f", but {', '.join(differing)}" if differing else "")
+
+
+def samples(result: Result) -> str:
+    """Return the seconds of each call that counts; those of one process stand together."""
+    processes: dict[int, list[str]] = defaultdict(list)
+    for each in sorted(result.counted, key=lambda each: each.order):
+        processes[each.process].append(f"{each.seconds:.4g}")
+    return " | ".join(" ".join(calls) for _, calls in sorted(processes.items()))
