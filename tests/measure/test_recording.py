@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ from whisper_speedtest.measure.suite import code_hash
 from whisper_speedtest.measure.turns import Compared, Pair
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
     from whisper_speedtest.measure.result import Result
@@ -53,6 +56,17 @@ def seconds(result: Result) -> list[tuple[int, int, float]]:
     return [(each.process, each.order, each.seconds) for each in result.samples]
 
 
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A clock on the wall that is nine hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
 def test_record_tells_when_it_ended(clip: Clip) -> None:
     """In UTC, whatever the zone here, so that results of several machines can be put in order."""
     before = datetime.now(UTC)
