@@ -82,7 +82,7 @@ def test_command_runs(command: str, tmp_path: Path) -> None:
     output = f"{command}: status {run.returncode}\n{run.stdout}{run.stderr}"
     if "micro" in command:
         assert run.returncode == pytest.ExitCode.OK, output
-        assert "adapter" in run.stdout, f"no table of results from {output}"
+        assert "\nlibrary  " in run.stdout, f"no table of results from {output}"
     else:
         assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, output
         assert "skipped:  offline (--offline or HF_HUB_OFFLINE)" in run.stdout, output
