@@ -1,9 +1,9 @@
 """Shows what goes on while nothing else is written: a line that moves, or whole lines in a log.
 
-Neither is silent for ten seconds. A thread does so, which sleeps most of the time. It is kept out of
-what is measured: while a clock runs it writes nothing for the first REWRITE seconds of a step, so
-that no call which is shorter meets it, and from then on once every REWRITE seconds. What it costs
-is measured by tests/speed/test_display_speed.py.
+Neither is silent for ten seconds. A thread does so, which sleeps most of the time. It is kept out
+of what is measured: while a clock runs it writes nothing for the first REWRITE seconds of a step,
+so that no call which is shorter meets it, and from then on once every REWRITE seconds. What it
+costs is measured by tests/speed/test_display_speed.py.
 """
 
 from __future__ import annotations
