@@ -13,7 +13,10 @@ import pytest
 from adapters import REGISTRY, adapter_class
 from adapters.base import SIZES
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.results.table import COLUMNS
+from tests.helpers.results import cold, samples, warm
+from whisper_speedtest.measure.result import Sample
+from whisper_speedtest.results.layout import lines
+from whisper_speedtest.results.table import columns, rows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -79,17 +82,23 @@ def test_command_runs(command: str, tmp_path: Path) -> None:
     output = f"{command}: status {run.returncode}\n{run.stdout}{run.stderr}"
     if "micro" in command:
         assert run.returncode == pytest.ExitCode.OK, output
-        assert "adapter" in run.stdout, f"no table of results from {output}"
+        assert "\nlibrary  " in run.stdout, f"no table of results from {output}"
     else:
         assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, output
         assert "skipped:  offline (--offline or HF_HUB_OFFLINE)" in run.stdout, output
         assert "nothing was measured" in run.stdout, output
 
 
-def test_sample_has_the_columns_of_the_table() -> None:
-    """What a reader sees in README.md is what a run prints, heading by heading."""
-    (sample,) = re.findall(r"^ adapter  +size .*$", README, re.MULTILINE)
-
-    assert re.split(r"  +", sample.strip()) == [
-        column.heading for column in COLUMNS if not column.optional
+def test_sample_has_the_headings_of_the_table() -> None:
+    """What a reader sees in README.md is what a terminal of 80 columns shows."""
+    results = [
+        cold(1.0),
+        warm(1.0, samples=(*samples(1.0), Sample(process=1, order=1, seconds=1.0))),
     ]
+    found = rows(results)
+    made = lines(found, columns(found), 80)
+    headings = [line.text.split() for line in made if line.style == "heading"]
+
+    (sample,) = re.findall(r"^( +95% .*\nlibrary  +time .*)$", README, re.MULTILINE)
+
+    assert [line.split() for line in sample.splitlines()] == headings

@@ -72,13 +72,13 @@ def notes(
             for why, how in reasons.items()
             if how is Outcome.SKIPPED and why not in absent.values()
         ),
-        *([f"{MISSING}{', '.join(absent)}: {install}"] if absent else []),
         *(f"failed:   {why}" for why, how in reasons.items() if how is Outcome.FAILED),
         *(
             f"failed:   {each.test}: {each.reason}"
             for each in results
             if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
         ),
+        *([f"{MISSING}{', '.join(absent)}: {install}"] if absent else []),
     ]
     outcomes = {*(each.outcome for each in results), *reasons.values()}
     if outcomes == {Outcome.SKIPPED}:
