@@ -368,7 +368,7 @@ class Engine:
         assert self._wire is not None
         if self._limit is not None:
             left = max(0.0, self._deadline - time.monotonic())
-            if not self._wire.has_come(left):
+            if not self._wire.has_come(left) or time.monotonic() > self._deadline:
                 late = f"{method} did not end within {self._limit:g} s"
                 raise self._fail(late, EngineTimeoutError)
 
