@@ -14,7 +14,7 @@ OF_THE_MACHINE = (
 """Variables that a program needs to run at all, and that change nothing of what the suite does."""
 
 WITHOUT_HYPOTHESIS = "-p no:hypothesispytest"
-"""Hypothesis is imported by its plugin as a session ends, which takes a sixth of a brief session."""
+"""Its plugin imports hypothesis as a session ends, which takes a sixth of a brief session."""
 
 
 def copy_project(tree: Path, *, tests: bool = False) -> None:
