@@ -85,7 +85,9 @@ def add_readme_row(tree: Path) -> None:
 def write_models_page(tree: Path) -> None:
     """Write the page of all models anew, with the command of the checklist."""
     command = [sys.executable, "-m", "whisper_speedtest.results.models"]
-    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        command, cwd=tree, env=child_environment(), capture_output=True, text=True, check=True
+    )
     (tree / "docs" / "models.md").write_text(run.stdout, encoding="utf-8")
 
 
