@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,26 +104,42 @@ def test_cores_are_counted_where_a_system_bounds_no_process(
     assert usable_cores() == 12
 
 
-def collected(*arguments: str) -> set[str]:
-    """Return the test files in which pytest finds tests, from the root of the project."""
+TELLS_FILES = """
+import pytest
+
+class File(pytest.File):
+    def collect(self):
+        print("collected:", self.path.relative_to(self.config.rootpath))
+        return []
+
+def pytest_pycollect_makemodule(module_path, parent):
+    return File.from_parent(parent, path=module_path)
+"""
+"""A plugin that names each file in which pytest looks for tests, and imports none of them."""
+
+
+def collected(folder: Path, *arguments: str) -> set[str]:
+    """Return the files in which pytest looks for tests, from the root of the project."""
+    (folder / "tells_files.py").write_text(TELLS_FILES, encoding="utf-8")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments],
-        cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "pytest", "--collect-only", "-s", "-p", "tells_files", *arguments],
+        cwd=ROOT, env=child_environment(PYTHONPATH=str(folder)), capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
-    return {line.partition("::")[0] for line in run.stdout.splitlines() if "::" in line}
+    assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, run.stdout + run.stderr
+    return set(re.findall("^collected: (.*)$", run.stdout, re.MULTILINE))
 
 
-def test_no_test_file_is_forgotten() -> None:
-    """Each test file is run by `pytest tests`, or by name where it lies in speed/ or browser/."""
+def test_no_test_file_is_forgotten(tmp_path: Path) -> None:
+    """Each is run by `pytest tests`, or by the name of a folder that wants something of its own."""
     every = {str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py")}
-    speed = {file for file in every if file.startswith("tests/speed/")}
-    browser = {file for file in every if file.startswith("tests/browser/")}
-    optional = {"tests/mutants/test_mutants.py"}
-    """Those that need more than the tests' own lock."""
+    apart = ("tests/browser", "tests/online", "tests/speed")
+    files = {folder: {file for file in every if file.startswith(f"{folder}/")} for folder in apart}
 
-    assert every - speed - browser - optional == collected("tests") - optional
-    assert speed == collected("tests/speed")
-    assert browser == collected("tests/browser")
+    assert collected(tmp_path, "tests") == every.difference(*files.values())
+    for folder, of_it in files.items():
+        assert of_it, f"{folder}: expected tests, got none"
+        assert collected(tmp_path, folder) == of_it
 
 
 RUNNER = {
@@ -140,10 +157,10 @@ RUNNER = {
 """What a workflow's runner sets, or may set; TERM is not among it."""
 
 SENSITIVE = (
-    "tests/hub/test_places.py",
+    "tests/hub/test_places.py::test_hf_agrees_about_a_cache_that_the_store_filled",
     "tests/results/test_plugin.py",
     "tests/session/test_check_models.py::test_loads_that_succeed_have_status_0",
-    "tests/session/test_collection.py",
+    "tests/session/test_collection.py::test_collection_imports_nothing_heavy",
     "tests/session/test_options.py",
     "tests/session/test_progress.py",
     "tests/session/test_report.py",

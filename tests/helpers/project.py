@@ -13,6 +13,9 @@ OF_THE_MACHINE = (
 )  # fmt: skip
 """Variables that a program needs to run at all, and that change nothing of what the suite does."""
 
+WITHOUT_HYPOTHESIS = "-p no:hypothesispytest"
+"""Its plugin imports hypothesis as a session ends, which takes a sixth of a brief session."""
+
 
 def copy_project(tree: Path, *, tests: bool = False) -> None:
     """Copy what a session of benchmarks needs into `tree`; with `tests`, all of the checkout."""
@@ -30,7 +33,7 @@ def child_environment(**changes: str) -> dict[str, str]:
     a worker of pytest-xdist would have its benchmarks turned off.
     """
     environment = {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
-    return {**environment, "COLUMNS": "80", **changes}
+    return {**environment, "COLUMNS": "80", "PYTEST_ADDOPTS": WITHOUT_HYPOTHESIS, **changes}
 
 
 def edit(file: Path, old: str, new: str) -> None:

@@ -2,7 +2,7 @@
 
 `tests.helpers.spies:NAME` is the spy of the registered adapter NAME, whichever that is. Registered
 in the adapter's place, it runs in an engine as the adapter does. The text of its transcripts is a
-JSON object with two keys:
+JSON object with three keys:
 
 `handed`: every argument that the adapter's code gave to Python code of the library, by call and
 name. No adapter needs anything for this.
@@ -10,6 +10,8 @@ name. No adapter needs anything for this.
 `decoded`: what arrived where the library decodes, by the names of DecodeSettings; null for a
 library without a class in LISTENERS. Such a class is a mixin that fills `seen`, with one entry for
 each call of the library's decoder.
+
+`fell_back`: what the adapter's transcript says of a fallback.
 """
 
 from __future__ import annotations
@@ -55,8 +57,12 @@ class _Spy:
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         self.seen.clear()
         whole = super().transcribe  # type: ignore[misc]
-        handed = handed_on(lambda: whole(audio, settings))
-        told = {"handed": handed, "decoded": together(self.seen) if self.seen else None}
+        heard: list[Transcript] = []
+        told = {
+            "handed": handed_on(lambda: heard.append(whole(audio, settings))),
+            "decoded": together(self.seen) if self.seen else None,
+            "fell_back": heard[0].fallback,
+        }
         print(told, file=sys.stderr)
         return Transcript(json.dumps(told), (), fallback=False)
 
@@ -239,7 +245,7 @@ class _Proxy:
 
 
 class _CppListener:
-    """Listens at `whisper_full`, which does not show its decodes: it is told of a fallback."""
+    """Listens at `whisper_full`, which hides its decodes: only whether it may fall back is told."""
 
     def load(self, case: Case) -> None:
         super().load(case)  # type: ignore[misc]
@@ -301,3 +307,6 @@ LISTENERS: dict[str, type] = {
     "openai-whisper": _OpenAIListener,
     "transformers": _TransformersListener,
 }
+
+HIDES_DECODES = "whisper.cpp"
+"""The library whose fallbacks its listener does not see."""

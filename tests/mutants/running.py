@@ -101,7 +101,7 @@ class Copy:
         self._times = folder / "times.json"
         home = folder / "home"
         home.mkdir()
-        self._environment = child_environment(HOME=str(home))
+        self._environment = child_environment(HOME=str(home), PYTEST_ADDOPTS="")
         for command in (["compileall", "-q", "."], ["pytest", "tests", "--collect-only", "-q"]):
             subprocess.run(
                 [sys.executable, "-m", *command],

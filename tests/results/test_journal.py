@@ -53,6 +53,44 @@ time.sleep(600)
 """Adds a result to a journal, and holds it open."""
 
 
+KILLED_WRITERS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from tests.helpers.results import warm
+from whisper_speedtest.results.journal import Journal
+
+random.seed(30)
+told_of = []
+for writer in range(30):
+    reading, writing = os.pipe()
+    wanted = random.randint(1, 4)
+    child = os.fork()
+    if child == 0:
+        journal = Journal(Path(sys.argv[1]))
+        for number in range(10_000):
+            test = f"{writer}-{number}"
+            journal.append(warm(1.0, test=test))
+            os.write(writing, f"{test} ".encode())
+            if number + 1 == wanted and writer % 2:
+                signal.pause()
+        os._exit(1)
+    os.close(writing)
+    told = b""
+    while told.count(b" ") < wanted:
+        told += os.read(reading, 1)
+    time.sleep(random.uniform(0, 0.003))  # the moment of the kill, and no wait for anything
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with open(reading, "rb") as rest:
+        told_of += (told + rest.read()).decode().split()
+print(*told_of)
+"""
+"""Thirty processes, each of which adds results until it is killed; prints what they told of.
+
+Every second one is killed while it waits after one of them, the others wherever they are.
+"""
+
+
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:
     """Where there is no journal yet."""
@@ -455,3 +493,19 @@ def test_journal_with_one_damaged_byte_is_never_misread() -> None:
             parse(damaged, "it")
 
     hold()
+
+
+def test_writer_that_is_killed_at_any_moment_loses_nothing_that_it_told_of(path: Path) -> None:
+    """Thirty are killed: each result that one of them told of is there, in its order."""
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_WRITERS, str(path)],
+        env=child_environment(PYTHONPATH=str(ROOT)),
+        capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    told_of = ended.stdout.split()
+    tests = [result.test for result in read(path).results]
+    assert [test for test in tests if test in {*told_of}] == told_of, "one is lost, or out of order"
+    untold = len(tests) - len(told_of)
+    assert untold <= 30, f"{untold} results of 30 writers were never told of"
