@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "keyword": "",
     "minutes": 10.0,
     "offline": False,
+    "pause": None,
     "prefetch_only": False,
     "processes": None,
     "refresh": False,

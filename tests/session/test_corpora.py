@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fixtures.audio import clips
+from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.session.plugin import OWN_CORPORA, pytest_pycollect_makeitem
 from whisper_speedtest.session.recordings import own_corpora
+from whisper_speedtest.session.selection import is_wanted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.helpers.sessions import Session, Sessions
 
 NAMES = ("short", "paragraph", "noisy")
@@ -113,29 +112,15 @@ def test_mistake_ends_the_session_before_anything_is_run(
     )
 
 
-@pytest.mark.parametrize(
-    ("corpora", "marks", "left_out"),
-    [
-        ([], [pytest.mark.over(measure=Measure.CORPUS, corpora=True)], True),
-        ([None], [pytest.mark.over(measure=Measure.CORPUS, corpora=True)], False),
-        ([], [pytest.mark.over("short", measure=Measure.WARM)], False),
-        ([], [pytest.mark.parametrize("corpora", [1])], False),
-        ([], [], False),
-    ],
-    ids=["no-corpus", "corpus", "clips", "other-mark", "no-mark"],
-)
-def test_without_a_corpus_there_is_no_test_of_one(
-    corpora: list[Any], marks: list[pytest.MarkDecorator], left_out: bool
-) -> None:
+def test_without_a_corpus_there_is_no_test_of_one() -> None:
     """Not even one that is skipped: the ids of a session are the stored ones."""
-    config = SimpleNamespace(stash=pytest.Stash())
-    config.stash[OWN_CORPORA] = corpora
-    collector = cast("pytest.Collector", SimpleNamespace(config=config))
-    test = SimpleNamespace(pytestmark=[each.mark for each in marks])
+    found = [
+        is_wanted(measure, FakeSession(corpus=corpora).as_config)
+        for measure in (Measure.CORPUS, Measure.WARM)
+        for corpora in ([], [Path("talks")])
+    ]
 
-    made = pytest_pycollect_makeitem(collector, test)
-
-    assert made == ([] if left_out else None)
+    assert found == [False, True, True, True]
 
 
 # What is measured
@@ -160,7 +145,7 @@ def test_corpus_is_measured_as_one_test_of_each_case(sessions: Sessions, tmp_pat
     ]
     assert (good["score"]["wer"], good["repeats"]["processes"]) == (0.0, 1)
     words = good["score"]["reference_words"]
-    row = r"^ toy +micro +{} +talks .* \(1×1\) .* {} "
+    row = r"^toy +micro +{} +talks .* \(1×1\) .* {} "
     assert re.search(row.format("good", "0.0%"), session.output, re.MULTILINE), session.output
     note = f"corpus:   toy[micro-good] on talks: WER 0.0% pooled over {words} words of 3 clips; "
     assert note in session.output

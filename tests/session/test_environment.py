@@ -94,7 +94,7 @@ def test_limit_of_the_users_own_is_that_of_a_load_too(sessions: Sessions) -> Non
     brief = sessions.run(*chosen, "--timeout=0.001")
     unlimited = sessions.run(*chosen, "--timeout=0")
 
-    assert "toy[micro-good]: load: ping did not end within 0.001 s" in brief.output
+    assert "toy[micro-good]: load: launch did not end within 0.001 s" in brief.output
     assert brief.status == pytest.ExitCode.TESTS_FAILED
     assert unlimited.status == pytest.ExitCode.OK, unlimited.output
 

@@ -136,7 +136,7 @@ def test_resumed_session_runs_what_has_not_passed(sessions: Sessions, path: Path
         ("test_transcribe[toy-micro-lazy-short]", Outcome.PASSED),
     ]
     rows = re.findall(r"^toy +micro +(\w+) .*? (\w+)$", second.output, re.MULTILINE)
-    assert rows == [("good", "all"), ("lazy", "text")]
+    assert sorted(rows) == [("good", "all"), ("lazy", "text")]
     assert second.saved_names == {"test_transcribe[toy-micro-lazy-short]"}
     assert (
         f"earlier:  1 result is taken over from {path}; {sessions.folder}/saved.json has this "

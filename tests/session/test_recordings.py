@@ -245,7 +245,7 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
         for variant in ("empty", "hums")
     }
     for variant in ("empty", "hums"):
-        row = rf"^ toy +micro +{variant} +hush .* 0\.0% "
+        row = rf"^toy +micro +{variant} +hush .* 0\.0% "
         assert re.search(row, session.output, re.MULTILINE), session.output
     assert (
         "failed:   test_transcribe[toy-micro-mishears-hush]: toy[micro-mishears] on hush: "

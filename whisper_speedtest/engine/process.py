@@ -262,6 +262,7 @@ class Engine:
 
         The model is loaded first. Audio is sent once: its name stands for it until it is forgotten.
         """
+        self._require("hear")
         if not self._loaded:
             self.ready()
         if key not in self._heard:
@@ -296,8 +297,6 @@ class Engine:
     def _end(self) -> None:
         self._closed = True
         if self._process is not None:
-            # The child leads a group of its own, which may outlive it. Where nothing is left of
-            # the group, Linux says "no such process" and macOS "not permitted".
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             assert self._process.stdin is not None

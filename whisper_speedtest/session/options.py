@@ -290,7 +290,7 @@ def why_no_limit(config: pytest.Config) -> str | None:
         "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
         "the setting timeout": config.getini("timeout"),
     }.items():
-        if value is None:
+        if value in {None, ""}:  # which a setting is that nobody has made
             continue
         seconds = number(str(value))
         if seconds != 0 and not (seconds and SHORTEST_LIMIT <= seconds <= LONGEST_LIMIT):
