@@ -1,9 +1,10 @@
-"""The README says what is: its table is the registry's, its options exist, its commands run."""
+"""README.md and docs/ say what is: the table is the registry's, options exist, commands run."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +13,25 @@ import pytest
 
 from adapters import REGISTRY, adapter_class
 from adapters.base import SIZES
+from fixtures.audio import clips
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import cold, samples, warm
 from whisper_speedtest.measure.result import Sample
+from whisper_speedtest.results.journal import HEADER, line_of
 from whisper_speedtest.results.layout import lines
 from whisper_speedtest.results.table import columns, rows
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, RECIPES, OPTIONS = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/recipes.md", "docs/options.md")
+)
 COMMANDS = [
     command
-    for command in re.findall(r"^```sh\n(.*)\n```$", README, re.MULTILINE)
+    for command in re.findall(r"^```sh\n(.*)\n```$", README + RECIPES, re.MULTILINE)
     if command.startswith("pytest ")
 ]
+MOST_LINES = 150
+"""Of README.md: who has five minutes reads it to the end."""
 
 
 def library_table() -> str:
@@ -42,7 +50,7 @@ def library_table() -> str:
 
 
 def test_table_is_the_registry() -> None:
-    """The README lists every library with its sizes and variants; the table to paste is printed."""
+    """README.md lists every library with its sizes and variants; the table to paste is printed."""
     table = library_table()
 
     assert table in README, f"expected in README.md:\n{table}"
@@ -59,30 +67,92 @@ def test_options_are_those_of_the_plugins() -> None:
         set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE)) for text in (run.stdout, own)
     )
 
-    in_table = set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE))
-    assert ours <= in_table, f"README.md, the table of options lacks {ours - in_table}"
-    assert in_table <= every, f"README.md, the table of options: no {in_table - every} in --help"
+    in_table = set(re.findall(r"^\| `(--[a-z-]+)", OPTIONS, re.MULTILINE))
+    assert ours <= in_table, f"docs/options.md lacks {ours - in_table}"
+    assert in_table <= every, f"docs/options.md: no {in_table - every} in --help"
+
+
+def test_readme_is_read_in_five_minutes() -> None:
+    """It has fewer than so many lines, with the picture among the first eleven."""
+    lines = README.splitlines()
+
+    assert len(lines) < MOST_LINES, f"README.md has {len(lines)} lines; move some to docs/"
+    assert any(line.startswith("![") for line in lines[:11])
+
+
+def anchors(file: Path) -> set[str]:
+    """Return the names by which links find the headings of a page."""
+    found = re.findall("^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "METHODOLOGY.md", "docs"])
+def test_links_lead_somewhere(page: str) -> None:
+    """Each link to a file, and to a heading of one, is right."""
+    pages = (ROOT / page).glob("*.md") if page == "docs" else [ROOT / page]
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if "://" in target:
+                continue
+            name, _, heading = target.partition("#")
+            file = path.parent / name if name else path
+            assert file.exists(), f"{path.name}: {target} leads nowhere"
+            if heading:
+                found = re.findall("^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+                anchors = {
+                    re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in found
+                }
+                assert heading in anchors, f"{path.name}: {target} leads to no heading"
+
+
+@pytest.fixture(name="places", scope="module")
+def _places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the commands name → what stands for it here."""
+    folder = tmp_path_factory.mktemp("places")
+    short = clips()["short"]
+    shutil.copy(short.path, folder / "memo.wav")
+    talks, journals = folder / "talks", folder / "journals"
+    talks.mkdir()
+    journals.mkdir()
+    shutil.copy(short.path, talks / "1.wav")
+    (talks / "1.txt").write_text(short.reference or "", encoding="utf-8")
+    (journals / "monday.jsonl").write_bytes(HEADER + line_of(warm(1.0)))
+    return {
+        "memo.wav": str(folder / "memo.wav"),
+        "=talks": f"={talks}",
+        "=journals": f"={journals}",
+        "=out": f"={folder / 'out'}",
+        "old/bin/python": sys.executable,
+        "../main": str(ROOT),
+        "=.:": f"={ROOT}:",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
-def test_command_runs(command: str, tmp_path: Path) -> None:
-    """Every pytest command in the README does what it says, or says that it has no model to do it.
+def test_command_runs(command: str, places: dict[str, str], tmp_path: Path) -> None:
+    """Every pytest command does what is said of it, or says that it has no model to do it.
 
     There is no network, so `micro` alone is there, in one process and one call. What runs beside
     the benchmarks is left out: it is among these tests.
     """
+    for name, place in places.items():
+        command = command.replace(name, place)
     arguments = shlex.split(command)[1:]
     environment = child_environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "huggingface"))
 
-    places = (f"--basetemp={tmp_path}/run", f"--journal={tmp_path}/run.jsonl")
+    kept = (f"--basetemp={tmp_path}/run", f"--journal={tmp_path}/run.jsonl")
     brief = ("--processes=1", "--calls=1", "--deselect=tests/test_repo_consistency.py")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, *places, *brief],
+        [sys.executable, "-m", "pytest", *arguments, *kept, *brief],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     output = f"{command}: status {run.returncode}\n{run.stdout}{run.stderr}"
-    if "micro" in command:
+    if "--from" in command:
+        assert run.returncode == pytest.ExitCode.OK, output
+        assert (Path(places["=out"][1:]) / "index.html").stat().st_size > 10_000
+    elif "micro" in command:
         assert run.returncode == pytest.ExitCode.OK, output
         assert "\nlibrary  " in run.stdout, f"no table of results from {output}"
     else:
