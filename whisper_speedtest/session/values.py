@@ -44,6 +44,13 @@ def parse_code(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def parse_text(text: str) -> str:
+    """Return a text that is not empty: an empty one is most likely of an unset variable."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a value, got ''")
+    return text
+
+
 def parse_path(text: str) -> Path:
     """Return a path. An empty one, most likely of an unset variable, is not the working folder."""
     if not text:
