@@ -126,6 +126,18 @@ def test_number_that_makes_no_sense_is_refused(
             parsed(f"{option}={text}")
 
 
+@pytest.mark.parametrize("name", ["audio", "corpus", "journal", "resume", "report"])
+def test_home_folder_is_expanded_in_every_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves the `~` in --audio=~/talk.wav as it is; no user of the other name has one."""
+    monkeypatch.setenv("HOME", "/home/of-jane")
+
+    found = parsed(f"--{name}=~/talk")[name]
+
+    assert found in (Path("/home/of-jane/talk"), [Path("/home/of-jane/talk")])
+    with pytest.raises(pytest.UsageError, match="expected `~` to name a home folder, got '~nobody"):
+        parsed(f"--{name}=~nobody-here/talk")
+
+
 def test_counts_with_which_times_can_be_reckoned_are_taken() -> None:
     """Up to the last that is named."""
     assert parsed("--processes=1", "--calls=999999")["calls"] == 999_999
