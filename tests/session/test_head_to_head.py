@@ -437,4 +437,4 @@ def test_stored_run_only_warns(brief: Path, tmp_path: Path) -> None:
     assert session.status == pytest.ExitCode.OK, session.output
     assert "warning:  test_transcribe[toy-micro-slow-short]: " in session.output
     assert "slower (no interval) than in old.jsonl" in session.output
-    assert "1 tests compared with old.jsonl, which can only warn" in session.output
+    assert "1 test compared with old.jsonl, which can only warn" in session.output
