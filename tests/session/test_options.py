@@ -220,7 +220,8 @@ def test_time_limit_that_no_timer_takes_is_refused(
     by_variable = why_no_limit(cast("pytest.Config", Config({})))
     monkeypatch.delenv("PYTEST_TIMEOUT")
 
-    assert by_setting == (f"the setting timeout: {expected} {text!r}; correct it, or leave it out")
+    said = f"the setting timeout: {expected} {text!r}; correct it, or leave it out"
+    assert by_setting == (said if text else None), "a setting that nobody has made is empty"
     assert by_variable == f"PYTEST_TIMEOUT: {expected} {text!r}; correct it, or leave it out"
     if (number := _float(text)) is not None:
         reason = why_no_limit(cast("pytest.Config", Config({"timeout": number})))

@@ -304,9 +304,9 @@ def why_no_limit(config: pytest.Config) -> str | None:
     for name, value in {
         "--timeout": config.getoption("timeout", None),
         "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
-        "the setting timeout": config.getini("timeout"),
+        "the setting timeout": config.getini("timeout") or None,  # "" where nobody has made it
     }.items():
-        if value in {None, ""}:  # which a setting is that nobody has made
+        if value is None:
             continue
         seconds = number(str(value))
         if seconds != 0 and not (seconds and SHORTEST_LIMIT <= seconds <= LONGEST_LIMIT):
