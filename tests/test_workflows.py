@@ -85,7 +85,7 @@ def in_context(value: str) -> str:
 
 
 STAND_IN = """#!/bin/sh
-echo "$(basename "$0") $*" >> "$CALLS"
+printf '%s\\n' "$(basename "$0") $*" >> "$CALLS"
 case "$*" in *--report*)
     folder=$(echo "$*" | sed 's/.*--report \\([^ ]*\\).*/\\1/')
     mkdir -p "$folder" && echo '# The report' > "$folder/report.md" ;;
@@ -144,7 +144,7 @@ def run(step: Step, checkout: Path, **changes: str) -> Ran:
     )
     environment["PATH"] = f"{checkout.parent / 'programs'}:{environment['PATH']}"
     commands = {
-        "bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step.script],
+        "bash": ["bash", "-e", "-c", step.script],  # no pipefail, where no shell is named
         "python": [sys.executable, "-c", step.script],
     }
     ended = subprocess.run(
@@ -229,13 +229,36 @@ def test_night_is_added_to_the_history(checkout: Path) -> None:
 
     ran = run(step, checkout)
 
-    clone, report, add, commit, push = ran.calls
-    assert clone.startswith("git clone --quiet --depth 1 --branch gh-pages https://x-access-token:")
+    config, clone, report, add, commit, push = ran.calls
+    address = "https://github.com/someone/whisper-speedtest"
+    assert config.startswith("git config --global credential.https://github.com.helper ")
+    assert clone == f"git clone --quiet --depth 1 --branch gh-pages {address} pages"
     assert report == "pytest --report pages --from pages/journals/night-7.jsonl"
     assert add == "git -C pages add --all"
     assert commit.endswith("commit --quiet --message Night 7")
-    assert push.endswith("HEAD:gh-pages")
-    assert "secret" not in ran.errors
+    assert push == f"git -C pages push --quiet {address} HEAD:gh-pages"
+    assert "secret" not in f"{ran.calls} {ran.errors}"
+
+
+def test_git_is_told_the_token_for_its_host_alone(tmp_path: Path) -> None:
+    """By a helper that reads it from the environment, so that no file of git's has it."""
+    step = the_step("nightly", "publish", "Add this night to the history, and publish it")
+    script, _, _ = step.script.partition("origin=")
+    told = "a b$c"
+    environment = child_environment(HOME=str(tmp_path), GIT_TERMINAL_PROMPT="0") | {"TOKEN": told}
+    subprocess.run(["/bin/bash", "-e", "-c", script], env=environment, check=True)
+
+    def asked_for(host: str) -> str:
+        return subprocess.run(
+            ["/usr/bin/env", "git", "credential", "fill"],
+            input=f"protocol=https\nhost={host}\n\n",
+            env=environment, capture_output=True, text=True, check=False,
+        ).stdout  # fmt: skip
+
+    assert f"username=x-access-token\npassword={told}\n" in asked_for("github.com")
+    assert "password" not in asked_for("example.com")
+    assert [path.name for path in tmp_path.iterdir()] == [".gitconfig"]
+    assert told not in (tmp_path / ".gitconfig").read_text()
 
 
 def test_matrix_has_every_extra(checkout: Path) -> None:

@@ -27,11 +27,13 @@ DEFAULTS: dict[str, Any] = {
     "against": None,
     "budget": None,
     "calls": None,
+    "cold_files": False,
+    "corpus": [],
     "baseline": None,
     "fail_slower": None,
     "head_to_head": False,
     "keyword": "",
-    "minutes": 10.0,
+    "minutes": None,
     "offline": False,
     "pause": None,
     "prefetch_only": False,
@@ -70,7 +72,9 @@ class FakeSession:
 
     def getoption(self, name: str, default: Any = pytest.UsageError) -> Any:
         """Return an option's value, or what is given for an option that is not there."""
-        return self._options[name] if default is pytest.UsageError else default
+        if default is not pytest.UsageError:
+            return default
+        return self._options[name.removeprefix("--").replace("-", "_")]
 
     def get_terminal_writer(self) -> TerminalWriter:
         """Return what writes on the screen."""

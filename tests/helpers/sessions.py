@@ -73,8 +73,10 @@ class Sessions:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a session of benchmarks, without a network, and with a token in its environment."""
         # Other tests run beside these: nothing is to be called contaminated for that. One process
-        # of a case shows all but how several are used.
-        options = ["--benchmark-only", "--max-others=inf", "--processes=1"]
+        # of a case shows all but how several are used; comparisons are refused a number of them.
+        options = ["--benchmark-only", "--max-others=inf"]
+        if not {"--head-to-head", "--against"} & {each.split("=")[0] for each in arguments}:
+            options.append("--processes=1")
         options.append(f"--benchmark-json={self.folder}/saved.json")
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={self.folder}/run"],

@@ -278,3 +278,4 @@ def test_lock_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
         read_lock(path)
     with pytest.raises(LockError, match="cannot be written: Is a directory"):
         write_lock(path, Lock())
+    assert [each.name for each in tmp_path.iterdir()] == ["models.lock"]

@@ -43,9 +43,6 @@ def heard(*texts: str) -> list[Transcript]:
     return [Transcript(text, (), fallback=False) for text in texts]
 
 
-TEN = "one two three four five six seven eight nine ten".replace("one", "ship")
-
-
 def test_exact_transcript_is_right() -> None:
     """Case and punctuation are no errors."""
     judge(

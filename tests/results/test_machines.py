@@ -45,16 +45,16 @@ def test_machine_has_the_shortest_name_that_tells_it_from_the_others() -> None:
     assert machine_names([MACHINE, other]) == ["Apple M4 Pro", "Apple M1"]
     assert machine_names([MACHINE, model]) == ["Apple M4 Pro, Mac16,8", "Apple M4 Pro, Mac16,7"]
     assert machine_names([MACHINE, memory]) == [
-        "Apple M4 Pro, Mac16,8, 24 GB",
-        "Apple M4 Pro, Mac16,8, 48 GB",
+        "Apple M4 Pro, Mac16,8, 24 GiB",
+        "Apple M4 Pro, Mac16,8, 48 GiB",
     ]
     assert machine_names([MACHINE, system]) == [
-        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.5",
-        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.6",
+        "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5",
+        "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.6",
     ]
     assert machine_names([MACHINE, cores]) == [
-        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.5, no. 1",
-        "Apple M4 Pro, Mac16,8, 24 GB, macOS 15.5, no. 2",
+        "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5, no. 1",
+        "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5, no. 2",
     ]
 
 
@@ -63,4 +63,4 @@ def test_machine_without_a_chip_is_named_by_its_architecture() -> None:
     bare = replace(MACHINE, chip=None, model=None)
     more = replace(bare, memory=48 * 2**30)
 
-    assert machine_names([bare, more]) == ["arm64, 24 GB", "arm64, 48 GB"]
+    assert machine_names([bare, more]) == ["arm64, 24 GiB", "arm64, 48 GiB"]

@@ -20,6 +20,7 @@ from whisper_speedtest.results.journal import HEADER, line_of, read
 from whisper_speedtest.results.journal_plugin import NEUTRAL
 from whisper_speedtest.results.neutral import Neutral
 from whisper_speedtest.results.report_plugin import (
+    OF_SESSIONS,
     REPORTED,
     pytest_cmdline_main,
     pytest_configure,
@@ -42,6 +43,7 @@ def _page(monkeypatch: pytest.MonkeyPatch) -> None:
 def config(*args: str, **options: Any) -> pytest.Config:
     """Return as much of a config as is looked at on the command line."""
     known = {"from_journals": [], "report": None, "help": False, "version": 0, **options}
+    known |= {each: known.get(each) for each in OF_SESSIONS}
     return cast("pytest.Config", SimpleNamespace(args=list(args), getoption=known.__getitem__))
 
 
@@ -129,6 +131,19 @@ def test_journal_among_the_paths_of_tests_is_refused(journal: Path, tmp_path: Pa
     assert not (tmp_path / "out").exists()
     made = config("benchmarks", from_journals=[str(journal)], report=tmp_path / "out")
     assert pytest_cmdline_main(made) == OK
+
+
+def test_options_of_sessions_are_refused_beside_journals(journal: Path, tmp_path: Path) -> None:
+    """A report of all cases would look like one of what -k names, and a public one like private."""
+    asked: dict[str, Any] = {"from_journals": [str(journal)], "report": tmp_path / "out"}
+
+    assert refusal(**asked, **{"-k": "tiny", "--private": True}) == (
+        "--from: expected a report of all that journals hold, got -k, --private, which is for "
+        "sessions that run tests; leave -k, --private out"
+    )
+    assert not (tmp_path / "out").exists()
+    for option in ("-m", "--shard", "--resume", "--journal", "--check-models", "--against"):
+        assert f"got {option}, which is for" in refusal(**asked, **{option: "x"})
 
 
 def test_what_is_no_journal_is_refused(journal: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from whisper_speedtest.results.stored import change, lost_results, stored_lines
 
 TEST = "test_transcribe[lightning-whisper-mlx-tiny-4bit-short]"
 LAST = (
-    "tests compared with old.jsonl, which can only warn: the machine may have changed since; "
+    "compared with old.jsonl, which can only warn: the machine may have changed since; "
     "--against=DIR lets both sides take turns"
 )
 
@@ -46,7 +46,7 @@ def test_slower_test_is_warned_of_with_both_intervals() -> None:
     ratio, width = log(now.estimate.seconds / old.estimate.seconds), sum(m * m for m in margins)
     low, high = exp(ratio - width**0.5) - 1, exp(ratio + width**0.5) - 1
     assert line == f"warning:  {TEST}: 50.0% slower ({low:.1%} to {high:.1%}) than in old.jsonl"
-    assert last == f"stored:   1 {LAST}"
+    assert last == f"stored:   1 test {LAST}"
 
 
 def test_slow_down_within_the_noise_says_so() -> None:
@@ -68,7 +68,7 @@ def test_single_process_has_no_interval() -> None:
 def test_what_is_within_the_limit_is_not_spoken_of(limit: float, *, warned: bool) -> None:
     """The limit itself is kept, and what is faster is fine."""
     assert (len(lines(warm(3.0), warm(2.0), limit=limit)) == 2) is warned
-    assert lines(warm(1.0), warm(2.0)) == [f"stored:   1 {LAST}"]
+    assert lines(warm(1.0), warm(2.0)) == [f"stored:   1 test {LAST}"]
 
 
 def test_change_is_that_of_the_time_now_over_before() -> None:
@@ -109,7 +109,7 @@ def test_other_bytes_settings_or_device_are_not_compared(changes: dict[str, Any]
     """It is said why; no ratio is shown."""
     assert lines(warm(3.0), warm(2.0, **changes)) == [
         f"stored:   {TEST}: not compared with old.jsonl: {why}",
-        f"stored:   0 {LAST}",
+        f"stored:   0 tests {LAST}",
     ]
 
 
@@ -132,7 +132,7 @@ def test_other_measure_is_not_compared() -> None:
 )
 def test_what_did_not_pass_in_both_is_passed_over(now: Result, old: Result) -> None:
     """And so is what only one of them has."""
-    assert lines(now, old) == [f"stored:   0 {LAST}"]
+    assert lines(now, old) == [f"stored:   0 tests {LAST}"]
 
 
 def test_last_result_of_a_test_counts() -> None:

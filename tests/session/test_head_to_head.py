@@ -62,6 +62,8 @@ def test_baseline_is_a_case_by_its_name_in_ids() -> None:
 
     assert session.stash[BASELINE] == CASE
     assert session.stash[CONTEST] == Contest(MICRO, OWN)
+    further = configured(head_to_head=True, baseline=MICRO, pause=0.0, minutes=2.0)
+    assert further.stash[CONTEST] == Contest(MICRO, OWN)
 
 
 def test_session_without_another_side_is_none_of_it() -> None:
@@ -86,7 +88,30 @@ def test_session_without_another_side_is_none_of_it() -> None:
         ({"baseline": MICRO}, f"ends in .jsonl, got {MICRO}; add --head-to-head to take turns"),
         ({"baseline": "old.jsonl"}, "expected --fail-slower=PERCENT beside a journal, got none"),
         ({"fail_slower": 0.05}, "--fail-slower: expected another side, which is .*, got none"),
-        ({"against": ".", "resume": "x"}, "--resume: expected a session that times cases by"),
+        ({"minutes": 2.0}, "^--minutes: expected --head-to-head or --against, .* got neither"),
+        (
+            {"minutes": 2.0, "baseline": "old.jsonl", "fail_slower": 0.05},
+            "^--minutes: expected --head-to-head or --against, .* got neither; leave it out",
+        ),
+        *(
+            (
+                {"head_to_head": True, "baseline": MICRO, name.replace("-", "_"): value},
+                f"^--{name}: expected a session that times cases by .*; leave --{name} out",
+            )
+            for name, value in {
+                "resume": "x",
+                "corpus": ["a"],
+                "cold-files": True,
+                "pause": 2.0,
+                "processes": 3,
+                "calls": 3,
+                "budget": 9.0,
+            }.items()
+        ),
+        (
+            {"against": ".", "resume": "x", "pause": 2.0},
+            "^--resume, --pause: expected a session .*; leave --resume, --pause out",
+        ),
         ({"against": "/no/such"}, "--against: expected a checkout of this suite, with .*/no/such"),
         ({"against": f"{ROOT}:no-such-python"}, "an interpreter that can be run, got no-such-py"),
         ({"against": f"{ROOT}:/bin/no"}, "an interpreter that can be run, got /bin/no; name one"),
@@ -412,4 +437,4 @@ def test_stored_run_only_warns(brief: Path, tmp_path: Path) -> None:
     assert session.status == pytest.ExitCode.OK, session.output
     assert "warning:  test_transcribe[toy-micro-slow-short]: " in session.output
     assert "slower (no interval) than in old.jsonl" in session.output
-    assert "1 tests compared with old.jsonl, which can only warn" in session.output
+    assert "1 test compared with old.jsonl, which can only warn" in session.output

@@ -12,11 +12,14 @@ from typing import cast
 import pytest
 from _pytest.config.argparsing import Parser
 
+from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
     LAST,
+    given,
     is_head_to_head,
     max_download,
+    minutes_of,
     pytest_addoption,
     rules_of,
     why_no_limit,
@@ -54,7 +57,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["corpus"], options["language"]) == ([], None)
     assert (options["report"], options["from_journals"], options["shard"]) == (None, [], None)
     assert (options["head_to_head"], options["baseline"], options["against"]) == (False, None, None)
-    assert (options["fail_slower"], options["minutes"]) == (None, 10.0)
+    assert (options["fail_slower"], options["minutes"]) == (None, None)
 
 
 def test_options_are_read_under_their_names() -> None:
@@ -95,6 +98,11 @@ def test_options_are_read_under_their_names() -> None:
         ("--audio", ("",), "a path"),
         ("--journal", ("",), "a path"),
         ("--resume", ("",), "a path"),
+        ("--report", ("",), "a path"),
+        ("--corpus", ("",), "a path"),
+        ("--from", ("",), "a value"),
+        ("--baseline", ("",), "a value"),
+        ("--against", ("",), "a value"),
         ("--budget", ("0", "-1", "inf", "nan", "20s"), "seconds, more than 0"),
         ("--pause", ("-1", "inf", "nan", "5s"), "seconds, at least 0"),
         (
@@ -116,6 +124,18 @@ def test_number_that_makes_no_sense_is_refused(
             pytest.UsageError, match=re.escape(f"expected {expected}, got {text!r}")
         ):
             parsed(f"{option}={text}")
+
+
+@pytest.mark.parametrize("name", ["audio", "corpus", "journal", "resume", "report"])
+def test_home_folder_is_expanded_in_every_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves the `~` in --audio=~/talk.wav as it is; no user of the other name has one."""
+    monkeypatch.setenv("HOME", "/home/of-jane")
+
+    found = parsed(f"--{name}=~/talk")[name]
+
+    assert found in (Path("/home/of-jane/talk"), [Path("/home/of-jane/talk")])
+    with pytest.raises(pytest.UsageError, match="expected `~` to name a home folder, got '~nobody"):
+        parsed(f"--{name}=~nobody-here/talk")
 
 
 def test_counts_with_which_times_can_be_reckoned_are_taken() -> None:
@@ -140,6 +160,24 @@ class Config:
     def getoption(self, name: str, default: object = None) -> object:
         """Return the option's value."""
         return self.options.get(name, default)
+
+
+def test_comparison_has_ten_minutes_unless_the_user_says_otherwise() -> None:
+    """The option itself is None then, so that one that is given in vain can be refused."""
+    assert minutes_of(FakeSession().as_config) == 10.0
+    assert minutes_of(FakeSession(minutes=2.5).as_config) == 2.5
+
+
+def test_options_are_given_where_they_ask_for_something() -> None:
+    """A flag that is set, a list with something in it, or any value but 0, which --pause may be."""
+    session = FakeSession(
+        cold_files=True, corpus=[Path("a")], pause=0.5, resume=Path(), check_models=frozenset()
+    )
+    asked = ["--pause", "--resume", "--corpus", "--check-models", "--cold-files"]
+
+    assert given(session.as_config, asked) == asked
+    assert given(session.as_config, ["--offline", "--calls", "--baseline"]) == []
+    assert given(FakeSession(pause=0.0).as_config, asked) == []
 
 
 def rules(**options: object) -> Rules:
@@ -182,7 +220,8 @@ def test_time_limit_that_no_timer_takes_is_refused(
     by_variable = why_no_limit(cast("pytest.Config", Config({})))
     monkeypatch.delenv("PYTEST_TIMEOUT")
 
-    assert by_setting == (f"the setting timeout: {expected} {text!r}; correct it, or leave it out")
+    said = f"the setting timeout: {expected} {text!r}; correct it, or leave it out"
+    assert by_setting == (said if text else None), "a setting that nobody has made is empty"
     assert by_variable == f"PYTEST_TIMEOUT: {expected} {text!r}; correct it, or leave it out"
     if (number := _float(text)) is not None:
         reason = why_no_limit(cast("pytest.Config", Config({"timeout": number})))

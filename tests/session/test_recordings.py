@@ -160,21 +160,6 @@ def test_private_recording_is_given_once(record: Record) -> None:
         own_clips([first, second], private=True)
 
 
-def test_home_folder_is_expanded(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell leaves the `~` in --audio=~/talk.wav as it is."""
-    path = record("talk.wav")
-    monkeypatch.setenv("HOME", str(path.parent))
-
-    (clip,) = own_clips([type(path)("~/talk.wav")])
-
-    assert clip.path == path
-
-
-def test_unknown_home_folder_is_refused(tmp_path: Path) -> None:
-    """No user of that name has a home."""
-    assert "expected `~` to name a home folder" in refused(type(tmp_path)("~nobody-here/talk.wav"))
-
-
 def test_own_recordings_are_selected_alone_by_their_marker(
     sessions: Sessions, record: Record
 ) -> None:

@@ -125,12 +125,20 @@ def config_of(shard: Shard | None) -> Any:
     return session
 
 
+def split(config: Any, items: list[Item]) -> None:
+    """Leave out other parts, after all other plugins have selected."""
+    hook = pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+    next(hook)
+    assert SPLIT not in config.stash, "it has split what others may still leave out"
+    assert next(hook, None) is None
+
+
 def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
     """In its order; pytest counts the others as deselected, and a line says how many there are."""
     kept: list[list[Item]] = []
     for number in (1, 2, 3):
         config, items = config_of(Shard(number, 3)), list(selection)
-        pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+        split(config, items)
         kept.append(items)
         (left_out,) = config.deselected
         assert sorted(map(id, [*items, *left_out])) == sorted(map(id, selection))
@@ -148,11 +156,11 @@ def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
 def test_one_part_of_one_is_everything(selection: list[Item]) -> None:
     """Nothing is deselected; without the option nothing is said either."""
     config, items = config_of(Shard(1, 1)), list(selection)
-    pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+    split(config, items)
     assert (items, config.deselected) == (selection, [])
 
     config = config_of(None)
-    pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+    split(config, items)
     assert items == selection
     assert pytest_report_collectionfinish(config) == []
 
@@ -206,7 +214,7 @@ def test_empty_part_of_a_selection_is_no_fault(
     session.exitstatus = status
     if split:
         session.stash[SPLIT] = split
-    pytest_sessionfinish(session, status)
+    pytest_sessionfinish(session)
 
     assert session.exitstatus == expected
 
@@ -289,3 +297,22 @@ def test_real_selection_is_split_by_case() -> None:
     assert cases[0]
     assert cases[1]
     assert not cases[0] & cases[1], "tests of a case are in both parts"
+
+
+@pytest.mark.slow
+def test_part_that_has_the_baseline_alone_is_empty() -> None:
+    """No case takes turns with itself, so that the comparisons are all in other parts."""
+    name = "lightning-whisper-mlx-micro-fp16"
+    shard = next(number for number in range(1, 6) if Shard(number, 5).has(name))
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "benchmarks", "--collect-only", "-q"),
+            *("--head-to-head", f"--baseline={name}", f"--shard={shard}/5"),
+            *("-k", "lightning and micro and short"),
+        ],
+        cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == OK, ran.stdout
+    counts = "0 of 2 cases, 0 of 2 tests; all of this selection is in other shards"
+    assert f"shard {shard}/5: {counts}" in ran.stdout

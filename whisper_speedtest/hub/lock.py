@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.hub.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,9 +143,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     """
     models: Any = msgspec.to_builtins(lock.models)
     text = json.dumps({"format": FORMAT, "version": VERSION, "models": models}, indent=1) + "\n"
-    new = path.with_name(f"{path.name}.new")
     try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        write_whole({path: text.encode()})
     except OSError as error:
         raise LockError(f"{path}: cannot be written: {error.strerror or error}") from error

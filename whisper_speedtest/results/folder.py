@@ -9,9 +9,9 @@ results.jsonl   a journal of all results, from which reports can be made again
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.hub.whole import write_whole
 from whisper_speedtest.results.as_csv import as_csv
 from whisper_speedtest.results.as_markdown import as_markdown
 from whisper_speedtest.results.journal import HEADER, line_of
@@ -51,18 +51,9 @@ def write(folder: Path, merged: Merged) -> None:
     Raises:
         OSError: The folder cannot be written to. What is there then is whole.
     """
-    contents = {name: content(merged) for name, content in FILES.items()}
+    contents = {folder / name: content(merged).encode() for name, content in FILES.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    new = {name: folder / f".{name}.{os.getpid()}" for name in contents}
-    try:
-        for name, content in contents.items():
-            new[name].write_bytes(content.encode())
-        for name, path in new.items():
-            path.replace(folder / name)
-    finally:
-        for path in new.values():
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+    write_whole(contents)
 
 
 def why_not_writable(folder: Path) -> str:

@@ -88,6 +88,8 @@ class Kept:
 
     def lines(self, saved_to: str) -> list[str]:
         """Return what to say of it; `saved_to` is pytest-benchmark's JSON, or ""."""
+        if not (self.written or self.taken_over or self.lost):
+            return []
         from whisper_speedtest.results.notes import journal_notes
 
         return journal_notes(

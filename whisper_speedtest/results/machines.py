@@ -32,7 +32,7 @@ def machine_names(machines: Sequence[Machine]) -> list[str]:
         [
             each.chip or each.architecture,
             each.model or "",
-            f"{each.memory / 2**30:.0f} GB",
+            f"{each.memory / 2**30:.0f} GiB",
             each.system,
         ]
         for each in machines

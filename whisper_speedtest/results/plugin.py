@@ -89,15 +89,20 @@ def _leave_out_tables(config: pytest.Config) -> None:
 
 def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the answer and the table, then a line for each thing skipped or failed and why."""
+    config = terminalreporter.config
+    stash = config.stash
+    kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
+    reported = stash.get(REPORTED, "")
+    more = [*stored_notes(config), *kept.lines(config.getoption("benchmark_json") or "")]
+    more += [*_unsaved(config), *([reported] if reported else [])]
+    if not (found or left_out or more):
+        return  # and a session that only collects imports none of the following
     from whisper_speedtest.results.header import header
     from whisper_speedtest.results.layout import lines as table_lines
     from whisper_speedtest.results.notes import MISSING, notes
     from whisper_speedtest.results.summary import sentences
     from whisper_speedtest.results.table import columns, rows
 
-    config = terminalreporter.config
-    stash = config.stash
-    kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
     recordings += [corpus.name for corpus in stash[OWN_CORPORA]]
@@ -106,12 +111,8 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = []
     if results or left_out:
         lines += notes(results, left_out, recordings, kept.taken_over, missing, install)
-    lines += stored_notes(config)
-    lines += [*kept.lines(config.getoption("benchmark_json") or ""), *_unsaved(config)]
-    lines += filter(None, [stash.get(REPORTED, "")])
+    lines += more
     shown = rows(results)
-    if not (shown or lines):
-        return
     out = config.get_terminal_writer()
     width = width_of(out)
     terminalreporter.section(PROJECT)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisper_speedtest.results.journal_plugin import neutral_of
+from whisper_speedtest.session.options import given
 from whisper_speedtest.session.plugin import RESULTS
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whisper_speedtest.measure.result import Result
+
+OF_SESSIONS = (
+    *("-k", "-m", "--shard", "--audio", "--corpus", "--private"),
+    *("--journal", "--resume", "--head-to-head", "--baseline", "--against", "--fail-slower"),
+    *("--check-models", "--prefetch-only", "--lock-models", "--refresh"),
+)
+"""Options that a report of journals would leave out of account, as they are of what is run."""
 
 REPORTED = pytest.StashKey[str]()
 """What to say of the report below the summary."""
@@ -32,6 +40,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if folder is None:
         raise pytest.UsageError(
             "--from: expected a folder for the report, got none; add --report=DIR"
+        )
+    if useless := ", ".join(given(config, OF_SESSIONS)):
+        raise pytest.UsageError(
+            f"--from: expected a report of all that journals hold, got {useless}, which is for "
+            f"sessions that run tests; leave {useless} out"
         )
     from whisper_speedtest.results.journal import JournalError
     from whisper_speedtest.results.journals import REMEDY, read_all

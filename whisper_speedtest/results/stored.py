@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.resume import field_differences, model_differences
-from whisper_speedtest.results.units import percent
+from whisper_speedtest.results.units import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,8 +62,8 @@ def stored_lines(
         if found.slower > limit:
             yield f"warning:  {now.test}: {_told(found, limit)} than in {name}"
     yield (
-        f"stored:   {compared} tests compared with {name}, which can only warn: the machine may "
-        "have changed since; --against=DIR lets both sides take turns"
+        f"stored:   {counted(compared, 'test')} compared with {name}, which can only warn: the "
+        "machine may have changed since; --against=DIR lets both sides take turns"
     )
 
 

@@ -36,6 +36,7 @@ import pytest
 
 from whisper_speedtest.measure.judging import WrongTranscriptError
 from whisper_speedtest.session.device import choose_device, transcribe_once, why_not_gpu
+from whisper_speedtest.session.options import given
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
 from whisper_speedtest.session.selection import needed, not_installed, unusable
 from whisper_speedtest.session.shown import showing
@@ -56,9 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     checks = config.getoption("check_models")
     if checks is None:
         return
-    for option in ("--prefetch-only", "--lock-models", "--refresh"):
-        if config.getoption(option.removeprefix("--").replace("-", "_")):
-            raise pytest.UsageError(f"--check-models makes no request: leave out {option}")
+    if found := given(config, ("--prefetch-only", "--lock-models", "--refresh")):
+        raise pytest.UsageError(f"--check-models makes no request: leave out {', '.join(found)}")
     if "json" in checks:
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(

@@ -20,7 +20,13 @@ from adapters import all_cases, files_of, why_not_installed
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.device import choose_device
-from whisper_speedtest.session.options import UNDECIDED, is_head_to_head, rules_of
+from whisper_speedtest.session.options import (
+    UNDECIDED,
+    given,
+    is_head_to_head,
+    minutes_of,
+    rules_of,
+)
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import BASELINE, case_of, measure_of, parameters_of
@@ -41,6 +47,12 @@ if TYPE_CHECKING:
 
 USUAL_CLIP = "short"
 """The clip of a comparison, unless the user names others."""
+
+OF_SINGLE_CASES = (
+    *("--resume", "--corpus", "--cold-files", "--pause", "--processes", "--calls", "--budget"),
+)
+"""Options of sessions that time each case by itself. A comparison has its own measure and number of
+calls, and its own limit, --minutes."""
 
 JOURNAL = ".jsonl"
 """How the name of a journal ends, which --baseline may be as well."""
@@ -86,10 +98,10 @@ def pytest_configure(config: pytest.Config) -> None:
             "--head-to-head: expected another side, which is either --baseline=CASE or "
             f"--against=DIR[:PYTHON], got {got}"
         )
-    if config.getoption("resume") is not None:
+    if found := ", ".join(given(config, OF_SINGLE_CASES)):
         raise pytest.UsageError(
-            "--resume: expected a session that times cases by themselves, got one that lets them "
-            "take turns with another side; leave --resume out"
+            f"{found}: expected a session that times cases by themselves, got one that lets them "
+            f"take turns with another side; leave {found} out"
         )
     if baseline:
         from whisper_speedtest.engine.checkout import OWN
@@ -106,6 +118,11 @@ def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
         raise pytest.UsageError(
             f"--baseline: expected a journal, as its name ends in {JOURNAL}, got {baseline}; add "
             "--head-to-head to take turns with that case"
+        )
+    if given(config, ["--minutes"]):
+        raise pytest.UsageError(
+            "--minutes: expected --head-to-head or --against, whose comparisons it limits, got "
+            "neither; leave it out"
         )
     if (config.getoption("fail_slower") is None) != (baseline is None):
         raise pytest.UsageError(
@@ -288,7 +305,7 @@ def _run(item: pytest.Function, contest: Contest) -> None:
         sides,
         rules_of(config),
         limit=limit or 0.0,
-        minutes=config.getoption("minutes"),
+        minutes=minutes_of(config),
         seed=item.name,
         listener=display_of(config),
     )

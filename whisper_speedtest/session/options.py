@@ -28,10 +28,13 @@ from whisper_speedtest.session.values import (
     parse_shard,
     parse_share,
     parse_size,
+    parse_text,
 )
 from whisper_speedtest.speech.languages import ENGLISH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pytest
 
 MAX_DOWNLOAD = "4GB"
@@ -72,7 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--corpus",
         action="append",
         default=[],
-        type=Path,
+        type=parse_path,
         metavar="DIR",
         help="transcribe each recording in this folder once, and score them together; may be given "
         "several times; in it lie manifest.jsonl, .tsv or .csv (audio, text), LibriSpeech's files, "
@@ -162,7 +165,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--report",
-        type=Path,
+        type=parse_path,
         metavar="DIR",
         help="write a report of the results to this folder: a page, Markdown, CSV and JSON Lines; "
         "other files in it stay",
@@ -173,6 +176,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="+",
         action="extend",
         default=[],
+        type=parse_text,
         metavar="FILE",
         help="run no test; make the report of --report=DIR from these journals, folders of *.jsonl "
         "files, or patterns in quotes; may be given several times",
@@ -192,6 +196,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--baseline",
+        type=parse_text,
         metavar="CASE",
         help="the other side of --head-to-head, as in ids: lightning-whisper-mlx-medium-fp16; or a "
         "journal, with whose times those of this session are compared for --fail-slower, which "
@@ -199,6 +204,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--against",
+        type=parse_text,
         metavar="DIR[:PYTHON]",
         help="as --head-to-head, with the same case in another checkout of this suite as the other "
         "side, run by another interpreter, which may have other versions of the library (default: "
@@ -214,7 +220,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--minutes",
         type=parse_minutes,
-        default=MINUTES,
         metavar="MINUTES",
         help="how long each comparison with another side may take at most, but for what the first "
         f"{LOOKS[0]} blocks of turns take longer than expected (default: {MINUTES:g})",
@@ -271,6 +276,17 @@ def is_head_to_head(config: pytest.Config) -> bool:
     return bool(config.getoption("head_to_head") or config.getoption("against"))
 
 
+def minutes_of(config: pytest.Config) -> float:
+    """Return how many minutes each comparison with another side may take."""
+    chosen: float | None = config.getoption("minutes")
+    return MINUTES if chosen is None else chosen
+
+
+def given(config: pytest.Config, options: Iterable[str]) -> list[str]:
+    """Return those of some options that the user has given; 0 asks for nothing, as in --pause=0."""
+    return [each for each in options if config.getoption(each) not in (None, False, [], "")]
+
+
 def rules_of(config: pytest.Config) -> Rules:
     """Return how calls are repeated in a session."""
     return Rules(
@@ -288,9 +304,9 @@ def why_no_limit(config: pytest.Config) -> str | None:
     for name, value in {
         "--timeout": config.getoption("timeout", None),
         "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
-        "the setting timeout": config.getini("timeout"),
+        "the setting timeout": config.getini("timeout") or None,  # "" where nobody has made it
     }.items():
-        if value in {None, ""}:  # which a setting is that nobody has made
+        if value is None:
             continue
         seconds = number(str(value))
         if seconds != 0 and not (seconds and SHORTEST_LIMIT <= seconds <= LONGEST_LIMIT):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,7 +59,7 @@ def own_corpora(
         pytest.UsageError: An entry of one is wrong, or a name is there twice.
     """
     taken: dict[str, Corpus] = {}
-    for folder in map(partial(_home_expanded, option="--corpus"), folders):
+    for folder in folders:
         try:
             corpus = read_corpus(folder, language)
         except CorpusError as error:
@@ -83,7 +82,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     Hidden files are left out: macOS keeps what it notes of `memo.wav` in `._memo.wav` on the disks
     of other systems. So are other folders. A recording of a kind that is not read is told.
     """
-    for path in map(_home_expanded, paths):
+    for path in paths:
         try:
             inside = sorted(path.iterdir()) if path.is_dir() else None
             files = [each for each in inside or () if each.name[0] != "." and not each.is_dir()]
@@ -107,13 +106,3 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
                 "got none; name the file itself where it has another suffix"
             )
         yield from found
-
-
-def _home_expanded(path: Path, option: str = "--audio") -> Path:
-    """Return a path in which `~` is the user's home: of --audio=~/x no shell makes that."""
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise pytest.UsageError(
-            f"{option}: {path}: expected `~` to name a home folder, got: {error}"
-        ) from error

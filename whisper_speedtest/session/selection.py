@@ -21,6 +21,7 @@ from whisper_speedtest.session.options import (
     LONGEST_LIMIT,
     MAX_DOWNLOAD,
     is_head_to_head,
+    minutes_of,
     rules_of,
 )
 from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES
@@ -95,7 +96,7 @@ class Selected:
             return rules.corpus_limit(self.case, [clip.seconds for clip in self.corpus.clips])
         if is_head_to_head(config):
             sides = (self.case, config.stash.get(BASELINE, self.case))
-            return rules.comparison_limit(sides, seconds, config.getoption("minutes"))
+            return rules.comparison_limit(sides, seconds, minutes_of(config))
         return rules.test_limit(self.case, seconds, pause)
 
     def language(self, chosen: str | None) -> str:

@@ -14,7 +14,7 @@ import pytest
 from whisper_speedtest.session.selection import case_of, measure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from whisper_speedtest.session.values import Shard
 
@@ -66,12 +66,18 @@ def subject_of(item: pytest.Item) -> str:
     return item.nodeid
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
     """Leave out what is in other parts, of what all other options have selected."""
-    shard: Shard | None = config.getoption("shard")
-    if shard is None:
-        return
+    outcome = yield
+    if shard := config.getoption("shard"):
+        _split(config, shard, items)
+    return outcome
+
+
+def _split(config: pytest.Config, shard: Shard, items: list[pytest.Item]) -> None:
     kept = [item for item in items if shard.has(subject_of(item))]
     left_out = [item for item in items if not shard.has(subject_of(item))]
     config.stash[SPLIT] = Split(shard, _cases(kept), _cases(items), len(kept), len(items))
@@ -91,8 +97,11 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with status 0 where the selection is not empty, but this part of it is."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with status 0 where the selection is not empty, but this part of it is.
+
+    A status that another plugin has set by now, as for a case that was lost, stays.
+    """
     split = session.config.stash.get(SPLIT, None)
-    if split and split.is_empty and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+    if split and split.is_empty and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK

@@ -44,11 +44,26 @@ def parse_code(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def parse_text(text: str) -> str:
+    """Return a text that is not empty: an empty one is most likely of an unset variable."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a value, got ''")
+    return text
+
+
 def parse_path(text: str) -> Path:
-    """Return a path. An empty one, most likely of an unset variable, is not the working folder."""
+    """Return a path, with `~` as the user's home: of --audio=~/x no shell makes that.
+
+    An empty one, most likely of an unset variable, is not the working folder.
+    """
     if not text:
         raise argparse.ArgumentTypeError("expected a path, got ''")
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected `~` to name a home folder, got {text!r}: {error}"
+        ) from error
 
 
 def parse_count(text: str) -> int:

@@ -1,0 +1,56 @@
+"""Files of the suite's own that are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from whisper_speedtest.hub.whole import write_whole
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder."""
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_files_are_written_or_replaced(tmp_path: Path) -> None:
+    """Byte for byte, and nothing is left beside them."""
+    (tmp_path / "b").write_bytes(b"an older, longer one")
+
+    write_whole({tmp_path / "a": b"", tmp_path / "b": b"\x00\r\n"})
+
+    assert names(tmp_path) == ["a", "b"]
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"", b"\x00\r\n")
+
+
+def test_none_is_replaced_unless_all_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full before the last one costs nothing of what was there."""
+    (tmp_path / "a").write_bytes(b"old")
+    write = Path.write_bytes
+
+    def full_disk(path: Path, content: bytes) -> int:
+        if content == b"new b":
+            write(path, b"ne")
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+
+    with pytest.raises(OSError, match="No space left on device"):
+        write_whole({tmp_path / "a": b"new a", tmp_path / "b": b"new b"})
+
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_file_of_another_kind_in_its_place_is_an_error(tmp_path: Path) -> None:
+    """A folder stays as it is, and nothing is left beside it."""
+    (tmp_path / "a").mkdir()
+
+    with pytest.raises(IsADirectoryError):
+        write_whole({tmp_path / "a": b"new"})
+
+    assert names(tmp_path) == ["a"]
