@@ -231,6 +231,15 @@ def test_rows_with_other_settings_than_most_are_left_out() -> None:
     ]
 
 
+def test_order_of_the_results_decides_nothing() -> None:
+    """Neither between rows of the same time, nor which of two settings is the usual one."""
+    alike = [measured(f"whisper.cpp {name}", 0.5) for name in ("q5_0", "q8_0")]
+    other = measured("transformers fp16", 0.1, 0.1, settings=replace(SETTINGS, threads=8))
+
+    assert sentence(alike) == sentence(alike[::-1])
+    assert sentence([FAST, other]) == sentence([other, FAST])
+
+
 def test_adapter_of_another_checkout_is_ranked_too() -> None:
     """Nobody knows what it ignores, so all its settings have to be the usual ones."""
     foreign = measured("their-whisper fp16", 0.39, 0.40, 0.41)
