@@ -161,6 +161,7 @@ def test_blocks_count_by_their_clean_turns() -> None:
 
     assert blocks_of(found, 4) == pytest.approx([log(1.1), log(1.2)])
     assert blocks_of(found, 2) == pytest.approx([log(1.1), log(1.2), log(1.3)])
+    assert blocks_of(found[::-1], 4) == pytest.approx([log(1.1), log(1.2)]), "in their order"
 
 
 def test_four_blocks_are_enough_for_a_verdict() -> None:
