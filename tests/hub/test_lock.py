@@ -60,6 +60,8 @@ def test_locked_commit_is_fetched_after_main_has_moved(
     model = elsewhere.prepare(BASE)
 
     assert (model.commit, model.revision) == (then.commit, "main")
+    assert elsewhere.inspect(BASE).files == BASE, "it is asked for by its commit"
+    assert elsewhere.plan([BASE]).models[0].local.files == BASE
     assert read(model) == content(BASE)
 
 
