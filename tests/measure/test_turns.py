@@ -13,7 +13,7 @@ from tests.helpers.fake_engine import CASE, FakeEngine
 from tests.helpers.fake_processes import AUDIO, SETTINGS
 from whisper_speedtest.measure import turns
 from whisper_speedtest.measure.measures import Verdict
-from whisper_speedtest.measure.protocol import LOOKS, RETAKES, TURNS, Rules
+from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 from whisper_speedtest.measure.turns import (
     Compared,
@@ -173,8 +173,9 @@ def test_each_block_begins_with_a_turn_that_does_not_count(court: Callable[..., 
         assert len(sides) == 2 * (1 + TURNS)
         assert sorted(sides[:2]) == ["baseline", "ours"]
     found = it.compare()
-    assert found.transcripts == ["ours heard it"] * 4 * (1 + TURNS), "that turn is judged too"
-    assert found.baseline_transcripts == ["baseline heard it"] * 4 * (1 + TURNS)
+    heard = [list(map(str, each)) for each in (found.transcripts, found.baseline_transcripts)]
+    count = 4 * (1 + TURNS)
+    assert heard == [["ours heard it"] * count, ["baseline heard it"] * count], "all are judged"
 
 
 def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) -> None:
@@ -302,14 +303,15 @@ def test_it_ends_when_there_is_no_time_for_another_block(
     assert found.verdict(0.0) is Verdict.UNDECIDED
 
 
-def test_long_calls_get_fewer_turns(court: Callable[..., Court]) -> None:
+@pytest.mark.parametrize("fit", [LEAST_TURNS, 5])
+def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> None:
     """As many as fit into a quarter of the minutes, going by the first turn."""
-    minutes = 4 * (BLOCK + 6.5 * 200) / 60
+    minutes = 4 * (BLOCK + (1.5 + fit) * 200) / 60
 
     found = court(lambda _: (100.0, 100.0)).compare(minutes=minutes)
 
-    assert found.planned == 5
-    assert len([turn for turn in found.turns if turn.block == 1]) == 5
+    assert found.planned == fit
+    assert len([turn for turn in found.turns if turn.block == 1]) == fit
 
 
 def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(

@@ -403,7 +403,8 @@ def test_report_of_many_machines_fits_too() -> None:
     assert len(text.encode()) <= MOST_BYTES
     shown = text.count("\n### Apple M")
     assert shown in {1 + 400 // 2**halved for halved in range(1, 8)}, f"{shown} are shown"
-    assert f"… and {400 - shown} more machines: results.csv has them all" in text
+    for what in ("answers", "machines"):
+        assert f"… and {400 - shown} more {what}: results.csv has them all" in text
 
 
 def test_report_of_one_row_is_whole() -> None:

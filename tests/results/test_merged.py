@@ -70,6 +70,13 @@ def test_the_same_result_counts_once() -> None:
     assert len(merge([on(transcript="a"), on(transcript="b")]).results) == 2
 
 
+def test_results_of_one_time_stand_by_what_they_hold() -> None:
+    """So that the same results make the same report in each process."""
+    found = merge([on(when=day(1), transcript=each) for each in "dbfaec"]).results
+
+    assert [each.transcript for each in found] == list("abcdef")
+
+
 def test_last_measurement_counts_and_the_others_are_its_history() -> None:
     """By the time at which they ended, oldest first; one without a time is older than any."""
     results = [on(when=when) for when in (day(3), "", day(1), day(2))]
