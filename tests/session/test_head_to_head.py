@@ -6,11 +6,14 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from adapters.base import Case
+from fixtures.audio import clips
 from tests.helpers.comparisons import compared, comparison
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.loads import BUSY, running
@@ -208,6 +211,71 @@ def test_limit_of_a_selected_test_is_that_of_its_kind() -> None:
     assert alone == rules.comparison_limit((CASE, CASE), 0.0, 3)
     assert together == rules.comparison_limit((CASE, large), 0.0, 3) > alone
     assert Selected(CASE).time_limit(FakeSession().as_config) == rules.test_limit(CASE, 0.0)
+
+
+TOY = Case("toy", "micro", "good")
+
+
+def item_of(case: Case | None, clip: str = "short", measure: str = "warm") -> pytest.Item:
+    """Return a test over a case and a clip, or one over no case."""
+    marks = {"over": pytest.mark.over(clip, measure=measure).mark} if case else {}
+    item = Mock(spec=pytest.Function, nodeid=f"{measure} {case} {clip}")
+    item.config = FakeSession(head_to_head=True)
+    item.get_closest_marker = marks.get
+    item.callspec = SimpleNamespace(params={"case": case, "clip": clips()[clip]})
+    return cast("pytest.Item", item)
+
+
+ITEMS = [
+    item_of(CASE),
+    item_of(CASE, "long"),
+    item_of(CASE, measure="load"),
+    item_of(TOY),
+    item_of(None),
+]
+
+
+def selected(*arguments: str, baseline: Case | None) -> tuple[list[str], list[str], list[str]]:
+    """Return what is kept of ITEMS, what is deselected, and the lines on the selection."""
+    session: Any = FakeSession()
+    session.invocation_params.args = arguments
+    gone: list[pytest.Item] = []
+    session.hook = SimpleNamespace(pytest_deselected=lambda *, items: gone.extend(items))
+    session.stash[CONTEST] = Contest("1a2b3c", OWN)
+    if baseline:
+        session.stash[BASELINE] = baseline
+    items = ITEMS.copy()
+
+    head_to_head.pytest_collection_modifyitems(session, items)
+
+    lines = head_to_head.pytest_report_collectionfinish(session)
+    return [each.nodeid for each in items], [each.nodeid for each in gone], lines
+
+
+def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
+    """But not that case with itself; the others are deselected, and a line counts them."""
+    kept, gone, lines = selected("benchmarks", baseline=TOY)
+
+    assert kept == [f"warm {CASE} short"]
+    assert gone == [
+        f"warm {CASE} long",
+        f"load {CASE} short",
+        f"warm {TOY} short",
+        "warm None short",
+    ]
+    (line,) = lines
+    assert line == (
+        "head to head: against 1a2b3c; 4 tests are left out, as only test_transcribe compares, by "
+        "default on short, and no case with itself"
+    )
+
+
+def test_each_clip_is_compared_where_the_user_names_one() -> None:
+    """And each case with itself, where the other side is another checkout."""
+    kept, gone, _ = selected("benchmarks", "-k", "long or short", baseline=None)
+
+    assert kept == [f"warm {CASE} short", f"warm {CASE} long", f"warm {TOY} short"]
+    assert gone == [f"load {CASE} short", "warm None short"]
 
 
 # The end
