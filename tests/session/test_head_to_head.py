@@ -20,7 +20,8 @@ from tests.helpers.loads import BUSY, running
 from tests.helpers.project import ROOT, edit
 from tests.helpers.results import warm
 from tests.helpers.sessions import Session, Sessions
-from whisper_speedtest.engine.checkout import OWN
+from whisper_speedtest.engine import checkout
+from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.results.journal import read
@@ -100,6 +101,33 @@ def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], refusal
     """With the option, what was expected and what was got."""
     with pytest.raises(pytest.UsageError, match=refusal):
         configured(**options)
+
+
+def test_case_of_a_library_that_is_not_installed_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At once, with the way to install it; of an unknown case three like it are named."""
+    monkeypatch.setattr(head_to_head, "why_not_installed", lambda adapter: f"{adapter}: install it")
+
+    with pytest.raises(pytest.UsageError, match=f"{MICRO}: lightning-whisper-mlx: install it"):
+        configured(head_to_head=True, baseline=MICRO)
+    with pytest.raises(pytest.UsageError) as unknown:
+        configured(head_to_head=True, baseline="zzz")
+    assert len(str(unknown.value).partition("for example ")[2].split(", ")) == 3
+
+
+@pytest.mark.parametrize(
+    ("python", "path"), [("", sys.executable), (":env", str(shutil.which("env")))]
+)
+def test_other_checkout_runs_in_the_interpreter_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, python: str, path: str
+) -> None:
+    """Else in pytest's own, whatever python is the first on the path."""
+    monkeypatch.setattr(checkout, "look_into", Checkout)
+
+    found = configured(against=f"{ROOT}{python}").stash[CONTEST].checkout
+
+    assert (found.root, found.python) == (ROOT, path)
 
 
 def test_other_side_is_named_by_its_commit() -> None:
