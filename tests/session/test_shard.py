@@ -17,6 +17,7 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session import shard as shard_module
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.plugin import pytest_sessionfinish as judge
@@ -24,10 +25,10 @@ from whisper_speedtest.session.prefetch import exit_without_models
 from whisper_speedtest.session.shard import (
     SPLIT,
     Split,
-    pytest_collection_modifyitems,
     pytest_report_collectionfinish,
     pytest_sessionfinish,
     subject_of,
+    take_part,
 )
 from whisper_speedtest.session.values import Shard, parse_shard
 
@@ -134,7 +135,7 @@ def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
     kept: list[list[Item]] = []
     for number in (1, 2, 3):
         config, items = config_of(Shard(number, 3)), list(selection)
-        pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+        take_part(config, cast("list[pytest.Item]", items))
         kept.append(items)
         (left_out,) = config.deselected
         assert sorted(map(id, [*items, *left_out])) == sorted(map(id, selection))
@@ -152,11 +153,11 @@ def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
 def test_one_part_of_one_is_everything(selection: list[Item]) -> None:
     """Nothing is deselected; without the option nothing is said either."""
     config, items = config_of(Shard(1, 1)), list(selection)
-    pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+    take_part(config, cast("list[pytest.Item]", items))
     assert (items, config.deselected) == (selection, [])
 
     config = config_of(None)
-    pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
+    take_part(config, cast("list[pytest.Item]", items))
     assert items == selection
     assert pytest_report_collectionfinish(config) == []
 
@@ -293,3 +294,19 @@ def test_real_selection_is_split_by_case() -> None:
     assert cases[0]
     assert cases[1]
     assert not cases[0] & cases[1], "tests of a case are in both parts"
+
+
+def test_part_is_taken_of_what_all_other_options_have_left(pytestconfig: pytest.Config) -> None:
+    """By a wrapper, as others come as late as they can: it splits once all of them are through."""
+    hook = pytestconfig.pluginmanager.hook.pytest_collection_modifyitems
+    wrappers = [each.plugin for each in hook.get_hookimpls() if each.wrapper]
+
+    assert shard_module in wrappers
+
+
+def test_status_is_settled_before_others_look_at_it(pytestconfig: pytest.Config) -> None:
+    """An empty part is no failure to them."""
+    hook = pytestconfig.pluginmanager.hook.pytest_sessionfinish
+    order = [each.plugin for each in reversed(hook.get_hookimpls())]
+
+    assert order.index(shard_module) < order.index(head_to_head)

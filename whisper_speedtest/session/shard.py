@@ -14,7 +14,7 @@ import pytest
 from whisper_speedtest.session.selection import case_of, measure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from whisper_speedtest.session.values import Shard
 
@@ -66,9 +66,18 @@ def subject_of(item: pytest.Item) -> str:
     return item.nodeid
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is in other parts, of what all other options have selected."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """Split what all other options have selected, so once they have."""
+    outcome = yield
+    take_part(config, items)
+    return outcome
+
+
+def take_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is in other parts."""
     shard: Shard | None = config.getoption("shard")
     if shard is None:
         return
