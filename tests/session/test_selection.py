@@ -13,8 +13,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters import REGISTRY, all_cases, why_unusable
-from adapters.base import Case
+from adapters import REGISTRY, adapter_class, all_cases, why_unusable
+from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT
@@ -427,3 +427,27 @@ def test_tests_of_one_case_stand_together_starts_first_and_cold_files_last() -> 
     sort(items)
 
     assert [each.nodeid for each in items] == [each.nodeid for each in ordered]
+
+
+def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_case() -> None:
+    """Everything else is left out, in its order."""
+    large = Case("faster-whisper", "large-v3", "fp16")
+    items = [listed(None, ""), listed(large, "warm"), listed(TINY, "warm"), listed(large, "load")]
+
+    kept, left_out = selection.without_the_rest(items)
+
+    assert (kept, left_out) == ([items[0], items[2]], [items[1], items[3]])
+
+
+def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None:
+    """The latter in a test that is marked so; one window at a time where a test says nothing."""
+    item: Any = listed(TINY, "warm")
+    item.config = FakeSession(language=None)
+
+    assert selection.settings_of(item) == DecodeSettings(language="en", batch_size=1)
+    item.callspec.params["batch_size"] = 6
+    assert selection.settings_of(item) == DecodeSettings(language="en", batch_size=6)
+    item.get_closest_marker = {"tuned": pytest.mark.tuned.mark}.get
+    tuned = adapter_class(TINY.adapter).tuned
+    assert tuned
+    assert selection.settings_of(item) == replace(DecodeSettings(language="en"), **tuned)
