@@ -15,7 +15,7 @@ import pytest
 from adapters.base import Case, DecodeSettings, Segment, Transcript
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.engine.wire import KINDS, VERSION, Wire, WireError, size_of
+from whisper_speedtest.engine.wire import KINDS, MOST_BYTES, VERSION, Wire, WireError, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,7 @@ def framed(content: bytes) -> bytes:
         2.5,
         "text",
         {"a": 1, "!b": 2},
+        {"Case": ["toy", "micro", "good"]},
         [1, "two"],
         Case("lightning-whisper-mlx", "tiny", "4bit"),
         DecodeSettings(language="de", beam_size=5, temperature=0.2, vad=True, threads=None),
@@ -99,6 +100,26 @@ def test_message_is_json_after_its_length(ends: tuple[socket.socket, Wire]) -> N
     content = bare.recv(1000)
     assert content[:4] == (len(content) - 4).to_bytes(4, "big")
     assert json.loads(content[4:]) == ["load", [{"!Case": ["toy", "micro", "good"]}], 0]
+
+
+def test_longest_message_is_still_waited_for(ends: tuple[socket.socket, Wire]) -> None:
+    """It is refused by its length only where that is a byte more."""
+    bare, wire = ends
+    bare.sendall(struct.pack(">I", MOST_BYTES))
+    bare.shutdown(socket.SHUT_WR)
+
+    with pytest.raises(EOFError):
+        wire.receive()
+
+
+def test_other_end_is_waited_for_in_seconds(ends: tuple[socket.socket, Wire]) -> None:
+    """What comes within them has come."""
+    bare, wire = ends
+    later = threading.Timer(0.1, bare.sendall, [b"!"])
+    later.start()
+
+    assert wire.has_come(30)
+    later.join()
 
 
 def test_numbers_of_numpy_become_python_s(ends: tuple[socket.socket, Wire]) -> None:

@@ -60,6 +60,8 @@ def test_locked_commit_is_fetched_after_main_has_moved(
     model = elsewhere.prepare(BASE)
 
     assert (model.commit, model.revision) == (then.commit, "main")
+    assert elsewhere.inspect(BASE).files == BASE, "it is asked for by its commit"
+    assert elsewhere.plan([BASE]).models[0].local.files == BASE
     assert read(model) == content(BASE)
 
 
@@ -123,6 +125,7 @@ def test_small_file_unlike_the_lock_is_refused_once_it_is_there(hub: Hub, store:
     )
     assert held.inspect(BASE).state == "corrupt"
     assert held.inspect(BASE).findings["weights.npz"].state == "complete"
+    assert "(as models.lock has it)" in held.inspect(BASE).findings["config.json"].reason
 
 
 def test_file_that_the_lock_does_not_name_is_taken_at_the_locked_commit(store: Store) -> None:
@@ -194,7 +197,7 @@ def test_offline_nothing_is_asked(hub: Hub, store: Store) -> None:
     store.prepare(BASE)
     hub.clear()
 
-    (error,) = offline(store).moved([BASE, EMBEDDED]).values()
+    (error,) = offline(store).moved([BASE, EMBEDDED, BY_URL]).values()
 
     assert isinstance(error, Unavailable)
     assert str(error).startswith("offline (--offline or HF_HUB_OFFLINE)")
@@ -209,6 +212,7 @@ def test_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_lock(path, lock)
 
     assert read_lock(path) == lock
+    assert path.read_text().endswith("}\n"), "it is a text of whole lines"
     plain = json.loads(path.read_text())
     assert plain["format"] == "whisper-speedtest lock of models"
     assert plain["version"] == 1
@@ -217,7 +221,40 @@ def test_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
         "commit": "a" * 40,
         "files": {"a": {"size": 1, "sha256": "1" * 64}, "b": {"size": 2, "sha256": "2" * 64}},
     }
+    assert list(plain["models"][str(QUANTISED)]["files"]) == ["a", "b"]
     assert [each.name for each in tmp_path.iterdir()] == ["models.lock"]
+
+
+def test_lock_that_could_not_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
+    """The new one is written beside it, where here a folder is in the way."""
+    path = tmp_path / "models.lock"
+    lock = Lock().with_models([model(a=ONE)])
+    write_lock(path, lock)
+    (tmp_path / "models.lock.new").mkdir()
+
+    with pytest.raises(LockError, match="cannot be written: Is a directory"):
+        write_lock(path, Lock())
+
+    assert read_lock(path) == lock
+
+
+def test_empty_file_and_long_commit_can_be_locked(tmp_path: Path) -> None:
+    """A commit has 40 digits by sha1, 64 by sha256, which is also what a file by URL has."""
+    path = tmp_path / "models.lock"
+    lock = Lock().with_models([model(commit="c" * 64, a=Proof(0, "0" * 64))])
+
+    write_lock(path, lock)
+
+    assert read_lock(path) == lock
+
+
+def test_other_commits_change_no_other_entry() -> None:
+    """Their own entry says nothing of files, as nobody knows these yet."""
+    lock = Lock().with_models([model(a=ONE), model(QUANTISED, a=ONE)])
+
+    moved = lock.moved_to({BASE: "b" * 40})
+
+    assert moved.models == {**lock.models, str(BASE): LockedModel("b" * 40, {})}
 
 
 def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
@@ -227,11 +264,26 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
 
 def test_files_of_one_commit_add_up_and_those_of_another_replace() -> None:
     """Two cases may need several files of one repo; an older commit's files are nobody's."""
-    lock = Lock().with_models([model(a=ONE), model(b=TWO)])
+    lock = Lock().with_models([model(b=TWO), model(a=ONE)])
 
-    assert set(lock.models[str(BASE)].files) == {"a", "b"}
+    assert list(lock.models[str(BASE)].files) == ["a", "b"]
+    again = lock.with_models([model(b=ONE)]).models[str(BASE)]
+    assert again.files["b"] == LockedFile(1, "1" * 64), "what was verified last holds"
     newer = lock.with_models([model(commit="b" * 40, b=ONE)]).models[str(BASE)]
     assert (newer.commit, set(newer.files)) == ("b" * 40, {"b"})
+
+
+def with_entry(entry: object) -> str:
+    """Return a lock's text with one entry."""
+    models = {"a@main": entry}
+    return json.dumps(
+        {"format": "whisper-speedtest lock of models", "version": 1, "models": models}
+    )
+
+
+def with_file(**fields: object) -> object:
+    """Return an entry of one file."""
+    return {"commit": "a" * 40, "files": {"b": fields}}
 
 
 @pytest.mark.parametrize(
@@ -252,9 +304,17 @@ def test_files_of_one_commit_add_up_and_those_of_another_replace() -> None:
             ),
             "$.models[...].commit",
         ),
+        (with_entry({"commit": "a" * 40}), "field `files`"),
+        (with_entry({"commit": "a" * 40, "files": {}, "odd": 1}), "unknown field `odd`"),
+        (with_entry(with_file(size=1, sha256="d" * 63)), "$.models[...].files[...].sha256"),
+        (with_entry(with_file(size=-1, sha256="d" * 64)), "$.models[...].files[...].size"),
+        (with_entry(with_file(size=1, sha256="d" * 64, odd=1)), "unknown field `odd`"),
         ("[" * 100_000, "expected a lock of models"),
     ],
-    ids=["empty", "list", "format", "version", "models", "commit", "deep"],
+    ids=[
+        *("empty", "list", "format", "version", "models", "commit", "files", "entry", "hash"),
+        *("size", "file", "deep"),
+    ],
 )
 def test_what_is_no_lock_is_named(tmp_path: Path, text: str, said: str) -> None:
     """The message has the file, what is wrong, and what to do."""

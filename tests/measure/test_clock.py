@@ -15,13 +15,14 @@ from tests.helpers.fake_processes import AUDIO, processes_of, three
 from whisper_speedtest.measure import clock
 from whisper_speedtest.measure.clock import EMPTY_CALLS, seconds_of, time_calls, time_start
 from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.measure.telling import Doing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
-    from whisper_speedtest.measure.clock import Calls
+    from whisper_speedtest.measure.clock import Calls, Started
     from whisper_speedtest.speech.clip import Clip
 
 SETTINGS = DecodeSettings()
@@ -265,6 +266,14 @@ def test_budget_and_what_the_user_chose_are_recorded(engine: FakeEngine) -> None
     assert recorded(Rules()) == (6.0, ())
 
 
+def test_starts_that_took_too_long_are_recorded(engine: FakeEngine) -> None:
+    """They are why there are fewer processes than planned."""
+    processes = processes_of([replace(engine, calls=[2.0])], Rules(), room=1)
+    processes.timed_out = 2
+
+    assert time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS).repeats.timed_out == 2
+
+
 # Contention
 
 
@@ -352,6 +361,36 @@ def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: C
     phases = ["launch", "import_library", "load", "hear short", "transcribe short"]
     assert steps == ["lay_out", *phases, "memory", "verify_load"]
     assert started.memory.footprint == 100
+
+
+def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_load(
+    engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is within the clock; other starts do nothing of the kind."""
+    monkeypatch.setattr(clock, "evict", lambda model: engine.log.append(f"evict {model.repo}"))
+    monkeypatch.setattr(
+        clock, "expect_none_in_memory", lambda model: engine.log.append(f"look at {model.repo}")
+    )
+    engine.calls = [8.0, 8.0]
+    told: list[Doing] = []
+
+    def start(*, cold_files: bool) -> Started:
+        return time_start(
+            *(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules(), told.append),
+            cold_files=cold_files,
+        )
+
+    assert start(cold_files=True).phases.total == 15.5
+    repo = engine.as_engine.model.repo
+    steps = [step for step in engine.log if "limited" not in step]
+    assert steps[:6] == [
+        "lay_out", f"evict {repo}", "launch", "import_library", f"look at {repo}", "load"
+    ]  # fmt: skip
+    assert told[:3] == [Doing.LAY_OUT, Doing.EVICT, Doing.LAUNCH]
+
+    engine.log.clear()
+    start(cold_files=False)
+    assert not [step for step in engine.log if repo in step]
 
 
 def test_start_beside_other_work_is_marked_and_not_made_again(

@@ -176,14 +176,35 @@ def test_file_system_in_memory_keeps_its_files(tmp_path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def test_elsewhere_than_on_linux_it_is_refused(
-    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+@needs_linux
+@pytest.mark.parametrize(("asked", "drops"), [(5, True), (6, False)])
+def test_system_that_keeps_a_page_for_a_while_is_asked_five_times(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch, asked: int, *, drops: bool
 ) -> None:
-    """No other system that the suite runs on takes a file out of its memory."""
-    monkeypatch.setattr(cold_files, "sys", type("sys", (), {"platform": "darwin"}))
+    """It keeps pages that it is just moving between its own lists."""
+    left = [PAGE] * (asked - 1)
+    monkeypatch.setattr(cold_files, "resident", lambda _: left.pop() if left else 0)
+    one = model_of(paths[0])
+
+    if drops:
+        evict(one)
+    else:
+        left.append(PAGE)  # for the look that the message is made of
+        with pytest.raises(FilesInMemoryError):
+            evict(one)
+
+    assert left == []
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_elsewhere_than_on_linux_it_is_refused(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    """No other system takes a file out of its memory."""
+    monkeypatch.setattr(cold_files, "sys", type("sys", (), {"platform": platform}))
 
     with pytest.raises(
-        FilesInMemoryError, match=r"expected Linux, .* got darwin; leave out --cold"
+        FilesInMemoryError, match=rf"expected Linux, .* got {platform}; leave out --cold"
     ):
         evict(model_of(*paths))
 

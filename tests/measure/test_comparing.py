@@ -94,6 +94,13 @@ def test_one_block_has_no_interval() -> None:
         ratio_of([0.1])
 
 
+def test_two_blocks_have_a_wide_interval() -> None:
+    """They are the fewest that have one, as on a machine that was busy during all others."""
+    two = ratio_of([0.1, 0.12])
+
+    assert two.low < exp(0.1) < two.ratio < exp(0.12) < two.high
+
+
 @pytest.mark.parametrize(
     ("low", "high", "limit", "verdict"),
     [
@@ -154,6 +161,7 @@ def test_blocks_count_by_their_clean_turns() -> None:
 
     assert blocks_of(found, 4) == pytest.approx([log(1.1), log(1.2)])
     assert blocks_of(found, 2) == pytest.approx([log(1.1), log(1.2), log(1.3)])
+    assert blocks_of(found[::-1], 4) == pytest.approx([log(1.1), log(1.2)]), "in their order"
 
 
 def test_four_blocks_are_enough_for_a_verdict() -> None:

@@ -13,10 +13,9 @@ from tests.helpers.fake_engine import CASE, FakeEngine
 from tests.helpers.fake_processes import AUDIO, SETTINGS
 from whisper_speedtest.measure import turns
 from whisper_speedtest.measure.measures import Verdict
-from whisper_speedtest.measure.protocol import LOOKS, RETAKES, TURNS, Rules
+from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 from whisper_speedtest.measure.turns import (
-    SPARE_BLOCKS,
     Compared,
     NoRoomError,
     Sides,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from tests.helpers.fake_engine import Clock
     from tests.measure.conftest import Machine
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.speech.clip import Clip
 
 START = 7.5
 """Seconds of a fake's launch, import, load and hearing; its verification takes 1,000 more."""
@@ -69,6 +69,7 @@ class Court:
     calls: list[tuple[str, int]] = field(default_factory=list)
     """Side and number of the block of each transcription."""
 
+    clip: Clip = field(default_factory=lambda: clips()["short"])
     full: bool = False
     """Whether an engine is closed when the next is made."""
 
@@ -98,11 +99,11 @@ class Court:
         listener: Listener | None = None,
         seed: str = "seed",
     ) -> Compared:
-        """Compare on the clip `short`."""
+        """Compare both sides on the clip."""
         sides = Sides(
             ours=lambda: self.make("ours"),
             baseline=lambda: self.make("baseline"),
-            clip=clips()["short"],
+            clip=self.clip,
             audio=AUDIO,
             settings=SETTINGS,
         )
@@ -149,6 +150,7 @@ def test_ratio_is_ours_over_the_baseline_s(court: Callable[..., Court]) -> None:
 
     assert {(turn.seconds, turn.baseline_seconds) for turn in found.turns} == {(2.0, 4.0)}
     assert found.ratio.ratio == 0.5
+    assert len(found.blocks) == LOOKS[0], "it is as clear as a slower side is"
     assert found.verdict(0.05) is Verdict.NOT_SLOWER
 
 
@@ -170,7 +172,20 @@ def test_each_block_begins_with_a_turn_that_does_not_count(court: Callable[..., 
         sides = [side for side, number in it.calls if number == block]
         assert len(sides) == 2 * (1 + TURNS)
         assert sorted(sides[:2]) == ["baseline", "ours"]
-    assert len(it.compare().transcripts) == 4 * (1 + TURNS), "what is heard in it is judged too"
+    found = it.compare()
+    heard = [list(map(str, each)) for each in (found.transcripts, found.baseline_transcripts)]
+    count = 4 * (1 + TURNS)
+    assert heard == [["ours heard it"] * count, ["baseline heard it"] * count], "all are judged"
+
+
+def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) -> None:
+    """The seed decides which of them starts, so that none has the machine first in each block."""
+    it = court(noisy(1.0))
+
+    it.compare()
+
+    firsts = [next(side for side, number in it.calls if number == block) for block in range(12)]
+    assert set(firsts) == {"ours", "baseline"}
 
 
 def test_half_of_the_turns_begin_with_the_baseline_in_an_order_that_the_seed_decides(
@@ -203,9 +218,28 @@ def test_order_of_a_turn_is_what_it_says(court: Callable[..., Court]) -> None:
     assert timed[1::2] == ["ours" if side == "baseline" else "baseline" for side in firsts]
 
 
-def test_contaminated_turn_is_taken_again(court: Callable[..., Court], machine: Machine) -> None:
+def test_call_waits_until_the_other_side_rests(
+    court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads of the engine that has just answered would take processors from it."""
+    it = court(noisy(1.5))
+    rested: list[int] = []
+    monkeypatch.setattr(turns, "await_rest", lambda engine: rested.append(engine.pid))
+
+    it.compare()
+
+    timed = [side for side, number in it.calls if number == 0][2:]
+    pids = {"ours": it.made[0].pid, "baseline": it.made[1].pid}
+    others = [pids["baseline" if side == "ours" else "ours"] for side in timed]
+    assert rested[: 2 * TURNS] == others
+
+
+@pytest.mark.parametrize("second_turn", [(0.0, 3.0), (3.0, 0.0), (3.0, 3.0)])
+def test_contaminated_turn_is_taken_again(
+    court: Callable[..., Court], machine: Machine, second_turn: tuple[float, float]
+) -> None:
     """In the same order; where one of its calls was beside other work, both are made again."""
-    machine.others = [0.0, 0.0, 0.0, 3.0, 0.0]  # the second call of the second turn
+    machine.others = [0.0, 0.0, *second_turn, 0.0]
     it = court(noisy(1.5))
 
     found = it.compare()
@@ -221,9 +255,12 @@ def test_turn_that_stays_contaminated_is_left_out(
 ) -> None:
     """After so many retakes the next turn follows, and the block tells by the others."""
     machine.others = [*[3.0] * 2 * (1 + RETAKES), 0.0]
-    it = court(noisy(1.5))
+    ear = Ear()
 
-    found = it.compare()
+    found = court(noisy(1.5)).compare(listener=ear)
+
+    timed = [(step.call, step.again) for step in ear.steps if step.doing is Doing.TIMED_CALL]
+    assert timed[:4] == [(1, False), (1, True), (1, True), (2, False)]
 
     block = [turn for turn in found.turns if turn.block == 0]
     assert [turn.contaminated for turn in block] == [*[True] * (1 + RETAKES), *[False] * 9]
@@ -236,7 +273,7 @@ def test_busy_machine_is_given_up(court: Callable[..., Court], machine: Machine)
     found = court(noisy(1.5)).compare()
 
     assert found.is_busy
-    assert max(turn.block for turn in found.turns) == SPARE_BLOCKS
+    assert max(turn.block for turn in found.turns) == 4, "four spare ones, and the one to replace"
     assert found.verdict(0.0) is Verdict.UNDECIDED
     assert found.ratio.ratio == pytest.approx(1.5, rel=0.05), "shown all the same, of all turns"
 
@@ -252,25 +289,29 @@ def test_block_that_does_not_count_is_made_up_for(
     assert {turn.block for turn in found.turns} == {0, 1, 2, 3, 4}
 
 
-def test_it_ends_when_there_is_no_time_for_another_block(court: Callable[..., Court]) -> None:
+@pytest.mark.parametrize("blocks", [4, 5])
+def test_it_ends_when_there_is_no_time_for_another_block(
+    court: Callable[..., Court], blocks: int
+) -> None:
     """The blocks up to the first look are taken in any case."""
     seconds = BLOCK + 22 * 1.02
     it = court(noisy(1.0))
 
-    found = it.compare(minutes=5.5 * seconds / 60)
+    found = it.compare(minutes=(blocks + 0.5) * seconds / 60)
 
-    assert len(found.blocks) == 5
+    assert len(found.blocks) == blocks
     assert found.verdict(0.0) is Verdict.UNDECIDED
 
 
-def test_long_calls_get_fewer_turns(court: Callable[..., Court]) -> None:
+@pytest.mark.parametrize("fit", [LEAST_TURNS, 5])
+def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> None:
     """As many as fit into a quarter of the minutes, going by the first turn."""
-    minutes = 4 * (BLOCK + 6.5 * 200) / 60
+    minutes = 4 * (BLOCK + (1.5 + fit) * 200) / 60
 
     found = court(lambda _: (100.0, 100.0)).compare(minutes=minutes)
 
-    assert found.planned == 5
-    assert len([turn for turn in found.turns if turn.block == 1]) == 5
+    assert found.planned == fit
+    assert len([turn for turn in found.turns if turn.block == 1]) == fit
 
 
 def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(
@@ -304,12 +345,14 @@ def test_sides_that_do_not_fit_into_memory_are_refused(court: Callable[..., Cour
 def test_limits_are_those_of_each_start_and_call(court: Callable[..., Court]) -> None:
     """An engine that hangs is ended by the limit of one start or call of its case."""
     it = court(noisy(1.5))
+    it.clip = replace(clips()["long"], seconds=600.0)
 
     it.compare()
 
     rules = Rules()
     limits = [line for line in it.made[0].log if line.startswith("limited")]
-    start, call = rules.start_limit(CASE), rules.call_limit(CASE, clips()["short"].seconds)
+    start, call = rules.start_limit(CASE), rules.call_limit(CASE, 600.0)
+    assert call > rules.call_limit(CASE, 0.0), "it grows with the audio"
     assert limits == [f"limited to {start:g} s", *[f"limited to {call:g} s"] * (1 + TURNS)]
 
 

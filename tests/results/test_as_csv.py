@@ -100,6 +100,15 @@ def test_warm_result_fills_its_columns() -> None:
     }
 
 
+def test_nought_is_a_figure() -> None:
+    """A word error rate of 0, and no fallback, are told; a cell is empty where nothing is known."""
+    found = line(warm(score=score(0.0), fallback=False))
+
+    assert (found["WER"], found["coverage"], found["fallback"]) == ("0.0", "1.0", "no")
+    assert line(warm(score=score(1.0)))["coverage"] == "0.0"
+    assert not {"WER", "coverage", "fallback"} & line(warm(score=None, fallback=None)).keys()
+
+
 def test_interval_and_counts_are_those_of_the_processes() -> None:
     """Low below the time and high above it; calls are those of all processes together."""
     of_two = tuple(
@@ -206,7 +215,7 @@ def test_headings_are_unique_and_first() -> None:
     assert list(csv.reader(io.StringIO(as_csv(merge([]))))) == [headings]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r1", "\n1", "  =1"])
 def test_text_that_a_spreadsheet_would_compute_gets_an_apostrophe(text: str) -> None:
     """As the name of a recording, or the reason of a failure, anybody may have written it."""
     assert harmless(text) == f"'{text}"

@@ -22,7 +22,14 @@ from tests.helpers.results import (
 )
 from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.results.as_markdown import MARKS, MOST_BYTES, as_markdown, escaped
+from whisper_speedtest.results.as_markdown import (
+    MARKS,
+    MOST_BYTES,
+    MOST_SHOWN,
+    Part,
+    as_markdown,
+    escaped,
+)
 from whisper_speedtest.results.merged import merge
 
 if TYPE_CHECKING:
@@ -238,6 +245,17 @@ def test_comparison_is_a_table_of_its_own() -> None:
     assert (rows[-1]["library"], rows[-1]["variant"]) == ("mlx-whisper", "fp16")
 
 
+def test_versions_of_a_comparison_alone_are_not_those_of_a_row() -> None:
+    """A row says by what it differs from other rows of its case, and a comparison is none."""
+    newer = replace(PROVENANCE, versions={"mlx": "1"})
+    compared = warm(measure=Measure.RATIO, comparison=COMPARISON, provenance=newer, test="b")
+
+    (rows, _) = tables(text_of(warm(test="a"), compared))
+
+    assert len(rows) == 1
+    assert "differs by" not in rows[0]
+
+
 def test_machines_stand_side_by_side_where_they_measured_the_same() -> None:
     """A column each; what else differs is said; a start is named, and a busy time is none."""
     newer = replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "1"})
@@ -338,6 +356,12 @@ def test_quoted_code_stays_within_its_fence() -> None:
     assert "xxx…\n`````\n" in text
     assert max(map(len, text.splitlines())) < 300
 
+    name = "failed:   u: "
+    for length, end in ((MOST_SHOWN, "x\n"), (MOST_SHOWN + 1, "x…\n")):
+        reason = "x" * (length - len(name))
+        exact = text_of(warm(outcome=Outcome.FAILED, reason=reason, test="u", **UNMEASURED))
+        assert f"\n{name}{'x' * (MOST_SHOWN - len(name) - 1)}{end}" in exact
+
 
 def test_report_fits_into_a_comment_of_github() -> None:
     """Tables end early then, and say so, and the answer stands; results.csv has everything."""
@@ -363,6 +387,14 @@ def test_report_fits_into_a_comment_of_github() -> None:
     assert len(text_of(*failures).encode()) <= MOST_BYTES, "letters are counted for bytes"
 
 
+def test_line_that_is_left_out_is_counted() -> None:
+    """Be it a single one."""
+    part = Part(["a", "b"], ["head"], ["foot"])
+
+    assert part.text(2) == "head\na\nb\nfoot"
+    assert part.text(1) == "head\na\nfoot\n\n… and 1 more line: results.csv has them all"
+
+
 def test_report_of_many_machines_fits_too() -> None:
     """Some are shown, and how many more there are is said."""
     machines = [replace(MACHINE, chip=f"Apple M{number}") for number in range(400)]
@@ -371,7 +403,8 @@ def test_report_of_many_machines_fits_too() -> None:
     assert len(text.encode()) <= MOST_BYTES
     shown = text.count("\n### Apple M")
     assert shown in {1 + 400 // 2**halved for halved in range(1, 8)}, f"{shown} are shown"
-    assert f"… and {400 - shown} more machines: results.csv has them all" in text
+    for what in ("answers", "machines"):
+        assert f"… and {400 - shown} more {what}: results.csv has them all" in text
 
 
 def test_report_of_one_row_is_whole() -> None:

@@ -165,6 +165,14 @@ def test_comparison_with_another_side_is_another_measurement(
     assert not differences(one, warm(comparison=replace(COMPARISON, ratio=0.55, turns=())))
 
 
+def test_limit_of_nought_is_a_limit() -> None:
+    """A comparison that asks which side is slower, and fails by it, is none without a limit."""
+    none, nought = (warm(comparison=replace(COMPARISON, limit=limit)) for limit in (None, 0.0))
+
+    assert differences(none, nought) == ["baseline limit"]
+    assert of_subject(nought)["baseline limit"] == "0"
+
+
 def test_nothing_is_known_of_the_set_up_of_what_was_not_measured() -> None:
     """Neither of its versions nor of its threads."""
     assert of_set_up(warm(provenance=None)) == {}

@@ -70,6 +70,18 @@ def test_table_has_the_form_that_is_stored(width: int) -> None:
     assert "\n".join(shown(width)) == TABLES[str(width)]
 
 
+def test_table_keeps_its_form_as_long_as_it_fits() -> None:
+    """Down to the very column of the terminal in which its widest line ends."""
+    width = 200
+    for form in ("all in one line", "headings in two lines", "names folded", "a column less"):
+        made = shown(width)
+        width = max(map(len, made))
+
+        assert shown(width) == made, f"{form}: in exactly the {width} columns that it fills"
+        assert shown(width - 1) != made, f"{form}: in a column less than it fills"
+        width -= 1
+
+
 def test_columns_leave_in_the_order_that_is_told() -> None:
     """One after another as there is less room; names, time, RTFx and `slower` stay in any."""
     usual = {
@@ -118,6 +130,11 @@ def test_long_name_is_broken_before_a_number_is() -> None:
 
     assert first == " a-library-with-a-very-long-name-that-  505 ms  23.8"
     assert second == "  somebody-chose fp16"
+
+    assert shown(34, *of_case(f"{name} fp16", 0.5))[3:5] == [
+        " a-library-w  505 ms  23.8",
+        "  ith-a-very-l",
+    ], "to 12 columns at most"
 
 
 def test_names_with_wide_or_odd_characters_keep_the_columns_in_line() -> None:

@@ -70,6 +70,13 @@ def test_the_same_result_counts_once() -> None:
     assert len(merge([on(transcript="a"), on(transcript="b")]).results) == 2
 
 
+def test_results_of_one_time_stand_by_what_they_hold() -> None:
+    """So that the same results make the same report in each process."""
+    found = merge([on(when=day(1), transcript=each) for each in "dbfaec"]).results
+
+    assert [each.transcript for each in found] == list("abcdef")
+
+
 def test_last_measurement_counts_and_the_others_are_its_history() -> None:
     """By the time at which they ended, oldest first; one without a time is older than any."""
     results = [on(when=when) for when in (day(3), "", day(1), day(2))]
@@ -132,6 +139,27 @@ def test_results_stand_by_machine() -> None:
         unsaid,
         None,
     ]
+
+
+def test_machines_stand_by_name() -> None:
+    """One that knows no chip is called by its architecture, and stands where that belongs."""
+    nameless = replace(MACHINE, chip=None, architecture="AMD64")
+
+    found = merge([on(), on(machine=nameless)]).machines
+
+    assert [each.name for each in found] == ["AMD64", "Apple M4 Pro"]
+
+
+@pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+def test_number_of_a_machine_does_not_go_by_when_it_measured(days: tuple[int, int]) -> None:
+    """Machines that nothing but their cores tells apart keep their numbers in each report."""
+    fewer = replace(MACHINE, cores={"performance": 8}, suite=None)
+    more = replace(MACHINE, cores={"performance": 9}, suite=None)
+
+    found = merge([on(machine=fewer, when=day(days[0])), on(machine=more, when=day(days[1]))])
+
+    assert [each.machine for each in found.machines] == [fewer, more]
+    assert [each.name[-5:] for each in found.machines] == ["no. 1", "no. 2"]
 
 
 def test_what_could_not_be_measured_stands_until_it_is() -> None:
@@ -215,6 +243,14 @@ def test_unlike_models_settings_and_sounds_never_stand_side_by_side(
     assert merge([on(), on(**{"machine": OTHER} | changes)]).across == ()
 
 
+def test_devices_of_one_machine_stand_beside_no_other_machine() -> None:
+    """Both may be compared, and are on the same one."""
+    machine = one(on(), on(provenance=replace(PROVENANCE, device="cpu")))
+
+    assert len(machine.comparable) == 2
+    assert merge(machine.comparable).across == ()
+
+
 def test_ratio_alone_stands_beside_no_other_machines() -> None:
     """It says nothing of how long a call takes, and is of two sides on one machine."""
     ratio = on(measure=Measure.RATIO, comparison=COMPARISON, samples=())
@@ -241,12 +277,13 @@ def test_results_stand_in_the_order_of_cases_and_clips() -> None:
         cold(),
         load(),
         warm(),
+        warm(clip=replace(CLIP, name="shorter name, same length")),
         warm(clip=long),
         warm(measure=Measure.LONG_FORM, clip=long),
         warm(measure=Measure.LONG_FORM, clip=long, settings=many),
     ]
     ordered = [
-        replace(each, case=case, test=f"{number}", machine=MACHINE)
+        replace(each, case=case, test=f"{9 - number}", machine=MACHINE)
         for case in cases
         for number, each in enumerate(of_a_case)
     ]

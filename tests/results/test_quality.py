@@ -86,9 +86,10 @@ def test_only_the_same_clip_with_the_same_settings_is_compared(other: Result) ->
     assert qualities([heard(FULL, 0.1), other]) == []
 
 
-def test_long_audio_is_compared_one_window_after_another_alone() -> None:
+@pytest.mark.parametrize("size", [2, 6])
+def test_long_audio_is_compared_one_window_after_another_alone(size: int) -> None:
     """In batches it is the same clip once more."""
-    batch = replace(SETTINGS, batch_size=6)
+    batch = replace(SETTINGS, batch_size=size)
     long = [heard(case, 0.1, measure=Measure.LONG_FORM) for case in (FULL, Q5)]
     batched = [heard(case, 0.2, measure=Measure.LONG_FORM, settings=batch) for case in (FULL, Q5)]
 
@@ -118,3 +119,11 @@ def test_clip_of_a_corpus_without_a_score_does_not_count() -> None:
     """And neither does the pooled score, beside those of its clips."""
     assert qualities([corpus(FULL, 0.1, None), corpus(Q5, 0.1, 0.9)]) == [Quality(Q5, 1, 1)]
     assert qualities([corpus(FULL), corpus(Q5)]) == [Quality(Q5, 1, 1)]
+
+
+def test_clips_of_a_corpus_are_compared_with_the_same_settings_alone() -> None:
+    """As all clips are."""
+    other = corpus(Q5, 0.2, settings=replace(SETTINGS, beam_size=5))
+
+    assert qualities([corpus(FULL, 0.1), other]) == []
+    assert qualities([corpus(FULL, 0.1), heard(Q5, 0.2, "00")]) == [Quality(Q5, 0, 1)]

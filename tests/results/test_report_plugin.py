@@ -189,6 +189,7 @@ def test_session_ends_with_its_report(tmp_path: Path) -> None:
     assert ended == (FAILED, f"report:   {tmp_path}/index.html; beside it {beside}")
     reasons = {each.test: each.reason for each in read(tmp_path / "results.jsonl").results}
     assert reasons == {"a": "", "f": "<user> cannot read <path>"}
+    assert finish(FakeSession(report=tmp_path), warm(test="a"))[0] == OK
 
 
 def test_session_without_results_makes_no_report(tmp_path: Path) -> None:

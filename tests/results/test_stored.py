@@ -9,7 +9,17 @@ import msgspec
 import pytest
 
 from tests.helpers.comparisons import compared
-from tests.helpers.results import CASE, CLIP, COMMIT, MODEL, PROVENANCE, SETTINGS, cold, warm
+from tests.helpers.results import (
+    CASE,
+    CLIP,
+    COMMIT,
+    MACHINE,
+    MODEL,
+    PROVENANCE,
+    SETTINGS,
+    cold,
+    warm,
+)
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.estimate import Estimate
 from whisper_speedtest.measure.measures import Outcome
@@ -57,9 +67,30 @@ def test_slow_down_within_the_noise_says_so() -> None:
     assert line.endswith("), which may be noise, than in old.jsonl")
 
 
-def test_single_process_has_no_interval() -> None:
-    """It is warned of all the same."""
-    [line, _] = lines(warm(3.0), warm(2.0))
+def test_slow_down_is_noise_where_the_interval_begins_at_the_limit_or_below() -> None:
+    """Above the limit it is none, though the whole interval lies above 0 either way."""
+    old, now = of_three(1.0, 1.01, 0.99), of_three(1.5, 1.51, 1.49)
+    low = change(old.estimate, now.estimate).low
+    assert low is not None
+    assert 0 < low < 0.5
+
+    noise = "), which may be noise, than in old.jsonl"
+    assert lines(now, old, limit=low)[0].endswith(noise)
+    assert lines(now, old, limit=(low + 0.5) / 2)[0].endswith(noise)
+    assert lines(now, old, limit=low - 0.001)[0].endswith("%) than in old.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("now", "old"),
+    [
+        (warm(3.0), warm(2.0)),
+        (of_three(3.0, 3.0, 3.0), warm(2.0)),
+        (warm(3.0), of_three(2.0, 2.0, 2.0)),
+    ],
+)
+def test_single_process_has_no_interval(now: Result, old: Result) -> None:
+    """Whichever of the two runs had one alone, it is warned of all the same."""
+    [line, _] = lines(now, old)
 
     assert line == f"warning:  {TEST}: 50.0% slower (no interval) than in old.jsonl"
 
@@ -140,6 +171,16 @@ def test_last_result_of_a_test_counts() -> None:
     [line, _] = lines(warm(3.0), warm(1.0), warm(2.0))
 
     assert "50.0% slower" in line
+
+
+def test_machine_has_to_be_the_same_but_for_the_suite_s_commit() -> None:
+    """The suite may have changed since; that is what is compared."""
+    other = msgspec.structs.replace(MACHINE, memory=8 * 2**30)
+    changed = msgspec.structs.replace(MACHINE, suite="9" * 40)
+    now = warm(3.0, machine=MACHINE)
+
+    assert "not compared with old.jsonl: machine memory " in lines(now, warm(2.0, machine=other))[0]
+    assert "50.0% slower" in lines(now, warm(2.0, machine=changed))[0]
 
 
 def test_versions_may_differ() -> None:

@@ -40,13 +40,28 @@ def _session(tmp_path: Path) -> FakeSession:
 
 
 def test_stored_run_is_read_when_the_session_begins(session: FakeSession) -> None:
-    """From the folder in which pytest was started."""
+    """With all its results, in their order."""
     pytest_configure(session.as_config)
 
     assert session.stash[STORED] == (warm(2.0), GONE)
 
 
-@pytest.mark.parametrize("options", [{"baseline": None}, {"head_to_head": True}])
+def test_stored_run_is_looked_for_where_pytest_was_started(
+    session: FakeSession, tmp_path: Path
+) -> None:
+    """As every path that a user names, wherever the project is."""
+    session.set_options(baseline="old.jsonl")
+    session.invocation_params.dir = tmp_path
+    assert session.rootpath != tmp_path
+
+    pytest_configure(session.as_config)
+
+    assert len(session.stash[STORED]) == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"baseline": None}, {"head_to_head": True, "baseline": "toy-micro-good"}]
+)
 def test_session_without_a_stored_run_is_none_of_it(options: dict[str, Any]) -> None:
     """It has no lines on any, and ends as it would."""
     session = FakeSession(**options)

@@ -150,6 +150,7 @@ def test_transcripts_that_nobody_could_check_are_not_called_right() -> None:
     assert sentences(unchecked) == [
         ANSWER.replace("fastest of those that were right", "fastest, transcripts unchecked")
     ]
+    assert sentence([FAST, unchecked[1]]) == sentence(unchecked), "one of them was not checked"
     assert sentences(unchecked[:1]) == [
         "the only one, transcript unchecked, small: faster-whisper int8 (RTFx 57.2)"
     ]
@@ -230,6 +231,15 @@ def test_rows_with_other_settings_than_most_are_left_out() -> None:
     ]
 
 
+def test_order_of_the_results_decides_nothing() -> None:
+    """Neither between rows of the same time, nor which of two settings is the usual one."""
+    alike = [measured(f"whisper.cpp {name}", 0.5) for name in ("q5_0", "q8_0")]
+    other = measured("transformers fp16", 0.1, 0.1, settings=replace(SETTINGS, threads=8))
+
+    assert sentence(alike) == sentence(alike[::-1])
+    assert sentence([FAST, other]) == sentence([other, FAST])
+
+
 def test_adapter_of_another_checkout_is_ranked_too() -> None:
     """Nobody knows what it ignores, so all its settings have to be the usual ones."""
     foreign = measured("their-whisper fp16", 0.39, 0.40, 0.41)
@@ -263,6 +273,22 @@ def test_answer_is_about_the_short_clip_where_it_was_measured() -> None:
     assert sentence([*on_long, memo]) == of_long
     busy = msgspec.structs.replace(FAST, outcome=Outcome.BUSY)
     assert sentence([busy, *on_long]) == of_long, "a clip that was only busy answers nothing"
+
+
+def test_answer_is_about_the_clip_that_most_cases_share() -> None:
+    """Those of one process count among them; of clips shared alike, what was left out decides."""
+    memo = msgspec.structs.replace(CLIP, name="memo", sha256="aa" * 32)
+    alone = [measured(f"whisper.cpp {name}", 0.5, clip=LONG) for name in ("q5_0", "q5_1")]
+    of_memo = measured("mlx-whisper fp16", 0.39, 0.40, 0.41, clip=memo)
+
+    assert sentence([of_memo, *alone]).startswith("small on window: no order is certain")
+
+    busy = measured("faster-whisper int8", 0.1, 0.1, outcome=Outcome.BUSY, clip=LONG)
+    of_long = measured("mlx-whisper fp16", 0.78, 0.80, 0.82, clip=LONG)
+    assert sentence([of_memo, of_long, busy]) == (
+        "the only one that was right, small on window: mlx-whisper fp16 (RTFx 30.0); left out: 1 "
+        "busy"
+    )
 
 
 def test_clips_of_one_name_and_another_content_are_not_compared() -> None:

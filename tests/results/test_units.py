@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from whisper_speedtest.results.units import megabytes, percent, seconds
+from whisper_speedtest.results.units import counted, megabytes, percent, seconds, times
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,24 @@ def test_shares_are_in_percent() -> None:
     assert percent(1.0) == "100%"
     assert percent(0.0421) == "4%"
     assert percent(0.0421, 1) == "4.2%"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(1.0, "1.00"), (1.049, "1.05"), (1.05, "1.1"), (1.66, "1.7"), (12.0, "12.0")],
+)
+def test_ratio_near_1_has_a_decimal_more(ratio: float, text: str) -> None:
+    """`1.0` would say of something slower that it is not."""
+    assert times(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 results"), (1, "1 result"), (2, "2 results"), (2000, "2,000 results")],
+)
+def test_one_thing_alone_is_named_without_an_s(number: int, text: str) -> None:
+    """None are several, as in speech."""
+    assert counted(number, "result") == text
 
 
 @pytest.mark.property

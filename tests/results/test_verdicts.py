@@ -75,6 +75,13 @@ def test_turns_beside_other_work_are_told() -> None:
     assert blocks_told(found) == "4 blocks of 3 turns, 2 more beside other work"
 
 
+def test_block_of_which_most_turns_were_beside_other_work_is_not_told() -> None:
+    """As many blocks are told as the verdict rests on: those with half of the planned turns."""
+    found = comparison(turns=turns(4, 1.0, 1.0, 1.0) + turns(5, 1.0)[4:])
+
+    assert blocks_told(found) == "4 blocks of 3 turns"
+
+
 def test_busy_comparison_has_no_verdict() -> None:
     """It says so in place of one."""
     [line] = verdict_lines([compared(outcome=Outcome.BUSY)])

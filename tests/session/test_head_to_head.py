@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from unittest.mock import Mock
 
 import pytest
 
-from adapters.base import Case
-from tests.helpers.comparisons import compared, comparison
+from adapters import files_of
+from adapters.base import Case, DecodeSettings
+from fixtures.audio import clips
+from tests.helpers.comparisons import compared, comparison, turns
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.loads import BUSY, running
 from tests.helpers.project import ROOT, edit
 from tests.helpers.results import warm
 from tests.helpers.sessions import Session, Sessions
-from whisper_speedtest.engine.checkout import OWN
+from whisper_speedtest.engine import checkout
+from whisper_speedtest.engine.checkout import OWN, Checkout, Entry
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.measure.turns import Compared
 from whisper_speedtest.results.journal import read
 from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session.head_to_head import (
     CONTEST,
     Contest,
+    RefusedError,
+    SlowerError,
     is_selected,
     lost,
     name_of,
@@ -34,12 +43,14 @@ from whisper_speedtest.session.head_to_head import (
 from whisper_speedtest.session.options import UNDECIDED
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.selection import BASELINE, Selected, measure_of
+from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.measure.turns import Sides
 
 CASE = Case("lightning-whisper-mlx", "micro", "fp16")
 MICRO = "lightning-whisper-mlx-micro-fp16"
@@ -122,6 +133,33 @@ def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], refusal
     """With the option, what was expected and what was got."""
     with pytest.raises(pytest.UsageError, match=refusal):
         configured(**options)
+
+
+def test_case_of_a_library_that_is_not_installed_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At once, with the way to install it; of an unknown case three like it are named."""
+    monkeypatch.setattr(head_to_head, "why_not_installed", lambda adapter: f"{adapter}: install it")
+
+    with pytest.raises(pytest.UsageError, match=f"{MICRO}: lightning-whisper-mlx: install it"):
+        configured(head_to_head=True, baseline=MICRO)
+    with pytest.raises(pytest.UsageError) as unknown:
+        configured(head_to_head=True, baseline="zzz")
+    assert len(str(unknown.value).partition("for example ")[2].split(", ")) == 3
+
+
+@pytest.mark.parametrize(
+    ("python", "path"), [("", sys.executable), (":env", str(shutil.which("env")))]
+)
+def test_other_checkout_runs_in_the_interpreter_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, python: str, path: str
+) -> None:
+    """Else in pytest's own, whatever python is the first on the path."""
+    monkeypatch.setattr(checkout, "look_into", Checkout)
+
+    found = configured(against=f"{ROOT}{python}").stash[CONTEST].checkout
+
+    assert (found.root, found.python) == (ROOT, path)
 
 
 def test_other_side_is_named_by_its_commit() -> None:
@@ -233,6 +271,192 @@ def test_limit_of_a_selected_test_is_that_of_its_kind() -> None:
     assert alone == rules.comparison_limit((CASE, CASE), 0.0, 3)
     assert together == rules.comparison_limit((CASE, large), 0.0, 3) > alone
     assert Selected(CASE).time_limit(FakeSession().as_config) == rules.test_limit(CASE, 0.0)
+
+
+TOY = Case("toy", "micro", "good")
+OTHER = Case("faster-whisper", "micro", "fp16")
+"""The other side, of a library that is known."""
+
+
+def item_of(case: Case | None, clip: str = "short", measure: str = "warm") -> pytest.Item:
+    """Return a test over a case and a clip, or one over no case."""
+    marks = {"over": pytest.mark.over(clip, measure=measure).mark} if case else {}
+    item = Mock(spec=pytest.Function, nodeid=f"{measure} {case} {clip}")
+    item.config = FakeSession(head_to_head=True)
+    item.get_closest_marker = marks.get
+    item.callspec = SimpleNamespace(params={"case": case, "clip": clips()[clip]})
+    return cast("pytest.Item", item)
+
+
+ITEMS = [
+    item_of(CASE),
+    item_of(CASE, "long"),
+    item_of(CASE, measure="load"),
+    item_of(TOY),
+    item_of(None),
+]
+
+
+def selected(*arguments: str, baseline: Case | None) -> tuple[list[str], list[str], list[str]]:
+    """Return what is kept of ITEMS, what is deselected, and the lines on the selection."""
+    session: Any = FakeSession()
+    session.invocation_params.args = arguments
+    gone: list[pytest.Item] = []
+    session.hook = SimpleNamespace(pytest_deselected=lambda *, items: gone.extend(items))
+    session.stash[CONTEST] = Contest("1a2b3c", OWN)
+    if baseline:
+        session.stash[BASELINE] = baseline
+    items = ITEMS.copy()
+
+    head_to_head.pytest_collection_modifyitems(session, items)
+
+    lines = head_to_head.pytest_report_collectionfinish(session)
+    return [each.nodeid for each in items], [each.nodeid for each in gone], lines
+
+
+def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
+    """But not that case with itself; the others are deselected, and a line counts them."""
+    kept, gone, lines = selected("benchmarks", baseline=TOY)
+
+    assert kept == [f"warm {CASE} short"]
+    assert gone == [
+        f"warm {CASE} long",
+        f"load {CASE} short",
+        f"warm {TOY} short",
+        "warm None short",
+    ]
+    (line,) = lines
+    assert line == (
+        "head to head: against 1a2b3c; 4 tests are left out, as only test_transcribe compares, by "
+        "default on short, and no case with itself"
+    )
+
+
+def test_each_clip_is_compared_where_the_user_names_one() -> None:
+    """And each case with itself, where the other side is another checkout."""
+    kept, gone, _ = selected("benchmarks", "-k", "long or short", baseline=None)
+
+    assert kept == [f"warm {CASE} short", f"warm {CASE} long", f"warm {TOY} short"]
+    assert gone == [f"load {CASE} short", "warm None short"]
+
+
+# What a test does in its place
+
+
+class Ran(NamedTuple):
+    """What became of a test that let two sides take turns."""
+
+    compared: dict[str, Any]
+    """How they were to."""
+
+    recorded: tuple[Any, ...]
+    judged: list[tuple[Case, Any]]
+    error: str
+
+
+@pytest.fixture(name="run_test")
+def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """A function that runs a test of CASE, of which ours takes 1.4 to 1.6 times as long as TOY."""
+
+    def run_test(
+        verdict: Verdict = Verdict.SLOWER, checkout: Checkout | None = None, **options: Any
+    ) -> Ran:
+        ratios = (1.4, 1.5, 1.6, 1.5)
+        made = [
+            turn for n in range(4) for turn in turns(4, ratios[n], ratios[n])[2 * n : 2 * n + 2]
+        ]
+        found = Compared(2, made, cast("Any", ["we heard"]), cast("Any", ["they heard"]))
+        told: dict[str, Any] = {}
+        judged: list[tuple[Case, Any]] = []
+        recorded: list[Any] = []
+
+        def compare(sides: Sides, _rules: Rules, **how: Any) -> Compared:
+            told.update(how, ours=sides.ours(), baseline=sides.baseline())
+            return found
+
+        def judge(case: Case, _clip: object, _settings: object, heard: Any, _by: object) -> None:
+            judged.append((case, heard))
+
+        monkeypatch.setattr("whisper_speedtest.measure.turns.compare", compare)
+        monkeypatch.setattr("whisper_speedtest.measure.judging.judge", judge)
+        monkeypatch.setattr(head_to_head, "display_of", lambda _: "display")
+        monkeypatch.setattr(head_to_head, "choose_device", lambda *_: "gpu")
+        monkeypatch.setattr(head_to_head, "session_model", lambda *_: "their model")
+        session = FakeSession(head_to_head=True, pause=None, timeout=None, **options)
+        session.stash[CONTEST] = Contest("them", checkout or OWN, code="their code")
+        if checkout is None:
+            session.stash[BASELINE] = OTHER
+        item = cast("Any", item_of(CASE))
+        item.name, item.config = "test_transcribe[it]", session
+        record = SimpleNamespace(
+            provenance=None,
+            compared=lambda *args: recorded.extend(args),
+            result=SimpleNamespace(comparison=comparison(verdict)),
+        )
+        item.funcargs = {
+            "record": record, "case": CASE, "model": "our model", "clip": clips()["short"],
+            "settings": DecodeSettings(threads=3), "device": "cpu", "audio": None,
+            "pool": SimpleNamespace(new=lambda *args: args),
+        }  # fmt: skip
+        error = ""
+        try:
+            assert head_to_head.pytest_pyfunc_call(item)
+        except SlowerError as slower:
+            error = str(slower)
+        return Ran(told, tuple(recorded), judged, error)
+
+    return run_test
+
+
+def test_both_sides_are_what_the_user_named(run_test: Callable[..., Ran]) -> None:
+    """Each engine of its own model, device and checkout, by the limit and minutes of the user."""
+    ran = run_test(fail_slower=0.05, minutes=7.0)
+
+    assert ran.compared == {
+        "limit": 0.05, "minutes": 7.0, "seed": "test_transcribe[it]", "listener": "display",
+        "ours": (CASE, "our model", "cpu", 3),
+        "baseline": (OTHER, "their model", "gpu", 3, OWN),
+    }  # fmt: skip
+    assert ran.recorded[1:] == (clips()["short"], "them", "their code", 0.05)
+    assert ran.judged == [(CASE, ["we heard"]), (OTHER, ["they heard"])]
+
+
+def test_slower_side_fails_with_its_ratio_and_interval(run_test: Callable[..., Ran]) -> None:
+    """From its lower to its upper end; only where it is decided and the user set a limit."""
+    told = re.fullmatch(
+        r"lightning-whisper-mlx\[micro-fp16\] on short: expected at most 5\.0% slower than them, "
+        r"got 49\.8% \((-?\d+\.\d)% to (\d+\.\d)%, 4 blocks\)",
+        run_test(fail_slower=0.05).error,
+    )
+
+    assert told is not None
+    assert float(told[1]) < 49.8 < float(told[2])
+    assert run_test(Verdict.UNDECIDED, fail_slower=0.05).error == ""
+    assert run_test(Verdict.NOT_SLOWER, fail_slower=0.05).error == ""
+    assert run_test(Verdict.SLOWER, fail_slower=None).error == ""
+
+
+def test_other_checkout_has_to_have_the_case_with_the_same_files(
+    run_test: Callable[..., Ran],
+) -> None:
+    """Else nothing is compared, and it is said which side names what."""
+    files = files_of(CASE)
+    odd = replace(files, revision="odd")
+
+    def against(**known: Any) -> Checkout:
+        return Checkout(ROOT, sys.executable, "them", **known)
+
+    with pytest.raises(NotMeasured, match="them has no such case"):
+        run_test(checkout=against())
+    with pytest.raises(NotMeasured, match="them, in its interpreter: it is not there"):
+        run_test(checkout=against(not_installed={CASE.adapter: "it is not there"}))
+    with pytest.raises(RefusedError) as refused:
+        run_test(checkout=against(entries={CASE: Entry("a:B", odd, None)}))
+    theirs, ours = str(refused.value).split(" of them and ")
+    assert str(odd) in theirs
+    assert str(files) in ours
+    same = against(entries={CASE: Entry("a:B", files, None)})
+    assert run_test(checkout=same).compared["baseline"] == (CASE, "our model", "cpu", 3, same)
 
 
 # The end

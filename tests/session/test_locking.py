@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.base import ModelFiles
+from fixtures.hub import Fault
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import NOWHERE, fresh, offline
 from whisper_speedtest.hub.lock import Lock, read_lock
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store
-from whisper_speedtest.session.locking import lock_of
+from whisper_speedtest.session.locking import lock_of, refresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,6 +137,58 @@ def test_refresh_with_lock_takes_and_locks_what_main_is_now(
     assert taking.model(BASE).commit == now
     entry = read_lock(tmp_path / "models.lock").models[str(BASE)]
     assert (entry.commit, set(entry.files)) == (now, {"config.json", "weights.npz"})
+
+
+def test_refresh_takes_what_it_can(hub: Hub, store: Store, tmp_path: Path) -> None:
+    """A host that does not say what main is now leaves that model as it is locked."""
+    locked = [store.prepare(BASE), store.prepare(QUANTISED)]
+    now = hub.move(BASE.repo, "main", content(BASE, "newer"))
+    hub.fault(Fault(status=500), repo=QUANTISED.repo)
+    held = Store(store.settings, Lock().with_models(locked))
+    taking = session(held, tmp_path, refresh=True, lock_models=True)
+
+    taking.fetch(BASE, QUANTISED)
+
+    assert sum(line.startswith("not refreshed: ") for line in taking.lines) == 1
+    entries = read_lock(tmp_path / "models.lock").models
+    assert entries[str(BASE)].commit == now
+    assert entries[str(QUANTISED)].commit == locked[1].commit
+
+
+def test_model_by_url_is_not_counted_among_those_asked_for(store: Store) -> None:
+    """Its revision is the hash of its file, which stands for nothing else."""
+    by_url = ModelFiles("https://127.0.0.1/models", ("tiny.pt",), revision="c" * 64)
+    store.prepare(BASE)
+
+    assert list(refresh(store, [BASE, by_url], take=False)) == [
+        "refreshed: of 1 models none has moved"
+    ]
+    assert list(refresh(store, [by_url], take=False)) == ["refreshed: nothing to ask"]
+
+
+def test_models_of_the_project_are_in_no_lock_beside_others_either(
+    store: Store, tmp_path: Path
+) -> None:
+    """And the session is held to its lock from then on."""
+    both = session(store, tmp_path, lock_models=True)
+
+    both.fetch(BASE, EMBEDDED)
+
+    lock = read_lock(tmp_path / "models.lock")
+    assert list(lock.models) == [str(BASE)]
+    assert store.lock == lock
+
+
+def test_lock_that_cannot_be_written_ends_the_session_with_status_1(
+    store: Store, tmp_path: Path
+) -> None:
+    """It was what the session was asked for."""
+    (tmp_path / "models.lock.new").mkdir()
+
+    with pytest.raises(pytest.exit.Exception, match="cannot be written") as ended:
+        session(store, tmp_path, lock_models=True).fetch(BASE)
+
+    assert ended.value.returncode == 1
 
 
 def test_refresh_says_that_nothing_has_moved(store: Store, tmp_path: Path) -> None:

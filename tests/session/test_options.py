@@ -144,6 +144,13 @@ def test_counts_with_which_times_can_be_reckoned_are_taken() -> None:
     assert parsed("--processes=007")["processes"] == 7
 
 
+def test_others_may_be_allowed_nothing_or_anything() -> None:
+    """Of processors, of which there are parts; any number of them is None."""
+    assert parsed("--max-others=0")["max_others"] == 0.0
+    assert parsed("--max-others=0.25")["max_others"] == 0.25
+    assert parsed("--max-others=inf")["max_others"] is None
+
+
 @dataclass(frozen=True)
 class Config:
     """The config of a session in which some options were given."""

@@ -6,14 +6,17 @@ import sys
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 
-from adapters import REGISTRY, all_cases, why_unusable
-from adapters.base import Case
+from adapters import REGISTRY, adapter_class, all_cases, why_unusable
+from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
+from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import Rules
@@ -27,6 +30,7 @@ from whisper_speedtest.session.selection import (
     may_have_gpu,
     select,
     selects,
+    sort,
     suits,
 )
 from whisper_speedtest.speech.clip import OWN_ORIGIN
@@ -389,3 +393,61 @@ def test_default_is_fp16_of_the_sizes_that_a_quarter_of_an_hour_is_enough_for() 
 def test_default_is_named_in_the_help_as_it_is() -> None:
     """What is said and what is done are the same sizes."""
     assert BY_DEFAULT == "fp16 of micro, tiny, base and small"
+
+
+def listed(case: Case | None, measure: str, line: int = 1, index: int = 0) -> pytest.Item:
+    """Return a test over a case, at a line of its file; or one over no case."""
+    marks = {"over": pytest.mark.over("short", measure=measure).mark} if measure else {}
+    item = Mock(spec=pytest.Function, nodeid=f"{case} {measure} {line} {index}")
+    item.config = FakeSession()
+    item.get_closest_marker = marks.get
+    item.path = Path("benchmarks/test_a.py")
+    item.function = SimpleNamespace(__code__=SimpleNamespace(co_firstlineno=line))
+    item.callspec = SimpleNamespace(params={"case": case}, indices={"case": 0, "clip": index})
+    return cast("pytest.Item", item)
+
+
+def test_tests_of_one_case_stand_together_starts_first_and_cold_files_last() -> None:
+    """Tests over no case come before all, those that stand for a broken adapter after all."""
+    one, two = all_cases()[:2]
+    ordered = [
+        listed(None, ""),
+        listed(one, "load", 9),
+        listed(one, "warm", 3, 0),
+        listed(one, "warm", 3, 1),
+        listed(one, "tuned", 5),
+        listed(one, "cold files", 1),
+        listed(two, "cold", 9),
+        listed(two, "warm", 3),
+        listed(None, "warm", 1),
+    ]
+    items = Random(3).sample(ordered, len(ordered))
+    assert items != ordered
+
+    sort(items)
+
+    assert [each.nodeid for each in items] == [each.nodeid for each in ordered]
+
+
+def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_case() -> None:
+    """Everything else is left out, in its order."""
+    large = Case("faster-whisper", "large-v3", "fp16")
+    items = [listed(None, ""), listed(large, "warm"), listed(TINY, "warm"), listed(large, "load")]
+
+    kept, left_out = selection.without_the_rest(items)
+
+    assert (kept, left_out) == ([items[0], items[2]], [items[1], items[3]])
+
+
+def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None:
+    """The latter in a test that is marked so; one window at a time where a test says nothing."""
+    item: Any = listed(TINY, "warm")
+    item.config = FakeSession(language=None)
+
+    assert selection.settings_of(item) == DecodeSettings(language="en", batch_size=1)
+    item.callspec.params["batch_size"] = 6
+    assert selection.settings_of(item) == DecodeSettings(language="en", batch_size=6)
+    item.get_closest_marker = {"tuned": pytest.mark.tuned.mark}.get
+    tuned = adapter_class(TINY.adapter).tuned
+    assert tuned
+    assert selection.settings_of(item) == replace(DecodeSettings(language="en"), **tuned)

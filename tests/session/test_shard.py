@@ -17,6 +17,7 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session import shard as shard_module
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.plugin import pytest_sessionfinish as judge
@@ -24,10 +25,10 @@ from whisper_speedtest.session.prefetch import exit_without_models
 from whisper_speedtest.session.shard import (
     SPLIT,
     Split,
-    pytest_collection_modifyitems,
     pytest_report_collectionfinish,
     pytest_sessionfinish,
     subject_of,
+    take_part,
 )
 from whisper_speedtest.session.values import Shard, parse_shard
 
@@ -54,6 +55,10 @@ def test_case_is_in_the_same_part_for_ever() -> None:
         "whisper.cpp-tiny.en-q5_1": 5,
         "whisper.cpp": 5,
     }
+    of_seven = [
+        next(number for number in range(1, 8) if Shard(number, 7).has(case)) for case in parts
+    ]
+    assert of_seven == [3, 3, 7], "the order of a hash's bytes makes no difference to five parts"
 
 
 def test_cases_are_spread_over_all_parts() -> None:
@@ -125,20 +130,12 @@ def config_of(shard: Shard | None) -> Any:
     return session
 
 
-def split(config: Any, items: list[Item]) -> None:
-    """Leave out other parts, after all other plugins have selected."""
-    hook = pytest_collection_modifyitems(config, cast("list[pytest.Item]", items))
-    next(hook)
-    assert SPLIT not in config.stash, "it has split what others may still leave out"
-    assert next(hook, None) is None
-
-
 def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
     """In its order; pytest counts the others as deselected, and a line says how many there are."""
     kept: list[list[Item]] = []
     for number in (1, 2, 3):
         config, items = config_of(Shard(number, 3)), list(selection)
-        split(config, items)
+        take_part(config, cast("list[pytest.Item]", items))
         kept.append(items)
         (left_out,) = config.deselected
         assert sorted(map(id, [*items, *left_out])) == sorted(map(id, selection))
@@ -156,11 +153,11 @@ def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
 def test_one_part_of_one_is_everything(selection: list[Item]) -> None:
     """Nothing is deselected; without the option nothing is said either."""
     config, items = config_of(Shard(1, 1)), list(selection)
-    split(config, items)
+    take_part(config, cast("list[pytest.Item]", items))
     assert (items, config.deselected) == (selection, [])
 
     config = config_of(None)
-    split(config, items)
+    take_part(config, cast("list[pytest.Item]", items))
     assert items == selection
     assert pytest_report_collectionfinish(config) == []
 
@@ -316,3 +313,19 @@ def test_part_that_has_the_baseline_alone_is_empty() -> None:
     assert ran.returncode == OK, ran.stdout
     counts = "0 of 2 cases, 0 of 2 tests; all of this selection is in other shards"
     assert f"shard {shard}/5: {counts}" in ran.stdout
+
+
+def test_part_is_taken_of_what_all_other_options_have_left(pytestconfig: pytest.Config) -> None:
+    """By a wrapper, as others come as late as they can: it splits once all of them are through."""
+    hook = pytestconfig.pluginmanager.hook.pytest_collection_modifyitems
+    wrappers = [each.plugin for each in hook.get_hookimpls() if each.wrapper]
+
+    assert shard_module in wrappers
+
+
+def test_status_is_settled_before_others_look_at_it(pytestconfig: pytest.Config) -> None:
+    """An empty part is no failure to them."""
+    hook = pytestconfig.pluginmanager.hook.pytest_sessionfinish
+    order = [each.plugin for each in reversed(hook.get_hookimpls())]
+
+    assert order.index(shard_module) < order.index(head_to_head)

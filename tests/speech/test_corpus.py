@@ -92,7 +92,8 @@ def test_corpus_is_named_after_its_folder_and_is_in_english(folder: Path, sound:
     sound("b.wav", 7, loud=2)
     manifest(folder, {"audio": "a.wav", "text": "One."}, {"audio": "b.wav", "text": "Two."})
 
-    corpus = read_corpus(folder / ".." / "talks")
+    (folder / "below").mkdir()
+    corpus = read_corpus(folder / "below" / "..")
 
     assert (corpus.name, corpus.language, corpus.folder) == ("talks", "en", folder)
     assert corpus.seconds == pytest.approx(1.2)
@@ -147,13 +148,31 @@ def test_librispeech_lists_its_recordings_by_chapter(folder: Path, sound: Sound)
     assert heard(chapters / "9/7") == [("9-7-0000.flac", "NO", 0.5)]
 
 
+def test_chapters_stand_in_the_order_of_their_names(folder: Path, sound: Sound) -> None:
+    """In whatever order the system lists the folders."""
+    for reader in "hdbgacfe":
+        sound(f"{reader}/{reader}-0.flac")
+        (folder / reader / f"{reader}.trans.txt").write_text(f"{reader}-0 YES\n")
+
+    assert [name[0] for name, *_ in heard(folder)] == list("abcdefgh")
+
+
+def test_line_of_a_manifest_ends_at_a_line_feed_alone(folder: Path, sound: Sound) -> None:
+    """JSON lets every other character that ends a line stand in a text."""
+    sound("a.wav")
+    manifest(folder, '{"audio": "a.wav", "text": "One.\u2028Two."}')
+
+    assert heard(folder) == [("a.wav", "One.\u2028Two.", 0.5)]
+
+
 def test_sound_files_with_texts_beside_them_are_a_corpus(folder: Path, sound: Sound) -> None:
     """By name; what is no sound file, and what is below, is left out."""
-    for name in ("b.wav", "a.flac", "below/c.wav"):
+    for name in ("b.wav", "a.flac", "below/c.wav", "C.WAV"):
         sound(name).with_suffix(".txt").write_text(f"Words of {name}", encoding="utf-8")
     (folder / "README.md").write_text("notes", encoding="utf-8")
 
     assert [each[:2] for each in heard(folder)] == [
+        ("C.WAV", "Words of C.WAV"),
         ("a.flac", "Words of a.flac"),
         ("b.wav", "Words of b.wav"),
     ]
@@ -168,7 +187,7 @@ def test_two_manifests_are_refused(folder: Path, sound: Sound) -> None:
     assert "expected one manifest, got manifest.jsonl and manifest.csv" in refused(folder)
 
 
-@pytest.mark.parametrize("empty", ["", "\n\n"])
+@pytest.mark.parametrize("empty", ["", "\n\n", " \n\t\n"])
 def test_corpus_without_entries_is_refused(folder: Path, empty: str) -> None:
     """Whether its manifest is empty or there is nothing at all; the message says what is taken."""
     nothing = refused(folder)
@@ -199,6 +218,7 @@ def test_corpus_that_is_no_folder_is_refused(tmp_path: Path, name: str, found: s
         ({"audio": "link.wav", "text": "A."}, "a file in the corpus's folder, got link.wav"),
         ({"audio": "text.wav", "text": "A."}, "line 2: <folder>/text.wav: is not audio"),
         ({"audio": "", "text": "A."}, "line 2: expected a path as audio, got an empty one"),
+        ({"audio": " ", "text": "A."}, "line 2: expected a path as audio, got an empty one"),
         ({"audio": "b.wav", "text": " "}, "line 2: expected the words of b.wav, got an empty text"),
         ({"audio": "b.wav"}, "line 2: expected a text as text, got none"),
         ({"text": "A."}, "line 2: expected a text as audio, got none"),
@@ -357,6 +377,12 @@ def test_hash_is_that_of_sounds_words_and_language_alone(folder: Path, sound: So
     )
     swapped = hash_of({**two, "text": "One."}, {"audio": "c.wav", "text": "Two."})
     assert swapped != usual
+    (_, name, words), (second, _, others) = sorted(
+        (hashlib.sha256((folder / name).read_bytes()).hexdigest(), name, words)
+        for name, words in (("c.wav", "One."), ("b.wav", "Two."))
+    )
+    both = f"{words}{second}\0en\0{others}"
+    assert hash_of({"audio": name, "text": both}) != usual, "a clip's words are those of two"
 
 
 def test_sound_is_read_when_it_is_asked_for(folder: Path, sound: Sound) -> None:

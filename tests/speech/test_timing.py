@@ -61,6 +61,14 @@ def test_early_is_as_wrong_as_late() -> None:
     assert error == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(
+    "segment", [(0.5, 9.0, "the ship sailed"), (9.0, 2.5, "a ship sailed north")]
+)
+def test_boundary_that_is_early_has_no_error_below_0(segment: tuple[float, float, str]) -> None:
+    """Be it a begin or an end alone."""
+    assert errors(segment) == (0.5, 1)
+
+
 def test_segment_of_several_sentences_has_the_begin_of_the_first_and_the_end_of_the_last() -> None:
     """What lies within it is no boundary of a segment, so nothing is said of it."""
     text = "The ship sailed north. Many gulls followed it."

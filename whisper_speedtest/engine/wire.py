@@ -145,7 +145,7 @@ def samples_as_bytes(audio: Audio) -> memoryview:
             "expected audio of float32, shape (n_samples,), in one piece, got format "
             f"{view.format!r} and shape {view.shape}; read it with read_audio"
         )
-    return view.cast("B") if view.nbytes else memoryview(b"")
+    return view.cast("B")
 
 
 def size_of(audio: Audio | None) -> int:

@@ -128,7 +128,7 @@ def read_lock(path: Path) -> Lock:
         return Lock()
     except OSError as error:
         raise LockError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise LockError(
             f"{path}: expected a lock of models, as --lock-models writes it; {short(str(error))}; "
             "take the file back from version control, or delete it and write it anew"

@@ -70,14 +70,17 @@ def subject_of(item: pytest.Item) -> str:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
-    """Leave out what is in other parts, of what all other options have selected."""
+    """Split what all other options have selected, so once they have."""
     outcome = yield
-    if shard := config.getoption("shard"):
-        _split(config, shard, items)
+    take_part(config, items)
     return outcome
 
 
-def _split(config: pytest.Config, shard: Shard, items: list[pytest.Item]) -> None:
+def take_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is in other parts."""
+    shard: Shard | None = config.getoption("shard")
+    if shard is None:
+        return
     kept = [item for item in items if shard.has(subject_of(item))]
     left_out = [item for item in items if not shard.has(subject_of(item))]
     config.stash[SPLIT] = Split(shard, _cases(kept), _cases(items), len(kept), len(items))

@@ -111,10 +111,6 @@ def _words(stretches: Sequence[Stretch], language: str) -> list[_Word]:
     return [word for place, each in enumerate(stretches) for word in of(place, each.text)]
 
 
-def _text(words: Sequence[_Word]) -> str:
-    return " ".join(word.text for word in words)
-
-
 def _overlaps(segment: Stretch, sentences: Sequence[Stretch]) -> bool:
     """Tell whether anybody speaks while a segment lasts; one that only touches speech has none."""
     return any(each.start < segment.end and segment.start < each.end for each in sentences)
