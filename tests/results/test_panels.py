@@ -185,7 +185,7 @@ def test_accuracy_is_drawn_of_the_clip_with_most_words() -> None:
     boxes = [read_page(each.chart.svg).one("svg").attributes["viewbox"] for each in (wide, narrow)]
     widths = [float(box.split()[2]) for box in boxes]
     assert widths[0] > 1.5 * widths[1]
-    assert "2000 words" in wide.notes[0]
+    assert "2,000 words" in wide.notes[0]
     assert {"40", "WER in %"} <= {each.text for each in read_page(wide.chart.svg).all("text")}
 
 
