@@ -15,8 +15,7 @@ from adapters import REGISTRY, adapter_class
 from adapters.base import SIZES
 from fixtures.audio import clips
 from tests.helpers.project import ROOT, child_environment
-from tests.helpers.results import cold, samples, warm
-from whisper_speedtest.measure.result import Sample
+from tests.helpers.results import cold, load, measured, warm
 from whisper_speedtest.results.journal import HEADER, line_of
 from whisper_speedtest.results.layout import lines
 from whisper_speedtest.results.table import columns, rows
@@ -163,10 +162,9 @@ def test_command_runs(command: str, places: dict[str, str], tmp_path: Path) -> N
 
 def test_sample_has_the_headings_of_the_table() -> None:
     """What a reader sees in README.md is what a terminal of 80 columns shows."""
-    results = [
-        cold(1.0),
-        warm(1.0, samples=(*samples(1.0), Sample(process=1, order=1, seconds=1.0))),
-    ]
+    several = [measured(f"lightning-whisper-mlx {variant}") for variant in ("fp16", "4bit")]
+    starts = {"case": several[0].case, "machine": several[0].machine}
+    results = [*several, cold(1.0, **starts), load(1.0, **starts)]
     found = rows(results)
     made = lines(found, columns(found), 80)
     headings = [line.text.split() for line in made if line.style == "heading"]

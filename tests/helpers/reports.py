@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tests.helpers.results import (
     cold,
     load,
     measured,
+    of_corpus,
     score,
     warm,
 )
@@ -36,6 +38,8 @@ CLIPS = {
     for each in clips().values()
 }
 
+
+TIMED = replace(score(0.05), time_error=0.064, boundaries=62, words_in_silence=3)
 
 LONG = msgspec.structs.replace(CLIP, name="talk", seconds=600.0, sha256="ee" * 32)
 
@@ -68,7 +72,16 @@ def everything() -> list[Result]:
             measure=Measure.AFTER_PAUSE,
             test="test_after_pause[mlx-whisper-small-fp16-short]",
         ),
-        measured("mlx-whisper fp16", 60.0, 61.0, 62.0, clip=LONG),
+        measured("mlx-whisper fp16", 60.0, 61.0, 62.0, clip=LONG, score=TIMED),
+        *(
+            of_corpus(
+                *rates,
+                case=Case("mlx-whisper", "small", variant),
+                test=f"test_corpus[mlx-whisper-small-{variant}-talks]",
+                machine=MACHINE,
+            )
+            for variant, rates in (("fp16", (0.1, 0.2, 0.0)), ("4bit", (0.1, 0.5, 0.0)))
+        ),
         cold(5.0, 6.0, **starts),
         cold(7.0, 8.0, **starts, measure=Measure.COLD_FILES, test="test_cold_files[x]"),
         load(0.5, 0.7, **starts),

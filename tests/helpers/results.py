@@ -11,6 +11,7 @@ from whisper_speedtest.measure.machine import Machine, State
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.result import (
     ClipFacts,
+    ClipScore,
     ModelFacts,
     Provenance,
     Repeats,
@@ -64,6 +65,35 @@ def score(wer: float = 0.0) -> Score:
         deletions=0,
         insertions=0,
     )
+
+
+def of_corpus(*rates: float | None, **changes: Any) -> Result:
+    """Return the result of a corpus whose clips have these error rates, each over 1,000 words.
+
+    Clip number n takes n + 1 seconds to say and half of that to transcribe.
+    """
+    clips = tuple(
+        ClipScore(
+            name=f"{number}.wav",
+            sha256=f"{number:064x}",
+            seconds=number + 1.0,
+            call=(number + 1.0) / 2,
+            score=None if rate is None else score(rate),
+        )
+        for number, rate in enumerate(rates)
+    )
+    seconds = sum(each.seconds for each in clips)
+    known = [rate for rate in rates if rate is not None]
+    fields: dict[str, Any] = {
+        "test": "test_corpus[lightning-whisper-mlx-tiny-4bit-talks]",
+        "measure": Measure.CORPUS,
+        "clip": ClipFacts(name="talks", sha256="ce" * 32, seconds=seconds or 1.0),
+        "samples": samples(seconds / 2),
+        "clips": clips,
+        "transcript": None,
+        "score": score(sum(known) / len(known)) if known else None,
+    }
+    return warm(**fields | changes)
 
 
 def warm(*seconds: float, **changes: Any) -> Result:

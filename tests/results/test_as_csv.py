@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace as with_fields
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,12 +19,14 @@ from tests.helpers.results import (
     SHA256,
     cold,
     load,
+    of_corpus,
     samples,
     score,
     warm,
 )
 from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.result import Repeats
 from whisper_speedtest.results.as_csv import COLUMNS, as_csv, harmless
 from whisper_speedtest.results.merged import merge
 
@@ -77,6 +80,7 @@ def test_warm_result_fills_its_columns() -> None:
         "RTFx": "6.0",
         "WER": "0.25",
         "coverage": "0.75",
+        "normaliser": "whisper english",
         "fallback": "yes",
         "peak memory (bytes)": "777000000",
         "accelerator memory (bytes)": "55000000",
@@ -191,6 +195,71 @@ def test_history_stands_before_what_counts() -> None:
     ]
 
 
+def test_letters_are_not_counted_as_words() -> None:
+    """The rate of a language without spaces stands under CER alone."""
+    found = line(warm(score=with_fields(score(0.25), cer=0.25, normaliser="letters split")))
+
+    assert (found["CER"], "WER" in found) == ("0.25", False)
+    assert found["normaliser"] == "letters split"
+
+
+def test_times_of_segments_have_their_error_in_seconds() -> None:
+    """And over how many boundaries it is; without an error there is no number of these."""
+    known = with_fields(score(), time_error=0.064, boundaries=62, words_in_silence=0)
+    unknown = with_fields(known, time_error=None, boundaries=0, words_in_silence=None)
+
+    found, without = line(warm(score=known)), line(warm(score=unknown))
+
+    assert (found["time error (s)"], found["boundaries of the time error"]) == ("0.064", "62")
+    assert found["words in silence"] == "0"
+    assert not {heading for heading in without if "time error" in heading or "silence" in heading}
+
+
+def test_corpus_has_its_pooled_rate_and_that_of_the_clip_in_the_middle() -> None:
+    """Beside it over how many clips it is."""
+    found = line(of_corpus(0.5, 0.0, 0.125, score=score(0.25)))
+
+    assert (found["measure"], found["clip"], found["WER"]) == ("corpus", "talks", "0.25")
+    assert found["pooled over (clips)"] == "3"
+    assert found["WER or CER of the median clip"] == "0.125"
+    assert not {"pooled over (clips)", "WER or CER of the median clip"} & line(warm()).keys()
+
+
+def test_quantised_variant_says_on_how_many_clips_it_is_no_worse() -> None:
+    """On each of its lines that count and are about a clip; the unquantised one has none."""
+    full = Case("lightning-whisper-mlx", "tiny", "fp16")
+    early, late = "2026-11-25T08:00:00.000Z", WHEN
+    found = lines(
+        of_corpus(0.1, 0.2, 0.3, case=full, test="full"),
+        of_corpus(0.1, 0.3, 0.3, when=early),
+        of_corpus(0.1, 0.2, 0.4, when=late),
+        load(),
+    )
+    headings = ("clips compared with fp16", "clips no worse than fp16")
+
+    assert [
+        (each["variant"], each["measure"], each["counts"], *(each[name] for name in headings))
+        for each in found
+    ] == [
+        ("fp16", "corpus", "yes", "", ""),
+        ("4bit", "load", "yes", "", ""),
+        ("4bit", "corpus", "no", "", ""),
+        ("4bit", "corpus", "yes", "3", "2"),
+    ]
+
+
+def test_call_after_a_pause_and_start_from_the_disk_are_lines() -> None:
+    """With how long the pause was; other lines have none."""
+    pause = Repeats(processes=1, calls=1, max_others=0.1, pause=5.0)
+    first, second = lines(
+        warm(measure=Measure.AFTER_PAUSE, repeats=pause, test="p"),
+        cold(5.0, 7.0, measure=Measure.COLD_FILES),
+    )
+
+    assert (first["measure"], first["pause (s)"], first["time (s)"]) == ("cold files", "", "7.0")
+    assert (second["measure"], second["pause (s)"]) == ("after a pause", "5.0")
+
+
 def test_comparison_has_its_ratio_and_verdict() -> None:
     """With the interval, and what it was compared with."""
     found = line(warm(measure=Measure.RATIO, comparison=COMPARISON))
@@ -204,7 +273,11 @@ def test_result_of_an_unknown_machine_is_a_line_too() -> None:
     """With the machine's name alone."""
     (found,) = csv.DictReader(io.StringIO(as_csv(merge([warm()]))))
 
-    assert (found["machine"], found["chip"], found["memory (bytes)"]) == ("unknown machine", "", "")
+    assert (found["machine"], found["chip"], found["memory (bytes)"]) == (
+        "no machine recorded",
+        "",
+        "",
+    )
 
 
 def test_headings_are_unique_and_first() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.base import Case
 from tests.helpers.results import (
+    CASE,
     CLIP,
     MACHINE,
     MODEL,
@@ -18,10 +19,14 @@ from tests.helpers.results import (
     cold,
     load,
     measured,
+    of_corpus,
+    samples,
+    score,
     warm,
 )
 from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.measure.result import Repeats
 from whisper_speedtest.results.as_markdown import (
     MARKS,
     MOST_BYTES,
@@ -89,7 +94,7 @@ def test_machine_is_told_above_its_table() -> None:
         "- versions: lightning-whisper-mlx 0.0.10, mlx 0.32.4 and 0.4\n"
         "- suite: whisper-speedtest 3434343\n\n"
     ) in text
-    assert "### unknown machine\n\n- versions: " in as_markdown(merge([warm()]))
+    assert "### no machine recorded\n\n- versions: " in as_markdown(merge([warm()]))
 
 
 def test_row_joins_what_belongs_to_a_model() -> None:
@@ -177,6 +182,47 @@ def test_rows_are_related_to_the_fastest_of_their_size() -> None:
         ("whisper.cpp", "×2.0", ""),
         ("transformers", "", ""),
     ]
+
+
+def test_corpus_and_long_audio_have_their_accuracy_in_the_table() -> None:
+    """What is pooled says so, as do letters; the time error has a column where there is one."""
+    timed = replaced(score(0.05), time_error=0.064, boundaries=62)
+    letters = replaced(score(0.25), cer=0.25)
+    talk = replace(CLIP, name="talk", seconds=600.0)
+    results = [
+        warm(clip=talk, score=timed, test="long"),
+        of_corpus(0.1, 0.3),
+        warm(score=letters),
+    ]
+
+    (rows,) = tables(text_of(*results))
+    assert {each["clip"]: (each["WER"], each.get("time error", "")) for each in rows} == {
+        "talk": ("5.0%", "64 ms (62)"),
+        "talks": ("20.0% pooled", ""),
+        "short": ("25.0% CER", ""),
+    }
+    assert "time error |" not in text_of(results[1], results[2])
+
+
+def test_what_has_no_row_is_told_in_a_line() -> None:
+    """A call after a pause, a start from the disk, the clips of a corpus, a quantised variant."""
+    pause = Repeats(processes=1, calls=1, max_others=0.1, pause=5.0)
+    full = replaced(CASE, variant="fp16")
+    text = text_of(
+        warm(measure=Measure.AFTER_PAUSE, repeats=pause, test="p", samples=samples(4.0)),
+        cold(5.0, 7.0, measure=Measure.COLD_FILES, test="d"),
+        of_corpus(0.1, 0.3),
+        of_corpus(0.1, 0.2, case=full, test="f"),
+    )
+    label, median = CASE.label, "20.0% in the median clip"
+
+    for line in (
+        f"pause:    {label}: short takes 4.00 s after 5 s of idleness",
+        f"disk:     {label}: a cold start takes 7.00 s with its files on the disk alone",
+        f"corpus:   {label} on talks: WER 20.0% pooled over 1,000 words of 2 clips; {median}",
+        f"quality:  {label}: no worse than fp16 on 1 of 2 clips (50%)",
+    ):
+        assert line in text.splitlines(), f"expected {line!r} in:\n{text}"
 
 
 def test_earlier_and_failed_since_have_no_row() -> None:

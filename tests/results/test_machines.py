@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from tests.helpers.results import MACHINE
 from whisper_speedtest.results.machines import machine_key, machine_names
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.machine import Machine
 
 replace = msgspec.structs.replace
 
@@ -32,6 +38,11 @@ def test_machines_differ_in_whatever_bears_on_speed() -> None:
     assert machine_key(None) == b""
 
 
+def names(machines: list[Machine]) -> list[str]:
+    """Return the names of some machines, in their order."""
+    return list(machine_names(machines).values())
+
+
 def test_machine_has_the_shortest_name_that_tells_it_from_the_others() -> None:
     """Its chip; then its model, memory and system, where the names before are alike."""
     other = replace(MACHINE, chip="Apple M1")
@@ -40,19 +51,19 @@ def test_machine_has_the_shortest_name_that_tells_it_from_the_others() -> None:
     system = replace(MACHINE, system="macOS 15.6")
     cores = replace(MACHINE, cores={"performance": 8})
 
-    assert machine_names([]) == []
-    assert machine_names([MACHINE]) == ["Apple M4 Pro"]
-    assert machine_names([MACHINE, other]) == ["Apple M4 Pro", "Apple M1"]
-    assert machine_names([MACHINE, model]) == ["Apple M4 Pro, Mac16,8", "Apple M4 Pro, Mac16,7"]
-    assert machine_names([MACHINE, memory]) == [
+    assert machine_names([]) == {}
+    assert names([MACHINE]) == ["Apple M4 Pro"]
+    assert names([MACHINE, other]) == ["Apple M1", "Apple M4 Pro"]
+    assert names([MACHINE, model]) == ["Apple M4 Pro, Mac16,7", "Apple M4 Pro, Mac16,8"]
+    assert names([MACHINE, memory]) == [
         "Apple M4 Pro, Mac16,8, 24 GiB",
         "Apple M4 Pro, Mac16,8, 48 GiB",
     ]
-    assert machine_names([MACHINE, system]) == [
+    assert names([MACHINE, system]) == [
         "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5",
         "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.6",
     ]
-    assert machine_names([MACHINE, cores]) == [
+    assert names([MACHINE, cores]) == [
         "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5, no. 1",
         "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5, no. 2",
     ]
@@ -63,4 +74,19 @@ def test_machine_without_a_chip_is_named_by_its_architecture() -> None:
     bare = replace(MACHINE, chip=None, model=None)
     more = replace(bare, memory=48 * 2**30)
 
-    assert machine_names([bare, more]) == ["arm64, 24 GiB", "arm64, 48 GiB"]
+    assert names([bare, more]) == ["arm64, 24 GiB", "arm64, 48 GiB"]
+
+
+def test_machine_has_the_same_name_whatever_order_they_come_in() -> None:
+    """Numbers too go by what the machines are; one that comes twice is one machine."""
+    eight, four = (replace(MACHINE, cores={"performance": count}) for count in (8, 4))
+    other = replace(MACHINE, chip="Apple M1")
+    machines = [eight, other, four]
+    told = machine_names(machines)
+
+    assert {told[machine_key(each)] for each in (eight, four)} == {
+        "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5, no. 2",
+        "Apple M4 Pro, Mac16,8, 24 GiB, macOS 15.5, no. 3",
+    }
+    for turned in permutations(machines):
+        assert list(machine_names([*turned, turned[0]]).items()) == list(told.items())

@@ -307,6 +307,25 @@ def test_sentence_names_the_machine_where_there_are_several() -> None:
     ]
 
 
+def test_what_tells_of_no_machine_and_measured_nothing_is_no_further_machine() -> None:
+    """Its skips count as results; but what was measured on no known machine is apart."""
+    here = [measured("mlx-whisper fp16", 1.0, 1.0, 1.01), measured("whisper.cpp fp16")]
+    skipped = on(machine=None, outcome=Outcome.SKIPPED, test="s", **UNMEASURED)
+    elsewhere = on(machine=None)
+
+    both = merge([*here, skipped])
+    assert both.sentences() == merge(here).sentences()
+    assert both.remarks()[0] == "3 results on 1 machine: 2 passed, 1 skipped"
+    assert [each.name for each in both.distinct] == ["Apple M4 Pro"]
+    assert [each.split(":")[0] for each in merge([*here, elsewhere]).sentences()] == [
+        "Apple M4 Pro",
+        UNKNOWN,
+    ]
+    failed = on(machine=OTHER, outcome=Outcome.FAILED, test="f", **UNMEASURED)
+    assert merge([*here, failed]).remarks()[0].startswith("3 results on 2 machines")
+    assert merge([skipped]).remarks() == ["1 result on 1 machine: 1 skipped"]
+
+
 def test_no_sentence_ranks_what_was_busy_or_failed() -> None:
     """The fastest by far is left out where its time means nothing, or it has failed since."""
     slow, next_ = measured("whisper.cpp fp16"), measured("transformers fp16", 3.0, 3.0, 3.01)

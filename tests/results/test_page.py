@@ -13,7 +13,7 @@ import pytest
 
 from adapters.base import Case
 from tests.helpers.pages import read_page
-from tests.helpers.reports import LONG, compared, day, everything
+from tests.helpers.reports import LONG, TIMED, compared, day, everything
 from tests.helpers.results import (
     CLIP,
     MACHINE,
@@ -23,6 +23,7 @@ from tests.helpers.results import (
     cold,
     load,
     measured,
+    of_corpus,
     score,
     state,
     warm,
@@ -60,8 +61,9 @@ def test_sections_stand_in_the_order_in_which_people_ask() -> None:
         "Cold start, model files not in memory",
         "After a pause",
         "Peak memory",
+        "Coverage and time error",
+        "Corpora",
         "Quantised and unquantised",
-        "Coverage of long audio",
         "Measured in turns",
         "History",
         "Transcripts",
@@ -104,7 +106,7 @@ def test_page_says_how_many_results_there_are_and_of_when() -> None:
     remarks = [each.text for each in page(*results).one("header").all("p")]
 
     assert remarks == merge(results).remarks()
-    assert remarks[0] == ("10 results on 1 machine: 9 passed, 1 failed; 2026-11-01 to 2026-11-02")
+    assert remarks[0] == ("12 results on 1 machine: 11 passed, 1 failed; 2026-11-01 to 2026-11-02")
 
 
 def test_machine_is_told_as_above_the_closing_table() -> None:
@@ -179,6 +181,47 @@ def test_notes_are_those_that_have_no_other_place() -> None:
     ]
 
 
+def test_words_in_silence_are_told_and_what_has_a_section_is_not_told_twice() -> None:
+    """Corpora and what quantised variants make of clips have tables of their own."""
+    notes = page(*everything()).section("To be known of these numbers").all("b")
+
+    kinds = {each.text for each in notes}
+    assert {"silence", "disk"} <= kinds
+    assert not {"corpus", "quality"} & kinds
+
+
+def test_tables_of_one_section_have_names_of_their_own() -> None:
+    """Of the corpus as a whole, and of its clips; of variants, and of these clip by clip."""
+    read = page(*everything())
+
+    assert [each.text for each in read.section("Corpora").all("caption")] == [
+        "Corpora",
+        "Clips of talks",
+    ]
+    quantised = read.section("Quantised and unquantised")
+    assert [each.text for each in quantised.all("caption")] == [
+        "Quantised and unquantised",
+        "Clip by clip",
+    ]
+    assert [each.text for each in quantised.all("h4")] == ["Clip by clip"]
+    regions = [each.attributes["aria-label"] for each in read.all(role="region")]
+    assert len(set(regions)) == len(regions), f"two tables have one name: {regions}"
+
+
+def test_skips_that_tell_of_no_machine_are_no_further_machine() -> None:
+    """Older versions recorded none with a skip: the title and the answer are of the one machine."""
+    skipped = warm(test="test_skipped", outcome=Outcome.SKIPPED, samples=(), reason="no network")
+    here = [measured("mlx-whisper fp16"), measured("whisper.cpp fp16", 3.0, 3.0, 3.0)]
+
+    read = page(*here, skipped)
+
+    assert read.one("title").text == "Whisper speed test: Apple M4 Pro"
+    assert read.one("p", class_="answer").text.startswith("Fastest of those that were right, small")
+    assert read.section("No machine recorded").section("Not measured").table[1:] == [
+        ["skipped", "1 test: lightning-whisper-mlx-tiny-4bit", "no network"]
+    ]
+
+
 def test_marks_are_explained_where_they_occur() -> None:
     """Each mark that is in the table, and no other."""
     of_one = (Sample(process=0, order=0, seconds=2.0),)
@@ -189,6 +232,9 @@ def test_marks_are_explained_where_they_occur() -> None:
         "busy": measured("mlx-whisper fp16", outcome=Outcome.BUSY),
         "unchecked": measured("mlx-whisper fp16", score=None),
         "×6": measured("mlx-whisper fp16", measure=Measure.LONG_FORM, settings=six),
+        "CER": measured("mlx-whisper fp16", score=with_fields(score(), cer=0.0)),
+        "pooled": of_corpus(0.1, machine=MACHINE, samples=measured("x y").samples),
+        "64 ms (62)": measured("mlx-whisper fp16", clip=LONG, score=TIMED),
         "tuned": measured("mlx-whisper fp16", measure=Measure.TUNED),
     }
 

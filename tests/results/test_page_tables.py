@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from adapters.base import Case
+from tests.helpers.reports import TIMED
 from tests.helpers.results import (
     CLIP,
     COMMIT,
@@ -20,6 +21,7 @@ from tests.helpers.results import (
     cold,
     load,
     measured,
+    of_corpus,
     score,
 )
 from whisper_speedtest.engine.memory import Memory
@@ -228,6 +230,7 @@ def test_result_is_traced_to_its_model_settings_machine_and_command() -> None:
         "computed by": "lightning-whisper-mlx 0.0.10, mlx 0.32.4, 6 threads",
         "mended": "one thing; another",
         "seconds": "1.235 1.5 | 3 2",
+        "words": "0 wrong, 0 missing and 0 added of 1,000 words; normalised by whisper english",
         "machine": "Apple M4 Pro; suite at 343434343434",
         "ended": "2026-11-26 07:14 UTC",
         "again": "pytest benchmarks --benchmark-only -k "
@@ -249,6 +252,41 @@ def test_result_of_which_little_is_known_is_traced_as_far_as_that_goes() -> None
     assert found["model"] == "mlx-community/whisper-tiny-mlx-4bit@main"
     assert found["machine"] == "Apple M4 Pro"
     assert not {"settings", "computed by", "mended", "ended", "differs by"} & found.keys()
+
+
+def test_words_that_are_not_right_are_counted_by_their_kind() -> None:
+    """Letters where these are counted; of a corpus over how many clips, and what nobody said."""
+    known = with_fields(
+        score(), reference_words=2000, substitutions=1200, deletions=3, insertions=4, cer=0.6
+    )
+    corpus = of_corpus(0.1, 0.2, machine=MACHINE, score=with_fields(known, words_in_silence=2))
+
+    assert facts(measured("mlx-whisper fp16", score=known))["words"] == (
+        "1,200 wrong, 3 missing and 4 added of 2,000 letters; normalised by whisper english"
+    )
+    assert facts(corpus)["words"] == (
+        "1,200 wrong, 3 missing and 4 added of 2,000 letters; pooled over 2 clips; 2 heard while "
+        "nobody speaks; normalised by whisper english"
+    )
+
+
+def test_time_error_is_a_column_where_there_is_one() -> None:
+    """It sorts by seconds; the rate says what is counted, and what is pooled."""
+    timed = measured("mlx-whisper fp16", clip=TALK, score=TIMED)
+    letters = measured("mlx-whisper 4bit", score=with_fields(score(0.25), cer=0.25))
+    corpus = of_corpus(0.1, 0.2, machine=MACHINE)
+
+    found = {each["clip"]: each for each in cells(timed, letters, corpus)}
+
+    assert {clip: (each["WER"], each["time error"]) for clip, each in found.items()} == {
+        "talk": ("5.0%", "64 ms (62)"),
+        "short": ("25.0% CER", ""),
+        "talks": ("15.0% pooled", ""),
+    }
+    merged = merge([timed, letters])
+    place = [each.heading for each in columns(merged)].index("time error")
+    assert {row.cells[place].value for row in rows(merged)} == {0.064, None}
+    assert "time error" not in {each.heading for each in columns(merge([letters]))}
 
 
 def test_series_of_the_same_test_say_by_what_they_differ() -> None:
@@ -339,6 +377,15 @@ def test_quantised_variants_stand_beside_the_unquantised_one() -> None:
     ]
 
 
+def test_variant_that_is_as_precise_is_not_quantised() -> None:
+    """As float32, which is more than fp16."""
+    results = [measured(f"faster-whisper {variant}") for variant in ("fp16", "float32", "int8")]
+
+    assert [row["variant"] for row in listed(page_tables.quantised(on(*results)))] == [
+        "faster-whisper int8"
+    ]
+
+
 def test_speed_that_intervals_leave_open_is_not_decided() -> None:
     """Neither is the memory known where no start was measured, or the rate where nobody checked."""
     (row,) = listed(
@@ -376,7 +423,7 @@ def test_long_audio_has_its_coverage_and_rate() -> None:
     window = replace(CLIP, name="window", seconds=30.0, sha256="aa" * 32)
     six = with_fields(SETTINGS, batch_size=6)
     found = listed(
-        page_tables.long_audio(
+        page_tables.coverage(
             on(
                 measured("mlx-whisper fp16", clip=window),
                 measured("mlx-whisper fp16", clip=TALK, score=score(0.25)),
@@ -403,6 +450,120 @@ def test_long_audio_has_its_coverage_and_rate() -> None:
             "WER": "0.0%",
         },
     ]
+
+
+def test_long_audio_has_its_time_error_where_that_is_known() -> None:
+    """Words in silence are told of short audio too, where there are any; a corpus stands apart."""
+    table = page_tables.coverage(
+        on(
+            measured("mlx-whisper fp16", clip=TALK, score=TIMED),
+            measured("mlx-whisper 4bit", clip=TALK, score=with_fields(score(0.1), cer=0.1)),
+            measured("mlx-whisper fp16", score=with_fields(TIMED, words_in_silence=0)),
+            measured("mlx-whisper 4bit", score=with_fields(score(0.2), words_in_silence=1234)),
+            of_corpus(0.1, machine=MACHINE, clip=TALK),
+        )
+    )
+    assert table is not None
+    assert table.columns[3:] == ("coverage", "time error", "words in silence", "WER")
+    assert table.numbers == {*table.columns[3:]}
+    assert [row[1:] for row in table.rows] == [
+        ("mlx-whisper fp16", "talk", "95.0%", "64 ms (62)", "3", "5.0%"),
+        ("mlx-whisper 4bit", "short", "80.0%", "", "1,234", "20.0%"),
+        ("mlx-whisper 4bit", "talk", "90.0%", "", "", "10.0% CER"),
+    ]
+
+
+def test_corpus_is_told_as_a_whole_and_clip_by_clip() -> None:
+    """Pooled, in the middle, and at worst; then each clip, the highest rate of any model first."""
+    full, base = (Case("mlx-whisper", size, "fp16") for size in ("small", "base"))
+    busy = {"outcome": Outcome.BUSY, "machine": MACHINE, "case": base, "test": "b"}
+
+    whole, clips = page_tables.corpora(
+        on(
+            of_corpus(0.1, 0.9, 0.2, machine=MACHINE, case=full, test="f"),
+            of_corpus(0.3, 0.1, None, **busy),
+            of_corpus(0.1, machine=MACHINE, outcome=Outcome.FAILED, test="x"),
+        )
+    )
+
+    columns = ("size", "variant", "corpus", "clips", "words", "WER", "median clip", "worst clip")
+    assert whole.columns == (*columns, "RTFx")
+    assert whole.numbers == {*whole.columns[3:]}
+    assert whole.rows == (
+        (
+            "base",
+            "mlx-whisper fp16",
+            "talks",
+            "3",
+            "1,000",
+            "20.0% pooled",
+            "20.0%",
+            "30.0%",
+            "busy",
+        ),
+        (
+            "small",
+            "mlx-whisper fp16",
+            "talks",
+            "3",
+            "1,000",
+            "40.0% pooled",
+            "20.0%",
+            "90.0%",
+            "2.0",
+        ),
+    )
+    assert (clips.caption, clips.about) == (
+        "Clips of talks",
+        "WER of each clip of talks, the highest first.",
+    )
+    assert clips.columns == ("clip", "length", "base mlx-whisper fp16", "small mlx-whisper fp16")
+    assert clips.numbers == {*clips.columns[1:]}
+    assert clips.rows == (
+        ("1.wav", "2.00 s", "10.0%", "90.0%"),
+        ("0.wav", "1.00 s", "30.0%", "10.0%"),
+        ("2.wav", "3.00 s", "unchecked", "20.0%"),
+    )
+
+
+def test_clips_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with the lowest rates; the table says how many."""
+    monkeypatch.setattr(page_tables, "MOST_CLIPS", 2)
+
+    _, three = page_tables.corpora(on(of_corpus(0.1, 0.3, 0.2, machine=MACHINE)))
+    _, two = page_tables.corpora(on(of_corpus(0.1, 0.3, machine=MACHINE)))
+
+    assert [row[0] for row in three.rows] == ["1.wav", "2.wav"]
+    assert three.about.endswith("first. 1 more clip of lower rates: see results.jsonl.")
+    assert two.about.endswith("the highest first.")
+
+
+def test_corpora_of_one_name_and_other_clips_stand_apart() -> None:
+    """Letters are said to be letters."""
+    letters = with_fields(score(0.1), cer=0.1)
+    first = of_corpus(0.1, machine=MACHINE, score=letters)
+    other = replace(first, test="o", clip=replace(TALK, name="talks"), score=None)
+
+    whole, *of_clips = page_tables.corpora(on(first, other))
+
+    assert [row[5] for row in whole.rows] == ["10.0% CER pooled", "unchecked"]
+    assert [each.about[:16] for each in of_clips] == ["CER of each clip", "WER of each clip"]
+
+
+def test_quantised_variants_say_on_how_many_clips_they_are_no_worse() -> None:
+    """Clip by clip, whatever the sum says; of one clip that is no worse nothing is said."""
+    small = [
+        of_corpus(*rates, machine=MACHINE, test=variant, case=Case("mlx-whisper", "small", variant))
+        for variant, rates in (("fp16", (0.1, 0.5)), ("4bit", (0.2, 0.1)))
+    ]
+    base = [measured(f"mlx-whisper {variant} base") for variant in ("fp16", "4bit")]
+
+    table = page_tables.no_worse(on(*small, *base))
+
+    assert listed(table) == [
+        {"size": "small", "variant": "mlx-whisper 4bit", "no worse": "1 of 2 clips (50%)"}
+    ]
+    assert page_tables.no_worse(on(*base)) is None
 
 
 def test_the_same_on_several_machines_stands_in_one_row() -> None:

@@ -165,6 +165,22 @@ def test_panels_are_not_more_than_a_page_can_hold(monkeypatch: pytest.MonkeyPatc
     assert headings(found) == ["base, short"]
 
 
+def test_accuracy_in_letters_says_so() -> None:
+    """In the title, beside each point, and in what the clip has."""
+    letters = [with_fields(score(rate), cer=rate) for rate in (0.1, 0.2)]
+
+    wide, _ = panels.accuracy(
+        on(
+            measured("mlx-whisper fp16", score=letters[0]),
+            measured("mlx-whisper 4bit", score=letters[1]),
+        )
+    )
+
+    assert wide.heading == "Letter error rate over RTFx, short"
+    assert wide.notes[0].startswith("On short, which has 1,000 letters;")
+    assert {each.rpartition(", ")[2] for each in told(wide)} == {"CER 10.0%", "CER 20.0%"}
+
+
 def test_accuracy_is_drawn_of_the_clip_with_most_words() -> None:
     """Twice, for wide and for narrow pages; each point with library, size, RTFx and rate."""
     longest = with_fields(score(0.1), reference_words=2000)
@@ -185,7 +201,7 @@ def test_accuracy_is_drawn_of_the_clip_with_most_words() -> None:
     boxes = [read_page(each.chart.svg).one("svg").attributes["viewbox"] for each in (wide, narrow)]
     widths = [float(box.split()[2]) for box in boxes]
     assert widths[0] > 1.5 * widths[1]
-    assert "2000 words" in wide.notes[0]
+    assert "2,000 words" in wide.notes[0]
     assert {"40", "WER in %"} <= {each.text for each in read_page(wide.chart.svg).all("text")}
 
 

@@ -351,10 +351,10 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
 
     lines = summary(terminal)
 
-    heading = next(line for line in lines if line.startswith("library"))
-    row = next(line for line in lines if line.startswith(" lightning"))
+    heading = next(line for line in lines if line.startswith("adapter"))
+    row = next(line for line in lines if line.startswith("lightning"))
     assert heading.split()[-1] == "earlier"
-    assert row.split()[:3] == ["lightning-whisper-mlx", "4bit", "2.00"]
+    assert row.split()[:5] == ["lightning-whisper-mlx", "tiny", "4bit", "short", "2.00"]
     assert row.split()[-1] == "all"
     assert lines[-2] == (
         f"earlier:  1 result is taken over from journal.jsonl; {tmp_path}/saved.json has this "

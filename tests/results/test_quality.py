@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from adapters.base import Case
-from tests.helpers.results import CLIP, SETTINGS, score, warm
+from tests.helpers.results import CLIP, SETTINGS, of_corpus, score, warm
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import ClipScore
-from whisper_speedtest.results.quality import Quality, qualities
+from whisper_speedtest.results.quality import Quality, qualities, rates
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,17 +30,7 @@ def heard(case: Case, wer: float, clip: str = "ab", **changes: Any) -> Result:
 
 def corpus(case: Case, *rates: float | None, **changes: Any) -> Result:
     """Return the result of a corpus whose clips have these word error rates."""
-    clips = tuple(
-        ClipScore(
-            name=f"{number}.wav",
-            sha256=f"{number:064x}",
-            seconds=1.0,
-            call=0.5,
-            score=None if rate is None else score(rate),
-        )
-        for number, rate in enumerate(rates)
-    )
-    return warm(case=case, measure=Measure.CORPUS, clips=clips, score=score(0.5), **changes)
+    return of_corpus(*rates, case=case, score=score(0.5), **changes)
 
 
 @pytest.mark.parametrize(("wer", "no_worse"), [(0.1, 1), (0.099, 1), (0.101, 0)])
@@ -127,3 +116,27 @@ def test_clips_of_a_corpus_are_compared_with_the_same_settings_alone() -> None:
 
     assert qualities([corpus(FULL, 0.1), other]) == []
     assert qualities([corpus(FULL, 0.1), heard(Q5, 0.2, "00")]) == [Quality(Q5, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("no_worse", "clips", "said"),
+    [(3, 4, "3 of 4 clips (75%)"), (0, 1, "0 of 1 clip (0%)"), (1, 1, "1 of 1 clip (100%)")],
+)
+def test_quality_in_words_tells_how_many_clips_it_is_about(
+    no_worse: int, clips: int, said: str
+) -> None:
+    """And the share. Of one clip alone it says something only where that is worse."""
+    quality = Quality(Q5, no_worse, clips)
+
+    assert quality.said == said
+    assert quality.telling == (said != "1 of 1 clip (100%)")
+
+
+def test_rates_of_a_corpus_are_those_of_clips_in_which_somebody_speaks() -> None:
+    """In their order; a clip of silence has no words that could be wrong."""
+    silent = replace(score(), reference_words=0, wer=3.0)
+    found = of_corpus(0.2, None, 0.0, 0.1)
+    clips = (*found.clips, msgspec.structs.replace(found.clips[0], score=silent))
+
+    assert rates(msgspec.structs.replace(found, clips=clips)) == [0.2, 0.0, 0.1]
+    assert rates(warm()) == []

@@ -12,6 +12,7 @@ from adapters.base import Case
 from tests.helpers.results import (
     CASE,
     CLIP,
+    MACHINE,
     MODEL,
     PROVENANCE,
     SETTINGS,
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.scoring import Score
 
 OTHER = replace(CASE, size="base")
-USUAL = [column for column in COLUMNS if not column.optional]
+SELDOM = {"slower", "time error"}
+"""What a table lacks of one case on one clip of one window."""
+
+USUAL = [column for column in COLUMNS if column.heading not in SELDOM]
 
 
 def of_processes(*processes: list[float]) -> tuple[Sample, ...]:
@@ -88,7 +92,7 @@ def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
     headings, _, row = printed(load(0.6, 0.6), cold(6.0, 6.0), warm(2.0, 2.0))
 
     assert " ".join(headings) == (
-        "adapter size variant clip time 95% interval RTFx slower "
+        "adapter size variant clip time 95% interval RTFx "
         "cold start load peak memory WER computed on"
     )
     assert " ".join(row) == (
@@ -263,7 +267,35 @@ def test_row_of_starts_alone_is_all_earlier_where_these_are() -> None:
 
 def test_nothing_is_said_of_earlier_sessions_where_nothing_came_from_one() -> None:
     """The table of a usual session has its usual columns."""
-    assert list(columns(rows([warm()]))) == USUAL
+    assert list(columns(rows([load(), cold(), warm()]))) == USUAL
+
+
+def test_columns_that_are_empty_in_every_row_are_left_out() -> None:
+    """One cell is enough for a column to stay; names stay in any case."""
+
+    def headings(*results: Result) -> list[str]:
+        return [each.heading for each in columns(rows(results))]
+
+    names = ["adapter", "size", "variant"]
+    call = [*names, "clip", "time", "95% interval", "RTFx"]
+    busy = warm(outcome=Outcome.BUSY)
+
+    assert headings(warm()) == [*call, "WER", "computed on"]
+    assert headings(warm(provenance=None)) == [*call, "WER"]
+    assert headings(busy) == [*names, "clip", "time", "WER", "computed on"]
+    assert headings(busy, warm(case=OTHER)) == [*call, "WER", "computed on"]
+    assert headings(warm(), load(case=OTHER)) == [*call, "load", "WER", "computed on"]
+    assert headings(load()) == [*names, "load", "computed on"]
+    assert headings(cold(memory=None, score=None)) == [*names, "cold start", "WER", "computed on"]
+    assert headings(
+        *(warm(case=case, samples=OF_THREE, machine=MACHINE) for case in (CASE, OTHER))
+    ) == [*call, "WER", "computed on"]
+    quick = of_processes([1.0], [1.01], [1.02])
+    beaten = [
+        warm(case=replace(CASE, variant=variant), samples=samples, machine=MACHINE)
+        for variant, samples in (("4bit", quick), ("8bit", OF_THREE))
+    ]
+    assert headings(*beaten) == [*call, "slower", "WER", "computed on"]
 
 
 LONG = msgspec.structs.replace(CLIP, name="long", seconds=92.0)
@@ -316,6 +348,18 @@ def test_error_rate_of_letters_has_its_name() -> None:
     assert row["WER"] == "4.2% CER"
 
 
+def test_pooled_error_rate_of_a_corpus_says_so() -> None:
+    """Of a single clip there is nothing to pool."""
+    letters = replace(score(0.042), cer=0.042)
+    corpus = [warm(measure=Measure.CORPUS, score=each, test="t") for each in (letters, None)]
+
+    assert [row["WER"] for row in cells(*corpus, warm(score=score(0.1)))] == [
+        "4.2% CER pooled",
+        "unchecked",
+        "10.0%",
+    ]
+
+
 def test_corpus_is_a_row_of_its_own() -> None:
     """With its name, the seconds of all its calls, RTFx over all its audio, and no interval."""
     whole = msgspec.structs.replace(CLIP, name="talks", seconds=120.0)
@@ -323,7 +367,7 @@ def test_corpus_is_a_row_of_its_own() -> None:
     (row,) = cells(warm(8.0, measure=Measure.CORPUS, clip=whole, score=score(0.125)))
 
     assert (row["clip"], row["time"], row["95% interval"]) == ("talks", "8.00 s", "(1×1)")
-    assert (row["RTFx"], row["WER"]) == ("15.0", "12.5%")
+    assert (row["RTFx"], row["WER"]) == ("15.0", "12.5% pooled")
 
 
 # The order of the rows, and how much slower each is

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.again import command
+from whisper_speedtest.results.quality import COMPARED, qualities, rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.estimate import Estimate
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import Merged, OnMachine
+    from whisper_speedtest.results.quality import Quality
 
 Cell = str | int | float | None
 
@@ -45,6 +47,9 @@ class Line:
     estimate: Estimate | None
     """None: there is nothing that could be estimated."""
 
+    quality: Quality | None = None
+    """How its case compares to the unquantised one; None of what does not count, or of starts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -67,10 +72,13 @@ def as_csv(merged: Merged) -> str:
 
 def lines(on: OnMachine) -> Iterator[Line]:
     """Yield the lines of a machine."""
+    of_cases = {each.case: each for each in qualities(on.comparable)}
     for series in on.series:
         for each in (*series.earlier, series.latest):
             counts = each is series.latest
-            yield Line(on, each, counts, series.differs, each.estimate if each.counted else None)
+            estimate = each.estimate if each.counted else None
+            quality = of_cases.get(each.case) if counts and each.measure in COMPARED else None
+            yield Line(on, each, counts, series.differs, estimate, quality)
     for each in on.unmeasured:
         yield Line(on, each, counts=False, differs="", estimate=None)
 
@@ -125,6 +133,27 @@ def _of(path: str) -> Callable[[Line], Cell]:
     return cell
 
 
+def _wer(line: Line) -> Cell:
+    """Return the rate of words alone; that of letters has a column of its own."""
+    score = line.result.score
+    return score.wer if score and score.cer is None else None
+
+
+def _median_rate(line: Line) -> Cell:
+    of_clips = rates(line.result)
+    return median(of_clips) if of_clips else None
+
+
+def _boundaries(line: Line) -> Cell:
+    score = line.result.score
+    return None if score is None or score.time_error is None else score.boundaries
+
+
+def _pause(line: Line) -> Cell:
+    repeats = line.result.repeats
+    return repeats.pause or None if repeats else None
+
+
 def _of_machine(name: str) -> Callable[[Line], Cell]:
     return lambda line: getattr(line.on.machine, name) if line.on.machine else None
 
@@ -160,6 +189,7 @@ COLUMNS = (
     Column("clip", _of("clip.name")),
     Column("clip (s)", _of("clip.seconds")),
     Column("windows at once", _of("settings.batch_size")),
+    Column("pause (s)", _pause),
     Column("outcome", _of("outcome")),
     Column("reason", _of("reason")),
     Column("ended (UTC)", _of("when")),
@@ -175,8 +205,19 @@ COLUMNS = (
     Column("import (s)", _phase("import_library")),
     Column("load (s)", _phase("load")),
     Column("first call (s)", _phase("first_call")),
-    Column("WER", _of("score.wer")),
+    Column("WER", _wer),
+    Column("CER", _of("score.cer")),
+    Column("pooled over (clips)", lambda line: len(line.result.clips) or None),
+    Column("WER or CER of the median clip", _median_rate),
     Column("coverage", _of("score.coverage")),
+    Column("time error (s)", _of("score.time_error")),
+    Column("boundaries of the time error", _boundaries),
+    Column("words in silence", _of("score.words_in_silence")),
+    Column("normaliser", _of("score.normaliser")),
+    Column("clips compared with fp16", lambda line: line.quality.clips if line.quality else None),
+    Column(
+        "clips no worse than fp16", lambda line: line.quality.no_worse if line.quality else None
+    ),
     Column("fallback", _of("fallback")),
     Column("peak memory (bytes)", _of("memory.footprint")),
     Column("accelerator memory (bytes)", _of("memory.accelerator")),

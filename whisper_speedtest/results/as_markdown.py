@@ -45,7 +45,10 @@ MARKS = """\
 - `slower`: how many times as long as the fastest of that size and clip; `≈` where the intervals
   leave open which of the two is faster.
 - `cold start`, `load` and `peak memory` belong to the model, whichever the clip.
-- `WER`: word error rate; `unchecked` where nobody wrote down what was said.
+- `WER`: word error rate; `CER` behind it where letters are counted in place of words; `pooled`: all
+  errors of a corpus over all its words; `unchecked` where nobody wrote down what was said.
+- `time error`: how far the begins and ends of segments of long audio are off: the median over as
+  many of them as stand in brackets.
 - `ratio`: the seconds of this side over those of the other; over 1 is slower. `undecided`: the
   interval holds the limit, so that nobody can tell. It ranks nothing."""
 
@@ -74,7 +77,8 @@ def as_markdown(merged: Merged) -> str:
     beside = [escaped(line) for line in merged.remarks()]
     across = list(_of_across(merged.across))
     machines = [list(_of_machine(machine)) for machine in merged.machines]
-    most = len(merged.results)
+    of_parts = [len(part.lines) for parts in (across, *machines) for part in parts]
+    most = max([len(answers), len(machines), *of_parts])
     while True:
         texts = [*_some(answers, most + 1, "answer"), *beside]
         texts += [part.text(most) for part in across]

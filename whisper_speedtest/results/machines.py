@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from whisper_speedtest.measure.machine import Machine
 
@@ -23,11 +23,14 @@ def machine_key(machine: Machine | None) -> bytes:
     return msgspec.json.encode(bare, order="deterministic")
 
 
-def machine_names(machines: Sequence[Machine]) -> list[str]:
-    """Return a name for each machine: its chip, and as much more as tells it from the others.
+def machine_names(machines: Iterable[Machine]) -> dict[bytes, str]:
+    """Return the key of each machine → its name, sorted by name, whatever order they come in.
 
-    Machines that differ in nothing said here, as in their cores alone, are numbered.
+    The name is the chip, and as much more as tells it from the others. Machines that differ in
+    nothing said here, as in their cores alone, are numbered.
     """
+    found = {machine_key(each): each for each in machines}
+    by_key = {key: found[key] for key in sorted(found)}
     described = [
         [
             each.chip or each.architecture,
@@ -35,11 +38,14 @@ def machine_names(machines: Sequence[Machine]) -> list[str]:
             f"{each.memory / 2**30:.0f} GiB",
             each.system,
         ]
-        for each in machines
+        for each in by_key.values()
     ]
     names: list[str] = []
     for count in range(1, 5):
         names = [", ".join(filter(None, parts[:count])) for parts in described]
         if len(set(names)) == len(names):
-            return names
-    return [f"{name}, no. {number}" for number, name in enumerate(names, 1)]
+            break
+    else:
+        names = [f"{name}, no. {number}" for number, name in enumerate(names, 1)]
+    named = zip(by_key, names, strict=True)
+    return dict(sorted(named, key=lambda each: each[1]))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.results.aspects import Aspects
 
-UNKNOWN = "unknown machine"
+UNKNOWN = "no machine recorded"
+"""What stands for the machine of results that do not tell theirs."""
 
 Key = frozenset[tuple[str, str]]
 """What is equal of aspects that are all the same."""
@@ -88,7 +89,7 @@ class Merged:
     """Everything that a report tells."""
 
     machines: tuple[OnMachine, ...]
-    """By name; the unknown one last."""
+    """By name; last what is of no known machine."""
 
     across: tuple[Across, ...]
     """What was measured on more than one machine, in the order of the series."""
@@ -96,11 +97,19 @@ class Merged:
     results: tuple[Result, ...]
     """All of them, each once, oldest first: what stands in results.jsonl."""
 
+    @property
+    def distinct(self) -> tuple[OnMachine, ...]:
+        """The machines, without that of results which tell of none and measured nothing.
+
+        Older versions recorded no machine with a skip, so these are no sign of another machine.
+        """
+        return tuple(each for each in self.machines if each.machine or each.series) or self.machines
+
     def sentences(self) -> list[str]:
         """Return what the report answers: of each size and machine, which library was fastest."""
         from whisper_speedtest.results.summary import sentences
 
-        several = len(self.machines) > 1
+        several = len(self.distinct) > 1
         return [
             f"{each.name}: {sentence}" if several else sentence
             for each in self.machines
@@ -111,7 +120,7 @@ class Merged:
         """Return what to know of all results: how many, when, and whether they were made alike."""
         outcomes = [each.outcome for each in self.results]
         told = ", ".join(f"{outcomes.count(each)} {each}" for each in Outcome if each in outcomes)
-        machines = counted(len(self.machines), "machine")
+        machines = counted(len(self.distinct), "machine")
         text = f"{counted(len(outcomes), 'result')} on {machines}"
         if told:
             text += f": {told}"
@@ -145,11 +154,9 @@ def merge(results: Iterable[Result]) -> Merged:
     for each in ordered:
         of_machines[machine_key(each.machine)].append(each)
     unknown = of_machines.pop(b"", [])
-    keys = sorted(of_machines)
-    names = machine_names([_machine(of_machines[key]) for key in keys])
     machines = [
         _on_machine(name, _machine(of_machines[key]), of_machines[key])
-        for name, key in sorted(zip(names, keys, strict=True))
+        for key, name in machine_names(map(_machine, of_machines.values())).items()
     ]
     if unknown:
         machines.append(_on_machine(UNKNOWN, None, unknown))

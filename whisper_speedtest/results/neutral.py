@@ -37,7 +37,10 @@ _LEAST_SECRET = 6
 
 _TOKEN = re.compile(r"\bhf_\w{4,}")
 _USER_IN_URL = re.compile(r"(?<=://)[^/\s@'\"]+@")
-_QUOTED_PATH = re.compile(r"""(?P<quote>['"])(?P<path>/[^'"\n]+)(?P=quote)""")
+_QUOTED_PATH = re.compile(r"""(?P<quote>['"])(?P<path>/+(?![\s/])[^'"\n]+)(?P=quote)""")
+"""An absolute path in quotes, which may hold spaces. A slash before a space begins none, as the
+quote before it may be the end of another text."""
+
 _REST = r"""[^\s'"`,;()\[\]<>]"""
 _BEGINS = r"(?:(?<![\w.~>/…-])(?!(?<=:)//)|(?<=\bfile://)|(?<=\s-[A-Za-z]))/+(?![\s/])"
 """The slashes before an absolute path, as of `-I/opt` and `file:///opt`, not of `and/or`."""

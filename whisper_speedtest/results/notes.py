@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.results.quality import UNQUANTISED, qualities
+from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.results.units import percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
@@ -206,13 +206,12 @@ def _corpora(results: Sequence[Result]) -> list[str]:
     """Say how right each corpus was: over all its words, and in the clip in the middle."""
     lines = []
     for each in results:
-        rates = [c.score.wer for c in each.clips if c.score and c.score.reference_words]
-        if each.score and rates:
+        if each.score and (of_clips := rates(each)):
             rate, unit = ("WER", "words") if each.score.cer is None else ("CER", "letters")
             lines.append(
                 f"corpus:   {each.case.label} on {clip_name(each)}: {rate} "
                 f"{percent(each.score.wer, 1)} pooled over {each.score.reference_words:,} {unit} "
-                f"of {len(each.clips):,} clips; {percent(median(rates), 1)} in the median clip"
+                f"of {len(each.clips):,} clips; {percent(median(of_clips), 1)} in the median clip"
             )
     return lines
 
@@ -228,15 +227,11 @@ def _silence(results: Sequence[Result]) -> list[str]:
 
 
 def _quality(results: Sequence[Result]) -> list[str]:
-    """Say of each quantised model on how many clips it is no worse than the unquantised one.
-
-    A single clip that is no worse says nothing.
-    """
+    """Say of each quantised model on how many clips it is no worse than the unquantised one."""
     return [
-        f"quality:  {each.case.label}: no worse than {UNQUANTISED} on {each.no_worse} of "
-        f"{each.clips} clip{'s' if each.clips > 1 else ''} ({percent(each.share)})"
+        f"quality:  {each.case.label}: no worse than {UNQUANTISED} on {each.said}"
         for each in qualities(results)
-        if each.clips > 1 or not each.no_worse
+        if each.telling
     ]
 
 

@@ -18,6 +18,7 @@ from whisper_speedtest.results import page_rows, page_tables, panels
 from whisper_speedtest.results.charts import SERIES
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.table import time_error
 from whisper_speedtest.results.transcripts import side_by_side
 
 if TYPE_CHECKING:
@@ -35,19 +36,21 @@ TEMPLATES = Path(__file__).with_name("templates")
 MOST_ROWS = 1000
 """Rows of the table of all measurements; more are left to the files beside the page."""
 
-ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy"})
+ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy", "corpus", "quality"})
 """Kinds of notes whose subjects have a place of their own on a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of what is told of a machine. Each has panels, a table, or both."""
+    """A part of what is told of a machine. Each has panels, tables, or both."""
 
     key: str
     heading: str
     text: str = ""
     panels: Sequence[Panel] = ()
-    table: Table | None = None
+    tables: Sequence[Table | None] = ()
+    """None in it stands for a table of which there is nothing to tell."""
+
     legend: Mapping[str, str] | None = None
     """Name → colour."""
 
@@ -82,6 +85,7 @@ def html(merged: Merged) -> str:
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
+        names=[each.name for each in merged.distinct],
         sentences=merged.sentences(),
         across=page_tables.across(merged),
         machines=[_told(number, on) for number, on in enumerate(merged.machines, start=1)],
@@ -157,9 +161,14 @@ def _sections(on: OnMachine) -> list[Section]:
             "counts as its accelerator’s stands beside it.",
             panels.memory(on),
         ),
-        Section("quantised", "Quantised and unquantised", table=page_tables.quantised(on)),
-        Section("long", "Coverage of long audio", table=page_tables.long_audio(on)),
-        Section("turns", "Measured in turns", table=page_tables.in_turns(on)),
+        Section("long", "Coverage and time error", tables=[page_tables.coverage(on)]),
+        Section("corpus", "Corpora", tables=page_tables.corpora(on)),
+        Section(
+            "quantised",
+            "Quantised and unquantised",
+            tables=[page_tables.quantised(on), page_tables.no_worse(on)],
+        ),
+        Section("turns", "Measured in turns", tables=[page_tables.in_turns(on)]),
         Section(
             "history",
             "History",
@@ -168,7 +177,7 @@ def _sections(on: OnMachine) -> list[Section]:
             panels.histories(on),
         ),
     ]
-    return [each for each in sections if each.panels or each.table]
+    return [each for each in sections if each.panels or any(each.tables)]
 
 
 MARKS = {
@@ -179,6 +188,10 @@ MARKS = {
     "interval, gives no RTFx, and ranks nothing",
     "unchecked": "nobody wrote down what was said, so that there is no word error rate",
     "×6": "up to six windows of 30 s at once",
+    "CER": "where a language writes no spaces, the error rate counts letters in place of words",
+    "pooled": "all errors of a corpus over all its words",
+    "64 ms (62)": "time error: the begins and ends of segments are off by so much, the median over "
+    "62 of them",
     "tuned": "on unequal terms: the settings that the library’s own documentation recommends",
 }
 """A mark of the table → what it means."""
@@ -195,6 +208,9 @@ def _marks(merged: Merged) -> dict[str, str]:
         "busy": any(each.outcome is Outcome.BUSY for each in latest),
         "unchecked": any(each.transcript is not None and each.score is None for each in latest),
         "×6": any(each.measure is Measure.LONG_FORM for each in latest),
+        "CER": any(each.score and each.score.cer is not None for each in latest),
+        "pooled": any(each.measure is Measure.CORPUS and each.score for each in latest),
+        "64 ms (62)": any(map(time_error, latest)),
         "tuned": any(each.measure is Measure.TUNED for each in latest),
     }
     return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}

@@ -12,8 +12,8 @@ from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.again import command
 from whisper_speedtest.results.merged import place, place_of_size
-from whisper_speedtest.results.table import clip_name, repeated
-from whisper_speedtest.results.units import megabytes, percent, seconds
+from whisper_speedtest.results.table import clip_name, rate, repeated, time_error
+from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +62,9 @@ class Column:
     descending: bool = False
     """Whether the most is the best, and so comes first when it is first sorted by."""
 
+    optional: bool = False
+    """Whether it is left out where all its cells are empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -106,14 +109,20 @@ def _memory(shown: Shown) -> Cell:
 
 def _wer(shown: Shown) -> Cell:
     score = shown.result.score
-    if score:
-        return Cell(percent(score.wer, 1), score.wer)
-    return Cell("unchecked" if shown.result.transcript is not None else "")
+    if score or shown.result.transcript is not None:
+        return Cell(rate(shown.result), score.wer if score else None)
+    return Cell("")
 
 
 def _coverage(shown: Shown) -> Cell:
     score = shown.result.score
     return Cell(percent(score.coverage, 1), score.coverage) if score else Cell("")
+
+
+def _time_error(shown: Shown) -> Cell:
+    score = shown.result.score
+    text = time_error(shown.result)
+    return Cell(text, score.time_error if score and text else None)
 
 
 def _computed_on(shown: Shown) -> Cell:
@@ -134,6 +143,7 @@ COLUMNS = (
     Column("peak memory", _memory, number=True),
     Column("WER", _wer, number=True),
     Column("coverage", _coverage, number=True, descending=True),
+    Column("time error", _time_error, number=True, optional=True),
     Column("computed on", _computed_on),
 )
 
@@ -153,15 +163,22 @@ ORDER = (
 
 
 def columns(merged: Merged) -> list[Column]:
-    """Return the columns of the table; where all is of one machine, its name is no column."""
-    measured = [on for on in merged.machines if on.series]
-    return list(COLUMNS if len(measured) > 1 else COLUMNS[1:])
+    """Return the columns of the table, without optional ones that would be empty.
+
+    Where all is of one machine, its name is no column.
+    """
+    shown = _shown(merged)
+    several = len({each.on.name for each in shown}) > 1
+    return [
+        each
+        for each in COLUMNS[0 if several else 1 :]
+        if not each.optional or any(each.cell(one).text for one in shown)
+    ]
 
 
 def rows(merged: Merged) -> list[Row]:
     """Return a row for each measurement: by size, measure and clip, fastest first, busy last."""
-    shown = [Shown(on, series) for on in merged.machines for series in on.series]
-    shown.sort(key=_best_first)
+    shown = sorted(_shown(merged), key=_best_first)
     used = columns(merged)
     return [
         Row(
@@ -172,6 +189,10 @@ def rows(merged: Merged) -> list[Row]:
         )
         for each in shown
     ]
+
+
+def _shown(merged: Merged) -> list[Shown]:
+    return [Shown(on, series) for on in merged.machines for series in on.series]
 
 
 def _best_first(shown: Shown) -> tuple[object, ...]:
@@ -214,6 +235,7 @@ def facts(shown: Shown) -> Iterator[tuple[str, str]]:
         yield "computed by", ", ".join([*versions, *threads])
         yield "mended", "; ".join(computed.mends)
     yield "seconds", samples(result)
+    yield "words", words(result)
     suite = result.machine.suite if result.machine else None
     yield "machine", shown.on.name + (f"; suite at {suite[:12]}" if suite else "")
     yield "ended", result.when.replace("T", " ")[:16] + (" UTC" if result.when else "")
@@ -234,6 +256,22 @@ def settings(result: Result) -> str:
     ]
     threads = "" if told.threads is None else f", {told.threads} threads"
     return f"equal terms{threads}" + (f", but {', '.join(differing)}" if differing else "")
+
+
+def words(result: Result) -> str:
+    """Return what of the transcript is not as it was said, and how that was counted."""
+    score = result.score
+    if score is None:
+        return ""
+    unit = "word" if score.cer is None else "letter"
+    wrong = f"{score.substitutions:,} wrong, {score.deletions:,} missing"
+    of_all = f"{score.insertions:,} added of {counted(score.reference_words, unit)}"
+    parts = [f"{wrong} and {of_all}"]
+    if result.clips:
+        parts.append(f"pooled over {counted(len(result.clips), 'clip')}")
+    if score.words_in_silence:
+        parts.append(f"{score.words_in_silence:,} heard while nobody speaks")
+    return "; ".join([*parts, f"normalised by {score.normaliser}"])
 
 
 def samples(result: Result) -> str:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.as_markdown import RATIO_COLUMNS, ratio_cells
-from whisper_speedtest.results.merged import place_of_size
+from whisper_speedtest.results.merged import is_measured, place_of_size
 from whisper_speedtest.results.panels import namer
-from whisper_speedtest.results.table import clip_name
+from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
+from whisper_speedtest.results.table import clip_name, rate, time_error
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import Merged, OnMachine
 
-LONG = 30.0
-"""Seconds: Whisper takes as much at once."""
+MOST_CLIPS = 20
+"""Clips of a corpus that are shown, each in a row; the rest is in results.jsonl."""
 
-UNQUANTISED = "fp16"
-"""The variant that others are compared with."""
+NAMES = ("variant", "clip", "corpus")
+"""Headings of names: what stands behind the last of them in a table is numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,9 @@ class Table:
     numbers: frozenset[str] = frozenset()
     """Headings of the columns whose cells stand at the right."""
 
+    caption: str = ""
+    """Its name and the heading above it, where its section begins with another one."""
+
 
 def quantised(on: OnMachine) -> Table | None:
     """Return how each quantised variant compares to the unquantised one of its library and size."""
@@ -45,7 +53,7 @@ def quantised(on: OnMachine) -> Table | None:
     found = []
     for (adapter, size, variant, device, clip), each in calls.items():
         base = calls.get((adapter, size, UNQUANTISED, device, clip))
-        if variant == UNQUANTISED or base is None or each.clip is None:
+        if variant in AS_PRECISE or base is None or each.clip is None:
             continue
         times = ratio(base.estimate, each.estimate)
         speed = f"×{times.value:.2f} ({times.low:.2f}–{times.high:.2f})" if times.decided else ""
@@ -59,8 +67,8 @@ def quantised(on: OnMachine) -> Table | None:
                     peaks.get((adapter, size, variant, device)),
                     peaks.get((adapter, size, UNQUANTISED, device)),
                 ),
-                _rates(each),
-                _rates(base),
+                rate(each),
+                rate(base),
             )
         )
     if not found:
@@ -89,8 +97,42 @@ def _memories(one: Result | None, base: Result | None) -> str:
     return f"{megabytes(one.memory.footprint)} ({change:+.0%})"
 
 
-def _rates(result: Result) -> str:
-    return percent(result.score.wer, 1) if result.score else "unchecked"
+def no_worse(on: OnMachine) -> Table | None:
+    """Return on how many clips each quantised variant is no worse than the unquantised one."""
+    found = [
+        (each.case.size, f"{each.case.adapter} {each.case.variant}", each.said)
+        for each in qualities(on.comparable)
+        if each.telling
+    ]
+    found.sort(key=lambda row: place_of_size(row[0]))
+    return _table(
+        "On how many clips a quantised variant makes no more word errors than the unquantised one "
+        "of the same library and size. Clips count on which the unquantised one was right.",
+        ("size", "variant", "no worse"),
+        found,
+        "Clip by clip",
+    )
+
+
+def _table(
+    about: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str = ""
+) -> Table | None:
+    """Return a table without its empty columns; None where it has no rows.
+
+    Numbers are what stands behind the names, which are the first columns up to `variant`, `clip`
+    or `corpus`.
+    """
+    if not rows:
+        return None
+    names = 1 + max(headings.index(each) for each in NAMES if each in headings)
+    used = [place for place in range(len(headings)) if any(row[place] for row in rows)]
+    return Table(
+        about,
+        tuple(headings[place] for place in used),
+        tuple(tuple(row[place] for place in used) for row in rows),
+        frozenset(headings[names:]),
+        caption,
+    )
 
 
 def in_turns(on: OnMachine) -> Table | None:
@@ -108,26 +150,108 @@ def in_turns(on: OnMachine) -> Table | None:
     )
 
 
-def long_audio(on: OnMachine) -> Table | None:
-    """Return what of long audio was heard, and how far segments are off where that is known."""
+def coverage(on: OnMachine) -> Table | None:
+    """Return what of long audio was heard, and how far segments are off where that is known.
+
+    Words that were heard while nobody speaks are told of any audio.
+    """
     found = []
     for each in on.comparable:
         score = each.score
-        if each.outcome is not Outcome.PASSED or each.clip is None or score is None:
+        if each.outcome is not Outcome.PASSED or each.clip is None or score is None or each.clips:
             continue
-        if each.clip.seconds <= LONG and each.measure is not Measure.LONG_FORM:
+        is_long = each.clip.seconds > WINDOW_SECONDS or each.measure is Measure.LONG_FORM
+        if not is_long and not score.words_in_silence:
             continue
+        silence = "" if score.words_in_silence is None else f"{score.words_in_silence:,}"
         cells = (each.case.size, f"{each.case.adapter} {each.case.variant}", clip_name(each))
-        found.append((*cells, percent(score.coverage, 1), percent(score.wer, 1)))
-    if not found:
-        return None
-    headings = ("size", "variant", "clip", "coverage", "WER")
-    return Table(
+        rates = (percent(score.coverage, 1), time_error(each), silence, rate(each))
+        found.append((*cells, *rates))
+    return _table(
         "Audio of more than 30 s, which a library has to cut. Coverage: how many of the words that "
-        "were said are in the transcript.",
-        headings,
-        tuple(found),
-        frozenset(headings[3:]),
+        "were said are in the transcript. Time error: how far the begins and ends of segments are "
+        "off, the median over as many of them as stand in brackets. Words in silence: words heard "
+        "while nobody speaks.",
+        ("size", "variant", "clip", "coverage", "time error", "words in silence", "WER"),
+        found,
+    )
+
+
+def corpora(on: OnMachine) -> list[Table]:
+    """Return how right each corpus was as a whole, and then of each corpus its clips."""
+    measured = [each for each in on.comparable if each.clips and is_measured(each)]
+    measured.sort(key=lambda each: (each.clip.name if each.clip else "", _size(each)))
+    whole = _table(
+        "WER, pooled: all errors of the clips over all their words, so that long clips weigh more "
+        "than short ones. Beside it the clip in the middle, and the worst one. Each clip is "
+        "transcribed once, so that RTFx says less than on a clip that is timed many times.",
+        ("size", "variant", "corpus", "clips", "words", "WER", "median clip", "worst clip", "RTFx"),
+        [_of_corpus(each) for each in measured],
+    )
+    of_corpora: dict[str, list[Result]] = defaultdict(list)
+    for each in measured:
+        if each.clip:
+            of_corpora[each.clip.sha256].append(each)
+    return [each for each in (whole, *(_clips(on, of) for of in of_corpora.values())) if each]
+
+
+def _size(result: Result) -> int:
+    return place_of_size(result.case.size)
+
+
+def _of_corpus(result: Result) -> tuple[str, ...]:
+    case, score, of_clips = result.case, result.score, rates(result)
+    some = (
+        [percent(each, 1) for each in (median(of_clips), max(of_clips))] if of_clips else ["", ""]
+    )
+    words = f"{score.reference_words:,}" if score else ""
+    rtfx = "busy" if result.outcome is Outcome.BUSY else f"{result.rtfx:.1f}" if result.rtfx else ""
+    name = f"{case.adapter} {case.variant}"
+    return (
+        case.size,
+        name,
+        clip_name(result),
+        f"{len(result.clips):,}",
+        words,
+        rate(result),
+        *some,
+        rtfx,
+    )
+
+
+def _clips(on: OnMachine, results: Sequence[Result]) -> Table | None:
+    """Return the rate of each clip of a corpus, those with the highest ones first."""
+    name = namer(on)
+    cells: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    highest: dict[tuple[str, str], float] = defaultdict(float)
+    lengths: dict[tuple[str, str], float] = {}
+    for column, result in enumerate(results):
+        for each in result.clips:
+            key = each.name, each.sha256
+            lengths[key] = each.seconds
+            cells[key][column] = percent(each.score.wer, 1) if each.score else "unchecked"
+            highest[key] = max(highest[key], each.score.wer if each.score else 0.0)
+    worst_first = sorted(cells, key=lambda key: -highest[key])
+    left_out = len(worst_first) - MOST_CLIPS
+    more = (
+        f" {counted(left_out, 'more clip')} of lower rates: see results.jsonl."
+        if left_out > 0
+        else ""
+    )
+    corpus = clip_name(results[0])
+    letters = any(each.score and each.score.cer is not None for each in results)
+    return _table(
+        f"{'CER' if letters else 'WER'} of each clip of {corpus}, the highest first.{more}",
+        ("clip", "length", *(f"{each.case.size} {name(each)}" for each in results)),
+        [
+            (
+                key[0],
+                seconds(lengths[key]),
+                *(cells[key].get(each, "") for each in range(len(results))),
+            )
+            for key in worst_first[:MOST_CLIPS]
+        ],
+        f"Clips of {corpus}",
     )
 
 

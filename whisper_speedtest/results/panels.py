@@ -29,7 +29,7 @@ from whisper_speedtest.results.merged import place_of_size
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
 from whisper_speedtest.results.table import clip_name, repeated
-from whisper_speedtest.results.units import megabytes, percent, seconds
+from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -121,6 +121,8 @@ def accuracy(on: OnMachine) -> list[Panel]:
     if not found:
         return []
     words, clip = max((found[clip][0][2].reference_words, clip) for clip in found)
+    letters = any(score.cer is not None for _, _, score in found[clip])
+    unit, what = ("CER", "Letter") if letters else ("WER", "Word")
     name = namer(on)
     points = []
     for each, rtfx, score in found[clip]:
@@ -133,14 +135,16 @@ def accuracy(on: OnMachine) -> list[Panel]:
         label = (
             size if len(found[clip]) <= FEW else f"{size} {each.case.variant}" if unbeaten else ""
         )
-        told = f"{name(each)}, {size}: RTFx {rtfx:.1f}, WER {percent(score.wer, 1)}"
+        told = f"{name(each)}, {size}: RTFx {rtfx:.1f}, {unit} {percent(score.wer, 1)}"
         points.append(Point(each.case.adapter, rtfx, 100 * score.wer, told, label))
-    notes = [f"On {clip}, which has {words} words; better is lower and further right."]
+    notes = [
+        f"On {clip}, which has {counted(words, what.lower())}; better is lower and further right."
+    ]
     if len(points) > FEW:
         notes.append("A label has what no other was both faster and more accurate than.")
-    title = f"Word error rate over RTFx, {clip}"
+    title = f"{what} error rate over RTFx, {clip}"
     drawn = [
-        plane(title, points, "RTFx, logarithmic", "WER in %", width) for width in (WIDE, WIDTH)
+        plane(title, points, "RTFx, logarithmic", f"{unit} in %", width) for width in (WIDE, WIDTH)
     ]
     return [Panel(title, chart, tuple(notes)) for chart in drawn]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.units import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,12 @@ COMPARED = frozenset({Measure.WARM, Measure.LONG_FORM, Measure.CORPUS})
 RIGHT = frozenset({Outcome.PASSED, Outcome.BUSY})
 """How a measurement ends whose transcript was right; other work of the machine changes no word."""
 
+
+def rates(result: Result) -> list[float]:
+    """Return the error rate of each clip of a corpus in which somebody speaks."""
+    return [each.score.wer for each in result.clips if each.score and each.score.reference_words]
+
+
 Heard = tuple[str, "DecodeSettings | None"]
 """The hash of a clip, and what the library was told about decoding."""
 
@@ -51,6 +58,16 @@ class Quality:
     def share(self) -> float:
         """The share of clips that are no worse, in [0, 1]."""
         return self.no_worse / self.clips
+
+    @property
+    def telling(self) -> bool:
+        """Whether it says something: a single clip that is no worse does not."""
+        return self.clips > 1 or not self.no_worse
+
+    @property
+    def said(self) -> str:
+        """It in words, as `3 of 4 clips (75%)`."""
+        return f"{self.no_worse} of {counted(self.clips, 'clip')} ({percent(self.share)})"
 
 
 def qualities(results: Iterable[Result]) -> list[Quality]:

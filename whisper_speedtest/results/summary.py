@@ -41,14 +41,12 @@ def sentences(results: Sequence[Result]) -> list[str]:
     told = [each for each in found if each.size != MICRO]
     if found and not told:
         return [TOO_SMALL]
-    machines = {machine_key(each.machine): each.machine for each in told}
-    known = [each for each in machines.values() if each]
-    names = dict(zip(map(machine_key, known), machine_names(known), strict=True))
+    names = machine_names(each.machine for each in told if each.machine)
     lines = []
     for each in told:
         on = each.clip.name
         about = [each.size if on == USUAL_CLIP else f"{each.size} on {on}"]
-        if len(machines) > 1 and each.machine:
+        if len(names) > 1 and each.machine:
             about.append(names[machine_key(each.machine)])
         lines.append(_sentence(each, ", ".join(about)))
     return lines

@@ -176,18 +176,26 @@ def _peak_memory(row: Row) -> str:
 
 def _wer(row: Row) -> str:
     result = row.warm or row.cold
-    if result is None:
-        return ""
+    return rate(result) if result else ""
+
+
+def rate(result: Result) -> str:
+    """Return the error rate of a transcript, and what is special about it.
+
+    `CER` stands where letters are counted in place of words, and `pooled` behind that of a corpus:
+    all errors of its clips over all their words.
+    """
     if result.score is None:
         return "unchecked"
-    # Where letters are counted in place of words, the cell says so.
-    return f"{percent(result.score.wer, 1)}{'' if result.score.cer is None else ' CER'}"
+    words = [percent(result.score.wer, 1)]
+    words += ["CER"] if result.score.cer is not None else []
+    words += ["pooled"] if result.measure is Measure.CORPUS else []
+    return " ".join(words)
 
 
-def _time_error(row: Row) -> str:
+def time_error(result: Result) -> str:
     """Return how far the segments of long audio are off, and over how many boundaries."""
-    result = row.warm
-    if not (result and result.clip and result.score) or result.score.time_error is None:
+    if not (result.clip and result.score) or result.score.time_error is None:
         return ""
     if result.clip.seconds <= WINDOW_SECONDS:
         return ""
@@ -205,17 +213,19 @@ COLUMNS = (
     Column("adapter", lambda row: row.case.adapter, right=False),
     Column("size", lambda row: row.case.size, right=False),
     Column("variant", lambda row: row.case.variant, right=False),
-    Column("clip", lambda row: row.clip, right=False),
-    Column(TIME, lambda row: _time(row.warm)),
-    Column("95% interval", _margin, leaves=9),
-    Column("RTFx", _rtfx),
-    Column("slower", lambda row: row.relative),
-    Column("cold start", lambda row: _time(row.cold), leaves=5),
-    Column("load", lambda row: _time(row.load), leaves=2),
-    Column("peak memory", _peak_memory, leaves=3),
-    Column("WER", _wer, leaves=4),
-    Column("time error", _time_error, leaves=6, optional=True),
-    Column("computed on", _computed_on, right=False, leaves=1),
+    Column("clip", lambda row: row.clip, right=False, optional=True),
+    Column(TIME, lambda row: _time(row.warm), optional=True),
+    Column("95% interval", _margin, leaves=9, optional=True),
+    Column("RTFx", _rtfx, optional=True),
+    Column("slower", lambda row: row.relative, optional=True),
+    Column("cold start", lambda row: _time(row.cold), leaves=5, optional=True),
+    Column("load", lambda row: _time(row.load), leaves=2, optional=True),
+    Column("peak memory", _peak_memory, leaves=3, optional=True),
+    Column("WER", _wer, leaves=4, optional=True),
+    Column(
+        "time error", lambda row: time_error(row.warm) if row.warm else "", leaves=6, optional=True
+    ),
+    Column("computed on", _computed_on, right=False, leaves=1, optional=True),
 )
 
 GROUP = ("size", "clip")
