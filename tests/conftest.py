@@ -1,4 +1,4 @@
-"""How the suite's own tests are run: `pytest tests` spreads them over all processors.
+"""How the suite's own tests are run: `pytest tests` spreads them over several processes.
 
 Nothing in there times anything, so tests may run beside each other. What times something is in
 tests/speed/, which only its own name selects (see norecursedirs in pyproject.toml), and runs alone.
@@ -31,6 +31,14 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def number_of_workers() -> int:
+    """Return how many processes run all tests: half as many again as there are cores.
+
+    A quarter of the time a test waits: for a time limit, a server or a process that it started.
+    """
+    return min(usable_cores() + (usable_cores() + 1) // 2, MOST_WORKERS)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the tests that really run libraries be run on the GPU of a machine that has one."""
     parser.addoption(
@@ -50,7 +58,7 @@ def _tests_device(request: pytest.FixtureRequest) -> Device:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads these options
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Start a worker a processor, up to MOST_WORKERS, where all tests were asked for without -n.
+    """Start several workers where all tests were asked for without -n.
 
     A part of the tests is run by this process, which answers sooner; so is everything that needs
     the terminal (-s, --pdb) and everything that runs nothing (--collect-only).
@@ -63,10 +71,19 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     chosen = option.numprocesses is not None or option.dist != "no" or option.tx
     at_the_terminal = option.usepdb or option.capture == "no"
     if all_tests and not chosen and not at_the_terminal and not option.collectonly:
-        option.numprocesses = min(usable_cores(), MOST_WORKERS)
+        option.numprocesses = number_of_workers()
         # A worker begins with one contiguous part, so that a module's fixtures are made once, and
         # takes half of another's rest when it has none left.
         option.dist = "worksteal"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the whole project, in files right in tests/: many of them are long.
+
+    At the end, a long test would keep one worker while the others have nothing left.
+    """
+    items.sort(key=lambda item: item.path.parent != TESTS)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "parrot"
 OTHERS = {*REGISTRY, *(re.sub("[-.]", "_", name) for name in REGISTRY)}
-OF_NO_LIBRARY = {"faulty", "makes_an_environment", "torch", "too_old"}
+OF_NO_LIBRARY = {"faulty", "historic", "makes_an_environment", "test_trial", "torch", "too_old"}
 """Words in the names of tests that take long, and that no library has a part in."""
 
 CONCERNED = f"{NAME} or not ({' or '.join(sorted(OTHERS | OF_NO_LIBRARY))})"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.conftest import MOST_WORKERS, pytest_cmdline_main, usable_cores
+from tests.conftest import number_of_workers, pytest_cmdline_main, usable_cores
 from tests.helpers.project import ROOT, child_environment
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _project(tmp_path: Path) -> Path:
 def test_all_tests_and_they_alone_are_spread(
     project: Path, arguments: str, distributed: bool
 ) -> None:
-    """`pytest tests` has a worker for each processor; whatever else is asked for has none.
+    """`pytest tests` has several workers; whatever else is asked for has none.
 
     Nothing that a worker's test starts takes itself for a worker, whose benchmarks would be off.
     """
@@ -73,15 +73,15 @@ def test_all_tests_and_they_alone_are_spread(
 
     assert run.returncode == pytest.ExitCode.OK, run.stdout + run.stderr
     workers = set((project / "workers").read_text().split())
-    spread = {f"gw{number}" for number in range(min(usable_cores(), MOST_WORKERS))}
+    spread = {f"gw{number}" for number in range(number_of_workers())}
     assert workers == (spread if distributed else {"master"})
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (8, 8), (9, 8), (128, 8)])
-def test_workers_are_few_on_any_number_of_cores(
+@pytest.mark.parametrize(("cores", "workers"), [(1, 2), (2, 3), (3, 5), (4, 6), (5, 8), (128, 8)])
+def test_workers_are_half_as_many_again_as_cores_and_few(
     cores: int, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many as there are cores to use would take the memory of a large machine."""
+    """A core is not to idle while a test waits; eight workers take 8 GB, and are enough."""
     option = SimpleNamespace(
         numprocesses=None, dist="no", tx=[], usepdb=False, capture="fd", collectonly=False
     )
@@ -102,6 +102,31 @@ def test_cores_are_counted_where_a_system_bounds_no_process(
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
 
     assert usable_cores() == 12
+
+
+ORDER = """
+def test_nothing():
+    pass
+"""
+
+
+def test_tests_of_the_whole_project_begin(project: Path) -> None:
+    """Many of them are long, and none of the long ones is to be what the others wait for."""
+    (project / "tests" / "room").mkdir()
+    (project / "tests" / "room" / "test_room.py").write_text(ORDER, encoding="utf-8")
+    (project / "tests" / "test_zoo.py").write_text(ORDER, encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests", "--collect-only", "-q", "-k", "nothing"],
+        cwd=project, env=child_environment(), capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+
+    collected_ids = [line for line in run.stdout.splitlines() if "::" in line]
+    assert collected_ids == [
+        "tests/test_zoo.py::test_nothing",
+        "tests/room/test_room.py::test_nothing",
+    ], run.stdout + run.stderr
 
 
 TELLS_FILES = """

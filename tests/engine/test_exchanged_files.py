@@ -1,9 +1,11 @@
-"""Files that are exchanged after their check are found, with a real library that loads them.
+"""Files that are exchanged after their check are found: by the engine, or in a library's memory.
 
 The engine hashes the files right before a load and right after it, and the adapter compares the
 weights in memory with those of the files, and their dimensions with those of the size. What is
 exchanged before the library opens it and put back before the second hash has the right bytes both
 times; then the system has noted that the file, or the link to it, was changed.
+
+What the engine finds by itself is shown with the toy library, and what is in memory with real ones.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -22,6 +25,7 @@ from adapters.base import Case
 from tests.helpers.harm import kept_times, notes_moves
 from tests.helpers.processes import running_engines
 from tests.helpers.project import edit
+from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
@@ -39,8 +43,11 @@ WEIGHTS, CONFIG = "weights.npz", "config.json"
 ONE_HEAD = ('"n_audio_head": 2', '"n_audio_head": 1')
 """A change of the settings with which every weight still fits."""
 
-MORE_AUDIO = ('"n_audio_ctx": 1500', '"n_audio_ctx": 1501')
-"""Another, in which no dimension changes that tells one size from another."""
+PLACE = f"models/micro/{FILE}"
+"""Where the toy library looks for its file, below its engine's folder."""
+
+OTHER_TEXT = "what the toy sees"
+"""Another text than that of the toy's model, and as long."""
 
 HOW_FOUND = (
     r"was changed during the load|file was exchanged|have other values|^openai-whisper.*: load "
@@ -48,27 +55,41 @@ HOW_FOUND = (
 """By the system's note, by what is in memory, or by openai-whisper, which hashes its own file."""
 
 
-@pytest.fixture(name="model")
-def _model(tmp_path: Path) -> VerifiedModel:
+@pytest.fixture(name="micro")
+def _micro(tmp_path: Path) -> VerifiedModel:
     """A copy of the embedded model, of which all files were verified; not compressed."""
     kept = Store.from_environment().prepare(files_of(CASE))
-    (folder := tmp_path / "store").mkdir()
+    (folder := tmp_path / "micro").mkdir()
     write_weights(folder / WEIGHTS, kept.files[WEIGHTS][0], factor=1)
     shutil.copyfile(kept.files[CONFIG][0], folder / CONFIG)
     files = {name: (folder / name, prove(folder / name)) for name in kept.files}
     return VerifiedModel(kept.repo, kept.revision, kept.commit, files)
 
 
-@pytest.fixture(name="engine")
-def _engine(model: VerifiedModel, tmp_path: Path, tests_device: Device) -> Iterator[Engine]:
-    """An engine whose files are checked, and whose library is about to open them."""
+@pytest.fixture(name="lightning")
+def _lightning(micro: VerifiedModel, tmp_path: Path, tests_device: Device) -> Iterator[Engine]:
+    """An engine whose files are checked, and whose real library is about to open them."""
     (folder := tmp_path / "engine").mkdir()
-    with Engine(CASE, model, folder, tests_device) as engine:
+    with Engine(CASE, micro, folder, tests_device) as engine:
         engine.lay_out()
         engine.launch()
         engine.import_library()
         yield engine
     assert running_engines() == []
+
+
+@pytest.fixture(name="before_load")
+def _before_load(new_toy: Callable[[str], Engine]) -> Callable[[str], Engine]:
+    """A function that makes an engine of the toy library, by variant, that is about to load."""
+
+    def make(variant: str) -> Engine:
+        engine = new_toy(variant)
+        engine.lay_out()
+        engine.launch()
+        engine.import_library()
+        return engine
+
+    return make
 
 
 def write_weights(path: Path, source: Path, *, factor: int) -> None:
@@ -97,90 +118,97 @@ def failure_of(engine: Engine) -> str:
 
 
 def test_weights_exchanged_between_check_and_load_are_found(
-    engine: Engine, model: VerifiedModel, tmp_path: Path
+    lightning: Engine, micro: VerifiedModel, tmp_path: Path
 ) -> None:
     """Of the same names, shapes and size, so that the library loads them without a word."""
-    path, proof = model.files[WEIGHTS]
+    path, proof = micro.files[WEIGHTS]
     other = other_weights(tmp_path, path)
     got = prove(other).sha256
     other.replace(path)
 
-    assert failure_of(engine).startswith(
+    assert failure_of(lightning).startswith(
         "lightning-whisper-mlx[micro-fp16]: a file changed during the load: "
-        f"{model.repo}@{model.commit[:12]} {WEIGHTS}: expected sha256 {proof.sha256}, got {got}; "
+        f"{micro.repo}@{micro.commit[:12]} {WEIGHTS}: expected sha256 {proof.sha256}, got {got}; "
     )
 
 
-def test_settings_exchanged_between_check_and_load_are_found(
-    engine: Engine, model: VerifiedModel
+def test_any_file_exchanged_between_check_and_load_is_found(
+    before_load: Callable[[str], Engine], model: VerifiedModel
 ) -> None:
-    """Every weight still fits, and the dimensions are those of the size: the hash tells."""
-    path, proof = model.files[CONFIG]
-    edit(path, *MORE_AUDIO)
+    """Whatever the library makes of it: the hash tells."""
+    path, proof = model.files[FILE]
+    engine = before_load("good")
+    path.write_text(OTHER_TEXT, encoding="utf-8")
 
     told = failure_of(engine)
 
-    expected = f" {CONFIG}: expected sha256 {proof.sha256}, got {prove(path).sha256}; "
+    expected = f" {FILE}: expected sha256 {proof.sha256}, got {prove(path).sha256}; "
     assert expected in told
 
 
 def test_link_that_leads_elsewhere_by_then_is_found(
-    engine: Engine, model: VerifiedModel, tmp_path: Path
+    before_load: Callable[[str], Engine], model: VerifiedModel, tmp_path: Path
 ) -> None:
     """The verified file is untouched, and is not the one that the library opens."""
-    path, _ = model.files[WEIGHTS]
-    other = other_weights(tmp_path, path)
-    link = tmp_path / "engine" / "mlx_models" / "micro" / WEIGHTS
+    path, _ = model.files[FILE]
+    other = tmp_path / "other"
+    shutil.copyfile(path, other)
+    engine = before_load("good")
+    link = tmp_path / "engine-0" / PLACE
     link.unlink()
     link.symlink_to(other)
 
     told = failure_of(engine)
 
     assert told.startswith(
-        f"lightning-whisper-mlx[micro-fp16]: mlx_models/micro/{WEIGHTS} changed during the load: "
-        f"expected a link to the verified {path}, got {other}; run it again"
+        f"toy[micro-good]: {PLACE} changed during the load: expected a link to the verified "
+        f"{path}, got {other}; run it again"
     )
 
 
 def test_file_in_place_of_a_link_is_found(
-    engine: Engine, model: VerifiedModel, tmp_path: Path
+    before_load: Callable[[str], Engine], model: VerifiedModel, tmp_path: Path
 ) -> None:
     """As a library would leave it that writes its own file there."""
-    path, _ = model.files[CONFIG]
-    link = tmp_path / "engine" / "mlx_models" / "micro" / CONFIG
+    path, _ = model.files[FILE]
+    engine = before_load("good")
+    link = tmp_path / "engine-0" / PLACE
     link.unlink()
     shutil.copyfile(path, link)
 
     assert (
-        f"mlx_models/micro/{CONFIG} changed during the load: expected a link to the verified "
-        f"{path}, got {link.resolve()}; run it again"
+        f"{PLACE} changed during the load: expected a link to the verified {path}, got "
+        f"{link.resolve()}; run it again"
     ) in failure_of(engine)
 
 
 def test_weights_put_back_after_the_load_are_found(
-    engine: Engine, model: VerifiedModel, tmp_path: Path
+    lightning: Engine, micro: VerifiedModel, tmp_path: Path
 ) -> None:
     """Both hashes are right then, and the values in memory are not the file's."""
-    path, _ = model.files[WEIGHTS]
+    path, _ = micro.files[WEIGHTS]
     other = other_weights(tmp_path, path)
     path.rename(tmp_path / "kept")
     other.rename(path)
-    engine.load()
+    lightning.load()
     (tmp_path / "kept").replace(path)
 
     with pytest.raises(EngineError) as failure:
-        engine.verify_load()
+        lightning.verify_load()
 
     assert "expected the values of the" in str(failure.value)
     assert "the file was exchanged around the load" in str(failure.value)
 
 
-def test_settings_put_back_after_the_load_are_found(engine: Engine, model: VerifiedModel) -> None:
-    """Both hashes are right then, and so are the dimensions; the system has noted the change."""
-    path, _ = model.files[CONFIG]
+def test_file_put_back_after_the_load_is_found(
+    before_load: Callable[[str], Engine], model: VerifiedModel
+) -> None:
+    """Both hashes are right then, and the library says nothing; the system has noted the change."""
+    path, _ = model.files[FILE]
     before = path.read_text(encoding="utf-8")
+    engine = before_load("lazy")
     with kept_times(path):
-        edit(path, *MORE_AUDIO)
+        path.write_text(OTHER_TEXT, encoding="utf-8")
     engine.load()
     with kept_times(path):
         path.write_text(before, encoding="utf-8")
@@ -200,17 +228,17 @@ def test_settings_put_back_after_the_load_are_found(engine: Engine, model: Verif
 
 
 def test_heads_of_another_model_put_back_after_the_load_are_found(
-    engine: Engine, model: VerifiedModel
+    lightning: Engine, micro: VerifiedModel
 ) -> None:
     """Their number stands in no weight; the dimensions of the model in memory tell."""
-    path, _ = model.files[CONFIG]
+    path, _ = micro.files[CONFIG]
     before = path.read_text(encoding="utf-8")
     edit(path, *ONE_HEAD)
-    engine.load()
+    lightning.load()
     path.write_text(before, encoding="utf-8")
 
     with pytest.raises(EngineError) as failure:
-        engine.verify_load()
+        lightning.verify_load()
 
     assert "expected an encoder and a decoder of the same n_*_head, got 1 and 2" in str(
         failure.value
@@ -297,14 +325,17 @@ def load_while_exchanged(engine: Engine, around: Iterator[None]) -> None:
     engine.verify_load()
 
 
-def test_folder_put_back_after_the_load_is_found(engine: Engine, tmp_path: Path) -> None:
+def test_folder_put_back_after_the_load_is_found(
+    before_load: Callable[[str], Engine], model: VerifiedModel, tmp_path: Path
+) -> None:
     """Nothing was done to the files in it, so that it is the folder of which the system tells."""
     if not notes_moves(tmp_path):
         pytest.skip("this file system does not note in a file that it was moved")
-    store = tmp_path / "store"
+    engine = before_load("lazy")
+    store = model.files[FILE][0].parent
     store.rename(tmp_path / "kept")
     shutil.copytree(tmp_path / "kept", store)
-    edit(store / CONFIG, *MORE_AUDIO)
+    (store / FILE).write_text(OTHER_TEXT, encoding="utf-8")
     engine.load()
     store.rename(tmp_path / "other")
     (tmp_path / "kept").rename(store)
@@ -316,16 +347,17 @@ def test_folder_put_back_after_the_load_is_found(engine: Engine, tmp_path: Path)
 
 
 def test_link_of_the_hub_cache_that_is_moved_during_the_load_is_not_followed(
-    model: VerifiedModel, tmp_path: Path, tests_device: Device
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the library opens is the file that was hashed, so that nothing is wrong with it."""
-    (link := tmp_path / "snapshot").symlink_to(tmp_path / "store")
-    files = {name: (link / name, proof) for name, (_, proof) in model.files.items()}
-    cached = VerifiedModel(model.repo, model.revision, model.commit, files)
-    shutil.copytree(tmp_path / "store", tmp_path / "other")
-    edit(tmp_path / "other" / CONFIG, *ONE_HEAD)
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    path, proof = model.files[FILE]
+    (link := tmp_path / "snapshot").symlink_to(path.parent)
+    cached = replace(model, files={FILE: (link / FILE, proof)})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / FILE).write_text(OTHER_TEXT, encoding="utf-8")
     (folder := tmp_path / "engine").mkdir()
-    with Engine(CASE, cached, folder, tests_device) as engine:
+    with Engine(Case("toy", "micro", "good"), cached, folder, "cpu") as engine:
         engine.lay_out()
         engine.launch()
         engine.import_library()
@@ -333,16 +365,27 @@ def test_link_of_the_hub_cache_that_is_moved_during_the_load_is_not_followed(
         link.symlink_to(tmp_path / "other")
         engine.load()
         link.unlink()
-        link.symlink_to(tmp_path / "store")
+        link.symlink_to(path.parent)
 
         engine.verify_load()
 
-        opened = (folder / "mlx_models" / "micro" / CONFIG).resolve()
-        assert (engine.loaded, opened) == (True, model.files[CONFIG][0].resolve())
+        assert (engine.loaded, (folder / PLACE).resolve()) == (True, path.resolve())
 
 
-def test_untouched_files_are_loaded(engine: Engine) -> None:
-    """What the tests above find is what they have changed."""
+def test_untouched_files_are_loaded(lightning: Engine) -> None:
+    """What the tests above find in a real library's memory is what they have changed."""
+    lightning.load()
+    lightning.verify_load()
+
+    assert lightning.loaded
+
+
+@pytest.mark.parametrize("variant", ["good", "lazy"])
+def test_untouched_file_of_the_toy_is_loaded(
+    before_load: Callable[[str], Engine], variant: str
+) -> None:
+    """So it is with what the engine finds by itself."""
+    engine = before_load(variant)
     engine.load()
     engine.verify_load()
 

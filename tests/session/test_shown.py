@@ -97,13 +97,21 @@ def _start(tree: Path, tmp_path: Path) -> Start:
         project: Path = tree,
         columns: int = 100,
         terminal: bool = True,
+        folder: str = "run",
         **variables: str,
     ) -> Recording:
         options = ["--benchmark-only", "--max-others=inf", "--processes=1", "--calls=1"]
         environment = child_environment(**{"TERM": "xterm", "HF_HUB_OFFLINE": "1", **variables})
         del environment["COLUMNS"]
         return Recording(
-            [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={tmp_path}/run"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                *options,
+                *arguments,
+                f"--basetemp={tmp_path}/{folder}",
+            ],
             project,
             environment,
             columns,
@@ -143,8 +151,10 @@ def test_terminal_ends_as_if_nothing_had_been_shown(
 
 def test_long_call_is_never_silent(start: Start) -> None:
     """Neither on a terminal nor in a log, while a library takes its time."""
-    for terminal in (True, False):
-        recording = start("-k", "test_transcribe and toy-micro-slow-short", terminal=terminal)
+    chosen = ("-k", "test_transcribe and toy-micro-slow-short")
+    on_a_terminal = start(*chosen)
+    in_a_log = start(*chosen, terminal=False, folder="other")
+    for recording in (on_a_terminal, in_a_log):
         assert recording.finish() == pytest.ExitCode.OK, recording.text
 
         times = [recording.begun, *(when for when, _ in recording.pieces)]
