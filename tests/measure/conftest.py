@@ -47,8 +47,9 @@ class _Watch:
 
 @pytest.fixture(name="machine")
 def _machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine of which others take nothing, until it is told."""
+    """A machine with no core to spare, of which others take nothing, until it is told."""
     machine = Machine()
+    monkeypatch.setattr("whisper_speedtest.measure.contention.free_processors", lambda _: 0)
     monkeypatch.setattr("whisper_speedtest.measure.clock.Watch", machine.watch)
     return machine
 
