@@ -140,10 +140,12 @@ def test_command_runs(command: str, places: dict[str, str], tmp_path: Path) -> N
     arguments = shlex.split(command)[1:]
     environment = child_environment(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "huggingface"))
 
+    of_two_sides = "--against" in command or "--head-to-head" in command
     kept = (f"--basetemp={tmp_path}/run", f"--journal={tmp_path}/run.jsonl")
     brief = ("--processes=1", "--calls=1", "--deselect=tests/test_repo_consistency.py")
+    further = [] if "--from" in command else [*kept, *(() if of_two_sides else brief)]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, *kept, *brief],
+        [sys.executable, "-m", "pytest", *arguments, *further],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -230,7 +231,7 @@ def test_lock_that_could_not_be_written_whole_stays_as_it_was(tmp_path: Path) ->
     path = tmp_path / "models.lock"
     lock = Lock().with_models([model(a=ONE)])
     write_lock(path, lock)
-    (tmp_path / "models.lock.new").mkdir()
+    (tmp_path / f".models.lock.{os.getpid()}").mkdir()
 
     with pytest.raises(LockError, match="cannot be written: Is a directory"):
         write_lock(path, Lock())

@@ -83,19 +83,6 @@ def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "leave one out" in refused(first, second, private=True)
 
 
-def test_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell leaves the `~` in --corpus=~/talks as it is."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    folder = make_corpus(tmp_path / "talks", "short")
-
-    (corpus,) = own_corpora([type(tmp_path)("~/talks")])
-
-    assert corpus.folder == folder
-    assert "--corpus: ~nobody-here/x: expected `~` to name a home" in refused(
-        type(tmp_path)("~nobody-here/x")
-    )
-
-
 def test_mistake_ends_the_session_before_anything_is_run(
     sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,7 +184,7 @@ def test_lock_that_cannot_be_written_ends_the_session_with_status_1(
     store: Store, tmp_path: Path
 ) -> None:
     """It was what the session was asked for."""
-    (tmp_path / "models.lock.new").mkdir()
+    (tmp_path / f".models.lock.{os.getpid()}").mkdir()
 
     with pytest.raises(pytest.exit.Exception, match="cannot be written") as ended:
         session(store, tmp_path, lock_models=True).fetch(BASE)
