@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from tests.helpers.project import child_environment
@@ -47,6 +48,15 @@ def running(script: str) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
+
+
+@contextmanager
+def busy_machine() -> Iterator[None]:
+    """Compute on every processor until the block ends, so that no core is left free of others."""
+    with ExitStack() as stack:
+        for _ in range(os.cpu_count() or 1):
+            stack.enter_context(running(BUSY))
+        yield
 
 
 def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:

@@ -18,7 +18,7 @@ from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.comparisons import compared, comparison, turns
 from tests.helpers.fake_session import FakeSession
-from tests.helpers.loads import BUSY, running
+from tests.helpers.loads import busy_machine
 from tests.helpers.project import ROOT, edit
 from tests.helpers.results import warm
 from tests.helpers.sessions import Session, Sessions
@@ -628,7 +628,7 @@ def test_another_checkout_takes_turns(brief: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_comparison_on_a_busy_machine_is_undecided(brief: Path, tmp_path: Path) -> None:
     """It ends with a status of its own: neither a pass nor a failure."""
-    with running(BUSY):
+    with busy_machine():
         session = run(
             brief,
             tmp_path,

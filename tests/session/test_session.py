@@ -21,7 +21,7 @@ import pytest
 from adapters import usable, why_not_installed
 from adapters.base import Case
 from fixtures.audio import clips
-from tests.helpers.loads import BUSY, running
+from tests.helpers.loads import busy_machine
 from tests.helpers.project import ROOT
 from tests.helpers.sessions import TOKEN, Sessions
 from tests.helpers.toy_adapter import VARIANTS
@@ -117,7 +117,7 @@ def test_results_name_no_machine_and_no_person(
 
 def test_busy_machine_is_told_and_saves_nothing(sessions: Sessions, tmp_path: Path) -> None:
     """A row that was timed beside other work is shown, marked, and in no pytest-benchmark JSON."""
-    with running(BUSY):
+    with busy_machine():
         session = sessions.run("benchmarks", "-k", "toy-micro-slow-short", "--max-others=0")
 
     assert session.status == pytest.ExitCode.OK, session.output
