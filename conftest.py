@@ -1,6 +1,13 @@
 """Loads the rooms' plugins; they hold the options, hooks and fixtures."""
 
-pytest_plugins = [
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+PLUGINS = (
     "whisper_speedtest.session.options",
     "whisper_speedtest.session.shard",
     "whisper_speedtest.session.plugin",
@@ -16,4 +23,14 @@ pytest_plugins = [
     "whisper_speedtest.results.report_plugin",
     "whisper_speedtest.results.stored_plugin",
     "whisper_speedtest.results.plugin",
-]
+)
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the plugins before any option is read.
+
+    As `pytest_plugins` each of them would also be looked for among the entry points of all that is
+    installed, which takes as long as its import.
+    """
+    for name in PLUGINS:
+        pluginmanager.import_plugin(name)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def collect(folder: Path) -> None:
-    """Let pytest collect what it finds in a folder."""
+    """Let pytest collect what it finds in a folder, with every plugin that the install brings."""
     subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q"],
-        cwd=folder, env=child_environment(), capture_output=True, check=True,
+        cwd=folder, env=child_environment(PYTEST_ADDOPTS=""), capture_output=True, check=True,
     )  # fmt: skip
 
 

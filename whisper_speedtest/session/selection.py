@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
     from adapters.base import Case
+    from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
 
@@ -89,9 +90,14 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
-    def time_limit(self, config: pytest.Config, pause: float = 0.0) -> float:
-        """Return the seconds that the item may take, with a pause of so many before each call."""
-        rules, seconds = rules_of(config), self.clip.seconds if self.clip else 0.0
+    def time_limit(
+        self, config: pytest.Config, pause: float = 0.0, rules: Rules | None = None
+    ) -> float:
+        """Return the seconds that the item may take, with a pause of so many before each call.
+
+        `rules` are those of the session, for who has them at hand.
+        """
+        rules, seconds = rules or rules_of(config), self.clip.seconds if self.clip else 0.0
         if self.corpus:
             return rules.corpus_limit(self.case, [clip.seconds for clip in self.corpus.clips])
         if is_head_to_head(config):
@@ -240,7 +246,8 @@ def parametrize(
     names += ["corpus"] if marker.kwargs.get("corpora") else []
     config = metafunc.config
     measure, language = Measure(marker.kwargs["measure"]), config.getoption("language")
-    pause = max(map(rules_of(config).pause_on, PAUSES)) if measure is Measure.AFTER_PAUSE else 0.0
+    rules = rules_of(config)
+    pause = max(map(rules.pause_on, PAUSES)) if measure is Measure.AFTER_PAUSE else 0.0
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
@@ -248,8 +255,8 @@ def parametrize(
 
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
         # A limit that the user chose is obeyed, and a mark would come before it.
-        limited = rules_of(config).timeout is None
-        found = [_limit(selected.time_limit(config, pause))] if limited else []
+        limited = rules.timeout is None
+        found = [_limit(selected.time_limit(config, pause, rules))] if limited else []
         if reason := selected.why_skipped(measure, language):
             found.append(pytest.mark.skip(reason=reason))
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
