@@ -518,6 +518,15 @@ def test_ci_run_gets_chromium_where_there_is_none(bare_machine: Path) -> None:
     assert as_user == [call for call in as_root if not call.startswith("apt-get")]
 
 
+def test_ci_run_ends_well_where_no_chromium_can_be_had(bare_machine: Path) -> None:
+    """It says so, as of libraries without a torch; all else was run before."""
+    (bare_machine / "fail-apt-get").touch()
+
+    status, calls = ci_run(bare_machine, CHROMIUM="no-such-browser")
+
+    assert (status, calls[-2:]) == (0, ["tox -e libraries", "apt-get -qq update"])
+
+
 def test_ci_run_passes_over_an_old_python(bare_machine: Path) -> None:
     """.ci/run takes the first Python that is recent enough, and only that one."""
     shutil.copy(bare_machine / "bin/python3", bare_machine / "bin/python3.13")
