@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -25,7 +26,7 @@ from whisper_speedtest.measure.turns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.helpers.fake_engine import Clock
     from tests.measure.conftest import Machine
@@ -216,6 +217,26 @@ def test_order_of_a_turn_is_what_it_says(court: Callable[..., Court]) -> None:
     firsts = ["baseline" if turn.baseline_first else "ours" for turn in found.turns[:TURNS]]
     assert timed[::2] == firsts
     assert timed[1::2] == ["ours" if side == "baseline" else "baseline" for side in firsts]
+
+
+def test_clock_goes_round_the_call_alone(
+    court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To set a time limit and to lift it, which both sides share, would draw the ratio to 1."""
+    seats = court(lambda _: (2.0, 1.0))
+
+    @contextmanager
+    def limited(engine: FakeEngine, _: float) -> Iterator[None]:
+        engine.clock.take(10.0)
+        yield
+        engine.clock.take(10.0)
+
+    monkeypatch.setattr(FakeEngine, "limited", limited)
+
+    found = seats.compare()
+
+    times = {(turn.seconds, turn.baseline_seconds) for turn in found.turns}
+    assert times == {(2.0, 1.0)}, f"expected what the calls took, got {times}"
 
 
 def test_call_waits_until_the_other_side_rests(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
@@ -246,7 +245,7 @@ class _Block:
         for engine, other in zip(order, reversed(order), strict=True):
             await_rest(other)
             watch = Watch(engine.pid)
-            seconds = taken[engine] = seconds_of(partial(self._transcribe, engine))
+            seconds = taken[engine] = self._transcribe(engine)
             allowed = most_beside(engine, self._rules)
             contaminated |= is_contaminated(watch.end(), seconds, allowed)
         return Turn(
@@ -257,12 +256,13 @@ class _Block:
             contaminated=contaminated,
         )
 
-    def _transcribe(self, engine: Engine) -> None:
-        clip, found = self._sides.clip, self._found
+    def _transcribe(self, engine: Engine) -> float:
+        """Let an engine make one call; return what the call alone takes, in seconds."""
+        clip, settings, found = self._sides.clip, self._sides.settings, self._found
         assert found.last is not None
         heard = found.transcripts if engine is found.last.ours else found.baseline_transcripts
         with engine.limited(self._rules.call_limit(engine.case, clip.seconds)):
-            heard.append(engine.transcribe(clip.name, self._sides.settings))
+            return seconds_of(lambda: heard.append(engine.transcribe(clip.name, settings)))
 
     def _tell(self, doing: Doing, call: int = 0, calls: int = 0, *, again: bool = False) -> None:
         step = Step(doing, self._number + 1, LOOKS[-1], call, calls, again)
