@@ -8,7 +8,8 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 
-from tests.proofs.head_to_head import USUAL, Noise, compared
+from tests.proofs.head_to_head import compared
+from tests.proofs.noise import USUAL, Noise
 from whisper_speedtest.measure.comparing import (
     LEVEL,
     Ratio,

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.proofs.coverage import TIMES, USUAL, covered
+from tests.proofs.coverage import TIMES, covered
+from tests.proofs.noise import USUAL
 
 DIFFERENT = replace(USUAL, process=0.03)
 

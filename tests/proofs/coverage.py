@@ -10,13 +10,13 @@ estimate and its interval come to. Seeds are fixed, so that every run prints the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.helpers.results import warm
+from tests.proofs.noise import USUAL, Noise
 from whisper_speedtest.measure.protocol import RETAKES, Rules
 from whisper_speedtest.measure.result import Repeats, Sample
 
@@ -30,29 +30,6 @@ if TYPE_CHECKING:
 RUNS = 2000
 """Simulated tests of each row."""
 
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """What moves the times of one simulated machine; shares are of the true time, as sd."""
-
-    name: str
-    call: float = 0.02
-    process: float = 0.01
-    drift: float = 0.0
-    """How far the machine moves from the begin to the end of a test."""
-
-    spikes: float = 0.0
-    """How often a call takes up to half as long again, with nothing that tells."""
-
-    busy: float = 0.0
-    """How often other work is there while a call is made, which doubles its time."""
-
-    missed: float = 0.0
-    """How often that other work is not noticed."""
-
-
-USUAL = Noise("usual", spikes=0.02, drift=0.01, busy=0.1, missed=0.02)
-"""Something of everything, as it was seen on the machines on which the suite was developed."""
 
 NOISES = (
     USUAL,

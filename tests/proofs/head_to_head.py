@@ -16,6 +16,7 @@ from zlib import crc32
 
 import numpy as np
 
+from tests.proofs.noise import USUAL, Noise
 from whisper_speedtest.measure.comparing import block_estimates, interval, side_of
 from whisper_speedtest.measure.protocol import LOOKS, RETAKES, TURNS
 
@@ -36,29 +37,6 @@ AT_ONCE = 2000
 SPARE = 4
 """Blocks more than a comparison needs, in the place of those that do not count."""
 
-
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """What moves the times of one simulated machine; shares of the true time, as sd."""
-
-    name: str
-    call: float = 0.02
-    process: float = 0.01
-    drift: float = 0.0
-    """How far the machine moves from the begin to the end of a block."""
-
-    spikes: float = 0.0
-    """How often a call takes up to half as long again, with nothing that tells."""
-
-    busy: float = 0.0
-    """How often other work is there beside a turn, which doubles the time of one of its calls."""
-
-    missed: float = 0.0
-    """How often that other work is not noticed."""
-
-
-USUAL = Noise("usual", spikes=0.02, drift=0.01, busy=0.1, missed=0.02)
-"""Something of everything, as it was seen on the machines on which the suite was developed."""
 
 NOISES = (
     USUAL,
