@@ -26,6 +26,7 @@ from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.engine.wire import Wire
 from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
@@ -271,8 +272,8 @@ def test_signal_that_comes_while_the_process_is_started(
 class Unwaited(Engine):
     """An engine whose launch does not wait until the child is up."""
 
-    def ping(self) -> None:
-        """Make no call."""
+    def _await_answer(self, method: str) -> None:
+        """Go on at once."""
 
 
 @pytest.mark.usefixtures("interrupting")
@@ -286,6 +287,7 @@ def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     soon as nobody holds the engine any more.
     """
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    monkeypatch.setattr(Wire, "await_greeting", lambda _: None)
     folder = str(Path(process_module.__file__).parent)
     wanted = 0
     lines: list[str] = []
