@@ -7,8 +7,6 @@ lies in memory itself. Of these no load from the disk can be measured.
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -75,6 +73,9 @@ def resident(path: Path) -> int:
     size = path.stat().st_size
     if size == 0:
         return 0
+    import ctypes
+    import mmap
+
     # A private mapping, as ctypes takes the address of one alone that could be written to.
     with path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) as mapped:
         pages = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
