@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parent
 
 COLOURING = {"CLICOLOR_FORCE", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"}
+HUB = ("HF_", "HUGGING_FACE_", "HUGGINGFACE_")
+"""How the names of the variables begin that huggingface_hub reads."""
+
 MOST_WORKERS = 8
 """How many processes run tests at once: each holds up to 1 GB with the engines that it starts."""
 
@@ -107,9 +110,10 @@ def pytest_sessionstart() -> None:
     """Let what a test starts inherit nothing of how the tests themselves were started.
 
     It is to take itself for no worker of pytest-xdist, and to end on Ctrl-C also where these tests
-    ignore that, as a shell lets a command do that it starts in the background.
+    ignore that, as a shell lets a command do that it starts in the background. What the shell says
+    of a hub and of its cache goes before huggingface_hub is imported, which reads it once.
     """
-    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST_", *HUB))]:
         del os.environ[name]
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "processes": None,
     "refresh": False,
     "resume": None,
+    "shard": None,
 }
 
 

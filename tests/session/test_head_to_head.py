@@ -30,8 +30,8 @@ from whisper_speedtest.measure.turns import Compared
 from whisper_speedtest.results.journal import read
 from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session.head_to_head import (
-    CONTEST,
-    Contest,
+    OTHER_SIDE,
+    OtherSide,
     RefusedError,
     SlowerError,
     is_selected,
@@ -44,6 +44,7 @@ from whisper_speedtest.session.options import UNDECIDED
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.selection import BASELINE, Selected, measure_of
 from whisper_speedtest.session.skips import NotMeasured
+from whisper_speedtest.session.values import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,15 +73,15 @@ def test_baseline_is_a_case_by_its_name_in_ids() -> None:
     session = configured(head_to_head=True, baseline=MICRO)
 
     assert session.stash[BASELINE] == CASE
-    assert session.stash[CONTEST] == Contest(MICRO, OWN)
+    assert session.stash[OTHER_SIDE] == OtherSide(MICRO, OWN)
     further = configured(head_to_head=True, baseline=MICRO, pause=0.0, minutes=2.0)
-    assert further.stash[CONTEST] == Contest(MICRO, OWN)
+    assert further.stash[OTHER_SIDE] == OtherSide(MICRO, OWN)
 
 
 def test_session_without_another_side_is_none_of_it() -> None:
     """Nothing is compared, and nothing is refused."""
-    assert CONTEST not in configured().stash
-    assert CONTEST not in configured(baseline="runs/old.jsonl", fail_slower=0.05).stash
+    assert OTHER_SIDE not in configured().stash
+    assert OTHER_SIDE not in configured(baseline="runs/old.jsonl", fail_slower=0.05).stash
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_other_checkout_runs_in_the_interpreter_that_is_named(
     """Else in pytest's own, whatever python is the first on the path."""
     monkeypatch.setattr(checkout, "look_into", Checkout)
 
-    found = configured(against=f"{ROOT}{python}").stash[CONTEST].checkout
+    found = configured(against=f"{ROOT}{python}").stash[OTHER_SIDE].checkout
 
     assert (found.root, found.python) == (ROOT, path)
 
@@ -169,8 +170,14 @@ def test_other_side_is_named_by_its_commit() -> None:
     assert name_of(None, "0123456789abcdef") == "code 0123456789ab"
 
 
-def test_folder_and_interpreter_are_split_at_the_last_colon(tmp_path: Path) -> None:
-    """Both are seen from where pytest was started; a folder may have a colon in its name."""
+def test_folder_and_interpreter_are_split_at_the_last_colon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are seen from where pytest was started; a folder may have a colon in its name.
+
+    No shell makes `~` the user's home in `--against=~/main`, so that is done here.
+    """
+    monkeypatch.setenv("HOME", "/home/her")
     (tmp_path / "a:b").mkdir()
     (tmp_path / "main").mkdir()
 
@@ -183,6 +190,10 @@ def test_folder_and_interpreter_are_split_at_the_last_colon(tmp_path: Path) -> N
     assert split("a:b", tmp_path) == (tmp_path / "a:b", "")
     assert split("a:b:/usr/bin/python", tmp_path) == (tmp_path / "a:b", "/usr/bin/python")
     assert split("/elsewhere:python", tmp_path)[0].as_posix() == "/elsewhere"
+    assert [*map(str, split("~/main:~/old/bin/python", tmp_path))] == [
+        "/home/her/main",
+        "/home/her/old/bin/python",
+    ]
 
 
 # Selection
@@ -218,6 +229,24 @@ def test_case_that_only_the_other_side_has_is_lost() -> None:
     assert lost("1a2b3c", [gone], [kept], "tiny and not old") == []
     assert len(lost("1a2b3c", [gone], [kept], "tiny and old")) == 1
     assert lost("1a2b3c", [kept], [kept, gone], "") == [], "a new case is no loss"
+
+
+def test_case_that_is_lost_fails_the_part_that_it_belongs_to() -> None:
+    """And no other, so that one of five machines says it, and not each of them."""
+    gone = Case("toy", "tiny", "old")
+    entry = Entry("tests.helpers.toy_adapter:Toy", files_of(CASE), None)
+    theirs = replace(OWN, name="1a2b3c", entries={gone: entry})
+    told = {}
+    for number in range(1, 6):
+        session: Any = FakeSession(shard=Shard(number, 5))
+        session.stash[OTHER_SIDE] = OtherSide("1a2b3c", theirs)
+
+        head_to_head.pytest_collection_modifyitems(session, [])
+
+        told[number] = len(session.stash[OTHER_SIDE].lost)
+
+    assert told == {number: int(Shard(number, 5).has(str(gone))) for number in range(1, 6)}
+    assert sum(told.values()) == 1
 
 
 def test_keywords_select_by_parts_of_the_id() -> None:
@@ -303,7 +332,7 @@ def selected(*arguments: str, baseline: Case | None) -> tuple[list[str], list[st
     session.invocation_params.args = arguments
     gone: list[pytest.Item] = []
     session.hook = SimpleNamespace(pytest_deselected=lambda *, items: gone.extend(items))
-    session.stash[CONTEST] = Contest("1a2b3c", OWN)
+    session.stash[OTHER_SIDE] = OtherSide("1a2b3c", OWN)
     if baseline:
         session.stash[BASELINE] = baseline
     items = ITEMS.copy()
@@ -383,7 +412,7 @@ def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
         monkeypatch.setattr(head_to_head, "choose_device", lambda *_: "gpu")
         monkeypatch.setattr(head_to_head, "session_model", lambda *_: "their model")
         session = FakeSession(head_to_head=True, pause=None, timeout=None, **options)
-        session.stash[CONTEST] = Contest("them", checkout or OWN, code="their code")
+        session.stash[OTHER_SIDE] = OtherSide("them", checkout or OWN, code="their code")
         if checkout is None:
             session.stash[BASELINE] = OTHER
         item = cast("Any", item_of(CASE))
@@ -471,7 +500,7 @@ def ended(
 ) -> int:
     """Return the status that a session ends with."""
     session = FakeSession(**options)
-    session.stash[CONTEST] = Contest("1a2b3c", OWN, lost=list(lost))
+    session.stash[OTHER_SIDE] = OtherSide("1a2b3c", OWN, lost=list(lost))
     session.stash[RESULTS] = list(results)
     session.stash[LEFT_OUT] = {}
     session.exitstatus = status
@@ -506,7 +535,7 @@ def test_lost_case_fails_the_session() -> None:
 def test_lost_case_stands_in_the_summary() -> None:
     """As a failure."""
     session = FakeSession()
-    session.stash[CONTEST] = Contest("1a2b3c", OWN, lost=["gone"])
+    session.stash[OTHER_SIDE] = OtherSide("1a2b3c", OWN, lost=["gone"])
     session.stash[LEFT_OUT] = {}
 
     head_to_head.pytest_terminal_summary(session.as_config)

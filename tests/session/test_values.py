@@ -5,4 +5,4 @@ from tests.helpers.values import assert_values
 
 def test_dataclasses_are_frozen() -> None:
     """Each has slots, too, so that a misspelt name raises."""
-    assert_values("whisper_speedtest.session", changing={"Contest", "Probes", "Shown"})
+    assert_values("whisper_speedtest.session", changing={"OtherSide", "Probes", "Shown"})

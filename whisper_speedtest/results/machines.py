@@ -12,15 +12,19 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.machine import Machine
 
 
+def without_suite(machine: Machine) -> Machine:
+    """Return a machine without the suite's commit, which stands beside it and is none of it."""
+    return msgspec.structs.replace(machine, suite=None)
+
+
 def machine_key(machine: Machine | None) -> bytes:
-    """Return what is equal of machines that nothing tells apart; the suite's commit is no part.
+    """Return what is equal of machines that nothing tells apart.
 
     It is empty of a machine that is not known.
     """
     if machine is None:
         return b""
-    bare = msgspec.structs.replace(machine, suite=None)
-    return msgspec.json.encode(bare, order="deterministic")
+    return msgspec.json.encode(without_suite(machine), order="deterministic")
 
 
 def machine_names(machines: Iterable[Machine]) -> dict[bytes, str]:

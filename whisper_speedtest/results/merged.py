@@ -16,7 +16,7 @@ from adapters.base import SIZES
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import Result
 from whisper_speedtest.results.aspects import described, differing, of_set_up, of_subject
-from whisper_speedtest.results.machines import machine_key, machine_names
+from whisper_speedtest.results.machines import machine_key, machine_names, without_suite
 from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _machine(results: Sequence[Result]) -> Machine:
     """Return the machine of results that have one and the same, but for the suite's commit."""
     machine = results[0].machine
     assert machine is not None, "results of the unknown machine stand apart"
-    return msgspec.structs.replace(machine, suite=None)
+    return without_suite(machine)
 
 
 def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -> OnMachine:

@@ -7,6 +7,7 @@ is selected is left out. The sides are of the same model bytes where they are of
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.measure.turns import Compared
+    from whisper_speedtest.session.values import Shard
     from whisper_speedtest.speech.clip import Clip
 
 USUAL_CLIP = "short"
@@ -59,7 +61,7 @@ JOURNAL = ".jsonl"
 
 
 @dataclass(slots=True)
-class Contest:
+class OtherSide:
     """The other side of a session's comparisons."""
 
     name: str
@@ -74,7 +76,7 @@ class Contest:
     """What the other side can measure and this one cannot, each with what to do."""
 
 
-CONTEST = pytest.StashKey[Contest]()
+OTHER_SIDE = pytest.StashKey[OtherSide]()
 
 
 class SlowerError(AssertionError):
@@ -107,9 +109,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from whisper_speedtest.engine.checkout import OWN
 
         config.stash[BASELINE] = _case(baseline)
-        config.stash[CONTEST] = Contest(baseline, OWN)
+        config.stash[OTHER_SIDE] = OtherSide(baseline, OWN)
     else:
-        config.stash[CONTEST] = _other_checkout(against, config.invocation_params.dir)
+        config.stash[OTHER_SIDE] = _other_checkout(against, config.invocation_params.dir)
 
 
 def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
@@ -149,7 +151,7 @@ def _case(name: str) -> Case:
     return known[name]
 
 
-def _other_checkout(text: str, here: Path) -> Contest:
+def _other_checkout(text: str, here: Path) -> OtherSide:
     """Return another checkout and interpreter as the other side."""
     from whisper_speedtest.engine.checkout import OWN, CheckoutError, look_into
     from whisper_speedtest.measure.machine import suite_commit
@@ -167,14 +169,16 @@ def _other_checkout(text: str, here: Path) -> Contest:
         checkout = look_into(root, str(Path(chosen).absolute()), name_of(suite_commit(root), code))
     except CheckoutError as error:
         raise pytest.UsageError(f"--against: {error}") from error
-    return Contest(checkout.name, checkout, code)
+    return OtherSide(checkout.name, checkout, code)
 
 
 def split(text: str, here: Path) -> tuple[Path, str]:
     """Return folder and interpreter of `DIR[:PYTHON]`, which is "" where there is none.
 
-    Both are seen from the folder in which pytest was started. A folder may have a colon in it.
+    Both are seen from the folder in which pytest was started. A folder may have a colon in it, and
+    each of them may begin with `~`, the user's home, which no shell expands in an option.
     """
+    text = ":".join(map(os.path.expanduser, text.split(":")))
     folder, _, python = text.rpartition(":")
     if not folder or (here / text).is_dir():
         return (here / text).resolve(), ""
@@ -192,8 +196,8 @@ def name_of(commit: str | None, code: str) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what compares nothing, and all clips but the usual one unless one is named."""
-    contest = config.stash.get(CONTEST, None)
-    if contest is None:
+    other_side = config.stash.get(OTHER_SIDE, None)
+    if other_side is None:
         return
     named = names_a_clip([*map(str, config.invocation_params.args)], clips())
     baseline = config.stash.get(BASELINE, None)
@@ -207,9 +211,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = kept
-    contest.left_out = len(left_out)
-    entries = contest.checkout.entries
-    contest.lost = lost(contest.name, entries, all_cases(), config.getoption("keyword"))
+    other_side.left_out = len(left_out)
+    shard: Shard | None = config.getoption("shard")
+    of_this_part = [
+        case for case in other_side.checkout.entries if shard is None or shard.has(str(case))
+    ]
+    other_side.lost = lost(other_side.name, of_this_part, all_cases(), config.getoption("keyword"))
 
 
 def _clip_of(item: pytest.Item) -> str:
@@ -248,11 +255,11 @@ def is_selected(test: str, keyword: str) -> bool:
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say what is compared, and how much of the selection compares nothing."""
-    contest = config.stash.get(CONTEST, None)
-    if contest is None:
+    other_side = config.stash.get(OTHER_SIDE, None)
+    if other_side is None:
         return []
-    line = f"head to head: against {contest.name}"
-    if count := contest.left_out:
+    line = f"head to head: against {other_side.name}"
+    if count := other_side.left_out:
         tests = "1 test is" if count == 1 else f"{count} tests are"
         line += (
             f"; {tests} left out, as only test_transcribe compares, by default on {USUAL_CLIP}, "
@@ -264,14 +271,14 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Let both sides take turns, in the place of what the test does otherwise."""
-    contest = pyfuncitem.config.stash.get(CONTEST, None)
-    if contest is None or measure_of(pyfuncitem) is not Measure.RATIO:
+    other_side = pyfuncitem.config.stash.get(OTHER_SIDE, None)
+    if other_side is None or measure_of(pyfuncitem) is not Measure.RATIO:
         return None
-    _run(pyfuncitem, contest)
+    _run(pyfuncitem, other_side)
     return True
 
 
-def _run(item: pytest.Function, contest: Contest) -> None:
+def _run(item: pytest.Function, other_side: OtherSide) -> None:
     """Compare a case with the other side, record it and judge what both have heard."""
     from whisper_speedtest.measure.judging import WrongTranscriptError, judge
     from whisper_speedtest.measure.turns import compare
@@ -283,7 +290,7 @@ def _run(item: pytest.Function, contest: Contest) -> None:
     clip: Clip = given["clip"]
     settings: DecodeSettings = given["settings"]
     other = config.stash.get(BASELINE, case)
-    other_model = _model_of(config, contest, case, model, other)
+    other_model = _model_of(config, other_side, case, model, other)
     device: Device = given["device"]
     other_device = device if other == case else choose_device(config, other, other_model)
     pool: EnginePool = given["pool"]
@@ -292,7 +299,7 @@ def _run(item: pytest.Function, contest: Contest) -> None:
     from whisper_speedtest.measure.turns import Sides
 
     def baseline() -> Engine:
-        return pool.new(other, other_model, other_device, settings.threads, contest.checkout)
+        return pool.new(other, other_model, other_device, settings.threads, other_side.checkout)
 
     sides = Sides(
         ours=lambda: pool.new(case, model, device, settings.threads),
@@ -309,7 +316,7 @@ def _run(item: pytest.Function, contest: Contest) -> None:
         seed=item.name,
         listener=display_of(config),
     )
-    record.compared(found, clip, contest.name, contest.code, limit)
+    record.compared(found, clip, other_side.name, other_side.code, limit)
     judge(case, clip, settings, found.transcripts, record.provenance)
     comparison = record.result.comparison
     assert comparison is not None
@@ -317,9 +324,9 @@ def _run(item: pytest.Function, contest: Contest) -> None:
     try:
         judge(other, clip, settings, found.baseline_transcripts, side.provenance)
     except WrongTranscriptError as error:
-        raise WrongTranscriptError(f"the other side, {contest.name}: {error}") from None
+        raise WrongTranscriptError(f"the other side, {other_side.name}: {error}") from None
     if limit is not None and comparison.verdict is Verdict.SLOWER:
-        raise SlowerError(f"{case.label} on {clip.name}: {_slower(found, contest.name, limit)}")
+        raise SlowerError(f"{case.label} on {clip.name}: {_slower(found, other_side.name, limit)}")
 
 
 def _slower(found: Compared, name: str, limit: float) -> str:
@@ -331,7 +338,7 @@ def _slower(found: Compared, name: str, limit: float) -> str:
 
 
 def _model_of(
-    config: pytest.Config, contest: Contest, case: Case, model: VerifiedModel, other: Case
+    config: pytest.Config, other_side: OtherSide, case: Case, model: VerifiedModel, other: Case
 ) -> VerifiedModel:
     """Return the other side's verified model, which of the same case is the same.
 
@@ -346,17 +353,17 @@ def _model_of(
             return session_model(config, files_of(other))
         except Unavailable as error:
             raise NotMeasured(case, f"the other side: {error}") from None
-    checkout = contest.checkout
+    checkout = other_side.checkout
     if why := checkout.not_installed.get(case.adapter):
-        raise NotMeasured(case, f"{contest.name}, in its interpreter: {why}")
+        raise NotMeasured(case, f"{other_side.name}, in its interpreter: {why}")
     if case not in checkout.entries:
-        raise NotMeasured(case, f"{contest.name} has no such case")
+        raise NotMeasured(case, f"{other_side.name} has no such case")
     ours, theirs = files_of(case), checkout.entries[case].files
     if ours != theirs:
         raise RefusedError(
             f"{case.label}: expected the same model bytes on both sides, got {_files(theirs)} of "
-            f"{contest.name} and {_files(ours)} here, which are not compared; let both check maps "
-            "name the same repo, revision and files"
+            f"{other_side.name} and {_files(ours)} here, which are not compared; let both check "
+            "maps name the same repo, revision and files"
         )
     return model
 
@@ -368,18 +375,18 @@ def _files(files: Any) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(config: pytest.Config) -> None:
     """Let the closing summary say what the other side has and this one lacks."""
-    if contest := config.stash.get(CONTEST, None):
-        config.stash[LEFT_OUT] |= dict.fromkeys(contest.lost, Outcome.FAILED)
+    if other_side := config.stash.get(OTHER_SIDE, None):
+        config.stash[LEFT_OUT] |= dict.fromkeys(other_side.lost, Outcome.FAILED)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End with status 1 where a case was lost, and with UNDECIDED where nobody can tell of one."""
-    contest = session.config.stash.get(CONTEST, None)
-    if contest is None or session.config.getoption("collectonly"):
+    other_side = session.config.stash.get(OTHER_SIDE, None)
+    if other_side is None or session.config.getoption("collectonly"):
         return
     if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        if contest.lost:
+        if other_side.lost:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif session.config.getoption("fail_slower") is not None and any(
             _undecided(session.config)
