@@ -71,6 +71,24 @@ def test_untimed_call_stands_right_before_the_timed_ones(
     assert steps[2:] == ["hear paragraph", f"transcribe {clip}", "transcribe paragraph"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "count"), [(0.6, 1), (0.5, 1), (0.3, 2), (0.25, 2), (0.125, 4), (0.01, 10)]
+)
+def test_brief_untimed_calls_are_made_for_half_a_second(
+    engine: FakeEngine, seconds: float, count: int
+) -> None:
+    """At least one, and at most as many as may be timed."""
+    engine.calls = [START, *[seconds] * count, 2.0]
+    rules = Rules(processes=1, calls=1)
+
+    calls = time_calls(processes_of([engine], rules), clips()["paragraph"], AUDIO, SETTINGS)
+
+    assert taken(calls) == [(0, 0, 2.0, False)]
+    steps = engine.log[engine.log.index("hear paragraph") :]
+    heard = [step for step in steps if step.startswith("transcribe")]
+    assert heard == [*["transcribe short"] * count, "transcribe paragraph"]
+
+
 def test_samples_say_their_process_and_order(engine: FakeEngine) -> None:
     """The processes come one after another; their calls are numbered over all of them."""
     engines = three(engine)
@@ -126,8 +144,9 @@ def test_every_call_has_its_limit(engine: FakeEngine) -> None:
     of_one(engine, 2.0)
 
     limited = [step for step in engine.log if step.startswith("limited")]
-    assert limited == ["limited to 240 s"] * 4  # start, verification, untimed call, timed call
-    assert engine.log.count("unlimited") == 4
+    # The start, the verification, the audio, the untimed call and the timed call.
+    assert limited == ["limited to 240 s"] * 5
+    assert engine.log.count("unlimited") == 5
 
 
 def test_empty_call_is_the_median_of_some_after_an_untimed_one(engine: FakeEngine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, hypot, log
 from random import Random
 
 import pytest
@@ -50,6 +50,20 @@ def test_interval_narrows_with_the_number_of_processes() -> None:
     assert two.margin is not None
     assert four.margin is not None
     assert two.margin > 5 * four.margin
+
+
+def test_interval_allows_for_what_sessions_differ_by() -> None:
+    """Both parts add as squares: 1.96 times that deviation, and Student's of the processes."""
+    alike, apart = samples([1.0], [1.0], [1.0]), samples([1.0], [1.1], [1.2])
+
+    made = estimate(alike, 0.03)
+    assert made.seconds == pytest.approx(1.0)
+    assert (made.low, made.high) == (pytest.approx(exp(-0.0587989)), pytest.approx(exp(0.0587989)))
+
+    bare, wide = estimate(apart).margin, estimate(apart, 0.03).margin
+    assert bare is not None
+    assert wide is not None
+    assert log(1 + wide) == pytest.approx(hypot(log(1 + bare), 0.0587989))
 
 
 def test_one_process_has_no_interval() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.helpers.results import CLIP, cold, load, warm
+from tests.helpers.results import CLIP, MACHINE, cold, load, warm
 from whisper_speedtest.measure.contention import Contention
 from whisper_speedtest.measure.machine import Gpu, Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -68,6 +68,19 @@ def test_result_without_samples_has_no_estimate() -> None:
 
     with pytest.raises(ValueError, match=r"test_transcribe\[.*\]: expected samples, .*failed"):
         _ = failed.estimate
+
+
+@pytest.mark.parametrize(("virtual", "margin"), [(True, 0.06056), (False, 0.0), (None, 0.0)])
+def test_interval_allows_for_other_sessions_on_a_virtual_machine(
+    virtual: bool | None, margin: float
+) -> None:
+    """By 1.96 times 3 %, whose logarithm is that; not where nobody knows what the machine is."""
+    alike = tuple(Sample(process=number, order=number, seconds=1.0) for number in range(3))
+    machine = msgspec.structs.replace(MACHINE, virtual=virtual)
+
+    found = warm(samples=alike, machine=machine).estimate.margin
+
+    assert found == pytest.approx(margin, abs=1e-5)
 
 
 def test_contaminated_samples_count_in_nothing() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import exp
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.helpers.results import warm
-from tests.proofs.twelve_runs import Count, astray, clean, covered, figures, lines, pooled
+from tests.proofs.twelve_runs import Count, apart, astray, clean, covered, figures, lines, pooled
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import Sample
 
@@ -70,6 +71,21 @@ def test_row_is_astray_where_the_time_lies_farther_off_than_its_interval_is_wide
         assert astray(runs, known) == Count(far, 1), f"{true} by {low} to {high}"
 
 
+def test_sessions_lie_apart_by_what_their_processes_do_not_explain() -> None:
+    """Those of 1 s and e² s with processes that agree: a deviation of the root of 2.
+
+    Where processes differ as much as that, or there is one session, nothing is left.
+    """
+    first, second = row(1.0, 1.0), row(exp(2), exp(2))
+
+    assert apart([first, second, BUSY], "t") == pytest.approx(2**0.5)
+    # Processes at 1 and e: a standard error of half a logarithm, and so a quarter to be taken off.
+    assert apart([row(1.0, exp(1)), row(exp(2), exp(3))], "t") == pytest.approx((2 - 0.25) ** 0.5)
+    assert apart([row(1.0, exp(2)), row(exp(0.1), exp(2.1))], "t") == 0.0
+    assert apart([first, row(exp(2))], "t") == 0.0, "one process tells nothing of its session"
+    assert apart([first, row(exp(2), exp(2), test="u")], "t") == 0.0
+
+
 def test_figures_are_held_to_their_limits() -> None:
     """7 % astray, 90 % clean, 90 % covered: at the limit each is held, and beyond it none."""
     good, bad = row(1.0, 1.1), row(7.0, 7.001)
@@ -95,8 +111,8 @@ def test_lines_say_each_test_and_what_is_held() -> None:
 
     _, first, second, _, *held = lines(quiet, [row(1.0, 1.1), BUSY])
 
-    assert first.split() == ["t", "1.05", "s", "1/2", "1/1", "1/2", "0/1"]
-    assert second.split() == ["u", "none", "0/1", "0/0", "0/0", "0/0"]
+    assert first.split() == ["t", "1.05", "s", "0.0%", "1/2", "1/1", "1/2", "0/1"]
+    assert second.split() == ["u", "none", "0.0%", "0/1", "0/0", "0/0", "0/0"]
     assert [line.split("  ")[0] for line in held] == ["held", "NOT HELD", "held"]
 
 

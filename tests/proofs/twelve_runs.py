@@ -6,7 +6,8 @@ twelve_runs.txt beside this file, or to `--out`. Exit status 1 says that a limit
 
 The runs are sessions of the real benchmarks. They take turns, one quiet, one beside a process that
 computes for up to a second and sleeps for up to a second, so that a machine which drifts does so in
-both. The true time of a call is what all quiet runs together estimate.
+both. The true time of a call is what all quiet runs together estimate. How far the quiet runs lie
+apart, over what their processes explain, is what BETWEEN_SESSIONS allows for on a virtual machine.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
+from math import log, sqrt
 from pathlib import Path
+from statistics import fmean, variance
 from typing import TYPE_CHECKING
 
 import msgspec
+from scipy.stats import t as student
 
 from tests.helpers.loads import COMES_AND_GOES, running
 from tests.helpers.project import ROOT, child_environment
@@ -137,6 +141,27 @@ def intervals(
                 yield made.low, true[result.test].seconds, made.high
 
 
+def apart(runs: Sequence[Run], test: str) -> float:
+    """Return how far sessions lie apart, over what the processes of each of them explain.
+
+    It is the standard deviation of the logarithm; 0 where the processes explain all of it, or there
+    are fewer than two sessions to compare.
+    """
+    centres, errors = [], []
+    for result in chain.from_iterable(_of(test, each) for each in runs):
+        if result.outcome is not Outcome.PASSED:
+            continue
+        made = estimate(result.counted)  # without what an interval allows for
+        if made.high is not None:
+            number = len(made.calls)
+            centres.append(log(made.seconds))
+            errors.append(log(made.high / made.seconds) / student.ppf(0.975, number - 1))
+    if len(centres) < 2:
+        return 0.0
+    explained = fmean(error**2 for error in errors)
+    return sqrt(max(0.0, variance(centres) - explained))
+
+
 def figures(quiet: Sequence[Run], loaded: Sequence[Run]) -> list[tuple[str, str, bool]]:
     """Return what is held: what it is, what was found, and whether it is."""
     true = pooled(quiet)
@@ -163,14 +188,16 @@ def figures(quiet: Sequence[Run], loaded: Sequence[Run]) -> list[tuple[str, str,
 def lines(quiet: Sequence[Run], loaded: Sequence[Run]) -> Iterator[str]:
     """Yield the rows by test, and then the figures."""
     true = pooled(quiet)
-    titles = f"{'pooled':>9}{'clean':>9}{'covers':>9}{'beside a load: clean':>22}{'astray':>8}"
-    yield f"{'test':<56}{titles}"
+    titles = f"{'pooled':>9}{'apart':>7}{'clean':>7}{'covers':>8}"
+    yield f"{'test':<55}{titles}{'beside a load: clean':>22}{'astray':>8}"
     for test in dict.fromkeys(each.test for each in chain.from_iterable([*quiet, *loaded])):
         own, beside = ([_of(test, each) for each in runs] for runs in (quiet, loaded))
         found = seconds(true[test].seconds) if test in true else "none"
         counts = (clean(own), covered(own, true), clean(beside), astray(beside, true))
         cells = [f"{each.found}/{each.of}" for each in counts]
-        yield f"{test:<56}{found:>9}{cells[0]:>9}{cells[1]:>9}{cells[2]:>22}{cells[3]:>8}"
+        between = percent(apart(quiet, test), 1)
+        counted = f"{cells[0]:>7}{cells[1]:>8}{cells[2]:>22}{cells[3]:>8}"
+        yield f"{test:<55}{found:>9}{between:>7}{counted}"
     yield ""
     for what, found, held in figures(quiet, loaded):
         yield f"{'held' if held else 'NOT HELD':<10}{what}: {found}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.cold_files import evict, expect_none_in_memory
 from whisper_speedtest.measure.contention import Watch, averaged, is_contaminated, most_of_others
-from whisper_speedtest.measure.protocol import RETAKES
+from whisper_speedtest.measure.protocol import MOST_CALLS, RETAKES, UNTIMED_SECONDS
 from whisper_speedtest.measure.result import Repeats, Sample, Start
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 
@@ -238,17 +238,17 @@ class _Taken:
         self._idle_since = 0.0
 
     def prepare(self, engine: Engine, processes: Processes) -> None:
-        """Hand the audio over, and make the untimed call that stands right before timed ones.
+        """Hand the audio over, and make the untimed calls that stand right before timed ones.
 
-        On a GPU it is the same as these, since the first of its kind may compile something, and the
-        first after a pause is slow. On a CPU it is of the clip that every process began with.
+        On a GPU they are the same as these, since the first of its kind may compile something, and
+        the first after a pause is slow. On a CPU they are of the clip that every process began
+        with.
         """
-        with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
+        limit = self._rules.call_limit(engine.case, self._clip.seconds)
+        clip = self._clip if engine.device == "gpu" else processes.clip
+        with engine.limited(limit):
             engine.hear(self._clip.name, self._audio)
-            if engine.device == "gpu":
-                engine.transcribe(self._clip.name, self._settings)
-            else:
-                engine.transcribe(processes.clip.name, self._settings)
+        _settle(engine, clip.name, self._settings, limit)
         self._idle_since = time.perf_counter()
 
     def time(self, engine: Engine, step: Step, most: int) -> int:
@@ -305,7 +305,7 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
 
     A clip is read right before its call, and then forgotten. No call is made again, and what others
     took of the machine is averaged over all of them: the speed stands beside the accuracy, which it
-    is measured for. Before the first call stands an untimed one, as before those of other tests.
+    is measured for. Before the first call stand untimed ones, as before those of other tests.
     """
     rules, tell = processes.rules, processes.listener.tell
     engine = processes.first()
@@ -314,10 +314,11 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
     tell(Step(Doing.UNTIMED_CALL, 1, 1))
     if engine.device == "gpu":
         with _held(engine, corpus, corpus.clips[0], rules) as key:
-            engine.transcribe(key, settings)
+            limit = rules.call_limit(engine.case, corpus.clips[0].seconds)
+            _settle(engine, key, settings, limit)
     else:
-        with engine.limited(rules.call_limit(engine.case, processes.clip.seconds)):
-            engine.transcribe(processes.clip.name, settings)
+        limit = rules.call_limit(engine.case, processes.clip.seconds)
+        _settle(engine, processes.clip.name, settings, limit)
     for number, clip in enumerate(corpus.clips, start=1):
         tell(Step(Doing.CLIP, 1, 1, number, len(corpus.clips)))
         with _held(engine, corpus, clip, rules) as key:
@@ -336,6 +337,16 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
     )
     repeats = Repeats(processes=1, calls=1, max_others=rules.max_others)
     return CorpusCalls(repeats, sample, tuple(heard))
+
+
+def _settle(engine: Engine, name: str, settings: DecodeSettings, limit: float) -> None:
+    """Make untimed calls of a clip until the engine runs as it will; `limit` is that of a call."""
+    taken = 0.0
+    for _ in range(MOST_CALLS):
+        with engine.limited(limit):
+            taken += seconds_of(lambda: engine.transcribe(name, settings))
+        if taken >= UNTIMED_SECONDS:
+            break
 
 
 @contextmanager

@@ -339,11 +339,12 @@ class Result(Part, frozen=True, kw_only=True):
     @property
     def estimate(self) -> Estimate:
         """What a call takes. Raises ValueError where there is no sample that counts."""
-        from whisper_speedtest.measure.estimate import estimate  # imports scipy
+        from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate  # imports scipy
 
         if not self.counted:
             raise ValueError(f"{self.test}: expected samples, got none; it {self.outcome}")
-        return estimate(self.counted)
+        shared = self.machine is not None and self.machine.virtual
+        return estimate(self.counted, BETWEEN_SESSIONS if shared else 0.0)
 
     @property
     def rtfx(self) -> float | None:
