@@ -44,8 +44,8 @@ MOST_CALLS = 10
 """How many calls of each process are timed at most."""
 
 CALLS_ON_CPU = 3
-"""How many they are at most on a CPU, but for brief ones, of which there are as many as fit into the
-budget of a GPU: three of 50 ms would see nothing of a machine that changes by the second."""
+"""How many they are at most on a CPU, unless more fit into the budget of a GPU: three brief calls
+would see nothing of a machine that changes by the second."""
 
 UNTIMED_SECONDS = 0.5
 """For how long untimed calls are made before timed ones: at least one, and no more than MOST_CALLS.

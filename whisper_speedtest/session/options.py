@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.protocol import (
     BUDGETS,
+    CALLS_ON_CPU,
     LOOKS,
     MAX_OTHERS,
     MINUTES,
@@ -107,7 +108,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=parse_seconds,
         metavar="SECONDS",
         help="seconds that the timed calls of one test may take (default: "
-        f"{BUDGETS['gpu']:g} on a GPU, {BUDGETS['cpu']:g} on a CPU)",
+        f"{BUDGETS['gpu']:g}; {BUDGETS['cpu']:g} on a CPU, for up to {CALLS_ON_CPU} calls of each "
+        "process)",
     )
     group.addoption(
         "--pause",
