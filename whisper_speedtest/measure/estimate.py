@@ -101,11 +101,11 @@ def ratio(this: Estimate, other: Estimate) -> Ratio:
     """Return how many times as long this takes as the other, measured apart on one machine.
 
     The logarithm of a ratio is the difference of two logarithms, each with an interval of its own
-    half width: Student's t for its own number of processes, times its standard error. Errors of
-    independent measurements add as squares, so the half width of the difference is the root of the
-    sum of the squares of both. With so few processes that is a little wider than Welch's interval,
-    so it holds the true ratio in at least 95 of 100 such pairs. It knows nothing of a machine that
-    changed between the two; sides measured in turns do.
+    half width. Errors of independent measurements add as squares, so the half width of the
+    difference is the root of the sum of the squares of both. With so few processes that is a little
+    wider than Welch's interval, so it holds the true ratio in at least 95 of 100 such pairs. What
+    either interval allows for besides, as other sessions, this one does. It knows nothing of a
+    machine that changed between the two; sides measured in turns do.
     """
     value = this.seconds / other.seconds
     if this.high is None or other.high is None:
