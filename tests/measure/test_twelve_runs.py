@@ -109,10 +109,14 @@ def test_lines_say_each_test_and_what_is_held() -> None:
     """A test that was busy in each quiet run has no time."""
     quiet = [row(1.0, 1.1), BUSY, row(2.0, 2.2, test="u", outcome=Outcome.BUSY)]
 
-    _, first, second, _, *held = lines(quiet, [row(1.0, 1.1), BUSY])
+    _, first, second, _, between, *held = lines(quiet, [row(1.0, 1.1), BUSY])
 
     assert first.split() == ["t", "1.05", "s", "0.0%", "1/2", "1/1", "1/2", "0/1"]
     assert second.split() == ["u", "none", "0.0%", "0/1", "0/0", "0/0", "0/0"]
+    assert between == (
+        "sessions lie apart by 0.0%, by the mean of squares over the tests; "
+        "on a virtual machine an interval allows for 4.0%"
+    )
     assert [line.split("  ")[0] for line in held] == ["held", "NOT HELD", "held"]
 
 

@@ -30,7 +30,7 @@ from scipy.stats import t as student
 
 from tests.helpers.loads import COMES_AND_GOES, running
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.measure.estimate import estimate
+from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate
 from whisper_speedtest.measure.machine import machine
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal import read
@@ -57,13 +57,18 @@ Run = tuple["Result", ...]
 """The results of one session."""
 
 
-def run(chosen: str, journal: Path, *, loaded: bool) -> Run:
-    """Run the warm benchmarks that -k chooses, beside a load or not; return what was measured."""
+def run(chosen: str, journal: Path, *, loaded: bool) -> None:
+    """Run the warm benchmarks that -k chooses, beside a load or not, and write their journal.
+
+    It is there once the session has passed, and not before.
+    """
+    unfinished = journal.with_suffix(".unfinished.jsonl")
+    unfinished.unlink(missing_ok=True)
     with running(COMES_AND_GOES) if loaded else nullcontext():
         session = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "benchmarks/test_transcribe.py"),
-                *("--benchmark-only", "-q", "--offline", "-k", chosen, f"--journal={journal}"),
+                *("--benchmark-only", "-q", "--offline", "-k", chosen, f"--journal={unfinished}"),
             ],
             cwd=ROOT,
             env=child_environment(),
@@ -77,8 +82,13 @@ def run(chosen: str, journal: Path, *, loaded: bool) -> Run:
         sys.exit(
             f"expected a session that passes, got status {session.returncode}\n{session.stdout}"
         )
-    measured = (Outcome.PASSED, Outcome.BUSY)
-    return tuple(each for each in read(journal).results if each.outcome in measured)
+    unfinished.rename(journal)
+
+
+def measured(journal: Path) -> Run:
+    """Return the results of a session's journal that say how long something takes."""
+    ended = (Outcome.PASSED, Outcome.BUSY)
+    return tuple(each for each in read(journal).results if each.outcome in ended)
 
 
 def pooled(runs: Sequence[Run]) -> dict[str, Estimate]:
@@ -198,7 +208,12 @@ def lines(quiet: Sequence[Run], loaded: Sequence[Run]) -> Iterator[str]:
         between = percent(apart(quiet, test), 1)
         counted = f"{cells[0]:>7}{cells[1]:>8}{cells[2]:>22}{cells[3]:>8}"
         yield f"{test:<55}{found:>9}{between:>7}{counted}"
+    found_apart = sqrt(fmean(apart(quiet, test) ** 2 for test in true)) if true else 0.0
     yield ""
+    yield (
+        f"sessions lie apart by {percent(found_apart, 1)}, by the mean of squares over the tests; "
+        f"on a virtual machine an interval allows for {percent(BETWEEN_SESSIONS, 1)}"
+    )
     for what, found, held in figures(quiet, loaded):
         yield f"{'held' if held else 'NOT HELD':<10}{what}: {found}"
 
@@ -223,16 +238,26 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS, help=f"of each kind (default: {RUNS})")
     parser.add_argument("-k", dest="chosen", default=CHOSEN, help=f"tests (default: {CHOSEN!r})")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".txt"))
+    parser.add_argument(
+        "--journals",
+        type=Path,
+        help="keep the journals of the runs in this folder, and make no run again whose journal is "
+        "there (default: keep none)",
+    )
     options = parser.parse_args()
     quiet: list[Run] = []
     loaded: list[Run] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.journals or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         for number in range(2 * options.runs):
             beside = number % 2 == 1
             kind = "beside a load" if beside else "quiet"
             print(f"run {number + 1} of {2 * options.runs}, {kind}", file=sys.stderr)
-            journal = Path(folder, f"{number}.jsonl")
-            (loaded if beside else quiet).append(run(options.chosen, journal, loaded=beside))
+            journal = folder / f"{number}.jsonl"
+            if not journal.exists():
+                run(options.chosen, journal, loaded=beside)
+            (loaded if beside else quiet).append(measured(journal))
     text = "\n".join([head(options.runs), "", *lines(quiet, loaded)])
     print(text)
     options.out.write_text(text + "\n", encoding="utf-8")
