@@ -12,6 +12,7 @@ from whisper_speedtest.measure.protocol import (
     LOOKS,
     MAX_OTHERS,
     MINUTES,
+    MOST_CALLS,
     PAUSES,
     PROCESSES,
     Rules,
@@ -61,7 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device",
         choices=["auto", "gpu", "cpu"],
         default="auto",
-        help="what the libraries compute on; auto is the GPU where it works (default: auto)",
+        help="what the libraries compute on; auto: the GPU where it works, else the CPU (default: "
+        "auto)",
     )
     group.addoption(
         "--audio",
@@ -69,7 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         type=parse_path,
         metavar="PATH",
-        help="transcribe this file too, or each sound file in this folder; may be given several "
+        help="also transcribe this file, or each sound file in this folder; may be given several "
         "times; a text file beside it, of the same name with .txt, is its reference",
     )
     group.addoption(
@@ -79,60 +81,61 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=parse_path,
         metavar="DIR",
         help="transcribe each recording in this folder once, and score them together; may be given "
-        "several times; in it lie manifest.jsonl, .tsv or .csv (audio, text), LibriSpeech's files, "
+        "several times; it holds manifest.jsonl, .tsv or .csv (audio, text), LibriSpeech's files, "
         "or sound files with texts beside them",
     )
     group.addoption(
         "--language",
         type=parse_code,
         metavar="CODE",
-        help="what is spoken in the recordings of --audio and --corpus, as de; the project's own "
-        f"clips are left out where that is not English (default: {ENGLISH}, or what a manifest "
+        help="what is spoken in the recordings of --audio and --corpus, as de; if it is not "
+        f"English, the project's own clips are left out (default: {ENGLISH}, or what a manifest "
         "says)",
     )
     group.addoption(
         "--processes",
         type=parse_count,
         metavar="N",
-        help="start so many processes of each case, one after another where memory is short "
-        f"(default: {PROCESSES}, fewer where memory is short, 1 of what the device runs slowly)",
+        help="start this many processes of each case, one after another where memory is short "
+        f"(default: {PROCESSES}, or as many as fit into memory; 1 of variants that the device runs "
+        "many times slower)",
     )
     group.addoption(
         "--calls",
         type=parse_count,
         metavar="N",
-        help="time so many calls of each process (default: as many as the budget has room for)",
+        help="time this many calls of each process (default: as many as the budget has room for, "
+        f"{MOST_CALLS} at most)",
     )
     group.addoption(
         "--budget",
         type=parse_seconds,
         metavar="SECONDS",
         help="seconds that the timed calls of one test may take (default: "
-        f"{BUDGETS['gpu']:g}; {BUDGETS['cpu']:g} on a CPU, for up to {CALLS_ON_CPU} calls of each "
-        "process)",
+        f"{BUDGETS['gpu']:g}; on a CPU, up to {CALLS_ON_CPU} calls of each process may take "
+        f"{BUDGETS['cpu']:g})",
     )
     group.addoption(
         "--pause",
         type=parse_pause,
         metavar="SECONDS",
-        help="measure, too, what a call takes after so many seconds in which none of the case's "
-        f"processes computes anything; 0 does not (default: {PAUSES['gpu']:g} on a GPU, and not on "
-        "a CPU)",
+        help="also measure how long a call takes after this many seconds in which the case's "
+        f"processes compute nothing; 0: do not (default: {PAUSES['gpu']:g} on a GPU, not on a CPU)",
     )
     group.addoption(
         "--cold-files",
         action="store_true",
-        help="measure, too, what a cold start takes while the system's memory holds none of the "
-        "model's files; on Linux",
+        help="also measure how long a cold start takes while the system's memory holds none of "
+        "the model's files; on Linux",
     )
     group.addoption(
         "--max-others",
         type=parse_processors,
         default=MAX_OTHERS,
         metavar="PROCESSORS",
-        help="CPU time that other processes may take beside a call, in processors, and half of "
-        "those that the library leaves free besides; a call beside more is made again, and then "
-        f"marked; inf marks none (default: {MAX_OTHERS})",
+        help="how many processors other processes may take beside a call, plus half of those that "
+        "the library leaves free; beside more, a call is made again, and then marked; inf marks "
+        f"none (default: {MAX_OTHERS})",
     )
     group.addoption(
         "--cooldown",
@@ -152,7 +155,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--journal",
         type=parse_path,
         metavar="FILE",
-        help="add each result to this file as its test ends, a line of JSON each "
+        help="add each result to this file as its test ends, as a line of JSON "
         "(default: a new file in journals/, named by the time)",
     )
     group.addoption(
@@ -161,8 +164,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const=LAST,
         type=parse_path,
         metavar="FILE",
-        help="run what this journal has no passed result of, with the same model, versions, "
-        "settings and machine; take the others over from it, and go on with it "
+        help="take over from this journal each result that passed with the same model, versions, "
+        "settings and machine; run the other tests, and add their results to it "
         "(default: --journal, or the one in journals/ that was written last)",
     )
     group.addoption(
@@ -180,51 +183,51 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         type=parse_text,
         metavar="FILE",
-        help="run no test; make the report of --report=DIR from these journals, folders of *.jsonl "
-        "files, or patterns in quotes; may be given several times",
+        help="run no test; make the report of --report=DIR from these journals, folders of them "
+        "(*.jsonl), or patterns in quotes; may be given several times",
     )
     group.addoption(
         "--shard",
         type=parse_shard,
         metavar="K/N",
-        help="run only the Kth of N parts of the selection, which is split by case: the same case "
-        "is in the same part whatever else is selected",
+        help="run only the Kth of N parts of the selection, which is split by case; a case is "
+        "always in the same part, whatever else is selected",
     )
     group.addoption(
         "--head-to-head",
         action="store_true",
-        help="let each case take turns with that of --baseline, and say which is slower; of the "
-        "clips, short alone, unless -k or an id names one",
+        help="let each case take turns with that of --baseline, and say which is slower; the clip "
+        "is short, unless -k or an id names another, or --audio adds one",
     )
     group.addoption(
         "--baseline",
         type=parse_text,
         metavar="CASE",
-        help="the other side of --head-to-head, as in ids: lightning-whisper-mlx-medium-fp16; or a "
-        "journal, with whose times those of this session are compared for --fail-slower, which "
-        "then warns only",
+        help="the other side of --head-to-head, by its name in ids, as "
+        "lightning-whisper-mlx-medium-fp16; or the journal of an earlier run: --fail-slower then "
+        "only warns of what is slower than in it",
     )
     group.addoption(
         "--against",
         type=parse_text,
         metavar="DIR[:PYTHON]",
-        help="as --head-to-head, with the same case in another checkout of this suite as the other "
-        "side, run by another interpreter, which may have other versions of the library (default: "
+        help="as --head-to-head, but the other side is the same case in another checkout of this "
+        "suite, run by another interpreter, which may have other versions of the library (default: "
         "this one)",
     )
     group.addoption(
         "--fail-slower",
         type=parse_share,
         metavar="PERCENT",
-        help="how much slower than the other side a case may be, as 5%%: end with status 1 where "
-        f"one is slower than that, and with {UNDECIDED} where none is and of some nobody can tell",
+        help="how much slower than the other side a case may be, as 5%%; the exit status is 1 if "
+        f"one is slower than that, {UNDECIDED} if none surely is but of some nobody can tell",
     )
     group.addoption(
         "--minutes",
         type=parse_minutes,
         metavar="MINUTES",
-        help="how long each comparison with another side may take at most, but for what the first "
-        f"{LOOKS[0]} blocks of turns take longer than expected (default: {MINUTES:g})",
+        help="how long each comparison with another side may take; it fails where its first "
+        f"{LOOKS[0]} blocks of turns plainly do not fit (default: {MINUTES:g})",
     )
     group.addoption(
         "--check-models",
@@ -232,8 +235,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const=frozenset[str](),
         type=parse_checks,
         metavar="load,json",
-        help="run no test; say whether the models that the selection needs are there and right, "
-        "without any request; =load: also whether they load; =json: for machines; =load,json: both",
+        help="run no test; say, without any request, whether the models that the selection needs "
+        "are there and right; =load: also whether they load; =json: for machines; =load,json: both",
     )
     group.addoption(
         "--prefetch-only",
@@ -243,14 +246,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lock-models",
         action="store_true",
-        help="write what was verified of the selection's models into models.lock: from then on "
-        "these commits and bytes are asked for, whatever their repos' main stands for",
+        help="write the commits and bytes of the selection's models that were verified into "
+        "models.lock; from then on only these are taken, whatever their repos' main stands for",
     )
     group.addoption(
         "--refresh",
         action="store_true",
-        help="ask what each model's main stands for now, and say which has moved since it was "
-        "locked or fetched; with --lock-models also take that",
+        help="say which repos' main has moved since they were locked or fetched; with "
+        "--lock-models also take what it stands for now",
     )
     group.addoption(
         "--offline",
@@ -261,9 +264,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--max-download",
         type=parse_size,
         metavar="SIZE",
-        help="download no more than this, smallest models first; 500MB, 1.5GiB (default: "
-        f"{MAX_DOWNLOAD}); a session that selects nothing, neither by this nor by -k, -m, a test's "
-        f"id or --last-failed, has {BY_DEFAULT} alone",
+        help="download no more than this, smallest models first, as 500MB or 1.5GiB (default: "
+        f"{MAX_DOWNLOAD}); without this, -k, -m, a test's id or --last-failed, a session has "
+        f"{BY_DEFAULT} alone",
     )
 
 
