@@ -196,8 +196,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--head-to-head",
         action="store_true",
-        help="let each case take turns with that of --baseline, and say which is slower; the clip "
-        "is short, unless -k or an id names another, or --audio adds one",
+        help="let each case take turns with that of --baseline, and say which is slower; of the "
+        "clips only short is compared, unless -k or an id names a clip or --audio is given",
     )
     group.addoption(
         "--baseline",
