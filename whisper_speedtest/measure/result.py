@@ -1,8 +1,8 @@
 """The product of this project: a result, which is one measurement with all it takes to believe it.
 
 Results are frozen and typed. `to_json` and `from_json` are exact inverses of each other, and
-`json_schema` describes what is written; README.md names the parts. Every number carries its unit
-in its name or its description: times are seconds, sizes are bytes.
+`json_schema` describes what is written; docs/results.md names the parts. Every number carries its
+unit in its name or its description: times are seconds, sizes are bytes.
 """
 
 from __future__ import annotations

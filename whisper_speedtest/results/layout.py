@@ -5,7 +5,8 @@ Where the table is wider, it is made narrower by these steps, in this order, unt
 1. Headings of several words take two lines.
 2. Size and clip stand above the rows that share them; library and variant share one column.
 3. Columns leave: what a library computes on, its load, its peak memory, its WER, its cold start,
-   what is of an earlier session, and at last the interval. Names, time, RTFx and `slower` stay.
+   its time error, what is of an earlier session, and at last the interval. Names, time, RTFx and
+   `slower` stay.
 4. Names are broken, and then any line that is still too long.
 """
 
