@@ -106,14 +106,27 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def pytest_sessionstart() -> None:
+def need_no_hub(config: pytest.Config) -> bool:
+    """Tell whether a session runs tests of the suite alone, none of which asks a user's hub.
+
+    Plain `pytest` runs the benchmarks, too, and tests/online asks the real hub.
+    """
+    here = config.invocation_params.dir
+    paths = [Path(here, argument.partition("::")[0]).resolve() for argument in config.args]
+    return all(
+        path.is_relative_to(TESTS) and not path.is_relative_to(TESTS / "online") for path in paths
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Let what a test starts inherit nothing of how the tests themselves were started.
 
     It is to take itself for no worker of pytest-xdist, and to end on Ctrl-C also where these tests
     ignore that, as a shell lets a command do that it starts in the background. What the shell says
     of a hub and of its cache goes before huggingface_hub is imported, which reads it once.
     """
-    for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST_", *HUB))]:
+    unwanted = ("PYTEST_XDIST_", *(HUB if need_no_hub(session.config) else ()))
+    for name in [name for name in os.environ if name.startswith(unwanted)]:
         del os.environ[name]
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
