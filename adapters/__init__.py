@@ -118,7 +118,7 @@ def why_not_installed(name: str) -> str:
     """Return why an adapter's library cannot be used here and what would help; "" if it can."""
     for package in missing_packages(name)[:1]:
         how = (
-            "see PyTorch in README.md"
+            "see Libraries that run on PyTorch in docs/recipes.md"
             if package == "torch"
             else f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
         )

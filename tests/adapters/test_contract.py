@@ -400,7 +400,10 @@ def test_cases_are_all_of_the_check_maps_in_order(
                 "pip install --no-deps --require-hashes -r requirements/newcomer.txt"
             ),
         ),
-        ("torch", "newcomer needs torch, which is not installed; see PyTorch in README.md"),
+        (
+            "torch",
+            "newcomer needs torch, which is not installed; see Libraries that run on PyTorch in docs/recipes.md",
+        ),
         (
             "tqdm",
             (

@@ -70,7 +70,7 @@ def test_model_of_no_files_is_missing_and_never_verified() -> None:
 
 
 def test_states_are_documented() -> None:
-    """The six words stand in the README and in the JSON; a seventh would have to be told there."""
+    """The six words stand in the JSON of --check-models; a seventh would have to be told there."""
     words = {"complete", "incomplete", "missing", "corrupt", "other model", "unknown"}
 
     assert set(get_args(FileState)) == words

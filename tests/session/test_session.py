@@ -257,7 +257,8 @@ def test_needs_no_program_on_the_path(
 ) -> None:
     """Every library is measured where there is no ffmpeg, no espeak and no compiler."""
     session = sessions.run(
-        *("benchmarks/test_transcribe.py", "-k", "micro-fp16-short", "--calls=1"),
+        *("benchmarks/test_transcribe.py", "-k", "micro-fp16-short"),
+        *("--processes=1", "--calls=1"),
         PATH=str(tmp_path),
     )
 
