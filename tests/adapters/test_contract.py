@@ -402,7 +402,10 @@ def test_cases_are_all_of_the_check_maps_in_order(
         ),
         (
             "torch",
-            "newcomer needs torch, which is not installed; see Libraries that run on PyTorch in docs/recipes.md",
+            (
+                "newcomer needs torch, which is not installed; "
+                "see Libraries that run on PyTorch in docs/recipes.md"
+            ),
         ),
         (
             "tqdm",

@@ -27,7 +27,7 @@ def test_any_sequence_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
         run_state_machine_as_test(
             Sessions,
             settings=settings(
-                max_examples=40,
+                max_examples=24,
                 stateful_step_count=20,
                 derandomize=True,
                 database=None,
