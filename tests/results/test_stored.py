@@ -21,10 +21,10 @@ from tests.helpers.results import (
     warm,
 )
 from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.measure.estimate import Estimate
+from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import Result, Sample
-from whisper_speedtest.results.stored import change, lost_results, stored_lines
+from whisper_speedtest.results.stored import lost_results, stored_lines
 
 TEST = "test_transcribe[lightning-whisper-mlx-tiny-4bit-short]"
 LAST = (
@@ -53,8 +53,8 @@ def test_slower_test_is_warned_of_with_both_intervals() -> None:
     [line, last] = lines(now, old)
 
     margins = [log(1 + each) for each in (old.estimate.margin or 0, now.estimate.margin or 0)]
-    ratio, width = log(now.estimate.seconds / old.estimate.seconds), sum(m * m for m in margins)
-    low, high = exp(ratio - width**0.5) - 1, exp(ratio + width**0.5) - 1
+    centre, width = log(now.estimate.seconds / old.estimate.seconds), sum(m * m for m in margins)
+    low, high = exp(centre - width**0.5) - 1, exp(centre + width**0.5) - 1
     assert line == f"warning:  {TEST}: 50.0% slower ({low:.1%} to {high:.1%}) than in old.jsonl"
     assert last == f"stored:   1 test {LAST}"
 
@@ -70,8 +70,9 @@ def test_slow_down_within_the_noise_says_so() -> None:
 def test_slow_down_is_noise_where_the_interval_begins_at_the_limit_or_below() -> None:
     """Above the limit it is none, though the whole interval lies above 0 either way."""
     old, now = of_three(1.0, 1.01, 0.99), of_three(1.5, 1.51, 1.49)
-    low = change(old.estimate, now.estimate).low
-    assert low is not None
+    lowest = ratio(now.estimate, old.estimate).low
+    assert lowest is not None
+    low = lowest - 1
     assert 0 < low < 0.5
 
     noise = "), which may be noise, than in old.jsonl"
@@ -100,14 +101,6 @@ def test_what_is_within_the_limit_is_not_spoken_of(limit: float, *, warned: bool
     """The limit itself is kept, and what is faster is fine."""
     assert (len(lines(warm(3.0), warm(2.0), limit=limit)) == 2) is warned
     assert lines(warm(1.0), warm(2.0)) == [f"stored:   1 test {LAST}"]
-
-
-def test_change_is_that_of_the_time_now_over_before() -> None:
-    """Twice the time is 100 % slower, half of it 50 % faster."""
-    one, two = Estimate(1.0, None, None, (1,)), Estimate(2.0, None, None, (1,))
-
-    assert change(one, two).slower == 1.0
-    assert change(two, one).slower == -0.5
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ So a stored run never says that something is slower: only turns with another sid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, hypot, log
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.resume import field_differences, model_differences
 from whisper_speedtest.results.units import counted, percent
@@ -17,27 +16,8 @@ from whisper_speedtest.results.units import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from whisper_speedtest.measure.estimate import Estimate
+    from whisper_speedtest.measure.estimate import Ratio
     from whisper_speedtest.measure.result import Result
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How much slower a test has become, as a share: 0.1 is 10 %. Less than 0 is faster."""
-
-    slower: float
-    low: float | None
-    high: float | None
-    """The interval, where both runs have one."""
-
-
-def change(before: Estimate, now: Estimate) -> Change:
-    """Return how much slower a call is than before, by two estimates of separate runs."""
-    ratio = log(now.seconds / before.seconds)
-    if before.high is None or now.high is None:
-        return Change(exp(ratio) - 1, None, None)
-    width = hypot(log(before.high / before.seconds), log(now.high / now.seconds))
-    return Change(exp(ratio) - 1, exp(ratio - width) - 1, exp(ratio + width) - 1)
 
 
 def stored_lines(
@@ -58,8 +38,8 @@ def stored_lines(
             yield f"stored:   {now.test}: not compared with {name}: {differing}"
             continue
         compared += 1
-        found = change(old.estimate, now.estimate)
-        if found.slower > limit:
+        found = ratio(now.estimate, old.estimate)
+        if found.value - 1 > limit:
             yield f"warning:  {now.test}: {_told(found, limit)} than in {name}"
     yield (
         f"stored:   {counted(compared, 'test')} compared with {name}, which can only warn: the "
@@ -78,12 +58,13 @@ def lost_results(stored: Iterable[Result], known: Iterable[str], name: str) -> d
     }
 
 
-def _told(found: Change, limit: float) -> str:
-    text = f"{percent(found.slower, 1)} slower"
+def _told(found: Ratio, limit: float) -> str:
+    """Return how much slower a test has become, with the interval where both runs have one."""
+    text = f"{percent(found.value - 1, 1)} slower"
     if found.low is None or found.high is None:
         return f"{text} (no interval)"
-    text += f" ({percent(found.low, 1)} to {percent(found.high, 1)})"
-    return text if found.low > limit else f"{text}, which may be noise,"
+    text += f" ({percent(found.low - 1, 1)} to {percent(found.high - 1, 1)})"
+    return text if found.low - 1 > limit else f"{text}, which may be noise,"
 
 
 def _differences(old: Result, now: Result) -> Iterator[str]:
