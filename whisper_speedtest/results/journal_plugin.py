@@ -25,6 +25,7 @@ import pytest
 from adapters import adapter_class, files_of
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.options import LAST, rules_of
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
 from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS, ROOT, begin
@@ -160,14 +161,11 @@ def _last(folder: Path) -> Path:
     )
 
 
-@pytest.hookimpl
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Open the journal, and take over what it holds, once the models are there."""
     config = session.config
-    if config.getoption("collectonly"):
+    if config.getoption("collectonly") or has_failed_to_collect(session):
         return
-    if session.testsfailed and not config.getoption("continue_on_collection_errors"):
-        return  # pytest says so
     items = [item for item in session.items if case_of(item)]
     if not items:
         return

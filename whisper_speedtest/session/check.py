@@ -36,6 +36,7 @@ import pytest
 
 from whisper_speedtest.measure.judging import WrongTranscriptError
 from whisper_speedtest.session.device import choose_device, transcribe_once, why_not_gpu
+from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.options import given
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
 from whisper_speedtest.session.selection import needed, not_installed, unusable
@@ -72,8 +73,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     checks = session.config.getoption("check_models")
     if checks is None:
         return None
-    if session.testsfailed and not session.config.getoption("continue_on_collection_errors"):
-        return None  # pytest says so
+    if has_failed_to_collect(session):
+        return None
     session.testsfailed = _check(session, checks, needed(session.items))
     return True
 

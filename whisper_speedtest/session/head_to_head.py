@@ -21,6 +21,7 @@ from adapters import all_cases, files_of, why_not_installed
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.options import (
     UNDECIDED,
     given,
@@ -35,9 +36,9 @@ from whisper_speedtest.session.shown import display_of
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from adapters.base import Case, DecodeSettings, Device
+    from adapters.base import Case, DecodeSettings, Device, ModelFiles
     from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.engine.pool import EnginePool
     from whisper_speedtest.engine.process import Engine
@@ -281,22 +282,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _run(item: pytest.Function, other_side: OtherSide) -> None:
     """Compare a case with the other side, record it and judge what both have heard."""
     from whisper_speedtest.measure.judging import WrongTranscriptError, judge
-    from whisper_speedtest.measure.turns import compare
+    from whisper_speedtest.measure.turns import Sides, compare
 
-    config, given = item.config, cast("dict[str, Any]", item.funcargs)
-    record: Recorder = given["record"]
-    case: Case = given["case"]
-    model: VerifiedModel = given["model"]
-    clip: Clip = given["clip"]
-    settings: DecodeSettings = given["settings"]
+    config, fixtures = item.config, cast("dict[str, Any]", item.funcargs)
+    record: Recorder = fixtures["record"]
+    case: Case = fixtures["case"]
+    model: VerifiedModel = fixtures["model"]
+    clip: Clip = fixtures["clip"]
+    settings: DecodeSettings = fixtures["settings"]
     other = config.stash.get(BASELINE, case)
     other_model = _model_of(config, other_side, case, model, other)
-    device: Device = given["device"]
+    device: Device = fixtures["device"]
     other_device = device if other == case else choose_device(config, other, other_model)
-    pool: EnginePool = given["pool"]
+    pool: EnginePool = fixtures["pool"]
     limit: float | None = config.getoption("fail_slower")
-
-    from whisper_speedtest.measure.turns import Sides
 
     def baseline() -> Engine:
         return pool.new(other, other_model, other_device, settings.threads, other_side.checkout)
@@ -305,7 +304,7 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
         ours=lambda: pool.new(case, model, device, settings.threads),
         baseline=baseline,
         clip=clip,
-        audio=given["audio"],
+        audio=fixtures["audio"],
         settings=settings,
     )
     found = compare(
@@ -368,7 +367,7 @@ def _model_of(
     return model
 
 
-def _files(files: Any) -> str:
+def _files(files: ModelFiles) -> str:
     return f"{files} ({', '.join(files.files)})"
 
 
@@ -385,16 +384,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     other_side = session.config.stash.get(OTHER_SIDE, None)
     if other_side is None or session.config.getoption("collectonly"):
         return
-    if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-        if other_side.lost:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif session.config.getoption("fail_slower") is not None and any(
-            _undecided(session.config)
-        ):
+    has_passed = session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
+    if other_side.lost:
+        fail(session)
+    elif has_passed and session.config.getoption("fail_slower") is not None:
+        comparisons = [result.comparison for result in session.config.stash[RESULTS]]
+        if any(each and each.verdict is Verdict.UNDECIDED for each in comparisons):
             session.exitstatus = UNDECIDED
-
-
-def _undecided(config: pytest.Config) -> Iterator[bool]:
-    for result in config.stash[RESULTS]:
-        if (comparison := result.comparison) is not None:
-            yield comparison.verdict is Verdict.UNDECIDED

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.options import why_no_limit
 
 if TYPE_CHECKING:
@@ -124,6 +125,5 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
         return (yield)
     except Exception as error:  # noqa: BLE001 - whatever the other plugin raised
         session.config.stash[FAULT] = f"{type(error).__name__}: {error}"
-        if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        fail(session)
         return None

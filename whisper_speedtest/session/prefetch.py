@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from adapters import files_of
+from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.locking import lock_of, pinned_line, refresh, write
 from whisper_speedtest.session.options import max_download
 from whisper_speedtest.session.selection import needed, not_installed, unusable
@@ -38,8 +39,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     config = session.config
     if config.getoption("check_models") is not None or config.getoption("collectonly"):
         return None
-    if session.testsfailed and not config.getoption("continue_on_collection_errors"):
-        return None  # pytest says so
+    if has_failed_to_collect(session):
+        return None
     from whisper_speedtest.session.status import library_places
 
     cases = needed(session.items)
