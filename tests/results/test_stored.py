@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 from typing import Any
 
@@ -24,7 +25,7 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import Result, Sample
-from whisper_speedtest.results.stored import lost_results, stored_lines
+from whisper_speedtest.results.stored import lost_cases, stored_lines
 
 TEST = "test_transcribe[lightning-whisper-mlx-tiny-4bit-short]"
 LAST = (
@@ -185,10 +186,12 @@ def test_versions_may_differ() -> None:
 
 def test_case_that_is_gone_is_told_once() -> None:
     """Whatever it is that the stored run has of it."""
-    lost = lost_results([warm(2.0), cold(3.0)], ["another"], "old.jsonl")
+    another = replace(CASE, variant="fp16")
 
-    assert lost == {
-        str(CASE): "lightning-whisper-mlx-tiny-4bit: old.jsonl has a result of this case, and this "
-        "checkout has none of that name; put it back, or leave it out with -k"
-    }
-    assert lost_results([warm(2.0)], [str(CASE)], "old.jsonl") == {}
+    [line] = lost_cases([warm(2.0), cold(3.0)], [another], "old.jsonl")
+
+    assert line == (
+        "lightning-whisper-mlx-tiny-4bit: old.jsonl has a result of this case, and this checkout "
+        "has none of that name; put it back, or leave it out with -k"
+    )
+    assert lost_cases([warm(2.0)], [CASE], "old.jsonl") == []

@@ -18,11 +18,16 @@ from whisper_speedtest.results.stored_plugin import (
     stored_notes,
 )
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.values import Shard
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GONE = warm(2.0, case=Case("lightning-whisper-mlx", "tiny", "3bit"))
+GONE = warm(
+    2.0,
+    test="test_transcribe[lightning-whisper-mlx-tiny-3bit-short]",
+    case=Case("lightning-whisper-mlx", "tiny", "3bit"),
+)
 
 
 @pytest.fixture(name="session")
@@ -110,7 +115,46 @@ def test_lost_case_fails_a_session_that_passed(
     assert how is Outcome.FAILED
 
 
-@pytest.mark.parametrize("options", [{"keyword": "4bit"}, {"collectonly": True}])
+@pytest.mark.parametrize("keyword", ["3bit", "tiny and short", "test_transcribe", "not load"])
+def test_lost_case_is_selected_by_what_its_tests_were_called(
+    session: FakeSession, keyword: str
+) -> None:
+    """As -k selects the tests of a case that is still there: by library, clip or function."""
+    session.set_options(keyword=keyword)
+    pytest_configure(session.as_config)
+
+    pytest_sessionfinish(session.real)
+
+    assert session.exitstatus == 1, f"-k {keyword!r} selects the lost case, and nothing says so"
+
+
+def test_lost_case_fails_the_part_of_the_selection_that_it_belongs_to(session: FakeSession) -> None:
+    """And no other, so that one of five machines says it, and not each of them."""
+    pytest_configure(session.as_config)
+    failed = {}
+    for number in range(1, 6):
+        session.exitstatus = 0
+        session.set_options(shard=Shard(number, 5))
+
+        pytest_sessionfinish(session.real)
+
+        failed[number] = session.exitstatus
+
+    assert failed == {number: int(Shard(number, 5).has(str(GONE.case))) for number in range(1, 6)}
+    assert sum(failed.values()) == 1
+
+
+def test_session_that_measured_nothing_is_compared_with_nothing(session: FakeSession) -> None:
+    """One that only collects or fetches has no line on the stored run."""
+    pytest_configure(session.as_config)
+    session.stash[RESULTS] = []
+
+    assert stored_notes(session.as_config) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"keyword": "4bit"}, {"keyword": "tiny and long"}, {"collectonly": True}]
+)
 def test_lost_case_that_is_not_selected_is_none(
     session: FakeSession, options: dict[str, Any]
 ) -> None:

@@ -16,6 +16,7 @@ from whisper_speedtest.results.units import counted, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from adapters.base import Case
     from whisper_speedtest.measure.estimate import Ratio
     from whisper_speedtest.measure.result import Result
 
@@ -47,15 +48,15 @@ def stored_lines(
     )
 
 
-def lost_results(stored: Iterable[Result], known: Iterable[str], name: str) -> dict[str, str]:
-    """Return each case of a stored run that is not known any more, with what to say of it."""
+def lost_cases(stored: Iterable[Result], known: Iterable[Case], name: str) -> list[str]:
+    """Return a line for each case of a stored run that is not known any more."""
     there = set(known)
-    return {
-        case: f"{case}: {name} has a result of this case, and this checkout has none of that name; "
-        "put it back, or leave it out with -k"
-        for case in dict.fromkeys(str(each.case) for each in stored)
+    return [
+        f"{case}: {name} has a result of this case, and this checkout has none of that name; put "
+        "it back, or leave it out with -k"
+        for case in dict.fromkeys(each.case for each in stored)
         if case not in there
-    }
+    ]
 
 
 def _told(found: Ratio, limit: float) -> str:

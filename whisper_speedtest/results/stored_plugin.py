@@ -9,12 +9,14 @@ import pytest
 
 from adapters import all_cases
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.head_to_head import is_selected
 from whisper_speedtest.session.options import is_head_to_head
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.session.values import Shard
 
 STORED: pytest.StashKey[tuple[Result, ...]] = pytest.StashKey()
 """The results of the stored run."""
@@ -36,29 +38,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End with status 1 where the stored run has a case that is not known any more."""
+    """End with status 1 where the stored run has a selected case that is not known any more."""
     config = session.config
     if STORED not in config.stash or config.getoption("collectonly"):
         return
-    from whisper_speedtest.results.stored import lost_results
+    from whisper_speedtest.results.stored import lost_cases
 
-    stored: tuple[Result, ...] = config.stash[STORED]
-    known = map(str, all_cases())
-    for case, what in lost_results(stored, known, _name(config)).items():
-        if is_selected(case, config.getoption("keyword")):
-            config.stash[LEFT_OUT][what] = Outcome.FAILED
-            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    shard: Shard | None = config.getoption("shard")
+    selected = [
+        each
+        for each in config.stash[STORED]
+        if is_selected(each.test, config.getoption("keyword"))
+        and (shard is None or shard.has(str(each.case)))
+    ]
+    if lost := lost_cases(selected, all_cases(), _name(config)):
+        config.stash[LEFT_OUT] |= dict.fromkeys(lost, Outcome.FAILED)
+        fail(session)
 
 
 def stored_notes(config: pytest.Config) -> list[str]:
-    """Return the lines on how this session's times compare with the stored ones."""
-    if STORED not in config.stash:
+    """Return the lines on how this session's times compare with the stored ones, if it has any."""
+    if STORED not in config.stash or not config.stash[RESULTS]:
         return []
     from whisper_speedtest.results.stored import stored_lines
 
-    results: list[Result] = config.stash[RESULTS]
-    stored: tuple[Result, ...] = config.stash[STORED]
+    results, stored = config.stash[RESULTS], config.stash[STORED]
     return list(stored_lines(results, stored, config.getoption("fail_slower"), _name(config)))
 
 
