@@ -325,6 +325,16 @@ def test_next_command_is_the_same_selection(arguments: list[str], kept: list[str
         assert next_command(arguments, fetch=fetch) == " ".join(["pytest", *kept, action])
 
 
+def test_next_command_fetches_over_the_network_and_says_nothing_twice() -> None:
+    """With --offline nothing could be fetched; what is there can be measured so."""
+    arguments = ["benchmarks", "--benchmark-only", "--offline", "--check-models"]
+
+    assert next_command(arguments, fetch=True) == (
+        "pytest benchmarks --benchmark-only --prefetch-only"
+    )
+    assert next_command(arguments, fetch=False) == "pytest benchmarks --offline --benchmark-only"
+
+
 # Loads
 
 

@@ -171,17 +171,22 @@ def _print(
 
 
 def next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) -> str:
-    """Return the command line that fetches, or runs, what this one selected."""
+    """Return the command line that fetches, or runs, what this one selected.
+
+    What is fetched is not fetched offline.
+    """
     from whisper_speedtest.session.values import CHECKS
 
+    action = "--prefetch-only" if fetch else "--benchmark-only"
+    dropped = {action, "--offline"} if fetch else {action}
     kept = []
     before = ""
     for argument in map(str, arguments):
         of_the_option = before == "--check-models" and set(argument.split(",")) <= set(CHECKS)
-        if not of_the_option and not argument.startswith("--check-models"):
+        if not (of_the_option or argument.startswith("--check-models") or argument in dropped):
             kept.append(argument)
         before = argument
-    return shlex.join(["pytest", *kept, "--prefetch-only" if fetch else "--benchmark-only"])
+    return shlex.join(["pytest", *kept, action])
 
 
 def as_json(
