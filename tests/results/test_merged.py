@@ -28,7 +28,8 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.folder import FILES
 from whisper_speedtest.results.journal import HEADER, line_of
 from whisper_speedtest.results.journals import read_all
-from whisper_speedtest.results.merged import UNKNOWN, Merged, is_measured, merge, place
+from whisper_speedtest.results.merged import UNKNOWN, Merged, is_measured, merge
+from whisper_speedtest.results.order import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,9 @@ from whisper_speedtest.hub.sizes import short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
-from whisper_speedtest.results.merged import is_measured, place_of_size
+from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.table import COLUMNS, Row, clip_name, rows
 from whisper_speedtest.results.units import counted, percent, seconds
 
@@ -152,7 +153,7 @@ def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
     for (case, key), text in differs.items():
         if all(each.measure.of_a_start for each in set_ups[case][key]):
             found += [(row, text) for row in rows(set_ups[case][key])]
-    return sorted(found, key=lambda each: (place_of_size(each[0].case.size), each[0].case.size))
+    return sorted(found, key=lambda each: place_of_size(each[0].case.size))
 
 
 def _set_up(result: Result) -> Key:

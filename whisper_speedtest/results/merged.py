@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapters import REGISTRY
-from adapters.base import SIZES
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import Result
 from whisper_speedtest.results.aspects import described, differing, of_set_up, of_subject
 from whisper_speedtest.results.machines import machine_key, machine_names, without_suite
+from whisper_speedtest.results.order import place
 from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from adapters.base import Case
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.results.aspects import Aspects
 
@@ -213,33 +211,6 @@ def is_measured(result: Result) -> bool:
     """Tell whether a result says how long something takes, be it beside other work."""
     ended = result.outcome in {Outcome.PASSED, Outcome.BUSY}
     return ended and bool(result.counted or result.comparison)
-
-
-def place(result: Result) -> tuple[object, ...]:
-    """Return what sorts results by case, then starts first, then short clips before long ones."""
-    clip, settings = result.clip, result.settings
-    return (
-        *_place_of_case(result.case),
-        not result.measure.of_a_start,
-        list(Measure).index(result.measure),
-        clip.seconds if clip else 0.0,
-        clip.name if clip else "",
-        settings.batch_size if settings else 0,
-        result.test,
-    )
-
-
-def _place_of_case(case: Case) -> tuple[object, ...]:
-    """Return what sorts cases: by library and size as they are listed, unquantised ones first."""
-    known = list(REGISTRY)
-    library = known.index(case.adapter) if case.adapter in REGISTRY else len(known)
-    size, quantised = place_of_size(case.size), case.variant != "fp16"
-    return library, case.adapter, size, case.size, quantised, case.variant
-
-
-def place_of_size(size: str) -> int:
-    """Return where a size is listed; those that are not listed are last."""
-    return SIZES.index(size) if size in SIZES else len(SIZES)
 
 
 def _key(aspects: Aspects) -> Key:

@@ -11,7 +11,7 @@ from adapters.base import DecodeSettings
 from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.again import command
-from whisper_speedtest.results.merged import place, place_of_size
+from whisper_speedtest.results.order import place, place_of_size
 from whisper_speedtest.results.table import clip_name, rate, repeated, time_error
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
@@ -200,7 +200,6 @@ def _best_first(shown: Shown) -> tuple[object, ...]:
     clip = result.clip
     return (
         place_of_size(result.case.size),
-        result.case.size,
         ORDER.index(result.measure),
         clip.seconds if clip else 0.0,
         clip_name(result),

@@ -11,7 +11,8 @@ from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.as_markdown import RATIO_COLUMNS, ratio_cells
-from whisper_speedtest.results.merged import is_measured, place_of_size
+from whisper_speedtest.results.merged import is_measured
+from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.panels import namer
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import clip_name, rate, time_error
@@ -180,7 +181,7 @@ def coverage(on: OnMachine) -> Table | None:
 def corpora(on: OnMachine) -> list[Table]:
     """Return how right each corpus was as a whole, and then of each corpus its clips."""
     measured = [each for each in on.comparable if each.clips and is_measured(each)]
-    measured.sort(key=lambda each: (each.clip.name if each.clip else "", _size(each)))
+    measured.sort(key=lambda each: (clip_name(each), place_of_size(each.case.size)))
     whole = _table(
         "WER, pooled: all errors of the clips over all their words, so that long clips weigh more "
         "than short ones. Beside it the clip in the middle, and the worst one. Each clip is "
@@ -193,10 +194,6 @@ def corpora(on: OnMachine) -> list[Table]:
         if each.clip:
             of_corpora[each.clip.sha256].append(each)
     return [each for each in (whole, *(_clips(on, of) for of in of_corpora.values())) if each]
-
-
-def _size(result: Result) -> int:
-    return place_of_size(result.case.size)
 
 
 def _of_corpus(result: Result) -> tuple[str, ...]:

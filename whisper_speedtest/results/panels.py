@@ -25,7 +25,7 @@ from whisper_speedtest.results.charts import (
     plane,
     stacks,
 )
-from whisper_speedtest.results.merged import place_of_size
+from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
 from whisper_speedtest.results.table import clip_name, repeated

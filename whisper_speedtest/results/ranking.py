@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import adapter_class
-from adapters.base import SIZES, AdapterError
+from adapters.base import AdapterError
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import machine_key
+from whisper_speedtest.results.order import place_of_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,9 +67,8 @@ def rankings(results: Iterable[Result]) -> list[Ranking]:
         if each.measure is Measure.WARM and each.clip and each.outcome is not Outcome.SKIPPED:
             group = _Group(each.case.size, machine_key(each.machine), each.clip.sha256)
             groups.setdefault(group, []).append(each)
-    known = {size: place for place, size in enumerate(SIZES)}
-    ordered = sorted(groups.values(), key=lambda of: known.get(of[0].case.size, len(known)))
-    return [_ranking(each) for each in ordered]
+    ordered = sorted(groups, key=lambda group: place_of_size(group.size))
+    return [_ranking(groups[group]) for group in ordered]
 
 
 def _ranking(results: Sequence[Result]) -> Ranking:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from adapters.base import SIZES
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
+from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.units import megabytes, percent, seconds, times
 
@@ -120,16 +120,15 @@ def _related(found: Sequence[Row], results: Sequence[Result]) -> list[Row]:
 
 def _ordered(found: Sequence[Row]) -> list[Row]:
     """Return the rows in their order; a clip has its place by its first row."""
-    sizes = {size: place for place, size in enumerate(SIZES)}
     clips = {clip: place for place, clip in enumerate(dict.fromkeys(row.clip for row in found))}
 
     def place(row: Row) -> tuple[object, ...]:
-        size = (sizes.get(row.case.size, len(sizes)), row.case.size)
+        size = place_of_size(row.case.size)
         if row.warm is None:
-            return *size, row.busy, True
+            return size, row.busy, True
         estimate = row.warm.estimate
         speed = (estimate.margin is None, estimate.seconds)
-        return *size, row.busy, False, clips[row.clip], *(() if row.busy else speed)
+        return size, row.busy, False, clips[row.clip], *(() if row.busy else speed)
 
     return sorted(found, key=place)
 
