@@ -302,6 +302,20 @@ def test_versions_of_a_comparison_alone_are_not_those_of_a_row() -> None:
     assert "differs by" not in rows[0]
 
 
+def test_each_device_of_several_machines_has_a_row() -> None:
+    """Where one machine has measured on both; the row says which device it is of."""
+    cpu = replace(PROVENANCE, device="cpu")
+    text = text_of(warm(3.0), warm(9.0, provenance=cpu), warm(1.0, machine=OTHER, provenance=cpu))
+
+    (row,) = tables(text)[0]
+
+    assert (row["variant"], row["Apple M1"], row["Apple M4 Pro"]) == (
+        "4bit, cpu",
+        "1.00 s",
+        "9.00 s",
+    )
+
+
 def test_machines_stand_side_by_side_where_they_measured_the_same() -> None:
     """A column each; what else differs is said; a start is named, and a busy time is none."""
     newer = replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "1"})

@@ -252,6 +252,28 @@ def test_devices_of_one_machine_stand_beside_no_other_machine() -> None:
     assert merge(machine.comparable).across == ()
 
 
+def test_each_device_stands_for_itself_where_a_machine_has_measured_on_several() -> None:
+    """None of its times is lost, and each stands beside what other machines took on that device."""
+    cpu = replace(PROVENANCE, device="cpu")
+    here, there = on(), on(machine=OTHER)
+    here_cpu, there_cpu = on(provenance=cpu), on(machine=OTHER, provenance=cpu)
+
+    gpu_row, cpu_row = merge([here, here_cpu, there, there_cpu]).across
+    (row,) = merge([here, here_cpu, there_cpu]).across
+    (unlike,) = merge([here, there_cpu]).across
+
+    rows = {each.device: dict(each.results) for each in (gpu_row, cpu_row)}
+    assert rows == {
+        "gpu": {"Apple M4 Pro": here, "Apple M1": there},
+        "cpu": {"Apple M4 Pro": here_cpu, "Apple M1": there_cpu},
+    }
+    assert (row.device, dict(row.results)) == (
+        "cpu",
+        {"Apple M4 Pro": here_cpu, "Apple M1": there_cpu},
+    )
+    assert (unlike.device, unlike.differs) == ("", ("device",))
+
+
 def test_ratio_alone_stands_beside_no_other_machines() -> None:
     """It says nothing of how long a call takes, and is of two sides on one machine."""
     ratio = on(measure=Measure.RATIO, comparison=COMPARISON, samples=())

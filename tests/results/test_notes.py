@@ -112,6 +112,26 @@ def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
     ]
 
 
+def test_time_is_compared_with_one_on_the_same_device_alone() -> None:
+    """A report may hold those of both: a call on the CPU takes longer whatever came before it."""
+    on_cpu = {"provenance": msgspec.structs.replace(NO_COST, device="cpu")}
+    told = "lightning-whisper-mlx[tiny-4bit]:"
+    from_disk = cold(99.0, 12.0, measure=Measure.COLD_FILES, provenance=NO_COST)
+
+    (line,) = notes([after_pause(3.8), quiet(samples=samples(2.0)), warm(8.0, **on_cpu)])
+
+    assert line == (
+        f"pause:    {told} short takes 1.9 times as long after 5 s of idleness (3.80 s, and 2.00 s "
+        "right after another call)"
+    )
+    assert notes([after_pause(3.8), warm(8.0, **on_cpu)]) == [
+        f"pause:    {told} short takes 3.80 s after 5 s of idleness"
+    ]
+    assert notes([from_disk, cold(77.0, 8.0, **on_cpu)]) == [
+        f"disk:     {told} a cold start takes 12.0 s with its files on the disk alone"
+    ]
+
+
 def test_processes_that_are_missing_are_told_once_a_case() -> None:
     """With how many they are."""
     repeats = Repeats(processes=1, calls=2, max_others=0.1, timed_out=2)
@@ -336,6 +356,17 @@ def test_drift_is_told_by_case_with_its_rows_and_the_largest() -> None:
         f"{CASE.label}: {machine} 12% slower than at first, beside long; see --cooldown",
         f"{other.label}: {machine} 20% faster than at first, beside short, long; see --cooldown",
     ]
+
+
+def test_drift_beside_a_start_is_not_hidden_by_that_beside_a_call() -> None:
+    """Both may be of the same clip; the start is called by what it is."""
+    around = {"before": state(0.100), "after": state(0.100)}
+    cold_start = cold(before=state(0.100), after=state(0.150))
+
+    lines = notes([warm(**around), cold_start, beside(0.100, 0.108)])
+
+    told = ": the machine was up to 50% slower than at first, beside cold, short; see --cooldown"
+    assert [line for line in lines if line.startswith("drift")] == [f"drift:    {CASE.label}{told}"]
 
 
 def test_drift_is_that_of_this_session() -> None:

@@ -595,6 +595,55 @@ def test_the_same_on_several_machines_stands_in_one_row() -> None:
     assert (second["Apple M4 Pro"], second["differs in"]) == ("1.00 s, RTFx 12.0", "")
 
 
+def test_devices_of_several_machines_stand_in_a_row_each() -> None:
+    """Where one of them has measured on both; the row says which device it is of."""
+    on_cpu = {"provenance": replace(PROVENANCE, device="cpu")}
+    first, second = listed(
+        page_tables.across(
+            merge(
+                [
+                    measured("mlx-whisper fp16", 2.0),
+                    measured("mlx-whisper fp16", 8.0, **on_cpu),
+                    measured("mlx-whisper fp16", 3.0, machine=OTHER),
+                    measured("mlx-whisper fp16", 9.0, machine=OTHER, **on_cpu),
+                ]
+            )
+        )
+    )
+
+    assert {
+        each["variant"]: (each["Apple M1"], each["Apple M4 Pro"]) for each in (first, second)
+    } == {
+        "mlx-whisper fp16, gpu": ("3.00 s, RTFx 4.0", "2.00 s, RTFx 6.0"),
+        "mlx-whisper fp16, cpu": ("9.00 s, RTFx 1.3", "8.00 s, RTFx 1.5"),
+    }
+
+
+def test_rows_of_several_devices_say_which_they_are_of() -> None:
+    """Of long audio and of corpora, as of everything else."""
+    cpu = replace(PROVENANCE, device="cpu")
+    coverage = listed(
+        page_tables.coverage(
+            on(
+                measured("mlx-whisper fp16", clip=TALK),
+                measured("mlx-whisper fp16", clip=TALK, provenance=cpu),
+            )
+        )
+    )
+    whole, *_ = page_tables.corpora(
+        on(of_corpus(0.1, machine=MACHINE), of_corpus(0.2, machine=MACHINE, provenance=cpu))
+    )
+
+    assert {each["variant"] for each in coverage} == {
+        "mlx-whisper fp16, gpu",
+        "mlx-whisper fp16, cpu",
+    }
+    assert {row[1] for row in whole.rows} == {
+        "lightning-whisper-mlx 4bit, gpu",
+        "lightning-whisper-mlx 4bit, cpu",
+    }
+
+
 def test_starts_on_several_machines_are_named_by_their_measure() -> None:
     """They have no RTFx."""
     (row,) = listed(

@@ -18,7 +18,7 @@ from whisper_speedtest.results.header import header
 from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.table import COLUMNS, Row, clip_name, rows
+from whisper_speedtest.results.table import COLUMNS, Row, clip_name, measured_name, rows
 from whisper_speedtest.results.units import counted, percent, seconds
 
 if TYPE_CHECKING:
@@ -195,10 +195,8 @@ def _of_across(across: Sequence[Across]) -> Iterator[Part]:
     cells = []
     for each in across:
         first, times = each.results[0][1], {name: _time(of) for name, of in each.results}
-        case, what = first.case, clip_name(first) or str(first.measure)
-        if first.measure.of_a_start:
-            what = str(first.measure)
-        told = [case.adapter, case.size, case.variant, what]
+        case, on = first.case, f", {each.device}" if each.device else ""
+        told = [case.adapter, case.size, f"{case.variant}{on}", measured_name(first)]
         cells.append([*told, *(times.get(name, "") for name in names), ", ".join(each.differs)])
     about = (
         "The same model bytes, clip and settings; in what else the machines differ stands behind "

@@ -1,4 +1,4 @@
-"""Machines as results know them: which are the same, and how to tell them apart in words."""
+"""Machines and devices as results know them: which are the same, and what they are called."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from whisper_speedtest.measure.machine import Machine
+    from whisper_speedtest.measure.result import Result
+
+
+def device_of(result: Result) -> str:
+    """Return what a result was computed on, `gpu` or `cpu`; "" where nothing was computed."""
+    return result.provenance.device if result.provenance else ""
 
 
 def without_suite(machine: Machine) -> Machine:

@@ -14,7 +14,12 @@ import msgspec
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import Result
 from whisper_speedtest.results.aspects import described, differing, of_set_up, of_subject
-from whisper_speedtest.results.machines import machine_key, machine_names, without_suite
+from whisper_speedtest.results.machines import (
+    device_of,
+    machine_key,
+    machine_names,
+    without_suite,
+)
 from whisper_speedtest.results.order import place
 from whisper_speedtest.results.units import counted
 
@@ -80,6 +85,9 @@ class Across:
 
     differs: tuple[str, ...]
     """In what else they differ, as `mlx` and `device`; empty where they do not."""
+
+    device: str = ""
+    """What all of them computed on, where one of the machines has measured the test on several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +184,7 @@ def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -
     for each in ordered:
         if is_measured(each):
             repetitions[_key(of_subject(each) | of_set_up(each))].append(each)
-            measured[each.test][_device(each)] = each
+            measured[each.test][device_of(each)] = each
         else:
             others[each.test] = each
     unmeasured = {
@@ -217,10 +225,6 @@ def _key(aspects: Aspects) -> Key:
     return frozenset(aspects.items())
 
 
-def _device(result: Result) -> str:
-    return result.provenance.device if result.provenance else ""
-
-
 def _differs(latest: Mapping[Key, Result]) -> dict[Key, str]:
     """Return by what each of these differs from the others of its test."""
     of_tests: dict[str, dict[Key, Aspects]] = defaultdict(dict)
@@ -235,15 +239,21 @@ def _differs(latest: Mapping[Key, Result]) -> dict[Key, str]:
 
 
 def _across(machines: Sequence[OnMachine]) -> tuple[Across, ...]:
-    """Return what was measured on more than one machine, of what may be compared on each."""
+    """Return what was measured on more than one machine, of what may be compared on each.
+
+    Where a machine has measured a test on several devices, each device stands for itself.
+    """
     found: dict[Key, list[tuple[str, Result]]] = defaultdict(list)
     for machine in machines:
         for each in machine.comparable:
             if machine.machine and is_measured(each) and each.counted:
                 found[_key(of_subject(each))].append((machine.name, each))
-    across = [
-        Across(tuple(on), tuple(differing([of_set_up(each) for _, each in on])))
-        for on in found.values()
-        if len({name for name, _ in on}) > 1
-    ]
+    across = []
+    for on in found.values():
+        has_several = len({name for name, _ in on}) < len(on)
+        for device in dict.fromkeys(device_of(each) if has_several else "" for _, each in on):
+            alike = [(name, each) for name, each in on if device in {"", device_of(each)}]
+            if len(alike) > 1:
+                differs = differing([of_set_up(each) for _, each in alike])
+                across.append(Across(tuple(alike), tuple(differs), device))
     return tuple(sorted(across, key=lambda each: place(each.results[0][1])))

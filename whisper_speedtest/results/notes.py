@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
-from whisper_speedtest.results.table import clip_name
+from whisper_speedtest.results.table import clip_name, measured_name
 from whisper_speedtest.results.units import percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
 
@@ -120,13 +121,17 @@ def _cost(passed: Sequence[Result]) -> list[str]:
 
 def _after_pauses(passed: Sequence[Result]) -> list[str]:
     """Say what a call takes after a pause, and how much longer that is than right after another."""
-    warm = {(each.case, each.clip): each for each in passed if each.measure is Measure.WARM}
+    warm = {
+        (each.case, device_of(each), each.clip): each
+        for each in passed
+        if each.measure is Measure.WARM
+    }
     return [
         f"pause:    {each.case.label}: {each.clip.name} takes "
         + _beside(
             each,
             f"after {each.repeats.pause:g} s of idleness",
-            warm.get((each.case, each.clip)),
+            warm.get((each.case, device_of(each), each.clip)),
             "right after another call",
         )
         for each in passed
@@ -136,11 +141,14 @@ def _after_pauses(passed: Sequence[Result]) -> list[str]:
 
 def _from_disk(passed: Sequence[Result]) -> list[str]:
     """Say what a start takes that reads the model's files from the disk, and how much longer."""
-    cold = {each.case: each for each in passed if each.measure is Measure.COLD}
+    cold = {(each.case, device_of(each)): each for each in passed if each.measure is Measure.COLD}
     return [
         f"disk:     {each.case.label}: a cold start takes "
         + _beside(
-            each, "with its files on the disk alone", cold.get(each.case), "with them in memory"
+            each,
+            "with its files on the disk alone",
+            cold.get((each.case, device_of(each))),
+            "with them in memory",
         )
         for each in passed
         if each.measure is Measure.COLD_FILES
@@ -260,7 +268,7 @@ def _drift(passed: Sequence[Result]) -> list[str]:
     for each, before, after in known:
         share = drift(before, after, first=known[0][1])
         if has_drifted(share):
-            drifted.setdefault(each.case, {})[clip_name(each) or each.measure] = share
+            drifted.setdefault(each.case, {})[measured_name(each)] = share
     lines = []
     for case, shares in drifted.items():
         most = max(shares.values(), key=abs)

@@ -11,11 +11,12 @@ from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.as_markdown import RATIO_COLUMNS, ratio_cells
+from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.panels import namer
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
-from whisper_speedtest.results.table import clip_name, rate, time_error
+from whisper_speedtest.results.table import clip_name, measured_name, rate, time_error
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:
@@ -86,9 +87,8 @@ def quantised(on: OnMachine) -> Table | None:
 
 
 def _of_call(result: Result) -> tuple[str, str, str, str, str]:
-    device = result.provenance.device if result.provenance else ""
     clip = result.clip.sha256 if result.clip else ""
-    return result.case.adapter, result.case.size, result.case.variant, device, clip
+    return result.case.adapter, result.case.size, result.case.variant, device_of(result), clip
 
 
 def _memories(one: Result | None, base: Result | None) -> str:
@@ -156,6 +156,7 @@ def coverage(on: OnMachine) -> Table | None:
 
     Words that were heard while nobody speaks are told of any audio.
     """
+    name = namer(on)
     found = []
     for each in on.comparable:
         score = each.score
@@ -165,9 +166,9 @@ def coverage(on: OnMachine) -> Table | None:
         if not is_long and not score.words_in_silence:
             continue
         silence = "" if score.words_in_silence is None else f"{score.words_in_silence:,}"
-        cells = (each.case.size, f"{each.case.adapter} {each.case.variant}", clip_name(each))
-        rates = (percent(score.coverage, 1), time_error(each), silence, rate(each))
-        found.append((*cells, *rates))
+        cells = (each.case.size, name(each), clip_name(each))
+        numbers = (percent(score.coverage, 1), time_error(each), silence, rate(each))
+        found.append((*cells, *numbers))
     return _table(
         "Audio of more than 30 s, which a library has to cut. Coverage: how many of the words that "
         "were said are in the transcript. Time error: how far the begins and ends of segments are "
@@ -180,6 +181,7 @@ def coverage(on: OnMachine) -> Table | None:
 
 def corpora(on: OnMachine) -> list[Table]:
     """Return how right each corpus was as a whole, and then of each corpus its clips."""
+    name = namer(on)
     measured = [each for each in on.comparable if each.clips and is_measured(each)]
     measured.sort(key=lambda each: (clip_name(each), place_of_size(each.case.size)))
     whole = _table(
@@ -187,7 +189,7 @@ def corpora(on: OnMachine) -> list[Table]:
         "than short ones. Beside it the clip in the middle, and the worst one. Each clip is "
         "transcribed once, so that RTFx says less than on a clip that is timed many times.",
         ("size", "variant", "corpus", "clips", "words", "WER", "median clip", "worst clip", "RTFx"),
-        [_of_corpus(each) for each in measured],
+        [_of_corpus(name(each), each) for each in measured],
     )
     of_corpora: dict[str, list[Result]] = defaultdict(list)
     for each in measured:
@@ -196,16 +198,15 @@ def corpora(on: OnMachine) -> list[Table]:
     return [each for each in (whole, *(_clips(on, of) for of in of_corpora.values())) if each]
 
 
-def _of_corpus(result: Result) -> tuple[str, ...]:
-    case, score, of_clips = result.case, result.score, rates(result)
+def _of_corpus(name: str, result: Result) -> tuple[str, ...]:
+    score, of_clips = result.score, rates(result)
     some = (
         [percent(each, 1) for each in (median(of_clips), max(of_clips))] if of_clips else ["", ""]
     )
     words = f"{score.reference_words:,}" if score else ""
     rtfx = "busy" if result.outcome is Outcome.BUSY else f"{result.rtfx:.1f}" if result.rtfx else ""
-    name = f"{case.adapter} {case.variant}"
     return (
-        case.size,
+        result.case.size,
         name,
         clip_name(result),
         f"{len(result.clips):,}",
@@ -260,8 +261,9 @@ def across(merged: Merged) -> Table | None:
     found = []
     for each in merged.across:
         first, on = each.results[0][1], dict(each.results)
-        what = str(first.measure) if first.measure.of_a_start else clip_name(first)
-        cells = (first.case.size, f"{first.case.adapter} {first.case.variant}", what)
+        computed_on = f", {each.device}" if each.device else ""
+        variant = f"{first.case.adapter} {first.case.variant}{computed_on}"
+        cells = (first.case.size, variant, measured_name(first))
         times = (_on(on[name]) if name in on else "" for name in names)
         found.append((*cells, *times, ", ".join(each.differs)))
     headings = ("size", "variant", "measured", *names, "differs in")

@@ -25,6 +25,7 @@ from whisper_speedtest.results.charts import (
     plane,
     stacks,
 )
+from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
@@ -221,8 +222,8 @@ def pauses(on: OnMachine) -> tuple[list[Panel], list[str]]:
 
 def _of_call(result: Result) -> tuple[object, ...]:
     """Return what a call after a pause shares with the call that it is compared with."""
-    device = result.provenance.device if result.provenance else ""
-    return result.case, result.clip, result.settings, result.model.repo, result.model.commit, device
+    model = result.model
+    return result.case, result.clip, result.settings, model.repo, model.commit, device_of(result)
 
 
 def memory(on: OnMachine) -> list[Panel]:
@@ -302,11 +303,11 @@ def _point(label: str, past: _Past) -> Point:
 
 def namer(on: OnMachine) -> Callable[[Result], str]:
     """Return what names a result beside others of its size: library, variant, device if several."""
-    devices = {each.provenance.device for each in on.comparable if each.provenance}
+    devices = {device_of(each) for each in on.comparable} - {""}
 
     def name(result: Result) -> str:
-        where = f", {result.provenance.device}" if result.provenance and len(devices) > 1 else ""
-        return f"{result.case.adapter} {result.case.variant}{where}"
+        on = f", {device_of(result)}" if result.provenance and len(devices) > 1 else ""
+        return f"{result.case.adapter} {result.case.variant}{on}"
 
     return name
 

@@ -14,7 +14,7 @@ from adapters import adapter_class
 from adapters.base import AdapterError
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.results.machines import machine_key
+from whisper_speedtest.results.machines import device_of, machine_key
 from whisper_speedtest.results.order import place_of_size
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def rankings(results: Iterable[Result]) -> list[Ranking]:
 def _ranking(results: Sequence[Result]) -> Ranking:
     """Return the ranking of what was measured of one size and clip on one machine."""
     passed = {
-        (each.case, each.provenance and each.provenance.device): each
+        (each.case, device_of(each)): each
         for each in results
         if each.outcome is Outcome.PASSED and each.counted
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
-from whisper_speedtest.results.machines import machine_key, machine_names
+from whisper_speedtest.results.machines import device_of, machine_key, machine_names
 from whisper_speedtest.results.ranking import rankings
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def _rounded(*values: float) -> list[str]:
 def _namer(ranking: Ranking) -> Callable[[Result], str]:
     """Return what names a row: library and variant, and the device where there are several."""
     right = [*ranking.ranked, *ranking.unranked]
-    devices = {each.provenance.device for each in right if each.provenance}
+    devices = {device_of(each) for each in right} - {""}
 
     def name(result: Result) -> str:
-        on = f" on the {result.provenance.device}" if result.provenance and len(devices) > 1 else ""
+        on = f" on the {device_of(result)}" if result.provenance and len(devices) > 1 else ""
         return f"{result.case.adapter} {result.case.variant}{on}"
 
     return name

@@ -143,6 +143,11 @@ def clip_name(result: Result) -> str:
     return f"{name} tuned" if result.measure is Measure.TUNED else name
 
 
+def measured_name(result: Result) -> str:
+    """Return what was measured of a case: a clip by its `clip_name`, a start by its measure."""
+    return str(result.measure) if result.measure.of_a_start else clip_name(result)
+
+
 def _time(result: Result | None) -> str:
     """Return what a call or a start takes."""
     if result is None:
