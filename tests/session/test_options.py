@@ -314,9 +314,11 @@ def test_journals_are_files_and_resume_may_stand_alone() -> None:
     """Alone it means the session's journal, or the last one."""
     options = parsed("--journal=a.jsonl", "--resume", "--private")
 
-    assert (options["journal"], options["resume"]) == (Path("a.jsonl"), LAST)
+    assert options["journal"] == Path("a.jsonl")
+    assert options["resume"] is LAST
     assert options["private"] is True
-    assert parsed("--resume=b.jsonl")["resume"] == Path("b.jsonl") != LAST
+    assert parsed("--resume=b.jsonl")["resume"] == Path("b.jsonl")
+    assert parsed("--resume", ".")["resume"] is not LAST, "a folder is taken for no value at all"
 
 
 @pytest.mark.parametrize(

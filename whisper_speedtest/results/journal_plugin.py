@@ -130,7 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _resumed(resumed: Path, journal: Path | None) -> Path:
     """Return the file that --resume means."""
-    if resumed == LAST:
+    if resumed is LAST:
         return journal or _last(FOLDER)
     if journal is not None and journal.absolute() != resumed.absolute():
         raise pytest.UsageError(

@@ -49,7 +49,7 @@ UNDECIDED = 6
 """The exit status of a session that was to find something slower, and could not tell."""
 
 LAST = Path()
-"""What --resume is where it stands alone."""
+"""What --resume is where it stands alone: this very object, and no path that is equal to it."""
 
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
 """Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""
