@@ -21,11 +21,15 @@ def flag(size: int) -> str:
     return f"{math.ceil(size / 1000)}kB"
 
 
+def printable(text: str) -> str:
+    """Return a text with a question mark for what would be an order to a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def short(text: str, most: int = 200) -> str:
     """Return a text of somebody else's as a message quotes it: so many characters, on one line.
 
-    What cannot be printed, or would be an order to a terminal, becomes a question mark.
+    What cannot be printed becomes a question mark.
     """
-    line = " ".join(text[: 4 * most].split())
-    line = "".join(each if each.isprintable() else "?" for each in line)
+    line = printable(" ".join(text[: 4 * most].split()))
     return line if len(line) <= most else f"{line[:most]}…"

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.hub.sizes import printable, short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
@@ -225,8 +225,8 @@ def _line(cells: Iterable[str]) -> str:
 
 def _code(lines: Iterable[str]) -> Part:
     """Return lines that are shown as they are but for their length, whatever they quote."""
-    shown = ["".join(each if each.isprintable() else "?" for each in line) for line in lines]
-    shown = [line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…" for line in shown]
+    shown = [line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…" for line in lines]
+    shown = [printable(line) for line in shown]
     longest = max(map(len, re.findall("`+", "\n".join(shown))), default=0)
     fence = "`" * max(3, longest + 1)
     return Part(shown, [f"{fence}text"], [fence])

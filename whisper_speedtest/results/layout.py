@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from whisper_speedtest.hub.sizes import printable
 from whisper_speedtest.results.table import BUSY, FASTEST, GROUP, NAME, TIME
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
 
 
 def _strip(column: Column, rows: Sequence[Row]) -> _Strip:
-    cells = tuple(_printable(column.cell(row)) for row in rows)
+    cells = tuple(printable(column.cell(row)) for row in rows)
     return _Strip((column.heading,), cells, column.right, column.leaves)
 
 
@@ -129,7 +130,7 @@ def _grouped(rows: Sequence[Row], strips: Sequence[_Strip], width: int) -> Itera
     widths[0] = max(min(widths[0], NARROWEST_NAME), widths[0] - max(too_much, 0))
     yield from _heading(strips, widths)
     for group, numbered in groupby(enumerate(rows), key=lambda each: _group(each[1])):
-        yield Line(_printable(group), "group")
+        yield Line(printable(group), "group")
         for number, row in numbered:
             name, *cells = (each.cells[number] for each in strips)
             pieces = _pieces(name, widths[0])
@@ -185,8 +186,3 @@ def _width(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _printable(text: str) -> str:
-    """Return a text without what would move the cursor."""
-    return "".join(each if each.isprintable() else "?" for each in text)

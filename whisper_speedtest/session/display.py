@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from _pytest._io.wcwidth import wcswidth
 
+from whisper_speedtest.hub.sizes import printable
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 
 if TYPE_CHECKING:
@@ -209,8 +210,7 @@ def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:
     short = shown.short or shown.subject
     line = ""
     for words in ([shown.subject, process, call], [short, process, call], [short, call]):
-        line = ", ".join(filter(None, [*words, *times]))
-        line = "".join(each if each.isprintable() else "?" for each in line)
+        line = printable(", ".join(filter(None, [*words, *times])))
         if wcswidth(line) <= width:
             return line
     while wcswidth(line) > width:
