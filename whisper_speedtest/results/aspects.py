@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 Aspects = dict[str, str]
 """Name → value; "" where there is nothing, or nobody knows."""
 
-IDENTIFYING = frozenset(
-    {"test", "measure", "case", "model", "clip", "settings", "comparison", "provenance", "machine"}
-)
-"""The fields of a result that say what was measured, and where; not all that is in each of them."""
-
-FOUND = frozenset(
-    {"version", "outcome", "reason", "cause", "when", "repeats", "samples", "starts", "memory"}
-    | {"transcript", "fallback", "score", "clips", "code", "before", "after"}
-)
-"""The fields that say what came of it, and how: a repetition may have others."""
-
 HASH_SHOWN = 12
 """Characters of a commit or a hash that are shown."""
 
