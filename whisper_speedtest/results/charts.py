@@ -105,9 +105,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing, and what it says to those who do not see it."""
+    """A drawing, which holds what it says to those who do not see it."""
 
-    title: str
     svg: str
     series: tuple[str, ...] = ()
     """Names for a legend, in the order of SERIES and SHAPES; empty where it needs none."""
@@ -301,7 +300,7 @@ def _list(title: str, rows: Sequence[_Row], values: list[Spec], marks: list[Spec
         texts.append(f'<text x="2" y="{middle}">{html.escape(label)}</text>')
         texts.append(f'<text x="{WIDTH + 2}" y="{middle}">{html.escape(each.shown)}</text>')
     labels = f'<g class="labels" aria-hidden="true">{"".join(texts)}</g></svg>'
-    return Chart(title, chart.svg.removesuffix("</svg>") + labels)
+    return Chart(chart.svg.removesuffix("</svg>") + labels)
 
 
 def _days(points: Sequence[Point]) -> list[float]:
@@ -355,7 +354,7 @@ def _draw(title: str, spec: Spec, width: int, height: int | Spec) -> Chart:
     import vl_convert  # loads a machine for JavaScript
 
     spec = {**spec, "width": width, "height": height, "config": _CONFIG}
-    return Chart(title, _slim(vl_convert.vegalite_to_svg(spec), title))
+    return Chart(_slim(vl_convert.vegalite_to_svg(spec), title))
 
 
 _TAG = re.compile(r"<[^>]*>")

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results import page_rows, page_tables, panels
-from whisper_speedtest.results.charts import SERIES
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.table import time_error
 from whisper_speedtest.results.transcripts import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from jinja2 import Template
 
@@ -51,8 +50,8 @@ class Section:
     tables: Sequence[Table | None] = ()
     """None in it stands for a table of which there is nothing to tell."""
 
-    legend: Mapping[str, str] | None = None
-    """Name → colour."""
+    legend: Sequence[str] = ()
+    """What the colours of its panels stand for, in the order of charts.SERIES."""
 
     wide: bool = False
     """Whether the first panel is for wide pages, and the second one for narrow ones."""
@@ -120,7 +119,6 @@ def _split(line: str) -> tuple[str, str]:
 
 def _sections(on: OnMachine) -> list[Section]:
     """Return what there is to tell of a machine, in the order in which people ask."""
-    phases = dict(zip(panels.PHASES.values(), SERIES, strict=False))
     pauses, undecided = panels.pauses(on)
     no_difference = f" Cannot be told apart: {'; '.join(undecided)}." if undecided else ""
     sections = [
@@ -140,7 +138,7 @@ def _sections(on: OnMachine) -> list[Section]:
                 "From a new process to its first transcript. The first start ever stands apart, as "
                 "a library may compile in it what later starts find.",
                 panels.starts(on, measure),
-                legend=phases,
+                legend=tuple(panels.PHASES.values()),
             )
             for measure, heading in (
                 (Measure.COLD, "Cold start by phase"),
