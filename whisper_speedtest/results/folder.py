@@ -46,7 +46,7 @@ FILES: dict[str, Callable[[Merged], str]] = {
 def write(folder: Path, merged: Merged) -> None:
     """Write the report; make the folder if need be.
 
-    The files of an earlier report are replaced once all new ones are written, each at once.
+    The files of an earlier report are replaced once all new ones are written.
 
     Raises:
         OSError: The folder cannot be written to. What is there then is whole.
@@ -68,11 +68,9 @@ def why_not_writable(folder: Path) -> str:
         if not there.is_dir():
             return "a file" if there == folder.absolute() else f"a file at {there}"
         if not os.access(there, os.W_OK | os.X_OK):
-            return (
-                "one that may not be written"
-                if there == folder.absolute()
-                else (f"none, in {there}, which may not be written")
-            )
+            if there == folder.absolute():
+                return "one that may not be written"
+            return f"none, in {there}, which may not be written"
         blocked = [name for name in FILES if (folder / name).is_dir()]
     except OSError as error:
         return f"one that cannot be looked at: {error.strerror}"

@@ -1,8 +1,8 @@
 """Texts that name no person, machine or place: what a failure says may quote all of them.
 
-Paths in the project, in Python's installation, in the hub's cache and in a session's temporary
-folder keep what follows the folder, since that is the same everywhere. Those of the system stay as
-they are. Of any other path nothing is left.
+Of a path in the project, in Python's installation or in the hub cache, what follows that folder is
+kept, since it is the same everywhere. Paths of the system stay as they are. Of any other path
+nothing is left.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import clip_name, measured_name
-from whisper_speedtest.results.units import percent, seconds
+from whisper_speedtest.results.units import counted, percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MOST_CAUSES = 4
 """How many causes of skips are told; the rest are counted."""
 
 HEARD_WORDS = 100
-"""How much of a transcript is shown: some 40 seconds of speech."""
+"""How many words of a transcript are shown: some 40 seconds of speech."""
 
 
 def notes(
@@ -106,7 +106,7 @@ def journal_notes(
 
 
 def _results(count: int) -> str:
-    return "1 result is" if count == 1 else f"{count} results are"
+    return f"{counted(count, 'result')} {'is' if count == 1 else 'are'}"
 
 
 def _cost(passed: Sequence[Result]) -> list[str]:
@@ -195,7 +195,7 @@ def _fallbacks(passed: Sequence[Result]) -> list[str]:
 def _heard(passed: Sequence[Result]) -> list[str]:
     """Show what was heard where nobody wrote down what was said, so that the user can judge.
 
-    It is one line, which ends after so many words as an hour's speech should not fill the screen.
+    It is one line of at most HEARD_WORDS words, so that an hour of speech does not fill the screen.
     """
     return [
         f"heard:    {each.case.label} on {clip_name(each)}: {_shortened(each.transcript.split())}"
@@ -205,7 +205,7 @@ def _heard(passed: Sequence[Result]) -> list[str]:
 
 
 def _shortened(words: Sequence[str]) -> str:
-    """Return some words as a text, and how many more there are."""
+    """Return the first words as a text, and how many more there are."""
     more = f" … and {len(words) - HEARD_WORDS} more words" if len(words) > HEARD_WORDS else ""
     return " ".join(words[:HEARD_WORDS]) + more
 
@@ -227,8 +227,8 @@ def _corpora(results: Sequence[Result]) -> list[str]:
 def _silence(results: Sequence[Result]) -> list[str]:
     """Say how many words were heard that nobody said, where nobody speaks."""
     return [
-        f"silence:  {each.case.label} on {clip_name(each)}: {count} word{'s' if count > 1 else ''} "
-        "heard while nobody speaks"
+        f"silence:  {each.case.label} on {clip_name(each)}: {counted(count, 'word')} heard while "
+        "nobody speaks"
         for each in results
         if each.score and (count := each.score.words_in_silence)
     ]
@@ -301,10 +301,10 @@ def _skips(results: Sequence[Result]) -> list[str]:
             causes.setdefault(result.cause, []).append(result)
     lines = []
     for cause, skipped in list(causes.items())[:MOST_CAUSES]:
-        lines += [f"skipped:  {cause} ({_tests(len(skipped))})", *_models(skipped)]
+        lines += [f"skipped:  {cause} ({counted(len(skipped), 'test')})", *_models(skipped)]
     if more := list(causes.values())[MOST_CAUSES:]:
-        count = sum(map(len, more))
-        lines.append(f"skipped:  {_tests(count)} for {len(more)} more causes; the journal has each")
+        tests, causes_left = counted(sum(map(len, more)), "test"), counted(len(more), "more cause")
+        lines.append(f"skipped:  {tests} for {causes_left}; the journal has each")
     return lines
 
 
@@ -326,7 +326,3 @@ def _models(skipped: Sequence[Result]) -> list[str]:
         counts[adapter] = counts.get(adapter, 0) + len(variants)
     numbers = ", ".join(f"{adapter} {count}" for adapter, count in counts.items())
     return [f"          models: {numbers}; --check-models names each with its repo"]
-
-
-def _tests(count: int) -> str:
-    return f"{count} test{'' if count == 1 else 's'}"

@@ -14,6 +14,7 @@ import msgspec
 
 from whisper_speedtest.measure.judging import score_of
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.units import counted
 from whisper_speedtest.speech.languages import ENGLISH
 
 if TYPE_CHECKING:
@@ -62,14 +63,10 @@ class Decision:
         for reason in self.run.values():
             reasons[reason] = reasons.get(reason, 0) + 1
         return [
-            f"{reason}: {count} test{'s' if count > 1 else ''} {_verb(reason, count)}"
+            f"{reason}: {counted(count, 'test')} {'is' if count == 1 else 'are'} run"
+            f"{'' if reason == ABSENT else ' again'}"
             for reason, count in reasons.items()
         ]
-
-
-def _verb(reason: str, count: int) -> str:
-    verb = "is" if count == 1 else "are"
-    return f"{verb} run" if reason == ABSENT else f"{verb} run again"
 
 
 def decide(planned: Sequence[Planned], results: Sequence[Result]) -> Decision:
