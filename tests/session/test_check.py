@@ -170,7 +170,7 @@ class Looked:
             return (loads or {})[case]
 
         monkeypatch.setattr(check, "needed", lambda _: needs)
-        monkeypatch.setattr(check, "not_installed", lambda _: ["x is not installed; install it"])
+        monkeypatch.setattr(check, "skip_reasons", lambda _: ["x is not installed; install it"])
         monkeypatch.setattr(check, "load_model", load)
         monkeypatch.setattr(status_module, "check", lambda *_: models)
 
@@ -245,7 +245,7 @@ def test_check_of_nothing_prints_its_document_and_is_status_5(
 ) -> None:
     """With the libraries that are not installed, which may be why."""
     looked = Looked(monkeypatch, [])
-    monkeypatch.setattr(prefetch, "not_installed", lambda _: ["x is not installed; install it"])
+    monkeypatch.setattr(prefetch, "skip_reasons", lambda _: ["x is not installed; install it"])
 
     with pytest.raises(pytest.exit.Exception, match="x is not installed; install it") as caught:
         looked.run("json")

@@ -290,16 +290,15 @@ def test_warm_measurement_turns_into_a_ratio(
 def test_limit_of_a_selected_test_is_that_of_its_kind() -> None:
     """Of a comparison it grows with the minutes, and with the case that is the other side."""
     large = Case("lightning-whisper-mlx", "large-v3", "fp16")
-    session = FakeSession(head_to_head=True, minutes=3)
-    alone = Selected(CASE).time_limit(session.as_config)
+    session, rules = FakeSession(head_to_head=True, minutes=3), Rules()
+    alone = Selected(CASE).time_limit(session.as_config, rules)
 
     session.stash[BASELINE] = large
-    together = Selected(CASE).time_limit(session.as_config)
+    together = Selected(CASE).time_limit(session.as_config, rules)
 
-    rules = Rules()
     assert alone == rules.comparison_limit((CASE, CASE), 0.0, 3)
     assert together == rules.comparison_limit((CASE, large), 0.0, 3) > alone
-    assert Selected(CASE).time_limit(FakeSession().as_config) == rules.test_limit(CASE, 0.0)
+    assert Selected(CASE).time_limit(FakeSession().as_config, rules) == rules.test_limit(CASE, 0.0)
 
 
 TOY = Case("toy", "micro", "good")

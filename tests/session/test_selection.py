@@ -301,10 +301,10 @@ def test_limit_of_a_corpus_goes_by_all_its_clips() -> None:
     """A clip of 20 minutes adds ten times the limit of a brief one."""
     long = replace(clips()["human"], seconds=1200.0)
     talks = replace(corpus(), clips=(clips()["short"], long))
-    config = cast("pytest.Config", Config())
+    config, rules = cast("pytest.Config", Config()), Rules()
 
-    assert Selected(MICRO, corpus=talks).time_limit(config) == 2 * 240 + 240 + 2400
-    assert Selected(MICRO, long).time_limit(config) == Rules().test_limit(MICRO, 1200.0)
+    assert Selected(MICRO, corpus=talks).time_limit(config, rules) == 2 * 240 + 240 + 2400
+    assert Selected(MICRO, long).time_limit(config, rules) == rules.test_limit(MICRO, 1200.0)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from whisper_speedtest.session.device import choose_device, transcribe_once, why
 from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.options import given
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
-from whisper_speedtest.session.selection import needed, not_installed, unusable
+from whisper_speedtest.session.selection import needed, skip_reasons, unusable
 from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _print(
     on_the_cpu = [why_not_gpu(config, model.case) for model in models]
     for reason in filter(None, dict.fromkeys(on_the_cpu)):
         out.line(reason)
-    for reason in [*unusable(session.items).values(), *not_installed(session.items)]:
+    for reason in [*unusable(session.items).values(), *skip_reasons(session.items)]:
         out.line(f"not looked for: {reason}")
     out.line(
         f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "

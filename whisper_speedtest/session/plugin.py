@@ -43,7 +43,7 @@ RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 """The record of a benchmark's measurement; a benchmark is a test marked `over`."""
 
 LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
-"""Why libraries were left out altogether: the reason → whether that is a skip or a failure."""
+"""Why libraries or cases were left out altogether: reason → whether it is a skip or a failure."""
 
 BEYOND_DEFAULT = pytest.StashKey[list[pytest.Item]]()
 """The tests that were left out as the user has selected nothing."""
@@ -65,10 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
     _try_adapters()
     for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
-    config.addinivalue_line(
-        "markers", "tuned: the settings that each library's own documentation recommends"
-    )
-    config.addinivalue_line("markers", "own: a recording of the user's own, named with --audio")
     private = config.getoption("private")
     config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"), private=private)
     config.stash[OWN_CORPORA] = own_corpora(
@@ -91,9 +87,9 @@ def _refuse_foreign_packages() -> None:
 
 
 def _learn_how_processes_end() -> None:
-    """Undo that SIGCHLD is ignored, if whoever started pytest did that: some servers of jobs do.
+    """Undo that SIGCHLD is ignored, as by some job servers that start pytest.
 
-    The system would then forget the exit status of each engine, and 0 would be told of all.
+    The system would then forget the exit status of each engine, and report 0 for all of them.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
@@ -139,7 +135,7 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
-    """Have no item of a benchmark whose measure this session does not want."""
+    """Make no items of a benchmark whose measure this session does not want."""
     marks: list[pytest.Mark] = (
         getattr(obj, "pytestmark", []) if isinstance(obj, FunctionType) else []
     )
@@ -300,9 +296,9 @@ def _is_timeout(error: BaseException | None) -> bool:
 
 
 def _first_lines(error: BaseException) -> str:
-    """Return the line that says what failed, and the one that a time limit was given by the engine.
+    """Return the first line of an error, and of each note on it.
 
-    Notes carry what the engine knows of an error that is not its own.
+    A note is what an engine knows of an error that is not its own, as of a time limit's.
     """
     from whisper_speedtest.engine.errors import LAST_LINES
 

@@ -15,7 +15,7 @@ from adapters import files_of
 from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.locking import lock_of, pinned_line, refresh, write
 from whisper_speedtest.session.options import max_download
-from whisper_speedtest.session.selection import needed, not_installed, unusable
+from whisper_speedtest.session.selection import needed, skip_reasons, unusable
 from whisper_speedtest.session.shard import SPLIT
 from whisper_speedtest.session.shown import display_of, showing
 
@@ -71,7 +71,7 @@ def exit_without_models(session: pytest.Session) -> NoReturn:
     split = session.config.stash.get(SPLIT, None)
     if split and split.has_no_case and not broken:
         pytest.exit(f"no model is needed here; {split.line}", returncode=pytest.ExitCode.OK)
-    reasons = [*broken, *not_installed(session.items)]
+    reasons = [*broken, *skip_reasons(session.items)]
     hint = "; ".join(reasons) or "give benchmarks as the path, and look at -k"
     pytest.exit(
         f"no selected test needs a model; {hint}",
@@ -95,7 +95,7 @@ def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
     A model that was not pre-fetched is verified, or fetched, now.
 
     Raises:
-        ModelError: As `Store.prepare` does; each time the same for the same model.
+        ModelError: It cannot be had, or is not right; each time the same for the same model.
     """
     outcomes = config.stash.setdefault(OUTCOMES, {})
     if files not in outcomes:

@@ -46,18 +46,17 @@ MARKERS = (
         "size of the library; corpora: with each corpus of --corpus"
     ),
     "unusable(adapter, reason): stands for all cases of an adapter that cannot be used, and fails",
+    "tuned: the settings that each library's own documentation recommends",
+    "own: a recording of the user's own, named with --audio",
 )
 
-
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-"""What the drivers of NVIDIA and AMD put there on Linux, and Windows in its Linux."""
-
+"""Files that a driver of NVIDIA's or AMD's makes on Linux, and Windows in its Linux."""
 
 ENGLISH_CLIPS = (
     "the project's clips are in English: with --language={code}, only recordings of --audio and "
     "--corpus are transcribed, in {name}"
 )
-
 
 BASELINE = pytest.StashKey["Case"]()
 """The case that each case takes turns with, where --baseline names one."""
@@ -90,14 +89,12 @@ class Selected:
         parts += [f"batch{self.batch_size}"] if self.batch_size else []
         return "-".join(parts)
 
-    def time_limit(
-        self, config: pytest.Config, pause: float = 0.0, rules: Rules | None = None
-    ) -> float:
-        """Return the seconds that the item may take, with a pause of so many before each call.
+    def time_limit(self, config: pytest.Config, rules: Rules, pause: float = 0.0) -> float:
+        """Return the seconds that the item may take by the session's rules.
 
-        `rules` are those of the session, for who has them at hand.
+        `pause` is the seconds of idleness before each call.
         """
-        rules, seconds = rules or rules_of(config), self.clip.seconds if self.clip else 0.0
+        seconds = self.clip.seconds if self.clip else 0.0
         if self.corpus:
             return rules.corpus_limit(self.case, [clip.seconds for clip in self.corpus.clips])
         if is_head_to_head(config):
@@ -106,20 +103,20 @@ class Selected:
         return rules.test_limit(self.case, seconds, pause)
 
     def language(self, chosen: str | None) -> str:
-        """Return what is spoken, where the user has chosen a language for recordings; None: none.
+        """Return the language that is spoken; `chosen` is that of --language, or None.
 
-        The project's own clips are in English.
+        It is the language of the user's recordings; the project's own clips are in English.
         """
         if self.corpus:
             return self.corpus.language
-        return chosen or ENGLISH if self.is_own else ENGLISH
+        return (chosen or ENGLISH) if self.is_own else ENGLISH
 
     def why_skipped(self, measure: Measure, chosen: str | None) -> str:
-        """Return why the item is left out for the sake of a language, or "".
+        """Return why the item is skipped in the language of --language, or "" where it is not.
 
         A start is measured with a clip in English, whatever is spoken later.
         """
-        wanted = self.language(chosen) if self.is_own else chosen or ENGLISH
+        wanted = self.language(chosen) if self.is_own else (chosen or ENGLISH)
         if wanted != ENGLISH and not self.is_own and not measure.of_a_start:
             return ENGLISH_CLIPS.format(code=wanted, name=LANGUAGES[wanted])
         return why_not_in(self.case, wanted)
@@ -147,8 +144,8 @@ def measure_of(item: pytest.Item) -> Measure | None:
 def is_wanted(measure: Measure, config: pytest.Config) -> bool:
     """Tell whether a session has tests of a measure; of some, only one that asks for them has.
 
-    Pauses are for GPUs unless the user asks for them. Where no library can have one, that is known
-    now; of each library it is known only once its tests run.
+    Pauses are measured on GPUs, and on a CPU where the user asks for them. That there is no GPU at
+    all is known now; whether a library computes on it is known only once its tests run.
     """
     if measure is Measure.COLD_FILES:
         return bool(config.getoption("cold_files"))
@@ -201,9 +198,9 @@ def select(
 ) -> Iterator[Selected]:
     """Yield what a test with the marker `over` runs over, in the order of the cases.
 
-    That is each case; where the marker names clips, with each of them that suits it, of `clips` and
-    of the user's `own`; and where it says so, with each batch size that its library can be told. A
-    marker of corpora stands for each case with each of them.
+    A marker that names clips gives each case with each of these clips that suits it, and with the
+    user's `own` where it says so; one with `batches` gives each of these with each batch size that
+    the library can be told. A marker with `corpora` gives each case with each corpus.
     """
     if marker.kwargs.get("corpora"):
         for case, corpus in product(cases, corpora):
@@ -219,9 +216,9 @@ def select(
 
 
 def suits(case: Case, clip: Clip) -> bool:
-    """Tell whether a clip says anything about a case: the embedded model knows no human voice.
+    """Tell whether a case is measured on a clip: the embedded model understands no human voice.
 
-    A user's own recording is tried by every model that the user selects.
+    The user's own recordings are transcribed by every model that the user selects.
     """
     return clip.is_own or knows_voice(case, clip)
 
@@ -232,10 +229,10 @@ def parametrize(
     own: Sequence[Clip],
     corpora: Sequence[Corpus],
 ) -> None:
-    """Give a test marked `over` its items: case, clip, batch size and corpus, each as what it is.
+    """Give a test marked `over` its items, with case, clip, batch size and corpus as parameters.
 
-    Of a library that is not installed there is one item, to be skipped with the way to install it.
-    Of an adapter that cannot be used there is one, too, last and with no parameters; it will fail.
+    A library that is not installed has one item, which is skipped with the way to install it. An
+    adapter that cannot be used has one, too, last and with parameters that are None; it fails.
     """
     marker = metafunc.definition.get_closest_marker("over")
     if marker is None:
@@ -256,7 +253,7 @@ def parametrize(
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
         # A limit that the user chose is obeyed, and a mark would come before it.
         limited = rules.timeout is None
-        found = [_limit(selected.time_limit(config, pause, rules))] if limited else []
+        found = [_limit(selected.time_limit(config, rules, pause))] if limited else []
         if reason := selected.why_skipped(measure, language):
             found.append(pytest.mark.skip(reason=reason))
         return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
@@ -322,8 +319,7 @@ def selects(config: pytest.Config) -> bool:
 def is_default(case: Case) -> bool:
     """Tell whether a session that selects nothing has this case.
 
-    Such a session is to answer something within a quarter of an hour, and to fetch less than 1 GB
-    for each library.
+    Such a session takes about a quarter of an hour, and fetches less than 1 GB for each library.
     """
     return case.variant == DEFAULT_VARIANT and case.size in DEFAULT_SIZES
 
@@ -355,8 +351,7 @@ def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
     """Return the cases that some tests run over, each with the seconds that one start may take.
 
-    Those are the user's for a test where there are some. The case that others take turns with is
-    one of them.
+    The case of --baseline, with which each other takes turns, is among them.
     """
     needs = {}
     for item in items:
@@ -366,10 +361,10 @@ def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
     return needs
 
 
-def not_installed(items: Sequence[pytest.Item]) -> list[str]:
-    """Return why tests will be skipped whose model is not looked for, each reason once.
+def skip_reasons(items: Sequence[pytest.Item]) -> list[str]:
+    """Return why some tests will be skipped, so that their models are not looked for; each once.
 
-    Their library is not installed, or they are in another language than their model or clip.
+    Their library is not installed, or their model or clip is in another language.
     """
     marks = [item.get_closest_marker("skip") for item in items if measure_of(item)]
     return list(dict.fromkeys(mark.kwargs["reason"] for mark in marks if mark))
