@@ -197,7 +197,10 @@ def test_checkout_whose_adapters_fail_is_refused(tree: Path, tmp_path: Path) -> 
     catalogue = tmp_path / "broken" / "whisper_speedtest" / "engine" / "catalogue.py"
     edit(catalogue, "        entries = []\n", "        raise OSError('no room')\n")
 
-    with pytest.raises(CheckoutError, match="expected a list of its cases, got OSError: no room"):
+    said = (
+        "expected a list of its cases, got OSError: no room; see that pytest --collect-only works"
+    )
+    with pytest.raises(CheckoutError, match=said):
         look_into(tmp_path / "broken", sys.executable, "the other")
 
 
@@ -210,7 +213,7 @@ def test_process_that_says_nothing_is_not_waited_for(
     edit(worker, "    wire = Wire(", "    os.read(0, 1)\n    wire = Wire(")
     monkeypatch.setattr("whisper_speedtest.engine.checkout.SECONDS_TO_ANSWER", 0.1)
 
-    with pytest.raises(CheckoutError, match=r"expected an engine that is up within 0\.1 s"):
+    with pytest.raises(CheckoutError, match=r"that is up within 0\.1 s, got none; see that "):
         look_into(tmp_path / "silent", sys.executable, "the other")
 
     assert running_engines() == []

@@ -32,7 +32,7 @@ SECONDS_TO_ANSWER = 60.0
 
 
 class CheckoutError(Exception):
-    """A folder that is no checkout, or an interpreter that does not run its engine."""
+    """A folder is no checkout of this suite, or an interpreter does not run its engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def look_into(root: Path, python: str, name: str) -> Checkout:
     """Return another checkout with what it can measure, as its own code says in its interpreter.
 
     Raises:
-        CheckoutError: The folder is none, or the interpreter does not run its engine.
+        CheckoutError: The folder is no checkout, or the interpreter does not run its engine.
     """
     checkout = Checkout(root, python, name)
     if not checkout.entry.is_file():
@@ -150,14 +150,23 @@ def look_into(root: Path, python: str, name: str) -> Checkout:
 def _ask(checkout: Checkout, wire: Wire) -> Checkout:
     """Return a checkout with what its process says of it."""
     if not wire.has_come(SECONDS_TO_ANSWER):
-        raise WireError(f"expected an engine that is up within {SECONDS_TO_ANSWER:g} s")
+        raise WireError(
+            f"expected an engine that is up within {SECONDS_TO_ANSWER:g} s, got none; see that "
+            f"{checkout.python} starts, and run it again"
+        )
     wire.await_greeting()
     wire.send(["contents", [], 0])
     if not wire.has_come(SECONDS_TO_ANSWER):
-        raise WireError(f"expected a list of its cases within {SECONDS_TO_ANSWER:g} s")
+        raise WireError(
+            f"expected a list of its cases within {SECONDS_TO_ANSWER:g} s, got none; see that its "
+            "adapters import nothing heavy, and run it again"
+        )
     answer = wire.receive()
     if "error" in answer:
-        raise WireError(f"expected a list of its cases, got {answer['error']}")
+        raise WireError(
+            f"expected a list of its cases, got {answer['error']}; see that pytest --collect-only "
+            "works in that checkout"
+        )
     told = answer["value"]
     if Path(told["root"]) != checkout.root.resolve():
         raise WireError(

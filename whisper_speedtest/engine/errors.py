@@ -35,7 +35,7 @@ def last_lines(log: Path) -> str:
 
 
 def how_it_ended(process: subprocess.Popen[bytes], seconds: float) -> str:
-    """Wait for a child whose end of the wire is closed, so long at most; say how it ended."""
+    """Say how a child ended that has closed its end of the wire; wait `seconds` s at most."""
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -43,4 +43,5 @@ def how_it_ended(process: subprocess.Popen[bytes], seconds: float) -> str:
     if code >= 0:
         return f"the engine ended with exit status {code}"
     hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
-    return f"the engine was ended by {signal.Signals(-code).name}{hint}"
+    name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
+    return f"the engine was ended by {name}{hint}"

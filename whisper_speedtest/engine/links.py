@@ -1,8 +1,8 @@
-"""The links through which a library finds the verified files, and what befell them since.
+"""The links through which a library finds the verified files, and whether any was touched since.
 
-What was exchanged for the time of a load and put back has the right bytes before and after. But the
-system notes when a file was changed last (ctime). No program can set that time back, and whoever
-moves a file away and back changes it as well as whoever writes to it.
+A file that is exchanged for the time of a load and then put back has the right bytes before and
+after. But the system notes when a file was changed last (ctime), and no program can set that time
+back: writing to a file changes it, and so does moving the file away and back.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Link:
 
 
 def _touched(before: os.stat_result, after: os.stat_result, *, folder: bool) -> bool:
-    """Return whether a file was written to or exchanged, or a folder moved, whatever came then.
+    """Tell whether a file was written to or moved, or a folder was moved, even if moved back.
 
-    What is put into a folder, or taken out, is no matter: that sets its time of writing as well.
+    Files that come into a folder or leave it do not count: these set its time of writing as well.
     """
     entries = folder and before.st_mtime_ns != after.st_mtime_ns
     return before.st_ctime_ns != after.st_ctime_ns and not entries

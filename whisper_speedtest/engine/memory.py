@@ -40,7 +40,7 @@ def peak_footprint() -> int:
 
 _RUSAGE_INFO_V4 = 4
 _FIELDS = {"lifetime_max_phys_footprint": 28, "runnable_time": 34}
-"""Which of the 64-bit fields of macOS's struct rusage_info_v4 they are, after its ri_uuid, from 0.
+"""Field of struct rusage_info_v4 → its place among the 64-bit fields behind ri_uuid, from 0.
 
 Source: macOS SDK, sys/resource.h.
 """
@@ -55,7 +55,7 @@ def darwin_rusage(pid: int) -> dict[str, int]:
         OSError: macOS does not tell, as of a process that has ended.
     """
     libproc = ctypes.CDLL("/usr/lib/libproc.dylib", use_errno=True)
-    uuid = 16 // 8  # in fields
+    uuid = 16 // 8  # ri_uuid takes 16 bytes, so two fields
     fields = (ctypes.c_uint64 * 64)()  # larger than any version of the struct so far
     if libproc.proc_pid_rusage(pid, _RUSAGE_INFO_V4, ctypes.byref(fields)) != 0:
         raise OSError(ctypes.get_errno(), f"proc_pid_rusage failed for process {pid}")

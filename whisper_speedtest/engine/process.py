@@ -214,8 +214,9 @@ class Engine:
         """Check that the model in memory is that of the files, and computes on the device.
 
         The child compares the weights. The files are hashed again, since they may have been
-        exchanged between the last hashing and the load, and nobody may have touched them meanwhile,
-        who may have put them back. This is no part of a load, so no clock goes round it.
+        exchanged between the last hashing and the load; and they and their links must not have been
+        touched meanwhile, since a file that was exchanged may have been put back. This is no part
+        of a load, so it is never timed.
 
         Raises:
             EngineError: One of these differs. The message says what was expected and what was got.

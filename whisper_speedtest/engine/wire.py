@@ -38,6 +38,7 @@ KINDS: dict[str, type[Any]] = {
 }
 """What goes through the wire besides builtins: as `{"!Name": [its fields, in their order]}`."""
 
+_MARKED = {f"!{name}": kind for name, kind in KINDS.items()}
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in KINDS.values()}
 _GREETING = "whisper-speedtest engine, wire version "
 _LENGTH = struct.Struct(">I")
@@ -112,7 +113,7 @@ class Wire:
         return np.frombuffer(self._received(size), dtype="<f4")
 
     def has_come(self, seconds: float) -> bool:
-        """Wait for the other end; tell whether anything has come within so many seconds."""
+        """Wait so many seconds at most for the other end; tell whether anything has come."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
@@ -167,15 +168,17 @@ def _plain(value: object) -> object:
 
 
 def _built(found: dict[str, Any]) -> object:
-    """Return what a JSON object stands for. Lists in fields are tuples."""
-    if len(found) == 1:
-        ((name, values),) = found.items()
-        if kind := KINDS.get(name.removeprefix("!")) if name.startswith("!") else None:
-            if len(values) != len(_FIELDS[kind]):
-                expected = ", ".join(_FIELDS[kind])
-                raise TypeError(f"expected {kind.__name__} with {expected}, got {values!r:.80}")
-            if kind is Transcript:
-                text, segments, fallback = values
-                return Transcript(text, tuple(Segment(*each) for each in segments), fallback)
-            return kind(*(tuple(each) if isinstance(each, list) else each for each in values))
-    return found
+    """Return what a JSON object stands for. Lists in fields become tuples."""
+    if len(found) != 1:
+        return found
+    ((mark, values),) = found.items()
+    kind = _MARKED.get(mark)
+    if kind is None:
+        return found
+    if len(values) != len(_FIELDS[kind]):
+        expected = ", ".join(_FIELDS[kind])
+        raise TypeError(f"expected {kind.__name__} with {expected}, got {values!r:.80}")
+    if kind is Transcript:
+        text, segments, fallback = values
+        return Transcript(text, tuple(Segment(*each) for each in segments), fallback)
+    return kind(*(tuple(each) if isinstance(each, list) else each for each in values))
