@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "max_download": 10**12,
     "max_others": 0.1,
     "against": None,
+    "audio": [],
     "budget": None,
     "calls": None,
     "cold_files": False,
@@ -33,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "fail_slower": None,
     "head_to_head": False,
     "keyword": "",
+    "markexpr": "",
     "minutes": None,
     "offline": False,
     "pause": None,
@@ -50,6 +52,7 @@ class FakeSession:
     def __init__(self, store: Store | None = None, *, failed: int = 0, **options: Any) -> None:
         self.config = self
         self.items: list[pytest.Item] = []
+        self.args = ["benchmarks"]
         self.testsfailed = failed
         self.exitstatus = 0
         self.pluginmanager = SimpleNamespace()

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from unittest.mock import Mock
@@ -48,14 +49,12 @@ from whisper_speedtest.session.values import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.measure.turns import Sides
 
 CASE = Case("lightning-whisper-mlx", "micro", "fp16")
 MICRO = "lightning-whisper-mlx-micro-fp16"
-CLIPS = ("short", "paragraph", "window", "long", "human")
 
 
 # The other side
@@ -200,20 +199,25 @@ def test_folder_and_interpreter_are_split_at_the_last_colon(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("options", "path", "named"),
     [
-        (["benchmarks", "-k", "micro and fp16"], False),
-        (["-k", "micro and paragraph"], True),
-        (["-k=short or long"], True),
-        (["benchmarks/test_transcribe.py::test_transcribe[toy-micro-fp16-window]"], True),
-        (["--audio=talk.wav"], True),
-        (["-m", "own"], True),
-        (["-k", "longest"], False),
+        ({"keyword": "micro and fp16"}, "benchmarks", False),
+        ({"keyword": "micro and paragraph"}, "benchmarks", True),
+        ({"keyword": "short or long"}, "benchmarks", True),
+        ({}, "benchmarks/test_transcribe.py::test_transcribe[toy-micro-fp16-window]", True),
+        ({}, "/home/long/benchmarks/test_transcribe.py::test_transcribe[toy-micro-fp16]", False),
+        ({"audio": [Path("talk.wav")]}, "benchmarks", True),
+        ({"markexpr": "own"}, "benchmarks", True),
+        ({"keyword": "longest"}, "benchmarks", False),
+        ({"against": "../long", "report": Path("short")}, "benchmarks", False),
     ],
 )
-def test_user_s_arguments_name_clips_or_not(arguments: list[str], *, named: bool) -> None:
-    """By whole words; without any the usual clip alone is compared."""
-    assert names_a_clip(arguments, CLIPS) is named
+def test_user_names_clips_or_not(options: dict[str, Any], path: str, *, named: bool) -> None:
+    """By whole words of what selects tests, and not of a folder that happens to be called so."""
+    session = FakeSession(**options)
+    session.args = [path]
+
+    assert names_a_clip(session.as_config) is named
 
 
 def test_case_that_only_the_other_side_has_is_lost() -> None:
@@ -325,10 +329,9 @@ ITEMS = [
 ]
 
 
-def selected(*arguments: str, baseline: Case | None) -> tuple[list[str], list[str], list[str]]:
+def selected(keyword: str, baseline: Case | None) -> tuple[list[str], list[str], list[str]]:
     """Return what is kept of ITEMS, what is deselected, and the lines on the selection."""
-    session: Any = FakeSession()
-    session.invocation_params.args = arguments
+    session: Any = FakeSession(keyword=keyword)
     gone: list[pytest.Item] = []
     session.hook = SimpleNamespace(pytest_deselected=lambda *, items: gone.extend(items))
     session.stash[OTHER_SIDE] = OtherSide("1a2b3c", OWN)
@@ -344,7 +347,7 @@ def selected(*arguments: str, baseline: Case | None) -> tuple[list[str], list[st
 
 def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
     """But not that case with itself; the others are deselected, and a line counts them."""
-    kept, gone, lines = selected("benchmarks", baseline=TOY)
+    kept, gone, lines = selected("", baseline=TOY)
 
     assert kept == [f"warm {CASE} short"]
     assert gone == [
@@ -362,7 +365,7 @@ def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
 
 def test_each_clip_is_compared_where_the_user_names_one() -> None:
     """And each case with itself, where the other side is another checkout."""
-    kept, gone, _ = selected("benchmarks", "-k", "long or short", baseline=None)
+    kept, gone, _ = selected("long or short", baseline=None)
 
     assert kept == [f"warm {CASE} short", f"warm {CASE} long", f"warm {TOY} short"]
     assert gone == [f"load {CASE} short", "warm None short"]

@@ -200,7 +200,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other_side = config.stash.get(OTHER_SIDE, None)
     if other_side is None:
         return
-    named = names_a_clip([*map(str, config.invocation_params.args)], clips())
+    named = names_a_clip(config)
     baseline = config.stash.get(BASELINE, None)
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
@@ -226,10 +226,12 @@ def _clip_of(item: pytest.Item) -> str:
     return clip.name if clip else ""
 
 
-def names_a_clip(arguments: Sequence[str], names: Iterable[str]) -> bool:
-    """Tell whether the user's arguments name a clip, or bring one along."""
-    words = {word for argument in arguments for word in re.findall(r"\w+", argument)}
-    return bool(words & {*names, "own"}) or any(each.startswith("--audio") for each in arguments)
+def names_a_clip(config: pytest.Config) -> bool:
+    """Tell whether the user names a clip, by -k, -m or a test's id, or brings one by --audio."""
+    ids = [argument.partition("::")[2] for argument in config.args]
+    texts = [config.getoption("keyword"), config.getoption("markexpr"), *ids]
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    return bool(words & {*clips(), "own"} or config.getoption("audio"))
 
 
 def lost(name: str, theirs: Iterable[Case], ours: Sequence[Case], keyword: str) -> list[str]:
