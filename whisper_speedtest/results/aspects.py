@@ -1,7 +1,7 @@
-"""In which respects two results may differ, so that they are not of the same thing.
+"""The aspects of a result: what was measured, and with what. Each is a name and a text for people.
 
-An aspect is a name and a value, both texts for people. Results of one machine whose aspects are all
-the same are repetitions of one measurement; what else is in a result is what came of it.
+Results of one machine whose aspects are all the same are repetitions of one measurement. What else
+is in a result is what came of it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def of_subject(result: Result) -> Aspects:
 def of_set_up(result: Result) -> Aspects:
     """Return what it was computed with: versions, device, type, threads and the like.
 
-    The threads that a library was told are among it, as they go by the machine. It is empty of what
-    was not measured.
+    The threads that a library was told to use are here and not in the settings, as they depend on
+    the machine. There is nothing of a result that was not measured.
     """
     facts, settings = result.provenance, result.settings
     if facts is None:

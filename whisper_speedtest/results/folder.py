@@ -57,9 +57,9 @@ def write(folder: Path, merged: Merged) -> None:
 
 
 def why_not_writable(folder: Path) -> str:
-    """Return what keeps a report from being written to a folder, without making it; "" if nothing.
+    """Return what keeps a report from being written to a folder; "" if nothing does.
 
-    A folder that is not there is made, with those above it.
+    The folder may be one that `write` has yet to make, with those above it; none is made here.
     """
     there = folder.absolute()
     try:

@@ -75,7 +75,7 @@ def _files(name: str) -> list[Path]:
 
 
 def _check(result: Result, path: Path) -> None:
-    """Raise JournalError where a result has times of which nothing can be computed."""
+    """Raise JournalError where a time of a result is 0, of which nothing can be computed."""
     if is_measured(result) and any(each.seconds <= 0 for each in result.counted):
         raise JournalError(
             f"{path}: {result.test}: expected samples of more than 0 s, got one of 0 s; the file "

@@ -1,7 +1,7 @@
-"""Which results may be compared with each other, and in which order they stand.
+"""Which results may be compared with each other, and which of these is faster.
 
 Compared are warm calls on the same clip, of the same size, on the same machine, with the settings
-that most of these were told. Devices of one machine are compared, as that is what its owner asks.
+that most of them share. Devices of one machine are compared, as that is what its owner asks.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _ranking(results: Sequence[Result]) -> Ranking:
 
 
 def _usual_settings(results: Iterable[Result]) -> dict[str, object]:
-    """Return for each setting the value that most of the results were told."""
+    """Return for each setting the value that most of the results share."""
     values: dict[str, Counter[object]] = {}
     for each in results:
         for name, value in _told(each).items():
@@ -114,7 +114,7 @@ def _usual_settings(results: Iterable[Result]) -> dict[str, object]:
 
 
 def _told(result: Result) -> dict[str, object]:
-    """Return the settings that a library was told, without those that it ignores."""
+    """Return the settings of a result, without those that its library ignores."""
     try:
         ignored = adapter_class(result.case.adapter).ignored_settings
     except AdapterError:  # of a library that another checkout of the suite knows

@@ -1,4 +1,4 @@
-"""`--baseline=FILE.jsonl --fail-slower=PERCENT`: warns of what a stored run did faster."""
+"""`--baseline=FILE.jsonl --fail-slower=PERCENT`: warns of tests that a stored run did faster."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Shows what goes on while nothing else is written: a line that moves, or whole lines in a log.
 
-Neither is silent for ten seconds. A thread does so, which sleeps most of the time. It is kept out
-of what is measured: while a clock runs it writes nothing for the first REWRITE seconds of a step,
-so that no call which is shorter meets it, and from then on once every REWRITE seconds. What it
-costs is measured by tests/speed/test_display_speed.py.
+Neither is silent for ten seconds. A thread writes, which sleeps most of the time. It disturbs no
+measurement: while a clock runs it writes nothing for the first REWRITE seconds of a step, and from
+then on once every REWRITE seconds, so that a call shorter than that never meets it. What it costs
+is measured by tests/speed/test_display_speed.py.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Now(NamedTuple):
 class Display(Listener):
     """Shows what goes on, on a screen; on None nothing.
 
-    Its thread lives as long as something is shown. Without one, somebody else has to `look`.
+    Its thread lives as long as something is shown. Without a thread, its owner has to `look`.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Display(Listener):
             self._screen = None
 
     def _due(self, step: Step | None, *, timed: bool) -> float:
-        """Return when to write next, going by what was written last."""
+        """Return when to write next, by when something was written last."""
         assert self._screen is not None
         if self._screen.rewrites:
             return self._written + (REWRITE if timed else REWRITE_UNTIMED)
@@ -182,8 +182,8 @@ class Display(Listener):
     def _ahead(self) -> float:
         """When a log has to say something before a clock runs.
 
-        That keeps it silent for another REWRITE seconds. It begins with a timed step, which may
-        follow an untimed call at once.
+        That is early enough to be silent for REWRITE seconds of a timed step, which may follow an
+        untimed call at once.
         """
         return self._written + LOG_SILENCE - REWRITE
 

@@ -1,4 +1,4 @@
-"""Beside other plugins: what a benchmark must not be run with, and what their faults may cost."""
+"""Other plugins: what benchmarks must not be run with, and what a plugin's fault may cost."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ SPREAD_OVER_WORKERS = (
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse at once what would cost the results at the end; keep warnings from ending the session.
 
-    Where the user makes errors of warnings, that is for tests, for each of which pytest sets it
-    anew. What plugins warn of outside of tests is shown.
+    A user who turns warnings into errors means those of tests, before each of which pytest sets the
+    filters anew. Warnings of plugins outside of tests are only shown.
     """
     if any(action == "error" for action, *_ in warnings.filters):
         warnings.simplefilter("default")
@@ -68,9 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse to save what pytest-benchmark is told not to take, or believes that it must not.
+    """Refuse options that save results where pytest-benchmark is turned off, and would save none.
 
-    By then it has been configured. It believes so in what a worker of pytest-xdist has started.
+    That is known once it has been configured. It turns itself off below a worker of pytest-xdist.
     """
     config = session.config
     asked = [option for option in SAVED_BY if config.getoption(option)]
@@ -83,7 +83,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _refuse_without_plugins(config: pytest.Config) -> None:
-    """Refuse to run without what benchmarks cannot do without, wherever it was turned off."""
+    """Refuse to run without a plugin that benchmarks need, wherever it was turned off."""
     for name, plugin in config.pluginmanager.list_name_plugin():
         if plugin is None and (name in NEEDED or name.startswith("whisper_speedtest.")):
             what = f"pytest's plugin {name}, {NEEDED[name]}" if name in NEEDED else name
@@ -92,7 +92,7 @@ def _refuse_without_plugins(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
-    """Refuse workers for benchmarks, of which the first worker knows that they were selected."""
+    """Refuse workers for benchmarks; that these were selected, the first worker knows."""
     if any(test.startswith("benchmarks/") for test in ids):
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
 

@@ -1,4 +1,4 @@
-"""How a pre-fetch shows that it goes on: bars on a terminal, lines elsewhere."""
+"""How a pre-fetch shows its downloads: as bars on a terminal, as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(plan: Plan, out: Any, display: Display) -> Iterator[Watcher]:
-    """Give what tells of downloads: bars on a terminal, lines elsewhere."""
+    """Give the watcher of a plan's downloads."""
     if not is_watched(sys.stdout):
         with display.showing(Shown("downloading")):
             yield Lines(out, display, plan.download_size)

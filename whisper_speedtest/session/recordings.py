@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.corpus import Corpus
 
 UNREADABLE = (".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mov", ".mp4", ".webm", ".wma")
-"""The names of recordings that no file is read of; see `speech.containers`."""
+"""How names of recordings end whose formats are not read; see `speech.containers`."""
 
 
 def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
@@ -79,8 +79,8 @@ def own_corpora(
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files, and of each folder the sound files in it, by name.
 
-    Hidden files are left out: macOS keeps what it notes of `memo.wav` in `._memo.wav` on the disks
-    of other systems. So are other folders. A recording of a kind that is not read is told.
+    Hidden files are left out, as macOS writes its notes on `memo.wav` to `._memo.wav` on disks of
+    other systems; so are folders in it. A warning names the recordings whose formats are not read.
     """
     for path in paths:
         try:

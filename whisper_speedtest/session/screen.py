@@ -61,7 +61,7 @@ class Screen(Protocol):
         """Take away what is shown, so that pytest can write."""
 
     def close(self) -> None:
-        """End it."""
+        """Write nothing any more."""
 
 
 class _Written:
@@ -78,12 +78,12 @@ class _Written:
         self._reporter._tw.flush()
 
     def close(self) -> None:
-        """End it."""
+        """Close the copy."""
         os.close(self._descriptor)
 
     def _write(self, text: str) -> None:
         data = text.encode(self._encoding, "replace")
-        # Whoever read it has gone. pytest itself says so as soon as it writes.
+        # Where nobody reads it any more, pytest itself says so as soon as it writes.
         with suppress(OSError):
             while data:
                 data = data[os.write(self._descriptor, data) :]
@@ -102,8 +102,8 @@ class StatusLine(_Written):
     def show(self, line: str) -> None:
         """Rewrite the line."""
         begun = self._reporter._tw.width_of_current_line
-        # After the last column the cursor stays on it until more is written: see to it that this
-        # has happened, as what is written below would make the terminal forget it.
+        # After a character in the last column, the cursor moves to the next line only with the next
+        # character. That has to happen here, as saving and restoring the cursor would undo it.
         wrapped = " \r" if begun and begun % self._columns() == 0 else ""
         self._write(f"{wrapped}{DOWN_AND_BACK}{SAVE}\r\n{ERASE_LINE}{line}{RESTORE}")
 
@@ -122,14 +122,14 @@ class QuietLines(_Written):
     """Whole lines, for a log. One that pytest has begun ends before them and is begun anew."""
 
     rewrites = False
-    width = 500
+    width = 500  # More than a line has, as a log has no edge.
 
     def show(self, line: str) -> None:
         """Write a line."""
         writer = self._reporter._tw
         begun = "\n" if writer.width_of_current_line else ""
         self._write(f"{begun}{line}\n")
-        # pytest is told that it stands at the beginning of a line, and to say what it is in.
+        # pytest is told that the cursor is at the beginning of a line, and to name the file again.
         writer._current_line = ""
         self._reporter.currentfspath = None
 

@@ -1,7 +1,6 @@
-"""What of a session is shown while it goes on: each test over cases, and what comes before them.
+"""What is shown while a session goes on: each test over cases, and what is done before the tests.
 
-Nothing is shown while pytest writes: what is on the screen is taken away after each phase of a
-test.
+It is taken away after each phase of a test, so that nothing is shown while pytest writes.
 """
 
 from __future__ import annotations

@@ -140,10 +140,10 @@ def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> 
 
 
 def _is_other(origin: CachedFile, files: ModelFiles, cached: Finding) -> bool:
-    """Return whether an origin is another file than the one that was looked for.
+    """Tell whether an origin is another file than the one that was looked for.
 
-    In the same repo that is one of another name or, where it is known what is right, of another
-    commit; a blob that no commit has there tells nothing.
+    In the same repo, that is a file of another name, or where it is known what is right, a file of
+    another commit. A blob to which no commit links says nothing.
     """
     if origin.repo != files.repo:
         return True
@@ -153,7 +153,7 @@ def _is_other(origin: CachedFile, files: ModelFiles, cached: Finding) -> bool:
 def find_origin(cache: Path, path: Path, sha256: str, besides: Path) -> CachedFile | None:
     """Return the cached repo's file whose bytes are those at `path`, known by its blob's name.
 
-    What the link `besides` leads to is what is in question, so that it is no answer.
+    The link `besides` is no answer, as what it leads to is in question.
     """
     repos = cached_repos(cache)
     return _blob_named(repos, sha256, besides) or _blob_named(

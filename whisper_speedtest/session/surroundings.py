@@ -1,4 +1,4 @@
-"""What is recorded of the machine around each measurement: what it is, and its state."""
+"""Records the machine of each measurement, and its state before and after."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ class Kind(NamedTuple):
 class TimeLeft:
     """Estimates what the tests to come will take by what those before them took.
 
-    A test is expected to take what others of its kind did; where there was none, what others of its
-    size did that started processes as it does, or did not, either. Of a size that was not measured
-    yet nothing is known, and so nothing of the whole session.
+    A test is expected to take as long as others of its kind did. Where there was none, it is those
+    of its size, with which it starts processes or does not. Where no test of a size has ended yet,
+    nothing is expected of these, and so nothing of the whole session.
     """
 
     def __init__(self, tests: Mapping[str, Kind]) -> None:
@@ -60,8 +60,8 @@ class TimeLeft:
     def left(self, elapsed: float) -> str:
         """Return how much longer the session takes, where the test has taken so many seconds.
 
-        Where that is not known, as of a test that takes longer than expected, it is the number of
-        the test.
+        Where that is not known, or the test takes longer than expected, it is the number of the
+        test.
         """
         if self._own is not None and self._rest is not None and elapsed < self._own:
             return f"about {duration(self._own - elapsed + self._rest)} left"
