@@ -68,6 +68,8 @@ def test_home_is_what_the_shell_takes_it_for(folder: Path, monkeypatch: pytest.M
 
     assert measured_in("~/a.jsonl") == ["a"]
     assert measured_in("~/s*/*.jsonl") == ["sub/c"]
+    with pytest.raises(JournalError, match="expected `~` to name a home folder, got '~nobody-at-"):
+        read_all(["~nobody-at-all/a.jsonl"])
 
 
 def test_journals_without_results_are_named(tmp_path: Path, folder: Path) -> None:

@@ -64,6 +64,21 @@ def test_stored_run_is_looked_for_where_pytest_was_started(
     assert len(session.stash[STORED]) == 2
 
 
+def test_stored_run_may_be_below_the_home(
+    session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No shell makes a path of `--baseline=~/old.jsonl`; a user that is not there has no home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    session.set_options(baseline="~/old.jsonl")
+
+    pytest_configure(session.as_config)
+
+    assert len(session.stash[STORED]) == 2
+    session.set_options(baseline="~nobody-at-all/old.jsonl")
+    with pytest.raises(pytest.UsageError, match="--baseline: expected `~` to name a home folder"):
+        pytest_configure(session.as_config)
+
+
 @pytest.mark.parametrize(
     "options", [{"baseline": None}, {"head_to_head": True, "baseline": "toy-micro-good"}]
 )

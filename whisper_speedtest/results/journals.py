@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.results.journal import JournalError, read
 from whisper_speedtest.results.merged import is_measured
+from whisper_speedtest.session.values import parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +62,10 @@ def read_all(names: Sequence[str]) -> Read:
 
 def _files(name: str) -> list[Path]:
     """Return the files that a name means: a file, those of a folder, or those of a pattern."""
-    path = Path(name).expanduser()
+    try:
+        path = parse_path(name)
+    except ArgumentTypeError as error:
+        raise JournalError(f"{error}; {REMEDY}") from error
     if path.is_dir():
         found = sorted(path.glob("*.jsonl"))
         what = "none in that folder"

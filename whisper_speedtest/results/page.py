@@ -198,11 +198,11 @@ MARKS = {
 def _marks(merged: Merged) -> dict[str, str]:
     """Return the marks that are in the table, with their meaning."""
     latest = [series.latest for on in merged.machines for series in on.series]
-    counted = [each for each in latest if each.counted and each.outcome is Outcome.PASSED]
-    margins = [each.estimate.margin is None for each in counted]
+    passed = [each for each in latest if each.counted and each.outcome is Outcome.PASSED]
+    lacks_interval = [each.estimate.margin is None for each in passed]
     there = {
-        "±2.1% (3×3)": not all(margins),
-        "(1×1)": any(margins),
+        "±2.1% (3×3)": not all(lacks_interval),
+        "(1×1)": any(lacks_interval),
         "busy": any(each.outcome is Outcome.BUSY for each in latest),
         "unchecked": any(each.transcript is not None and each.score is None for each in latest),
         "×6": any(each.measure is Measure.LONG_FORM for each in latest),

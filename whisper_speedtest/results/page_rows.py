@@ -12,8 +12,15 @@ from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.again import command
 from whisper_speedtest.results.order import place, place_of_size
-from whisper_speedtest.results.table import clip_name, rate, repeated, time_error
-from whisper_speedtest.results.units import counted, megabytes, percent, seconds
+from whisper_speedtest.results.table import (
+    clip_name,
+    computed_on,
+    rate,
+    repeated,
+    time_error,
+    time_of,
+)
+from whisper_speedtest.results.units import counted, megabytes, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,8 +90,7 @@ class Row:
 def _time(shown: Shown) -> Cell:
     if shown.result.measure is Measure.RATIO or not shown.result.counted:
         return Cell("")
-    estimate = shown.result.estimate
-    return Cell(f"{seconds(estimate.seconds)}{' busy' if shown.busy else ''}", estimate.seconds)
+    return Cell(time_of(shown.result), shown.result.estimate.seconds)
 
 
 def _margin(shown: Shown) -> Cell:
@@ -125,11 +131,6 @@ def _time_error(shown: Shown) -> Cell:
     return Cell(text, score.time_error if score and text else None)
 
 
-def _computed_on(shown: Shown) -> Cell:
-    facts = shown.result.provenance
-    return Cell(f"{facts.device}, {facts.dtype}" if facts else "")
-
-
 COLUMNS = (
     Column("machine", lambda shown: Cell(shown.on.name)),
     Column("size", lambda shown: Cell(shown.result.case.size)),
@@ -144,7 +145,7 @@ COLUMNS = (
     Column("WER", _wer, number=True),
     Column("coverage", _coverage, number=True, descending=True),
     Column("time error", _time_error, number=True, optional=True),
-    Column("computed on", _computed_on),
+    Column("computed on", lambda shown: Cell(computed_on(shown.result))),
 )
 
 

@@ -35,7 +35,7 @@ from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from whisper_speedtest.measure.result import Result, Start
+    from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import OnMachine
     from whisper_speedtest.speech.scoring import Score
 
@@ -178,19 +178,14 @@ def _is_first(result: Result) -> bool:
 
 
 def _phases(result: Result) -> Iterator[tuple[str, float, str]]:
-    """Yield the phases, in which the estimate is split as the mean start is."""
-    counted = {each.process for each in result.counted}
-    kept = [each for each in result.starts if each.process in counted]
+    """Yield the phases, into which the estimate is split by their shares of the mean start."""
+    processes = {each.process for each in result.counted}
+    kept = [each for each in result.starts if each.process in processes]
     whole = fmean(each.total for each in kept)
     for phase, word in PHASES.items():
-        share = fmean(_phase(each, phase) for each in kept) / whole
+        share = fmean(getattr(each, phase) for each in kept) / whole
         value = share * result.estimate.seconds
         yield word, value, seconds(value)
-
-
-def _phase(start: Start, name: str) -> float:
-    value: float = getattr(start, name)
-    return value
 
 
 def pauses(on: OnMachine) -> tuple[list[Panel], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.head_to_head import is_selected
 from whisper_speedtest.session.options import is_head_to_head
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.values import parse_path
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
@@ -31,8 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from whisper_speedtest.results.journal import JournalError, read
 
     try:
-        config.stash[STORED] = read(config.invocation_params.dir / baseline).results
-    except JournalError as error:
+        config.stash[STORED] = read(config.invocation_params.dir / parse_path(baseline)).results
+    except (JournalError, ArgumentTypeError) as error:
         raise pytest.UsageError(f"--baseline: {error}") from error
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 FASTEST = "×1.0"
 """What stands in the column `slower` of a row that is decidedly the fastest."""
 
-
 BUSY = " busy"
 """What stands behind a time that says little."""
 
@@ -148,8 +147,8 @@ def measured_name(result: Result) -> str:
     return str(result.measure) if result.measure.of_a_start else clip_name(result)
 
 
-def _time(result: Result | None) -> str:
-    """Return what a call or a start takes."""
+def time_of(result: Result | None) -> str:
+    """Return what a call or a start takes; "" where there was none."""
     if result is None:
         return ""
     return f"{seconds(result.estimate.seconds)}{BUSY if result.outcome is Outcome.BUSY else ''}"
@@ -206,8 +205,9 @@ def time_error(result: Result) -> str:
     return f"{result.score.time_error * 1e3:,.0f} ms ({result.score.boundaries})"
 
 
-def _computed_on(row: Row) -> str:
-    facts = row.any_result.provenance
+def computed_on(result: Result) -> str:
+    """Return the device and the type that a result was computed in; "" where nothing was."""
+    facts = result.provenance
     return f"{facts.device}, {facts.dtype}" if facts else ""
 
 
@@ -218,18 +218,24 @@ COLUMNS = (
     Column("size", lambda row: row.case.size, right=False),
     Column("variant", lambda row: row.case.variant, right=False),
     Column("clip", lambda row: row.clip, right=False, optional=True),
-    Column(TIME, lambda row: _time(row.warm), optional=True),
+    Column(TIME, lambda row: time_of(row.warm), optional=True),
     Column("95% interval", _margin, leaves=9, optional=True),
     Column("RTFx", _rtfx, optional=True),
     Column("slower", lambda row: row.relative, optional=True),
-    Column("cold start", lambda row: _time(row.cold), leaves=5, optional=True),
-    Column("load", lambda row: _time(row.load), leaves=2, optional=True),
+    Column("cold start", lambda row: time_of(row.cold), leaves=5, optional=True),
+    Column("load", lambda row: time_of(row.load), leaves=2, optional=True),
     Column("peak memory", _peak_memory, leaves=3, optional=True),
     Column("WER", _wer, leaves=4, optional=True),
     Column(
         "time error", lambda row: time_error(row.warm) if row.warm else "", leaves=6, optional=True
     ),
-    Column("computed on", _computed_on, right=False, leaves=1, optional=True),
+    Column(
+        "computed on",
+        lambda row: computed_on(row.any_result),
+        right=False,
+        leaves=1,
+        optional=True,
+    ),
 )
 
 GROUP = ("size", "clip")
