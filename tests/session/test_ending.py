@@ -1,0 +1,32 @@
+"""When a session ends before its tests, and what makes it a failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.fake_session import FakeSession
+from whisper_speedtest.session.ending import fail, has_failed_to_collect
+
+
+@pytest.mark.parametrize(
+    ("failed", "goes_on", "ends"),
+    [(0, False, False), (0, True, False), (1, False, True), (2, False, True), (1, True, False)],
+)
+def test_failed_collection_ends_a_session_unless_the_user_goes_on(
+    failed: int, *, goes_on: bool, ends: bool
+) -> None:
+    """Nothing is fetched for tests that will not run."""
+    session = FakeSession(failed=failed, continue_on_collection_errors=goes_on)
+
+    assert has_failed_to_collect(session.real) is ends
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (5, 1), (1, 1), (2, 2), (3, 3), (6, 6)])
+def test_failure_takes_the_place_of_no_other(before: int, after: int) -> None:
+    """A session that was interrupted stays so; one without a test has failed as well."""
+    session = FakeSession()
+    session.exitstatus = before
+
+    fail(session.real)
+
+    assert session.exitstatus == after
