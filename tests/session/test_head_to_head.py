@@ -232,6 +232,7 @@ def test_case_that_only_the_other_side_has_is_lost() -> None:
     )
     assert lost("1a2b3c", [gone], [kept], "tiny and not old") == []
     assert len(lost("1a2b3c", [gone], [kept], "tiny and old")) == 1
+    assert len(lost("1a2b3c", [gone], [kept], "old and paragraph")) == 1, "-k names another clip"
     assert lost("1a2b3c", [kept], [kept, gone], "") == [], "a new case is no loss"
 
 

@@ -241,7 +241,8 @@ def lost(name: str, theirs: Iterable[Case], ours: Sequence[Case], keyword: str) 
         f"{case}: {name} measures this case, and this checkout has none of that name; put it back, "
         "or leave it out with -k"
         for case in theirs
-        if case not in known and is_selected(f"test_transcribe[{case}-{USUAL_CLIP}]", keyword)
+        if case not in known
+        and any(is_selected(f"test_transcribe[{case}-{clip}]", keyword) for clip in clips())
     ]
 
 
