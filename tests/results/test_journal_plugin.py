@@ -14,7 +14,7 @@ from whisper_speedtest.results import journal_plugin
 from whisper_speedtest.results.journal import HEADER, Journal, line_of, read
 from whisper_speedtest.results.journal_plugin import KEPT, NEUTRAL, Kept, keep
 from whisper_speedtest.results.neutral import Neutral
-from whisper_speedtest.session.options import LAST
+from whisper_speedtest.session.options import LAST_JOURNAL
 from whisper_speedtest.session.plugin import RESULTS
 from whisper_speedtest.session.values import parse_path
 
@@ -165,7 +165,7 @@ def test_folder_is_no_journal_to_resume(tmp_path: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(pytest.UsageError, match=f"at {tmp_path}, found a folder there; write "):
         journal_plugin._resumed(parse_path("."), None)
-    assert journal_plugin._resumed(LAST, tmp_path / "a.jsonl") == tmp_path / "a.jsonl"
+    assert journal_plugin._resumed(LAST_JOURNAL, tmp_path / "a.jsonl") == tmp_path / "a.jsonl"
 
 
 def test_without_a_journal_all_that_were_looked_at_are_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from _pytest.config.argparsing import Parser
 from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session.options import (
-    LAST,
+    LAST_JOURNAL,
     given,
     is_head_to_head,
     max_download,
@@ -315,10 +315,12 @@ def test_journals_are_files_and_resume_may_stand_alone() -> None:
     options = parsed("--journal=a.jsonl", "--resume", "--private")
 
     assert options["journal"] == Path("a.jsonl")
-    assert options["resume"] is LAST
+    assert options["resume"] is LAST_JOURNAL
     assert options["private"] is True
     assert parsed("--resume=b.jsonl")["resume"] == Path("b.jsonl")
-    assert parsed("--resume", ".")["resume"] is not LAST, "a folder is taken for no value at all"
+    assert parsed("--resume", ".")["resume"] is not LAST_JOURNAL, (
+        "a folder is taken for no value at all"
+    )
 
 
 @pytest.mark.parametrize(

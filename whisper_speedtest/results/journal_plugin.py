@@ -26,7 +26,7 @@ from adapters import adapter_class, files_of
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import has_failed_to_collect
-from whisper_speedtest.session.options import LAST, rules_of
+from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
 from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS, ROOT, begin
 from whisper_speedtest.session.prefetch import STORE, session_model
@@ -130,7 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _resumed(resumed: Path, journal: Path | None) -> Path:
     """Return the file that --resume means."""
-    if resumed is LAST:
+    if resumed is LAST_JOURNAL:
         return journal or _last(FOLDER)
     if journal is not None and journal.absolute() != resumed.absolute():
         raise pytest.UsageError(

@@ -48,7 +48,7 @@ BY_DEFAULT = "fp16 of micro, tiny, base and small"
 UNDECIDED = 6
 """The exit status of a session that was to find something slower, and could not tell."""
 
-LAST = Path()
+LAST_JOURNAL = Path()
 """What --resume is where it stands alone: this very object, and no path that is equal to it."""
 
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
@@ -161,7 +161,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--resume",
         nargs="?",
-        const=LAST,
+        const=LAST_JOURNAL,
         type=parse_path,
         metavar="FILE",
         help="take over from this journal each result that passed with the same model, versions, "
