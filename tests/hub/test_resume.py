@@ -23,6 +23,7 @@ from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.plan import Plan
 from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.hub.staging import PARTS_KEPT, begun, staging
+from whisper_speedtest.session.display import Display
 from whisper_speedtest.session.progress import Lines
 from whisper_speedtest.session.report import plan_lines
 
@@ -94,7 +95,7 @@ def test_killed_download_goes_on_in_the_next_run(hub: Hub, store: Store, killed:
     plan = store.plan([BASE])
     screen = io.StringIO()
 
-    model = store.fetch(plan, Lines(TerminalWriter(screen)))[BASE]
+    model = store.fetch(plan, Lines(TerminalWriter(screen), Display(None), 0))[BASE]
 
     rest = SIZE - killed
     assert plan.download_size == rest
@@ -361,7 +362,7 @@ def test_many_runs_at_once_fetch_each_file_once(hub: Hub, store: Store, etag: st
 def test_waiting_is_a_line_once() -> None:
     """With the bytes that the other session has."""
     screen = io.StringIO()
-    lines = Lines(TerminalWriter(screen))
+    lines = Lines(TerminalWriter(screen), Display(None), 0)
 
     lines.wait("org/model", "weights.npz", 3_000_000)
     lines.wait("org/model", "weights.npz", 4_000_000)

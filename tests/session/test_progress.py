@@ -50,7 +50,7 @@ def test_line_says_what_is_downloaded_and_its_size() -> None:
             flushed.append(self.getvalue())
 
     screen = Screen()
-    lines = Lines(TerminalWriter(screen))
+    lines = Lines(TerminalWriter(screen), Display(None), 0)
 
     lines.start("org/model", "weights.npz", 3_000_000)
     begun = list(flushed)

@@ -21,6 +21,7 @@ from whisper_speedtest.results.machines import (
     without_suite,
 )
 from whisper_speedtest.results.order import place
+from whisper_speedtest.results.quality import RIGHT
 from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
@@ -217,8 +218,7 @@ def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -
 
 def is_measured(result: Result) -> bool:
     """Tell whether a result says how long something takes, be it beside other work."""
-    ended = result.outcome in {Outcome.PASSED, Outcome.BUSY}
-    return ended and bool(result.counted or result.comparison)
+    return result.outcome in RIGHT and bool(result.counted or result.comparison)
 
 
 def _key(aspects: Aspects) -> Key:

@@ -14,6 +14,7 @@ from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.order import place_of_size
+from whisper_speedtest.results.quality import RIGHT
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.units import megabytes, percent, seconds, times
 
@@ -87,7 +88,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
     """
     cases: dict[Case, list[Result]] = {}
     for result in results:
-        if result.outcome in {Outcome.PASSED, Outcome.BUSY}:
+        if result.outcome in RIGHT:
             cases.setdefault(result.case, []).append(result)
     found = []
     for case, measured in cases.items():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from whisper_speedtest.hub.hosted import Watcher
-from whisper_speedtest.session.display import Display, Shown
+from whisper_speedtest.session.display import Shown
 from whisper_speedtest.session.screen import is_watched
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from whisper_speedtest.hub.plan import Plan
+    from whisper_speedtest.session.display import Display
 
 
 @contextmanager
@@ -82,9 +83,9 @@ class Lines(Watcher):
     While nothing new begins, the display says how much of `total` bytes is there.
     """
 
-    def __init__(self, out: Any, display: Display | None = None, total: int = 0) -> None:
+    def __init__(self, out: Any, display: Display, total: int) -> None:
         self._out = out
-        self._display = display or Display(None)
+        self._display = display
         self._total = total
         self._there = 0
         self._one_at_a_time = threading.Lock()

@@ -1,0 +1,1 @@
+"""What pytest is told: options, selection, fixtures, pre-fetch, check; and what is shown."""
