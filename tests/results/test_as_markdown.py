@@ -28,7 +28,7 @@ from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import Repeats
 from whisper_speedtest.results.as_markdown import (
-    MARKS,
+    LEGEND,
     MOST_BYTES,
     MOST_SHOWN,
     Part,
@@ -350,7 +350,7 @@ def test_marks_are_explained() -> None:
     """Each that a table may have."""
     text = text_of(warm())
 
-    assert MARKS in text
+    assert LEGEND in text
     for mark in (
         "±",
         "(3×3)",
@@ -364,7 +364,7 @@ def test_marks_are_explained() -> None:
         "slower",
         "≈",
     ):
-        assert mark in MARKS, f"{mark} is explained nowhere"
+        assert mark in LEGEND, f"{mark} is explained nowhere"
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_report_fits_into_a_comment_of_github() -> None:
     assert len(set(shown)) == 1
     assert text.count(f"… and {300 - shown[0]} more lines: results.csv has them all") == 3
     assert "\n```\n\n… and " in text
-    assert MARKS in text
+    assert LEGEND in text
     assert len(text_of(*failures).encode()) <= MOST_BYTES, "letters are counted for bytes"
 
 

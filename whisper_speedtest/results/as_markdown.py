@@ -15,6 +15,7 @@ from whisper_speedtest.hub.sizes import printable, short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
+from whisper_speedtest.results.marks import MARKS
 from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
@@ -35,23 +36,19 @@ MOST_BYTES = 65_000
 MOST_SHOWN = 200
 """Characters of one cell, or of one line of notes."""
 
-MARKS = """\
-- `±2.1% (3×3)`: three processes made three calls each, and what many more processes would give is
-  within about 2.1 % of the time, in 95 of 100 such runs. `(1×1)` is one call, of which nobody can
-  tell how far it may be off.
-- `busy`: other processes used the machine while most of the calls were timed. Such a row has no
-  RTFx and no interval, and ranks nothing.
-- `RTFx`: seconds of audio transcribed in a second. `×6` behind a clip: so many windows of 30 s at
-  once. `tuned`: on unequal terms, with what the library's own documentation recommends.
-- `slower`: how many times as long as the fastest of that size and clip; `≈` where the intervals
-  leave open which of the two is faster.
-- `cold start`, `load` and `peak memory` belong to the model, whichever the clip.
-- `WER`: word error rate; `CER` behind it where letters are counted in place of words; `pooled`: all
-  errors of a corpus over all its words; `unchecked` where nobody wrote down what was said.
-- `time error`: how far the begins and ends of segments of long audio are off: the median over as
-  many of them as stand in brackets.
-- `ratio`: the seconds of this side over those of the other; over 1 is slower. `undecided`: the
-  interval holds the limit, so that nobody can tell. It ranks nothing."""
+_HEADINGS = {
+    "RTFx": "seconds of audio transcribed in a second",
+    "slower": "how many times as long as the fastest of that size and clip; ≈ where the intervals "
+    "leave open which of the two is faster",
+    "cold start, load, peak memory": "of the model, whichever the clip",
+    "WER": "word error rate",
+    "ratio": "the seconds of this side over those of the other, so that over 1 is slower",
+    "undecided": "the interval of a ratio holds the limit, so that nobody can tell, and it ranks "
+    "nothing",
+}
+
+LEGEND = "\n".join(f"- `{mark}`: {meaning}." for mark, meaning in {**_HEADINGS, **MARKS}.items())
+"""What the headings and marks of the tables mean."""
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|\b_|_\b")
 
@@ -85,7 +82,7 @@ def as_markdown(merged: Merged) -> str:
         texts += [part.text(most) for part in across]
         of_machines = ["\n\n".join(part.text(most) for part in parts) for parts in machines]
         texts += _some(of_machines, most + 1, "machine")
-        texts.append(f"<details><summary>How to read this</summary>\n\n{MARKS}\n\n</details>\n")
+        texts.append(f"<details><summary>How to read this</summary>\n\n{LEGEND}\n\n</details>\n")
         text = "\n\n".join(texts)
         if len(text.encode()) <= MOST_BYTES or most == 0:
             return text

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results import page_rows, page_tables, panels
 from whisper_speedtest.results.header import header
+from whisper_speedtest.results.marks import MARKS
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.table import time_error
 from whisper_speedtest.results.transcripts import side_by_side
@@ -176,23 +177,6 @@ def _sections(on: OnMachine) -> list[Section]:
         ),
     ]
     return [each for each in sections if each.panels or any(each.tables)]
-
-
-MARKS = {
-    "±2.1% (3×3)": "three processes made three calls each; what many more would give lies within "
-    "about 2.1 % of the time, in 95 of 100 such runs",
-    "(1×1)": "one process alone, so that nobody can tell how far the time may be off",
-    "busy": "other processes used the machine while most of the calls were timed: the time has no "
-    "interval, gives no RTFx, and ranks nothing",
-    "unchecked": "nobody wrote down what was said, so that there is no word error rate",
-    "×6": "up to six windows of 30 s at once",
-    "CER": "where a language writes no spaces, the error rate counts letters in place of words",
-    "pooled": "all errors of a corpus over all its words",
-    "64 ms (62)": "time error: the begins and ends of segments are off by so much, the median over "
-    "62 of them",
-    "tuned": "on unequal terms: the settings that the library’s own documentation recommends",
-}
-"""A mark of the table → what it means."""
 
 
 def _marks(merged: Merged) -> dict[str, str]:
