@@ -367,7 +367,7 @@ def test_process_killed_during_a_call_fails_that_call_only(case: Case, start: St
 
     killer.join()
     assert str(failure.value).startswith(f"{case.label}: the engine was ended by SIGKILL ")
-    assert "during transcribe; its last lines on stderr:" in str(failure.value)
+    assert "during transcribe; the last lines of its output:" in str(failure.value)
     assert running_engines() == before
     assert heard(other, "short").text == clips()["short"].reference
 

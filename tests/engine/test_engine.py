@@ -341,7 +341,7 @@ def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
 
     message = str(failure.value).replace('"', "'")
     assert message.startswith(f"toy[micro-{variant}]: {outcome}")
-    assert "; its last lines on stderr:\n  | " in message
+    assert "; the last lines of its output:\n  | " in message
     if variant != "chats":  # Which says so much that its beginning is not shown.
         said = "  | the toy library greets on stdout\n  | the toy is asked for 16000 samples"
         assert said in message
@@ -404,7 +404,7 @@ def test_model_of_another_size_is_named(new_toy: Toys) -> None:
     with pytest.raises(EngineError) as failure:
         engine.ready()
 
-    assert str(failure.value).partition("; its last lines")[0] == (
+    assert str(failure.value).partition("; the last lines")[0] == (
         "toy[micro-is-of-base]: verify_load raised WeightsError: the model is not of the size "
         "micro: heads: expected 2, got 8; width: expected 128, got 512; audio_layers: expected 2, "
         "got 6; text_layers: expected 3, got 6; these are the dimensions of base; fix this entry "
@@ -465,7 +465,7 @@ def test_process_that_cannot_be_started_is_a_failure(new_toy: Toys) -> None:
 
     expected = "toy[micro-good]: launch raised FileNotFoundError: "
     assert str(failure.value).startswith(expected)
-    assert str(failure.value).endswith("stderr:\n  | (nothing)")
+    assert str(failure.value).endswith("of its output:\n  | (nothing)")
     assert open_descriptors() == before
     with pytest.raises(EngineError) as again:
         engine.ready()
@@ -712,7 +712,7 @@ def test_library_that_computes_on_another_device_is_found(
     assert str(failure.value).startswith(
         "toy[micro-falls-back]: expected a model that computes on the gpu, got one that computes "
         "on the cpu, as the library says; see which devices its build is for, or choose "
-        "--device=cpu; its last lines on stderr:"
+        "--device=cpu; the last lines of its output:"
     )
     assert state(engine) == {"loaded": False, "closed": True}
     assert running_engines() == []
@@ -746,7 +746,9 @@ def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
     with pytest.raises(EngineTimeoutError) as failure:
         use()
 
-    start = f"toy[micro-{variant}]: {method} did not end within 2.5 s; its last lines on stderr:"
+    start = (
+        f"toy[micro-{variant}]: {method} did not end within 2.5 s; the last lines of its output:"
+    )
     assert str(failure.value).startswith(start)
     assert running_engines() == []
     with pytest.raises(EngineTimeoutError, match=r"did not end within 2\.5 s"):

@@ -162,7 +162,7 @@ def test_time_limit_in_a_phase_ends_the_engine(new_toy: Toys, variant: str, phas
 
     (note,) = interrupt.value.__notes__
     assert note.startswith(f"toy[micro-{variant}]: stopped during ")
-    assert "which had not returned; its last lines on stderr:" in note
+    assert "which had not returned; the last lines of its output:" in note
     assert running_engines() == []
     assert not engine.loaded
     with pytest.raises(EngineError) as later:

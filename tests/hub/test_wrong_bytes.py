@@ -234,7 +234,7 @@ def test_model_of_another_size_does_not_load(
     with pytest.raises(EngineError) as failure:
         engine.ready()
 
-    assert str(failure.value).splitlines()[0].partition("; its last lines")[0] == (
+    assert str(failure.value).splitlines()[0].partition("; the last lines")[0] == (
         "lightning-whisper-mlx[tiny-fp16]: verify_load raised WeightsError: the model is not of "
         "the size tiny: heads: expected 6, got 2; width: expected 384, got 128; audio_layers: "
         "expected 4, got 2; text_layers: expected 4, got 3; these are the dimensions of micro; "

@@ -71,7 +71,7 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
     }.items():
         assert f"failed:   test_transcribe[toy-micro-{variant}-short]: {outcome}" in session.output
     assert "INTERNALERROR" not in session.output
-    assert "on stderr:\n" not in session.output.split("= whisper-speedtest =")[1]
+    assert "of its output:\n" not in session.output.split("= whisper-speedtest =")[1]
     assert sessions.engines() == []
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from adapters import REGISTRY, adapter_class
 from adapters.base import Case, ModelFiles, Places
 from whisper_speedtest.engine.environment import sealed_environment
-from whisper_speedtest.engine.errors import LOG, last_lines
+from whisper_speedtest.engine.errors import LAST_LINES, LOG, last_lines
 from whisper_speedtest.engine.wire import VERSION, Wire, WireError
 
 if TYPE_CHECKING:
@@ -187,5 +187,5 @@ def _refuse(checkout: Checkout, process: subprocess.Popen[bytes], log: Path) -> 
         f"{checkout.root}: expected an engine that speaks version {VERSION} of the wire under "
         f"{checkout.python}, got one that ended with exit status {status}; take a checkout that "
         f"has whisper_speedtest/engine/wire.py, and an interpreter with numpy, of Python 3.11 or "
-        f"later; its last lines:\n{last_lines(log)}"
+        f"later{LAST_LINES}\n{last_lines(log)}"
     )

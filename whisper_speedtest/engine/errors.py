@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 LOG = "engine.log"
 """The file in an engine's folder that takes what the child prints."""
 
-LAST_LINES = "; its last lines on stderr:"
-"""Stands in an error before the end of an engine's log."""
+LAST_LINES = "; the last lines of its output:"
+"""Stands in an error before the end of an engine's log, which takes all that it prints."""
 
 LOG_LINES = 20
 """How many of the last lines of an engine's log an error shows."""
