@@ -171,10 +171,10 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     assert warm.clip is not None
     assert (warm.clip.name, warm.clip.sha256) == ("short", clip.sha256)
     assert [(each.process, each.order) for each in warm.samples] == [
-        (number // 3, number) for number in range(9)
+        (number // 10, number) for number in range(30)
     ]
     assert warm.repeats == Repeats(
-        processes=3, calls=3, max_others=None, budget=20.0, chosen=("processes", "pause")
+        processes=3, calls=10, max_others=None, budget=20.0, chosen=("processes", "pause")
     )
     assert all(each.gap is not None for each in warm.samples)
     paused = results["test_after_pause[toy-micro-good-short]"]
