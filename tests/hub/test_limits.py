@@ -300,8 +300,9 @@ def sibling(name: str, **changes: Any) -> dict[str, Any]:
         ({"id": "org/whisper\n-base"}, Unavailable, "got 'org/whisper -base'; check HF_ENDPOINT"),
         ({"id": "mlx-c\u043emmunity/whisper-base-mlx"}, Unavailable, "expected a repo's id"),
         ({"siblings": None}, RepoError, "the hub lists none; fix the adapter's check map"),
+        ({"siblings": [[7] * 900]}, Unavailable, "a list of files from the hub, got [[7, 7,"),
     ],
-    ids="many-long-names unsafe commit id id-of-lines id-of-other-letters no-files".split(),
+    ids="many-long-names unsafe commit id id-of-lines id-of-other-letters no-files nothing".split(),
 )
 def test_what_is_quoted_of_a_listing_is_bounded(
     hub: Hub, store: Store, listing: dict[str, Any], kind: type, says: str

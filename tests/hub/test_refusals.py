@@ -102,6 +102,22 @@ def test_tunnel_that_a_proxy_refuses_is_the_proxys(
 # The token
 
 
+@pytest.mark.parametrize(
+    "message", ["Invalid username or password.", 'User Access Token "x" is expired']
+)
+def test_refused_token_is_told_as_such_in_other_words_too(
+    hub: Hub, store: Store, message: str
+) -> None:
+    """Of a repo that is not there, the hub sends an error code; of a token it does not."""
+    hub.fault(Fault(status=401, headers={"X-Error-Message": message}), kind="info")
+
+    error = refusal(fresh(store, token=hub.token), BASE)
+
+    assert type(error) is Unavailable
+    assert f"401 {message}: it does not take the token; set HF_TOKEN anew" in str(error)
+    assert "check map" not in str(error)
+
+
 @pytest.mark.parametrize("kind", ["info", "resolve"])
 def test_stale_token_is_told_as_such_and_once(hub: Hub, store: Store, kind: str) -> None:
     """The hub refuses it even for a public repo, which is there all the same."""

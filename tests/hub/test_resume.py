@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -230,6 +231,20 @@ def test_part_is_kept_for_two_weeks(store: Store, killed: int, seconds: int, kep
         assert killed
         assert (parts(store) == [part]) is kept
     assert PARTS_KEPT == 14 * 24 * 3600
+
+
+def test_part_is_gone_on_with_where_its_age_cannot_be_noted(
+    store: Store, killed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system of others, which lets nobody set a time."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refuse)
+
+    assert killed
+    assert read(fresh(store).prepare(BASE)) == LARGE
 
 
 # Two runs at once

@@ -342,7 +342,10 @@ TOY = Shown("lightning-whisper-mlx[medium-fp16] long", "medium-fp16 long", 1000.
         (Step(Doing.UNTIMED_CALL, 1, 3), "process 1 of 3, untimed call"),
         (Step(Doing.TIMED_CALL, 1, 3, 1), "process 1 of 3, call 1"),
         (Step(Doing.TIMED_CALL, 1, 3, 2, 3), "process 1 of 3, call 2 of 3"),
-        (Step(Doing.TIMED_CALL, 1, 3, 2, 3, again=True), "process 1 of 3, call 2 of 3 again"),
+        (
+            Step(Doing.TIMED_CALL, 1, 3, 2, 3, again=True),
+            "process 1 of 3, call 2 of 3 again, as others used the machine",
+        ),
         (Step(Doing.CLIP, 1, 1, 2, 40), "process 1 of 1, clip 2 of 40"),
         (Step(Doing.EMPTY_CALLS, 3, 3), "process 3 of 3, empty calls"),
     ],

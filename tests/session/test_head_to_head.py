@@ -35,7 +35,6 @@ from whisper_speedtest.session.head_to_head import (
     OtherSide,
     RefusedError,
     SlowerError,
-    is_selected,
     lost,
     name_of,
     names_a_clip,
@@ -252,13 +251,6 @@ def test_case_that_is_lost_fails_the_part_that_it_belongs_to() -> None:
 
     assert told == {number: int(Shard(number, 5).has(str(gone))) for number in range(1, 6)}
     assert sum(told.values()) == 1
-
-
-def test_keywords_select_by_parts_of_the_id() -> None:
-    """As pytest does, whatever the case of the letters."""
-    assert is_selected("test_transcribe[toy-tiny-old-short]", "")
-    assert is_selected("test_transcribe[toy-tiny-old-short]", "TINY and (old or new)")
-    assert not is_selected("test_transcribe[toy-tiny-old-short]", "base")
 
 
 @dataclass

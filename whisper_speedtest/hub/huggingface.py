@@ -104,14 +104,15 @@ class HuggingFaceHub(Remote):
         none = (
             f"no token was sent, since {self._no_token}" if self._no_token else "no token was sent"
         )
-        if message == _STALE:
+        of_token = status == HTTPStatus.UNAUTHORIZED and self._token and message and not code
+        if message == _STALE or of_token:
             refused = "user and password; leave them out of HF_ENDPOINT"
             if self._token:
                 refused = (
                     "the token; set HF_TOKEN anew (hf auth login), or "
                     "HF_HUB_DISABLE_IMPLICIT_TOKEN=1 to go without"
                 )
-            reason = f"the hub answered {status} {message}: it does not take {refused}"
+            reason = f"the hub answered {status} {short(message)}: it does not take {refused}"
             return self._gave_up(str(files), reason)
         if code == "GatedRepo":
             sent = "" if self._token else f" ({none})"
@@ -182,7 +183,13 @@ def _checked(files: ModelFiles, info: _Info) -> Listing:
                 f"{files}: the hub lists {short(file.name)} twice, with other content; "
                 "check HF_ENDPOINT"
             )
-    if lacking := [name for name in files.files if name not in listed]:
+    lacking = [name for name in files.files if name not in listed]
+    if lacking and named == {""}:
+        raise Unavailable(
+            f"{files}: expected a list of files from the hub, got {short(repr(info.siblings))}; "
+            "check HF_ENDPOINT"
+        )
+    if lacking:
         # In ASCII, as letters that look alike would hide what is wrong.
         names = [ascii(short(name))[1:-1] for name in sorted(listed)[:_NAMED]]
         more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""

@@ -128,7 +128,8 @@ class Staging:
             with _locked(folder) as ours:
                 if ours and (content.is_file() or not content.exists()):
                     try:
-                        os.utime(folder)
+                        with suppress(OSError):  # it says how old the part is, and nothing else
+                            os.utime(folder)
                         yield content
                     finally:
                         if not begun(self._folder, etag):

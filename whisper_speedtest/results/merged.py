@@ -134,7 +134,8 @@ class Merged:
         if days := [each.when[:10] for each in self.results if each.when]:
             text += f"; {days[0]}" if days[0] == days[-1] else f"; {days[0]} to {days[-1]}"
         lines = [text]
-        if earlier := sum(len(each.earlier) for on in self.machines for each in on.series):
+        counting = sum(len(on.series) + len(on.unmeasured) for on in self.machines)
+        if earlier := len(self.results) - counting:
             verb = "is" if earlier == 1 else "are"
             ones = counted(earlier, "earlier one")
             lines.append(f"Of repetitions the last counts; {ones} {verb} in results.csv")

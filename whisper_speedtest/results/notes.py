@@ -219,7 +219,8 @@ def _corpora(results: Sequence[Result]) -> list[str]:
             lines.append(
                 f"corpus:   {each.case.label} on {clip_name(each)}: {rate} "
                 f"{percent(each.score.wer, 1)} pooled over {each.score.reference_words:,} {unit} "
-                f"of {len(each.clips):,} clips; {percent(median(of_clips), 1)} in the median clip"
+                f"of {counted(len(each.clips), 'clip')}; {percent(median(of_clips), 1)} in the "
+                "median clip"
             )
     return lines
 

@@ -11,7 +11,7 @@ import pytest
 from adapters import all_cases
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.ending import fail
-from whisper_speedtest.session.head_to_head import is_selected
+from whisper_speedtest.session.keywords import is_selected
 from whisper_speedtest.session.options import is_head_to_head
 from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
 from whisper_speedtest.session.values import parse_path

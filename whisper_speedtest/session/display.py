@@ -226,4 +226,5 @@ def _words(step: Step | None) -> tuple[str, str]:
     if not step.call:
         return process, str(step.doing)
     of = f" of {step.calls}" if step.calls else ""
-    return process, f"{step.doing} {step.call}{of}{' again' if step.again else ''}"
+    again = " again, as others used the machine" if step.again else ""
+    return process, f"{step.doing} {step.call}{of}{again}"

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from _pytest.mark.expression import Expression
 
 from adapters import all_cases, files_of, why_not_installed
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail
+from whisper_speedtest.session.keywords import is_selected
 from whisper_speedtest.session.options import (
     UNDECIDED,
     given,
@@ -244,17 +244,6 @@ def lost(name: str, theirs: Iterable[Case], ours: Sequence[Case], keyword: str) 
         if case not in known
         and any(is_selected(f"test_transcribe[{case}-{clip}]", keyword) for clip in clips())
     ]
-
-
-def is_selected(test: str, keyword: str) -> bool:
-    """Tell whether -k selects a test that is not there to be asked, by its id."""
-    if not keyword:
-        return True
-
-    def matches(name: str, /, **_: object) -> bool:
-        return name.lower() in test.lower()
-
-    return Expression.compile(keyword).evaluate(matches)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:

@@ -1,0 +1,96 @@
+"""`-k`: whether it selects what is not there to be asked, and what to say if it selects nothing."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest.mark.expression import Expression
+
+from adapters import all_cases, install_command, usable, why_not_installed
+from adapters.base import SIZES
+from fixtures.audio import clips
+from whisper_speedtest.session.selection import unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+COLLECTED = pytest.StashKey[tuple[str, ...]]()
+"""The ids of all tests that there are, before -k."""
+
+_OPERATORS = {"and", "or", "not"}
+
+
+def is_selected(test: str, keyword: str) -> bool:
+    """Tell whether -k selects a test that is not there to be asked, by its id."""
+    if not keyword:
+        return True
+
+    def matches(name: str, /, **_: object) -> bool:
+        return name.lower() in test.lower()
+
+    return Expression.compile(keyword).evaluate(matches)
+
+
+def selected_name(test: str, adapter: str, keyword: str) -> str:
+    """Return an id that -k selects of the tests that an adapter would have; "" if it selects none.
+
+    An adapter that cannot be used has no cases to ask, so it is taken to have all that others have.
+    """
+    variants = dict.fromkeys(case.variant for case in all_cases())
+    ids = (
+        f"{test}[{adapter}-{size}-{variant}-{clip}]"
+        for size in SIZES
+        for variant in variants
+        for clip in clips()
+    )
+    return next((each for each in ids if is_selected(each, keyword)), "")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let -k find what stands for an adapter that cannot be used as it would find its tests."""
+    keyword = item.config.getoption("keyword")
+    for adapter in unusable([item]) if keyword else ():
+        assert isinstance(item, pytest.Function)
+        if name := selected_name(item.originalname, adapter, keyword):
+            item.extra_keyword_matches.add(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note what there is, before anything is deselected."""
+    config.stash[COLLECTED] = tuple(item.nodeid for item in items)
+
+
+def advice(keyword: str, tests: Collection[str], missing: Sequence[str]) -> list[str]:
+    """Return what to say where -k matches none of the tests that there are, given by their ids.
+
+    Of the libraries that are missing, those are named that a word of it means.
+    """
+    known = [*usable(), *SIZES, *dict.fromkeys(case.variant for case in all_cases()), *clips()]
+    words = [each for each in re.findall(r"[^\s()]+", keyword) if each not in _OPERATORS]
+    said = [f'no test matches -k "{keyword}"']
+    for word in dict.fromkeys(words):
+        if not any(word.lower() in test.lower() for test in tests):
+            near = [] if word in known else get_close_matches(word.lower(), known, n=3)
+            meant = f"; did you mean {' or '.join(near)}?" if near else ""
+            said.append(f"no test has {word!r} in its name{meant}")
+    if absent := [name for name in missing if any(word.lower() in name for word in words)]:
+        said.append(f"not installed: {', '.join(absent)}; add with: {install_command(absent)}")
+    said.append("pytest benchmarks --collect-only -q lists what there is")
+    return said
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it at the end, where nobody has to look for it."""
+    config, session = terminalreporter.config, terminalreporter._session
+    keyword, tests = config.getoption("keyword"), config.stash.get(COLLECTED, ())
+    if not keyword or not tests or session is None or session.items or session.testsfailed:
+        return
+    missing = [name for name in usable() if why_not_installed(name)]
+    first, *further = advice(keyword, tests, missing)
+    terminalreporter.line(f"nothing was selected: {first}", yellow=True)
+    for line in further:
+        terminalreporter.line(f"  {line}")
