@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.helpers.project import child_environment
 from whisper_speedtest.engine.errors import how_it_ended
 
 
@@ -32,7 +33,7 @@ from whisper_speedtest.engine.errors import how_it_ended
 def test_end_of_an_engine_is_told_by_its_status_or_signal(ends_by: str, told: str) -> None:
     """A signal without a name is told by its number."""
     limit = 0.2 if "sleep" in ends_by else 20.0
-    with subprocess.Popen(["/bin/sh", "-c", f"{ends_by}"]) as process:
+    with subprocess.Popen(["/bin/sh", "-c", ends_by], env=child_environment()) as process:
         try:
             assert how_it_ended(process, limit) == told
         finally:

@@ -116,7 +116,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def summary(terminal: Terminal, fault: BaseException | None = None) -> list[str]:
     """Return the lines of the summary; `fault` is what another plugin raises in its own."""
-    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), 0)
     next(hook)
     if fault:
         with pytest.raises(type(fault)):
@@ -254,7 +254,7 @@ def test_pytest_benchmark_is_told_to_print_no_table_unless_asked(
     terminal.args = arguments
     terminal._benchmarksession.quiet = False
 
-    next(pytest_terminal_summary(cast("pytest.TerminalReporter", terminal)))
+    next(pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), 0))
 
     assert terminal._benchmarksession.quiet is quiet
 

@@ -123,6 +123,16 @@ def test_log_says_how_much_is_there_while_nothing_new_begins() -> None:
     ]
 
 
+def test_nothing_is_drawn_where_nothing_is_downloaded() -> None:
+    """No bar of no bytes; with bytes to come there is one for all models."""
+    from rich.progress import Progress
+
+    for total, shown in ((0, False), (1, True)):
+        bars = Progress()
+        Bars(bars, total)
+        assert [task.visible for task in bars.tasks] == [shown], total
+
+
 def test_bars_are_not_written_into(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are bars, the display shows nothing beside them."""
     clock, screen, display = on(rewrites=True)

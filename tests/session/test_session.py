@@ -97,6 +97,8 @@ def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
     assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
     assert sessions.engines() == []
     assert "toy[micro-hangs]: stopped during transcribe, which had not returned" in session.output
+    (journal,) = re.findall(r"1 result is added to (\S+)", session.output)
+    assert f"stopped:  the same command with --resume={journal} runs what is left" in session.output
     assert "on stderr" not in session.output, "what the engine said last did not end the session"
 
 

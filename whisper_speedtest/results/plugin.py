@@ -59,7 +59,7 @@ ASK_FOR_TABLES = tuple(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter,
+    terminalreporter: pytest.TerminalReporter, exitstatus: int
 ) -> Generator[None, object, object]:
     """Print the summary after those of all other plugins, also where one of them fails."""
     config = terminalreporter.config
@@ -68,7 +68,7 @@ def pytest_terminal_summary(
     try:
         return (yield)
     finally:
-        _print_summary(terminalreporter)
+        _print_summary(terminalreporter, stopped=exitstatus == pytest.ExitCode.INTERRUPTED)
 
 
 def asks_for_tables(arguments: Iterable[str | os.PathLike[str]], addopts: str) -> bool:
@@ -87,13 +87,15 @@ def _leave_out_tables(config: pytest.Config) -> None:
         session.quiet = True
 
 
-def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def _print_summary(terminalreporter: pytest.TerminalReporter, *, stopped: bool) -> None:
     """Print the answer and the table, then a line for each thing skipped or failed and why."""
     config = terminalreporter.config
     stash = config.stash
     kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
     reported = stash.get(REPORTED, "")
     more = [*stored_notes(config), *kept.lines(config.getoption("benchmark_json") or "")]
+    if stopped and kept.written:
+        more.append(f"stopped:  the same command with --resume={kept.name} runs what is left")
     more += [*_unsaved(config), *([reported] if reported else [])]
     if not (found or left_out or more):
         return  # and a session that only collects imports none of the following

@@ -52,7 +52,7 @@ class Bars(Watcher):
 
     def __init__(self, bars: Progress, total: int) -> None:
         self._bars = bars
-        self._all = bars.add_task("all models", total=total)
+        self._all = bars.add_task("all models", total=total, visible=total > 0)
         self._tasks: dict[tuple[str, str], TaskID] = {}
 
     def start(self, repo: str, file: str, size: int) -> None:
