@@ -26,11 +26,10 @@ from statistics import fmean, variance
 from typing import TYPE_CHECKING
 
 import msgspec
-from scipy.stats import t as student
 
 from tests.helpers.loads import COMES_AND_GOES, running
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate
+from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate, students_t
 from whisper_speedtest.measure.machine import machine
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal import read
@@ -165,7 +164,7 @@ def apart(runs: Sequence[Run], test: str) -> float:
         if made.high is not None:
             number = len(made.calls)
             centres.append(log(made.seconds))
-            errors.append(log(made.high / made.seconds) / student.ppf(0.975, number - 1))
+            errors.append(log(made.high / made.seconds) / students_t(number - 1))
     if len(centres) < 2:
         return 0.0
     explained = fmean(error**2 for error in errors)

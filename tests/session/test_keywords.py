@@ -67,3 +67,15 @@ def test_session_that_selects_nothing_says_why(sessions: Sessions) -> None:
     assert 'nothing was selected: no test matches -k "toy and mikro"' in nothing.output
     assert "  no test has 'mikro' in its name; did you mean micro?" in nothing.output
     assert "nothing was selected" not in something.output
+
+
+def test_other_option_that_leaves_all_out_is_not_taken_for_the_keyword(sessions: Sessions) -> None:
+    """One case is in one of two shards, and the empty one says so itself."""
+    both = [
+        sessions.run("benchmarks/test_start.py", "-k", "toy and good and load", f"--shard={n}/2",
+                     "--collect-only")
+        for n in (1, 2)
+    ]  # fmt: skip
+
+    assert sum("all of this selection is in other shards" in each.output for each in both) == 1
+    assert not any("nothing was selected" in each.output for each in both)

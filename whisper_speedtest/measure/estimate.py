@@ -67,13 +67,13 @@ def estimate(samples: Iterable[Sample], between_sessions: float = 0.0) -> Estima
         return Estimate(medians[0], None, None, calls)
     logs = [log(each) for each in medians]
     centre = fmean(logs)
-    of_processes = _quantile(len(logs) - 1) * stdev(logs) / len(logs) ** 0.5
+    of_processes = students_t(len(logs) - 1) * stdev(logs) / len(logs) ** 0.5
     of_sessions = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * between_sessions
     width = hypot(of_processes, of_sessions)
     return Estimate(exp(centre), exp(centre - width), exp(centre + width), calls)
 
 
-def _quantile(freedom: int) -> float:
+def students_t(freedom: int) -> float:
     """Return Student's t for a two-sided interval with so many degrees of freedom."""
     from scipy.special import stdtrit  # of scipy.stats' t, without the import of all of it
 

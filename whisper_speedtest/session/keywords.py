@@ -89,6 +89,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     keyword, tests = config.getoption("keyword"), config.stash.get(COLLECTED, ())
     if not keyword or not tests or session is None or session.items or session.testsfailed:
         return
+    if any(is_selected(test, keyword) for test in tests):
+        return  # another option, as --shard, has left them out, and says so itself
     missing = [name for name in usable() if why_not_installed(name)]
     first, *further = advice(keyword, tests, missing)
     terminalreporter.line(f"nothing was selected: {first}", yellow=True)
