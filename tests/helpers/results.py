@@ -161,8 +161,8 @@ def _of_processes(seconds: Sequence[float]) -> tuple[Sample, ...]:
     )
 
 
-def state(reference: float) -> State:
-    """Return the state of a machine on which the reference computation takes so many seconds."""
+def state(reference: float, gpu_reference: float | None = None) -> State:
+    """Return the state of a machine on which the references take so many seconds."""
     return State(
         thermal="nominal",
         throttled=0,
@@ -173,6 +173,7 @@ def state(reference: float) -> State:
         swap_used=0,
         load=0.5,
         reference=reference,
+        gpu_reference=gpu_reference,
     )
 
 

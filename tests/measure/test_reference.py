@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from adapters.base import DecodeSettings
+from tests.helpers.results import state
 from whisper_speedtest.measure import reference as reference_module
-from whisper_speedtest.measure.reference import TRIES, drift, has_drifted, reference
+from whisper_speedtest.measure.reference import (
+    TRIES,
+    drift,
+    drift_of,
+    has_drifted,
+    reference,
+    reference_on_gpu,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from adapters.base import Device
 
 
 def test_quickest_of_some_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +114,54 @@ def test_drift_is_the_farther_of_two_readings(before: float, after: float, share
 def test_drift_of_more_than_a_twentieth_is_said(share: float, said: bool) -> None:
     """Be it slower or faster."""
     assert has_drifted(share) is said
+
+
+@pytest.mark.parametrize(
+    ("device", "before", "after", "share"),
+    [
+        ("cpu", state(1.1, 2.0), state(1.0, 3.0), 0.1),
+        ("gpu", state(1.1, 2.0), state(1.0, 3.0), 0.5),
+        ("gpu", state(1.1, 2.0), state(1.0, 1.6), -0.2),
+        ("gpu", state(1.1, 2.1), state(1.0, 2.0), 0.1),
+        ("gpu", state(1.1, None), state(1.0, 3.0), 0.1),
+        ("gpu", state(1.1, 2.0), state(1.0, None), 0.1),
+    ],
+)
+def test_gpu_drifts_beside_rows_that_use_it(
+    device: Device, before: Any, after: Any, share: float
+) -> None:
+    """Processor and GPU took 1 s and 2 s at first; of a row on the GPU the farther one is told.
+
+    A GPU of which a reading is missing, as its reference failed, tells nothing.
+    """
+    assert drift_of(before, after, state(1.0, 2.0), device) == pytest.approx(share)
+
+
+def test_gpu_that_was_not_watched_at_first_has_not_drifted() -> None:
+    """There is nothing to compare with."""
+    assert drift_of(state(1.0, 9.0), state(1.0, 9.0), state(1.0), "gpu") == 0
+
+
+def test_reference_on_the_gpu_is_the_quickest_of_some_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One call wakes the GPU, and is not timed."""
+    times = iter([5.0, 9.0, 2.0, 8.0, 7.0])
+    calls: list[tuple[str, DecodeSettings]] = []
+
+    def seconds_of(step: Callable[[], object]) -> float:
+        step()
+        return next(times)
+
+    class Engine:
+        def transcribe(self, key: str, settings: DecodeSettings) -> None:
+            calls.append((key, settings))
+
+    monkeypatch.setattr(reference_module, "seconds_of", seconds_of)
+    engine: Any = Engine()
+
+    assert reference_on_gpu(engine, "short", DecodeSettings()) == 2.0
+    assert calls == [("short", DecodeSettings())] * (TRIES + 1)
 
 
 @pytest.mark.property

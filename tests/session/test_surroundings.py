@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.helpers.project import edit
 from tests.helpers.results import state
+from tests.helpers.sessions import Sessions, make_toy_project
+from tests.helpers.toy_adapter import SLOW_SECONDS
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.session.surroundings import FIRST, LAST, cool_down
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from tests.helpers.sessions import Sessions
+    from tests.helpers.sessions import Session
 
 
 class Config:
@@ -46,7 +50,7 @@ def wait(
 ) -> Any:
     """Let a session cool down, whose machine shows these readings one after another."""
     left = iter(readings)
-    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda: state(next(left)))
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(next(left)))
     config: Any = Config(cooldown, last)
     cool_down(config)
     return config
@@ -93,3 +97,42 @@ def test_results_hold_the_machine_and_its_state_before_and_after(sessions: Sessi
     for one, following in pairwise(results):
         assert one.after == following.before
         assert one.before != one.after
+
+
+def gpu_session(tmp_path: Path, fp16: str) -> Session:
+    """Run a session whose toy library has a GPU, and with `fp16` does what another variant does."""
+    make_toy_project(tree := tmp_path / "project")
+    edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
+    edit(tree / "adapters" / "toy.py", "VARIANTS = (\n", 'VARIANTS = (\n    "fp16",\n')
+    edit(tree / "adapters" / "toy.py", f'case "{fp16}":', f'case "{fp16}" | "fp16":')
+    return Sessions(tree, tmp_path).run("benchmarks", "-k", "toy-micro-good and (load or paragraph)")
+
+
+def test_speed_of_the_gpu_is_watched_by_the_unquantised_embedded_model(tmp_path: Path) -> None:
+    """Of the library under test, before the first test on the GPU and after each."""
+    session = gpu_session(tmp_path, fp16="slow")
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved is not None
+    results = [from_json(each["extra_info"]) for each in session.saved["benchmarks"]]
+    assert len(results) == 2
+    for result in results:
+        assert result.provenance is not None
+        assert result.provenance.device == "gpu"
+        for around in (result.before, result.after):
+            assert around is not None
+            assert around.gpu_reference is not None
+            assert SLOW_SECONDS <= around.gpu_reference < 2 * SLOW_SECONDS
+    assert "nothing shows how fast the GPU is" not in session.output
+
+
+def test_reference_that_fails_on_the_gpu_costs_no_test(tmp_path: Path) -> None:
+    """A warning says so, once, and how the reference failed."""
+    session = gpu_session(tmp_path, fp16="raises")
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved is not None
+    results = [from_json(each["extra_info"]) for each in session.saved["benchmarks"]]
+    assert [each.after.gpu_reference for each in results if each.after] == [None, None]
+    assert session.output.count("nothing shows how fast the GPU is through this session") == 1
+    assert "toy[micro-fp16]: transcribe raised ValueError" in session.output

@@ -93,6 +93,9 @@ class State(Part, frozen=True, kw_only=True):
     reference: Seconds
     """What the reference computation took on one core; see `reference`."""
 
+    gpu_reference: Seconds | None = None
+    """What the reference took on the GPU; None in a session that measures nothing there."""
+
 
 def machine() -> Machine:
     """Return what this machine is. Asking programs of the system takes a tenth of a second."""
@@ -121,8 +124,11 @@ def accelerator_memory(machine: Machine) -> int | None:
     return min((gpu.memory for gpu in machine.gpus if gpu.memory), default=None)
 
 
-def state() -> State:
-    """Return the state that this machine is in now. This takes as long as the reference, 0.2 s."""
+def state(gpu_reference: float | None = None) -> State:
+    """Return the state that this machine is in now. This takes as long as the reference, 0.2 s.
+
+    `gpu_reference` is what the reference on the GPU took just now, in seconds; None without one.
+    """
     import psutil
 
     from whisper_speedtest.measure.reference import reference  # of the clock, which knows results
@@ -137,6 +143,7 @@ def state() -> State:
         swap_used=psutil.swap_memory().used,
         load=os.getloadavg()[0],
         reference=reference(),
+        gpu_reference=gpu_reference,
     )
 
 

@@ -1,12 +1,20 @@
 """A fixed computation that is timed between the cases: whether the machine is as fast as before.
 
 It is the same work each time, so that whatever its time tells is of the machine: heat, another
-frequency, a guest beside it on the same host.
+frequency, a guest beside it on the same host. On the processor that is a computation of numpy's.
+A GPU is reached through a library only, so there it is the transcription of a short clip.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from whisper_speedtest.measure.clock import seconds_of
+
+if TYPE_CHECKING:
+    from adapters.base import DecodeSettings, Device
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.machine import State
 
 ROUNDS = 32
 """Of the computation; a current core takes about 1 ms for each."""
@@ -45,6 +53,35 @@ def reference() -> float:
             "run it again, and test the machine's memory if that persists"
         )
     return seconds
+
+
+def reference_on_gpu(engine: Engine, clip: str, settings: DecodeSettings) -> float:
+    """Return the seconds in which an engine on the GPU transcribes a clip that it has heard.
+
+    One call more, before the others, wakes a GPU that has been idle.
+
+    Raises:
+        EngineError: A call failed.
+    """
+
+    def transcribe() -> None:
+        engine.transcribe(clip, settings)
+
+    transcribe()
+    return min(seconds_of(transcribe) for _ in range(TRIES))
+
+
+def drift_of(before: State, after: State, first: State, device: Device) -> float:
+    """Return the drift around a case, of the processor and, where that computes on it, the GPU.
+
+    The farther of the two counts. `first` holds what each reference took when it was first timed;
+    a reading that is missing tells nothing.
+    """
+    drifts = [drift(before.reference, after.reference, first.reference)]
+    gpu = (before.gpu_reference, after.gpu_reference, first.gpu_reference)
+    if device == "gpu" and gpu[0] and gpu[1] and gpu[2]:
+        drifts.append(drift(gpu[0], gpu[1], gpu[2]))
+    return max(drifts, key=abs)
 
 
 def drift(before: float, after: float, first: float) -> float:

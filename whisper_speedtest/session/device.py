@@ -25,6 +25,7 @@ from whisper_speedtest.measure.protocol import probe_limit
 from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.shown import showing
+from whisper_speedtest.session.surroundings import watch_gpu
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -66,12 +67,17 @@ PROBES = pytest.StashKey[Probes]()
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Choose the device of a test's case before the test, and its time limit, begin."""
+    """Choose the device of a test's case before the test, and its time limit, begin.
+
+    Also begin to watch the GPU's speed, where that is the device.
+    """
     case = case_of(item)
     if case is not None and "device" in getattr(item, "fixturenames", ()):
         # Whatever goes wrong is raised again by the fixture `device`, as this test's own error.
         with suppress(Exception):
-            choose_device(item.config, case, session_model(item.config, files_of(case)))
+            model = session_model(item.config, files_of(case))
+            if choose_device(item.config, case, model) == "gpu":
+                watch_gpu(item.config, case)
     return (yield)
 
 

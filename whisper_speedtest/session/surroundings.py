@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters import adapter_class, files_of
+from adapters.base import Case, DecodeSettings
+from fixtures.audio import clips
 from whisper_speedtest.session.plugin import RECORDER
-from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.prefetch import session_model
+from whisper_speedtest.session.selection import DEFAULT_VARIANT, case_of
 from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from adapters.base import Case
+    from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.machine import Machine, State
 
 MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
 FIRST: pytest.StashKey[State] = pytest.StashKey()
-"""The state of the machine before the first measurement."""
+"""The state of the machine before the first measurement, and before the first one on a GPU."""
 
 LAST: pytest.StashKey[State] = pytest.StashKey()
 """The state after the last measurement, which is the one before the next."""
 
 LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
+
+GPU: pytest.StashKey[Engine | None] = pytest.StashKey()
+"""What shows how fast the GPU is: a library with the embedded model; None where that failed."""
+
+GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
+"""Why nothing shows it, until a warning has said so."""
+
+GPU_CLIP = "short"
+"""What it transcribes for that."""
 
 PAUSE = 1.0
 """Seconds between two looks at a machine that is cooling down."""
@@ -42,11 +59,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     recorder = item.stash.get(RECORDER, None)
     if recorder is None:
         return (yield)
-    from whisper_speedtest.measure.machine import state
-
     stash = item.config.stash
     if FIRST not in stash:
-        stash[FIRST] = stash[LAST] = state()
+        stash[FIRST] = stash[LAST] = _state(item.config)
     elif stash[LAST_CASE] != case_of(item):
         cool_down(item.config)
     stash[LAST_CASE] = case_of(item)
@@ -54,8 +69,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        stash[LAST] = state()
+        stash[LAST] = _state(item.config)
         recorder.around(before, stash[LAST])
+        if GPU_FAULT in stash:
+            warnings.warn(stash[GPU_FAULT], stacklevel=1)
+            del stash[GPU_FAULT]
 
 
 def machine_of(config: pytest.Config) -> Machine:
@@ -67,17 +85,78 @@ def machine_of(config: pytest.Config) -> Machine:
     return config.stash[MACHINE]
 
 
+def watch_gpu(config: pytest.Config, case: Case) -> None:
+    """Time a reference on the GPU from now on, between the tests of the session.
+
+    It is that of the first library that is measured there, with the embedded model, whichever
+    library a test is of. Where it fails, a warning says so, and the GPU is not watched.
+    """
+    if GPU in config.stash:
+        return
+    config.stash[GPU] = None
+    embedded = Case(case.adapter, "micro", DEFAULT_VARIANT)
+    if DEFAULT_VARIANT not in adapter_class(case.adapter).check_map.get("micro", {}):
+        return
+    from whisper_speedtest.engine.errors import EngineError
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.protocol import probe_limit
+    from whisper_speedtest.speech.audio import read_audio
+
+    model = session_model(config, files_of(embedded))
+    with ExitStack() as stack, showing(config, f"{embedded.label}: watching the GPU's speed"):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whisper-speedtest-")))
+        engine = stack.enter_context(Engine(embedded, model, folder, "gpu"))
+        try:
+            with engine.limited(probe_limit(embedded)):
+                engine.hear(GPU_CLIP, read_audio(clips()[GPU_CLIP].path))
+        except EngineError as error:
+            _lose_gpu(config, error)
+            return
+        config.add_cleanup(stack.pop_all().close)
+    config.stash[GPU] = engine
+    if FIRST in config.stash:
+        from msgspec.structs import replace
+
+        now = config.stash[LAST] = _state(config)
+        config.stash[FIRST] = replace(config.stash[FIRST], gpu_reference=now.gpu_reference)
+
+
 def cool_down(config: pytest.Config) -> None:
     """Wait until the machine is as fast as at first, no longer than --cooldown says."""
-    from whisper_speedtest.measure.machine import state
-    from whisper_speedtest.measure.reference import drift, has_drifted
+    from whisper_speedtest.measure.reference import drift_of, has_drifted
 
     deadline = time.monotonic() + config.getoption("cooldown")
-    first = config.stash[FIRST].reference
+    first = config.stash[FIRST]
     with showing(config, "waiting for the machine to cool down"):
         while time.monotonic() < deadline:
-            now = config.stash[LAST].reference
-            if not has_drifted(drift(now, now, first)):
+            now = config.stash[LAST]
+            if not has_drifted(drift_of(now, now, first, "gpu")):
                 return
             time.sleep(PAUSE)
-            config.stash[LAST] = state()
+            config.stash[LAST] = _state(config)
+
+
+def _state(config: pytest.Config) -> State:
+    """Return the machine's state now, and how fast its GPU is where that is watched."""
+    from whisper_speedtest.engine.errors import EngineError
+    from whisper_speedtest.measure.machine import state
+    from whisper_speedtest.measure.protocol import probe_limit
+    from whisper_speedtest.measure.reference import reference_on_gpu
+
+    engine = config.stash.get(GPU, None)
+    if engine is None:
+        return state()
+    try:
+        with engine.limited(probe_limit(engine.case)):
+            seconds = reference_on_gpu(engine, GPU_CLIP, DecodeSettings())
+    except EngineError as error:
+        _lose_gpu(config, error)
+        return state()
+    return state(seconds)
+
+
+def _lose_gpu(config: pytest.Config, error: Exception) -> None:
+    config.stash[GPU] = None
+    config.stash[GPU_FAULT] = (
+        f"nothing shows how fast the GPU is through this session, as its reference failed: {error}"
+    )
