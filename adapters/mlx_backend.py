@@ -59,6 +59,15 @@ class MLXAdapter(base.Adapter):
 
         return int(mx.get_peak_memory())
 
+    def reference(self) -> float:
+        import mlx.core as mx
+
+        size = base.REFERENCE_SIZE
+        uniform = product = mx.full((size, size), 1 / size, dtype=mx.float32)
+        for _ in range(base.REFERENCE_ROUNDS):
+            product = uniform @ product
+        return float(size * product.max().item())
+
 
 class WeightsCheck:
     """Tells whether a model was given exactly the weights that its file holds.

@@ -54,6 +54,15 @@ class TorchAdapter(base.Adapter):
 
         return torch.cuda.max_memory_allocated() if self._device.type == "cuda" else None
 
+    def reference(self) -> float:
+        import torch
+
+        size = base.REFERENCE_SIZE
+        uniform = product = torch.full((size, size), 1 / size, device=self._device)
+        for _ in range(base.REFERENCE_ROUNDS):
+            product = uniform @ product
+        return float(size * product.max().item())
+
 
 def check_tensors(file: Path, own: Mapping[str, Any], tied: frozenset[str] = frozenset()) -> None:
     """Raise WeightsError unless a model's tensors are those of a file, value by value.

@@ -9,11 +9,13 @@ from unittest.mock import Mock
 
 import pytest
 
+from adapters import base
 from adapters.base import Case, WeightsError
 from adapters.mlx_backend import BITS, WeightsCheck, restore_quantize_module
 from adapters.mlx_whisper import MLXWhisper
 from adapters.sizes import DIMENSIONS
 from tests.adapters.test_sizes import DIMS
+from tests.helpers.matrices import Matrices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +100,20 @@ def test_memory_is_mlxs_peak_and_threads_are_not_told(mx: Any) -> None:  # noqa:
     assert MLXWhisper().accelerator_memory() == 12_345
     assert type(MLXWhisper().accelerator_memory()) is int
     assert MLXWhisper().threads() is None  # type: ignore[func-returns-value]
+
+
+def test_reference_is_so_many_products_of_fixed_matrices(
+    mx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, whatever the model computes in; and their result is exact."""
+    monkeypatch.setattr(base, "REFERENCE_SIZE", 8)
+    monkeypatch.setattr(base, "REFERENCE_ROUNDS", 5)
+    matrices = Matrices()
+    mx.full, mx.float32 = matrices.full, "single"
+
+    assert MLXWhisper().reference() == 1
+    assert matrices.products == 5
+    assert matrices.made == [((8, 8), 1 / 8, {"dtype": "single"})]
 
 
 def test_dimensions_are_those_of_the_model_that_was_given_its_weights() -> None:

@@ -10,10 +10,12 @@ from unittest.mock import Mock
 
 import pytest
 
+from adapters import base
 from adapters.base import WeightsError
 from adapters.openai_whisper import OpenAIWhisper
 from adapters.torch_backend import check_tensors
 from adapters.transformers import Transformers
+from tests.helpers.matrices import Matrices
 
 if TYPE_CHECKING:
     from tests.adapters.conftest import Install
@@ -102,6 +104,24 @@ def test_device_decides_on_type_and_memory(
     assert adapter._device.type == chosen
     assert adapter._dtype == dtype
     assert adapter.accelerator_memory() == memory
+
+
+def test_reference_is_so_many_products_of_fixed_matrices(
+    adapter: Adapters, torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the device that was selected; and their result is exact."""
+    monkeypatch.setattr(base, "REFERENCE_SIZE", 8)
+    monkeypatch.setattr(base, "REFERENCE_ROUNDS", 5)
+    matrices = Matrices()
+    torch.full, torch.cuda.is_available = matrices.full, lambda: True
+    torch.backends.mps.is_available = lambda: False
+
+    adapter.select_device("gpu", 3)
+
+    assert adapter.reference() == 1
+    assert matrices.products == 5
+    assert matrices.made == [((8, 8), 1 / 8, {"device": adapter._device})]
+    assert adapter._device.type == "cuda"
 
 
 @pytest.mark.parametrize(("place", "device"), [("cpu", "cpu"), ("cuda", "gpu"), ("mps", "gpu")])

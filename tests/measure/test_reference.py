@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from adapters.base import DecodeSettings
 from tests.helpers.results import state
 from whisper_speedtest.measure import reference as reference_module
 from whisper_speedtest.measure.reference import (
@@ -22,7 +21,7 @@ from whisper_speedtest.measure.reference import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from adapters.base import Device
 
@@ -142,26 +141,49 @@ def test_gpu_that_was_not_watched_at_first_has_not_drifted() -> None:
     assert drift_of(state(1.0, 9.0), state(1.0, 9.0), state(1.0), "gpu") == 0
 
 
-def test_reference_on_the_gpu_is_the_quickest_of_some_calls(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """One call wakes the GPU, and is not timed."""
-    times = iter([5.0, 9.0, 2.0, 8.0, 7.0])
-    calls: list[tuple[str, DecodeSettings]] = []
+class GpuEngine:
+    """An engine whose reference gives a result, and takes these seconds one after another."""
 
-    def seconds_of(step: Callable[[], object]) -> float:
+    label, device = "toy[micro-good]", "gpu"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: Sequence[float], result: float = 1):
+        self.calls, self._times, self._result = 0, iter(times), result
+        monkeypatch.setattr(reference_module, "seconds_of", self._seconds_of)
+
+    def reference(self) -> float:
+        """Return the result."""
+        self.calls += 1
+        return self._result
+
+    def _seconds_of(self, step: Callable[[], object]) -> float:
         step()
-        return next(times)
+        return next(self._times)
 
-    class Engine:
-        def transcribe(self, key: str, settings: DecodeSettings) -> None:
-            calls.append((key, settings))
 
-    monkeypatch.setattr(reference_module, "seconds_of", seconds_of)
-    engine: Any = Engine()
+@pytest.mark.parametrize(
+    ("times", "quickest"),
+    [
+        ([5.0, 9.0, 2.0, 8.0, 7.0], 2.0),
+        ([0.06, 0.05, 0.05, 0.05, 0.03, 0.02], 0.02),
+        ([0.25, 0.02, 0.02, 0.02, 0.01], 0.01),
+    ],
+)
+def test_reference_on_the_gpu_is_the_quickest_of_some_tries(
+    monkeypatch: pytest.MonkeyPatch, times: list[float], quickest: float
+) -> None:
+    """Five at least, for a quarter of a second at least; one more wakes the GPU, untimed."""
+    engine: Any = GpuEngine(monkeypatch, times)
 
-    assert reference_on_gpu(engine, "short", DecodeSettings()) == 2.0
-    assert calls == [("short", DecodeSettings())] * (TRIES + 1)
+    assert reference_on_gpu(engine) == quickest
+    assert engine.calls == len(times) + 1
+
+
+def test_wrong_result_of_a_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes nothing that could be trusted."""
+    engine: Any = GpuEngine(monkeypatch, [1.0] * 5, result=1.5)
+
+    with pytest.raises(ArithmeticError, match=r"toy\[micro-good\]: expected 1 .* gpu, got 1.5;"):
+        reference_on_gpu(engine)
 
 
 @pytest.mark.property

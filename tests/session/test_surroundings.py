@@ -10,7 +10,6 @@ import pytest
 from tests.helpers.project import edit
 from tests.helpers.results import state
 from tests.helpers.sessions import Sessions, make_toy_project
-from tests.helpers.toy_adapter import SLOW_SECONDS
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.session.surroundings import FIRST, LAST, cool_down
 
@@ -99,18 +98,21 @@ def test_results_hold_the_machine_and_its_state_before_and_after(sessions: Sessi
         assert one.before != one.after
 
 
-def gpu_session(tmp_path: Path, fp16: str) -> Session:
-    """Run a session whose toy library has a GPU, and with `fp16` does what another variant does."""
+def gpu_session(tmp_path: Path, reference: str) -> Session:
+    """Run a session whose toy library has a GPU, with a reference of this body."""
     make_toy_project(tree := tmp_path / "project")
     edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
-    edit(tree / "adapters" / "toy.py", "VARIANTS = (\n", 'VARIANTS = (\n    "fp16",\n')
-    edit(tree / "adapters" / "toy.py", f'case "{fp16}":', f'case "{fp16}" | "fp16":')
-    return Sessions(tree, tmp_path).run("benchmarks", "-k", "toy-micro-good and (load or paragraph)")
+    method = f"    def reference(self) -> float:\n        {reference}\n\n"
+    toy = tree / "adapters" / "toy.py"
+    edit(toy, mark := "    def _as_told(self", method + mark)
+    return Sessions(tree, tmp_path).run(
+        "benchmarks", "-k", "toy-micro-good and (load or paragraph)"
+    )
 
 
-def test_speed_of_the_gpu_is_watched_by_the_unquantised_embedded_model(tmp_path: Path) -> None:
-    """Of the library under test, before the first test on the GPU and after each."""
-    session = gpu_session(tmp_path, fp16="slow")
+def test_speed_of_the_gpu_is_watched_where_results_use_it(tmp_path: Path) -> None:
+    """Before the first test on it, and after each."""
+    session = gpu_session(tmp_path, "time.sleep(0.2); return 1.0")
 
     assert session.status == pytest.ExitCode.OK, session.output
     assert session.saved is not None
@@ -122,17 +124,26 @@ def test_speed_of_the_gpu_is_watched_by_the_unquantised_embedded_model(tmp_path:
         for around in (result.before, result.after):
             assert around is not None
             assert around.gpu_reference is not None
-            assert SLOW_SECONDS <= around.gpu_reference < 2 * SLOW_SECONDS
+            assert 0.2 <= around.gpu_reference < 0.4
     assert "nothing shows how fast the GPU is" not in session.output
 
 
-def test_reference_that_fails_on_the_gpu_costs_no_test(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("raise ValueError('no product today')", "reference raised ValueError: no product today"),
+        ("return 1.5", "expected 1 as the reference's result on the gpu, got 1.5"),
+    ],
+)
+def test_reference_that_fails_on_the_gpu_costs_no_test(
+    tmp_path: Path, reference: str, reason: str
+) -> None:
     """A warning says so, once, and how the reference failed."""
-    session = gpu_session(tmp_path, fp16="raises")
+    session = gpu_session(tmp_path, reference)
 
     assert session.status == pytest.ExitCode.OK, session.output
     assert session.saved is not None
     results = [from_json(each["extra_info"]) for each in session.saved["benchmarks"]]
     assert [each.after.gpu_reference for each in results if each.after] == [None, None]
     assert session.output.count("nothing shows how fast the GPU is through this session") == 1
-    assert "toy[micro-fp16]: transcribe raised ValueError" in session.output
+    assert f"toy[micro-good]: {reason}" in session.output

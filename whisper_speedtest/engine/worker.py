@@ -103,6 +103,10 @@ class Worker:
         """Return the peaks since the process began."""
         return Memory(peak_footprint(), self._adapter.accelerator_memory())
 
+    def reference(self) -> float | None:
+        """Compute the reference on the device, for which nothing has to be loaded."""
+        return self._adapter.reference()
+
 
 def _compiler() -> str | None:
     """Return the name of the compiler that this process finds, with links followed.

@@ -1,8 +1,8 @@
 """A fixed computation that is timed between the cases: whether the machine is as fast as before.
 
 It is the same work each time, so that whatever its time tells is of the machine: heat, another
-frequency, a guest beside it on the same host. On the processor that is a computation of numpy's.
-A GPU is reached through a library only, so there it is the transcription of a short clip.
+frequency, a guest beside it on the same host. The processor's is a computation of numpy's. The
+GPU's is made by an engine, with what the library computes with.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.clock import seconds_of
 
 if TYPE_CHECKING:
-    from adapters.base import DecodeSettings, Device
+    from adapters.base import Device
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.machine import State
 
@@ -21,6 +21,9 @@ ROUNDS = 32
 
 TRIES = 5
 """Odd ones are slow for reasons of a moment, and none is quick for any: the quickest counts."""
+
+GPU_SECONDS = 0.25
+"""For how long, at least, the GPU's reference is computed each time."""
 
 MOST_DRIFT = 0.05
 """By what share the machine may become slower or faster before it is said beside a row."""
@@ -55,20 +58,29 @@ def reference() -> float:
     return seconds
 
 
-def reference_on_gpu(engine: Engine, clip: str, settings: DecodeSettings) -> float:
-    """Return the seconds in which an engine on the GPU transcribes a clip that it has heard.
+def reference_on_gpu(engine: Engine) -> float:
+    """Return the seconds in which an engine computes its adapter's reference.
 
-    One call more, before the others, wakes a GPU that has been idle.
+    It is computed at least TRIES times and for GPU_SECONDS, as a GPU that has been idle takes a
+    moment until it is fast; the quickest counts.
 
     Raises:
         EngineError: A call failed.
+        ArithmeticError: The result was wrong: then this GPU computes nothing that could be trusted.
     """
 
-    def transcribe() -> None:
-        engine.transcribe(clip, settings)
+    def compute() -> None:
+        if (got := engine.reference()) != 1:
+            raise ArithmeticError(
+                f"{engine.label}: expected 1 as the reference's result on the {engine.device}, got "
+                f"{got:g}; run it again, and distrust this device if that persists"
+            )
 
-    transcribe()
-    return min(seconds_of(transcribe) for _ in range(TRIES))
+    compute()
+    tries = [seconds_of(compute)]
+    while len(tries) < TRIES or sum(tries) < GPU_SECONDS:
+        tries.append(seconds_of(compute))
+    return min(tries)
 
 
 def drift_of(before: State, after: State, first: State, device: Device) -> float:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class, files_of
-from adapters.base import Case, DecodeSettings
-from fixtures.audio import clips
+from adapters import adapter_class
+from adapters.base import Adapter
 from whisper_speedtest.session.plugin import RECORDER
-from whisper_speedtest.session.prefetch import session_model
-from whisper_speedtest.session.selection import DEFAULT_VARIANT, case_of
+from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from adapters.base import Case
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.machine import Machine, State
 
 MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
@@ -35,13 +35,10 @@ LAST: pytest.StashKey[State] = pytest.StashKey()
 LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
 
 GPU: pytest.StashKey[Engine | None] = pytest.StashKey()
-"""What shows how fast the GPU is: a library with the embedded model; None where that failed."""
+"""What computes the reference on the GPU; None where that has failed."""
 
 GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
 """Why nothing shows it, until a warning has said so."""
-
-GPU_CLIP = "short"
-"""What it transcribes for that."""
 
 PAUSE = 1.0
 """Seconds between two looks at a machine that is cooling down."""
@@ -85,30 +82,27 @@ def machine_of(config: pytest.Config) -> Machine:
     return config.stash[MACHINE]
 
 
-def watch_gpu(config: pytest.Config, case: Case) -> None:
+def watch_gpu(config: pytest.Config, case: Case, model: VerifiedModel) -> None:
     """Time a reference on the GPU from now on, between the tests of the session.
 
-    It is that of the first library that is measured there, with the embedded model, whichever
-    library a test is of. Where it fails, a warning says so, and the GPU is not watched.
+    It is computed in a process of its own, with what the library of the first such case computes
+    with; libraries that compute transcripts only have none. Where it fails, a warning says so, and
+    the GPU is not watched. The model is not loaded there.
     """
-    if GPU in config.stash:
-        return
-    config.stash[GPU] = None
-    embedded = Case(case.adapter, "micro", DEFAULT_VARIANT)
-    if DEFAULT_VARIANT not in adapter_class(case.adapter).check_map.get("micro", {}):
+    if GPU in config.stash or adapter_class(case.adapter).reference is Adapter.reference:
         return
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.protocol import probe_limit
-    from whisper_speedtest.speech.audio import read_audio
 
-    model = session_model(config, files_of(embedded))
-    with ExitStack() as stack, showing(config, f"{embedded.label}: watching the GPU's speed"):
+    config.stash[GPU] = None
+    with ExitStack() as stack, showing(config, f"{case.label}: watching the GPU's speed"):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whisper-speedtest-")))
-        engine = stack.enter_context(Engine(embedded, model, folder, "gpu"))
+        engine = stack.enter_context(Engine(case, model, folder, "gpu"))
         try:
-            with engine.limited(probe_limit(embedded)):
-                engine.hear(GPU_CLIP, read_audio(clips()[GPU_CLIP].path))
+            with engine.limited(probe_limit(case)):
+                engine.launch()
+                engine.import_library()
         except EngineError as error:
             _lose_gpu(config, error)
             return
@@ -148,8 +142,8 @@ def _state(config: pytest.Config) -> State:
         return state()
     try:
         with engine.limited(probe_limit(engine.case)):
-            seconds = reference_on_gpu(engine, GPU_CLIP, DecodeSettings())
-    except EngineError as error:
+            seconds = reference_on_gpu(engine)
+    except (EngineError, ArithmeticError) as error:
         _lose_gpu(config, error)
         return state()
     return state(seconds)
