@@ -59,12 +59,12 @@ class MLXAdapter(base.Adapter):
 
         return int(mx.get_peak_memory())
 
-    def reference(self) -> float:
+    def reference(self, products: int) -> float:
         import mlx.core as mx
 
         size = base.REFERENCE_SIZE
         uniform = product = mx.full((size, size), 1 / size, dtype=mx.float32)
-        for _ in range(base.REFERENCE_ROUNDS):
+        for _ in range(products):
             product = uniform @ product
         return float(size * product.max().item())
 

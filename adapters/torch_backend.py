@@ -54,12 +54,12 @@ class TorchAdapter(base.Adapter):
 
         return torch.cuda.max_memory_allocated() if self._device.type == "cuda" else None
 
-    def reference(self) -> float:
+    def reference(self, products: int) -> float:
         import torch
 
         size = base.REFERENCE_SIZE
         uniform = product = torch.full((size, size), 1 / size, device=self._device)
-        for _ in range(base.REFERENCE_ROUNDS):
+        for _ in range(products):
             product = uniform @ product
         return float(size * product.max().item())
 

@@ -111,14 +111,13 @@ def test_reference_is_so_many_products_of_fixed_matrices(
 ) -> None:
     """On the device that was selected; and their result is exact."""
     monkeypatch.setattr(base, "REFERENCE_SIZE", 8)
-    monkeypatch.setattr(base, "REFERENCE_ROUNDS", 5)
     matrices = Matrices()
     torch.full, torch.cuda.is_available = matrices.full, lambda: True
     torch.backends.mps.is_available = lambda: False
 
     adapter.select_device("gpu", 3)
 
-    assert adapter.reference() == 1
+    assert adapter.reference(5) == 1
     assert matrices.products == 5
     assert matrices.made == [((8, 8), 1 / 8, {"device": adapter._device})]
     assert adapter._device.type == "cuda"

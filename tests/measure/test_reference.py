@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +14,16 @@ from tests.helpers.results import state
 from whisper_speedtest.measure import reference as reference_module
 from whisper_speedtest.measure.reference import (
     TRIES,
+    GpuReference,
     drift,
     drift_of,
     has_drifted,
     reference,
-    reference_on_gpu,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from adapters.base import Device
 
@@ -142,48 +144,84 @@ def test_gpu_that_was_not_watched_at_first_has_not_drifted() -> None:
 
 
 class GpuEngine:
-    """An engine whose reference gives a result, and takes these seconds one after another."""
+    """An engine in which a product takes these seconds, one call after another; the last stays."""
 
     label, device = "toy[micro-good]", "gpu"
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: Sequence[float], result: float = 1):
-        self.calls, self._times, self._result = 0, iter(times), result
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *times: float) -> None:
+        self.calls: list[int] = []
+        self.limits: list[float] = []
+        self.result = 1.0
+        self.times = list(times)
         monkeypatch.setattr(reference_module, "seconds_of", self._seconds_of)
 
-    def reference(self) -> float:
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        """Note the limit."""
+        self.limits.append(seconds)
+        return nullcontext()
+
+    def reference(self, products: int) -> float:
         """Return the result."""
-        self.calls += 1
-        return self._result
+        self.calls.append(products)
+        return self.result
 
     def _seconds_of(self, step: Callable[[], object]) -> float:
         step()
-        return next(self._times)
+        each = self.times.pop(0) if len(self.times) > 1 else self.times[0]
+        return each * self.calls[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "products"),
+    [(0.3, 1), (0.05, 1), (0.049, 2), (0.0125, 4), (0.0001, 512)],
+)
+def test_gpu_makes_as_many_products_as_take_a_twentieth_of_a_second(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, products: int
+) -> None:
+    """A power of two of them; of a slow GPU, one. The first call of all is not timed."""
+    engine: Any = GpuEngine(monkeypatch, seconds)
+
+    GpuReference(engine)
+
+    doubled = [2**power for power in range(products.bit_length())]
+    assert engine.calls == [1, *doubled]
+    assert engine.limits == [60]
 
 
 @pytest.mark.parametrize(
     ("times", "quickest"),
     [
-        ([5.0, 9.0, 2.0, 8.0, 7.0], 2.0),
-        ([0.06, 0.05, 0.05, 0.05, 0.03, 0.02], 0.02),
-        ([0.25, 0.02, 0.02, 0.02, 0.01], 0.01),
+        ([5.0, 9.0, 2.0, 8.0, 7.0, 1.0], 2.0),
+        ([0.06, 0.05, 0.05, 0.05, 0.03, 0.02, 0.01], 0.02),
+        ([0.25, 0.02, 0.02, 0.02, 0.01, 0.001], 0.01),
     ],
 )
 def test_reference_on_the_gpu_is_the_quickest_of_some_tries(
     monkeypatch: pytest.MonkeyPatch, times: list[float], quickest: float
 ) -> None:
-    """Five at least, for a quarter of a second at least; one more wakes the GPU, untimed."""
-    engine: Any = GpuEngine(monkeypatch, times)
+    """Five at least, for a quarter of a second at least; of these, what one product took."""
+    engine: Any = GpuEngine(monkeypatch, 0.0125)
+    reference = GpuReference(engine)
+    assert engine.calls.pop() == 4
+    engine.calls.clear()
+    engine.times = [each / 4 for each in times]
 
-    assert reference_on_gpu(engine) == quickest
-    assert engine.calls == len(times) + 1
+    assert reference.seconds() == pytest.approx(quickest / 4)
+    assert engine.calls == [4] * (len(times) - 1)
+    assert engine.limits == [60, 60]
 
 
 def test_wrong_result_of_a_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It computes nothing that could be trusted."""
-    engine: Any = GpuEngine(monkeypatch, [1.0] * 5, result=1.5)
+    """It computes nothing that could be trusted: at first, and at any time later."""
+    engine: Any = GpuEngine(monkeypatch, 1.0)
+    reference = GpuReference(engine)
+    engine.result = 1.5
+    told = r"toy\[micro-good\]: expected 1 as the reference's result on the gpu, got 1.5; run it"
 
-    with pytest.raises(ArithmeticError, match=r"toy\[micro-good\]: expected 1 .* gpu, got 1.5;"):
-        reference_on_gpu(engine)
+    with pytest.raises(ArithmeticError, match=told):
+        reference.seconds()
+    with pytest.raises(ArithmeticError, match=told):
+        GpuReference(engine)
 
 
 @pytest.mark.property

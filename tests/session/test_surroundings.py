@@ -102,7 +102,7 @@ def gpu_session(tmp_path: Path, reference: str) -> Session:
     """Run a session whose toy library has a GPU, with a reference of this body."""
     make_toy_project(tree := tmp_path / "project")
     edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
-    method = f"    def reference(self) -> float:\n        {reference}\n\n"
+    method = f"    def reference(self, products: int) -> float:\n        {reference}\n\n"
     toy = tree / "adapters" / "toy.py"
     edit(toy, mark := "    def _as_told(self", method + mark)
     return Sessions(tree, tmp_path).run(

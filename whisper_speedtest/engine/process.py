@@ -283,12 +283,12 @@ class Engine:
         """Answer as `transcribe` last did for that audio: what a call costs without its work."""
         return self._ask(Transcript, "echo", key, settings)
 
-    def reference(self) -> float:
-        """Compute the reference on the device; the library has been imported, if no more.
+    def reference(self, products: int) -> float:
+        """Compute so many products on the device; the library has been imported, if no more.
 
         The result is 1, unless the device computes wrongly. Adapters that have none are an error.
         """
-        return self._ask(float, "reference")
+        return self._ask(float, "reference", products)
 
     def memory(self) -> Memory:
         """Return the child's peak memory so far."""

@@ -103,9 +103,9 @@ class Worker:
         """Return the peaks since the process began."""
         return Memory(peak_footprint(), self._adapter.accelerator_memory())
 
-    def reference(self) -> float | None:
+    def reference(self, products: int) -> float | None:
         """Compute the reference on the device, for which nothing has to be loaded."""
-        return self._adapter.reference()
+        return self._adapter.reference(products)
 
 
 def _compiler() -> str | None:

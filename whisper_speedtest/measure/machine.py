@@ -94,7 +94,8 @@ class State(Part, frozen=True, kw_only=True):
     """What the reference computation took on one core; see `reference`."""
 
     gpu_reference: Seconds | None = None
-    """What the reference took on the GPU; None in a session that measures nothing there."""
+    """What one product of the GPU's reference took; None in a session that measures nothing there,
+    and where that failed."""
 
 
 def machine() -> Machine:
@@ -127,7 +128,7 @@ def accelerator_memory(machine: Machine) -> int | None:
 def state(gpu_reference: float | None = None) -> State:
     """Return the state that this machine is in now. This takes as long as the reference, 0.2 s.
 
-    `gpu_reference` is what the reference on the GPU took just now, in seconds; None without one.
+    `gpu_reference` is what a product of the GPU's reference took just now, in seconds.
     """
     import psutil
 

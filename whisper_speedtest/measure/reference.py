@@ -22,8 +22,14 @@ ROUNDS = 32
 TRIES = 5
 """Odd ones are slow for reasons of a moment, and none is quick for any: the quickest counts."""
 
+GPU_CALL = 0.05
+"""How many seconds the products that are timed together take on a GPU, at least."""
+
 GPU_SECONDS = 0.25
 """For how long, at least, the GPU's reference is computed each time."""
+
+GPU_LIMIT = 60.0
+"""How many seconds that may take; a GPU that has not answered by then hangs."""
 
 MOST_DRIFT = 0.05
 """By what share the machine may become slower or faster before it is said beside a row."""
@@ -58,29 +64,45 @@ def reference() -> float:
     return seconds
 
 
-def reference_on_gpu(engine: Engine) -> float:
-    """Return the seconds in which an engine computes its adapter's reference.
+class GpuReference:
+    """Products of matrices on a GPU, made by an engine whose library has been imported.
 
-    It is computed at least TRIES times and for GPU_SECONDS, as a GPU that has been idle takes a
-    moment until it is fast; the quickest counts.
-
-    Raises:
-        EngineError: A call failed.
-        ArithmeticError: The result was wrong: then this GPU computes nothing that could be trusted.
+    How many are made at a time is found out at first, as fast GPUs make hundreds while slow ones
+    make ten: with few of them, the call would be timed and not the GPU.
     """
 
-    def compute() -> None:
-        if (got := engine.reference()) != 1:
-            raise ArithmeticError(
-                f"{engine.label}: expected 1 as the reference's result on the {engine.device}, got "
-                f"{got:g}; run it again, and distrust this device if that persists"
-            )
+    def __init__(self, engine: Engine) -> None:
+        """Find out how many products take GPU_CALL seconds; raises what `seconds` does."""
+        self._engine = engine
+        self._products = 1
+        with engine.limited(GPU_LIMIT):
+            self._compute()
+            while seconds_of(self._compute) < GPU_CALL:
+                self._products *= 2
 
-    compute()
-    tries = [seconds_of(compute)]
-    while len(tries) < TRIES or sum(tries) < GPU_SECONDS:
-        tries.append(seconds_of(compute))
-    return min(tries)
+    def seconds(self) -> float:
+        """Return the seconds that one product takes.
+
+        They are made at least TRIES times and for GPU_SECONDS, as a GPU that has been idle takes a
+        moment until it is fast; the quickest time counts.
+
+        Raises:
+            EngineError: A call failed.
+            ArithmeticError: A result was wrong: this GPU computes nothing that could be trusted.
+        """
+        tries: list[float] = []
+        with self._engine.limited(GPU_LIMIT):
+            while len(tries) < TRIES or sum(tries) < GPU_SECONDS:
+                tries.append(seconds_of(self._compute))
+        return min(tries) / self._products
+
+    def _compute(self) -> None:
+        if (got := self._engine.reference(self._products)) != 1:
+            raise ArithmeticError(
+                f"{self._engine.label}: expected 1 as the reference's result on the "
+                f"{self._engine.device}, got {got:g}; run it again, and distrust this device if "
+                "that persists"
+            )
 
 
 def drift_of(before: State, after: State, first: State, device: Device) -> float:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from adapters.base import Case
-    from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.machine import Machine, State
+    from whisper_speedtest.measure.reference import GpuReference
 
 MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
 FIRST: pytest.StashKey[State] = pytest.StashKey()
@@ -34,8 +34,8 @@ LAST: pytest.StashKey[State] = pytest.StashKey()
 
 LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
 
-GPU: pytest.StashKey[Engine | None] = pytest.StashKey()
-"""What computes the reference on the GPU; None where that has failed."""
+GPU: pytest.StashKey[GpuReference | None] = pytest.StashKey()
+"""The reference on the GPU; None where that has failed."""
 
 GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
 """Why nothing shows it, until a warning has said so."""
@@ -94,6 +94,7 @@ def watch_gpu(config: pytest.Config, case: Case, model: VerifiedModel) -> None:
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.protocol import probe_limit
+    from whisper_speedtest.measure.reference import GpuReference
 
     config.stash[GPU] = None
     with ExitStack() as stack, showing(config, f"{case.label}: watching the GPU's speed"):
@@ -101,13 +102,14 @@ def watch_gpu(config: pytest.Config, case: Case, model: VerifiedModel) -> None:
         engine = stack.enter_context(Engine(case, model, folder, "gpu"))
         try:
             with engine.limited(probe_limit(case)):
+                engine.lay_out()
                 engine.launch()
                 engine.import_library()
-        except EngineError as error:
+                config.stash[GPU] = GpuReference(engine)
+        except (EngineError, ArithmeticError) as error:
             _lose_gpu(config, error)
             return
         config.add_cleanup(stack.pop_all().close)
-    config.stash[GPU] = engine
     if FIRST in config.stash:
         from msgspec.structs import replace
 
@@ -134,19 +136,13 @@ def _state(config: pytest.Config) -> State:
     """Return the machine's state now, and how fast its GPU is where that is watched."""
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.measure.machine import state
-    from whisper_speedtest.measure.protocol import probe_limit
-    from whisper_speedtest.measure.reference import reference_on_gpu
 
-    engine = config.stash.get(GPU, None)
-    if engine is None:
-        return state()
+    gpu = config.stash.get(GPU, None)
     try:
-        with engine.limited(probe_limit(engine.case)):
-            seconds = reference_on_gpu(engine)
+        return state(gpu.seconds() if gpu else None)
     except (EngineError, ArithmeticError) as error:
         _lose_gpu(config, error)
         return state()
-    return state(seconds)
 
 
 def _lose_gpu(config: pytest.Config, error: Exception) -> None:
