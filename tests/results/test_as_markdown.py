@@ -102,7 +102,7 @@ def test_row_joins_what_belongs_to_a_model() -> None:
     ((row,),) = tables(text_of(cold(9.0, 5.0), load(0.5), warm(2.0)))
 
     assert row == {
-        "adapter": "lightning-whisper-mlx",
+        "library": "lightning-whisper-mlx",
         "size": "tiny",
         "variant": "4bit",
         "clip": "short",
@@ -177,7 +177,7 @@ def test_rows_are_related_to_the_fastest_of_their_size() -> None:
     busy = measured("transformers fp16", outcome=Outcome.BUSY, reason=BESIDE)
     (rows,) = tables(text_of(slow, fast, busy, load(0.5, case=fast.case)))
 
-    assert [(row["adapter"], row["slower"], row["load"]) for row in rows] == [
+    assert [(row["library"], row["slower"], row["load"]) for row in rows] == [
         ("mlx-whisper", "×1.0", "500 ms"),
         ("whisper.cpp", "×2.0", ""),
         ("transformers", "", ""),
@@ -242,7 +242,7 @@ def test_earlier_and_failed_since_have_no_row() -> None:
     text = text_of(old, failed, skipped, busy)
 
     ((row,),) = tables(text)
-    assert (row["adapter"], row["time"]) == ("transformers", "2.00 s busy")
+    assert (row["library"], row["time"]) == ("transformers", "2.00 s busy")
     code = text[text.index("```text\n") : text.index("\n```\n")]
     assert "\nfailed:   test_transcribe[mlx-whisper-small-fp16-short]: it broke" in code
     assert "\nskipped:  no model (1 test)\n" in code

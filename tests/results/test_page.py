@@ -468,6 +468,27 @@ def test_nothing_that_is_busy_failed_or_undecided_is_ranked_or_drawn() -> None:
     assert "busy" in order[-1]
 
 
+def test_clip_whose_rows_are_all_busy_is_named_where_speed_is_told() -> None:
+    """Also where there is no other clip, and so no drawing at all; so are undecided pauses."""
+    busy = measured("mlx-whisper fp16", outcome=Outcome.BUSY)
+    pause = {"measure": Measure.AFTER_PAUSE, "test": "test_pause"}
+
+    only = page(busy).section("Speed by size and library")
+    both = page(busy, measured("mlx-whisper fp16", clip=LONG)).section("Speed by size and library")
+    paused = page(
+        measured("mlx-whisper fp16", 2.0, 2.2, 2.4),
+        measured("mlx-whisper fp16", 2.0, 2.3, 2.5, **pause),
+    ).section("After a pause")
+
+    said = "Nothing can be ranked: small, short (1 busy)."
+    assert [each.text for each in only.all("p", class_="note")] == [said]
+    assert [each.text for each in both.all("p", class_="note")] == [said]
+    assert (len(only.all("svg")), len(both.all("svg"))) == (0, 1)
+    assert [each.text for each in paused.all("p", class_="note")] == [
+        "Cannot be told apart: mlx-whisper fp16, small, short."
+    ]
+
+
 @pytest.mark.property
 def test_any_results_make_a_page() -> None:
     """However they ended and whatever they lack, they are a page in which all is closed."""

@@ -63,9 +63,15 @@ def started(name: str, *totals: float, **changes: Any) -> Result:
     return cold(*totals, **{**fields, **changes})
 
 
+def speed(machine: OnMachine) -> list[Panel]:
+    """Return the panels of speed."""
+    drawn, _ = panels.speed(machine)
+    return drawn
+
+
 def test_speed_has_a_panel_of_each_size_fastest_first() -> None:
     """Small sizes first, each row with its RTFx, interval and repetitions."""
-    found = panels.speed(
+    found = speed(
         on(
             measured("mlx-whisper fp16", 2.0, 2.0, 2.0),
             measured("mlx-whisper 4bit", 1.0, 1.0, 1.0),
@@ -101,7 +107,7 @@ def test_interval_of_rtfx_is_that_of_the_time_turned_over() -> None:
 
 def test_short_stands_before_other_clips() -> None:
     """As the answer is about it; then small sizes before large ones."""
-    found = panels.speed(
+    found = speed(
         on(
             measured("mlx-whisper fp16 base", clip=PARAGRAPH),
             measured("mlx-whisper fp16 small", clip=PARAGRAPH),
@@ -115,7 +121,7 @@ def test_short_stands_before_other_clips() -> None:
 def test_result_of_one_process_is_hollow_and_last() -> None:
     """Nobody knows its place, however fast it was; the panel says so."""
     fast = (Sample(process=0, order=0, seconds=0.1),)
-    (found,) = panels.speed(
+    (found,) = speed(
         on(measured("mlx-whisper 4bit", samples=fast), measured("mlx-whisper fp16"))
     )
 
@@ -125,7 +131,7 @@ def test_result_of_one_process_is_hollow_and_last() -> None:
 
 def test_speed_says_what_is_left_out() -> None:
     """Busy and failed ones, by their number."""
-    (found,) = panels.speed(
+    (found,) = speed(
         on(
             measured("mlx-whisper fp16"),
             measured("mlx-whisper 4bit", outcome=Outcome.BUSY),
@@ -137,15 +143,26 @@ def test_speed_says_what_is_left_out() -> None:
     assert found.notes == ("Left out: 1 busy, 1 failed.",)
 
 
-def test_size_of_which_nothing_can_be_ranked_has_no_panel() -> None:
-    """An empty drawing tells nothing."""
-    assert panels.speed(on(measured("mlx-whisper fp16", outcome=Outcome.BUSY))) == []
+def test_clip_of_which_nothing_can_be_ranked_is_named_and_not_drawn() -> None:
+    """An empty drawing tells nothing; each such clip is there with the reasons, by their number."""
+    drawn, undrawn = panels.speed(
+        on(
+            measured("mlx-whisper fp16"),
+            measured("mlx-whisper fp16", clip=PARAGRAPH, outcome=Outcome.BUSY),
+            measured("mlx-whisper 4bit", clip=PARAGRAPH, outcome=Outcome.BUSY),
+            measured("mlx-whisper 8bit", clip=PARAGRAPH, outcome=Outcome.FAILED, samples=()),
+            measured("mlx-whisper fp16 base", outcome=Outcome.TIMED_OUT, samples=()),
+        )
+    )
+
+    assert headings(drawn) == ["small, short"]
+    assert undrawn == ["base, short (1 timed out)", "small, paragraph (2 busy, 1 failed)"]
 
 
 def test_devices_are_named_where_there_are_several() -> None:
     """And not where all is computed on the same."""
-    one = panels.speed(on(measured("mlx-whisper fp16")))
-    two = panels.speed(
+    one = speed(on(measured("mlx-whisper fp16")))
+    two = speed(
         on(measured("mlx-whisper fp16"), measured("mlx-whisper fp16", 3, 3, 3, provenance=CPU))
     )
 
@@ -160,7 +177,7 @@ def test_panels_are_not_more_than_a_page_can_hold(monkeypatch: pytest.MonkeyPatc
     """The first ones are drawn; the others are in the table."""
     monkeypatch.setattr(panels, "MOST_PANELS", 1)
 
-    found = panels.speed(on(measured("mlx-whisper fp16 base"), measured("mlx-whisper fp16 small")))
+    found = speed(on(measured("mlx-whisper fp16 base"), measured("mlx-whisper fp16 small")))
 
     assert headings(found) == ["base, short"]
 

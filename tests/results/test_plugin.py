@@ -351,7 +351,7 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
 
     lines = summary(terminal)
 
-    heading = next(line for line in lines if line.startswith("adapter"))
+    heading = next(line for line in lines if line.startswith("library"))
     row = next(line for line in lines if line.startswith("lightning"))
     assert heading.split()[-1] == "earlier"
     assert row.split()[:5] == ["lightning-whisper-mlx", "tiny", "4bit", "short", "2.00"]

@@ -69,7 +69,7 @@ def test_row_has_each_value_under_its_heading() -> None:
 
     assert cells(*results) == [
         {
-            "adapter": "lightning-whisper-mlx",
+            "library": "lightning-whisper-mlx",
             "size": "tiny",
             "variant": "4bit",
             "clip": "short",
@@ -92,7 +92,7 @@ def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
     headings, _, row = printed(load(0.6, 0.6), cold(6.0, 6.0), warm(2.0, 2.0))
 
     assert " ".join(headings) == (
-        "adapter size variant clip time 95% interval RTFx "
+        "library size variant clip time 95% interval RTFx "
         "cold start load peak memory WER computed on"
     )
     assert " ".join(row) == (
@@ -219,7 +219,7 @@ def test_call_after_a_pause_and_cold_files_have_no_row() -> None:
 def test_numbers_stand_at_the_right() -> None:
     """Names stand at the left, under the beginning of their heading."""
     assert [column.heading for column in COLUMNS if not column.right] == [
-        "adapter",
+        "library",
         "size",
         "variant",
         "clip",
@@ -276,7 +276,7 @@ def test_columns_that_are_empty_in_every_row_are_left_out() -> None:
     def headings(*results: Result) -> list[str]:
         return [each.heading for each in columns(rows(results))]
 
-    names = ["adapter", "size", "variant"]
+    names = ["library", "size", "variant"]
     call = [*names, "clip", "time", "95% interval", "RTFx"]
     busy = warm(outcome=Outcome.BUSY)
 

@@ -42,7 +42,7 @@ ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy", "corpus", "qualit
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of what is told of a machine. Each has panels, tables, or both."""
+    """A part of what is told of a machine. Each has panels, tables or notes."""
 
     key: str
     heading: str
@@ -50,6 +50,9 @@ class Section:
     panels: Sequence[Panel] = ()
     tables: Sequence[Table | None] = ()
     """None in it stands for a table of which there is nothing to tell."""
+
+    notes: Sequence[str] = ()
+    """What is in none of its panels, and why."""
 
     legend: Sequence[str] = ()
     """What the colours of its panels stand for, in the order of charts.SERIES."""
@@ -120,8 +123,8 @@ def _split(line: str) -> tuple[str, str]:
 
 def _sections(on: OnMachine) -> list[Section]:
     """Return what there is to tell of a machine, in the order in which people ask."""
+    speeds, undrawn = panels.speed(on)
     pauses, undecided = panels.pauses(on)
-    no_difference = f" Cannot be told apart: {'; '.join(undecided)}." if undecided else ""
     sections = [
         Section(
             "speed",
@@ -129,7 +132,8 @@ def _sections(on: OnMachine) -> list[Section]:
             "RTFx: seconds of audio transcribed in a second; more is faster. Within the line on a "
             "bar lies what many more processes would give, in 95 of 100 such runs; (3×3) is three "
             "processes with three calls each. Each panel has its own scale.",
-            panels.speed(on),
+            speeds,
+            notes=[f"Nothing can be ranked: {'; '.join(undrawn)}."] if undrawn else (),
         ),
         Section("accuracy", "Speed against accuracy", "", panels.accuracy(on), wide=True),
         *(
@@ -150,8 +154,9 @@ def _sections(on: OnMachine) -> list[Section]:
             "pause",
             "After a pause",
             "A call right after another (hollow), and one after some seconds in which nothing was "
-            f"computed (full), which is what a user feels.{no_difference}",
+            "computed (full), which is what a user feels.",
             pauses,
+            notes=[f"Cannot be told apart: {'; '.join(undecided)}."] if undecided else (),
         ),
         Section(
             "memory",
@@ -176,7 +181,7 @@ def _sections(on: OnMachine) -> list[Section]:
             panels.histories(on),
         ),
     ]
-    return [each for each in sections if each.panels or any(each.tables)]
+    return [each for each in sections if each.panels or each.notes or any(each.tables)]
 
 
 def _marks(merged: Merged) -> dict[str, str]:

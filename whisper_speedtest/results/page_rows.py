@@ -69,9 +69,6 @@ class Column:
     descending: bool = False
     """Whether the most is the best, and so comes first when it is first sorted by."""
 
-    optional: bool = False
-    """Whether it is left out where all its cells are empty."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -144,7 +141,7 @@ COLUMNS = (
     Column("peak memory", _memory, number=True),
     Column("WER", _wer, number=True),
     Column("coverage", _coverage, number=True, descending=True),
-    Column("time error", _time_error, number=True, optional=True),
+    Column("time error", _time_error, number=True),
     Column("computed on", lambda shown: Cell(computed_on(shown.result))),
 )
 
@@ -164,16 +161,14 @@ ORDER = (
 
 
 def columns(merged: Merged) -> list[Column]:
-    """Return the columns of the table, without optional ones that would be empty.
+    """Return the columns of the table, without those that would be empty in every row.
 
     Where all is of one machine, its name is no column.
     """
     shown = _shown(merged)
     several = len({each.on.name for each in shown}) > 1
     return [
-        each
-        for each in COLUMNS[0 if several else 1 :]
-        if not each.optional or any(each.cell(one).text for one in shown)
+        each for each in COLUMNS[0 if several else 1 :] if any(each.cell(one).text for one in shown)
     ]
 
 

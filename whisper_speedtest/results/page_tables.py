@@ -20,7 +20,7 @@ from whisper_speedtest.results.table import clip_name, measured_name, rate, time
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import Merged, OnMachine
@@ -73,16 +73,12 @@ def quantised(on: OnMachine) -> Table | None:
                 rate(base),
             )
         )
-    if not found:
-        return None
     found.sort(key=lambda row: place_of_size(row[0]))
-    headings = ("size", "variant", "clip", "speed", "peak memory", "WER", "WER unquantised")
-    return Table(
+    return _table(
         "Quantised variants beside the unquantised one (fp16) of the same library and size. Speed: "
         "how many times as fast; not decided where the intervals leave both possible.",
-        headings,
-        tuple(found),
-        frozenset(headings[3:]),
+        ("size", "variant", "clip", "speed", "peak memory", "WER", "WER unquantised"),
+        found,
     )
 
 
@@ -116,12 +112,16 @@ def no_worse(on: OnMachine) -> Table | None:
 
 
 def _table(
-    about: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str = ""
+    about: str,
+    headings: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    caption: str = "",
+    numbers: Iterable[str] = (),
 ) -> Table | None:
     """Return a table without its empty columns; None where it has no rows.
 
-    Numbers are what stands behind the names, which are the first columns up to `variant`, `clip`
-    or `corpus`.
+    Unless some are named, numbers are what stands behind the names, which are the first columns up
+    to `variant`, `clip` or `corpus`.
     """
     if not rows:
         return None
@@ -131,7 +131,7 @@ def _table(
         about,
         tuple(headings[place] for place in used),
         tuple(tuple(row[place] for place in used) for row in rows),
-        frozenset(headings[names:]),
+        frozenset(numbers or headings[names:]),
         caption,
     )
 
@@ -139,15 +139,13 @@ def _table(
 def in_turns(on: OnMachine) -> Table | None:
     """Return what was measured in turns with another side, with the verdict."""
     found = [tuple(ratio_cells(each)) for each in on.comparable if each.comparison]
-    if not found:
-        return None
-    return Table(
+    return _table(
         "What a call takes as a share of what a call of the other side takes, measured in turns on "
         f"fresh engines; more than 1 is slower. {Verdict.UNDECIDED}: the interval holds the limit, "
         "so that nobody can tell.",
         RATIO_COLUMNS,
-        tuple(found),
-        frozenset({"ratio", "interval"}),
+        found,
+        numbers=("ratio", "interval"),
     )
 
 
@@ -255,8 +253,6 @@ def _clips(on: OnMachine, results: Sequence[Result]) -> Table | None:
 
 def across(merged: Merged) -> Table | None:
     """Return what was measured on several machines: the same model bytes, clip and settings."""
-    if not merged.across:
-        return None
     names = list(dict.fromkeys(name for each in merged.across for name, _ in each.results))
     found = []
     for each in merged.across:
@@ -266,13 +262,12 @@ def across(merged: Merged) -> Table | None:
         cells = (first.case.size, variant, measured_name(first))
         times = (_on(on[name]) if name in on else "" for name in names)
         found.append((*cells, *times, ", ".join(each.differs)))
-    headings = ("size", "variant", "measured", *names, "differs in")
-    return Table(
-        "The same model bytes, clip and settings on each machine. In what else they differ stands "
-        "behind each row.",
-        headings,
-        tuple(found),
-        frozenset(names),
+    return _table(
+        "The same model bytes, clip and settings on each machine. Where they differ in anything "
+        "else, that stands behind the row.",
+        ("size", "variant", "measured", *names, "differs in"),
+        found,
+        numbers=names,
     )
 
 

@@ -72,25 +72,30 @@ class Panel:
     notes: tuple[str, ...] = ()
 
 
-def speed(on: OnMachine) -> list[Panel]:
-    """Draw RTFx by library for each size and clip, fastest first."""
+def speed(on: OnMachine) -> tuple[list[Panel], list[str]]:
+    """Draw RTFx by library for each size and clip, fastest first.
+
+    Named beside the panels is each size and clip of which no result can be drawn, with the reasons.
+    """
     name = namer(on)
     found = []
+    undrawn = []
     for each in rankings(on.comparable):
         rows = [*each.ranked, *each.unranked]
+        title = f"{each.size}, {each.clip.name}"
+        counts = ", ".join(f"{count} {why}" for why, count in each.left_out.items())
         if not rows:
+            undrawn.append(f"{title} ({counts})")
             continue
         notes = []
         if each.unranked:
             notes.append("Hollow: one process alone, so that its place is a guess.")
-        if each.left_out:
-            counts = ", ".join(f"{count} {why}" for why, count in each.left_out.items())
+        if counts:
             notes.append(f"Left out: {counts}.")
-        title = f"{each.size}, {each.clip.name}"
         chart = bars(f"RTFx of {title}", [_rtfx(name(row), row) for row in rows])
         found.append((each.clip.name != USUAL_CLIP, Panel(title, chart, tuple(notes))))
     found.sort(key=lambda each: each[0])
-    return [panel for _, panel in found[:MOST_PANELS]]
+    return [panel for _, panel in found[:MOST_PANELS]], undrawn
 
 
 def _rtfx(label: str, result: Result) -> Bar:

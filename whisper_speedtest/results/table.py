@@ -76,9 +76,6 @@ class Column:
     leaves: int = 0
     """Where there is no room for all columns, they leave in this order, 1 first; 0 stays."""
 
-    optional: bool = False
-    """Whether it is left out where all its cells are empty."""
-
 
 def rows(results: Sequence[Result]) -> list[Row]:
     """Return the rows of what was measured, in the order in which they are shown.
@@ -215,43 +212,40 @@ def computed_on(result: Result) -> str:
 TIME = "time"
 
 COLUMNS = (
-    Column("adapter", lambda row: row.case.adapter, right=False),
+    Column("library", lambda row: row.case.adapter, right=False),
     Column("size", lambda row: row.case.size, right=False),
     Column("variant", lambda row: row.case.variant, right=False),
-    Column("clip", lambda row: row.clip, right=False, optional=True),
-    Column(TIME, lambda row: time_of(row.warm), optional=True),
-    Column("95% interval", _margin, leaves=9, optional=True),
-    Column("RTFx", _rtfx, optional=True),
-    Column("slower", lambda row: row.relative, optional=True),
-    Column("cold start", lambda row: time_of(row.cold), leaves=5, optional=True),
-    Column("load", lambda row: time_of(row.load), leaves=2, optional=True),
-    Column("peak memory", _peak_memory, leaves=3, optional=True),
-    Column("WER", _wer, leaves=4, optional=True),
-    Column(
-        "time error", lambda row: time_error(row.warm) if row.warm else "", leaves=6, optional=True
-    ),
+    Column("clip", lambda row: row.clip, right=False),
+    Column(TIME, lambda row: time_of(row.warm)),
+    Column("95% interval", _margin, leaves=9),
+    Column("RTFx", _rtfx),
+    Column("slower", lambda row: row.relative),
+    Column("cold start", lambda row: time_of(row.cold), leaves=5),
+    Column("load", lambda row: time_of(row.load), leaves=2),
+    Column("peak memory", _peak_memory, leaves=3),
+    Column("WER", _wer, leaves=4),
+    Column("time error", lambda row: time_error(row.warm) if row.warm else "", leaves=6),
     Column(
         "computed on",
         lambda row: computed_on(row.any_result),
         right=False,
         leaves=1,
-        optional=True,
     ),
 )
 
 GROUP = ("size", "clip")
 """Columns that stand above the rows which share them, where there is no room beside."""
 
-NAME = ("adapter", "variant")
+NAME = ("library", "variant")
 """Columns that become one in that case."""
 
 
 def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column, ...]:
-    """Return the columns for some rows, without optional ones that would be empty.
+    """Return the columns for some rows, without those that would be empty in every row.
 
     There is one more where some tests' results are of an earlier session.
     """
-    usual = tuple(each for each in COLUMNS if not each.optional or any(map(each.cell, shown)))
+    usual = tuple(each for each in COLUMNS if any(map(each.cell, shown)))
     if not earlier:
         return usual
     return *usual, Column("earlier", lambda row: _earlier(row, earlier), right=False, leaves=8)
