@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -25,8 +26,11 @@ from whisper_speedtest.measure.judging import (
     share_of_cut_words,
     why_not_in,
 )
-from whisper_speedtest.speech.clip import Clip, Sentence
+from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip, Sentence
 from whisper_speedtest.speech.corpus import Corpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MICRO = Case("faster-whisper", "micro", "fp16")
 TINY = Case("faster-whisper", "tiny", "fp16")
@@ -63,7 +67,7 @@ def test_one_wrong_word_of_micro_is_a_failure_that_shows_it() -> None:
         judge(MICRO, clip_of(said), EQUAL, heard(text), PROVENANCE)
 
     assert str(caught.value) == (
-        "faster-whisper[micro-fp16] on short: expected a word error rate of at most 0.000; "
+        "faster-whisper[micro-fp16] on short: expected a word error rate of at most 0.000, got "
         "WER 0.033 over 30 words: 1 wrong, 0 missing, 0 added\n"
         f"  expected: {said}\n"
         f"  got:      {text}\n"
@@ -102,7 +106,7 @@ def test_real_sizes_may_have_three_wrong_words_of_ten(wrong: int, right: bool) -
     if right:
         judged()
     else:
-        with pytest.raises(WrongTranscriptError, match=r"at most 0\.300; .*WER 0\.400"):
+        with pytest.raises(WrongTranscriptError, match=r"at most 0\.300, got WER 0\.400"):
             judged()
 
 
@@ -156,8 +160,34 @@ def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
     with pytest.raises(WrongTranscriptError) as synthetic:
         judge(MICRO, clip_of("the ship sails"), EQUAL, heard("a sheep"), PROVENANCE)
 
-    assert f"at most 0.000 ({NO_HUMAN_VOICE}); WER " in str(micro.value)
+    first_line, *_ = str(micro.value).splitlines()
+    assert first_line.endswith(f"2 wrong, 1 missing, 0 added; {NO_HUMAN_VOICE}")
     assert NO_HUMAN_VOICE not in str(tiny.value) + str(synthetic.value)
+
+
+def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None:
+    """First of the text beside it, by its own name, and then of the model; in one line."""
+    sound, text = tmp_path / "MEMO.WAV", tmp_path / "MEMO.TXT"
+    text.write_text("the ship sails", encoding="utf-8")
+    own = replace(clip_of("the ship sails"), name="MEMO", file=sound, origin=OWN_ORIGIN, human=True)
+    got = (
+        "expected a word error rate of at most {}, got WER 1.000 over 3 words: 2 wrong, 1 missing, "
+        "0 added"
+    )
+
+    def first_line(case: Case, clip: Clip) -> str:
+        with pytest.raises(WrongTranscriptError) as caught:
+            judge(case, clip, EQUAL, heard("a sheep"), PROVENANCE)
+        return str(caught.value).splitlines()[0].partition(": ")[2]
+
+    correct = "; correct MEMO.TXT if that is not what is said"
+    beside = "; correct the text beside it if that is not what is said"
+    assert first_line(TINY, own) == got.format("0.300") + correct
+    assert first_line(MICRO, own) == f"{got.format('0.000')}{correct}; {NO_HUMAN_VOICE}"
+    private = replace(own, name=f"own-{own.sha256[:8]}")
+    assert first_line(TINY, private) == got.format("0.300") + beside
+    text.unlink()
+    assert first_line(TINY, own) == got.format("0.300") + beside
 
 
 def test_score_is_none_where_nobody_knows_what_is_said() -> None:

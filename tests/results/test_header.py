@@ -21,7 +21,7 @@ def test_header_says_where_and_with_what_it_was_measured() -> None:
             "24 GiB, macOS 15.5"
         ),
         "versions: faster-whisper 1.2.1, lightning-whisper-mlx 0.0.10, mlx 0.32.4",
-        "suite:    whisper-speedtest 3434343",
+        "suite:    whisper-speedtest 343434343434",
     ]
 
 
@@ -41,7 +41,7 @@ def test_what_differs_among_the_results_is_named_in_full() -> None:
     assert machine.startswith("machine:  Apple M4 Pro")
     assert second.startswith("machine:  Apple M1")
     assert versions == "versions: lightning-whisper-mlx 0.0.10, mlx 0.32.4 and 0.33.0"
-    assert suite == "suite:    whisper-speedtest 3434343 and 5555555 (changed)"
+    assert suite == "suite:    whisper-speedtest 343434343434 and 555555555555 (changed)"
 
 
 def test_nothing_is_said_of_what_is_not_known() -> None:

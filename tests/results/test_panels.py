@@ -121,9 +121,7 @@ def test_short_stands_before_other_clips() -> None:
 def test_result_of_one_process_is_hollow_and_last() -> None:
     """Nobody knows its place, however fast it was; the panel says so."""
     fast = (Sample(process=0, order=0, seconds=0.1),)
-    (found,) = speed(
-        on(measured("mlx-whisper 4bit", samples=fast), measured("mlx-whisper fp16"))
-    )
+    (found,) = speed(on(measured("mlx-whisper 4bit", samples=fast), measured("mlx-whisper fp16")))
 
     assert told(found) == ["mlx-whisper fp16: 6.0 ±0.0% (3×1)", "mlx-whisper 4bit: 120.0 (1×1)"]
     assert found.notes == ("Hollow: one process alone, so that its place is a guess.",)

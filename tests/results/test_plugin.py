@@ -261,17 +261,17 @@ def test_pytest_benchmark_is_told_to_print_no_table_unless_asked(
 
 @pytest.mark.parametrize("only", [RESULTS, LEFT_OUT], ids=["nothing passed", "nothing installed"])
 def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKey[object]) -> None:
-    """Where nothing passed, and where no library was there."""
+    """Where nothing passed, and where no library was there; that is said above everything."""
     if only is RESULTS:
         terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="test_x", reason="why"))
-        last = "failed:   test_x: why"
+        ended, last = "failed or was skipped", "failed:   test_x: why"
     else:
         terminal.stash[LEFT_OUT]["x is not installed"] = Outcome.SKIPPED
-        last = "nothing was measured: every selected test was skipped"
+        ended, last = "was skipped", "skipped:  x is not installed"
 
-    assert summary(terminal)[0] == "== whisper-speedtest"
-    assert terminal.lines[-1] == last
-    assert "library" not in "".join(terminal.lines)
+    nothing = f"nothing was measured: every selected test {ended}"
+    assert summary(terminal) == ["== whisper-speedtest", nothing, "", last]
+    assert terminal.styled[nothing] == {"bold"}
 
 
 def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from tests.helpers.reports import compared
 from tests.helpers.results import CLIP, MACHINE, PROVENANCE, SETTINGS, cold, load, measured
-from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.results.summary import TOO_SMALL, sentences
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.results.summary import TOO_SMALL, nothing_measured, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,9 @@ def test_what_is_not_to_be_trusted_ranks_nothing(outcome: Outcome) -> None:
 
     assert sentence([wrong, NEXT, FAST]) == f"{ANSWER}; left out: 1 {outcome}"
     assert sentence([wrong, NEXT, more, FAST]) == f"{ANSWER}; left out: 2 {outcome}"
-    assert sentence([wrong]) == f"small: nothing can be ranked; left out: 1 {outcome}"
+    busy = msgspec.structs.replace(ONE, case=FAST.case, outcome=Outcome.BUSY)
+    left_out = "2 busy" if outcome is Outcome.BUSY else f"1 busy, 1 {outcome}"
+    assert sentence([wrong, busy]) == f"small: nothing can be ranked; left out: {left_out}"
 
 
 def test_all_that_is_left_out_is_counted_by_its_reason() -> None:
@@ -301,6 +304,39 @@ def test_clips_of_one_name_and_another_content_are_not_compared() -> None:
             measured("mlx-whisper fp16", 0.4, 0.4, clip=clips[1]),
         ]
     ) == ["the only one that was right, small on memo: faster-whisper int8 (RTFx 60.0)"]
+
+
+def test_that_nothing_was_measured_is_the_only_sentence() -> None:
+    """Nothing is said of micro or of ranks then; what ended without a result counts as well."""
+    failed, skipped, timed_out = (
+        measured("faster-whisper int8 micro", outcome=outcome, samples=())
+        for outcome in (Outcome.FAILED, Outcome.SKIPPED, Outcome.TIMED_OUT)
+    )
+    only_skips = "nothing was measured: every selected test was skipped"
+    failures = "nothing was measured: every selected test failed or was skipped"
+
+    assert sentences([skipped]) == [only_skips]
+    assert sentences([], [Outcome.SKIPPED]) == [only_skips]
+    assert sentences([skipped], [Outcome.FAILED]) == [failures]
+    for results in ([failed], [timed_out], [failed, skipped], [skipped, timed_out]):
+        assert sentences(results) == [failures]
+    assert sentences([]) == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.BUSY])
+def test_session_that_measured_something_does_not_say_that_it_measured_nothing(
+    outcome: Outcome,
+) -> None:
+    """Also when all else was skipped or failed, and where it was a start, or busy."""
+    failed = measured("faster-whisper int8", outcome=Outcome.FAILED, samples=())
+
+    assert nothing_measured([failed], [Outcome.SKIPPED])
+    assert not nothing_measured([failed, load(0.5, outcome=outcome)], [Outcome.SKIPPED])
+
+
+def test_comparison_that_failed_as_it_is_slower_was_measured() -> None:
+    """That it is slower is what it has found."""
+    assert not nothing_measured([compared(Verdict.SLOWER, 1.2, outcome=Outcome.FAILED)])
 
 
 def test_micro_ranks_nothing() -> None:

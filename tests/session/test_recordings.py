@@ -232,10 +232,23 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
     for variant in ("empty", "hums"):
         row = rf"^toy +micro +{variant} +hush .* 0\.0% "
         assert re.search(row, session.output, re.MULTILINE), session.output
-    assert (
-        "failed:   test_transcribe[toy-micro-mishears-hush]: toy[micro-mishears] on hush: "
-        "expected a word error rate of at most 0.000" in session.output
+    told = re.search(
+        r"^failed:   toy\[micro-mishears\] on hush: expected a word error rate of at most 0\.000, got "
+        r"WER .*; correct hush\.txt if that is not what is said; (.*) \(2 tests\)\n"
+        r"          test_transcribe\[toy-micro-mishears-hush\]\n"
+        r"          test_tuned\[toy-micro-mishears-hush\]\n",
+        session.output,
+        re.MULTILINE,
     )
+    assert told, session.output
+    assert told[1] == NO_HUMAN_VOICE
+    before, after = session.output.split("= whisper-speedtest =")
+    assert before.count("  expected: (nothing)") == 1, "pytest shows the failure once"
+    assert "The same failure in 1 other test:\ntest_tuned[toy-micro-mishears-hush]\n" in before, (
+        before
+    )
+    assert "def test_transcribe(" not in before, "a user wants no source"
+    assert "2 failed" in after, "both are counted"
 
 
 def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
@@ -252,8 +265,8 @@ def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
     assert session.saved_names == set()
     for variant, got in {"empty": "an empty transcript", "hums": "none in '♪'"}.items():
         assert (
-            f"failed:   test_transcribe[toy-micro-{variant}-memo]: toy[micro-{variant}] on memo: "
-            f"expected words, got {got} ({NO_HUMAN_VOICE})\n" in session.output
+            f"failed:   toy[micro-{variant}] on memo: expected words, got {got}; {NO_HUMAN_VOICE} "
+            "(2 tests)\n" in session.output
         )
 
 

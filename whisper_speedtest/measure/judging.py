@@ -10,6 +10,7 @@ from adapters.sizes import DIMENSIONS
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES, YOUNGEST
 from whisper_speedtest.speech.normalising import words_of
+from whisper_speedtest.speech.recordings import text_file
 from whisper_speedtest.speech.scoring import difference, score
 from whisper_speedtest.speech.timing import timing
 
@@ -56,8 +57,9 @@ def judge(
     Of a recording whose words nobody wrote down, any words are right; of any other clip, a word
     error rate of at most `max_wer` is. The message says what computed it, on which device and in
     which type, since processors round differently; of the embedded model it shows both whole texts.
+    Of a user's recording it thinks of both reasons: the text beside it, and the model.
     """
-    hint = "" if knows_voice(case, clip) else f" ({NO_HUMAN_VOICE})"
+    hint = "" if knows_voice(case, clip) else f"; {NO_HUMAN_VOICE}"
 
     def wrong(what: str) -> WrongTranscriptError:
         where = f"  computed by {computed_by(provenance)}"
@@ -75,10 +77,25 @@ def judge(
     limit = max_wer(case, clip, settings)
     if score(clip.reference, text, settings.language).wer > limit:
         whole = case.size in MAX_WER
+        counts, _, details = difference(
+            clip.reference, text, settings.language, shorten=not whole
+        ).partition("\n")
         raise wrong(
-            f"expected a word error rate of at most {limit:.3f}{hint}; "
-            f"{difference(clip.reference, text, settings.language, shorten=not whole)}"
+            f"expected a word error rate of at most {limit:.3f}, got {counts}{_or_the_text(clip)}"
+            f"{hint}\n{details}"
         )
+
+
+def _or_the_text(clip: Clip) -> str:
+    """Return the next step where the text beside a user's recording may not be what is said.
+
+    The text of a private recording, which is named by its hash, is not named.
+    """
+    if not clip.is_own:
+        return ""
+    file = text_file(clip.path)
+    named = file and clip.name != f"own-{clip.sha256[:8]}"
+    return f"; correct {file.name if named else 'the text beside it'} if that is not what is said"
 
 
 def judge_corpus(

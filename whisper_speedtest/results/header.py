@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.results.aspects import HASH_SHOWN
 from whisper_speedtest.results.machines import machine_key
 
 if TYPE_CHECKING:
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Result
-
-COMMIT = 7
-"""Characters of a commit that are shown."""
 
 
 def header(results: Sequence[Result]) -> list[str]:
@@ -57,4 +55,4 @@ def _suite(result: Result) -> str:
     """Return the commit of the checkout that measured, shortened; "" where nobody knows."""
     commit = (result.machine.suite if result.machine else None) or ""
     name, dash, changed = commit.partition("-")
-    return name[:COMMIT] + (" (changed)" if dash and changed else "")
+    return name[:HASH_SHOWN] + (" (changed)" if dash and changed else "")

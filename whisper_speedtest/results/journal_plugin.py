@@ -24,6 +24,7 @@ import pytest
 
 from adapters import adapter_class, files_of
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
@@ -80,12 +81,8 @@ class Kept:
 
     @property
     def name(self) -> str:
-        """The journal as messages call it: from the folder where pytest was started, if below."""
-        if self.journal is None:
-            return ""
-        path = self.journal.path.absolute()
-        here = Path.cwd()
-        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+        """The journal as messages call it; "" where there is none."""
+        return shown_path(self.journal.path) if self.journal else ""
 
     def lines(self, saved_to: str) -> list[str]:
         """Return what to say of it; `saved_to` is pytest-benchmark's JSON, or ""."""

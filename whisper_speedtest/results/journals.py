@@ -5,17 +5,22 @@ from __future__ import annotations
 import glob
 from argparse import ArgumentTypeError
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.results.journal import JournalError, read
 from whisper_speedtest.results.merged import is_measured
+from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.values import parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whisper_speedtest.measure.result import Result
+
+MOST_NEAR = 3
+"""How many journals are named where one that the user names is not there."""
 
 REMEDY = "write --from=FILE, once for each journal, folder of *.jsonl files, or pattern in quotes"
 
@@ -69,14 +74,32 @@ def _files(name: str) -> list[Path]:
     if path.is_dir():
         found = sorted(path.glob("*.jsonl"))
         what = "none in that folder"
-    elif path.exists() or not glob.has_magic(name):
+    elif path.exists():
         return [path]  # `read` says what is wrong with it
+    elif not glob.has_magic(name):
+        raise JournalError(f"{name}: expected a journal, got {_instead_of(path)}; {REMEDY}")
     else:
         found = [Path(each) for each in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - of any folder
         what = "nothing that it matches"
     if not found:
         raise JournalError(f"{name}: expected journals, *.jsonl, got {what}; {REMEDY}")
     return found
+
+
+def _instead_of(path: Path) -> str:
+    """Say that a path leads to nothing, and which journals there are, those of like names first."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"no folder {folder}"
+    paths = [*sorted(folder.glob("*.jsonl")), *sorted(folder.glob("journals/*.jsonl"))]
+    if not paths:
+        return f"nothing of that name, and no other journal in {folder.absolute()}"
+    names = {each.stem: str(each) for each in paths}
+    named = [names[each] for each in get_close_matches(path.stem, names, n=MOST_NEAR)]
+    named = named or [str(each) for each in paths[-MOST_NEAR:]]
+    more = len(paths) - len(named)
+    others = f" and {counted(more, 'other')}" if more else ""
+    return f"nothing of that name; there are {', '.join(named)}{others}"
 
 
 def _check(result: Result, path: Path) -> None:

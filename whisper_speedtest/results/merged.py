@@ -119,7 +119,7 @@ class Merged:
         several = len(self.distinct) > 1
         return [
             f"{each.name}: {sentence}" if several else sentence
-            for each in self.machines
+            for each in self.distinct
             for sentence in sentences(each.comparable)
         ]
 

@@ -16,6 +16,7 @@ from adapters import REGISTRY, adapter_class
 from adapters.base import SIZES
 from whisper_speedtest.hub.lock import NAME, Lock, read_lock
 from whisper_speedtest.hub.sizes import human
+from whisper_speedtest.results.aspects import HASH_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _revision(files: ModelFiles, lock: Lock) -> str:
     if files.by_url:
         return f"<{files.repo}/{files.revision}/>"
     locked = lock.of(files)
-    return f"`{files}`" + (f", commit `{locked.commit[:12]}`" if locked else "")
+    return f"`{files}`" + (f", commit `{locked.commit[:HASH_SHOWN]}`" if locked else "")
 
 
 def _bytes(files: ModelFiles, lock: Lock) -> str:

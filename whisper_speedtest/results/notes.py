@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.failures import failure_lines
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import clip_name, measured_name
@@ -44,11 +45,11 @@ def notes(
 ) -> list[str]:
     """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
-    The last one says that nothing was measured, where that is so. `left_out` are the reasons for
-    which libraries were left out altogether, each a skip or a failure; `recordings` are the names
-    of the user's own clips and corpora; `earlier` the tests whose results were taken over, beside
-    which the machine may have been another day's. `missing` are all libraries that are not
-    installed, each with the reason, and `install` is the command that adds them.
+    `left_out` are the reasons for which libraries were left out altogether, each a skip or a
+    failure; `recordings` are the names of the user's own clips and corpora; `earlier` the tests
+    whose results were taken over, beside which the machine may have been another day's. `missing`
+    are all libraries that are not installed, each with the reason, and `install` is the command
+    that adds them.
     """
     reasons, absent = left_out or {}, missing or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
@@ -74,16 +75,9 @@ def notes(
             if how is Outcome.SKIPPED and why not in absent.values()
         ),
         *(f"failed:   {why}" for why, how in reasons.items() if how is Outcome.FAILED),
-        *(
-            f"failed:   {each.test}: {each.reason}"
-            for each in results
-            if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}
-        ),
+        *failure_lines(results),
         *([f"{MISSING}{', '.join(absent)}: {install}"] if absent else []),
     ]
-    outcomes = {*(each.outcome for each in results), *reasons.values()}
-    if outcomes == {Outcome.SKIPPED}:
-        lines.append("nothing was measured: every selected test was skipped")
     return list(dict.fromkeys(lines))
 
 

@@ -11,6 +11,7 @@ from adapters.base import DecodeSettings
 from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.again import command
+from whisper_speedtest.results.aspects import HASH_SHOWN
 from whisper_speedtest.results.order import place, place_of_size
 from whisper_speedtest.results.table import (
     clip_name,
@@ -217,9 +218,9 @@ def link(model: ModelFacts) -> str:
 def facts(shown: Shown) -> Iterator[tuple[str, str]]:
     """Yield what it takes to trace a result, and to measure it again."""
     result, model = shown.result, shown.result.model
-    yield "model", f"{model.repo}@{(model.commit or model.revision)[:12]}"
+    yield "model", f"{model.repo}@{(model.commit or model.revision)[:HASH_SHOWN]}"
     files = (
-        f"{name} ({human(proof.size)}, sha256 {proof.sha256[:12]}…)"
+        f"{name} ({human(proof.size)}, sha256 {proof.sha256[:HASH_SHOWN]}…)"
         for name, proof in model.files.items()
     )
     yield "files", ", ".join(files)
@@ -232,7 +233,7 @@ def facts(shown: Shown) -> Iterator[tuple[str, str]]:
     yield "seconds", samples(result)
     yield "words", words(result)
     suite = result.machine.suite if result.machine else None
-    yield "machine", shown.on.name + (f"; suite at {suite[:12]}" if suite else "")
+    yield "machine", shown.on.name + (f"; suite at {suite[:HASH_SHOWN]}" if suite else "")
     yield "ended", result.when.replace("T", " ")[:16] + (" UTC" if result.when else "")
     yield "differs by", shown.series.differs
     yield "again", command(result)

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal_plugin import KEPT
 from whisper_speedtest.results.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
+from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
 from whisper_speedtest.session.report import width_of
@@ -37,6 +39,9 @@ MARKUP: Mapping[Style, dict[str, bool]] = {
 }
 """How kinds of lines look where there are colours: pytest decides that by the terminal, --color and
 NO_COLOR."""
+
+FAILED = ("failed", "error")
+"""What pytest calls tests that failed: as they ran, or before they did."""
 
 LABEL = re.compile(r"(?:\w+:)? +")
 """What a line under the table begins with; what it says is indented as far."""
@@ -66,9 +71,44 @@ def pytest_terminal_summary(
     if not asks_for_tables(config.invocation_params.args, os.environ.get("PYTEST_ADDOPTS", "")):
         _leave_out_tables(config)
     try:
-        return (yield)
+        with _each_failure_once(terminalreporter):
+            return (yield)
     finally:
         _print_summary(terminalreporter, stopped=exitstatus == pytest.ExitCode.INTERRUPTED)
+
+
+@contextmanager
+def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Let pytest print a failure of several tests once, with their names, while the block runs.
+
+    Its message has to be the suite's own: a text. An unexpected exception is always shown, with its
+    traceback. What pytest counts as failed stays as it is.
+    """
+    whole = {kind: list(reporter.stats.get(kind, ())) for kind in FAILED}
+    if not any(whole.values()):
+        yield
+        return
+    from whisper_speedtest.results.failures import failures, names
+
+    for kind, reports in whole.items():
+        of_tests = {
+            report.nodeid.partition("::")[2]: report
+            for report in reports
+            if isinstance(getattr(report, "longrepr", None), str)
+        }
+        repeated = []
+        for alike in failures(reporter.config.stash[RESULTS]):
+            first, *others = [each.test for each in alike if each.test in of_tests] or [""]
+            if others:
+                said = f"The same failure in {counted(len(others), 'other test')}:"
+                of_tests[first].longrepr += "\n".join(["", said, *names(others)])
+                repeated += [of_tests[each] for each in others]
+        if repeated:
+            reporter.stats[kind] = [each for each in reports if each not in repeated]
+    try:
+        yield
+    finally:
+        reporter.stats.update({kind: reports for kind, reports in whole.items() if reports})
 
 
 def asks_for_tables(arguments: Iterable[str | os.PathLike[str]], addopts: str) -> bool:
@@ -120,8 +160,9 @@ def _print_summary(terminalreporter: pytest.TerminalReporter, *, stopped: bool) 
     terminalreporter.section(PROJECT)
     if shown:
         _print_paragraph(terminalreporter, header([row.any_result for row in shown]), width)
-        for sentence in sentences(results):
-            _print_paragraph(terminalreporter, [sentence], width, bold=True)
+    for sentence in sentences(results, left_out.values()):
+        _print_paragraph(terminalreporter, [sentence], width, bold=True)
+    if shown:
         for row in table_lines(shown, columns(shown, kept.taken_over), width):
             terminalreporter.line(row.text, **MARKUP[row.style])
         terminalreporter.line("")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisper_speedtest.results.journal_plugin import neutral_of
+from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.options import given
 from whisper_speedtest.session.plugin import RESULTS
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 OF_SESSIONS = (
-    *("-k", "-m", "--shard", "--audio", "--corpus", "--private"),
-    *("--journal", "--resume", "--head-to-head", "--baseline", "--against", "--fail-slower"),
-    *("--check-models", "--prefetch-only", "--lock-models", "--refresh"),
+    *("-k", "-m", "--shard", "--audio", "--corpus", "--language", "--private"),
+    *("--device", "--processes", "--calls", "--budget", "--pause", "--cold-files"),
+    *("--max-others", "--cooldown", "--journal", "--resume"),
+    *("--head-to-head", "--baseline", "--against", "--fail-slower", "--minutes"),
+    *("--check-models", "--prefetch-only", "--lock-models", "--refresh", "--max-download"),
 )
 """Options that a report of journals would leave out of account, as they are of what is run."""
 
@@ -48,6 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         )
     from whisper_speedtest.results.journal import JournalError
     from whisper_speedtest.results.journals import REMEDY, read_all
+    from whisper_speedtest.results.summary import nothing_measured
     from whisper_speedtest.results.units import counted
 
     if stray := [each for each in config.args if each.endswith(".jsonl")]:
@@ -60,6 +64,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         found = read_all(names)
     except JournalError as error:
         raise pytest.UsageError(f"--from: {error}") from error
+    if nothing := nothing_measured(found.results):
+        print(nothing)
     for remark in found.remarks:
         print(f"from:     {remark}")
     print(
@@ -85,7 +91,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     results = [neutral_of(config).result(each) for each in config.stash[RESULTS]]
     if not results:
-        line = f"unsaved:  {folder}: no report is made of a session without results"
+        line = f"unsaved:  {shown_path(folder)}: no report is made of a session without results"
         config.stash[REPORTED] = line
         return
     config.stash[REPORTED], written = _write(folder, results)
@@ -111,6 +117,6 @@ def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
     try:
         write(folder, merge(results))
     except (OSError, ValueError) as error:
-        return f"unsaved:  {folder}: the report could not be written: {error}", False
+        return f"unsaved:  {shown_path(folder)}: the report could not be written: {error}", False
     first, *others = FILES
-    return f"report:   {folder / first}; beside it {', '.join(others)}", True
+    return f"report:   {shown_path(folder / first)}; beside it {', '.join(others)}", True

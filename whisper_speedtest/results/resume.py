@@ -14,6 +14,7 @@ import msgspec
 
 from whisper_speedtest.measure.judging import score_of
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.aspects import HASH_SHOWN
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.speech.languages import ENGLISH
 
@@ -132,7 +133,7 @@ def model_differences(old: ModelFacts, new: ModelFacts) -> Iterator[str]:
 
 
 def _short(commit: str | None) -> str:
-    return commit[:12] if commit else "unknown"
+    return commit[:HASH_SHOWN] if commit else "unknown"
 
 
 def _of_repeats(old: Result, rules: Rules) -> Iterator[str]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
+from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.machines import device_of, machine_key, machine_names
+from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.ranking import rankings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.ranking import Ranking
@@ -31,12 +33,15 @@ MOST_NAMES = 4
 """How many rows a sentence names in one list."""
 
 
-def sentences(results: Sequence[Result]) -> list[str]:
+def sentences(results: Sequence[Result], others: Iterable[Outcome] = ()) -> list[str]:
     """Return a sentence for each size and machine, smallest size first.
 
     They are about the clip `short` where it was measured, else about the one that most cases share.
-    Of `micro` one is said only where there is no other size, and that it ranks nothing.
+    Of `micro` one is said only where there is no other size, and that it ranks nothing. Where
+    nothing was measured, that is the only sentence; `others` is how tests without a result ended.
     """
+    if nothing := nothing_measured(results, others):
+        return [nothing]
     found = _of_one_clip(rankings(results))
     told = [each for each in found if each.size != MICRO]
     if found and not told:
@@ -50,6 +55,15 @@ def sentences(results: Sequence[Result]) -> list[str]:
             about.append(names[machine_key(each.machine)])
         lines.append(_sentence(each, ", ".join(about)))
     return lines
+
+
+def nothing_measured(results: Sequence[Result], others: Iterable[Outcome] = ()) -> str:
+    """Say that tests have ended and nothing was measured; "" where that is not so."""
+    outcomes = {*(each.outcome for each in results), *others}
+    if not outcomes or any(is_measured(each) or each.comparison for each in results):
+        return ""
+    ended = "was skipped" if outcomes == {Outcome.SKIPPED} else "failed or was skipped"
+    return f"nothing was measured: every selected test {ended}"
 
 
 def _of_one_clip(found: Sequence[Ranking]) -> list[Ranking]:

@@ -1,6 +1,8 @@
-"""Quantities for people: three digits that count, and the unit."""
+"""Quantities for people: three digits that count, and the unit; and paths."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 def seconds(value: float) -> str:
@@ -30,3 +32,9 @@ def times(ratio: float) -> str:
 def counted(number: int, what: str) -> str:
     """Return a number of things, of which `what` names one: `1 result`, `2,000 results`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def shown_path(path: Path) -> str:
+    """Return a path seen from the folder where pytest was started, if it is below; else whole."""
+    whole, here = path.absolute(), Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

@@ -44,17 +44,17 @@ def pool(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EnginePool]:
     """The engines of the session, which all tests of a case share."""
+    from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.engine.pool import EnginePool, memory_limit_of_machine
     from whisper_speedtest.measure.machine import accelerator_memory
 
     try:
         tmp_path_factory.getbasetemp()
     except OSError as error:
-        pytest.fail(
+        raise EngineError(
             f"expected a folder for engines, got {error}; name another one, with --basetemp or "
-            "PYTEST_DEBUG_TEMPROOT where you used that, else with TMPDIR",
-            pytrace=False,
-        )
+            "PYTEST_DEBUG_TEMPROOT where you used that, else with TMPDIR"
+        ) from error
     limit = memory_limit_of_machine()
     accelerator = accelerator_memory(machine_of(request.config))
     with EnginePool(lambda: tmp_path_factory.mktemp("engine"), limit, accelerator) as engines:

@@ -70,6 +70,9 @@ class OtherSide:
     code: str | None = None
     """The sha256 of another checkout's Python files."""
 
+    is_ours: bool = False
+    """Whether it is the same code as on this side, run by the same interpreter."""
+
     left_out: int = 0
     """How many selected tests compare nothing."""
 
@@ -170,7 +173,8 @@ def _other_checkout(text: str, here: Path) -> OtherSide:
         checkout = look_into(root, str(Path(chosen).absolute()), name_of(suite_commit(root), code))
     except CheckoutError as error:
         raise pytest.UsageError(f"--against: {error}") from error
-    return OtherSide(checkout.name, checkout, code)
+    is_ours = code == code_hash() and checkout.python == OWN.python
+    return OtherSide(checkout.name, checkout, code, is_ours)
 
 
 def split(text: str, here: Path) -> tuple[Path, str]:
@@ -252,6 +256,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     if other_side is None:
         return []
     line = f"head to head: against {other_side.name}"
+    if other_side.is_ours:
+        line += ", which is the same code in the same interpreter: any difference is chance"
     if count := other_side.left_out:
         tests = "1 test is" if count == 1 else f"{count} tests are"
         line += (

@@ -51,6 +51,9 @@ UNDECIDED = 6
 LAST_JOURNAL = Path()
 """What --resume is where it stands alone: this very object, and no path that is equal to it."""
 
+USUAL = {"--device": "auto", "--max-others": MAX_OTHERS}
+"""What some options are where the user does not give them; others are then None, False or empty."""
+
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
 """Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""
 
@@ -61,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--device",
         choices=["auto", "gpu", "cpu"],
-        default="auto",
+        default=USUAL["--device"],
         help="what the libraries compute on; auto: the GPU where it works, else the CPU (default: "
         "auto)",
     )
@@ -131,7 +134,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--max-others",
         type=parse_processors,
-        default=MAX_OTHERS,
+        default=USUAL["--max-others"],
         metavar="PROCESSORS",
         help="how many processors other processes may take beside a call, plus half of those that "
         "the library leaves free; beside more, a call is made again, and then marked; inf marks "
@@ -289,7 +292,11 @@ def minutes_of(config: pytest.Config) -> float:
 
 def given(config: pytest.Config, options: Iterable[str]) -> list[str]:
     """Return those of some options that the user has given; 0 asks for nothing, as in --pause=0."""
-    return [each for each in options if config.getoption(each) not in (None, False, [], "")]
+    return [
+        each
+        for each in options
+        if config.getoption(each) not in (None, False, [], "", USUAL.get(each))
+    ]
 
 
 def rules_of(config: pytest.Config) -> Rules:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters import try_registry
+from adapters.base import AdapterError
 from fixtures.audio import clips
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -50,6 +51,12 @@ BEYOND_DEFAULT = pytest.StashKey[list[pytest.Item]]()
 
 BUSY_REASON = "other processes used the machine while most of its calls were timed"
 
+ON_THE_GPU = "--device=auto measures on the CPU what does not work on the GPU"
+"""The next step where --device=gpu was given and an engine failed."""
+
+OURS = ("adapters", "whisper_speedtest")
+"""The packages whose own errors are verdicts: their messages say all that a user needs."""
+
 TIMEOUT = "Timeout "
 """How the failure begins with which pytest-timeout ends a test."""
 
@@ -60,6 +67,7 @@ RESULTS: pytest.StashKey[list[Result]] = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     """Say at once what is wrong with the environment, or with the user's own recordings."""
     _refuse_another_project(config)
+    _refuse_absent_gpu(config)
     _refuse_foreign_packages()
     _learn_how_processes_end()
     _try_adapters()
@@ -84,6 +92,20 @@ def _refuse_foreign_packages() -> None:
                 f"{found}; uninstall that, or install this project's requirements into a virtual "
                 "environment of their own"
             )
+
+
+def _refuse_absent_gpu(config: pytest.Config) -> None:
+    """Refuse to measure on a GPU where there is none, before a test of each library fails for it.
+
+    No library is started for that. One that does not compute on the GPU that is there fails its own
+    tests.
+    """
+    if config.getoption("device") == "gpu" and selection.has_no_gpu():
+        looked = ", ".join((*selection.GPU_DEVICES, selection.GRAPHICS))
+        raise pytest.UsageError(
+            f"--device=gpu: expected a GPU, found none of {looked}; leave the option out, or write "
+            "--device=cpu"
+        )
 
 
 def _learn_how_processes_end() -> None:
@@ -186,7 +208,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     The test that stands for an adapter that cannot be used fails before it has any fixture.
     """
     for reason in selection.unusable([item]).values():
-        pytest.fail(reason, pytrace=False)
+        raise AdapterError(reason)
     if record := begin(item):
         item.stash[RECORDER] = record
 
@@ -239,8 +261,16 @@ def _replay(benchmark: BenchmarkFixture, seconds: list[float]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Finish the record of a test over cases: how it ended and why."""
+    """Finish the record of a test over cases: how it ended and why.
+
+    Of the suite's own errors pytest shows the message alone, unless --full-trace is given; of any
+    other exception the traceback as well.
+    """
     report = yield
+    if report.failed and call.excinfo:
+        _add_next_step(call.excinfo.value, item.config)
+    if report.failed and call.excinfo and (verdict := _verdict(call.excinfo.value, item.config)):
+        report.longrepr = verdict
     recorder = item.stash.get(RECORDER, None)
     of_library = selection.measure_of(item) if report.skipped else selection.unusable([item])
     if recorder is None and of_library and call.excinfo:
@@ -284,6 +314,23 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     elif outcomes & {Outcome.FAILED, Outcome.TIMED_OUT}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _add_next_step(error: BaseException, config: pytest.Config) -> None:
+    """Say what else to try where an engine failed on the GPU that the user has asked for."""
+    from whisper_speedtest.engine.errors import EngineError
+
+    if config.getoption("device") != "gpu" or not isinstance(error, EngineError):
+        return
+    if ON_THE_GPU not in getattr(error, "__notes__", ()):  # an engine raises one error repeatedly
+        error.add_note(ON_THE_GPU)
+
+
+def _verdict(error: BaseException, config: pytest.Config) -> str:
+    """Return what is shown of an error in place of its traceback; "" of one that is not ours."""
+    if type(error).__module__.partition(".")[0] not in OURS or config.getoption("fulltrace"):
+        return ""
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
 
 
 def _is_timeout(error: BaseException | None) -> bool:

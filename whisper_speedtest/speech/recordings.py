@@ -73,6 +73,12 @@ def _printable(name: str) -> str:
     )
 
 
+def text_file(path: Path) -> Path | None:
+    """Return what lies beside a sound file under the name of its text, or None."""
+    beside = (path.with_suffix(suffix) for suffix in TEXT_SUFFIXES)
+    return next(filter(os.path.lexists, beside), None)
+
+
 def text_beside(path: Path, seconds: float | None = None) -> str | None:
     """Return the text that lies beside a sound file, or None where there is none.
 
@@ -84,8 +90,7 @@ def text_beside(path: Path, seconds: float | None = None) -> str | None:
     """
     from whisper_speedtest.speech.audio import AudioError
 
-    beside = (path.with_suffix(suffix) for suffix in TEXT_SUFFIXES)
-    file = next(filter(os.path.lexists, beside), None)
+    file = text_file(path)
     if file is None:
         return None
     expected = f"{file}: expected a text in UTF-8, the reference of {path.name}"
