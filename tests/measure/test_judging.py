@@ -282,7 +282,7 @@ def test_transcript_is_judged_in_its_language() -> None:
     clip, chinese = clip_of("你好世界你好世界你好"), replace(EQUAL, language="zh")
 
     judge(TINY, clip, chinese, heard("你好世界你好世界再见了"), PROVENANCE)
-    with pytest.raises(WrongTranscriptError, match=r"at most 0\.300; CER 0\.400 over 10 letters"):
+    with pytest.raises(WrongTranscriptError, match=r"0\.300, got CER 0\.400 over 10 letters"):
         judge(TINY, clip, chinese, heard("你好世界你好"), PROVENANCE)
     unknown = clip_of(None)
     judge(TINY, unknown, chinese, heard("你好"), PROVENANCE)

@@ -83,12 +83,13 @@ def test_record_tells_the_machine_of_what_was_not_measured(clip: Clip) -> None:
     """A skip or a failure belongs to the machine on which it happened."""
     record = recorder(clip)
     record.on(MACHINE)
-    record.around(state(1.0), state(2.0))
+    record.around(state(0.5), state(1.0), state(2.0))
 
     result = record.ended(Outcome.SKIPPED, "no")
     assert result.machine == MACHINE
     assert result.before == state(1.0)
     assert result.after == state(2.0)
+    assert result.first == state(0.5)
 
 
 def test_record_begins_with_what_is_known_before_anything_runs(clip: Clip) -> None:

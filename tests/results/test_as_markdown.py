@@ -92,7 +92,7 @@ def test_machine_is_told_above_its_table() -> None:
         "- machine: Apple M4 Pro (Mac16,8), cores: 4 efficiency, 20 gpu, 10 performance, 24 GiB, "
         "macOS 15.5\n"
         "- versions: lightning-whisper-mlx 0.0.10, mlx 0.32.4 and 0.4\n"
-        "- suite: whisper-speedtest 3434343\n\n"
+        "- suite: whisper-speedtest 343434343434\n\n"
     ) in text
     assert "### no machine recorded\n\n- versions: " in as_markdown(merge([warm()]))
 
@@ -432,7 +432,7 @@ def test_report_fits_into_a_comment_of_github() -> None:
     ]
     many += [replace(each, machine=OTHER) for each in many]
     failures = [
-        warm(outcome=Outcome.FAILED, reason="é" * 500, test=f"f{number}", **UNMEASURED)
+        warm(outcome=Outcome.FAILED, reason=f"{number}{'é' * 500}", test=f"f{number}", **UNMEASURED)
         for number in range(300)
     ]
     text = text_of(*many, *failures)

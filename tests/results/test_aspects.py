@@ -45,7 +45,7 @@ IDENTIFYING = {
 
 FOUND = {
     *("version", "outcome", "reason", "cause", "when", "repeats", "samples", "starts", "memory"),
-    *("transcript", "fallback", "score", "clips", "code", "before", "after"),
+    *("transcript", "fallback", "score", "clips", "code", "first", "before", "after"),
 }
 """The fields that say what came of it, and how: a repetition may have others."""
 

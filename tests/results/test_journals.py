@@ -110,8 +110,34 @@ def test_name_that_means_nothing_is_refused(tmp_path: Path) -> None:
         expected = f"{name}: expected journals, *.jsonl, got {got}; write --from=FILE, once for"
         with pytest.raises(JournalError, match=f"^{re.escape(expected)}"):
             read_all([name])
-    with pytest.raises(JournalError, match=r"a\.jsonl: expected a journal, got none"):
-        read_all([str(tmp_path / "a.jsonl")])
+
+
+def refusal(name: str | Path) -> str:
+    """Return what is said of a name."""
+    with pytest.raises(JournalError) as raised:
+        read_all([str(name)])
+    return str(raised.value)
+
+
+def test_file_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    """Those of like names, or else the last ones by name, also in the folder of journals below."""
+    missing = tmp_path / "2026-11-27.jsonl"
+    expected = f"{missing}: expected a journal, got nothing of that name"
+
+    assert refusal(missing).startswith(
+        f"{expected}, and no other journal in {tmp_path}; write --from="
+    )
+    days = [journal(tmp_path / f"2026-11-{day}.jsonl", warm()) for day in (24, 25, 26)]
+    journal(tmp_path / "zzz.jsonl", warm())
+    near = ", ".join(map(str, reversed(days)))
+    assert refusal(missing).startswith(f"{expected}; there are {near} and 1 other; write --from=")
+    below = journal(tmp_path / "journals" / "zzzz.jsonl", warm())
+    odd = refusal(tmp_path / "q.jsonl")
+    assert f"there are {days[2]}, {tmp_path}/zzz.jsonl, {below} and 2 others;" in odd
+    nowhere = tmp_path / "no" / "such.jsonl"
+    assert refusal(nowhere).startswith(
+        f"{nowhere}: expected a journal, got no folder {tmp_path}/no; write --from="
+    )
 
 
 @pytest.mark.parametrize(

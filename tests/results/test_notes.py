@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapters.base import Case
+from tests.helpers.reports import compared
 from tests.helpers.results import (
     CASE,
     CLIP,
@@ -16,13 +17,14 @@ from tests.helpers.results import (
     SETTINGS,
     cold,
     load,
+    measured,
     samples,
     score,
     state,
     warm,
 )
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts, Repeats
 from whisper_speedtest.results.notes import journal_notes, notes
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 NO_COST = msgspec.structs.replace(PROVENANCE, empty_call=None)
+AS_RELEASED = "as released it does not load this model, so the suite changed it"
 ABSENT = ModelFacts(repo="mlx-community/whisper-tiny-mlx-4bit", revision="main")
 
 
@@ -148,8 +151,8 @@ def test_mend_is_said_once_a_case() -> None:
     mended = msgspec.structs.replace(NO_COST, mends=("one thing", "another"))
 
     assert notes([load(provenance=mended), cold(provenance=mended)]) == [
-        "mended:   lightning-whisper-mlx[tiny-4bit]: one thing",
-        "mended:   lightning-whisper-mlx[tiny-4bit]: another",
+        f"mended:   lightning-whisper-mlx[tiny-4bit]: {AS_RELEASED}: one thing",
+        f"mended:   lightning-whisper-mlx[tiny-4bit]: {AS_RELEASED}: another",
     ]
 
 
@@ -216,6 +219,15 @@ def test_many_models_are_counted_by_adapter() -> None:
         "skipped:  offline (6 tests)",
         "          models: adapter0 3, adapter1 2; --check-models names each with its repo",
     ]
+
+
+def test_names_below_a_line_are_those_of_that_line() -> None:
+    """Whatever stands below another: a model may be skipped for two causes, and tests fail so."""
+    skips = [skipped(cause, model=MODEL) for cause in ("one", "two")]
+    wrong = [failed(f"t{each % 5}", f"reason {each // 5}") for each in range(10)]
+
+    assert notes(skips)[1::2] == ["          lightning-whisper-mlx[tiny-4bit]"] * 2
+    assert notes(wrong).count(AND_ONE) == 2
 
 
 def test_many_causes_are_counted() -> None:
@@ -296,6 +308,49 @@ def test_failures_and_time_outs_are_told_by_test() -> None:
     ) == ["failed:   test_a[one]: it crashed", "failed:   test_b[two]: not within 3 s"]
 
 
+def failed(test: str, reason: str, **changes: Any) -> Result:
+    """Return the result of a test that failed."""
+    return quiet(test=test, outcome=Outcome.FAILED, reason=reason, **changes)
+
+
+def test_failure_of_several_tests_is_told_once_and_counted() -> None:
+    """With the names of four tests at most below; other failures stand for themselves."""
+    alike = [failed(f"t{number}", f"{CASE.label} on memo: it broke") for number in range(6)]
+
+    assert notes([*alike[:2], failed("other", "it crashed")]) == [
+        f"failed:   {CASE.label} on memo: it broke (2 tests)",
+        "          t0",
+        "          t1",
+        "failed:   other: it crashed",
+    ]
+    assert notes(alike[:5])[1:] == [*(f"          t{each}" for each in range(4)), AND_ONE]
+    assert notes(alike)[-1] == "          and 2 more tests"
+
+
+AND_ONE = "          and 1 more test"
+
+
+def test_failure_of_several_cases_is_told_without_their_names() -> None:
+    """A library hears the same in each variant, and a time-out is like another."""
+    other = replace(CASE, variant="8bit")
+    cases = (CASE, other)
+    heard = [failed(str(each), f"{each.label} on memo: it broke", case=each) for each in cases]
+    too_long = {"outcome": Outcome.TIMED_OUT}
+    late = [
+        quiet(test=f"late {each}", case=each, reason=f"{each.label}: late", **too_long)
+        for each in cases
+    ]
+
+    assert notes([*heard, *late]) == [
+        "failed:   on memo: it broke (2 tests)",
+        f"          {CASE}",
+        f"          {other}",
+        "failed:   late (2 tests)",
+        f"          late {CASE}",
+        f"          late {other}",
+    ]
+
+
 def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
     """Cost, mends, fallbacks, skips, libraries, failures."""
     lines = notes(
@@ -321,9 +376,24 @@ def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
     ]
 
 
-def beside(before: float, after: float, **changes: Any) -> Result:
-    """Return a warm result around which the reference computation took so many seconds."""
-    return warm(before=state(before), after=state(after), **changes)
+def beside(before: float, after: float, first: float = 0.1, **changes: Any) -> Result:
+    """Return a warm result around which the reference computation took so many seconds.
+
+    It took `first` as the session began. The samples are of one process: there is no interval.
+    """
+    return warm(before=state(before), after=state(after), first=state(first), **changes)
+
+
+def drifts(*results: Result) -> list[str]:
+    """Return what is said of drift."""
+    return [
+        line.removeprefix("drift:    ") for line in notes(results) if line.startswith("drift:    ")
+    ]
+
+
+SINCE = "than it was when the session began; measured then"
+SLOWER = "run these again, or add --cooldown=60, which waits until it is as fast"
+FASTER = "run these again to compare them with what was measured before"
 
 
 def test_drift_is_told_by_case_with_its_rows_and_the_largest() -> None:
@@ -331,45 +401,78 @@ def test_drift_is_told_by_case_with_its_rows_and_the_largest() -> None:
     long = msgspec.structs.replace(CLIP, name="long")
     other = replace(CASE, size="base")
 
-    lines = notes(
-        [
-            beside(0.100, 0.104),
-            beside(0.104, 0.112, clip=long),
-            beside(0.112, 0.107, case=other),
-            beside(0.100, 0.080, case=other, clip=long),
-        ]
-    )
-
-    told = [line.removeprefix("drift:    ") for line in lines if line.startswith("drift")]
-    machine = "the machine was up to"
-    assert told == [
-        f"{CASE.label}: {machine} 12% slower than at first, beside long; see --cooldown",
-        f"{other.label}: {machine} 20% faster than at first, beside short, long; see --cooldown",
+    assert drifts(
+        beside(0.100, 0.105),
+        beside(0.104, 0.112, clip=long),
+        beside(0.112, 0.107, case=other),
+        beside(0.100, 0.080, case=other, clip=long),
+    ) == [
+        f"{CASE.label}: the machine became up to 12% slower {SINCE}: long; {SLOWER}",
+        f"{other.label}: the machine became up to 20% faster {SINCE}: short, long; {FASTER}",
     ]
 
 
 def test_drift_beside_a_start_is_not_hidden_by_that_beside_a_call() -> None:
     """Both may be of the same clip; the start is called by what it is."""
-    around = {"before": state(0.100), "after": state(0.100)}
-    cold_start = cold(before=state(0.100), after=state(0.150))
+    cold_start = cold(5.0, 5.0, before=state(0.1), after=state(0.15), first=state(0.1))
 
-    lines = notes([warm(**around), cold_start, beside(0.100, 0.108)])
-
-    told = ": the machine was up to 50% slower than at first, beside cold, short; see --cooldown"
-    assert [line for line in lines if line.startswith("drift")] == [f"drift:    {CASE.label}{told}"]
+    assert drifts(beside(0.1, 0.1), cold_start, beside(0.1, 0.108)) == [
+        f"{CASE.label}: the machine became up to 50% slower {SINCE}: cold, short; {SLOWER}"
+    ]
 
 
-def test_drift_is_that_of_this_session() -> None:
-    """What was taken over was measured another day, and is no measure of this one's first state."""
-    results = [beside(0.2, 0.2, test="old"), beside(0.1, 0.1), beside(0.1, 0.103)]
+def test_drift_is_reckoned_from_the_beginning_of_its_own_session() -> None:
+    """Whatever else is in a report, and in whatever order: other days have other first readings."""
+    steady = beside(0.2, 0.2, first=0.2, case=replace(CASE, size="base"))
+    slower = beside(0.1, 0.108, first=0.1)
 
-    assert not [line for line in notes(results, earlier={"old"}) if line.startswith("drift")]
-    assert [line for line in notes(results) if line.startswith("drift")]
+    for results in ((steady, slower), (slower, steady)):
+        assert [line.split(":")[0] for line in drifts(*results)] == [CASE.label]
+
+
+def test_drift_of_a_session_that_does_not_tell_its_beginning_is_that_within_a_test() -> None:
+    """As older versions recorded it."""
+    unknown = {"first": None}
+
+    assert drifts(warm(before=state(0.2), after=state(0.2), **unknown)) == []
+    (line,) = drifts(warm(before=state(0.2), after=state(0.22), **unknown))
+    assert "up to 10% slower" in line
+
+
+def test_drift_of_the_gpu_is_told_of_what_was_computed_on_it() -> None:
+    """The processor was as fast as before; what ran there is not off."""
+    around = {"before": state(0.1, 0.5), "after": state(0.1, 0.6), "first": state(0.1, 0.5)}
+    on_cpu = msgspec.structs.replace(PROVENANCE, device="cpu")
+
+    assert drifts(warm(**around, provenance=on_cpu)) == []
+    (line,) = drifts(warm(**around))
+    assert "up to 20% slower" in line
+
+
+def test_drift_that_an_interval_allows_for_is_nothing_to_speak_of() -> None:
+    """The printed time is then no more than that off; what is beyond the interval is told."""
+    result = measured("a b", 1.0, 1.1, 1.2, before=state(0.1), first=state(0.1))
+    margin = result.estimate.margin
+    assert margin
+    assert margin > 0.06
+
+    within, beyond = (
+        msgspec.structs.replace(result, after=state(0.1 * (1 + margin * times)))
+        for times in (0.99, 1.01)
+    )
+
+    assert drifts(within) == []
+    assert len(drifts(beyond)) == 1
+
+
+def test_drift_beside_a_comparison_is_nothing_to_speak_of() -> None:
+    """Both sides took turns, so it is in both."""
+    assert drifts(compared(Verdict.NOT_SLOWER, before=state(0.1), after=state(0.2))) == []
 
 
 def test_steady_machine_is_nothing_to_speak_of() -> None:
     """Nor is one of which nobody has noted the state."""
-    assert not [line for line in notes([beside(0.1, 0.1), warm()]) if line.startswith("drift")]
+    assert drifts(beside(0.1, 0.1), warm()) == []
 
 
 def test_busy_results_are_counted_in_a_line() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -53,6 +54,9 @@ class Terminal:
     """Line → how it is to look."""
 
     args: tuple[str, ...] = ()
+    stats: dict[str, list[Any]] = field(default_factory=dict)
+    """How tests ended → their reports."""
+
     _benchmarksession: BenchmarkSession = field(default_factory=BenchmarkSession)
 
     @property
@@ -272,6 +276,38 @@ def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKe
     nothing = f"nothing was measured: every selected test {ended}"
     assert summary(terminal) == ["== whisper-speedtest", nothing, "", last]
     assert terminal.styled[nothing] == {"bold"}
+
+
+def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> None:
+    """With the names of the others; a traceback is never left out, and all are counted again."""
+    case = measured("a b").case
+
+    def fails(test: str, kind: str, shown: object, reason: str = "it broke") -> Any:
+        failed = warm(
+            case=case, test=test, outcome=Outcome.FAILED, reason=f"{case.label}: {reason}"
+        )
+        terminal.stash[RESULTS].append(failed)
+        report = SimpleNamespace(nodeid=f"benchmarks/x.py::{test}", longrepr=shown)
+        terminal.stats.setdefault(kind, []).append(report)
+        return report
+
+    first = fails("test_a[x]", "failed", f"{case.label}: it broke\n so")
+    second = fails("test_b[x]", "failed", f"{case.label}: it broke\n so")
+    other = fails("test_c[x]", "failed", "else", "it crashed")
+    strange = fails("test_d[x]", "failed", object())
+    early = fails("test_e[x]", "error", f"{case.label}: it broke\n so")
+    whole = {kind: list(reports) for kind, reports in terminal.stats.items()}
+
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), 1)
+    next(hook)
+    assert terminal.stats == {"failed": [first, other, strange], "error": [early]}
+    text = f"{case.label}: it broke\n so"
+    assert first.longrepr == f"{text}\nThe same failure in 1 other test:\ntest_b[x]"
+    assert (other.longrepr, early.longrepr) == ("else", text)
+    with pytest.raises(StopIteration):
+        hook.send(None)
+    assert terminal.stats == whole
+    assert second.longrepr == text
 
 
 def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:

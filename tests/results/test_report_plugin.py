@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
+from _pytest.config.argparsing import Parser
 
 from tests.helpers.fake_session import FakeSession
+from tests.helpers.pages import read_page
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import MACHINE, MODEL, PROVENANCE, samples, warm
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.folder import FILES
 from whisper_speedtest.results.journal import HEADER, line_of, read
 from whisper_speedtest.results.journal_plugin import NEUTRAL
+from whisper_speedtest.results.merged import merge
 from whisper_speedtest.results.neutral import Neutral
+from whisper_speedtest.results.page import html
 from whisper_speedtest.results.report_plugin import (
     OF_SESSIONS,
     REPORTED,
@@ -26,6 +30,7 @@ from whisper_speedtest.results.report_plugin import (
     pytest_configure,
     pytest_sessionfinish,
 )
+from whisper_speedtest.session.options import USUAL, pytest_addoption
 from whisper_speedtest.session.plugin import RESULTS
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ def _page(monkeypatch: pytest.MonkeyPatch) -> None:
 def config(*args: str, **options: Any) -> pytest.Config:
     """Return as much of a config as is looked at on the command line."""
     known = {"from_journals": [], "report": None, "help": False, "version": 0, **options}
-    known |= {each: known.get(each) for each in OF_SESSIONS}
+    known |= {each: known.get(each, USUAL.get(each)) for each in OF_SESSIONS}
     return cast("pytest.Config", SimpleNamespace(args=list(args), getoption=known.__getitem__))
 
 
@@ -142,8 +147,56 @@ def test_options_of_sessions_are_refused_beside_journals(journal: Path, tmp_path
         "sessions that run tests; leave -k, --private out"
     )
     assert not (tmp_path / "out").exists()
-    for option in ("-m", "--shard", "--resume", "--journal", "--check-models", "--against"):
+    for option in OF_SESSIONS:
         assert f"got {option}, which is for" in refusal(**asked, **{option: "x"})
+    assert "got --max-others, which" in refusal(**asked, **{"--max-others": None}), "as of inf"
+
+
+def test_every_option_that_means_nothing_to_a_report_is_refused() -> None:
+    """None is ignored silently: what is left are those of reports, and to make no request."""
+    parser = Parser(_ispytest=True)
+    pytest_addoption(parser)
+    (group,) = (each for each in parser._groups if each.name == "whisper-speedtest")
+    suites = {name for option in group.options for name in option.names()}
+
+    assert suites - set(OF_SESSIONS) == {"--report", "--from", "--offline"}
+
+
+def test_nothing_measured_is_said_first(
+    journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the terminal, on the page and in Markdown alike."""
+    failed = warm(test="f", outcome=Outcome.FAILED, reason="it broke", machine=MACHINE)
+    journal.write_bytes(HEADER + line_of(failed))
+
+    pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
+
+    nothing = "nothing was measured: every selected test failed or was skipped"
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        nothing,
+        "from:     1 result in 1 journal",
+    ]
+    assert (tmp_path / "out" / "report.md").read_text(encoding="utf-8").startswith(f"{nothing}\n")
+    page = read_page(html(merge([failed])))
+    assert page.headings[0] == "The answer"
+    assert page.one("p", class_="answer").text == f"N{nothing[1:]}."
+
+
+def test_report_is_shown_from_the_folder_where_pytest_was_started(
+    journal: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a journal is: whether the user wrote its whole path or not."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("out"), tmp_path / "out"):
+        pytest_cmdline_main(config(from_journals=[str(journal)], report=folder))
+        assert capsys.readouterr().out.splitlines()[-1].startswith("report:   out/index.html; ")
+    monkeypatch.chdir("/")
+    pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith(f"report:   {str(tmp_path)[1:]}/out/index.html; ")
 
 
 def test_what_is_no_journal_is_refused(journal: Path, tmp_path: Path) -> None:

@@ -195,14 +195,15 @@ def test_check_prints_the_table_what_is_wrong_and_what_to_do(
     labels = "library[base-fp16], library[tiny-fp16], library[base-4bit]"
     assert session.testsfailed == 1
     assert looked.tried == []
-    assert session.lines[0].startswith("model, repo@revision, commit: files")
+    assert session.lines[1].startswith("model, repo@revision, commit: files")
     assert session.lines[-5:] == [
-        f"{labels}: library: w.npz: is",
-        f"{labels}: library: c.json: not at",
+        f"{labels}: own folder: w.npz: is",
+        f"{labels}: own folder: c.json: not at",
         "not looked for: x is not installed; install it",
         (
-            "hub cache: /hub; library: where it looks, from /here, in your home, "
-            "or in the hub cache itself"
+            "hub cache: /hub, out of which the suite gives each library its files; own folder: "
+            "where a library by itself would look, from /here, in your home, or in the hub cache, "
+            "too: the suite needs nothing there"
         ),
         "2 of 3 complete in the hub cache; next: pytest benchmarks --prefetch-only",
     ]

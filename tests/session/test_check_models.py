@@ -247,7 +247,7 @@ def test_table_fits_eighty_columns_and_explains_what_is_wrong(
         (at,) = (n for n, row in enumerate(rows) if row.startswith(f"{size} {variant} "))
         assert re.split(r"\s{2,}", rows[at].strip())[1:] == list(states)
         assert rows[at + 1].startswith(f"{entry(case)}")
-    assert f"{ADAPTER}[tiny-4bit]: library: weights.npz: is {entry('tiny-fp16').repo}@" in table
+    assert f"{ADAPTER}[tiny-4bit]: own folder: weights.npz: is {entry('tiny-fp16').repo}@" in table
     assert f"{ADAPTER}[small-fp16]: hub cache: weights.npz: expected sha256 " in table
     assert "2 of 7 complete in the hub cache; next: pytest " in ended.stdout
     assert "--prefetch-only" in ended.stdout

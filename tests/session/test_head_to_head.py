@@ -161,6 +161,20 @@ def test_other_checkout_runs_in_the_interpreter_that_is_named(
     assert (found.root, found.python) == (ROOT, path)
 
 
+def test_other_side_that_is_this_side_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code in the same interpreter; another of either is a comparison as any other."""
+    monkeypatch.setattr(checkout, "look_into", Checkout)
+
+    def line(**options: Any) -> str:
+        (line,) = head_to_head.pytest_report_collectionfinish(configured(**options).as_config)
+        return line
+
+    same = ", which is the same code in the same interpreter: any difference is chance"
+    assert line(against=str(ROOT)).endswith(same)
+    assert same not in line(against=f"{ROOT}:env")
+    assert same not in line(against=str(ROOT / "tests")), "it has other code, or none"
+
+
 def test_other_side_is_named_by_its_commit() -> None:
     """By its code where it has none; what was changed since is said."""
     assert name_of("a1b2c3d4e5f6a7b8", "f" * 64) == "a1b2c3d4e5f6"

@@ -233,8 +233,8 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
         row = rf"^toy +micro +{variant} +hush .* 0\.0% "
         assert re.search(row, session.output, re.MULTILINE), session.output
     told = re.search(
-        r"^failed:   toy\[micro-mishears\] on hush: expected a word error rate of at most 0\.000, got "
-        r"WER .*; correct hush\.txt if that is not what is said; (.*) \(2 tests\)\n"
+        r"^failed:   toy\[micro-mishears\] on hush: expected a word error rate of at most 0\.000, "
+        r"got WER .*; correct hush\.txt if that is not what is said; (.*) \(2 tests\)\n"
         r"          test_transcribe\[toy-micro-mishears-hush\]\n"
         r"          test_tuned\[toy-micro-mishears-hush\]\n",
         session.output,

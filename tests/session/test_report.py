@@ -161,12 +161,12 @@ class Screen(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("columns", "width"), [(40, 80), (80, 80), (132, 132)])
+@pytest.mark.parametrize(("columns", "width"), [(30, 40), (40, 40), (60, 60), (132, 132)])
 @pytest.mark.parametrize("variable", [True, False], ids=["COLUMNS", "terminal"])
 def test_lines_fill_the_terminal_and_are_no_narrower_than_tables(
     monkeypatch: pytest.MonkeyPatch, columns: int, width: int, variable: bool
 ) -> None:
-    """A table of models takes 80 columns; a log has as many as COLUMNS says."""
+    """In fewer than 40 columns no word would stay whole; a log has as many as COLUMNS says."""
     out = TerminalWriter(io.StringIO() if variable else Screen())
     monkeypatch.delenv("COLUMNS", raising=False)
     if variable:
@@ -215,12 +215,14 @@ PART = place(BASE, COMMIT, w_npz="complete", c_json="missing")
 WRONG = place(BASE, COMMIT, w_npz="corrupt", c_json="complete")
 
 
-def rows(models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None) -> list[str]:
-    """Return the lines of the table in 80 columns."""
+def rows(
+    models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None, width: int = 80
+) -> list[str]:
+    """Return the lines of the table in so many columns."""
     from rich.console import Console
 
     text = io.StringIO()
-    Console(file=text, width=80).print(as_table(models, loads))
+    Console(file=text, width=width).print(as_table(models, loads))
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
@@ -228,9 +230,10 @@ def test_table_shows_both_places_of_each_model() -> None:
     """State and bytes in the hub cache first, then where the library looks."""
     case = Case("library", "base", "fp16")
 
-    heading, _, name, *cells = rows([status(case, BASE, GOOD, PART)])
+    above, heading, _, name, *cells = rows([status(case, BASE, GOOD, PART)])
 
-    assert heading.split() == ("model, repo@revision, commit: files hub cache library".split())
+    assert re.split(r"  +", above.strip()) == ["files in", "files in"]
+    assert heading.split() == "model, repo@revision, commit: files hub cache own folder".split()
     assert name == "library"
     assert [line.split() for line in cells] == [
         ["base", "fp16", "complete", "incomplete"],
@@ -258,7 +261,7 @@ def test_table_names_a_file_by_url_on_one_line() -> None:
 
     table = rows([status(case, TINY, gone, there)])
 
-    assert [line.split() for line in table[3:]] == [
+    assert [line.split() for line in table[4:]] == [
         ["tiny", "fp16", "missing", "corrupt"],
         [SITE, "1.5", "kB"],
         ["0123456789ab:", "tiny.pt"],
@@ -277,8 +280,27 @@ def test_table_shows_loads_where_they_were_tried() -> None:
     for case, word in zip(cases, ("loads", "not tried", "fails"), strict=True):
         assert re.search(rf"^base {case.variant} +complete +complete +{word}$", table, re.MULTILINE)
     assert "OSError" not in table
-    assert rows(models, loads)[0].split()[-2:] == ["library", "load"]
-    assert rows(models)[0].split()[-1] == "library"
+    assert rows(models, loads)[1].split()[-3:] == ["own", "folder", "load"]
+    assert rows(models)[1].split()[-2:] == ["own", "folder"]
+
+
+def test_table_fits_a_narrow_terminal() -> None:
+    """The first column folds; states, sizes and headings of places stay whole."""
+    case = Case("library", "base", "fp16")
+    models = [status(case, BASE, GOOD, PART)]
+
+    for loads, width in (({case: "not tried"}, 60), ({}, 60), ({}, 40)):
+        table = rows(models, loads, width)
+        assert max(map(len, table)) <= width, "\n".join(table)
+        for word in (
+            "complete",
+            "incomplete",
+            "3.0 kB",
+            "hub cache",
+            "own folder",
+            *loads.values(),
+        ):
+            assert any(word in line for line in table), (word, table)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +370,7 @@ def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
 
     assert explanations(models, loads) == [
         "one[base-fp16], one[base-int8]: hub cache: w.npz: is corrupt",
-        "one[base-fp16], one[base-4bit]: library: c.json: is missing",
+        "one[base-fp16], one[base-4bit]: own folder: c.json: is missing",
         "one[base-4bit], one[base-8bit]: load: too slow",
     ]
     assert explanations(models) == explanations(models, loads)[:2]

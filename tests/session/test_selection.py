@@ -25,6 +25,7 @@ from whisper_speedtest.session.options import BY_DEFAULT
 from whisper_speedtest.session.selection import (
     ENGLISH_CLIPS,
     Selected,
+    has_no_gpu,
     is_default,
     is_wanted,
     may_have_gpu,
@@ -236,6 +237,20 @@ def test_gpu_is_looked_for_without_asking_a_library(
     (tmp_path / "b").unlink()
     monkeypatch.setattr(sys, "platform", "darwin")
     assert may_have_gpu()
+
+
+def test_no_gpu_is_a_machine_without_any_graphics_card(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A card of another maker may be enough for a user's own build of a library."""
+    monkeypatch.setattr(selection, "GRAPHICS", str(tmp_path / "dri"))
+    for gpu, card in ((False, False), (False, True), (True, False)):
+        monkeypatch.setattr(selection, "may_have_gpu", lambda gpu=gpu: gpu)
+        if card:
+            (tmp_path / "dri").mkdir()
+        assert has_no_gpu() == (not gpu and not card)
+        if card:
+            (tmp_path / "dri").rmdir()
 
 
 def test_embedded_model_is_not_measured_on_a_human_voice() -> None:

@@ -30,6 +30,7 @@ from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.measure.cold_files import FilesInMemoryError, evict
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import Repeats, from_json
+from whisper_speedtest.session.plugin import ON_THE_GPU
 
 BY_OTHER_OPTIONS = {Measure.CORPUS, Measure.RATIO}
 """What is measured in place of all else."""
@@ -59,8 +60,6 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
     for variant, outcome in {
         "raises": "toy[micro-raises]: transcribe raised ValueError: the toy dislikes this audio",
         "varies": "toy[micro-varies] on short: expected one transcript from every call, got",
-        "empty": "toy[micro-empty] on short: expected a word error rate of at most 0.000",
-        "hums": "toy[micro-hums] on short: expected a word error rate of at most 0.000",
         "mishears": "toy[micro-mishears] on short: expected a word error rate of at most 0.000",
         "aborts": "toy[micro-aborts]: the engine was ended by SIGABRT during transcribe",
         "killed": "toy[micro-killed]: the engine was ended by SIGKILL",
@@ -70,6 +69,15 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
         "fails-to-load": "toy[micro-fails-to-load]: load raised OSError",
     }.items():
         assert f"failed:   test_transcribe[toy-micro-{variant}-short]: {outcome}" in session.output
+    assert re.search(
+        r"^failed:   on short: expected a word error rate of at most 0\.000, got WER 1.000 over .*"
+        r" 0 added \(2 tests\)\n",
+        session.output,
+        re.MULTILINE,
+    ), session.output
+    for variant in ("empty", "hums"):
+        assert f"          test_transcribe[toy-micro-{variant}-short]\n" in session.output
+    assert "\n  got:      ♪\n" in session.output, "what each heard is shown by pytest"
     assert "INTERNALERROR" not in session.output
     assert "of its output:\n" not in session.output.split("= whisper-speedtest =")[1]
     assert sessions.engines() == []
@@ -284,7 +292,71 @@ def test_own_recording_joins_the_clips(
     assert session.saved_names == {
         f"{test}[toy-micro-good-mine]" for test in ("test_transcribe", "test_tuned")
     }
-    assert "[toy-micro-mishears-mine]: toy[micro-mishears] on mine: expected" in session.output
+    assert "failed:   toy[micro-mishears] on mine: expected" in session.output
+
+
+SURPRISE = """
+import pytest
+
+from whisper_speedtest.engine.errors import EngineError
+from whisper_speedtest.measure.measures import Measure
+
+
+@pytest.mark.over(measure=Measure.LOAD)
+def test_verdict(record, case):
+    raise EngineError("what was wrong") from OSError("its cause")
+
+
+@pytest.mark.over(measure=Measure.LOAD)
+def test_surprise(record, case):
+    raise KeyError("a mistake of ours")
+"""
+
+
+def test_verdict_is_shown_by_its_message_and_a_surprise_with_its_traceback(
+    sessions: Sessions,
+) -> None:
+    """A user has no use for our source, unless it is wrong itself; --full-trace shows all of it."""
+    file = sessions.tree / "benchmarks" / "test_surprise.py"
+    file.write_text(SURPRISE, encoding="utf-8")
+    chosen = (str(file), "-k", "toy-micro-good")
+
+    session, whole = sessions.run(*chosen), sessions.run(*chosen, "--full-trace")
+
+    file.unlink()
+    shown, _ = session.output.split("= whisper-speedtest =")
+    (title,) = re.findall(r"^_+ test_verdict\[toy-micro-good\] _+\n(.*)$", shown, re.MULTILINE)
+    assert title == "what was wrong"
+    assert "EngineError" not in shown
+    assert "its cause" not in shown
+    assert ">       raise KeyError(" in shown
+    summary = "FAILED benchmarks/test_surprise.py::test_verdict[toy-micro-good] - what was wrong\n"
+    assert summary in shown
+    assert ">       raise EngineError(" in whole.output
+
+
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_gpu_that_is_not_there_is_said_once(sessions: Sessions, *, has_gpu: bool) -> None:
+    """Before anything runs where the machine has none; else by each library, with what to do."""
+    (sessions.tree / "gpu_or_none.py").write_text(
+        "from whisper_speedtest.session import selection\n"
+        f"selection.has_no_gpu = lambda: {not has_gpu}\n",
+        encoding="utf-8",
+    )
+    chosen = ("-p", "gpu_or_none", "-k", "toy-micro-good and (short or load)", "--device=gpu")
+
+    session = sessions.run("benchmarks", *chosen, PYTHONPATH=str(sessions.tree))
+
+    if not has_gpu:
+        assert session.status == pytest.ExitCode.USAGE_ERROR
+        assert "ERROR: --device=gpu: expected a GPU, found none of /dev/nvidiactl" in session.output
+        assert "test session starts" not in session.output
+        return
+    assert session.status == pytest.ExitCode.TESTS_FAILED
+    refused = re.findall("^failed:   .*", session.output, re.MULTILINE)
+    assert len(refused) == 1, refused
+    assert refused[0].startswith("failed:   toy[micro-good]: import_library raised RuntimeError: ")
+    assert refused[0].endswith(f"; {ON_THE_GPU} (3 tests)")
 
 
 def test_bad_recording_is_told_before_anything_runs(

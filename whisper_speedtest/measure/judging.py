@@ -94,8 +94,9 @@ def _or_the_text(clip: Clip) -> str:
     if not clip.is_own:
         return ""
     file = text_file(clip.path)
-    named = file and clip.name != f"own-{clip.sha256[:8]}"
-    return f"; correct {file.name if named else 'the text beside it'} if that is not what is said"
+    is_private = clip.name == f"own-{clip.sha256[:8]}"
+    text = "the text beside it" if is_private or file is None else file.name
+    return f"; correct {text} if that is not what is said"
 
 
 def judge_corpus(

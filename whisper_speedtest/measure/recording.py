@@ -234,9 +234,9 @@ class Recorder:
         """Record the machine, also of what will not be measured there."""
         self._add(machine=machine)
 
-    def around(self, before: State, after: State) -> None:
-        """Record the state that the machine was in before and after the measurement."""
-        self._add(before=before, after=after)
+    def around(self, first: State, before: State, after: State) -> None:
+        """Record the machine's state as the session began, and before and after the measurement."""
+        self._add(first=first, before=before, after=after)
 
     @property
     def provenance(self) -> Provenance:

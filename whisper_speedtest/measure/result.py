@@ -306,6 +306,10 @@ class Result(Part, frozen=True, kw_only=True):
     after: State | None = None
     """The state of the machine right after the last sample."""
 
+    first: State | None = None
+    """The state of the machine as the session began, from which its drift is reckoned; None where
+    an older version measured."""
+
     @property
     def seconds(self) -> list[float]:
         """Seconds of each sample that counts, in the order in which they were taken."""

@@ -16,33 +16,28 @@ MOST_TESTS = 4
 """How many tests of one failure are named; where there are more, the others are counted."""
 
 
-def failures(results: Iterable[Result]) -> list[list[Result]]:
-    """Return the results that failed or timed out; those with one reason are together."""
+def failure_lines(results: Iterable[Result]) -> list[str]:
+    """Return a line for each failure; behind one of several tests a line for each of these."""
     found: dict[str, list[Result]] = {}
     for each in results:
         if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}:
-            found.setdefault(without_case(each), []).append(each)
-    return list(found.values())
-
-
-def without_case(failed: Result) -> str:
-    """Return the reason of a failure without the name of its case, with which most begin."""
-    return failed.reason.removeprefix(failed.case.label).removeprefix(":").lstrip()
-
-
-def failure_lines(results: Iterable[Result]) -> list[str]:
-    """Return a line for each failure; behind one of several tests a line for each of these."""
+            found.setdefault(_without_case(each), []).append(each)
     lines = []
-    for alike in failures(results):
+    for alike in found.values():
         first = alike[0]
         if len(alike) == 1:
             lines.append(f"failed:   {first.test}: {first.reason}")
             continue
         of_one_case = len({each.case for each in alike}) == 1
-        reason = first.reason if of_one_case else without_case(first)
+        reason = first.reason if of_one_case else _without_case(first)
         lines.append(f"failed:   {reason} ({counted(len(alike), 'test')})")
         lines += [f"          {name}" for name in names([each.test for each in alike])]
     return lines
+
+
+def _without_case(failed: Result) -> str:
+    """Return the reason of a failure without the name of its case, with which most begin."""
+    return failed.reason.removeprefix(failed.case.label).removeprefix(":").lstrip()
 
 
 def names(tests: Sequence[str]) -> list[str]:

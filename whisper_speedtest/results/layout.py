@@ -5,19 +5,21 @@ Where the table is wider, it is made narrower by these steps, in this order, unt
 1. Headings of several words take two lines.
 2. Size and clip stand above the rows that share them; library and variant share one column.
 3. Columns leave: what a library computes on, its load, its peak memory, its WER, its cold start,
-   its time error, what is of an earlier session, and at last the interval. Names, time, RTFx and
-   `slower` stay.
+   its time error, what is of an earlier session, then how often it was timed, and at last the
+   interval. Names, time, RTFx and `slower` stay. Of a row that has starts alone, the time is then
+   that of its start, which is said above it.
 4. Names are broken, and then any line that is still too long.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from whisper_speedtest.hub.sizes import printable
-from whisper_speedtest.results.table import BUSY, FASTEST, GROUP, NAME, TIME
+from whisper_speedtest.results.table import BUSY, FASTEST, GROUP, NAME, TIME, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +33,12 @@ GAP = 2
 
 INDENT = " "
 """Before the name of a row that stands under what it shares with others."""
+
+COUNTS = re.compile(r" ?\(\d+×[\d-]+\)$")
+"""How many processes and calls an interval is made of, which stands behind it."""
+
+STARTS = {"cold start", "load"}
+"""The columns of what a start takes."""
 
 NARROWEST_NAME = 12
 """Columns to which a column of names is broken at most."""
@@ -58,6 +66,16 @@ class _Strip:
         first, space, rest = self.heading[0].partition(" ")
         return replace(self, heading=(first, rest)) if space else self
 
+    def without_counts(self) -> list[_Strip]:
+        """Return it without how often each was timed; nothing where that leaves nothing out."""
+        cells = tuple(COUNTS.sub("", cell) for cell in self.cells)
+        return [replace(self, cells=cells)] if any(cells) and cells != self.cells else []
+
+    @property
+    def name(self) -> str:
+        """The heading of its column."""
+        return " ".join(self.heading)
+
     @property
     def width(self) -> int:
         """Columns of the terminal."""
@@ -80,8 +98,13 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
         elif column.heading not in (*NAME, *GROUP):
             narrow.append(strip)
     while _total(narrow) > width and (leaving := [each for each in narrow if each.leaves]):
-        narrow.remove(min(leaving, key=lambda each: each.leaves))
-    return _broken(_grouped(rows, narrow, width), width)
+        first = min(leaving, key=lambda each: each.leaves)
+        place = narrow.index(first)
+        narrow[place : place + 1] = first.without_counts()
+    of_starts = not STARTS & {each.name for each in narrow}
+    if of_starts:
+        narrow = [_or_of_start(each, rows) if each.name == TIME else each for each in narrow]
+    return _broken(_grouped(rows, narrow, width, of_starts=of_starts), width)
 
 
 def _strip(column: Column, rows: Sequence[Row]) -> _Strip:
@@ -107,6 +130,15 @@ def _said_above(strip: _Strip, rows: Sequence[Row]) -> _Strip:
     return replace(strip, cells=tuple(cells))
 
 
+def _or_of_start(strip: _Strip, rows: Sequence[Row]) -> _Strip:
+    """Return the times, which of a row that has starts alone are those of its start."""
+    cells = (
+        cell if row.warm else time_of(row.cold or row.load).removesuffix(BUSY)
+        for cell, row in zip(strip.cells, rows, strict=True)
+    )
+    return replace(strip, cells=tuple(cells))
+
+
 def _total(strips: Sequence[_Strip]) -> int:
     return sum(each.width for each in strips) + GAP * (len(strips) - 1)
 
@@ -123,13 +155,18 @@ def _plain(rows: Sequence[Row], strips: Sequence[_Strip]) -> Iterator[Line]:
         yield Line(_joined([each.cells[number] for each in strips], strips, widths), _style(row))
 
 
-def _grouped(rows: Sequence[Row], strips: Sequence[_Strip], width: int) -> Iterator[Line]:
-    """Yield the table with size and clip above the rows that share them."""
+def _grouped(
+    rows: Sequence[Row], strips: Sequence[_Strip], width: int, *, of_starts: bool
+) -> Iterator[Line]:
+    """Yield the table with size and clip above the rows that share them.
+
+    `of_starts` says whether the times of rows that have no clip are those of their starts.
+    """
     widths = [each.width for each in strips]
     too_much = sum(widths) + GAP * (len(strips) - 1) - width
     widths[0] = max(min(widths[0], NARROWEST_NAME), widths[0] - max(too_much, 0))
     yield from _heading(strips, widths)
-    for group, numbered in groupby(enumerate(rows), key=lambda each: _group(each[1])):
+    for group, numbered in groupby(enumerate(rows), key=lambda each: _group(each[1], of_starts)):
         yield Line(printable(group), "group")
         for number, row in numbered:
             name, *cells = (each.cells[number] for each in strips)
@@ -139,9 +176,13 @@ def _grouped(rows: Sequence[Row], strips: Sequence[_Strip], width: int) -> Itera
                 yield Line(INDENT * 2 + piece, _style(row))
 
 
-def _group(row: Row) -> str:
-    """Return what stands above a row: its size and clip, and whether it is busy."""
-    parts = [row.case.size, row.clip or "starts"]
+def _group(row: Row, of_starts: bool) -> str:
+    """Return what stands above a row: its size and clip, and whether it is busy.
+
+    Without a clip that is what its time is of, or else that all columns are of starts.
+    """
+    start = "cold start" if row.cold else "load"
+    parts = [row.case.size, row.clip or (start if of_starts else "starts")]
     return ", ".join(parts) + (": busy, so without a place" if row.busy else "")
 
 

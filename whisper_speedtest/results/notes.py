@@ -15,7 +15,7 @@ from whisper_speedtest.results.units import counted, percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
@@ -39,17 +39,15 @@ def notes(
     results: Sequence[Result],
     left_out: Mapping[str, Outcome] | None = None,
     recordings: Iterable[str] = (),
-    earlier: Collection[str] = (),
     missing: Mapping[str, str] | None = None,
     install: str = "",
 ) -> list[str]:
     """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
 
     `left_out` are the reasons for which libraries were left out altogether, each a skip or a
-    failure; `recordings` are the names of the user's own clips and corpora; `earlier` the tests
-    whose results were taken over, beside which the machine may have been another day's. `missing`
-    are all libraries that are not installed, each with the reason, and `install` is the command
-    that adds them.
+    failure; `recordings` are the names of the user's own clips and corpora. `missing` are all
+    libraries that are not installed, each with the reason, and `install` is the command that adds
+    them.
     """
     reasons, absent = left_out or {}, missing or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
@@ -66,7 +64,7 @@ def notes(
         *_silence(results),
         *_quality(results),
         *_voices(results, frozenset(recordings)),
-        *_drift([each for each in passed if each.test not in earlier]),
+        *_drift(passed),
         *_busy(results),
         *_skips(results),
         *(
@@ -78,7 +76,18 @@ def notes(
         *failure_lines(results),
         *([f"{MISSING}{', '.join(absent)}: {install}"] if absent else []),
     ]
-    return list(dict.fromkeys(lines))
+    return _each_once(lines)
+
+
+def _each_once(lines: Iterable[str]) -> list[str]:
+    """Return the lines, each once; but names that stand below a line belong to that line."""
+    told: set[str] = set()
+    once = []
+    for line in lines:
+        if line not in told or line.startswith(" "):
+            once.append(line)
+        told.add(line)
+    return once
 
 
 def journal_notes(
@@ -171,7 +180,8 @@ def _timed_out(passed: Sequence[Result]) -> list[str]:
 
 def _mends(passed: Sequence[Result]) -> list[str]:
     return [
-        f"mended:   {each.case.label}: {mend}"
+        f"mended:   {each.case.label}: as released it does not load this model, so the suite "
+        f"changed it: {mend}"
         for each in passed
         if each.provenance
         for mend in each.provenance.mends
@@ -249,31 +259,40 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
 
 
 def _drift(passed: Sequence[Result]) -> list[str]:
-    """Say of each case beside which of its rows the machine was faster or slower than at first."""
-    known = [
-        (each, each.before.reference, each.after.reference)
-        for each in passed
-        if each.before and each.after
-    ]
-    if not known:
-        return []
-    from whisper_speedtest.measure.reference import drift, has_drifted
-
+    """Say of each case which of its rows are off, as the machine became slower or faster."""
     drifted: dict[Case, dict[str, float]] = {}
-    for each, before, after in known:
-        share = drift(before, after, first=known[0][1])
-        if has_drifted(share):
+    for each in passed:
+        if share := _drift_beside(each):
             drifted.setdefault(each.case, {})[measured_name(each)] = share
     lines = []
     for case, shares in drifted.items():
         most = max(shares.values(), key=abs)
-        how = "slower" if most > 0 else "faster"
-        beside = ", ".join(shares)
+        how, step = (
+            ("slower", "run these again, or add --cooldown=60, which waits until it is as fast")
+            if most > 0
+            else ("faster", "run these again to compare them with what was measured before")
+        )
         lines.append(
-            f"drift:    {case.label}: the machine was up to {percent(abs(most))} {how} than at "
-            f"first, beside {beside}; see --cooldown"
+            f"drift:    {case.label}: the machine became up to {percent(abs(most))} {how} than it "
+            f"was when the session began; measured then: {', '.join(shares)}; {step}"
         )
     return lines
+
+
+def _drift_beside(result: Result) -> float:
+    """Return how much slower than as its session began the machine was, as a share.
+
+    It is 0.0 where nothing follows from it: within the printed interval, and between two sides that
+    took turns.
+    """
+    from whisper_speedtest.measure.reference import drift_of, has_drifted
+
+    before, after, facts = result.before, result.after, result.provenance
+    if before is None or after is None or facts is None or not result.counted:
+        return 0.0
+    share = drift_of(before, after, result.first or before, facts.device)
+    is_told = has_drifted(share) and abs(share) > (result.estimate.margin or 0.0)
+    return share if is_told else 0.0
 
 
 def _busy(results: Sequence[Result]) -> list[str]:

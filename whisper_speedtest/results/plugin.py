@@ -81,30 +81,27 @@ def pytest_terminal_summary(
 def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
     """Let pytest print a failure of several tests once, with their names, while the block runs.
 
-    Its message has to be the suite's own: a text. An unexpected exception is always shown, with its
-    traceback. What pytest counts as failed stays as it is.
+    That is one whose text is the same but for the name of the case. An unexpected exception has no
+    text but a traceback, and is always shown. What pytest counts as failed stays as it is.
     """
     whole = {kind: list(reporter.stats.get(kind, ())) for kind in FAILED}
     if not any(whole.values()):
         yield
         return
-    from whisper_speedtest.results.failures import failures, names
+    from whisper_speedtest.results.failures import names
 
+    labels = {each.test: each.case.label for each in reporter.config.stash[RESULTS]}
     for kind, reports in whole.items():
-        of_tests = {
-            report.nodeid.partition("::")[2]: report
-            for report in reports
-            if isinstance(getattr(report, "longrepr", None), str)
-        }
-        repeated = []
-        for alike in failures(reporter.config.stash[RESULTS]):
-            first, *others = [each.test for each in alike if each.test in of_tests] or [""]
-            if others:
-                said = f"The same failure in {counted(len(others), 'other test')}:"
-                of_tests[first].longrepr += "\n".join(["", said, *names(others)])
-                repeated += [of_tests[each] for each in others]
-        if repeated:
-            reporter.stats[kind] = [each for each in reports if each not in repeated]
+        alike: dict[str, list[Any]] = {}
+        for report in reports:
+            test, text = report.nodeid.partition("::")[2], report.longrepr
+            if test in labels and isinstance(text, str):
+                alike.setdefault(text.replace(labels[test], ""), []).append(report)
+        for first, *others in filter(lambda each: len(each) > 1, alike.values()):
+            tests = [each.nodeid.partition("::")[2] for each in others]
+            said = f"The same failure in {counted(len(others), 'other test')}:"
+            first.longrepr = "\n".join([first.longrepr, said, *names(tests)])
+            reporter.stats[kind] = [each for each in reporter.stats[kind] if each not in others]
     try:
         yield
     finally:
@@ -152,7 +149,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter, *, stopped: bool) 
     install = install_command(list(missing))
     lines = []
     if results or left_out:
-        lines += notes(results, left_out, recordings, kept.taken_over, missing, install)
+        lines += notes(results, left_out, recordings, missing, install)
     lines += more
     shown = rows(results)
     out = config.get_terminal_writer()

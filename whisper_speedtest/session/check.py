@@ -138,6 +138,8 @@ def _print(
 ) -> None:
     """Write the table, what is wrong, and what to do next."""
     from whisper_speedtest.session.report import (
+        HUB_CACHE,
+        OWN_FOLDER,
         absent_lines,
         as_table,
         explanations,
@@ -159,8 +161,9 @@ def _print(
     for reason in [*unusable(session.items).values(), *skip_reasons(session.items)]:
         out.line(f"not looked for: {reason}")
     out.line(
-        f"hub cache: {cache}; library: where it looks, from {config.invocation_params.dir}, "
-        "in your home, or in the hub cache itself"
+        f"{HUB_CACHE}: {cache}, out of which the suite gives each library its files; {OWN_FOLDER}: "
+        f"where a library by itself would look, from {config.invocation_params.dir}, in your home, "
+        "or in the hub cache, too: the suite needs nothing there"
     )
     complete = sum(model.verified is not None for model in models)
     out.line(

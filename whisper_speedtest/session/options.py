@@ -52,7 +52,10 @@ LAST_JOURNAL = Path()
 """What --resume is where it stands alone: this very object, and no path that is equal to it."""
 
 USUAL = {"--device": "auto", "--max-others": MAX_OTHERS}
-"""What some options are where the user does not give them; others are then None, False or empty."""
+"""What some options are where the user does not give them."""
+
+NOT_GIVEN: tuple[object, ...] = (None, False, [], "")
+"""What the others may be then."""
 
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
 """Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""
@@ -295,7 +298,7 @@ def given(config: pytest.Config, options: Iterable[str]) -> list[str]:
     return [
         each
         for each in options
-        if config.getoption(each) not in (None, False, [], "", USUAL.get(each))
+        if config.getoption(each) not in ((USUAL[each],) if each in USUAL else NOT_GIVEN)
     ]
 
 

@@ -267,10 +267,9 @@ def pytest_runtest_makereport(
     other exception the traceback as well.
     """
     report = yield
-    if report.failed and call.excinfo:
+    if report.failed and call.excinfo and selection.measure_of(item):
         _add_next_step(call.excinfo.value, item.config)
-    if report.failed and call.excinfo and (verdict := _verdict(call.excinfo.value, item.config)):
-        report.longrepr = verdict
+        report.longrepr = _verdict(call.excinfo.value, item.config) or report.longrepr
     recorder = item.stash.get(RECORDER, None)
     of_library = selection.measure_of(item) if report.skipped else selection.unusable([item])
     if recorder is None and of_library and call.excinfo:

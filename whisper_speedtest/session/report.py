@@ -33,8 +33,12 @@ _STYLES: dict[FileState, str] = {
 LOADS, NOT_TRIED = "loads", "not tried"
 """What a load comes to, other than the reason why it failed."""
 
-MIN_WIDTH = 80
-"""Columns that a table takes at least."""
+HUB_CACHE, OWN_FOLDER = "hub cache", "own folder"
+"""The two places where files of a model may lie: whence the suite gives them to the library, and
+where the library by itself would look for them."""
+
+MIN_WIDTH = 40
+"""Columns that a table takes at least; in fewer, hardly a word of it would stay whole."""
 
 LOG_WIDTH = 120
 """Columns of a log, a file or a pipe, where COLUMNS does not say otherwise. None of these has an
@@ -42,7 +46,7 @@ edge, and whoever reads one of CI cannot run it again in a wider window."""
 
 
 def width_of(out: TerminalWriter) -> int:
-    """Return the columns to fill: the terminal's, but no fewer than tables are made for."""
+    """Return the columns to fill: the terminal's, but no fewer than MIN_WIDTH."""
     told = out._file.isatty() or os.environ.get("COLUMNS")
     return max(MIN_WIDTH, out.fullwidth if told else LOG_WIDTH)
 
@@ -155,10 +159,7 @@ def _wrapped(head: str, names: Sequence[str], width: int, indent: int) -> list[s
 def as_table(
     models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
 ) -> RenderableType:
-    """Return a table, a few lines for each model of which there is any file.
-
-    Made for 80 columns or more.
-    """
+    """Return a table, a few lines for each model of which there is any file."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -166,9 +167,9 @@ def as_table(
     from whisper_speedtest.hub.sizes import human
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
-    table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=44)
-    table.add_column("hub cache", min_width=12)
-    table.add_column("library", min_width=12)
+    table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=12)
+    table.add_column(f"files in\n{HUB_CACHE}", min_width=12)
+    table.add_column(f"files in\n{OWN_FOLDER}", min_width=12)
     if loads:
         table.add_column("load", overflow="fold", min_width=9)
 
@@ -230,9 +231,9 @@ def explanations(
     """Return a line for each file that is there and wrong, and for each load that failed."""
     reasons: dict[str, list[str]] = {}
     for model in models:
-        places = {"hub cache": model.cache}
+        places = {HUB_CACHE: model.cache}
         if model.own_place is not model.cache:
-            places["library"] = model.own_place
+            places[OWN_FOLDER] = model.own_place
         found = [
             f"{where}: {file.reason}"
             for where, place in places.items()

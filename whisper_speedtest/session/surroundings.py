@@ -67,7 +67,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     finally:
         stash[LAST] = _state(item.config)
-        recorder.around(before, stash[LAST])
+        recorder.around(stash[FIRST], before, stash[LAST])
         if GPU_FAULT in stash:
             warnings.warn(stash[GPU_FAULT], stacklevel=1)
             del stash[GPU_FAULT]
