@@ -67,9 +67,13 @@ class _Strip:
         return replace(self, heading=(first, rest)) if space else self
 
     def without_counts(self) -> list[_Strip]:
-        """Return it without how often each was timed; nothing where that leaves nothing out."""
+        """Return it without how often each was timed; nothing where that leaves nothing out.
+
+        What is left is as narrow as its heading may be: `95%` of `95% interval`.
+        """
         cells = tuple(COUNTS.sub("", cell) for cell in self.cells)
-        return [replace(self, cells=cells)] if any(cells) and cells != self.cells else []
+        made = replace(self, heading=self.heading[:1], cells=cells)
+        return [made] if any(cells) and cells != self.cells else []
 
     @property
     def name(self) -> str:
@@ -93,7 +97,7 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
             return _broken(_plain(rows, wide), width)
     narrow = [_names(two_lines, columns)]
     for strip, column in zip(two_lines, columns, strict=True):
-        if column.heading == TIME:
+        if column.heading in {TIME, *STARTS}:
             narrow.append(_said_above(strip, rows))
         elif column.heading not in (*NAME, *GROUP):
             narrow.append(strip)
@@ -122,9 +126,12 @@ def _names(strips: Sequence[_Strip], columns: Sequence[Column]) -> _Strip:
 
 
 def _said_above(strip: _Strip, rows: Sequence[Row]) -> _Strip:
-    """Return the times without the word that stands above those of busy rows."""
+    """Return the times without the word that stands above those of busy rows.
+
+    Of a row with a clip that word is of its call, and starts may be busy or not beside it.
+    """
     cells = (
-        cell.removesuffix(BUSY) if row.busy else cell
+        cell.removesuffix(BUSY) if row.busy and (strip.name == TIME or not row.warm) else cell
         for cell, row in zip(strip.cells, rows, strict=True)
     )
     return replace(strip, cells=tuple(cells))
