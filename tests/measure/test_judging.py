@@ -169,7 +169,9 @@ def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None
     """First of the text beside it, by its own name, and then of the model; in one line."""
     sound, text = tmp_path / "MEMO.WAV", tmp_path / "MEMO.TXT"
     text.write_text("the ship sails", encoding="utf-8")
-    own = replace(clip_of("the ship sails"), name="MEMO", file=sound, origin=OWN_ORIGIN, human=True)
+    own = replace(
+        clip_of("the ship sails\n"), name="MEMO", file=sound, origin=OWN_ORIGIN, human=True
+    )
     got = (
         "expected a word error rate of at most {}, got WER 1.000 over 3 words: 2 wrong, 1 missing, "
         "0 added"
@@ -186,6 +188,10 @@ def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None
     assert first_line(MICRO, own) == f"{got.format('0.000')}{correct}; {NO_HUMAN_VOICE}"
     private = replace(own, name=f"own-{own.sha256[:8]}")
     assert first_line(TINY, private) == got.format("0.300") + beside
+    with pytest.raises(
+        WrongTranscriptError, match=r"\n  expected: the ship sails\n  got:      a sh"
+    ):
+        judge(MICRO, own, EQUAL, heard("a sheep"), PROVENANCE)
     text.unlink()
     assert first_line(TINY, own) == got.format("0.300") + beside
 

@@ -78,7 +78,7 @@ def judge(
     if score(clip.reference, text, settings.language).wer > limit:
         whole = case.size in MAX_WER
         counts, _, details = difference(
-            clip.reference, text, settings.language, shorten=not whole
+            clip.reference.rstrip("\n"), text, settings.language, shorten=not whole
         ).partition("\n")
         raise wrong(
             f"expected a word error rate of at most {limit:.3f}, got {counts}{_or_the_text(clip)}"
