@@ -113,6 +113,7 @@ def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> No
     """In the column of times, and what it is of stands above; busy ones have it, too."""
     starts = [
         cold(9.5, case=Case("mlx-whisper", "small", "8bit"), machine=MACHINE),
+        load(0.5, case=Case("mlx-whisper", "small", "8bit"), machine=MACHINE),
         load(0.25, case=Case("mlx-whisper", "small", "4bit"), machine=MACHINE),
         cold(4.5, case=Case("a", "small", "b"), machine=MACHINE, outcome=Outcome.BUSY),
     ]
@@ -126,6 +127,27 @@ def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> No
     wide = " ".join(" ".join(shown(80, *calls, *starts)).split())
     assert "small, starts mlx-whisper 8bit 9.50 s" in wide
     assert "busy" not in wide.split("without a place")[1], "it stands above, once"
+
+
+def test_start_that_is_busy_beside_a_busy_call_is_told_from_one_that_is_not() -> None:
+    """What stands above such a row is said of its call."""
+    call = measured("a b", 0.5, outcome=Outcome.BUSY)
+    start = cold(9.5, case=call.case, machine=MACHINE)
+
+    for outcome, end in ((Outcome.BUSY, "9.50 s busy"), (Outcome.PASSED, "9.50 s")):
+        made = [
+            line
+            for line in shown(
+                80,
+                call,
+                *of_case("c d", 0.5),
+                *of_case("e f", 0.5),
+                msgspec.structs.replace(start, outcome=outcome),
+            )
+            if line.startswith(" a b ")
+        ]
+        assert end in made[0]
+        assert ("busy" in made[0]) is (outcome is Outcome.BUSY)
 
 
 def test_interval_loses_how_often_was_timed_before_it_leaves() -> None:

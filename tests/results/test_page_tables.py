@@ -586,20 +586,21 @@ def test_quantised_variants_say_on_how_many_clips_they_are_no_worse() -> None:
 def test_the_same_on_several_machines_stands_in_one_row() -> None:
     """With time and RTFx of each, busy ones without; and in what else they differ."""
     newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
-    (first, second) = listed(
-        page_tables.across(
-            merge(
-                [
-                    measured("mlx-whisper fp16", 2.0),
-                    measured("mlx-whisper fp16", 3.0, machine=OTHER, provenance=newer),
-                    measured("mlx-whisper 4bit", 1.0),
-                    measured("mlx-whisper 4bit", 2.0, machine=OTHER, outcome=Outcome.BUSY),
-                    measured("mlx-whisper 8bit", 2.0),
-                ]
-            )
+    table = page_tables.across(
+        merge(
+            [
+                measured("mlx-whisper fp16", 2.0),
+                measured("mlx-whisper fp16", 3.0, machine=OTHER, provenance=newer),
+                measured("mlx-whisper 4bit", 1.0),
+                measured("mlx-whisper 4bit", 2.0, machine=OTHER, outcome=Outcome.BUSY),
+                measured("mlx-whisper 8bit", 2.0),
+            ]
         )
     )
+    first, second = listed(table)
 
+    assert table
+    assert table.numbers == {"Apple M1", "Apple M4 Pro"}
     assert first == {
         "size": "small",
         "variant": "mlx-whisper fp16",

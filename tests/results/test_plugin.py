@@ -282,18 +282,17 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
     """With the names of the others; a traceback is never left out, and all are counted again."""
     case = measured("a b").case
 
-    def fails(test: str, kind: str, shown: object, reason: str = "it broke") -> Any:
-        failed = warm(
-            case=case, test=test, outcome=Outcome.FAILED, reason=f"{case.label}: {reason}"
-        )
+    def fails(test: str, kind: str, shown: object, of: Case = case) -> Any:
+        failed = warm(case=of, test=test, outcome=Outcome.FAILED, reason="why")
         terminal.stash[RESULTS].append(failed)
         report = SimpleNamespace(nodeid=f"benchmarks/x.py::{test}", longrepr=shown)
         terminal.stats.setdefault(kind, []).append(report)
         return report
 
+    variant = replace(case, variant="other")
     first = fails("test_a[x]", "failed", f"{case.label}: it broke\n so")
-    second = fails("test_b[x]", "failed", f"{case.label}: it broke\n so")
-    other = fails("test_c[x]", "failed", "else", "it crashed")
+    second = fails("test_b[x]", "failed", f"{variant.label}: it broke\n so", of=variant)
+    other = fails("test_c[x]", "failed", "else")
     strange = fails("test_d[x]", "failed", object())
     early = fails("test_e[x]", "error", f"{case.label}: it broke\n so")
     whole = {kind: list(reports) for kind, reports in terminal.stats.items()}
@@ -307,7 +306,7 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
     with pytest.raises(StopIteration):
         hook.send(None)
     assert terminal.stats == whole
-    assert second.longrepr == text
+    assert second.longrepr == f"{variant.label}: it broke\n so"
 
 
 def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:

@@ -160,6 +160,9 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     order = re.findall(r"::(\w+)\[\S+ (?:PASSED|SKIPPED)", session.output)
     assert order[:2] == ["test_load", "test_cold_start_and_memory"]
     assert order[-1] == "test_cold_files", "it leaves no engine for the tests after it"
+    begun = results["test_load[toy-micro-good]"].before
+    assert begun
+    assert {result.first for result in results.values()} == {begun}, "drift is reckoned from there"
     for each in session.saved["benchmarks"]:
         result = results[each["name"]]
         assert result.test == each["name"]
