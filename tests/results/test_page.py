@@ -489,6 +489,7 @@ def test_clip_whose_rows_are_all_busy_is_named_where_speed_is_told() -> None:
     assert [each.text for each in only.all("p", class_="note")] == [said]
     assert [each.text for each in both.all("p", class_="note")] == [said]
     assert (len(only.all("svg")), len(both.all("svg"))) == (0, 1)
+    assert ("Each panel" in only.text, "Each panel" in both.text) == (False, True)
     assert [each.text for each in paused.all("p", class_="note")] == [
         "Cannot be told apart: mlx-whisper fp16, small, short."
     ]

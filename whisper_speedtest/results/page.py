@@ -47,6 +47,8 @@ class Section:
     key: str
     heading: str
     text: str = ""
+    """How its panels are read, where there are any."""
+
     panels: Sequence[Panel] = ()
     tables: Sequence[Table | None] = ()
     """None in it stands for a table of which there is nothing to tell."""
