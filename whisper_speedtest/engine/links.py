@@ -10,9 +10,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.engine.environment import HF_HOME
+from whisper_speedtest.hub.cache import folder_name
+
 if TYPE_CHECKING:
     import os
     from pathlib import Path
+
+    from whisper_speedtest.hub.model import VerifiedModel
+
+
+def begin_cache(folder: Path, model: VerifiedModel) -> dict[str, str]:
+    """Begin a hub cache in an engine's folder, for one model; return where its files belong."""
+    repo = f"{HF_HOME}/hub/{folder_name(model.repo)}"
+    reference = folder / repo / "refs" / model.revision
+    reference.parent.mkdir(parents=True)
+    reference.write_text(model.commit, encoding="utf-8")
+    return {file: f"{repo}/snapshots/{model.commit}/{file}" for file in model.files}
 
 
 class Link:

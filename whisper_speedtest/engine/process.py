@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from adapters.base import Transcript
 from adapters.cores import usual_threads
 from whisper_speedtest.engine.checkout import OWN
-from whisper_speedtest.engine.environment import HF_HOME, sealed_environment
+from whisper_speedtest.engine.environment import sealed_environment
 from whisper_speedtest.engine.errors import (
     LAST_LINES,
     LOG,
@@ -22,10 +22,9 @@ from whisper_speedtest.engine.errors import (
 )
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.interrupts import signals_held
-from whisper_speedtest.engine.links import Link
+from whisper_speedtest.engine.links import Link, begin_cache
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.engine.wire import WireError, size_of
-from whisper_speedtest.hub.cache import folder_name
 from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
@@ -169,19 +168,11 @@ class Engine:
         with self._failing_in("lay_out"):
             places = self.checkout.places(self.case)
             if places is None:
-                places = self._hub_cache()
+                places = begin_cache(self._folder, self.model)
             for file, place in places.items():
                 path, _ = checked.files[file]
                 # The child's home is its folder.
                 self._links.append(Link(self._folder, place.removeprefix("~/"), path))
-
-    def _hub_cache(self) -> dict[str, str]:
-        """Begin a hub cache for this model alone; return where its files belong."""
-        repo = f"{HF_HOME}/hub/{folder_name(self.model.repo)}"
-        reference = self._folder / repo / "refs" / self.model.revision
-        reference.parent.mkdir(parents=True)
-        reference.write_text(self.model.commit, encoding="utf-8")
-        return {file: f"{repo}/snapshots/{self.model.commit}/{file}" for file in self.model.files}
 
     def launch(self) -> None:
         """Start the child process, an interpreter without the library, and wait until it is up."""

@@ -28,8 +28,15 @@ MOST_SKIPPED = 4
 """How many lines name the models that were skipped for one cause; where there are more, they are
 counted by adapter."""
 
+MOST_TOUCHED = 3
+"""How many models are named beside which the machine was slower or faster; more are counted."""
+
 MOST_CAUSES = 4
 """How many causes of skips are told; the rest are counted."""
+
+SLOWER = "run these again, or add --cooldown=60, which waits until it is as fast"
+FASTER = "run these again to compare them with what was measured before"
+"""What to do where the machine was slower, or faster, than as the session began."""
 
 HEARD_WORDS = 100
 """How many words of a transcript are shown: some 40 seconds of speech."""
@@ -259,30 +266,44 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
 
 
 def _drift(passed: Sequence[Result]) -> list[str]:
-    """Say of each case which of its rows are off, as the machine became slower or faster."""
-    drifted: dict[Case, dict[str, float]] = {}
+    """Say beside which tests the machine was slower or faster than as the session began."""
+    slower: list[tuple[Result, float]] = []
+    faster: list[tuple[Result, float]] = []
     for each in passed:
         if share := _drift_beside(each):
-            drifted.setdefault(each.case, {})[measured_name(each)] = share
+            (slower if share > 0 else faster).append((each, abs(share)))
     lines = []
-    for case, shares in drifted.items():
-        most = max(shares.values(), key=abs)
-        how, step = (
-            ("slower", "run these again, or add --cooldown=60, which waits until it is as fast")
-            if most > 0
-            else ("faster", "run these again to compare them with what was measured before")
-        )
-        lines.append(
-            f"drift:    {case.label}: the machine became up to {percent(abs(most))} {how} than it "
-            f"was when the session began; measured then: {', '.join(shares)}; {step}"
-        )
+    for touched, how, step in (
+        (
+            slower,
+            "slower",
+            SLOWER,
+        ),
+        (faster, "faster", FASTER),
+    ):
+        if touched:
+            most = max(share for _, share in touched)
+            lines.append(
+                f"drift:    the machine was up to {percent(most)} {how} than as the session began "
+                f"beside {_touched([each for each, _ in touched])}; {step}"
+            )
     return lines
+
+
+def _touched(results: Sequence[Result]) -> str:
+    """Return which tests results are of, or how many where they are of many models."""
+    names: dict[Case, dict[str, None]] = {}
+    for each in results:
+        names.setdefault(each.case, {})[measured_name(each)] = None
+    if len(names) > MOST_TOUCHED:
+        return f"{counted(len(results), 'test')} of {counted(len(names), 'model')}"
+    return "; ".join(f"{case.label}: {', '.join(of_case)}" for case, of_case in names.items())
 
 
 def _drift_beside(result: Result) -> float:
     """Return how much slower than as its session began the machine was, as a share.
 
-    It is 0.0 where nothing follows from it: within the printed interval, and between two sides that
+    It is 0.0 where nothing follows from it: up to what may be chance, and between two sides that
     took turns.
     """
     from whisper_speedtest.measure.reference import drift_of, has_drifted
@@ -291,8 +312,7 @@ def _drift_beside(result: Result) -> float:
     if before is None or after is None or facts is None or not result.counted:
         return 0.0
     share = drift_of(before, after, result.first or before, facts.device)
-    is_told = has_drifted(share) and abs(share) > (result.estimate.margin or 0.0)
-    return share if is_told else 0.0
+    return share if has_drifted(share) else 0.0
 
 
 def _busy(results: Sequence[Result]) -> list[str]:
