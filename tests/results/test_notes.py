@@ -407,8 +407,10 @@ def test_drift_is_told_with_its_rows_and_the_largest() -> None:
         beside(0.100, 0.080, case=other, clip=long),
         beside(0.100, 0.090),
     ) == [
-        f"the machine was up to 12% slower {SINCE} {CASE.label}: long; {other.label}: short; {AGAIN}",
-        f"the machine was up to 20% faster {SINCE} {other.label}: long; {CASE.label}: short; {ONCE}",
+        f"the machine was up to 12% slower {SINCE} {CASE.label}: long; {other.label}: short; "
+        + AGAIN,
+        f"the machine was up to 20% faster {SINCE} {other.label}: long; {CASE.label}: short; "
+        + ONCE,
     ]
 
 
