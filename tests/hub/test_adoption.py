@@ -23,7 +23,7 @@ from tests.helpers.stores import (
     repo_folder,
     requested,
 )
-from whisper_speedtest.hub.cache import Record
+from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.model import ModelError, Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.plan import MARGIN
 from whisper_speedtest.hub.staging import staging

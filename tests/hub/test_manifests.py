@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +14,11 @@ import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.helpers.stores import fresh, offline, refusal, repo_folder
-from whisper_speedtest.hub.model import VerificationError
+from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
+from whisper_speedtest.hub.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
@@ -39,8 +43,21 @@ def edit_manifest(**changes: Any) -> Callable[[Path], None]:
     return edit
 
 
-MANIFESTS: dict[str, Callable[[Path], None]] = {
-    "missing": Path.unlink,
+def instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Return what puts something else in place of a manifest."""
+
+    def put(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return put
+
+
+ILLEGIBLE: dict[str, Callable[[Path], None]] = {
+    "pipe": instead(os.mkfifo),
+    "folder": instead(Path.mkdir),
+    "link to nothing": instead(lambda path: path.symlink_to("nowhere")),
+    "endless": instead(lambda path: path.symlink_to("/dev/zero")),
     "empty": corrupt_manifest(""),
     "garbage": corrupt_manifest(b"\xff\x00PK"),
     "list": corrupt_manifest("[]"),
@@ -51,26 +68,262 @@ MANIFESTS: dict[str, Callable[[Path], None]] = {
     "other-revision": edit_manifest(revision="v2"),
     "other-commit": edit_manifest(commit="0" * 40),
 }
+"""What makes something of a manifest that cannot be understood."""
 
 
-@pytest.mark.parametrize("session", [fresh, offline])
-@pytest.mark.parametrize("harm", MANIFESTS.values(), ids=MANIFESTS)
-def test_what_is_no_manifest_of_the_commit_counts_for_nothing(
-    hub: Hub, store: Store, session: Callable[[Store], Store], harm: Callable[[Path], None]
+def name_by_content(store: Store, body: bytes) -> None:
+    """Put other weights under their own hash, so that the cache agrees with itself."""
+    folder = repo_folder(store, BASE)
+    link = folder.pointer(folder.commit("main") or "", "weights.npz")
+    link.resolve().unlink()
+    (blob := folder.blobs / hashlib.sha256(body).hexdigest()).write_bytes(body)
+    link.unlink()
+    link.symlink_to(os.path.relpath(blob, link.parent))
+
+
+@pytest.mark.parametrize("harm", ILLEGIBLE.values(), ids=ILLEGIBLE)
+def test_manifest_that_cannot_be_understood_leaves_its_files_unknown_offline(
+    store: Store, harm: Callable[[Path], None]
 ) -> None:
-    """Files are verified by what the cache's layout says they are, and it is written anew."""
+    """It may have said something else than the names of the blobs; it stays as it is."""
+    model = store.prepare(BASE)
+    harm(path := repo_folder(store, BASE).manifest_path("main", model.commit))
+    before = path.lstat()
+
+    found = fresh(store).inspect(BASE)
+    error = refusal(offline(store), BASE)
+
+    assert (found.state, found.commit) == ("unknown", model.commit)
+    for name in BASE.files:
+        reason = f"{name}: expected the manifest {path} to say what was verified, got none ("
+        assert found.findings[name].reason.startswith(reason)
+        assert found.findings[name].etag == ""
+        assert reason in str(error)
+    assert type(error) is Unavailable
+    assert "offline (--offline or HF_HUB_OFFLINE); run once without that" in str(error)
+    assert path.lstat() == before
+
+
+@pytest.mark.parametrize("harm", ILLEGIBLE.values(), ids=ILLEGIBLE)
+def test_manifest_that_cannot_be_understood_is_replaced_by_a_listing(
+    hub: Hub, store: Store, harm: Callable[[Path], None]
+) -> None:
+    """Right files are known by it at no byte. A folder may hold anything, and is not removed."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     good = path.read_text()
     harm(path)
     hub.clear()
 
-    again = session(store).prepare(BASE)
+    if path.is_dir():
+        assert f"move {path} away, which is a folder where a" in str(refusal(fresh(store), BASE))
+        path.rmdir()
 
-    assert (again, hub.requests, path.read_text()) == (model, [], good)
+    assert fresh(store).prepare(BASE) == model
+    assert {kind for kind, _ in requested(hub)} <= {"info"}
+    assert path.read_text() == good
+    assert offline(store).prepare(BASE) == model
 
 
-@pytest.mark.parametrize("harm", MANIFESTS.values(), ids=MANIFESTS)
+@pytest.mark.parametrize("harm", ILLEGIBLE.values(), ids=ILLEGIBLE)
+def test_manifest_that_cannot_be_understood_lets_no_other_weights_in(
+    hub: Hub, store: Store, harm: Callable[[Path], None]
+) -> None:
+    """However well the cache agrees with itself: offline unknown, online fetched anew."""
+    model = store.prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    name_by_content(store, content(QUANTISED)["weights.npz"])
+    harm(path)
+    hub.clear()
+
+    assert "weights.npz: expected the manifest " in str(refusal(offline(store), BASE))
+    if path.is_dir():
+        path.rmdir()
+        path.write_text("")
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert requested(hub) == [("info", None), ("resolve", "weights.npz")]
+
+
+def test_listing_of_huggingface_hub_replaces_a_manifest_that_cannot_be_understood(
+    hub: Hub, store: Store
+) -> None:
+    """Offline as well; where its hashes are others, the files are corrupt."""
+    from huggingface_hub import snapshot_download
+
+    where = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
+    snapshot_download(BASE.repo, **where)
+    model = offline(store).prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    good = path.read_text()
+    path.write_text("{")
+
+    assert offline(store).prepare(BASE) == model
+    assert path.read_text() == good
+
+    path.write_text("{")
+    name_by_content(store, content(QUANTISED)["weights.npz"])
+
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+    assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize("harm", ["no folder", "closed", "link to nothing"])
+def test_folder_of_manifests_that_cannot_be_read_is_no_empty_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """What was recorded is in there, or on a disk that is not there; the reason is told."""
+    store.prepare(BASE)
+    own = repo_folder(store, BASE).own
+    if harm == "closed":
+        _close_to_reading(own, monkeypatch)
+    else:
+        shutil.rmtree(own)
+        own.touch() if harm == "no folder" else own.symlink_to("nowhere")
+
+    error = refusal(offline(store), BASE)
+
+    assert type(error) is Unavailable
+    assert f"weights.npz: expected the manifest {own} to say what was verified, got none" in str(
+        error
+    )
+
+
+def _close_to_reading(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody, not even root, list a folder or open a file."""
+    iterdir, opened = Path.iterdir, Path.open
+
+    def refused(path: Path) -> None:
+        if path == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def list_(path: Path) -> Iterator[Path]:
+        refused(path)
+        return iterdir(path)
+
+    def open_(path: Path, *how: Any, **more: Any) -> Any:
+        refused(path)
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "iterdir", list_)
+    monkeypatch.setattr(Path, "open", open_)
+
+
+def test_manifest_that_may_not_be_read_is_told_as_such(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another user's, for example."""
+    model = store.prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    _close_to_reading(path, monkeypatch)
+
+    assert f"{path} to say what was verified, got none ([Errno 13] Permission denied" in str(
+        refusal(offline(store), BASE)
+    )
+
+
+def test_manifest_of_another_commit_that_cannot_be_understood_counts_for_this_one_too(
+    hub: Hub, store: Store
+) -> None:
+    """Else a moved ref and links that agree with themselves would do for any exchange."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    folder.manifest_path("main", model.commit).write_text("{")
+    folder.pointer(model.commit, "").rename(folder.pointer("d" * 40, ""))
+    (folder.root / "refs" / "main").write_text("d" * 40)
+    hub.clear()
+
+    assert fresh(store).inspect(BASE).state == "unknown"
+    assert isinstance(refusal(offline(store), BASE), Unavailable)
+    assert fresh(store).prepare(BASE) == model
+    assert requested(hub) == [("info", None)]
+
+
+def test_commit_that_nobody_confirmed_does_not_stand_in_for_a_harmed_one(store: Store) -> None:
+    """A manifest says what the revision was, and it is that no more."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    for name in BASE.files:
+        link = folder.pointer("d" * 40, name)
+        link.parent.mkdir(exist_ok=True)
+        body = content(QUANTISED)[name]
+        (blob := folder.blobs / hashlib.sha256(body).hexdigest()).write_bytes(body)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    (folder.root / "refs" / "main").write_text("d" * 40)
+    flip_bit(model.files["weights.npz"][0])
+
+    found = fresh(store).inspect(BASE)
+
+    assert (found.state, found.commit) == ("corrupt", model.commit)
+    assert isinstance(refusal(offline(store), BASE), VerificationError)
+
+
+# Caches of which nobody has ever recorded anything
+
+
+@pytest.mark.parametrize("session", [fresh, offline])
+def test_cache_without_any_record_is_taken_at_its_word_and_told_as_unconfirmed(
+    hub: Hub, store: Store, session: Callable[[Store], Store]
+) -> None:
+    """As `hf download` leaves it for single files. What is recorded of it says so, too."""
+    from huggingface_hub import hf_hub_download
+
+    where = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
+    for name in BASE.files:
+        hf_hub_download(BASE.repo, name, **where)
+    hub.clear()
+
+    for _ in range(2):  # once without a manifest, and once with ours
+        (model,) = session(store).plan([BASE]).complete
+        assert model.local.unconfirmed
+    assert hub.requests == []
+    path = repo_folder(store, BASE).manifest_path("main", hub.commit(BASE.repo))
+    recorded = json.loads(path.read_text())["files"]
+    assert [recorded[name]["unconfirmed"] for name in BASE.files] == [True, True]
+
+
+def test_exchange_after_a_cache_was_first_seen_is_found(hub: Hub, store: Store) -> None:
+    """What it held then is recorded; what it held before, nobody can tell."""
+    model = store.prepare(BASE)
+    (path := repo_folder(store, BASE).manifest_path("main", model.commit)).unlink()
+    assert offline(store).prepare(BASE) == model
+    name_by_content(store, content(QUANTISED)["weights.npz"])
+
+    error = refusal(offline(store), BASE)
+
+    assert "of 300000 bytes (as when it was first seen), got " in str(error)
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert "unconfirmed" not in path.read_text()
+    assert not fresh(store).inspect(BASE).unconfirmed
+    assert hub.requests != []
+
+
+def test_what_nobody_confirmed_is_not_confirmed_by_being_completed_offline(store: Store) -> None:
+    """A link that was deleted is made anew from the blob, and its record stays what it was."""
+    model = store.prepare(BASE)
+    repo_folder(store, BASE).manifest_path("main", model.commit).unlink()
+    offline(store).prepare(BASE)
+    model.files["weights.npz"][0].unlink()
+
+    assert offline(store).prepare(BASE) == model
+    assert fresh(store).inspect(BASE).unconfirmed
+
+
+def test_listing_confirms_what_nobody_had_confirmed(hub: Hub, store: Store) -> None:
+    """At no byte, once another file has to be asked for."""
+    model = store.prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    good = path.read_text()
+    path.unlink()
+    offline(store).prepare(BASE)
+    assert path.read_text() != good
+    model.files["config.json"][0].resolve().unlink()
+
+    assert fresh(store).prepare(BASE) == model
+    assert path.read_text() == good
+    assert requested(hub)[-2:] == [("info", None), ("resolve", "config.json")]
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, *ILLEGIBLE.values()], ids=["missing", *ILLEGIBLE])
 def test_no_manifest_hides_harm(store: Store, harm: Callable[[Path], None]) -> None:
     """Corrupt weights are found whatever the manifest says."""
     model = store.prepare(BASE)

@@ -12,7 +12,8 @@ import pytest
 
 from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.hub import staging as module
-from whisper_speedtest.hub.cache import Record, RepoFolder
+from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.staging import Staging, staging
 
 if TYPE_CHECKING:

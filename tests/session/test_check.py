@@ -90,6 +90,7 @@ def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
                             "bytes": 7,
                             "sha256": "6" * 64,
                             "reason": "w.npz: is",
+                            "unconfirmed": False,
                             "origin": {"repo": "org/other", "commit": "d" * 40, "file": "w.npz"},
                         },
                         {
@@ -99,6 +100,7 @@ def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
                             "bytes": None,
                             "sha256": None,
                             "reason": "c.json: not at",
+                            "unconfirmed": False,
                             "origin": None,
                         },
                     ],
@@ -111,7 +113,19 @@ def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
 def file(name: str, path: str, size: int) -> dict[str, Any]:
     """Return what the document has of a complete file."""
     whole = {"name": name, "path": path, "state": "complete", "bytes": size, "sha256": "5" * 64}
-    return {**whole, "reason": "", "origin": None}
+    return {**whole, "reason": "", "unconfirmed": False, "origin": None}
+
+
+def test_document_says_which_files_nobody_confirmed(status: ModelStatus) -> None:
+    """Each by itself, as a record may say it of some files of a model."""
+    cached = dict(status.cache.findings)
+    cached["w.npz"] = replace(cached["w.npz"], unconfirmed=True)
+
+    doubtful = replace(status, cache=replace(status.cache, findings=cached))
+    document = as_json([doubtful], Path("/hub"))
+
+    files = document["models"][0]["cache"]["files"]
+    assert [each["unconfirmed"] for each in files] == [True, False]
 
 
 def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> None:

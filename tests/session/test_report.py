@@ -82,6 +82,26 @@ def test_plan_counts_models_and_bytes() -> None:
     ]
 
 
+def test_models_that_no_host_confirmed_are_told_by_name() -> None:
+    """They are there, and have the hashes that they are named by; that is all."""
+    models = [planned(f"org/{name}", 1, there=True) for name in ("one", "two", "three")]
+    for at in (0, 2):
+        local = models[at].local
+        (finding,) = local.findings.values()
+        doubtful = {"weights.npz": replace(finding, unconfirmed=True)}
+        models[at] = replace(models[at], local=replace(local, findings=doubtful))
+
+    summary, *lines = plan_lines(Plan(tuple(models), 10**9), 300)
+
+    assert summary.startswith("models: 3 there and verified (3 bytes), 0 to fetch")
+    assert lines == [
+        (
+            "  unconfirmed: files have the hashes that the hub cache names them by, and there is no"
+            " listing of the hub to say that these are the right ones: org/one@main, org/three@main"
+        )
+    ]
+
+
 def test_file_by_url_is_named_by_its_name() -> None:
     """Its revision is a hash of 64 digits, which says nothing to anybody."""
     files = ModelFiles(SITE, ("tiny.pt",), "a" * 64)
@@ -374,6 +394,20 @@ def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
         "one[base-4bit], one[base-8bit]: load: too slow",
     ]
     assert explanations(models) == explanations(models, loads)[:2]
+
+
+def test_model_that_no_host_confirmed_is_explained() -> None:
+    """It is complete and no fault; where the library looks, it is the same file."""
+    cases = [Case("one", "base", variant) for variant in ("fp16", "int8")]
+    findings = dict(GOOD.findings)
+    findings["w.npz"] = replace(findings["w.npz"], unconfirmed=True)
+    doubtful = replace(GOOD, findings=findings)
+    models = [status(cases[0], BASE, doubtful, doubtful), status(cases[1], BASE, GOOD)]
+
+    (line,) = explanations(models)
+
+    assert line.startswith("one[base-fp16]: hub cache: unconfirmed: files have the hashes that the")
+    assert all_complete(models)
 
 
 def test_selection_is_complete_if_every_model_is() -> None:

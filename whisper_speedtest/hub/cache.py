@@ -24,24 +24,25 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.hashes import digest, hash_name, is_etag, is_sha1, is_sha256, open_file
+from whisper_speedtest.hub.evidence import UNREADABLE, Evidence, Manifest, Tree
+from whisper_speedtest.hub.hashes import digest, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.remote import Listing, RemoteFile
+from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Self
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.evidence import Record
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import FileState
 
@@ -49,84 +50,6 @@ _MODELS = "models--"
 
 ANY_SIZE = -1
 """The size of a file of which the hash alone is known."""
-
-_UNREADABLE = (OSError, ValueError, RecursionError)
-"""What reading a JSON file raises that is not there, or is something else."""
-
-
-_Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
-"""Bytes of a file."""
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A manifest's entry for one file: what it was when it was verified."""
-
-    size: _Size
-    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-    etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
-
-    @classmethod
-    def of(cls, proof: Proof, etag: str) -> Self:
-        """Return the entry for a file that was proven to have this etag."""
-        return cls(proof.size, proof.sha256, etag)
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """Files of one commit, by name, as they were when they were verified.
-
-    `listed_as` is the repo that the hub led to; "" where that is `repo`.
-    """
-
-    repo: str
-    revision: str
-    commit: str
-    files: dict[str, Record]
-    listed_as: str = ""
-
-
-class _Listed(msgspec.Struct):
-    """What huggingface_hub's listing of a commit has of one file."""
-
-    size: _Size
-    blob_id: str
-    lfs_sha256: str | None = None
-
-
-class _Tree(msgspec.Struct):
-    """huggingface_hub's listing of a commit."""
-
-    format_version: Literal[1]
-    files: dict[str, _Listed]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a file must be, and who says so; `size` and `sha256` are None where that is not said."""
-
-    source: str
-    etag: str
-    sha256: str | None = None
-    size: int | None = None
-
-    def contradiction(self, proof: Proof, etag: str) -> str:
-        """Return how a file differs, with both sides; "" where it is the right one."""
-        if (
-            etag == self.etag
-            and self.sha256 in {None, proof.sha256}
-            and self.size in {None, proof.size}
-        ):
-            return ""
-        size = f" of {self.size} bytes" if self.size is not None else ""
-        source = f" ({self.source})" if self.source else ""
-        expected = _hashes(self.etag, self.sha256)
-        return (
-            f"expected {hash_name(self.etag)} {expected}{size}{source}, "
-            f"got {_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
-        )
-
-
-def _hashes(etag: str, sha256: str | None) -> str:
-    return etag if sha256 in {None, etag} else f"{etag} and sha256 {sha256}"
 
 
 def _read(path: Path) -> bytes:
@@ -166,15 +89,18 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
     """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
 
     The revision stands for the first of the commits that it may stand for of which all files are
-    there; if there is none, for the first.
+    there; if there is none, for the first. One that nobody confirmed does not take the place of one
+    that is not what a manifest says.
     """
     folder = RepoFolder(cache, files.repo)
-    inspections = []
+    inspections: list[Inspection] = []
     for commit in folder.commits(files):
         findings = {name: folder.look(commit, name) for name in files.files}
-        inspections.append(Inspection(files, commit, findings, folder.listed_as(commit)))
-        if inspections[-1].state == "complete":
-            return inspections[-1]
+        found = Inspection(files, commit, findings, folder.listed_as(commit))
+        doubt = any(each.state in {"corrupt", "unknown"} for each in inspections)
+        if found.state == "complete" and not (doubt and found.unconfirmed):
+            return found
+        inspections.append(found)
     if inspections:
         return inspections[0]
     nothing = {
@@ -256,7 +182,7 @@ class RepoFolder:
             if not (known := self.evidence(commit, name)):
                 return None
             size = ANY_SIZE if known.size is None else known.size
-            listed[name] = RemoteFile(name, size, known.etag)
+            listed[name] = RemoteFile(name, size, known.etag, known.unconfirmed)
         return Listing(self.listed_as(commit) or self.repo, commit, listed)
 
     def _may_be(self, revision: str, commit: str) -> bool:
@@ -273,10 +199,10 @@ class RepoFolder:
             return Evidence("", commit)
         for manifest in self._manifests(commit):
             if record := manifest.files.get(name):
-                return Evidence("as when it was verified", record.etag, record.sha256, record.size)
+                return Evidence.recorded(record)
         tree = self.root / "trees" / f"{commit}.json"
-        with suppress(*_UNREADABLE, KeyError):
-            listed = msgspec.json.decode(_read(tree), type=_Tree).files[name]
+        with suppress(*UNREADABLE, KeyError):
+            listed = msgspec.json.decode(_read(tree), type=Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
                 return Evidence(f"as {tree} lists it", etag, listed.lfs_sha256, listed.size)
         return None
@@ -285,16 +211,22 @@ class RepoFolder:
         """Hash one file of a commit, and compare that with what it must be.
 
         Where there is no evidence, the file must have the etag that its blob is named by, if it is
-        a link to one; else nothing says what it must be.
+        a link to one. That is not enough where there is a manifest that cannot be understood, as it
+        may have said something else. Then, and where there is no link, nothing says what is right.
         """
         path = self.pointer(commit, name)
-        evidence = self.evidence(commit, name)
-        if not evidence and (linked := self.linked(path)):
-            evidence = Evidence("", linked)
+        evidence, lacking = self.evidence(commit, name), ""
+        if not evidence:
+            lacking = self._not_understood()
+            if linked := self.linked(path):
+                evidence = Evidence("", linked, unconfirmed=True)
         etag = evidence.etag if evidence else ""
 
         def found(state: FileState, proof: Proof | None, reason: str) -> Finding:
-            return Finding(name, state, path, etag, proof, reason and f"{name}: {reason}")
+            known = "" if state == "unknown" else etag
+            by_itself = state == "complete" and evidence is not None and evidence.unconfirmed
+            told = reason and f"{name}: {reason}"
+            return Finding(name, state, path, known, proof, told, unconfirmed=by_itself)
 
         try:
             proof, got = digest(path, etag)
@@ -302,6 +234,10 @@ class RepoFolder:
             return found("missing", None, "not in the cache")
         except OSError as error:
             return found("corrupt", None, f"cannot be read: {error}")
+        if evidence and (wrong := evidence.contradiction(proof, got)):
+            return found("corrupt", proof, f"{wrong} at {path}")
+        if lacking:
+            return found("unknown", proof, lacking)
         if not evidence:
             return found(
                 "unknown",
@@ -309,8 +245,6 @@ class RepoFolder:
                 "expected a hash to compare with, from a link to a blob, a manifest or trees/, "
                 f"got none for sha256 {got} of {proof.size} bytes at {path}",
             )
-        if wrong := evidence.contradiction(proof, got):
-            return found("corrupt", proof, f"{wrong} at {path}")
         return found("complete", proof, "")
 
     def holds(
@@ -354,23 +288,50 @@ class RepoFolder:
         return next((manifest.listed_as for manifest in self._manifests(commit)), "")
 
     def _manifests(self, commit: str = "") -> list[Manifest]:
-        """Return our manifests, or those of this repo's commit, the one written last first.
-
-        What is no manifest, or one of another revision and commit than its name says, counts as not
-        there.
-        """
-        found = []
-        for path in matches(self.own, "*@*.json"):
-            with suppress(*_UNREADABLE):
-                manifest = msgspec.json.decode(_read(path), type=Manifest)
-                if path == self.manifest_path(manifest.revision, manifest.commit):
-                    found.append((path.stat().st_mtime_ns, manifest))
-        found.sort(key=itemgetter(0), reverse=True)
+        """Return our manifests, or those of this repo's commit, the one written last first."""
         return [
             manifest
-            for _, manifest in found
+            for manifest in self._read_manifests()[0]
             if not commit or (manifest.repo, manifest.commit) == (self.repo, commit)
         ]
+
+    def _not_understood(self) -> str:
+        """Return what is wrong with a manifest that cannot be understood; "" where all can be."""
+        return next(
+            (
+                f"expected the manifest {path} to say what was verified, got none ({short(wrong)})"
+                for path, wrong in self._read_manifests()[1].items()
+            ),
+            "",
+        )
+
+    def _read_manifests(self) -> tuple[list[Manifest], dict[Path, str]]:
+        """Return our manifests, the one written last first; and what is none, with the reason.
+
+        A manifest is none, too, that is of something else than its name says.
+        """
+        found, wrong = [], {}
+        path = self.own
+        try:
+            paths = sorted(path.iterdir())
+        except OSError as error:
+            # A folder that is not there has nothing to say; one that cannot be read may have.
+            return [], {path: str(error)} if os.path.lexists(path) else {}
+        for path in paths:
+            if not path.match("*@*.json"):
+                continue
+            try:
+                manifest = msgspec.json.decode(_read(path), type=Manifest)
+                right = self.manifest_path(manifest.revision, manifest.commit)
+                if (path, folder_name(manifest.repo)) == (right, self.root.name):
+                    found.append((path.stat().st_mtime_ns, manifest))
+                else:
+                    wrong[path] = f"it is of {manifest.repo}@{manifest.revision}, {manifest.commit}"
+            except UNREADABLE as error:
+                if os.path.lexists(path):  # nobody has removed it meanwhile
+                    wrong[path] = str(error)
+        found.sort(key=itemgetter(0), reverse=True)
+        return [manifest for _, manifest in found], wrong
 
     def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
         """Return each commit of a revision that was verified, the last first, with its files."""

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 
 from adapters.base import EMBEDDED
 from whisper_speedtest.hub import cache
-from whisper_speedtest.hub.cache import Record, RepoFolder
+from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.hashes import CHUNK, prove
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import ModelError, RepoError, Unavailable, VerificationError
@@ -106,10 +107,10 @@ def _made(files: ModelFiles, folder: Path) -> Inspection:
     source = ROOT / "fixtures" / "models" / checkpoint
     kept = replace(files, revision=_key(source, packages))
     found = cache.inspect(folder, kept)
-    if found.state != "complete":
+    if not _is_intact(found):
         with _others_waiting(folder):
             # Somebody else may have made it while this one waited.
-            if cache.inspect(folder, kept).state != "complete":
+            if not _is_intact(cache.inspect(folder, kept)):
                 _export(kept, folder, exporter.__name__, form, variant)
         found = cache.inspect(folder, kept)
     if found.state != "complete":
@@ -119,6 +120,11 @@ def _made(files: ModelFiles, folder: Path) -> Inspection:
             "fix the adapter's check map"
         )
     return Inspection(files, prove(source / "weights.npz").sha256, found.findings)
+
+
+def _is_intact(found: Inspection) -> bool:
+    """Return whether all files of an export are there, as they were when it was made."""
+    return found.state == "complete" and not found.unconfirmed
 
 
 @contextmanager

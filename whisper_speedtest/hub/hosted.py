@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import cache, web
-from whisper_speedtest.hub.cache import Record, RepoFolder, cached_repos, is_safe
+from whisper_speedtest.hub.cache import RepoFolder, cached_repos, is_safe
+from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.inspection import Inspection
 from whisper_speedtest.hub.model import (
@@ -177,7 +178,11 @@ class HostedModels:
         folder = RepoFolder(self.settings.cache, local.files.repo)
         commit = local.commit or ""
         found = local.findings.values()
-        records = {each.name: Record.of(each.proof, each.etag) for each in found if each.proof}
+        records = {
+            each.name: Record.of(each.proof, each.etag, unconfirmed=each.unconfirmed)
+            for each in found
+            if each.proof
+        }
         if records.items() <= folder.manifests(local.files.revision).get(commit, {}).items():
             return
         # A cache that may only be read serves as well: the files are verified each time.
@@ -271,7 +276,7 @@ class HostedModels:
         """Wait for a model's downloads; then make the commit, and the revision, consist of them."""
         files, commit = model.files, model.commit or ""
         try:
-            verified = {}
+            verified, records = {}, {}
             for file in model.required:
                 pointer = RepoFolder(self.settings.cache, files.repo).pointer(commit, file.name)
                 path, proof = model.held.get(file.name, (None, None))
@@ -280,9 +285,8 @@ class HostedModels:
                 if path != pointer:
                     stage.link(commit, file.name, file.etag)
                 verified[file.name] = (pointer, proof)
+                records[file.name] = Record.of(proof, file.etag, unconfirmed=file.unconfirmed)
             stage.refer(files.revision, commit)
-            etags = {file.name: file.etag for file in model.required}
-            records = {name: Record.of(proof, etags[name]) for name, (_, proof) in verified.items()}
             stage.note(files.revision, commit, records, model.listed_as)
         except OSError as error:
             return self._unwritable(model.local, error)

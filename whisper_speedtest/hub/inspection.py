@@ -22,7 +22,7 @@ incomplete: of a model only; some of its files are complete and the others are m
 missing: there is no such file.
 corrupt: the file has other content than it must have, or cannot be read.
 other model: the file has the content of another file in the hub cache.
-unknown: nothing in the hub cache says what the file must be.
+unknown: nothing in the hub cache says what the file must be, or what says it cannot be understood.
 """
 
 _DECISIVE: tuple[FileState, ...] = ("other model", "corrupt", "unknown")
@@ -55,6 +55,7 @@ class Finding:
         proof: What the file is; None where it is missing or cannot be read.
         reason: What is wrong with it; "" for a complete file.
         origin: The cached file that has this content, where that was looked for and found.
+        unconfirmed: It is complete, and nothing but its own blob's name says that it is right.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Finding:
     proof: Proof | None
     reason: str
     origin: CachedFile | None = None
+    unconfirmed: bool = False
 
     def matches(self, file: RemoteFile) -> bool:
         """Return whether the file is complete, and is the one that a host lists."""
@@ -103,6 +105,11 @@ class Inspection:
     def faults(self) -> tuple[Finding, ...]:
         """The files that are not complete."""
         return tuple(each for each in self.findings.values() if each.state != "complete")
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether nothing but the names of the cache itself says that some files are right."""
+        return any(each.unconfirmed for each in self.findings.values())
 
     def verified(self) -> VerifiedModel:
         """Return the model; raise VerificationError unless every file is complete."""

@@ -59,11 +59,13 @@ class RemoteFile:
     """A file as its host lists it.
 
     `size` is in bytes. `etag` is the sha256 of a file in LFS or by URL, else git's sha1, in hex.
+    `unconfirmed` is for what no host has said, see `hub.evidence`.
     """
 
     name: str
     size: int
     etag: str
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

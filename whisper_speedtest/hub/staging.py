@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.hub.cache import Manifest, existing, matches
+from whisper_speedtest.hub.cache import existing, matches
+from whisper_speedtest.hub.evidence import Manifest
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from whisper_speedtest.hub.cache import Record, RepoFolder
+    from whisper_speedtest.hub.cache import RepoFolder
+    from whisper_speedtest.hub.evidence import Record
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.remote import RemoteFile
 

@@ -16,6 +16,8 @@ With `=json` a document is all that stands on stdout:
         bytes              of the files that are there
         files[]            name, path, state, bytes and sha256 (null for a missing file),
                            reason (what is wrong, or ""),
+                           unconfirmed (true where it is complete, and nothing but its own name
+                           in the hub cache says that it is the right one),
                            origin (repo, commit and file whose bytes these are instead, or null)
       loads                with =load,json only: "loads", "not tried" (where the model is not
                            complete in the hub cache), or the reason why it does not load
@@ -239,6 +241,7 @@ def _place_as_json(place: Inspection) -> dict[str, Any]:
                 "bytes": file.proof.size if file.proof else None,
                 "sha256": file.proof.sha256 if file.proof else None,
                 "reason": file.reason,
+                "unconfirmed": file.unconfirmed,
                 "origin": asdict(file.origin) if file.origin else None,
             }
             for file in place.findings.values()

@@ -33,6 +33,12 @@ _STYLES: dict[FileState, str] = {
 LOADS, NOT_TRIED = "loads", "not tried"
 """What a load comes to, other than the reason why it failed."""
 
+UNCONFIRMED = (
+    "unconfirmed: files have the hashes that the hub cache names them by, and there is no listing "
+    "of the hub to say that these are the right ones"
+)
+"""What is said of models that no host has confirmed; see `hub.evidence`."""
+
 HUB_CACHE, OWN_FOLDER = "hub cache", "own folder"
 """The two places where files of a model may lie: whence the suite gives them to the library, and
 where the library by itself would look for them."""
@@ -92,6 +98,8 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
             for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
         ),
     ]
+    if doubtful := [model.files for model in plan.complete if model.local.unconfirmed]:
+        lines += _wrapped(f"{UNCONFIRMED}: ", map(short_name, doubtful), width, indent=2)
     causes: dict[str, list[PlannedModel]] = {}
     for model in plan.unavailable:
         assert model.problem is not None
@@ -140,7 +148,7 @@ def _by_owner(models: Iterable[ModelFiles]) -> Mapping[str, list[str]]:
     }
 
 
-def _wrapped(head: str, names: Sequence[str], width: int, indent: int) -> list[str]:
+def _wrapped(head: str, names: Iterable[str], width: int, indent: int) -> list[str]:
     """Return `head` and the names, indented, with no name broken."""
     text = head + ", ".join(name.replace(" ", "\0") for name in names)
     return [
@@ -228,7 +236,7 @@ def absent_lines(models: Sequence[ModelStatus], width: int) -> list[str]:
 def explanations(
     models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
 ) -> list[str]:
-    """Return a line for each file that is there and wrong, and for each load that failed."""
+    """Return a line for each file that is there and wrong, or unconfirmed, and for failed loads."""
     reasons: dict[str, list[str]] = {}
     for model in models:
         places = {HUB_CACHE: model.cache}
@@ -240,6 +248,8 @@ def explanations(
             if place.state != "missing"  # of which `absent_lines` or the table says all there is
             for file in place.faults
         ]
+        if model.cache.unconfirmed:
+            found.append(f"hub cache: {UNCONFIRMED}")
         if loads and loads[model.case] not in (LOADS, NOT_TRIED):
             found.append(f"load: {loads[model.case]}")
         for reason in found:

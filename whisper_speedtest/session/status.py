@@ -119,7 +119,9 @@ def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> 
     def found(
         state: FileState, proof: Proof | None, reason: str, origin: CachedFile | None = None
     ) -> Finding:
-        return Finding(name, state, path, etag, proof, reason and f"{name}: {reason}", origin)
+        by_itself = state == "complete" and cached.unconfirmed
+        told = reason and f"{name}: {reason}"
+        return Finding(name, state, path, etag, proof, told, origin, by_itself)
 
     try:
         proof, got = digest(path, etag)

@@ -1,0 +1,111 @@
+"""What says which content a file in the hub cache must have, and how one differs from that.
+
+Our manifests say it, and huggingface_hub's listings of commits. Where there is neither, a file that
+a link leads to is still named by a hash. That proves that it is what somebody has put there under
+that name, and not that a host has it so. Such files are `unconfirmed`, and people are told so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+from whisper_speedtest.hub.hashes import hash_name
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from whisper_speedtest.hub.hashes import Proof
+
+UNREADABLE = (OSError, ValueError, RecursionError)
+"""What reading a JSON file raises that is not there, or is something else."""
+
+_Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+"""Bytes of a file."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A manifest's entry for one file: what it was when it was verified.
+
+    `unconfirmed` means that it was compared with the name of its own blob alone.
+    """
+
+    size: _Size
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
+    unconfirmed: bool = False
+
+    @classmethod
+    def of(cls, proof: Proof, etag: str, *, unconfirmed: bool = False) -> Self:
+        """Return the entry for a file that was proven to have this etag."""
+        return cls(proof.size, proof.sha256, etag, unconfirmed)
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Files of one commit, by name, as they were when they were verified.
+
+    `listed_as` is the repo that the hub led to; "" where that is `repo`.
+    """
+
+    repo: str
+    revision: str
+    commit: str
+    files: dict[str, Record]
+    listed_as: str = ""
+
+
+class _Listed(msgspec.Struct):
+    """What huggingface_hub's listing of a commit has of one file."""
+
+    size: _Size
+    blob_id: str
+    lfs_sha256: str | None = None
+
+
+class Tree(msgspec.Struct):
+    """huggingface_hub's listing of a commit."""
+
+    format_version: Literal[1]
+    files: dict[str, _Listed]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a file must be, and who says so; `size` and `sha256` are None where that is not said.
+
+    It is `unconfirmed` where nothing but the name of the file's own blob ever said so.
+    """
+
+    source: str
+    etag: str
+    sha256: str | None = None
+    size: int | None = None
+    unconfirmed: bool = False
+
+    @classmethod
+    def recorded(cls, record: Record) -> Self:
+        """Return what a manifest says of a file."""
+        source = "as when it was first seen" if record.unconfirmed else "as when it was verified"
+        return cls(source, record.etag, record.sha256, record.size, record.unconfirmed)
+
+    def contradiction(self, proof: Proof, etag: str) -> str:
+        """Return how a file differs, with both sides; "" where it is the right one."""
+        if (
+            etag == self.etag
+            and self.sha256 in {None, proof.sha256}
+            and self.size in {None, proof.size}
+        ):
+            return ""
+        size = f" of {self.size} bytes" if self.size is not None else ""
+        source = f" ({self.source})" if self.source else ""
+        expected = _hashes(self.etag, self.sha256)
+        return (
+            f"expected {hash_name(self.etag)} {expected}{size}{source}, "
+            f"got {_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
+        )
+
+
+def _hashes(etag: str, sha256: str | None) -> str:
+    return etag if sha256 in {None, etag} else f"{etag} and sha256 {sha256}"
