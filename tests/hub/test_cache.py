@@ -12,8 +12,8 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import flip_bit
 from whisper_speedtest.hub.cache import RepoFolder, cached_repos, folder_name, inspect, is_safe
+from whisper_speedtest.hub.evidence import RemoteFile
 from whisper_speedtest.hub.hashes import Proof, prove
-from whisper_speedtest.hub.remote import RemoteFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import flip_bit, truncate
 from whisper_speedtest.hub import model as module
+from whisper_speedtest.hub.evidence import Listing, RemoteFile
 from whisper_speedtest.hub.hashes import Proof, prove
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import (
@@ -22,7 +23,6 @@ from whisper_speedtest.hub.model import (
     check_file,
 )
 from whisper_speedtest.hub.plan import Plan, PlannedModel
-from whisper_speedtest.hub.remote import Listing, RemoteFile
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.tries import Retry
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from huggingface_hub import close_session
+from huggingface_hub import close_session, get_session
 
 from adapters.base import ModelFiles
 from fixtures.hub import Fault, Hub
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
 
 PAGE = {"Content-Type": "text/plain", "Via": "1.1 gate.example (squid/6.6)"}
+JSON = {"Content-Type": "application/json"}
 REFUSED = Fault(status=403, body=b"blocked", headers=PAGE)
 
 
@@ -158,10 +159,16 @@ def test_token_of_an_account_without_access_is_not_stale(hub: Hub, store: Store)
 # The host that files come from
 
 
+CODES = ("RepoNotFound", "EntryNotFound", "GatedRepo", "AccessDenied")
+
+
+@pytest.mark.parametrize("headers", [{}, *({"X-Error-Code": code} for code in CODES)])
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 451])
-def test_blocked_download_host_is_named(hub: Hub, store: Store, status: int) -> None:
-    """The hub gave the address; who refuses is the host that it leads to."""
-    hub.fault(replace(REFUSED, status=status), kind="cdn")
+def test_blocked_download_host_is_named(
+    hub: Hub, store: Store, status: int, headers: dict[str, str]
+) -> None:
+    """The hub gave the address; who refuses is the host that it leads to, whatever it calls it."""
+    hub.fault(replace(REFUSED, status=status, headers={**PAGE, **headers}), kind="cdn")
 
     error = refusal(store, BASE)
 
@@ -217,6 +224,28 @@ def test_hub_that_redirects_to_another_address_has_answered(hub: Hub, store: Sto
         assert [request.kind for request in other.requests] == ["info"]
 
     assert {"", urlsplit(other._state.site.endpoint).netloc} <= store._hosted._hub._reached
+
+
+@pytest.mark.parametrize("kind", ["info", "resolve"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://files.example/a", "javascript:alert(1)", "s3://b/a"]
+)
+def test_redirect_to_what_is_no_http_address_is_told_and_costs_one_model(
+    hub: Hub, store: Store, kind: Any, target: str
+) -> None:
+    """Nothing is opened; the token and the proxy have no part in it, and the hub is there."""
+    led = Fault(status=302, headers={"Location": target})
+    hub.fault(led, kind=kind, repo=BASE.repo)
+    session = fresh(store, workers=1)
+
+    outcomes = session.fetch(session.plan([BASE, QUANTISED]))
+
+    error = str(outcomes[BASE])
+    assert type(outcomes[BASE]) is Unavailable
+    assert "expected to be led to an http address, the hub leads to " in error
+    assert f" leads to {target.partition(':')[0]}:" in error
+    assert "; check HF_ENDPOINT, and which proxy or filter is in between" in error
+    assert isinstance(outcomes[QUANTISED], VerifiedModel)
 
 
 def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
@@ -400,6 +429,49 @@ def test_range_that_a_host_does_not_have_makes_the_next_session_begin_anew(
     assert [each.range for each in hub.requests if each.kind == "cdn"] == [None]
 
 
+# Encodings
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+def test_listing_is_read_in_any_encoding_of_json(hub: Hub, store: Store, encoding: str) -> None:
+    """A mirror may write other bytes than the hub; they are no sign-in page."""
+    listing = listing_of(hub, store)
+    body = Fault(status=200, body=listing.encode(encoding), headers=JSON)
+    hub.fault(body, kind="info")
+
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+def listing_of(hub: Hub, store: Store) -> str:
+    """Return what the hub answers when it is asked for a model."""
+    host = store.settings.endpoint
+    answer = get_session().get(f"{host}/api/models/{BASE.repo}/revision/main?blobs=true")
+    hub.clear()
+    return answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"error": "maintenance"}', "(Object missing required field `id`)"),
+        (b"null", "(Expected `object`, got `null`)"),
+        ('{"error": "maintenance"}'.encode("utf-16"), "(Object missing required field `id`)"),
+    ],
+)
+def test_json_that_is_no_listing_is_no_sign_in_page(
+    hub: Hub, store: Store, body: bytes, says: str
+) -> None:
+    """What answers speaks JSON, and so it is no page for people."""
+    hub.fault(Fault(status=200, body=body, headers=JSON), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    assert (
+        f"{hub.endpoint} answered with something else than a hub's data {says}; check HF" in error
+    )
+    assert "captive portal" not in error
+
+
 # The endpoint's own name
 
 
@@ -455,3 +527,26 @@ def test_certificate_that_nobody_here_trusts_is_told_as_such(
     assert "CERTIFICATE_VERIFY_FAILED" in error
     assert "name the certificate of whoever signs for hosts in your network" in error
     assert "check the network" not in error
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_https_that_is_spoken_to_a_port_without_it_says_so(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, proxied: bool
+) -> None:
+    """The address is wrong by a letter; the network is all right."""
+    endpoint = hub.endpoint.replace("http://", "https://")
+    if proxied:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, endpoint)
+        close_session()
+        endpoint = "https://hub.example"
+
+    error = str(refusal(fresh(store, endpoint=endpoint), BASE))
+
+    assert f"cannot reach {endpoint} (ConnectError: [SSL" in error
+    assert "it speaks no https there: write http:// in HF_ENDPOINT" in error
+    assert "check the network" not in error
+    assert ("there is a proxy in between: check HTTPS_PROXY" in error) is proxied
+    assert hub.requests == []

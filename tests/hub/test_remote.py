@@ -6,7 +6,10 @@ Most of this needs no server: a host is given what each of its answers is.
 from __future__ import annotations
 
 import os
+import re
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 import httpx2
@@ -18,10 +21,11 @@ from tests.helpers.harm import BASE, content, weights
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
 from whisper_speedtest.hub import web
+from whisper_speedtest.hub.evidence import Listing, RemoteFile
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
-from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+from whisper_speedtest.hub.remote import Remote
 from whisper_speedtest.hub.tries import FIRST_TRIES, Cancelled, Retry
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 FILES = ModelFiles("org/model", ("a.npz",), "v1")
 LISTING = Listing("org/model", "c" * 40, {})
+NOW = 1_800_000_000
+"""A time since 1970, in seconds."""
 
 
 @pytest.mark.parametrize(
@@ -240,12 +246,29 @@ def test_code_of_a_refusal_is_told() -> None:
         (status(429, RateLimit='"api";r=0;t=9', Retry_After="7"), 9),
         (status(429, RateLimit='"api";r=5;t=9', Retry_After="7"), 7),
         (status(429, RateLimit='"api";r=5;t=9'), 0.01),
+        (status(429, Retry_After="3600"), 100),
+        (status(429, X_RateLimit_Reset="7"), 7),
+        (status(429, X_RateLimit_Reset="7", Retry_After="9"), 9),
+        (status(429, X_RateLimit_Reset="7", X_RateLimit_Remaining="0"), 7),
+        (status(429, X_RateLimit_Reset="7", X_RateLimit_Remaining="1"), 0.01),
+        (status(429, X_RateLimit_Reset=f"{NOW + 7}"), 7),
+        (status(429, X_RateLimit_Reset=f"{NOW + 7}.5"), 7),
+        (status(429, X_RateLimit_Reset=f"{NOW - 7}"), 0.01),
+        (status(429, X_RateLimit_Reset="soon"), 0.01),
+        (status(429, X_RateLimit_Reset=f"{NOW}" + "0" * 400), 0.01),
         (CUT, 0.01),
     ],
-    ids="fraction date seconds 503 limit limit-first limit-not-met limit-far cut".split(),
+    ids=(
+        "fraction date seconds 503 limit limit-first limit-not-met limit-far hour reset "
+        "reset-and-retry reset-spent reset-unspent reset-since-1970 reset-fraction reset-past "
+        "reset-word reset-huge cut"
+    ).split(),
 )
-def test_wait_is_what_the_host_asks_for(answer: object, wait: float) -> None:
+def test_wait_is_what_the_host_asks_for(
+    answer: object, wait: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By Retry-After, or by a limit on requests that is used up; else the usual one."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
 
     class Impatient(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
@@ -259,6 +282,35 @@ def test_wait_is_what_the_host_asks_for(answer: object, wait: float) -> None:
     host.listing(FILES, Impatient())
 
     assert waits == [wait]
+
+
+@pytest.mark.parametrize(
+    ("headers", "when"),
+    [
+        ({"Retry_After": "3601"}, "in 3601 s"),
+        ({"Retry_After": "86399"}, "in 86399 s"),
+        ({"Retry_After": "86400"}, "on "),
+        ({"Retry_After": "Thu, 01 Jan 2065 12:00:00 GMT"}, "on 2065-01-01"),
+        ({"Retry_After": "1200000000"}, "on 20"),
+        ({"X_RateLimit_Reset": "2998036800"}, "on 2065-01-01"),
+        ({"RateLimit": '"api";r=0;t=999999999'}, "on 20"),
+    ],
+    ids="hour day more-than-a-day date seconds reset limit".split(),
+)
+def test_host_that_asks_for_a_far_time_is_not_asked_again(
+    headers: dict[str, str], when: str
+) -> None:
+    """No session waits for an hour; when to come back is told in seconds, or as a date."""
+    host = Host(status(429, **headers))
+
+    error = str(error_of(host))
+
+    assert re.search(rf"more {when}[-\d]*, after one try; try again then$", error), error
+    assert host.asked == 1
+    if when == "on ":
+        (date,) = re.findall(r"on (\d{4}-\d\d-\d\d)", error)
+        ahead = datetime.fromisoformat(f"{date}T00:00:00+00:00") - datetime.now(UTC)
+        assert timedelta(0) < ahead <= timedelta(days=1)
 
 
 def test_wait_ends_when_the_fetch_is_given_up() -> None:
@@ -438,7 +490,7 @@ def test_empty_file_is_downloaded_too(served: Download) -> None:
 
 def test_refusal_says_whether_repo_revision_or_file_lacks(hub: Hub, store: Store) -> None:
     """As far as the hub says it; the check map is at fault."""
-    hub.fault(Fault(status=404, headers={"X-Error-Code": "EntryNotFound"}), kind="cdn")
+    hub.fault(Fault(status=404, headers={"X-Error-Code": "EntryNotFound"}), kind="info")
     file = refusal(store, BASE)
     hub.heal()
     revision = refusal(store, ModelFiles(BASE.repo, BASE.files, "v9"))
@@ -483,7 +535,9 @@ def test_server_that_is_no_hub_is_told_by_its_answer(hub: Hub, store: Store) -> 
     error = refusal(store, BASE)
 
     assert type(error) is Unavailable
-    assert f"{hub.endpoint} answered with something else than a hub's data" in str(error)
+    wrong = "answered with something else than a hub's data (Expected `object`, got `array`); "
+    assert f"{hub.endpoint} {wrong}check HF_ENDPOINT, and which proxy or filter is in" in str(error)
+    assert "captive portal" not in str(error)
     hub.heal()
     assert read(fresh(store).prepare(BASE)) == content(BASE)
 

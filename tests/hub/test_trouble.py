@@ -236,7 +236,7 @@ def test_waits_grow_and_are_bounded(
             "or more",
         ),
         (CAPTIVE_PORTAL, Unavailable, "captive portal"),
-        (NO_SUCH, RepoError, "weights.npz"),
+        (NO_SUCH, Unavailable, "answered 404 RepoNotFound, and the hub says that its files are"),
     ],
     ids="cut short wrong-byte other longer captive-portal gone".split(),
 )

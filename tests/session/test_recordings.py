@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from whisper_speedtest.speech.recordings import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.helpers.sessions import Sessions
 
@@ -99,6 +100,82 @@ def test_recordings_that_are_not_read_are_told(record: Record) -> None:
     assert f"--audio: {folder}: left out, as their formats are not read: TWO.M4A, one.m4a; " in str(
         told[0].message
     )
+
+
+def written(container: str) -> Callable[[Path], object]:
+    """Return what writes the clip `short` in another format, whatever the file is called."""
+
+    def write(path: Path) -> None:
+        import soundfile
+
+        samples, rate = soundfile.read(clips()["short"].path, dtype="int16")
+        soundfile.write(path, samples, rate, format=container)
+
+    return write
+
+
+def closed(path: Path) -> None:
+    """Make a file that its user may not read; to root the system refuses nothing."""
+    path.write_bytes(b"RIFF")
+    path.chmod(0)
+
+
+@pytest.mark.parametrize("container", ["AIFF", "FLAC", "CAF", "OGG", "MP3", "RF64"])
+def test_recording_is_read_by_its_content_in_a_folder_too(tmp_path: Path, container: str) -> None:
+    """Whatever it is called, if libsndfile reads it and its end can be checked."""
+    written(container)(tmp_path / "memo.wav")
+
+    (clip,) = own_clips([tmp_path])
+
+    assert (clip.name, round(clip.seconds, 1)) == ("memo", 3.7)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (written("W64"), "is W64, where a missing end goes unnoticed; convert it: "),
+        (written("AU"), "is AU, where a missing end goes unnoticed; convert it: "),
+        (Path.touch, "is empty (0 bytes); "),
+        (os.mkfifo, "is not a plain file; copy the sound into one"),
+        (lambda path: path.symlink_to("nowhere"), "no such file; check the path"),
+        (lambda path: path.symlink_to(path), "cannot be read: "),
+        (closed, "is not audio" if os.geteuid() == 0 else "may not be read; check its permissions"),
+        (lambda path: path.write_bytes(b"RIFF\0\0\0\0WAVE"), "is "),
+        (
+            lambda path: path.write_text("<html>"),
+            "is not audio: tags aside, it starts with b'<html",
+        ),
+    ],
+    ids="w64 au empty pipe dangling loop closed cut page".split(),
+)
+def test_file_of_a_folder_that_cannot_be_used_costs_itself_alone(
+    record: Record, make: Callable[[Path], object], says: str
+) -> None:
+    """The others are measured, and a warning has the file and its reason; alone it is refused."""
+    folder = record("talks/memo.wav").parent
+    make(wrong := folder / "a.wav")
+
+    with pytest.warns(UserWarning, match="left out: ") as told:
+        (clip,) = own_clips([folder])
+
+    assert clip.name == "memo"
+    assert [str(each.message).partition(says)[0] for each in told] == [
+        f"--audio: left out: {wrong}: "
+    ]
+    assert refused(wrong).startswith(f"--audio: {wrong}: {says}")
+    (folder / "memo.wav").unlink()
+    assert refused(folder).startswith(f"--audio: {wrong}: {says}")
+
+
+def test_recording_whose_text_is_none_costs_itself_alone(record: Record) -> None:
+    """It would be scored against nothing, or against the wrong words."""
+    folder = record("talks/memo.wav").parent
+    record("talks/call.wav").with_suffix(".txt").write_text("words", encoding="utf-16")
+
+    with pytest.warns(UserWarning, match=r"left out: .*call\.txt: expected a text in UTF-8"):
+        (clip,) = own_clips([folder])
+
+    assert clip.name == "memo"
 
 
 def test_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from adapters.base import Case, ModelFiles
+from whisper_speedtest.hub.evidence import RemoteFile
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
 from whisper_speedtest.hub.plan import Plan, PlannedModel
-from whisper_speedtest.hub.remote import RemoteFile
 from whisper_speedtest.session.report import (
     absent_lines,
     as_table,

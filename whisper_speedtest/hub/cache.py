@@ -32,10 +32,9 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.evidence import UNREADABLE, Evidence, Manifest, Tree
+from whisper_speedtest.hub.evidence import UNREADABLE, Evidence, Listing, Manifest, RemoteFile, Tree
 from whisper_speedtest.hub.hashes import digest, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.remote import Listing, RemoteFile
 from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import msgspec
 from whisper_speedtest.hub.hashes import hash_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from whisper_speedtest.hub.hashes import Proof
@@ -24,6 +25,29 @@ UNREADABLE = (OSError, ValueError, RecursionError)
 
 _Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """Bytes of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as its host lists it.
+
+    `size` is in bytes. `etag` is the sha256 of a file in LFS or by URL, else git's sha1, in hex.
+    `unconfirmed` is for what no host has said, see above.
+    """
+
+    name: str
+    size: int
+    etag: str
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a repo at one commit, by name; `repo` is what the host calls that repo."""
+
+    repo: str
+    commit: str
+    files: Mapping[str, RemoteFile]
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.evidence import Listing, RemoteFile
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.plan import Key
-    from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+    from whisper_speedtest.hub.remote import Remote
     from whisper_speedtest.hub.settings import HubSettings
 
     Outcome = VerifiedModel | ModelError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, ClassVar
 from urllib.parse import quote
@@ -9,9 +10,10 @@ from urllib.parse import quote
 import msgspec
 
 from whisper_speedtest.hub.cache import is_safe
+from whisper_speedtest.hub.evidence import Listing, RemoteFile
 from whisper_speedtest.hub.hashes import is_etag, is_sha1
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+from whisper_speedtest.hub.remote import BETWEEN, Remote
 from whisper_speedtest.hub.sizes import human, short
 
 if TYPE_CHECKING:
@@ -84,8 +86,13 @@ class HuggingFaceHub(Remote):
         url = f"{self._endpoint}/api/models/{files.repo}/revision/{revision}?blobs=true"
         self._stream(str(files), files, "GET", url, read)
         try:
-            info = msgspec.json.decode(body, type=_Info)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            info = msgspec.json.decode(body.decode(json.detect_encoding(body)), type=_Info)
+        except msgspec.ValidationError as error:
+            raise Unavailable(
+                f"{files}: {self._endpoint} answered with something else than {self.gives} "
+                f"({short(str(error))}); check {self.named_in}, {BETWEEN}"
+            ) from None
+        except (ValueError, RecursionError):
             raise self._web_page(str(files), "") from None
         return _checked(files, info)
 
@@ -137,7 +144,7 @@ class HuggingFaceHub(Remote):
         said = said.replace(self.name, self._endpoint, 1)
         return Unavailable(
             f"{said}, without a hub's error code, so something else answers ({short(between)}); "
-            "check HF_ENDPOINT, and which proxy or filter is in between"
+            f"check {self.named_in}, {BETWEEN}"
         )
 
 

@@ -11,8 +11,8 @@ from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.evidence import RemoteFile
     from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.remote import RemoteFile
 
 FileState = Literal["complete", "incomplete", "missing", "corrupt", "other model", "unknown"]
 """The state of one file, or of all files of a model in one place.

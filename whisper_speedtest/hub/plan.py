@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.evidence import RemoteFile
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import Inspection
     from whisper_speedtest.hub.model import ModelError
-    from whisper_speedtest.hub.remote import RemoteFile
 
 MARGIN = 50_000_000
 """Bytes that stay free on the disk: an engine, and other programs, need some while tests run."""

@@ -15,7 +15,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -25,6 +24,7 @@ from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.sizes import human, short
 from whisper_speedtest.hub.tries import (
     CERTIFICATE,
+    FAR,
     FIRST_TRIES,
     NETWORK,
     Again,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.evidence import Listing, RemoteFile
     from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.hub.tries import Retry
@@ -49,32 +50,13 @@ Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""What OpenSSL's errors say, by its version, where the other side speaks no TLS."""
+
+BETWEEN = "and which proxy or filter is in between"
 _PAGES = ("text/html", "application/xhtml")
 _REDIRECTS = 10
 _REDIRECTING = 3  # time limits, of all redirects together
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file as its host lists it.
-
-    `size` is in bytes. `etag` is the sha256 of a file in LFS or by URL, else git's sha1, in hex.
-    `unconfirmed` is for what no host has said, see `hub.evidence`.
-    """
-
-    name: str
-    size: int
-    etag: str
-    unconfirmed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The files of a repo at one commit, by name; `repo` is what the host calls that repo."""
-
-    repo: str
-    commit: str
-    files: Mapping[str, RemoteFile]
 
 
 class Remote(ABC):
@@ -271,6 +253,11 @@ class Remote(ABC):
                         read(response)
                         return
                     request = response.next_request
+                if request.url.scheme not in {"http", "https"}:
+                    raise Unavailable(
+                        f"{subject}: expected to be led to an http address, {host or self.name} "
+                        f"leads to {short(str(request.url))}; check {self.named_in}, {BETWEEN}"
+                    )
             except (
                 httpx2.ProxyError,
                 httpx2.UnsupportedProtocol,
@@ -331,17 +318,20 @@ class Remote(ABC):
             new = failure.host not in self._reached
             if received() - before < self._retry.progress:
                 attempt += 1
-            if attempt >= (FIRST_TRIES if failure.absent and new else self._retry.attempts):
+            most = FIRST_TRIES if failure.absent and new else self._retry.attempts
+            if attempt >= most or failure.wait > FAR:
                 if failure.host is not None and (failure.absent or new):
                     from urllib.request import getproxies
 
                     advice = CERTIFICATE if "CERTIFICATE" in str(failure) else NETWORK
+                    if any(word in str(failure) for word in _NO_TLS) and not failure.host:
+                        advice = f"it speaks no https there: write http:// in {self.named_in}"
                     if getproxies().keys() - {"no"}:
                         advice += f"; there is a proxy in between: {_PROXY}"
                     reason = f"cannot reach {self._place(failure.host)} ({failure}); {advice}"
                     raise self._gave_up(subject, reason, failure.host)
-                said = f"{subject}: {failure}, after {attempt} tries; {failure.advice}"
-                raise failure.final(said)
+                tries = f"{attempt} tries" if attempt > 1 else "one try"
+                raise failure.final(f"{subject}: {failure}, after {tries}; {failure.advice}")
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
 
@@ -384,7 +374,8 @@ class Remote(ABC):
             raise again_later(said, status, headers, self.own_limit)
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise Again(said, final=VerificationError)  # the part that is there is no part of it
-        if host and not code:
+        by_a_hub = code and {"api", "resolve"} & set(response.request.url.path.split("/"))
+        if host and not by_a_hub:
             raise Unavailable(
                 f"{subject}: {said}, and {self.name} says that its files are there; let {who} "
                 f"pass where a proxy or firewall blocks it, or try again later"

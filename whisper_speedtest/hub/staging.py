@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from whisper_speedtest.hub.cache import RepoFolder
-    from whisper_speedtest.hub.evidence import Record
+    from whisper_speedtest.hub.evidence import Record, RemoteFile
     from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.remote import RemoteFile
 
 _PREFIX = "staging-"
 _PART = "part-"

@@ -8,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -29,7 +29,13 @@ CERTIFICATE = (
     "in SSL_CERT_FILE"
 )
 
-_NUMBER = re.compile(r"\d{1,9}")
+FAR = 3600
+"""Seconds. No try is made any more where a host asks for a longer wait."""
+
+_IN_DAYS = 86_400  # seconds from which a date is told
+_EPOCH = 1_000_000_000  # seconds: what is no less is no wait, but a time since 1970
+_NUMBER = re.compile(r"\d{1,10}")
+_RESET = re.compile(r"(\d{1,10})(?:\.\d*)?")
 _SPENT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
 _MOST = re.compile(r"\bq\s*=\s*(\d{1,9})(?!\d)")
 
@@ -201,18 +207,21 @@ def told(error: BaseException) -> str:
 def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: str) -> Again:
     """Return what a status means that may be another one later: when, and of which limit it is.
 
-    A hub that limits requests says when it will take more; any server may send Retry-After.
-    `own_limit` says how to have a limit that is not everybody's.
+    A hub that limits requests says when it will take more; any server may send Retry-After, and
+    many send X-RateLimit-Reset, a number of seconds from now or since 1970. `own_limit` says how to
+    have a limit that is not everybody's.
     Source: draft-ietf-httpapi-ratelimit-headers-09, as far as huggingface_hub reads it; RFC 9110,
-    10.2.3.
+    10.2.3; GitHub's "Rate limits for the REST API" and others like it.
     """
+    spent_up = headers.get("X-RateLimit-Remaining", "0").strip() == "0"
+    reset = headers.get("X-RateLimit-Reset", "") if spent_up else ""
     if spent := _SPENT.search(headers.get("RateLimit", "")):
         most = _MOST.search(headers.get("RateLimit-Policy", ""))
         of = f" of {most[1]}" if most else ""
         wait = float(spent[2])
-        said += f": no request{of} is left in the limit {short(spent[1])!r}, more in {wait:g} s"
-    elif wait := _seconds(headers.get("Retry-After", "").strip()):
-        said += f": it takes more in {wait:g} s"
+        said += f": no request{of} is left in the limit {short(spent[1])!r}, more {_when(wait)}"
+    elif wait := _seconds(headers.get("Retry-After", "").strip()) or _until(reset.strip()):
+        said += f": it takes more {_when(wait)}"
     advice = "try again then" if wait else NETWORK
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         advice = f"try again {'then' if wait else 'later'}{own_limit}"
@@ -228,3 +237,17 @@ def _seconds(asked: str) -> float:
     with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds() // 1)
     return 0.0
+
+
+def _until(reset: str) -> float:
+    """Return the seconds from now until X-RateLimit-Reset; 0 where it is past, or no number."""
+    number = _RESET.fullmatch(reset)
+    seconds = float(number[1]) if number else 0.0
+    return max(0.0, (seconds - time.time()) // 1) if seconds >= _EPOCH else seconds
+
+
+def _when(wait: float) -> str:
+    """Return when a wait is over: `in 55 s`, or from a day on `on 2065-01-31`."""
+    if wait < _IN_DAYS:
+        return f"in {wait:.0f} s"
+    return f"on {datetime.now(UTC) + timedelta(seconds=wait):%Y-%m-%d}"

@@ -7,9 +7,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
+from whisper_speedtest.hub.evidence import Listing, RemoteFile
 from whisper_speedtest.hub.hashes import is_sha256
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.remote import Listing, Remote, RemoteFile
+from whisper_speedtest.hub.remote import Remote
 from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:

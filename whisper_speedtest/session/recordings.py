@@ -13,7 +13,7 @@ from whisper_speedtest.speech.corpus import CorpusError, read_corpus
 from whisper_speedtest.speech.recordings import SUFFIXES, own_clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from whisper_speedtest.speech.clip import Clip
@@ -28,25 +28,34 @@ def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
 
     Their names become parts of test ids, so each of them has to be there once, and no clip of the
     project may have it. Private ones are named by their content, as `own-88cde86b`: that says
-    nothing of it, and is the same in each session, as ids are stored keys.
+    nothing of it, and is the same in each session, as ids are stored keys. A file of a folder that
+    cannot be used is left out with a warning, as long as there are others.
 
     Raises:
         pytest.UsageError: A file cannot be used, a name is taken, or a folder has no sound files.
     """
     taken = dict(clips())
-    for path in _files(paths):
-        try:
-            clip = own_clip(path)
-        except ValueError as error:
-            raise pytest.UsageError(f"--audio: {error}") from error
-        if private:
-            clip = replace(clip, name=f"own-{clip.sha256[:8]}")
-        if other := taken.get(clip.name):
-            raise pytest.UsageError(
-                f"--audio: {path}: expected a name that no other clip has, got {clip.name!r}, "
-                f"which is also {other.path}; {'leave one out' if private else 'rename the file'}"
-            )
-        taken[clip.name] = clip
+    for path in paths:
+        wrong = []
+        for file in (files := _files(path)):
+            try:
+                clip = own_clip(file)
+            except ValueError as error:
+                wrong.append(str(error))
+                continue
+            if private:
+                clip = replace(clip, name=f"own-{clip.sha256[:8]}")
+            if other := taken.get(clip.name):
+                raise pytest.UsageError(
+                    f"--audio: {file}: expected a name that no other clip has, got {clip.name!r}, "
+                    f"which is also {other.path}; "
+                    f"{'leave one out' if private else 'rename the file'}"
+                )
+            taken[clip.name] = clip
+        if len(wrong) == len(files):
+            raise pytest.UsageError(f"--audio: {'; '.join(wrong)}")
+        for reason in wrong:
+            warnings.warn(f"--audio: left out: {reason}", stacklevel=1)
     return [clip for clip in taken.values() if clip.is_own]
 
 
@@ -76,33 +85,30 @@ def own_corpora(
     return list(taken.values())
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files, and of each folder the sound files in it, by name.
+def _files(path: Path) -> list[Path]:
+    """Return a file, or the sound files in a folder, by name; at least one.
 
     Hidden files are left out, as macOS writes its notes on `memo.wav` to `._memo.wav` on disks of
     other systems; so are folders in it. A warning names the recordings whose formats are not read.
     """
-    for path in paths:
-        try:
-            inside = sorted(path.iterdir()) if path.is_dir() else None
-            files = [each for each in inside or () if each.name[0] != "." and not each.is_dir()]
-        except OSError as error:
-            raise pytest.UsageError(
-                f"--audio: {path}: cannot be looked at: {error.strerror}; check the path"
-            ) from error
-        if inside is None:
-            yield path
-            continue
-        found = [file for file in files if file.suffix.lower() in SUFFIXES]
-        if others := [file.name for file in files if file.suffix.lower() in UNREADABLE]:
-            warnings.warn(
-                f"--audio: {path}: left out, as their formats are not read: {', '.join(others)}; "
-                "name one alone to be told how it is converted",
-                stacklevel=1,
-            )
-        if not found:
-            raise pytest.UsageError(
-                f"--audio: {path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "
-                "got none; name the file itself where it has another suffix"
-            )
-        yield from found
+    try:
+        if not path.is_dir():
+            return [path]
+        files = [each for each in path.iterdir() if each.name[0] != "." and not each.is_dir()]
+    except OSError as error:
+        raise pytest.UsageError(
+            f"--audio: {path}: cannot be looked at: {error.strerror}; check the path"
+        ) from error
+    found = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+    if others := sorted(file.name for file in files if file.suffix.lower() in UNREADABLE):
+        warnings.warn(
+            f"--audio: {path}: left out, as their formats are not read: {', '.join(others)}; "
+            "name one alone to be told how it is converted",
+            stacklevel=1,
+        )
+    if not found:
+        raise pytest.UsageError(
+            f"--audio: {path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "
+            "got none; name the file itself where it has another suffix"
+        )
+    return found
