@@ -118,6 +118,7 @@ def test_manifest_that_cannot_be_understood_is_replaced_by_a_listing(
     if path.is_dir():
         assert f"move {path} away, which is a folder where a" in str(refusal(fresh(store), BASE))
         path.rmdir()
+        path.touch()
 
     assert fresh(store).prepare(BASE) == model
     assert {kind for kind, _ in requested(hub)} <= {"info"}
@@ -139,7 +140,7 @@ def test_manifest_that_cannot_be_understood_lets_no_other_weights_in(
     assert "weights.npz: expected the manifest " in str(refusal(offline(store), BASE))
     if path.is_dir():
         path.rmdir()
-        path.write_text("")
+        path.touch()
     assert read(fresh(store).prepare(BASE)) == content(BASE)
     assert requested(hub) == [("info", None), ("resolve", "weights.npz")]
 
