@@ -151,7 +151,7 @@ def test_listing_of_huggingface_hub_replaces_a_manifest_that_cannot_be_understoo
     """Offline as well; where its hashes are others, the files are corrupt."""
     from huggingface_hub import snapshot_download
 
-    where = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
+    where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
     snapshot_download(BASE.repo, **where)
     model = offline(store).prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
@@ -268,7 +268,7 @@ def test_cache_without_any_record_is_taken_at_its_word_and_told_as_unconfirmed(
     """As `hf download` leaves it for single files. What is recorded of it says so, too."""
     from huggingface_hub import hf_hub_download
 
-    where = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
+    where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
     for name in BASE.files:
         hf_hub_download(BASE.repo, name, **where)
     hub.clear()
