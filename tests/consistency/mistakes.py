@@ -160,6 +160,18 @@ MISTAKES = {
         line='"4bit": "-8-bit"',
         cases=4,
     ),
+    "folder without its variant": Mistake(
+        LIGHTNING,
+        {'f"mlx_models/{size}{end}/{f}"': 'f"mlx_models/{size}/{f}"'},
+        _other(
+            "distil-large-v2-8bit",
+            f"mlx_models/distil-large-v2/weights.npz of {DISTIL}",
+            "distil-large-v2 fp16",
+            f"mlx_models/distil-large-v2-8-bit/weights.npz of {DISTIL}",
+        ),
+        line="kind: base.ModelFiles(DISTIL_REPO, ",
+        cases=8,
+    ),
     "repo of many models": Mistake(
         LIGHTNING,
         {'"mlx-community/whisper-medium-mlx"': f'"{DISTIL}"'},

@@ -80,6 +80,21 @@ def test_mistake_is_found_with_its_line_and_costs_no_right_case(
     assert len(lines) == len(messages), f"expected one line for each of {messages}, got {lines}"
 
 
+def test_file_that_a_load_contradicts_is_told_the_line_that_makes_its_path(
+    edited: Edited, tmp_path: Path
+) -> None:
+    """The names of files in it are those of other entries, too, which are right."""
+    mistake = MISTAKES["folder without its variant"]
+    adapter, file = edited(mistake), "mlx_models/distil-small.en/config.json"
+
+    found = wrong_line.line_to_fix(
+        Case(mistake.adapter, "distil-small.en", "4bit"), adapter, has(file)
+    )
+
+    (message,) = mistake.messages((tmp_path / mistake.source).read_text("utf-8")).values()
+    assert found == message.rpartition("; fix ")[2]
+
+
 @pytest.mark.parametrize(
     ("part", "line"),
     [(REPO, "ENDINGS = "), (has("config.json"), "NPZ, SAFETENSORS = "), (REVISION, "ENDINGS = ")],

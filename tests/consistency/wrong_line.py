@@ -59,8 +59,9 @@ def line_to_fix(case: Case, adapter: type[Adapter], part: Part = whole) -> str:
     That is the string with which this part changes and no right entry does; of several, the one
     that changes the most wrong entries, as one mistake may have made them all. If there is none, it
     is such a name, and then, for a case of which nothing is published, such a string with which the
-    case goes. Else it is the string that changes the fewest entries, and at last the line where the
-    check map begins. An entry is right if it is in the list of what is published.
+    case goes. Else it is the string with which this part of the fewest entries changes, of several
+    the one that changes the fewest entries at all, and at last the line where the check map begins.
+    An entry is right if it is in the list of what is published.
     """
     here = (case.size, case.variant)
     wrong = {
@@ -78,8 +79,10 @@ def line_to_fix(case: Case, adapter: type[Adapter], part: Part = whole) -> str:
     if guilty is None and not published_for(case, adapter):
         guilty = _most([one for one in sparing if here in one.gone])
     if guilty is None:
-        some = [one for one in strings if here in one.changed]
-        guilty = min(some, key=lambda one: len(one.touched), default=None)
+        both = zip(strings, _effects(adapter, "string", whole), strict=True)
+        some = [pair for pair in both if here in pair[0].changed]
+        fewest = min(some, key=lambda pair: [len(one.touched) for one in pair], default=(None,))
+        guilty = fewest[0]
     if guilty is not None:
         return f"{source_of(adapter)}:{guilty.line}"
     return line_to_fix(case, adapter) if part is not whole else _beginning(adapter)
