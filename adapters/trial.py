@@ -10,12 +10,14 @@ module that catches every exception, and would not keep anything from ending tha
 from __future__ import annotations
 
 import builtins
+import errno
 import faulthandler
 import io
 import json
 import linecache
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -41,6 +43,9 @@ SECONDS = 10.0
 
 GRACE = 5.0
 """Seconds more before a process is killed that is stopped, and so cannot say where it is."""
+
+FILES = 12
+"""How many more files pytest's process has to be able to open."""
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = [str(ROOT / "adapters" / name) for name in ("__init__.py", "contract.py", "trial.py")]
@@ -99,15 +104,37 @@ def try_imports(paths: Iterable[str]) -> dict[str, str]:
 
     Raises:
         KeyboardInterrupt: A module raised it, which is taken for the user's Ctrl-C.
-        OSError: No process can be started.
+        OSError: No process can be started, or it could open too few files, which would be told as
+            a fault of the adapters.
     """
     found: dict[str, str] = {}
     left = list(paths)
+    if left:
+        _require_files()
     while left:
         problems = _problems(left)
         found |= {path: problem for path, problem in zip(left, problems, strict=False) if problem}
         left = left[len(problems) :]
     return found
+
+
+def _require_files() -> None:
+    """Raise OSError unless this process can open as many files as the trial and an engine take."""
+    spare: list[int] = []
+    try:
+        with suppress(OSError):
+            while len(spare) < FILES:
+                spare.append(os.open(os.devnull, os.O_RDONLY))
+    finally:
+        for descriptor in spare:
+            os.close(descriptor)
+    if len(spare) < FILES:
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        raise OSError(
+            errno.EMFILE,
+            f"{os.strerror(errno.EMFILE)}: expected room for {FILES} more, got {len(spare)} under "
+            f"the limit of {limit}, which `ulimit -n 256` raises",
+        )
 
 
 def raised(error: BaseException) -> str:

@@ -6,7 +6,9 @@ adapters of the registry. Nothing of it may be seen here but the reason.
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import signal
 import sys
 from importlib import import_module
@@ -22,7 +24,7 @@ from tests.helpers.broken_adapters import ENDING, HANGING, HARMING, RAISING
 from tests.helpers.processes import wait_until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Write = Callable[[str, str], str]
 
@@ -226,6 +228,50 @@ def test_class_that_hangs_when_it_is_read_is_found(
     assert message.endswith(
         "still going on, at trial_place.py:5, `while True: pass`; mend that line"
     )
+
+
+@pytest.fixture(name="room")
+def _room() -> Iterator[Callable[[int], int]]:
+    """A function that lets this process open so many files more, and returns its new limit."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def leave(more: int) -> int:
+        free = [os.open(os.devnull, os.O_RDONLY) for _ in range(more + 1)]
+        for descriptor in free:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], before[1]))
+        return free[-1]
+
+    yield leave
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_limit_on_open_files_is_told_and_no_adapter_blamed(
+    write: Write, room: Callable[[int], int]
+) -> None:
+    """The message has the limit, what is free of it, what is needed and how to raise it."""
+    path = write("trial_fine", FINE)
+    limit = room(trial.FILES - 1)
+
+    with pytest.raises(OSError, match="Too many open files") as error:
+        try_imports([path])
+
+    assert error.value.errno == errno.EMFILE
+    assert str(error.value).endswith(
+        f": expected room for 12 more, got 11 under the limit of {limit}, which `ulimit -n 256` "
+        "raises"
+    )
+    assert psutil.Process().children() == []
+
+
+def test_room_for_just_enough_files_is_enough(write: Write, room: Callable[[int], int]) -> None:
+    """No descriptor is kept, and a broken adapter is told as ever."""
+    paths = [write("trial_fine", FINE), write("trial_raises", "raise OSError('no')\n")]
+    room(trial.FILES)
+    before = psutil.Process().num_fds()
+
+    assert list(try_imports(paths)) == paths[1:]
+    assert psutil.Process().num_fds() == before
 
 
 def test_nothing_to_try_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
