@@ -6,6 +6,7 @@ Every Python 3 since 3.7 has to understand this file: that of Xcode is 3.9.
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -39,7 +40,26 @@ def fault() -> str:
             "expected a Python that can make virtual environments, got one without ensurepip; on "
             "Debian and Ubuntu, install python3-venv"
         )
-    return ""
+    return fault_of_the_old()
+
+
+def fault_of_the_old() -> str:
+    """Return why a .venv that is there already is in the way, and what to do, or "".
+
+    venv would keep the link to its Python, and pip would then be that of the other version.
+    """
+    python = os.path.join(".venv", "bin", "python")  # noqa: PTH118 - as the text says it
+    if not os.path.lexists(python):
+        return ""
+    show = "import sys; print('Python %d.%d' % sys.version_info[:2])"
+    try:
+        got = subprocess.check_output([python, "-c", show], universal_newlines=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        got = "one that does not run"
+    expected = "Python {}.{}".format(*sys.version_info[:2])
+    if got == expected:
+        return ""
+    return f"expected the .venv that is here to be of {expected}, got {got}; remove it: rm -r .venv"
 
 
 def main() -> str | int:

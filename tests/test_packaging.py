@@ -471,6 +471,37 @@ def test_python_that_is_recent_enough_makes_an_environment(tmp_path: Path) -> No
     assert (tmp_path / ".venv" / "bin" / "pip").exists()
 
 
+@pytest.mark.parametrize(
+    ("python", "got"),
+    [("#!/bin/sh\necho Python 3.9", "Python 3.9"), ("#!/nowhere/python", "one that does not run")],
+    ids=["old", "removed"],
+)
+def test_environment_of_another_python_is_in_the_way(tmp_path: Path, python: str, got: str) -> None:
+    """As an earlier try left it, or an upgrade that removed its Python; pip would be that one's."""
+    (left := tmp_path / ".venv" / "bin" / "python").parent.mkdir(parents=True)
+    left.write_text(python)
+    left.chmod(0o755)
+
+    ended = make_venv(tmp_path)
+
+    expected = "{}.{}".format(*sys.version_info[:2])
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        f"{sys.executable}: expected the .venv that is here to be of Python {expected}, got "
+        f"{got}; remove it: rm -r .venv\n"
+    )
+    assert list(left.parent.iterdir()) == [left]
+
+
+def test_environment_that_is_there_already_is_kept(tmp_path: Path) -> None:
+    """Both commands of the README begin with it."""
+    make_venv(tmp_path)
+    (kept := tmp_path / ".venv" / "kept").touch()
+
+    assert make_venv(tmp_path).returncode == 0
+    assert kept.exists()
+
+
 def test_old_pythons_understand_the_refusal() -> None:
     """It is written in the Python of 3.7, and asks for what pyproject.toml asks for."""
     script = ROOT / "requirements" / "make_venv.py"
