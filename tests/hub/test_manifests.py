@@ -309,6 +309,32 @@ def test_what_nobody_confirmed_is_not_confirmed_by_being_completed_offline(store
     assert fresh(store).inspect(BASE).unconfirmed
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_listing_of_huggingface_hub_outranks_a_record_of_what_nobody_confirmed(
+    hub: Hub, store: Store, right: bool
+) -> None:
+    """It comes from the hub, and is there now: the files are confirmed, or corrupt."""
+    from huggingface_hub import snapshot_download
+
+    model = store.prepare(BASE)
+    if not right:
+        name_by_content(store, content(QUANTISED)["weights.npz"])
+    (path := repo_folder(store, BASE).manifest_path("main", model.commit)).unlink()
+    offline(store).prepare(BASE)
+    assert '"unconfirmed": true' in path.read_text()
+    where: Any = {"endpoint": hub.endpoint, "token": False}
+    snapshot_download(BASE.repo, cache_dir=store.settings.cache / "new", **where)
+    trees = store.settings.cache / "new" / path.parents[1].name / "trees"
+    shutil.copytree(trees, path.parents[1] / "trees")
+
+    found = fresh(store).inspect(BASE)
+
+    assert (found.state, found.unconfirmed) == ("complete" if right else "corrupt", False)
+    if right:
+        assert offline(store).prepare(BASE) == model
+        assert "unconfirmed" not in path.read_text()
+
+
 def test_listing_confirms_what_nobody_had_confirmed(hub: Hub, store: Store) -> None:
     """At no byte, once another file has to be asked for."""
     model = store.prepare(BASE)

@@ -192,19 +192,22 @@ class RepoFolder:
         """Return what says which content a file of a commit must have, other than its own link.
 
         The etag of a file by URL is its commit. Of other files our manifests say it, of whatever
-        revision, as they come from a host's listing; then huggingface_hub's listing of the commit.
+        revision, if they have it from a host's listing; then huggingface_hub's listing of the
+        commit; and then what a manifest has of a file that nobody confirmed.
         """
         if self.by_url:
             return Evidence("", commit)
-        for manifest in self._manifests(commit):
-            if record := manifest.files.get(name):
-                return Evidence.recorded(record)
+        records = [manifest.files.get(name) for manifest in self._manifests(commit)]
+        recorded = [Evidence.recorded(record) for record in records if record]
+        for known in recorded:
+            if not known.unconfirmed:
+                return known
         tree = self.root / "trees" / f"{commit}.json"
         with suppress(*UNREADABLE, KeyError):
             listed = msgspec.json.decode(_read(tree), type=Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
                 return Evidence(f"as {tree} lists it", etag, listed.lfs_sha256, listed.size)
-        return None
+        return recorded[0] if recorded else None
 
     def look(self, commit: str, name: str) -> Finding:
         """Hash one file of a commit, and compare that with what it must be.
@@ -216,7 +219,7 @@ class RepoFolder:
         path = self.pointer(commit, name)
         evidence, lacking = self.evidence(commit, name), ""
         if not evidence:
-            lacking = self._not_understood()
+            _, lacking = self._read_manifests()
             if linked := self.linked(path):
                 evidence = Evidence("", linked, unconfirmed=True)
         etag = evidence.etag if evidence else ""
@@ -294,41 +297,33 @@ class RepoFolder:
             if not commit or (manifest.repo, manifest.commit) == (self.repo, commit)
         ]
 
-    def _not_understood(self) -> str:
-        """Return what is wrong with a manifest that cannot be understood; "" where all can be."""
-        return next(
-            (
-                f"expected the manifest {path} to say what was verified, got none ({short(wrong)})"
-                for path, wrong in self._read_manifests()[1].items()
-            ),
-            "",
-        )
+    def _read_manifests(self) -> tuple[list[Manifest], str]:
+        """Return our manifests, the one written last first, and what is wrong with another; or "".
 
-    def _read_manifests(self) -> tuple[list[Manifest], dict[Path, str]]:
-        """Return our manifests, the one written last first; and what is none, with the reason.
-
-        A manifest is none, too, that is of something else than its name says.
+        What is of something else than its name says, or cannot be read or understood, is none.
         """
-        found, wrong = [], {}
-        path = self.own
+
+        def none(path: Path, error: Exception) -> str:
+            if not os.path.lexists(path):  # there is no folder yet, or somebody has removed it
+                return ""
+            said = short(str(error))
+            return f"expected the manifest {path} to say what was verified, got none ({said})"
+
+        found, wrong = [], ""
         try:
-            paths = sorted(path.iterdir())
+            paths = sorted(path for path in self.own.iterdir() if path.match("*@*.json"))
         except OSError as error:
-            # A folder that is not there has nothing to say; one that cannot be read may have.
-            return [], {path: str(error)} if os.path.lexists(path) else {}
+            return [], none(self.own, error)
         for path in paths:
-            if not path.match("*@*.json"):
-                continue
             try:
                 manifest = msgspec.json.decode(_read(path), type=Manifest)
                 right = self.manifest_path(manifest.revision, manifest.commit)
-                if (path, folder_name(manifest.repo)) == (right, self.root.name):
-                    found.append((path.stat().st_mtime_ns, manifest))
-                else:
-                    wrong[path] = f"it is of {manifest.repo}@{manifest.revision}, {manifest.commit}"
+                if (path, folder_name(manifest.repo)) != (right, self.root.name):
+                    other = f"it is of {manifest.repo}@{manifest.revision}, {manifest.commit}"
+                    raise ValueError(other)
+                found.append((path.stat().st_mtime_ns, manifest))
             except UNREADABLE as error:
-                if os.path.lexists(path):  # nobody has removed it meanwhile
-                    wrong[path] = str(error)
+                wrong = wrong or none(path, error)
         found.sort(key=itemgetter(0), reverse=True)
         return [manifest for _, manifest in found], wrong
 
