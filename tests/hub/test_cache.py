@@ -207,6 +207,47 @@ def test_ref_outranks_manifests_if_its_commit_is_proven_and_has_all_files(
     assert (partial.commit, partial.state) == (OLD, "incomplete")
 
 
+def test_harmed_commit_gives_way_to_a_recorded_one_alone(folder: RepoFolder) -> None:
+    """What only agrees with itself takes the place of a commit that is gone, not of a wrong one."""
+    cache = folder.root.parent
+    for commit in (OLD, NEW):
+        put(folder, commit, "a.npz", commit.encode())
+        put(folder, commit, "b.json", b"{}")
+    note(folder, OLD, 200, a_npz=OLD.encode(), b_json=b"{}")
+    (folder.root / "refs" / "main").write_text(NEW, encoding="utf-8")
+    assert inspect(cache, FILES).commit == OLD
+
+    flip_bit(folder.pointer(OLD, "a.npz"))
+    assert (inspect(cache, FILES).commit, inspect(cache, FILES).state) == (OLD, "corrupt")
+
+    (folder.root / "refs" / "main").unlink()
+    manifest = note(folder, NEW, 100, a_npz=NEW.encode(), b_json=b"{}")
+    assert list(folder.manifests("main")) == [OLD, NEW]
+    assert (inspect(cache, FILES).commit, inspect(cache, FILES).state) == (NEW, "complete")
+
+    manifest.unlink()
+    (folder.root / "refs" / "main").write_text(NEW, encoding="utf-8")
+    folder.pointer(OLD, "a.npz").unlink()
+    assert (inspect(cache, FILES).commit, inspect(cache, FILES).unconfirmed) == (NEW, True)
+
+
+def test_first_manifest_that_is_none_is_told_and_no_other_file_of_the_folder(
+    folder: RepoFolder,
+) -> None:
+    """By its name. What is called otherwise than a manifest is nobody's record of anything."""
+    put(folder, OLD, "a.npz", b"right")
+    (folder.own / "notes.json").write_text("{", encoding="utf-8")
+    assert look(folder) == ("complete", "")
+
+    for commit in (THIRD, NEW):
+        folder.manifest_path("main", commit).write_text("{", encoding="utf-8")
+
+    state, reason = look(folder)
+    assert state == "unknown"
+    path = folder.manifest_path("main", NEW)
+    assert reason.startswith(f"a.npz: expected the manifest {path} to say what was verified, got ")
+
+
 def test_nothing_known_is_missing_with_no_commit(tmp_path: Path) -> None:
     """Each file has the same reason, and nothing is made."""
     found = inspect(tmp_path / "cache", FILES)
@@ -272,9 +313,12 @@ def test_linked_file_must_have_the_hash_that_its_blob_is_named_by(folder: RepoFo
     assert look(folder) == ("complete", "")
     assert folder.look(OLD, "a.npz").etag == sha256(b"right")
 
+    assert folder.look(OLD, "a.npz").unconfirmed
+
     flip_bit(link)
     got = prove(link)
 
+    assert not folder.look(OLD, "a.npz").unconfirmed
     assert look(folder) == (
         "corrupt",
         f"a.npz: expected sha256 {sha256(b'right')}, got {got.sha256} of 5 bytes at {link}",

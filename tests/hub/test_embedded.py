@@ -97,6 +97,19 @@ def test_intact_export_is_not_made_again(cache: Path, exports: list[list[str]]) 
     assert exports == [["fixtures.models.micro.export", "mlx", "fp16"]]
 
 
+def test_export_of_which_nothing_is_recorded_is_made_anew(
+    cache: Path, exports: list[list[str]]
+) -> None:
+    """Its blobs may be named by their own hashes, and hold any other weights."""
+    first = made()
+    (manifest,) = cache.glob("*/.speedtest/*.json")
+    manifest.unlink()
+
+    assert made() == first
+    assert len(exports) == 2
+    assert manifest.is_file()
+
+
 def test_models_of_one_export_share_it(cache: Path, exports: list[list[str]]) -> None:
     """Asked for at once, for different files, it is made once."""
     models = [MICRO, *(replace(MICRO, files=(name,)) for name in MICRO.files)] * 2

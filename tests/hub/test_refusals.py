@@ -159,6 +159,27 @@ def test_token_of_an_account_without_access_is_not_stale(hub: Hub, store: Store)
 # The host that files come from
 
 
+def test_hub_that_a_mirror_leads_to_is_a_hub(hub: Hub, store: Store) -> None:
+    """Its codes mean what they mean, for a listing and for a file; it is named by its address."""
+    with Hub() as other:
+        where = urlsplit(other.endpoint).netloc
+        there = {"Location": f"{other.endpoint}/api/models/{BASE.repo}/revision/main?blobs=true"}
+        hub.fault(Fault(status=307, headers=there), kind="info", times=1)
+        listing = refusal(fresh(store, token=other.token), BASE)
+        path = f"/{BASE.repo}/resolve/{hub.commit(BASE.repo)}/weights.npz"
+        lacking = Fault(status=404, headers={"X-Error-Code": "EntryNotFound"})
+        other.fault(lacking)
+        hub.fault(
+            Fault(status=302, headers={"Location": other.endpoint + path}),
+            kind="resolve",
+            file="weights.npz",
+        )
+        file = refusal(fresh(store), BASE)
+
+    assert f"{BASE}: {where} answered 401 RepoNotFound: there is no such repo, or" in str(listing)
+    assert f" {where} answered 404 EntryNotFound: it has listed that a moment ago" in str(file)
+
+
 CODES = ("RepoNotFound", "EntryNotFound", "GatedRepo", "AccessDenied")
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -175,6 +176,17 @@ def test_refusal_that_lasts_says_how_often_it_was_met() -> None:
     assert host.asked == 2 * FAST.attempts
 
 
+@pytest.mark.parametrize(("attempts", "told"), [(1, "one try"), (2, "2 tries"), (3, "3 tries")])
+def test_tries_are_told_by_their_number(attempts: int, told: str) -> None:
+    """All of them, and the last one's reason."""
+    host = Host(status(503))
+    host._retry = replace(FAST, attempts=attempts)
+
+    error = f"the host answered 503 Service Unavailable, after {told}; check the network, or try "
+    assert str(error_of(host)).startswith(f"org/model@v1: {error}")
+    assert host.asked == attempts
+
+
 @pytest.mark.parametrize("answer", [REFUSED, TIMEOUT, CUT])
 def test_host_that_cannot_be_reached_is_asked_no_more(answer: Exception) -> None:
     """The next model has the same reason at once, with its own name."""
@@ -250,7 +262,7 @@ def test_code_of_a_refusal_is_told() -> None:
         (status(429, X_RateLimit_Reset="7"), 7),
         (status(429, X_RateLimit_Reset="7", Retry_After="9"), 9),
         (status(429, X_RateLimit_Reset="7", X_RateLimit_Remaining="0"), 7),
-        (status(429, X_RateLimit_Reset="7", X_RateLimit_Remaining="1"), 0.01),
+        (status(429, X_RateLimit_Reset="7", X_RateLimit_Remaining="59"), 0.01),
         (status(429, X_RateLimit_Reset=f"{NOW + 7}"), 7),
         (status(429, X_RateLimit_Reset=f"{NOW + 7}.5"), 7),
         (status(429, X_RateLimit_Reset=f"{NOW - 7}"), 0.01),

@@ -60,10 +60,12 @@ def test_folder_stands_for_the_sound_files_in_it(record: Record) -> None:
     folder = record("talks/two.wav").parent
     record("talks/ONE.WAV")
     record("talks/below/three.wav")
+    for name in "hbfdgace":
+        record(f"talks/{name}.wav")
     (folder / "one.txt").write_text("words", encoding="utf-8")
     (folder / "notes.md").write_text("words", encoding="utf-8")
 
-    assert [clip.name for clip in own_clips([folder])] == ["ONE", "two"]
+    assert [clip.name for clip in own_clips([folder])] == ["ONE", *"abcdefgh", "two"]
 
 
 def test_folder_without_sound_files_is_refused(tmp_path: Path) -> None:

@@ -315,6 +315,26 @@ def test_file_in_the_librarys_place_is_compared_with_the_caches(
     assert (finding.proof is None) == (body in {None, ...})
 
 
+def test_file_in_the_librarys_place_is_as_confirmed_as_the_caches(
+    store: Store, tmp_path: Path, entry: ModelFiles
+) -> None:
+    """What it is compared with comes from there; a wrong one is neither."""
+    (place := tmp_path / "models" / "micro" / "config.json").parent.mkdir(parents=True)
+    place.write_bytes(b'{"of": "the toy"}')
+    (confirmed,) = check([TOY], store, tmp_path)
+    (manifest,) = RepoFolder(store.settings.cache, entry.repo).own.glob("*.json")
+    manifest.unlink()
+
+    (doubtful,) = check([TOY], store, tmp_path)
+    place.write_bytes(b"other")
+    (wrong,) = check([TOY], store, tmp_path)
+
+    statuses = (confirmed, doubtful, wrong)
+    assert [each.cache.unconfirmed for each in statuses] == [False, True, True]
+    assert [each.own_place.unconfirmed for each in statuses] == [False, True, False]
+    assert doubtful.verified is not None
+
+
 def test_file_in_the_cache_that_is_another_repos_is_told_so(
     store: Store, hub: Hub, tmp_path: Path, entry: ModelFiles
 ) -> None:

@@ -96,8 +96,8 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
     for commit in folder.commits(files):
         findings = {name: folder.look(commit, name) for name in files.files}
         found = Inspection(files, commit, findings, folder.listed_as(commit))
-        doubt = any(each.state in {"corrupt", "unknown"} for each in inspections)
-        if found.state == "complete" and not (doubt and found.unconfirmed):
+        harmed = any(each.state == "corrupt" for each in inspections)
+        if found.state == "complete" and not (harmed and found.unconfirmed):
             return found
         inspections.append(found)
     if inspections:
