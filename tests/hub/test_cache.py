@@ -245,7 +245,7 @@ def test_first_manifest_that_is_none_is_told_and_no_other_file_of_the_folder(
     state, reason = look(folder)
     assert state == "unknown"
     path = folder.manifest_path("main", NEW)
-    assert reason.startswith(f"a.npz: expected the manifest {path} to say what was verified, got ")
+    assert reason.startswith(f"expected the manifest {path} to say what was verified, got ")
 
 
 def test_nothing_known_is_missing_with_no_commit(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ class RepoFolder:
         def found(state: FileState, proof: Proof | None, reason: str) -> Finding:
             known = "" if state == "unknown" else etag
             by_itself = state == "complete" and evidence is not None and evidence.unconfirmed
-            told = reason and f"{name}: {reason}"
+            told = reason if reason == lacking else f"{name}: {reason}"  # that is of all files
             return Finding(name, state, path, known, proof, told, unconfirmed=by_itself)
 
         try:

@@ -315,7 +315,7 @@ class HostedModels:
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
         if local.state in {"corrupt", "unknown"}:
-            wrong = "; ".join(fault.reason for fault in local.faults)
+            wrong = "; ".join(dict.fromkeys(fault.reason for fault in local.faults))
             since = "not replaced, since: " if local.state == "corrupt" else ""
             message = f"{files}: {wrong}; {since}{message}"
             if since and kind is Unavailable:
