@@ -298,6 +298,15 @@ class ToyWithSlowSelection(Toy):
         super().select_device(device, threads)
 
 
+class ToyThatIsKilled(Toy):
+    """The toy library that the system kills when it is asked for its GPU."""
+
+    def select_device(self, device: Device, threads: int) -> None:
+        if device == "gpu":
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().select_device(device, threads)
+
+
 class ToyWithAClock(Toy):
     """The toy library whose phases take seconds, and which tells what they took by its own clock.
 

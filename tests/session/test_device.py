@@ -198,18 +198,34 @@ def test_library_that_refuses_the_gpu_loads_nothing(
         assert told == ""
 
 
-def test_library_that_hangs_when_it_is_asked_for_the_gpu_is_ended(
-    config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("platform", ["darwin", "linux"])
+@pytest.mark.parametrize(
+    ("library", "reason"),
+    [
+        ("ToyWithSlowSelection", "import_library did not end within 2 s"),
+        ("ToyThatIsKilled", "the engine was ended by SIGKILL"),
+    ],
+)
+def test_library_that_does_not_live_to_say_whether_it_takes_the_gpu_is_told(
+    library: str,
+    reason: str,
+    platform: str,
+    config: Any,
+    model: VerifiedModel,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """At the limit, once for all of its models."""
-    use(monkeypatch, "ToyWithSlowSelection")
+    """It hangs or is killed, once for all of its models. Where it dies, there may well be a GPU."""
+    use(monkeypatch, library)
     limit_probes(monkeypatch, 2)
+    steps = count_starts(monkeypatch)
 
-    assert choose_device(config, toy("good"), model) == "cpu"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert "toy[micro-good]: import_library did not end within 2 s" in why_not_gpu(
-        config, toy("other")
-    )
+    chosen = [choose_device(config, toy(name), model) for name in ("good", "slow")]
+
+    assert chosen == ["cpu", "cpu"]
+    assert steps == ["launch on gpu"]
+    monkeypatch.setattr("sys.platform", platform)
+    told = why_not_gpu(config, toy("slow"))
+    assert told.startswith(f"measuring on the CPU, not the GPU: toy[micro-good]: {reason}"), told
 
 
 # What is remembered

@@ -48,6 +48,9 @@ class Probes:
     refused: dict[str, str] = field(default_factory=dict)
     """adapter → why its library takes no GPU here, as it says before it loads anything."""
 
+    ended: dict[str, str] = field(default_factory=dict)
+    """adapter → how its library hung or crashed before it could say whether it takes the GPU."""
+
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
     """Adapter and variant → why they compute on the CPU and not on the GPU."""
 
@@ -59,7 +62,8 @@ class Probes:
         kind = (case.adapter, case.variant)
         if kind in self.works:
             return ""
-        return self.refused.get(case.adapter) or self.broken.get(kind) or self.neither.get(case)
+        of_all = self.refused.get(case.adapter) or self.ended.get(case.adapter)
+        return of_all or self.broken.get(kind) or self.neither.get(case)
 
 
 PROBES = pytest.StashKey[Probes]()
@@ -144,7 +148,8 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
             engine.launch()
             engine.import_library()
         except EngineError as error:
-            probes.refused[case.adapter] = str(error)
+            by_itself = f"{case.label}: import_library raised " in str(error)
+            (probes.refused if by_itself else probes.ended)[case.adapter] = str(error)
             return
         try:
             engine.load()
