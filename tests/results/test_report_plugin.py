@@ -17,6 +17,7 @@ from tests.helpers.pages import read_page
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import MACHINE, MODEL, PROVENANCE, samples, warm
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results import report_plugin
 from whisper_speedtest.results.folder import FILES
 from whisper_speedtest.results.journal import HEADER, line_of, read
 from whisper_speedtest.results.journal_plugin import NEUTRAL
@@ -206,6 +207,21 @@ def test_what_is_no_journal_is_refused(journal: Path, tmp_path: Path) -> None:
 
     assert refused.startswith(f"--from: {journal}, line 1: expected the first line of a journal")
     assert not (tmp_path / "out").exists()
+
+
+def test_page_that_cannot_be_drawn_is_refused_before_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What draws it is imported at the very end, after all measurements."""
+    monkeypatch.setattr(report_plugin, "find_spec", {"jinja2": "found"}.get)
+
+    with pytest.raises(pytest.UsageError) as caught:
+        pytest_configure(config(report=tmp_path / "out"))
+
+    assert str(caught.value) == (
+        "--report: expected the modules that draw its page, got no vl_convert; install what "
+        "requirements/tests.txt names"
+    )
 
 
 def test_folder_that_cannot_be_written_to_is_refused_before_anything(journal: Path) -> None:

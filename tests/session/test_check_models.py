@@ -101,7 +101,7 @@ def environment(hub: Hub, home: Path) -> dict[str, str]:
 def run(hub: Hub, home: Path, folder: Path, *arguments: str) -> Ended:
     """Run a session to its end in `folder`, with `home` as HF_HOME."""
     ended = subprocess.run(
-        command(*arguments),
+        command(f"--journal={home}/session.jsonl", *arguments),
         cwd=folder,
         env=environment(hub, home),
         capture_output=True,

@@ -33,6 +33,7 @@ def test_micro_loads_whatever_relative_paths_there_are(
             *(sys.executable, "-m", "pytest", f"{ROOT}/benchmarks/test_start.py::test_load"),
             *("-p", "no:cacheprovider", "-c", f"{ROOT}/pyproject.toml", f"--rootdir={ROOT}"),
             *("--device=cpu", "--processes=1", "-k", "micro and lightning and fp16", *options),
+            f"--journal={tmp_path}/session.jsonl",
         ],
         cwd=folder,
         env=child_environment(**{name: f"./{name}" for name in RELATIVE}, HF_HUB_OFFLINE="1"),

@@ -5,6 +5,7 @@ With --from nothing is collected: no test runs, and no model or library is looke
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,9 @@ OF_SESSIONS = (
     *("--check-models", "--prefetch-only", "--lock-models", "--refresh", "--max-download"),
 )
 """Options that a report of journals would leave out of account, as they are of what is run."""
+
+DRAWN_WITH = ("jinja2", "vl_convert")
+"""Modules that are imported only once all was measured."""
 
 REPORTED = pytest.StashKey[str]()
 """What to say of the report below the summary."""
@@ -59,7 +63,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
             f"--from: expected journals behind the option, got {', '.join(stray)} as paths of "
             f"tests; {REMEDY}"
         )
-    _refuse_unless_writable(folder)
+    _refuse_unless_possible(folder)
     try:
         found = read_all(names)
     except JournalError as error:
@@ -79,7 +83,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Say before anything is measured that a report cannot be written."""
     if folder := config.getoption("report"):
-        _refuse_unless_writable(folder)
+        _refuse_unless_possible(folder)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,9 +103,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _refuse_unless_writable(folder: Path) -> None:
+def _refuse_unless_possible(folder: Path) -> None:
     from whisper_speedtest.results.folder import why_not_writable
 
+    if lacking := ", ".join(each for each in DRAWN_WITH if find_spec(each) is None):
+        raise pytest.UsageError(
+            f"--report: expected the modules that draw its page, got no {lacking}; install what "
+            "requirements/tests.txt names"
+        )
     if found := why_not_writable(folder):
         raise pytest.UsageError(
             f"--report: {folder}: expected a folder that can be written to, got {found}; name "
