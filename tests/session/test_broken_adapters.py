@@ -39,8 +39,9 @@ pytestmark = pytest.mark.slow
 SECONDS = 4.0
 """How long an import may take in the copies."""
 
-BROKEN = {**RAISING, **HARMING, **ENDING, **INCOMPLETE, "loops": HANGING["loops"]}
-"""Every kind; of those that never return one, as a session has to wait for each of them."""
+BROKEN = {**RAISING, **HARMING, **ENDING, **INCOMPLETE, "waits": HANGING["waits"]}
+"""Every kind; of those that never return one, as a session has to wait for each of them, and one
+that takes no processor meanwhile."""
 
 FEW = {kind: BROKEN[kind] for kind in ("ends-process", "prints", "lacks-a-method", "has-no-module")}
 """One of each way in which an adapter is found to be broken."""

@@ -565,11 +565,14 @@ def test_limit_of_a_test_is_that_of_both_sides() -> None:
 
 @pytest.fixture(name="brief", scope="module")
 def _brief(toy_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with the toy library, with two turns a block, so that a test is brief."""
+    """The project with the toy library, with two turns a block and few blocks: a test is brief."""
     tree = tmp_path_factory.mktemp("brief") / "project"
     shutil.copytree(toy_project, tree)
-    edit(tree / "whisper_speedtest/measure/protocol.py", "TURNS = 10", "TURNS = 2")
-    edit(tree / "whisper_speedtest/measure/protocol.py", "LEAST_TURNS = 3", "LEAST_TURNS = 1")
+    protocol = tree / "whisper_speedtest/measure/protocol.py"
+    edit(protocol, "LOOKS = (4, 6, 8, 12)", "LOOKS = (4, 5)")
+    edit(protocol, "RETAKES = 2", "RETAKES = 0")
+    edit(protocol, "TURNS = 10", "TURNS = 2")
+    edit(protocol, "LEAST_TURNS = 3", "LEAST_TURNS = 1")
     return tree
 
 

@@ -123,3 +123,17 @@ def test_check_of_models_without_its_packages_says_so_in_a_line(sessions: Sessio
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
     assert "--check-models: cannot use huggingface_hub (KeyError: 'broken'); ins" in session.output
     assert "INTERNALERROR" not in session.output
+
+
+def test_models_of_the_project_are_measured_without_what_asks_a_hub(sessions: Sessions) -> None:
+    """Nothing of huggingface_hub is imported for them, neither before the tests nor in the end."""
+    broken = sessions.folder / "huggingface_hub.py"
+    broken.write_text("raise KeyError('broken')", encoding="utf-8")
+
+    session = sessions.run(
+        *("benchmarks/test_transcribe.py", "-k", "toy-micro-good-short", "--device=cpu"),
+        PYTHONPATH=str(sessions.folder),
+    )
+
+    assert session.status == pytest.ExitCode.OK, session.output
+    assert session.saved_names == MEASURED

@@ -128,7 +128,9 @@ def test_results_name_no_machine_and_no_person(
 def test_busy_machine_is_told_and_saves_nothing(sessions: Sessions, tmp_path: Path) -> None:
     """A row that was timed beside other work is shown, marked, and in no pytest-benchmark JSON."""
     with busy_machine():
-        session = sessions.run("benchmarks", "-k", "toy-micro-slow-short", "--max-others=0")
+        session = sessions.run(
+            "benchmarks", "-k", "toy-micro-slow-short", "--max-others=0", "--calls=1"
+        )
 
     assert session.status == pytest.ExitCode.OK, session.output
     assert session.saved_names == set()

@@ -30,6 +30,7 @@ from whisper_speedtest.hub.settings import HubSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from typing import Self
 
     from adapters.base import ModelFiles
@@ -62,6 +63,11 @@ class Store:
     def settings(self) -> HubSettings:
         """The hub cache, and the hub behind it; raises Unavailable where nothing can be read."""
         return self._given if isinstance(self._given, HubSettings) else self._given()
+
+    @property
+    def cache(self) -> Path | None:
+        """The hub cache; None while no model has needed it, so that nothing was read of it."""
+        return self.settings.cache if "settings" in vars(self) else None
 
     @cached_property
     def _hosted(self) -> HostedModels:

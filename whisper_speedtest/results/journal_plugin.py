@@ -358,8 +358,8 @@ def neutral_of(config: pytest.Config) -> Neutral:
 
     if NEUTRAL not in config.stash:
         kept = {ROOT: "<project>", Path(sys.prefix): "<python>", Path(sys.base_prefix): "<python>"}
-        if STORE in config.stash:
-            kept[config.stash[STORE].settings.cache] = "<hub cache>"
+        if STORE in config.stash and (cache := config.stash[STORE].cache):
+            kept[cache] = "<hub cache>"
         user, home = "", None
         with suppress(OSError, KeyError, ImportError):  # nobody has this user's number
             user = getpass.getuser()
