@@ -494,3 +494,35 @@ def test_engine_ends_with_a_parent_that_is_told_to_end(
     ]:
         assert time.monotonic() < deadline, f"left running: {left}"
         time.sleep(0.02)
+
+
+def test_signal_that_comes_while_handlers_are_put_back_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The block has ended then, so it goes to its own handler at once, and to no other."""
+    seen: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        seen.append(number)
+
+    early, late = sorted((signal.SIGUSR1, signal.SIGUSR2))
+    before = {number: signal.signal(number, note) for number in (early, late)}
+    put_back = signal.signal
+
+    def interrupted(number: int, handler: Any) -> Any:
+        result = put_back(number, handler)
+        if (number, handler) == (early, note):
+            signal.raise_signal(late)
+        return result
+
+    try:
+        with signals_held():
+            monkeypatch.setattr(signal, "signal", interrupted)
+        monkeypatch.undo()
+
+        assert seen == [late]
+        assert signal.getsignal(late) is note
+    finally:
+        monkeypatch.undo()
+        for number, handler in before.items():
+            signal.signal(number, handler)

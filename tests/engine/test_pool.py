@@ -578,3 +578,13 @@ def test_engine_that_died_unnoticed_takes_no_room(
         assert isinstance(killed.failure, EngineError)
         assert "the engine was ended by SIGKILL" in str(killed.failure)
         assert other.failure is None
+
+
+def test_engine_on_a_cpu_has_room_however_little_a_gpu_has(made: list[FakeEngine]) -> None:
+    """Of which it takes nothing, so that as many are at once as the host's memory holds."""
+    with EnginePool(folders(), 3 * ESTIMATE, accelerator_memory=2) as pool:
+        engine = pool.new(SMALL, MODEL, "cpu")
+        loaded(engine, ESTIMATE)
+
+        assert pool.room_for(engine) == 3
+    assert len(made) == 1

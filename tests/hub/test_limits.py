@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import replace
 from itertools import repeat
@@ -20,11 +21,12 @@ from fixtures.hub import Fault
 from tests.helpers.client import get
 from tests.helpers.dripping import DrippingServer
 from tests.helpers.harm import BASE, QUANTISED, content
+from tests.helpers.loads import wait_until
 from tests.helpers.stores import FAST, fresh, read, refusal
 from whisper_speedtest.hub.huggingface import LONGEST_LISTING, HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.settings import HubSettings
-from whisper_speedtest.hub.tries import Again, Retry
+from whisper_speedtest.hub.tries import Again, Retry, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -479,3 +481,50 @@ def test_body_that_is_no_listing_is_told_as_such(hub: Hub, store: Store, body: b
     hub.fault(Fault(status=200, body=body, headers=JSON), kind="info")
 
     assert "answered with something else than a hub's data" in str(refusal(store, BASE))
+
+
+def test_limit_of_a_listing_is_sixteen_megabytes() -> None:
+    """The listings of the repos that models come from are a thousandth of that."""
+    assert LONGEST_LISTING == 16_000_000
+
+
+def test_listing_without_a_file_names_the_commit_and_what_it_has(hub: Hub, store: Store) -> None:
+    """The commit by its first twelve digits, as everywhere."""
+    commit = "0123456789abcdef" * 2 + "01234567"
+    listing = {"id": BASE.repo, "sha": commit, "siblings": [sibling("weights.npz")]}
+    hub.fault(Fault(status=200, body=json.dumps(listing).encode(), headers=JSON), kind="info")
+
+    assert str(refusal(store, BASE)).startswith(
+        f"{BASE} (commit 0123456789ab): expected the files config.json with size and hash, the hub "
+        "lists weights.npz; fix the adapter's check map"
+    )
+
+
+class Noted(Watch):
+    """A watch that only notes when it is looked at."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit)
+        self.times: list[float] = []
+
+    def look(self) -> None:
+        """Note the time."""
+        self.times.append(time.monotonic())
+
+
+def test_each_watch_looks_once_in_its_own_limit() -> None:
+    """One that has little time does not wait for one that has much and began before it."""
+    patient, brief = Noted(60.0), Noted(0.05)
+    begun = time.monotonic()
+    with closing(patient), closing(brief):
+        for watch in (patient, brief):
+            watch.trace("http11.send_request_headers.started", {})
+        wait_until(lambda: len(brief.times) >= 4, seconds=20)
+    seconds = brief.times[3] - begun
+
+    assert patient.times == [], "a watch of a minute was looked at within seconds"
+    assert seconds >= 4 * 0.05
+    assert seconds < 2, f"four looks of 0.05 s took {seconds:.2f} s"
+    seen = len(brief.times)
+    time.sleep(0.15)  # three of its limits, in which nobody looks any more
+    assert len(brief.times) == seen, "a watch that was closed was looked at again"
