@@ -398,3 +398,35 @@ def test_room_is_needed_for_the_rest_alone(store: Store, killed: int) -> None:
     (planned,) = store.plan([BASE]).models
     assert planned.size == SIZE + len(LARGE["config.json"])
     assert Plan((replace(planned, begun={}),), 0).download_size == SIZE
+
+
+def test_second_run_waits_for_six_time_limits(store: Store, first: int) -> None:
+    """A run that brings nothing for less than that may only be slow."""
+    stopped: list[float] = []
+
+    def stop() -> None:
+        os.kill(first, signal.SIGSTOP)
+        stopped.append(time.monotonic())
+
+    fresh(store, timeout=0.3).prepare(BASE, Waiting(stop))
+
+    waited = time.monotonic() - stopped[0]
+    assert waited >= 6 * 0.3, f"expected 1.8 s without a byte to be waited for, got {waited:.2f} s"
+
+
+@pytest.mark.usefixtures("first")
+def test_bars_of_a_download_that_another_run_ends_are_full(hub: Hub, store: Store) -> None:
+    """What that run had when this one planned was not counted as still to come."""
+    told: list[int] = []
+
+    class Counting(Waiting):
+        def start(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            told.append(-size)
+
+        def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
+            told.append(size)
+
+    store.prepare(BASE, Counting(hub.heal))
+
+    assert -SIZE < min(told) < 0, "expected a part to be there when the download was planned"
+    assert sum(told) == 0, f"told of {sum(told)} bytes more than were to come"
