@@ -50,7 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.nodeid not in left_out]
 
 
-def pytest_sessionfinish() -> None:
-    """Write what each test took."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what each test took; fail where none was run.
+
+    A mutant of the suite's own hooks may keep pytest from running any, and that is no failure to it.
+    """
+    if session.items and not _seconds:
+        session.exitstatus = 1
     if file := os.environ.get(TIMES_TO):
         Path(file).write_text(json.dumps(_seconds), encoding="utf-8")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -176,3 +178,18 @@ def test_listed_equivalents_exist() -> None:
 
     gone = listed - every
     assert not gone, f"{mutants.EQUIVALENT.name}: no such mutants, so take them out: {gone}"
+
+
+def test_mutant_that_lets_no_test_run_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pytest ends with status 0 then, as nothing has failed; with no test at all it says so."""
+    monkeypatch.setattr(quick, "_seconds", {})
+    monkeypatch.delenv(quick.TIMES_TO, raising=False)
+    ended = [
+        SimpleNamespace(items=["a test"], exitstatus=0),
+        SimpleNamespace(items=[], exitstatus=5),
+    ]
+
+    for session in ended:
+        quick.pytest_sessionfinish(cast("pytest.Session", session))
+
+    assert [session.exitstatus for session in ended] == [1, 5]

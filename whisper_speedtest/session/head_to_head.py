@@ -369,7 +369,6 @@ def _files(files: ModelFiles) -> str:
     return f"{files} ({', '.join(files.files)})"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_terminal_summary(config: pytest.Config) -> None:
     """Let the closing summary say what the other side has and this one lacks."""
     if other_side := config.stash.get(OTHER_SIDE, None):
