@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what each test took; fail where none was run.
 
-    A mutant of the suite's own hooks may keep pytest from running any, and that is no failure to it.
+    A mutant of the suite's own hooks may keep pytest from running any, which is no failure to it.
     """
     if session.items and not _seconds:
         session.exitstatus = 1
