@@ -593,3 +593,13 @@ def test_error_carries_no_other_that_could_show_the_token(
     error = caught.value
     assert error.__cause__ is None
     assert error.__context__ is None or error.__suppress_context__
+
+
+def test_part_that_is_too_long_costs_no_try(served: Download) -> None:
+    """It is plainly no beginning of the file, so that it is thrown away before any request."""
+    served.target.write_bytes(served.body + b"x")
+
+    proof = served.run(attempts=1)
+
+    assert proof.size == len(served.body)
+    assert served.target.read_bytes() == served.body

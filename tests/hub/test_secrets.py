@@ -111,8 +111,8 @@ def test_settings_that_nobody_gives_are_those_of_a_patient_session(tmp_path: Pat
     ("variables", "option", "expected"),
     [
         ({}, "", ["/the/home/hub", "http://127.0.0.1:9", "hf_secret", False, 10]),
-        ({"HF_HUB_OFFLINE": "1"}, "", [..., ..., ..., True, ...]),
-        ({}, "offline", [..., ..., ..., True, ...]),
+        ({"HF_HUB_OFFLINE": "1"}, "", [..., ..., None, True, ...]),
+        ({}, "offline", [..., ..., None, True, ...]),
         (
             {"HF_HUB_CACHE": "/a/cache", "HF_HUB_DOWNLOAD_TIMEOUT": "3"},
             "",

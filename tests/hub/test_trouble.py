@@ -298,3 +298,19 @@ def test_one_models_failure_is_no_others(hub: Hub, store: Store) -> None:
 
     assert isinstance(outcomes[QUANTISED], RepoError)
     assert isinstance(outcomes[BASE], VerifiedModel)
+
+
+def test_host_of_files_that_cannot_be_reached_costs_no_model_that_lies_elsewhere(
+    hub: Hub, store: Store
+) -> None:
+    """That host is asked no more, and the hub, which led there, goes on to be."""
+    session = fresh(store)
+    elsewhere = Fault(status=302, headers={"Location": "http://127.0.0.1:9/weights"})
+    hub.fault(elsewhere, repo=BASE.repo, kind="resolve")
+
+    error = refusal(session, BASE)
+
+    there = f"cannot reach 127.0.0.1:9, where {hub.endpoint} says that its files are ("
+    assert there in str(error)
+    assert read(session.prepare(QUANTISED)) == content(QUANTISED)
+    assert there in str(refusal(session, BASE))
