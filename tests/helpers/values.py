@@ -24,12 +24,12 @@ def dataclasses_of(package: str) -> list[type[Any]]:
 
 
 def assert_values(package: str, *, changing: Collection[str] = ()) -> None:
-    """Fail unless each dataclass of a package is frozen and has slots, but for those named."""
+    """Fail unless each dataclass of a package has slots, and is frozen but for those named."""
     wrong = [
         f"{each.__module__}.{each.__name__}"
         for each in dataclasses_of(package)
-        if (each.__name__ in changing)
-        == (each.__dataclass_params__.frozen and "__slots__" in vars(each))
+        if "__slots__" not in vars(each)
+        or each.__dataclass_params__.frozen == (each.__name__ in changing)
     ]
     assert not wrong, (
         f"{wrong}: expected @dataclass(frozen=True, slots=True), so that a misspelt or late "

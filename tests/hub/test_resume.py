@@ -430,3 +430,18 @@ def test_bars_of_a_download_that_another_run_ends_are_full(hub: Hub, store: Stor
 
     assert -SIZE < min(told) < 0, "expected a part to be there when the download was planned"
     assert sum(told) == 0, f"told of {sum(told)} bytes more than were to come"
+
+
+def test_part_is_as_old_as_the_last_run_that_went_on_with_it(
+    store: Store, etag: str, killed: int
+) -> None:
+    """Also where that run brought nothing: two weeks begin anew with each."""
+    (part,) = parts(store)
+    long_ago = time.time() - PARTS_KEPT + 60
+    os.utime(part, (long_ago, long_ago))
+    begun = time.time()
+
+    with staging(repo_folder(store, BASE)) as stage, stage.part(etag, lambda _: False) as content:
+        assert content.stat().st_size == killed
+
+    assert part.stat().st_mtime >= begun - 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.clip import Clip
 
 
-@dataclass
+@dataclass(slots=True)
 class Processes:
     """The engines of one case with one set-up, which all its tests share.
 
