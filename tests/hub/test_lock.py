@@ -340,3 +340,19 @@ def test_lock_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="cannot be written: Is a directory"):
         write_lock(path, Lock())
     assert [each.name for each in tmp_path.iterdir()] == ["models.lock"]
+
+
+def test_small_file_in_the_librarys_place_unlike_the_lock_is_refused_before_a_download(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """It is hashed as it is found, so that nothing else is fetched for a model that is refused."""
+    (config := tmp_path / "config.json").write_bytes(content(BASE)["config.json"])
+    entry = LockedModel(hub.commit(BASE.repo), {"config.json": LockedFile(3, "e" * 64)})
+    held = Store(store.settings, Lock({str(BASE): entry}))
+
+    plan = held.plan([BASE], places={BASE: {"config.json": [config]}})
+
+    (refused,) = plan.unavailable
+    assert type(refused.problem) is VerificationError
+    assert f"expected sha256 {'e' * 64} of 3 bytes (as models.lock has it)" in str(refused.problem)
+    assert not hub.downloads()

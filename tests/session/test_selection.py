@@ -466,3 +466,8 @@ def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None
     tuned = adapter_class(TINY.adapter).tuned
     assert tuned
     assert selection.settings_of(item) == replace(DecodeSettings(language="en"), **tuned)
+
+
+def test_files_by_which_a_gpu_is_seen_are_those_of_each_kind_of_driver() -> None:
+    """NVIDIA's, AMD's, and the one that Windows has in its Linux, of whichever make."""
+    assert set(selection.GPU_DEVICES) == {"/dev/nvidiactl", "/dev/kfd", "/dev/dxg"}
