@@ -21,7 +21,7 @@ from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session import selection
-from whisper_speedtest.session.options import BY_DEFAULT
+from whisper_speedtest.session.options import BY_DEFAULT, rules_of
 from whisper_speedtest.session.selection import (
     ENGLISH_CLIPS,
     Selected,
@@ -471,3 +471,16 @@ def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None
 def test_files_by_which_a_gpu_is_seen_are_those_of_each_kind_of_driver() -> None:
     """NVIDIA's, AMD's, and the one that Windows has in its Linux, of whichever make."""
     assert set(selection.GPU_DEVICES) == {"/dev/nvidiactl", "/dev/kfd", "/dev/dxg"}
+
+
+def test_baseline_is_needed_beside_each_case_that_takes_turns_with_it() -> None:
+    """So that its model is fetched before the tests, too; each has the time of its own start."""
+    large = Case("faster-whisper", "large-v3", "fp16")
+    item, plain = listed(TINY, "warm"), listed(MICRO, "load")
+    item.config.stash[selection.BASELINE] = large
+
+    needs = selection.needed([item, plain])
+
+    rules = rules_of(item.config)
+    assert needs == {case: rules.start_limit(case) for case in (TINY, large, MICRO)}
+    assert needs[large] > needs[MICRO]
