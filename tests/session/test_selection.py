@@ -484,3 +484,19 @@ def test_baseline_is_needed_beside_each_case_that_takes_turns_with_it() -> None:
     rules = rules_of(item.config)
     assert needs == {case: rules.start_limit(case) for case in (TINY, large, MICRO)}
     assert needs[large] > needs[MICRO]
+
+
+def test_limit_of_a_test_is_one_that_a_timer_takes() -> None:
+    """However long its pauses are: pytest-timeout would raise an error of its own."""
+    made: list[tuple[Any, ...]] = []
+    marker = pytest.mark.over("short", measure=Measure.AFTER_PAUSE).mark
+    metafunc = SimpleNamespace(
+        definition=SimpleNamespace(get_closest_marker=lambda _: marker),
+        config=Config(pause=1e8),
+        parametrize=lambda *arguments, **_: made.append(arguments),
+    )
+
+    selection.parametrize(cast("pytest.Metafunc", metafunc), clips(), [], [])
+
+    limits = {mark.args[0] for item in made[0][1] for mark in item.marks if mark.name == "timeout"}
+    assert limits == {1e9}
