@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from contextlib import closing
@@ -528,3 +529,41 @@ def test_each_watch_looks_once_in_its_own_limit() -> None:
     seen = len(brief.times)
     time.sleep(0.15)  # three of its limits, in which nobody looks any more
     assert len(brief.times) == seen, "a watch that was closed was looked at again"
+
+
+class Stream:
+    """A connection as httpx tells of it: one of two sockets, of which the other is the host's."""
+
+    def __init__(self) -> None:
+        self.ours, self.hosts = socket.socketpair()
+        self.hosts.setblocking(False)
+
+    def get_extra_info(self, _: str) -> socket.socket:
+        """Return our socket."""
+        return self.ours
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the host sees its end."""
+        try:
+            return self.hosts.recv(1) == b""
+        except BlockingIOError:
+            return False
+
+
+def test_connection_that_was_encrypted_last_is_the_one_that_is_ended() -> None:
+    """Once a connection speaks TLS, the plain one below it is nothing that can be ended."""
+    plain, encrypted = Stream(), Stream()
+    with closing(Watch(60.0)) as watch:
+        watch.trace("connection.connect_tcp.complete", {"return_value": plain})
+        watch.trace("connection.start_tls.started", {})
+        watch.trace("connection.start_tls.complete", {"return_value": encrypted})
+        watch.look()
+        assert not watch.stalled, "the parts of the exchange got on before the first look"
+        watch.look()
+
+    assert watch.stalled
+    assert (plain.has_ended, encrypted.has_ended) == (False, True)
+    for stream in (plain, encrypted):
+        stream.ours.close()
+        stream.hosts.close()
