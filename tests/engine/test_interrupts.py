@@ -526,3 +526,20 @@ def test_signal_that_comes_while_handlers_are_put_back_is_not_lost(
         monkeypatch.undo()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_signal_that_came_twice_comes_down_once() -> None:
+    """As the system itself does with one that is blocked; another one that came comes down too."""
+    seen: list[int] = []
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    before = [signal.signal(number, lambda number, _: seen.append(number)) for number in numbers]
+    try:
+        with signals_held():
+            for number in (signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR2):
+                signal.raise_signal(number)
+            assert seen == []
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+    assert seen == [signal.SIGUSR2, signal.SIGUSR1]

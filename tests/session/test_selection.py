@@ -500,3 +500,24 @@ def test_limit_of_a_test_is_one_that_a_timer_takes() -> None:
 
     limits = {mark.args[0] for item in made[0][1] for mark in item.marks if mark.name == "timeout"}
     assert limits == {1e9}
+
+
+def test_reason_of_many_skips_is_told_once() -> None:
+    """In the order of the tests; one that is skipped though it is over no case is another's."""
+    marked = [
+        ("warm", "not installed"),
+        ("cold", "in German"),
+        ("load", "not installed"),
+        ("", "x"),
+    ]
+    items: list[Any] = []
+    for measure, reason in marked:
+        item: Any = listed(None, measure)
+        marks = {
+            "over": item.get_closest_marker("over"),
+            "skip": pytest.mark.skip(reason=reason).mark,
+        }
+        item.get_closest_marker = marks.get
+        items.append(item)
+
+    assert selection.skip_reasons(items) == ["not installed", "in German"]
