@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.helpers.toy_adapter import FILE
 from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
 from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.engine.wire import Wire
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
@@ -803,3 +805,23 @@ def test_facts_tell_whether_there_is_a_compiler(
     engine.ready()
 
     assert engine.facts.compiler == ("x86_64-linux-gnu-g++-13" if found else None)
+
+
+def test_answer_that_came_too_late_is_none(
+    new_toy: Toys, audio: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits may have slept himself: what counts is the time, and not what has come."""
+    engine = new_toy("good")
+    engine.hear("clip", audio)
+
+    def sleep_through(_: Wire, seconds: float) -> bool:
+        time.sleep(seconds + 0.05)
+        return True
+
+    monkeypatch.setattr(Wire, "has_come", sleep_through)
+
+    with pytest.raises(EngineTimeoutError) as late, engine.limited(0.1):
+        engine.transcribe("clip", SETTINGS)
+
+    assert str(late.value).startswith("toy[micro-good]: transcribe did not end within 0.1 s")
+    assert running_engines() == []
