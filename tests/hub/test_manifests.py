@@ -387,3 +387,18 @@ def test_models_of_one_repo_may_be_of_different_commits(hub: Hub, store: Store) 
     assert first.commit != second.commit
     assert offline(store).prepare(one) == first
     assert offline(store).prepare(other) == second
+
+
+def test_file_without_a_byte_is_one_of_the_manifest(hub: Hub, store: Store) -> None:
+    """Its size is 0, and what is noted beside it is believed as ever."""
+    files = ModelFiles("org/with-an-empty-file", ("weights.npz", "vocab.txt"))
+    hub.add(files.repo, {"weights.npz": b"weights", "vocab.txt": b""})
+
+    model = store.prepare(files)
+
+    (found,) = repo_folder(store, files).manifests("main").values()
+    assert {name: record.size for name, record in found.items()} == {
+        "vocab.txt": 0,
+        "weights.npz": 7,
+    }
+    assert offline(store).prepare(files) == model
