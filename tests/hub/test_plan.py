@@ -327,3 +327,12 @@ def test_a_model_larger_than_the_memory_is_not_fetched(
     assert isinstance(error, Unavailable)
     assert "3.0 MB of files, more than this machine's 2.5 MB of memory" in str(error)
     assert all(each.kind == "info" for each in hub.requests)
+
+
+def test_part_of_a_file_that_is_held_by_now_counts_for_nothing() -> None:
+    """What is said to be there from before is of what is still to come."""
+    model = replace(
+        planned("a", 100, 20, held=1), begun={f"{100:064x}": 60, f"{20:064x}": 5, "f" * 64: 7}
+    )
+
+    assert (model.size_begun, model.download_size) == (5, 15)

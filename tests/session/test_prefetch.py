@@ -6,6 +6,7 @@ import builtins
 import io
 import os
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -24,11 +25,10 @@ from whisper_speedtest.hub.model import (
     VerificationError,
     VerifiedModel,
 )
-from whisper_speedtest.session import prefetch
+from whisper_speedtest.session import prefetch, status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from adapters.base import ModelFiles
     from fixtures.hub import Hub
@@ -347,3 +347,22 @@ def test_prefetch_of_no_model_is_status_5(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert caught.value.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
     assert loop(monkeypatch, needed=False) == (None, 0, [[]])
+
+
+def test_model_of_several_libraries_is_looked_for_where_each_of_them_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the order of the cases: a file that any of them has fetched is not fetched again."""
+    cases = [Case("toy", "tiny", variant) for variant in ("one", "two")]
+    given: list[object] = []
+    monkeypatch.setattr(prefetch, "needed", lambda _: dict.fromkeys(cases, 1.0))
+    monkeypatch.setattr(prefetch, "files_of", lambda _: BASE)
+    monkeypatch.setattr(
+        status, "library_places", lambda case, folder: {"weights.npz": folder / case.variant}
+    )
+    monkeypatch.setattr(prefetch, "fetch", lambda _, models, places: given.extend((models, places)))
+
+    prefetch.pytest_runtestloop(cast("pytest.Session", FakeSession()))
+
+    places = {BASE: {"weights.npz": [Path("/here/one"), Path("/here/two")]}}
+    assert given == [places, places]

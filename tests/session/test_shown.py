@@ -6,20 +6,27 @@ import re
 import signal
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from adapters.base import Case
 from fixtures.audio import clips
+from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import child_environment, edit
 from tests.helpers.sessions import make_toy_project
 from tests.helpers.terminal import Recording
-from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.session import shown
+from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.shown import kinds, name_of
 from whisper_speedtest.session.time_left import Kind
+from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,8 +152,8 @@ def test_terminal_ends_as_if_nothing_had_been_shown(
         assert recording.screen.cursor_shown
         screens.append(before_the_summary(recording.screen.lines))
 
-    shown, plain = screens
-    assert shown == plain
+    with_display, plain = screens
+    assert with_display == plain
 
 
 def test_long_call_is_never_silent(start: Start) -> None:
@@ -225,3 +232,49 @@ def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
     assert recording.finish() == pytest.ExitCode.OK, recording.text
     assert re.search(r"toy\[micro-good\] short, .*, test 1 of 2", recording.text)
     assert re.search(r"toy\[micro-slow\] short, .*, about \d+ s left", recording.text)
+
+
+def test_name_of_a_corpus_says_that_it_is_one() -> None:
+    """It may have the name of a clip."""
+    talks = Mock(spec=Corpus)
+    talks.name = "talks"
+
+    assert name_of(Measure.CORPUS, talks, None) == "corpus talks"
+
+
+def shown_test(config: FakeSession, name: str, items: list[Any]) -> Any:
+    """Return a test of a case, as one of some items of a session, and add it to them."""
+    item = Mock(spec=pytest.Function, nodeid=name)
+    item.config, item.stash = config, pytest.Stash()
+    item.session = SimpleNamespace(items=items)
+    item.get_closest_marker = {"over": pytest.mark.over("short", measure="warm").mark}.get
+    item.callspec = SimpleNamespace(
+        params={"case": Case("toy", "tiny", name), "clip": clips()["short"]}
+    )
+    items.append(item)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"), [(Outcome.SKIPPED, "test 2 of 2"), (Outcome.PASSED, "about 5 s left")]
+)
+def test_what_a_skipped_test_took_tells_nothing_of_others(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, told: str
+) -> None:
+    """It ends at once, and the next one may take minutes; one that has passed tells."""
+    items: list[Any] = []
+    config = FakeSession()
+    first, second = (shown_test(config, name, items) for name in ("one", "two"))
+    now = iter((100.0, 105.0, 200.0, 200.0))
+    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    recorder: Any = SimpleNamespace(result=SimpleNamespace(outcome=outcome))
+
+    for item in (first, second):
+        protocol = shown.pytest_runtest_protocol(item)
+        next(protocol)
+        left = item.stash[shown.SHOWN].left(0.0)
+        item.stash[RECORDER] = recorder
+        with suppress(StopIteration):
+            protocol.send(None)
+
+    assert left == told
