@@ -96,7 +96,7 @@ def test_mistakes_of_every_library_fail_the_tests_of_their_cases_alone(tmp_path:
     maps, and so are the loads of some models of the library that is always installed.
     """
     mistakes = [MISTAKES[name] for name in ONE_FOR_EACH_LIBRARY]
-    some_loads = "lightning and (medium or base)"
+    some_loads = "lightning and (medium-fp16 or base-fp16)"
 
     outcome = run(
         tmp_path / "project",

@@ -306,7 +306,14 @@ def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Pa
 def test_sessions_without_hub_models_are_quiet(hub: Hub, home: Path, tmp_path: Path) -> None:
     """Neither the embedded model, nor the tests, nor a mere collection, ask or say anything."""
     micro = run(
-        hub, home, tmp_path, f"{ROOT}/tests/speech/test_scoring.py", "--setup-plan", "-k", "micro"
+        hub,
+        home,
+        tmp_path,
+        f"{ROOT}/tests/speech/test_scoring.py",
+        "--setup-plan",
+        "--device=cpu",
+        "-k",
+        "micro",
     )
     collected = run(hub, home, tmp_path, "--collect-only", "--prefetch-only", "-k", "tiny")
 
