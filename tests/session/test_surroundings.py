@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from adapters.base import Case
 from tests.helpers.project import edit
 from tests.helpers.results import state
 from tests.helpers.sessions import Sessions, make_toy_project
 from whisper_speedtest.measure.result import from_json
-from whisper_speedtest.session.surroundings import FIRST, LAST, cool_down
+from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.surroundings import (
+    FIRST,
+    GPU,
+    GPU_FAULT,
+    LAST,
+    LAST_CASE,
+    cool_down,
+    pytest_runtest_call,
+    watch_gpu,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tests.helpers.sessions import Session
+    from whisper_speedtest.hub.model import VerifiedModel
 
 
 class Config:
@@ -147,3 +161,63 @@ def test_reference_that_fails_on_the_gpu_costs_no_test(
     assert [each.after.gpu_reference for each in results if each.after] == [None, None]
     assert session.output.count("nothing shows how fast the GPU is through this session") == 1
     assert f"toy[micro-good]: {reason}" in session.output
+
+
+def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its error is raised, also where a GPU is watched; that one goes on to be watched."""
+
+    def broken(_: object = None) -> None:
+        raise ArithmeticError("reference computation: expected the same signals")
+
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", broken)
+    config: Any = Config(60.0, 0.130)
+    for watched in (None, SimpleNamespace(seconds=lambda: 0.001)):
+        config.stash[GPU] = watched
+
+        with pytest.raises(ArithmeticError, match="expected the same signals"):
+            cool_down(config)
+
+        assert config.stash[GPU] is watched
+        assert GPU_FAULT not in config.stash
+
+
+def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error is no engine's, and would otherwise be seen by nobody."""
+
+    def full(**_: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    monkeypatch.setattr("whisper_speedtest.session.surroundings.showing", lambda *_: nullcontext())
+    monkeypatch.setattr(
+        "whisper_speedtest.session.surroundings.adapter_class",
+        lambda _: SimpleNamespace(reference=None),
+    )
+    config: Any = Config(0.0, 0.100)
+
+    watch_gpu(config, Case("toy", "micro", "good"), cast("VerifiedModel", None))
+
+    assert config.stash[GPU] is None
+    assert config.stash[GPU_FAULT].endswith("No space left on device")
+
+
+@pytest.mark.filterwarnings("error")
+def test_gpu_that_is_lost_fails_one_test_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the user makes errors of warnings: the same one is not raised again by the next."""
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(0.1))
+    config: Any = Config(0.0, 0.100)
+    config.stash[LAST_CASE] = None
+    config.stash[GPU_FAULT] = "nothing shows it"
+    item: Any = SimpleNamespace(config=config, stash=pytest.Stash())
+    item.stash[RECORDER] = SimpleNamespace(around=lambda *_: None)
+    monkeypatch.setattr("whisper_speedtest.session.surroundings.case_of", lambda _: None)
+
+    for raised in (pytest.raises(UserWarning, match="nothing shows it"), nullcontext()):
+        hook = pytest_runtest_call(item)
+        next(hook)
+        with raised, pytest.raises(StopIteration):
+            hook.send(None)

@@ -38,7 +38,7 @@ GPU: pytest.StashKey[GpuReference | None] = pytest.StashKey()
 """The reference on the GPU; None where that has failed."""
 
 GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
-"""Why nothing shows it, until a warning has said so."""
+"""Why the GPU's speed is not watched; "" once a warning has said so."""
 
 PAUSE = 1.0
 """Seconds between two looks at a machine that is cooling down."""
@@ -68,9 +68,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     finally:
         stash[LAST] = _state(item.config)
         recorder.around(stash[FIRST], before, stash[LAST])
-        if GPU_FAULT in stash:
-            warnings.warn(stash[GPU_FAULT], stacklevel=1)
-            del stash[GPU_FAULT]
+        if fault := stash.get(GPU_FAULT, ""):
+            stash[GPU_FAULT] = ""
+            warnings.warn(fault, stacklevel=1)
 
 
 def machine_of(config: pytest.Config) -> Machine:
@@ -93,23 +93,25 @@ def watch_gpu(config: pytest.Config, case: Case, model: VerifiedModel) -> None:
         return
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.measure.protocol import probe_limit
     from whisper_speedtest.measure.reference import GpuReference
 
     config.stash[GPU] = None
-    with ExitStack() as stack, showing(config, f"{case.label}: watching the GPU's speed"):
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whisper-speedtest-")))
-        engine = stack.enter_context(Engine(case, model, folder, "gpu"))
-        try:
+    made = tempfile.TemporaryDirectory
+    try:
+        with ExitStack() as stack, showing(config, f"{case.label}: watching the GPU's speed"):
+            folder = Path(stack.enter_context(made(prefix="whisper-speedtest-")))
+            engine = stack.enter_context(Engine(case, model, folder, "gpu"))
             with engine.limited(probe_limit(case)):
                 engine.lay_out()
                 engine.launch()
                 engine.import_library()
                 config.stash[GPU] = GpuReference(engine)
-        except (EngineError, ArithmeticError) as error:
-            _lose_gpu(config, error)
-            return
-        config.add_cleanup(stack.pop_all().close)
+            config.add_cleanup(stack.pop_all().close)
+    except (EngineError, ModelError, ArithmeticError, OSError) as error:
+        _lose_gpu(config, error)
+        return
     if FIRST in config.stash:
         from msgspec.structs import replace
 
@@ -137,12 +139,12 @@ def _state(config: pytest.Config) -> State:
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.measure.machine import state
 
-    gpu = config.stash.get(GPU, None)
+    gpu, seconds = config.stash.get(GPU, None), None
     try:
-        return state(gpu.seconds() if gpu else None)
+        seconds = gpu.seconds() if gpu else None
     except (EngineError, ArithmeticError) as error:
         _lose_gpu(config, error)
-        return state()
+    return state(seconds)
 
 
 def _lose_gpu(config: pytest.Config, error: Exception) -> None:
