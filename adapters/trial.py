@@ -133,7 +133,7 @@ def _require_files() -> None:
         raise OSError(
             errno.EMFILE,
             f"{os.strerror(errno.EMFILE)}: expected room for {FILES} more, got {len(spare)} under "
-            f"the limit of {limit}, which `ulimit -n 256` raises",
+            f"the limit of {limit}, which `ulimit -n {max(256, 2 * limit)}` raises",
         )
 
 

@@ -230,6 +230,22 @@ def test_class_that_hangs_when_it_is_read_is_found(
     )
 
 
+@pytest.mark.parametrize(("limit", "advice"), [(64, 256), (128, 256), (256, 512), (1024, 2048)])
+def test_advice_on_open_files_raises_the_limit(
+    monkeypatch: pytest.MonkeyPatch, limit: int, advice: int
+) -> None:
+    """Also where the limit is the usual one, and all of it is in use."""
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", none_left)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+
+    with pytest.raises(OSError, match=f"limit of {limit}, which `ulimit -n {advice}` raises$"):
+        try_imports(["any.module:Name"])
+
+
 @pytest.fixture(name="room")
 def _room() -> Iterator[Callable[[int], int]]:
     """A function that lets this process open so many files more, and returns its new limit."""

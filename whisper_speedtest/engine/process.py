@@ -275,9 +275,10 @@ class Engine:
         return self._ask(Transcript, "echo", key, settings)
 
     def reference(self, products: int) -> float:
-        """Compute so many products on the device; the library has been imported, if no more.
+        """Compute the reference on the device, with so many products; return 1 if that is right.
 
-        The result is 1, unless the device computes wrongly. Adapters that have none are an error.
+        The library has to be imported, and no model loaded. It is an error where the adapter has no
+        reference.
         """
         return self._ask(float, "reference", products)
 

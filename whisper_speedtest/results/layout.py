@@ -186,7 +186,8 @@ def _grouped(
 def _group(row: Row, of_starts: bool) -> str:
     """Return what stands above a row: its size and clip, and whether it is busy.
 
-    Without a clip that is what its time is of, or else that all columns are of starts.
+    A row without a clip is of starts. Where its time is that of a start (`of_starts`), which start
+    that is stands in place of the clip.
     """
     start = "cold start" if row.cold else "load"
     parts = [row.case.size, row.clip or (start if of_starts else "starts")]

@@ -273,14 +273,7 @@ def _drift(passed: Sequence[Result]) -> list[str]:
         if share := _drift_beside(each):
             (slower if share > 0 else faster).append((each, abs(share)))
     lines = []
-    for touched, how, step in (
-        (
-            slower,
-            "slower",
-            SLOWER,
-        ),
-        (faster, "faster", FASTER),
-    ):
+    for touched, how, step in ((slower, "slower", SLOWER), (faster, "faster", FASTER)):
         if touched:
             most = max(share for _, share in touched)
             lines.append(
@@ -301,10 +294,10 @@ def _touched(results: Sequence[Result]) -> str:
 
 
 def _drift_beside(result: Result) -> float:
-    """Return how much slower than as its session began the machine was, as a share.
+    """Return how much slower than at the beginning of its session the machine was, as a share.
 
-    It is 0.0 where nothing follows from it: up to what may be chance, and between two sides that
-    took turns.
+    It is less than 0 where the machine was faster, and 0.0 where nothing is to be said: where the
+    drift is no more than MOST_DRIFT or nobody knows it, and of a comparison, whose sides took turns.
     """
     from whisper_speedtest.measure.reference import drift_of, has_drifted
 

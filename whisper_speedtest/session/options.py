@@ -55,7 +55,7 @@ USUAL = {"--device": "auto", "--max-others": MAX_OTHERS}
 """What some options are where the user does not give them."""
 
 NOT_GIVEN: tuple[object, ...] = (None, False, [], "")
-"""What the others may be then."""
+"""What any other option is where the user does not give it."""
 
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
 """Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""

@@ -249,7 +249,7 @@ def explanations(
             for file in place.faults
         ]
         if model.cache.unconfirmed:
-            found.append(f"hub cache: {UNCONFIRMED}")
+            found.append(f"{HUB_CACHE}: {UNCONFIRMED}")
         if loads and loads[model.case] not in (LOADS, NOT_TRIED):
             found.append(f"load: {loads[model.case]}")
         for reason in found:
