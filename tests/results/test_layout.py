@@ -129,6 +129,18 @@ def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> No
     assert "busy" not in wide.split("without a place")[1], "it stands above, once"
 
 
+def test_starts_keep_their_time_where_nothing_else_was_measured() -> None:
+    """However narrow the terminal is; else there would be names, and nothing said of them."""
+    case = Case("lightning-whisper-mlx", "small", "float32")
+    both = [cold(9.5, case=case, machine=MACHINE), load(0.5, case=case, machine=MACHINE)]
+
+    for results, time in ((both, "9.50 s"), (both[1:], "500 ms")):
+        table = rows(results)
+        earlier = {each.test for each in results}
+        made = lines(table, columns(table, earlier), 40)
+        assert time in "\n".join(each.text for each in made)
+
+
 def test_start_that_is_busy_beside_a_busy_call_is_told_from_one_that_is_not() -> None:
     """What stands above such a row is said of its call."""
     call = measured("a b", 0.5, outcome=Outcome.BUSY)

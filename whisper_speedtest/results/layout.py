@@ -6,8 +6,9 @@ Where the table is wider, it is made narrower by these steps, in this order, unt
 2. Size and clip stand above the rows that share them; library and variant share one column.
 3. Columns leave: what a library computes on, its load, its peak memory, its WER, its cold start,
    its time error, what is of an earlier session, then how often it was timed, and at last the
-   interval. Names, time, RTFx and `slower` stay. Of a row that has starts alone, the time is then
-   that of its start, which is said above it.
+   interval. Names, time, RTFx and `slower` stay; where nothing but starts was measured, so does what
+   a start takes. Of a row that has starts alone beside others, the time is then that of its start,
+   which is said above it.
 4. Names are broken, and then any line that is still too long.
 """
 
@@ -101,7 +102,7 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
             narrow.append(_said_above(strip, rows))
         elif column.heading not in (*NAME, *GROUP):
             narrow.append(strip)
-    while _total(narrow) > width and (leaving := [each for each in narrow if each.leaves]):
+    while _total(narrow) > width and (leaving := list(_leaving(narrow))):
         first = min(leaving, key=lambda each: each.leaves)
         place = narrow.index(first)
         narrow[place : place + 1] = first.without_counts()
@@ -109,6 +110,14 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
     if of_starts:
         narrow = [_or_of_start(each, rows) if each.name == TIME else each for each in narrow]
     return _broken(_grouped(rows, narrow, width, of_starts=of_starts), width)
+
+
+def _leaving(strips: Sequence[_Strip]) -> Iterator[_Strip]:
+    """Yield the columns that may leave: not the last one that shows a time."""
+    times = [each for each in strips if each.name in {TIME, *STARTS}]
+    for each in strips:
+        if each.leaves and times != [each]:
+            yield each
 
 
 def _strip(column: Column, rows: Sequence[Row]) -> _Strip:
