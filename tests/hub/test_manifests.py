@@ -257,6 +257,15 @@ def test_commit_that_nobody_confirmed_does_not_stand_in_for_a_harmed_one(store: 
     assert isinstance(refusal(offline(store), BASE), VerificationError)
 
 
+def test_notes_of_macos_on_a_manifest_are_no_manifest(store: Store) -> None:
+    """Of those that it writes on disks of other systems nobody is told."""
+    model = store.prepare(BASE)
+    path = repo_folder(store, BASE).manifest_path("main", model.commit)
+    path.rename(path.with_name(f"._{path.name}")).write_bytes(b"\0\x05\x16\x07")
+
+    assert offline(store).prepare(BASE) == model
+
+
 # Caches of which nobody has ever recorded anything
 
 
@@ -304,6 +313,8 @@ def test_what_nobody_confirmed_is_not_confirmed_by_being_completed_offline(store
     offline(store).prepare(BASE)
     model.files["weights.npz"][0].unlink()
 
+    (planned,) = offline(store).plan([BASE]).to_fetch
+    assert planned.unconfirmed, "nobody is told"
     assert offline(store).prepare(BASE) == model
     assert fresh(store).inspect(BASE).unconfirmed
 
@@ -344,6 +355,8 @@ def test_listing_confirms_what_nobody_had_confirmed(hub: Hub, store: Store) -> N
     assert path.read_text() != good
     model.files["config.json"][0].resolve().unlink()
 
+    (planned,) = fresh(store).plan([BASE]).to_fetch
+    assert not planned.unconfirmed
     assert fresh(store).prepare(BASE) == model
     assert path.read_text() == good
     assert requested(hub)[-2:] == [("info", None), ("resolve", "config.json")]

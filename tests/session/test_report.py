@@ -90,14 +90,18 @@ def test_models_that_no_host_confirmed_are_told_by_name() -> None:
         (finding,) = local.findings.values()
         doubtful = {"weights.npz": replace(finding, unconfirmed=True)}
         models[at] = replace(models[at], local=replace(local, findings=doubtful))
+    linked = planned("org/four", 1)
+    unsaid = replace(linked.required[0], unconfirmed=True)
+    models += [replace(linked, required=(unsaid,)), planned("org/five", 1)]
 
     summary, *lines = plan_lines(Plan(tuple(models), 10**9), 300)
 
-    assert summary.startswith("models: 3 there and verified (3 bytes), 0 to fetch")
-    assert lines == [
+    assert summary.startswith("models: 3 there and verified (3 bytes), 2 to fetch")
+    assert lines[2:] == [
         (
             "  unconfirmed: files have the hashes that the hub cache names them by, and there is no"
-            " listing of the hub to say that these are the right ones: org/one@main, org/three@main"
+            " listing of the hub to say that these are the right ones: org/one@main, org/three@main, "
+            "org/four@main"
         )
     ]
 

@@ -301,6 +301,7 @@ class RepoFolder:
         """Return our manifests, the one written last first, and what is wrong with another; or "".
 
         What is of something else than its name says, or cannot be read or understood, is none.
+        Hidden files are left out: macOS writes `._NAME` beside a file on disks of other systems.
         """
 
         def none(path: Path, error: Exception) -> str:
@@ -311,7 +312,7 @@ class RepoFolder:
 
         found, wrong = [], ""
         try:
-            paths = sorted(path for path in self.own.iterdir() if path.match("*@*.json"))
+            paths = sorted(path for path in self.own.iterdir() if path.match("[!.]*@*.json"))
         except OSError as error:
             return [], none(self.own, error)
         for path in paths:

@@ -60,6 +60,13 @@ class PlannedModel:
         return self.problem is None and self.local.state == "complete"
 
     @property
+    def unconfirmed(self) -> bool:
+        """Whether nothing but names in the hub cache says that some of the files are right."""
+        if self.complete:
+            return self.local.unconfirmed
+        return self.problem is None and any(file.unconfirmed for file in self.required)
+
+    @property
     def download(self) -> tuple[RemoteFile, ...]:
         """The files to download; none where there is a problem."""
         if self.problem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adapters import adapter_class
 from adapters.sizes import DIMENSIONS
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
+from whisper_speedtest.speech.clip import private_name
 from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES, YOUNGEST
 from whisper_speedtest.speech.normalising import words_of
 from whisper_speedtest.speech.recordings import text_file
@@ -94,7 +95,7 @@ def _or_the_text(clip: Clip) -> str:
     if not clip.is_own:
         return ""
     file = text_file(clip.path)
-    is_private = clip.name == f"own-{clip.sha256[:8]}"
+    is_private = clip.name == private_name(clip.sha256)
     text = "the text beside it" if is_private or file is None else file.name
     return f"; correct {text} if that is not what is said"
 

@@ -24,6 +24,7 @@ from whisper_speedtest.measure.result import (
     Side,
 )
 from whisper_speedtest.measure.suite import code_hash
+from whisper_speedtest.speech.clip import private_name
 from whisper_speedtest.speech.languages import ENGLISH
 from whisper_speedtest.speech.pooling import pooled
 
@@ -146,7 +147,7 @@ class Recorder:
         """Return what became of one clip of a corpus."""
         clip, transcript = heard.clip, heard.transcript
         return ClipScore(
-            name=f"own-{clip.sha256[:8]}" if self._private else clip.name,
+            name=private_name(clip.sha256) if self._private else clip.name,
             sha256=clip.sha256,
             seconds=clip.seconds,
             call=heard.seconds,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures.audio import clips
+from whisper_speedtest.speech.clip import private_name
 from whisper_speedtest.speech.corpus import CorpusError, read_corpus
 from whisper_speedtest.speech.recordings import SUFFIXES, own_clip
 
@@ -44,7 +45,7 @@ def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
                 wrong.append(str(error))
                 continue
             if private:
-                clip = replace(clip, name=f"own-{clip.sha256[:8]}")
+                clip = replace(clip, name=private_name(clip.sha256))
             if other := taken.get(clip.name):
                 raise pytest.UsageError(
                     f"--audio: {file}: expected a name that no other clip has, got {clip.name!r}, "
@@ -74,7 +75,7 @@ def own_corpora(
         except CorpusError as error:
             raise pytest.UsageError(f"--corpus: {error}") from error
         if private:
-            corpus = replace(corpus, name=f"own-{corpus.sha256[:8]}")
+            corpus = replace(corpus, name=private_name(corpus.sha256))
         if other := taken.get(corpus.name):
             raise pytest.UsageError(
                 f"--corpus: {folder}: expected a name that no other corpus has, got "

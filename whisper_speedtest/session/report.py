@@ -98,7 +98,7 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
             for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
         ),
     ]
-    if doubtful := [model.files for model in plan.complete if model.local.unconfirmed]:
+    if doubtful := [model.files for model in plan.models if model.unconfirmed]:
         lines += _wrapped(f"{UNCONFIRMED}: ", map(short_name, doubtful), width, indent=2)
     causes: dict[str, list[PlannedModel]] = {}
     for model in plan.unavailable:

@@ -11,6 +11,11 @@ OWN_ORIGIN = "--audio"
 """The origin of a recording of the user's own: the option that named it."""
 
 
+def private_name(sha256: str) -> str:
+    """Return what a private recording or corpus of this content is called: `own-88cde86b`."""
+    return f"own-{sha256[:8]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence of a clip; `start` and `end` are in seconds from the clip's beginning."""
