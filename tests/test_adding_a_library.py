@@ -235,7 +235,7 @@ def test_incomplete_adapter_fails_with_what_it_lacks(run: Run, tree: Path) -> No
     assert "5 errors" in told.stdout
     _, _, summary = told.stdout.partition("= whisper-speedtest =")
     assert summary.splitlines()[1:5] == [
-        "nothing was measured: every selected test failed or was skipped",
+        "nothing was measured: every test that was begun failed or was skipped",
         "",
         (
             'failed:   adapters/__init__.py, REGISTRY, "parrot": "adapters.parrot:ParrotAdapter": '

@@ -273,7 +273,7 @@ def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKe
         terminal.stash[LEFT_OUT]["x is not installed"] = Outcome.SKIPPED
         ended, last = "was skipped", "skipped:  x is not installed"
 
-    nothing = f"nothing was measured: every selected test {ended}"
+    nothing = f"nothing was measured: every test that was begun {ended}"
     assert summary(terminal) == ["== whisper-speedtest", nothing, "", last]
     assert terminal.styled[nothing] == {"bold"}
 

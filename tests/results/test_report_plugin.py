@@ -172,7 +172,7 @@ def test_nothing_measured_is_said_first(
 
     pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
 
-    nothing = "nothing was measured: every selected test failed or was skipped"
+    nothing = "nothing was measured: every test that was begun failed or was skipped"
     assert capsys.readouterr().out.splitlines()[:2] == [
         nothing,
         "from:     1 result in 1 journal",

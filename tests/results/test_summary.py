@@ -312,8 +312,8 @@ def test_that_nothing_was_measured_is_the_only_sentence() -> None:
         measured("faster-whisper int8 micro", outcome=outcome, samples=())
         for outcome in (Outcome.FAILED, Outcome.SKIPPED, Outcome.TIMED_OUT)
     )
-    only_skips = "nothing was measured: every selected test was skipped"
-    failures = "nothing was measured: every selected test failed or was skipped"
+    only_skips = "nothing was measured: every test that was begun was skipped"
+    failures = "nothing was measured: every test that was begun failed or was skipped"
 
     assert sentences([skipped]) == [only_skips]
     assert sentences([], [Outcome.SKIPPED]) == [only_skips]

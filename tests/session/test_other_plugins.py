@@ -19,6 +19,7 @@ from _pytest.config import default_plugins, essential_plugins
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.sessions import Session, Sessions
 from whisper_speedtest.session.other_plugins import NEEDED, SPREAD_OVER_WORKERS
+from whisper_speedtest.session.plugin import ON_THE_GPU
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -444,20 +445,26 @@ def test_what_would_cost_the_results_at_the_end_is_refused_at_once(
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-def test_folder_for_engines_that_cannot_be_made_is_told(sessions: Sessions) -> None:
-    """With how another one is named, as the reason of each test."""
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_folder_for_engines_that_cannot_be_made_is_told(sessions: Sessions, device: str) -> None:
+    """With how another one is named, as the reason of each test; the GPU has no part in that."""
     folder = sessions.folder / "file" / "root"
     folder.parent.touch()
+    (sessions.tree / "with_gpu.py").write_text(
+        "from whisper_speedtest.session import selection\nselection.has_no_gpu = lambda: False\n"
+    )
+    chosen = (*CHOSEN, f"--device={device}", "-p", "with_gpu", f"--basetemp={folder}")
 
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", *CHOSEN, f"--basetemp={folder}"],
-        cwd=sessions.tree, env=child_environment(), capture_output=True, text=True, check=False,
-        timeout=60,
+        [sys.executable, "-m", "pytest", *chosen],
+        cwd=sessions.tree, env=child_environment() | {"PYTHONPATH": str(sessions.tree)},
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
     told = "failed:   test_transcribe[toy-micro-good-short]: expected a folder for engines, got "
     assert told in ended.stdout, ended.stdout + ended.stderr
     assert "name another one, with --basetemp" in ended.stdout
+    assert ON_THE_GPU not in ended.stdout
     assert "INTERNALERROR" not in ended.stdout
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED
 

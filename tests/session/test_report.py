@@ -100,8 +100,8 @@ def test_models_that_no_host_confirmed_are_told_by_name() -> None:
     assert lines[2:] == [
         (
             "  unconfirmed: files have the hashes that the hub cache names them by, and there is no"
-            " listing of the hub to say that these are the right ones: org/one@main, org/three@main, "
-            "org/four@main"
+            " listing of the hub to say that these are the right ones: org/one@main, "
+            "org/three@main, org/four@main"
         )
     ]
 

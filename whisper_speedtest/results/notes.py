@@ -296,8 +296,8 @@ def _touched(results: Sequence[Result]) -> str:
 def _drift_beside(result: Result) -> float:
     """Return how much slower than at the beginning of its session the machine was, as a share.
 
-    It is less than 0 where the machine was faster, and 0.0 where nothing is to be said: where the
-    drift is no more than MOST_DRIFT or nobody knows it, and of a comparison, whose sides took turns.
+    It is less than 0 where the machine was faster. It is 0.0 where nothing is to be said: where the
+    drift is at most MOST_DRIFT or not known, and of a comparison, whose sides took turns.
     """
     from whisper_speedtest.measure.reference import drift_of, has_drifted
 

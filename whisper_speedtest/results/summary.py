@@ -58,12 +58,15 @@ def sentences(results: Sequence[Result], others: Iterable[Outcome] = ()) -> list
 
 
 def nothing_measured(results: Sequence[Result], others: Iterable[Outcome] = ()) -> str:
-    """Say that tests have ended and nothing was measured; "" where that is not so."""
+    """Say that tests have ended and nothing was measured; "" where that is not so.
+
+    It is true of a session that was stopped, too, in which other tests were never begun.
+    """
     outcomes = {*(each.outcome for each in results), *others}
     if not outcomes or any(is_measured(each) or each.comparison for each in results):
         return ""
     ended = "was skipped" if outcomes == {Outcome.SKIPPED} else "failed or was skipped"
-    return f"nothing was measured: every selected test {ended}"
+    return f"nothing was measured: every test that was begun {ended}"
 
 
 def _of_one_clip(found: Sequence[Ranking]) -> list[Ranking]:

@@ -49,7 +49,7 @@ class Probes:
     """adapter → why its library takes no GPU here, as it says before it loads anything."""
 
     ended: dict[str, str] = field(default_factory=dict)
-    """adapter → how its engine ended otherwise before the load: a crash, a time-out, a failed mend."""
+    """adapter → how its engine ended before the load otherwise, as by a crash or a time-out."""
 
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
     """Adapter and variant → why they compute on the CPU and not on the GPU."""

@@ -39,19 +39,22 @@ STARTED_WITH = "short"
 """The clip that every process transcribes first, whichever tests are selected."""
 
 
+class NoFolderError(Exception):
+    """There is no folder in which engines could run; no engine and no device is to blame."""
+
+
 @pytest.fixture(scope="session")
 def pool(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EnginePool]:
     """The engines of the session, which all tests of a case share."""
-    from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.engine.pool import EnginePool, memory_limit_of_machine
     from whisper_speedtest.measure.machine import accelerator_memory
 
     try:
         tmp_path_factory.getbasetemp()
     except OSError as error:
-        raise EngineError(
+        raise NoFolderError(
             f"expected a folder for engines, got {error}; name another one, with --basetemp or "
             "PYTEST_DEBUG_TEMPROOT where you used that, else with TMPDIR"
         ) from error
