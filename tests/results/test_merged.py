@@ -362,6 +362,17 @@ def test_no_sentence_ranks_what_was_busy_or_failed() -> None:
         assert sentence.endswith(f"left out: 1 {why}")
 
 
+def test_report_of_what_has_failed_since_does_not_say_that_nothing_was_measured() -> None:
+    """Its table shows what was measured before; without that, nothing was."""
+    fast = measured("mlx-whisper fp16", when=day(1))
+    failed = replace(fast, outcome=Outcome.FAILED, when=day(2), samples=(), reason="no")
+
+    (sentence,) = merge([fast, failed]).sentences()
+    assert sentence.endswith("nothing can be ranked; left out: 1 failed")
+    (sentence,) = merge([failed]).sentences()
+    assert sentence.startswith("nothing was measured: ")
+
+
 def test_remarks_count_what_there_is() -> None:
     """How many results, how they ended and when; repetitions, and unlike code of the suite."""
     failed = on(when=day(2), outcome=Outcome.FAILED, test="f", **UNMEASURED)

@@ -113,14 +113,17 @@ class Merged:
         return tuple(each for each in self.machines if each.machine or each.series) or self.machines
 
     def sentences(self) -> list[str]:
-        """Return what the report answers: of each size and machine, which library was fastest."""
-        from whisper_speedtest.results.summary import sentences
+        """Return what the report answers: of each size and machine, which library was fastest.
+
+        What was measured once and failed since ranks nothing, and yet something was measured.
+        """
+        from whisper_speedtest.results.summary import ranking_sentences, sentences
 
         several = len(self.distinct) > 1
         return [
             f"{each.name}: {sentence}" if several else sentence
             for each in self.distinct
-            for sentence in sentences(each.comparable)
+            for sentence in (ranking_sentences if each.series else sentences)(each.comparable)
         ]
 
     def remarks(self) -> list[str]:

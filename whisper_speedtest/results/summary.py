@@ -34,14 +34,20 @@ MOST_NAMES = 4
 
 
 def sentences(results: Sequence[Result], others: Iterable[Outcome] = ()) -> list[str]:
+    """Return what a session answers: that it measured nothing, or else what ranks.
+
+    `others` is how tests without a result ended.
+    """
+    nothing = nothing_measured(results, others)
+    return [nothing] if nothing else ranking_sentences(results)
+
+
+def ranking_sentences(results: Sequence[Result]) -> list[str]:
     """Return a sentence for each size and machine, smallest size first.
 
     They are about the clip `short` where it was measured, else about the one that most cases share.
-    Of `micro` one is said only where there is no other size, and that it ranks nothing. Where
-    nothing was measured, that is the only sentence; `others` is how tests without a result ended.
+    Of `micro` one is said only where there is no other size, and that it ranks nothing.
     """
-    if nothing := nothing_measured(results, others):
-        return [nothing]
     found = _of_one_clip(rankings(results))
     told = [each for each in found if each.size != MICRO]
     if found and not told:
