@@ -17,7 +17,7 @@ MOST_TESTS = 4
 
 
 def failure_lines(results: Iterable[Result]) -> list[str]:
-    """Return a line for each failure; behind one of several tests a line for each of these."""
+    """Return a line for each failure; below that of several tests, a line for each name."""
     found: dict[str, list[Result]] = {}
     for each in results:
         if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}:
