@@ -77,7 +77,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     case = case_of(item)
     if case is not None and "device" in getattr(item, "fixturenames", ()):
-        # Whatever goes wrong is raised again by the fixture `device`, as this test's own error.
+        # What is wrong with the model is raised again by the fixtures, as this test's own error; of
+        # a GPU that cannot be watched a warning tells.
         with suppress(Exception):
             model = session_model(item.config, files_of(case))
             if choose_device(item.config, case, model) == "gpu":
