@@ -98,9 +98,12 @@ def _refuse_absent_gpu(config: pytest.Config) -> None:
     """Refuse to measure on a GPU where there is none, before a test of each library fails for it.
 
     No library is started for that. One that does not compute on the GPU that is there fails its own
-    tests.
+    tests. A session that computes nothing needs none.
     """
-    if config.getoption("device") == "gpu" and selection.has_no_gpu():
+    option, checks = config.getoption, config.getoption("check_models")
+    only_checks = checks is not None and "load" not in checks
+    computes = not (only_checks or option("prefetch_only") or option("collectonly"))
+    if option("device") == "gpu" and computes and selection.has_no_gpu():
         looked = ", ".join((*selection.GPU_DEVICES, selection.GRAPHICS))
         raise pytest.UsageError(
             f"--device=gpu: expected a GPU, found none of {looked}; leave the option out, or write "
