@@ -30,7 +30,7 @@ from whisper_speedtest.measure.result import Repeats
 from whisper_speedtest.results.as_markdown import (
     LEGEND,
     MOST_BYTES,
-    MOST_SHOWN,
+    MOST_NOTED,
     Part,
     as_markdown,
     escaped,
@@ -414,13 +414,13 @@ def test_quoted_code_stays_within_its_fence() -> None:
 
     assert "\n`````text\nfailed:   t: a ```` b? <b>\nfailed:   u: xxx" in text
     assert "xxx…\n`````\n" in text
-    assert max(map(len, text.splitlines())) < 300
+    assert max(map(len, text.splitlines())) == MOST_NOTED + 1
 
     name = "failed:   u: "
-    for length, end in ((MOST_SHOWN, "x\n"), (MOST_SHOWN + 1, "x…\n")):
+    for length, end in ((MOST_NOTED, "x\n"), (MOST_NOTED + 1, "x…\n")):
         reason = "x" * (length - len(name))
         exact = text_of(warm(outcome=Outcome.FAILED, reason=reason, test="u", **UNMEASURED))
-        assert f"\n{name}{'x' * (MOST_SHOWN - len(name) - 1)}{end}" in exact
+        assert f"\n{name}{'x' * (MOST_NOTED - len(name) - 1)}{end}" in exact
 
 
 def test_report_fits_into_a_comment_of_github() -> None:

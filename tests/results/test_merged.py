@@ -91,15 +91,37 @@ def test_last_measurement_counts_and_the_others_are_its_history() -> None:
 
 
 def test_busy_measurement_is_a_point_of_the_same_history() -> None:
-    """What counts is the last one, be it busy; what failed or was skipped is no measurement."""
-    (series,) = one(on(when=day(1)), on(when=day(2), outcome=Outcome.BUSY)).series
+    """What counts is the last one that is not busy; where all are, the last of them.
 
-    assert (series.latest.outcome, len(series.earlier)) == (Outcome.BUSY, 1)
+    What failed or was skipped is no measurement.
+    """
+    busy = [on(when=day(each), outcome=Outcome.BUSY) for each in (2, 4)]
+    machine = one(on(when=day(1)), busy[0], on(when=day(3)), busy[1])
+    (series,) = machine.series
+
+    assert (series.latest.outcome, series.latest.when) == (Outcome.PASSED, day(3))
+    assert [each.when for each in series.earlier] == [day(1), day(2), day(4)]
+    assert machine.comparable == (series.latest,)
+    machine = one(*busy)
+    (series,) = machine.series
+    assert (series.latest.outcome, series.latest.when) == (Outcome.BUSY, day(4))
+    assert machine.comparable == (series.latest,)
     assert is_measured(series.latest)
     assert not is_measured(on(outcome=Outcome.FAILED))
     assert not is_measured(on(outcome=Outcome.TIMED_OUT))
     assert not is_measured(on(outcome=Outcome.SKIPPED))
     assert not is_measured(on(samples=()))
+
+
+def test_comparison_that_failed_takes_no_measurement_away() -> None:
+    """It has the id of the test that times one side, and is another measurement."""
+    warm_one = on(when=day(1))
+    failed = on(when=day(2), outcome=Outcome.FAILED, measure=Measure.RATIO, **UNMEASURED)
+    machine = one(warm_one, failed)
+
+    assert [each.latest for each in machine.series] == [warm_one]
+    assert machine.unmeasured == (failed,)
+    assert {each.measure for each in machine.comparable} == {Measure.WARM, Measure.RATIO}
 
 
 def test_rows_that_look_alike_say_by_what_they_differ() -> None:
@@ -356,8 +378,8 @@ def test_no_sentence_ranks_what_was_busy_or_failed() -> None:
     busy = replace(fast, outcome=Outcome.BUSY, when=day(2))
     failed = replace(fast, outcome=Outcome.FAILED, when=day(2), samples=(), reason="no")
 
-    for last, why in ((busy, "busy"), (failed, "failed")):
-        (sentence,) = merge([slow, next_, fast, last]).sentences()
+    for those, why in (([busy], "busy"), ([fast, failed], "failed")):
+        (sentence,) = merge([slow, next_, *those]).sentences()
         assert "mlx-whisper" not in sentence, f"a {why} row is ranked: {sentence}"
         assert sentence.endswith(f"left out: 1 {why}")
 
@@ -387,10 +409,10 @@ def test_remarks_count_what_there_is() -> None:
     ]
     assert merge([on(when=day(3)), on(when=day(3), code="cc" * 32)]).remarks() == [
         "2 results on 1 machine: 2 passed; 2026-11-03",
-        "Of repetitions the last counts; 1 earlier one is in results.csv",
+        "Of repetitions the last that is not busy counts; 1 other is in results.csv",
     ]
     assert merge([on(when=day(each)) for each in (1, 2, 3)]).remarks()[1] == (
-        "Of repetitions the last counts; 2 earlier ones are in results.csv"
+        "Of repetitions the last that is not busy counts; 2 others are in results.csv"
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.reports import compared
 from tests.helpers.results import CLIP, MACHINE, PROVENANCE, SETTINGS, cold, load, measured
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.summary import TOO_SMALL, nothing_measured, sentences
 
 if TYPE_CHECKING:
@@ -345,3 +346,12 @@ def test_micro_ranks_nothing() -> None:
 
     assert sentences(micro) == [TOO_SMALL]
     assert sentence([*micro, FAST, NEXT]) == ANSWER
+
+
+def test_recordings_with_the_same_sound_are_ranked_apart() -> None:
+    """A copy under another name is another recording, whose time replaces none of the first."""
+    copied = msgspec.structs.replace(CLIP, name="copied")
+    other = measured("mlx-whisper fp16", 9.0, 9.0, 9.1, clip=copied)
+
+    found = {each.clip.name: each.ranked for each in rankings([NEXT, other])}
+    assert found == {"short": (NEXT,), "copied": (other,)}

@@ -55,6 +55,17 @@ def test_those_who_heard_the_same_stand_together_the_right_ones_first() -> None:
     assert left_out == 0
 
 
+def test_recordings_with_the_same_sound_stand_apart() -> None:
+    """A copy of a clip under another name is a recording of its own, of which nobody told words."""
+    copied = msgspec.structs.replace(SHORT, name="copied")
+    found, _ = side_by_side(
+        [heard("mlx-whisper fp16", SAID.reference), heard("mlx-whisper fp16", "x", clip=copied)]
+    )
+
+    assert [(each.clip, each.known) for each in found] == [("short", True), ("copied", False)]
+    assert [each.reference for each in found] == [SAID.reference, "x"]
+
+
 def test_clip_of_which_nobody_knows_the_words_is_compared_with_what_most_heard() -> None:
     """The most frequent transcript takes the place of what was said."""
     (found,), _ = side_by_side(

@@ -34,7 +34,10 @@ MOST_BYTES = 65_000
 """What GitHub takes for a comment is 65,536 characters; the summary of a job may be longer."""
 
 MOST_SHOWN = 200
-"""Characters of one cell, or of one line of notes."""
+"""Characters of one cell."""
+
+MOST_NOTED = 800
+"""Characters of one line of notes, at whose end often stands what to do."""
 
 _HEADINGS = {
     "RTFx": "seconds of audio transcribed in a second",
@@ -222,7 +225,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _code(lines: Iterable[str]) -> Part:
     """Return lines that are shown as they are but for their length, whatever they quote."""
-    shown = [line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…" for line in lines]
+    shown = [line if len(line) <= MOST_NOTED else f"{line[:MOST_NOTED]}…" for line in lines]
     shown = [printable(line) for line in shown]
     longest = max(map(len, re.findall("`+", "\n".join(shown))), default=0)
     fence = "`" * max(3, longest + 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import Result
 from whisper_speedtest.results.aspects import described, differing, of_set_up, of_subject
 from whisper_speedtest.results.machines import (
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.results.aspects import Aspects
 
+_Test = tuple[str, Measure]
+"""A test and what it measures: one that compares two sides has the id of one that times one."""
+
 UNKNOWN = "no machine recorded"
 """What stands for the machine of results that do not tell theirs."""
 
@@ -45,10 +48,11 @@ class Series:
     """
 
     latest: Result
-    """The one that counts. It passed, or is busy."""
+    """The one that counts: the last that is not busy, or the last of all."""
 
     earlier: tuple[Result, ...]
-    """The others, oldest first, each of which passed or is busy: the points of its history."""
+    """The others, oldest first, each of which passed or is busy: the points of its history. Those
+    that are busy may be later than the one that counts."""
 
     differs: str
     """By what it differs from other series of the same test on this machine, as `mlx 0.32.4, commit
@@ -138,10 +142,12 @@ class Merged:
             text += f"; {days[0]}" if days[0] == days[-1] else f"; {days[0]} to {days[-1]}"
         lines = [text]
         counting = sum(len(on.series) + len(on.unmeasured) for on in self.machines)
-        if earlier := len(self.results) - counting:
-            verb = "is" if earlier == 1 else "are"
-            ones = counted(earlier, "earlier one")
-            lines.append(f"Of repetitions the last counts; {ones} {verb} in results.csv")
+        if others := len(self.results) - counting:
+            verb = "is" if others == 1 else "are"
+            ones = counted(others, "other")
+            lines.append(
+                f"Of repetitions the last that is not busy counts; {ones} {verb} in results.csv"
+            )
         codes = {each.latest.code for on in self.machines for each in on.series}
         if len(codes) > 1:
             lines.append(
@@ -184,21 +190,23 @@ def _machine(results: Sequence[Result]) -> Machine:
 def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -> OnMachine:
     """Put the results of one machine together; they come oldest first."""
     repetitions: dict[Key, list[Result]] = defaultdict(list)
-    others: dict[str, Result] = {}
-    measured: dict[str, dict[str, Result]] = defaultdict(dict)
+    others: dict[_Test, Result] = {}
+    measured: dict[_Test, dict[str, Result]] = defaultdict(dict)
     for each in ordered:
+        test = each.test, each.measure
         if is_measured(each):
-            repetitions[_key(of_subject(each) | of_set_up(each))].append(each)
-            measured[each.test][device_of(each)] = each
+            alike = repetitions[_key(of_subject(each) | of_set_up(each))]
+            alike.append(each)
+            measured[test][device_of(each)] = _counting(alike)
         else:
-            others[each.test] = each
+            others[test] = each
     unmeasured = {
         test: each
         for test, each in others.items()
         if all(later.when <= each.when for later in measured[test].values())
     }
     comparable: list[Result] = []
-    for test in dict.fromkeys(each.test for each in ordered):
+    for test in dict.fromkeys((each.test, each.measure) for each in ordered):
         counting = list(measured[test].values())
         other = unmeasured.get(test)
         if other is None:
@@ -207,9 +215,11 @@ def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -
             comparable += counting or [other]
         else:
             comparable.append(other)
-    differs = _differs({key: found[-1] for key, found in repetitions.items()})
+    latest = {key: _counting(found) for key, found in repetitions.items()}
+    differs = _differs(latest)
     series = [
-        Series(found[-1], tuple(found[:-1]), differs[key]) for key, found in repetitions.items()
+        Series(latest[key], tuple(each for each in found if each is not latest[key]), differs[key])
+        for key, found in repetitions.items()
     ]
     return OnMachine(
         name,
@@ -218,6 +228,15 @@ def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -
         tuple(sorted(unmeasured.values(), key=place)),
         tuple(sorted(comparable, key=place)),
     )
+
+
+def _counting(repetitions: Sequence[Result]) -> Result:
+    """Return which of some repetitions counts; they come oldest first.
+
+    A busy one says less than one of before that is not.
+    """
+    quiet = [each for each in repetitions if each.outcome is not Outcome.BUSY]
+    return (quiet or repetitions)[-1]
 
 
 def is_measured(result: Result) -> bool:

@@ -55,6 +55,7 @@ class _Group(NamedTuple):
     size: str
     machine: bytes
     clip: str
+    sound: str
 
 
 def rankings(results: Iterable[Result]) -> list[Ranking]:
@@ -65,7 +66,8 @@ def rankings(results: Iterable[Result]) -> list[Ranking]:
     groups: dict[_Group, list[Result]] = {}
     for each in results:
         if each.measure is Measure.WARM and each.clip and each.outcome is not Outcome.SKIPPED:
-            group = _Group(each.case.size, machine_key(each.machine), each.clip.sha256)
+            machine = machine_key(each.machine)
+            group = _Group(each.case.size, machine, each.clip.name, each.clip.sha256)
             groups.setdefault(group, []).append(each)
     ordered = sorted(groups, key=lambda group: place_of_size(group.size))
     return [_ranking(groups[group]) for group in ordered]

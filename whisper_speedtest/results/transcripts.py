@@ -67,15 +67,17 @@ class OfClip:
 
 def side_by_side(results: Sequence[Result]) -> tuple[list[OfClip], int]:
     """Return what was heard of each clip, and how many transcripts had no room."""
-    of_clips: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    of_clips: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for each in results:
         if is_measured(each) and each.clip and each.transcript is not None:
-            of_clips[each.clip.sha256][each.transcript].append(each)
-    said = {clip.sha256: clip.reference for clip in clips().values()}
+            of_clips[each.clip.name, each.clip.sha256][each.transcript].append(each)
+    said = {(clip.name, clip.sha256): clip.reference for clip in clips().values()}
     found = []
     room, left_out = MOST_CHARACTERS, 0
-    for sha256, texts in of_clips.items():
-        reference = said.get(sha256)
+    for clip, texts in of_clips.items():
+        reference = said.get(clip)
         known = reference is not None
         if reference is None:
             counts = Counter({text: len(alike) for text, alike in texts.items()})
@@ -91,8 +93,7 @@ def side_by_side(results: Sequence[Result]) -> tuple[list[OfClip], int]:
             heard.append(Heard(_by(alike), exact, () if exact else tuple(map(_shortened, cut))))
         if heard:
             heard.sort(key=lambda each: not each.exact)
-            name = next(each.clip.name for alike in texts.values() for each in alike if each.clip)
-            found.append(OfClip(name, reference, known, tuple(heard)))
+            found.append(OfClip(clip[0], reference, known, tuple(heard)))
     return found, left_out
 
 
