@@ -390,7 +390,7 @@ def drifts(*results: Result) -> list[str]:
     ]
 
 
-SINCE = "than as the session began beside"
+SINCE = "than when the session began, while these were measured:"
 ONCE = "run these again to compare them with what was measured before"
 AGAIN = "run these again, or add --cooldown=60, which waits until it is as fast"
 

@@ -179,9 +179,9 @@ def test_notes_are_those_that_have_no_other_place() -> None:
             "changed it: done by hand"
         ),
         (
-            "drift the machine was up to 20% slower than as the session began beside "
-            "mlx-whisper[small-fp16]: short; run these again, or add --cooldown=60, which waits "
-            "until it is as fast"
+            "drift the machine was up to 20% slower than when the session began, while these were "
+            "measured: mlx-whisper[small-fp16]: short; run these again, or add --cooldown=60, "
+            "which waits until it is as fast"
         ),
     ]
 

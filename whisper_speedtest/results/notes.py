@@ -275,10 +275,11 @@ def _drift(passed: Sequence[Result]) -> list[str]:
     lines = []
     for touched, how, step in ((slower, "slower", SLOWER), (faster, "faster", FASTER)):
         if touched:
-            most = max(share for _, share in touched)
+            most = percent(max(share for _, share in touched))
+            these = _touched([each for each, _ in touched])
             lines.append(
-                f"drift:    the machine was up to {percent(most)} {how} than as the session began "
-                f"beside {_touched([each for each, _ in touched])}; {step}"
+                f"drift:    the machine was up to {most} {how} than when the session began, while "
+                f"these were measured: {these}; {step}"
             )
     return lines
 
