@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -263,7 +264,7 @@ def test_notes_of_macos_on_a_manifest_are_no_manifest(store: Store) -> None:
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     path.rename(path.with_name(f"._{path.name}")).write_bytes(b"\0\x05\x16\x07")
 
-    assert offline(store).prepare(BASE) == model
+    assert offline(store).prepare(BASE) == replace(model, unconfirmed=True)
 
 
 # Caches of which nobody has ever recorded anything
@@ -284,6 +285,7 @@ def test_cache_without_any_record_is_taken_at_its_word_and_told_as_unconfirmed(
     for _ in range(2):  # once without a manifest, and once with ours
         (model,) = session(store).plan([BASE]).complete
         assert model.local.unconfirmed
+        assert model.local.verified().unconfirmed
     assert hub.requests == []
     path = repo_folder(store, BASE).manifest_path("main", hub.commit(BASE.repo))
     recorded = json.loads(path.read_text())["files"]
@@ -294,7 +296,7 @@ def test_exchange_after_a_cache_was_first_seen_is_found(hub: Hub, store: Store) 
     """What it held then is recorded; what it held before, nobody can tell."""
     model = store.prepare(BASE)
     (path := repo_folder(store, BASE).manifest_path("main", model.commit)).unlink()
-    assert offline(store).prepare(BASE) == model
+    assert offline(store).prepare(BASE) == replace(model, unconfirmed=True)
     name_by_content(store, content(QUANTISED)["weights.npz"])
 
     error = refusal(offline(store), BASE)
@@ -315,7 +317,7 @@ def test_what_nobody_confirmed_is_not_confirmed_by_being_completed_offline(store
 
     (planned,) = offline(store).plan([BASE]).to_fetch
     assert planned.unconfirmed, "nobody is told"
-    assert offline(store).prepare(BASE) == model
+    assert offline(store).prepare(BASE) == replace(model, unconfirmed=True)
     assert fresh(store).inspect(BASE).unconfirmed
 
 

@@ -144,10 +144,12 @@ def test_verified_model_is_recorded_by_its_own_facts(engine: FakeEngine, clip: C
     assert (model.repo, model.revision, model.commit) == ("embedded/micro-mlx-fp16", "main", COMMIT)
     assert model.files == {"weights.npz": Proof(42, SHA256)}
     assert model.listed_as == ""
+    assert not model.unconfirmed
 
-    record.model(replace(engine.model, listed_as="org/new-name"))
+    record.model(replace(engine.model, listed_as="org/new-name", unconfirmed=True))
 
     assert record.result.model.listed_as == "org/new-name"
+    assert record.result.model.unconfirmed
     assert record.result.model.repo == "embedded/micro-mlx-fp16"
 
 

@@ -395,6 +395,20 @@ ONCE = "run these again to compare them with what was measured before"
 AGAIN = "run these again, or add --cooldown=60, which waits until it is as fast"
 
 
+def test_model_that_no_host_has_confirmed_is_told_once() -> None:
+    """By repo and commit, with what to do, however many tests were of it."""
+    doubtful = msgspec.structs.replace(MODEL, unconfirmed=True)
+
+    (told,) = [line for line in notes([warm(model=doubtful)] * 2) if line.startswith("model: ")]
+
+    assert told == (
+        "model:    mlx-community/whisper-tiny-mlx-4bit@121212121212: no host has confirmed its "
+        "files, which have the hashes that the hub cache names them by; to know, delete the "
+        "repo's folder there and fetch it anew"
+    )
+    assert not [line for line in notes([warm()]) if line.startswith("model: ")]
+
+
 def test_drift_is_told_with_its_rows_and_the_largest() -> None:
     """What was up to 5 % off is not; the first reading of the session is what all go by."""
     long = msgspec.structs.replace(CLIP, name="long")

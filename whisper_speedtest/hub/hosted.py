@@ -293,7 +293,10 @@ class HostedModels:
             return self._unwritable(model.local, error)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return self.explained(model.local, error)
-        return VerifiedModel(files.repo, files.revision, commit, verified, model.listed_as)
+        doubtful = any(record.unconfirmed for record in records.values())
+        return VerifiedModel(
+            files.repo, files.revision, commit, verified, model.listed_as, unconfirmed=doubtful
+        )
 
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
         refused = Unavailable(

@@ -119,6 +119,8 @@ class Inspection:
         files = {
             each.name: (each.path, each.proof) for each in self.findings.values() if each.proof
         }
+        wanted = self.files
         return VerifiedModel(
-            self.files.repo, self.files.revision, self.commit, files, self.listed_as
+            *(wanted.repo, wanted.revision, self.commit, files, self.listed_as),
+            unconfirmed=self.unconfirmed,
         )

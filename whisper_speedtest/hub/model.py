@@ -44,7 +44,8 @@ class VerifiedModel:
 
     `revision` is what the check map names, and `commit` what that stood for: on the hub a git sha1;
     for a file by URL, and for a model that the project makes, a sha256. `listed_as` is the repo
-    that the hub led to; "" where that is `repo`.
+    that the hub led to; "" where that is `repo`. It is `unconfirmed` where nothing but the names of
+    the hub cache says that some of the files are right; see `hub.evidence`.
     """
 
     repo: str
@@ -52,6 +53,7 @@ class VerifiedModel:
     commit: str
     files: Mapping[str, tuple[Path, Proof]]
     listed_as: str = ""
+    unconfirmed: bool = False
 
     @property
     def size(self) -> int:

@@ -69,6 +69,7 @@ def model_facts(model: VerifiedModel) -> ModelFacts:
         revision=model.revision,
         commit=model.commit,
         listed_as=model.listed_as,
+        unconfirmed=model.unconfirmed,
         files={name: proof for name, (_, proof) in model.files.items()},
     )
 

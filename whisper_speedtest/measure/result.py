@@ -153,6 +153,10 @@ class ModelFacts(Part, frozen=True, kw_only=True):
     listed_as: str = ""
     """The other repo, of the same commit, that the hub led to; "" where it led to none."""
 
+    unconfirmed: bool = False
+    """Whether no host has said of some of the files that they are right: they have the hashes that
+    the hub cache names them by."""
+
     files: dict[str, Proof] = msgspec.field(default_factory=dict)
     """Each file's name, size in bytes and sha256, as verified right before and after the load."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.aspects import shortened
 from whisper_speedtest.results.failures import failure_lines
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
@@ -71,6 +72,7 @@ def notes(
         *_silence(results),
         *_quality(results),
         *_voices(results, frozenset(recordings)),
+        *_unconfirmed(results),
         *_drift(passed),
         *_busy(results),
         *_skips(results),
@@ -263,6 +265,17 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
         if each.case.size == "micro" and each.clip and each.clip.name in recordings
     ]
     return [f"voices:   {NO_HUMAN_VOICE}: {', '.join(dict.fromkeys(given))}"] if given else []
+
+
+def _unconfirmed(results: Sequence[Result]) -> list[str]:
+    """Say of which models only the hub cache says that they are right."""
+    return [
+        f"model:    {each.model.repo}@{shortened(each.model.commit or '')}: no host has "
+        "confirmed its files, which have the hashes that the hub cache names them by; to know, "
+        "delete the repo's folder there and fetch it anew"
+        for each in results
+        if each.model.unconfirmed
+    ]
 
 
 def _drift(passed: Sequence[Result]) -> list[str]:
