@@ -1,4 +1,4 @@
-"""`-k`: tests that are not there to be asked, and what is said if it selects none."""
+"""`-k`: tests that are not there to be asked, and what is said if it or `-m own` selects none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import install_command
-from whisper_speedtest.session.keywords import advice, is_selected, selected_name
+from whisper_speedtest.session.keywords import advice, is_selected, lacks_own, selected_name
 
 if TYPE_CHECKING:
     from tests.helpers.sessions import Sessions
@@ -56,6 +56,44 @@ def test_library_that_is_meant_and_missing_is_named_with_its_command() -> None:
         f"not installed: mlx-whisper; add with: {install_command(['mlx-whisper'])}",
         LISTS,
     ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "lacking"),
+    [
+        ("own", True),
+        ("own and not tuned", True),
+        ("own and tuned", True),
+        ("tuned", False),
+        ("own or tuned", False),
+        ("not own", False),
+        ("not own and slow", False),
+        ("slow", False),
+        ("own and slow", False),
+        ("", False),
+    ],
+)
+def test_expression_that_wants_recordings_of_ones_own_is_known(
+    expression: str, lacking: bool
+) -> None:
+    """It selects nothing as it is, and selected something if there were such recordings."""
+    marked = [frozenset({"over"}), frozenset({"over", "tuned"})]
+
+    assert lacks_own(expression, marked) is lacking
+    assert not lacks_own(expression, [*marked, frozenset({"over", "own"})]), "there are some"
+
+
+def test_own_recordings_that_were_not_given_are_asked_for(sessions: Sessions) -> None:
+    """Also where -k selects nothing either, as it names one of them."""
+    for keyword in ((), ("-k", "memo"), ("-k", "toy and good")):
+        nothing = sessions.run("benchmarks", "-m", "own", *keyword)
+
+        assert nothing.status == pytest.ExitCode.NO_TESTS_COLLECTED, nothing.output
+        assert nothing.output.count("nothing was selected: ") == 1, nothing.output
+        assert (
+            "nothing was selected: -m own stands for your own recordings, and none was given; add "
+            "--audio=FILE\n  for a corpus, leave -m own out: --corpus=DIR -k test_corpus\n"
+        ) in nothing.output
 
 
 def test_session_that_selects_nothing_says_why(sessions: Sessions) -> None:

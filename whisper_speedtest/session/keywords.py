@@ -1,4 +1,7 @@
-"""`-k`: whether it selects what is not there to be asked, and what to say if it selects nothing."""
+"""`-k`: whether it selects what is not there to be asked.
+
+And what to say at the end if it selects nothing, or `-m own` does.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,18 @@ if TYPE_CHECKING:
 
 COLLECTED = pytest.StashKey[tuple[str, ...]]()
 """The ids of all tests that there are, before -k."""
+
+MARKED = pytest.StashKey[frozenset[frozenset[str]]]()
+"""The names of the marks that tests have, before -m: one set for all tests that have the same."""
+
+OWN = "own"
+"""The mark of a test of a recording that --audio names."""
+
+WITHOUT_OWN = (
+    "-m own stands for your own recordings, and none was given; add --audio=FILE",
+    "for a corpus, leave -m own out: --corpus=DIR -k test_corpus",
+)
+"""What to say where -m asks for the user's own recordings, and there are none."""
 
 _OPERATORS = {"and", "or", "not"}
 
@@ -62,6 +77,25 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note what there is, before anything is deselected."""
     config.stash[COLLECTED] = tuple(item.nodeid for item in items)
+    config.stash[MARKED] = frozenset(
+        frozenset(mark.name for mark in item.iter_markers()) for item in items
+    )
+
+
+def lacks_own(expression: str, marked: Collection[frozenset[str]]) -> bool:
+    """Tell whether -m selects nothing, and would if there were recordings of the user's own.
+
+    `marked` are the names of the marks of all tests. Such a recording is given to some of them, and
+    they have the mark `own` then, beside the others.
+    """
+    if not expression or any(OWN in names for names in marked):
+        return False
+    compiled = Expression.compile(expression)
+
+    def selects(names: frozenset[str]) -> bool:
+        return compiled.evaluate(lambda name, /, **_: name in names)
+
+    return not any(map(selects, marked)) and any(selects(names | {OWN}) for names in marked)
 
 
 def advice(keyword: str, tests: Collection[str], missing: Sequence[str]) -> list[str]:
@@ -87,12 +121,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say it at the end, where nobody has to look for it."""
     config, session = terminalreporter.config, terminalreporter._session
     keyword, tests = config.getoption("keyword"), config.stash.get(COLLECTED, ())
-    if not keyword or not tests or session is None or session.items or session.testsfailed:
+    if not tests or session is None or session.items or session.testsfailed:
         return
-    if any(is_selected(test, keyword) for test in tests):
+    marked = config.stash[MARKED]
+    if lacks_own(config.getoption("markexpr"), marked):
+        first, *further = WITHOUT_OWN
+    elif keyword and not any(is_selected(test, keyword) for test in tests):
+        missing = [name for name in usable() if why_not_installed(name)]
+        first, *further = advice(keyword, tests, missing)
+    else:
         return  # another option, as --shard, has left them out, and says so itself
-    missing = [name for name in usable() if why_not_installed(name)]
-    first, *further = advice(keyword, tests, missing)
     terminalreporter.line(f"nothing was selected: {first}", yellow=True)
     for line in further:
         terminalreporter.line(f"  {line}")
