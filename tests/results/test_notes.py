@@ -272,6 +272,17 @@ def test_transcript_that_nobody_could_check_is_shown() -> None:
     ]
 
 
+def test_transcript_is_shown_whether_or_not_its_time_is_to_be_believed() -> None:
+    """A busy result was heard as any other; of one that failed, the failure says what to know."""
+    busy = quiet(transcript="so it goes", score=None, outcome=Outcome.BUSY)
+    broken = quiet(
+        transcript="so it goes", score=None, outcome=Outcome.FAILED, reason="it broke", test="t"
+    )
+
+    assert notes([busy])[0] == "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
+    assert notes([broken]) == ["failed:   t: it broke"]
+
+
 def test_long_transcript_is_shown_in_a_line_that_ends() -> None:
     """A hundred words of it, and how many there are after these."""
     words = [f"w{number}" for number in range(102)]
@@ -494,7 +505,7 @@ def test_busy_results_are_counted_in_a_line() -> None:
 
     assert lines[-1] == (
         "busy:     1 of 2 tests were timed while other processes used the machine, so that their "
-        "times say little; end those, and run them again"
+        "times say little; close other programs, and run these tests again"
     )
 
 

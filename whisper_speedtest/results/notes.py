@@ -10,7 +10,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import shortened
 from whisper_speedtest.results.failures import failure_lines
 from whisper_speedtest.results.machines import device_of
-from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
+from whisper_speedtest.results.quality import RIGHT, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import clip_name, measured_name
 from whisper_speedtest.results.units import counted, percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
@@ -67,7 +67,7 @@ def notes(
         *_timed_out(passed),
         *_mends(passed),
         *_fallbacks(passed),
-        *_heard(passed),
+        *_heard(results),
         *_corpora(results),
         *_silence(results),
         *_quality(results),
@@ -205,15 +205,16 @@ def _fallbacks(passed: Sequence[Result]) -> list[str]:
     ]
 
 
-def _heard(passed: Sequence[Result]) -> list[str]:
+def _heard(results: Sequence[Result]) -> list[str]:
     """Show what was heard where nobody wrote down what was said, so that the user can judge.
 
+    What was heard is known whether or not the time is to be believed, so busy results have it, too.
     It is one line of at most HEARD_WORDS words, so that an hour of speech does not fill the screen.
     """
     return [
         f"heard:    {each.case.label} on {clip_name(each)}: {_shortened(each.transcript.split())}"
-        for each in passed
-        if each.transcript is not None and each.score is None
+        for each in results
+        if each.outcome in RIGHT and each.transcript is not None and each.score is None
     ]
 
 
@@ -329,7 +330,7 @@ def _busy(results: Sequence[Result]) -> list[str]:
         return []
     line = (
         f"busy:     {count} of {len(results)} tests were timed while other processes used the "
-        "machine, so that their times say little; end those, and run them again"
+        "machine, so that their times say little; close other programs, and run these tests again"
     )
     return [line]
 
