@@ -71,6 +71,15 @@ def test_table_has_the_form_that_is_stored(width: int) -> None:
     assert "\n".join(shown(width)) == TABLES[str(width)]
 
 
+def test_what_is_of_an_earlier_session_takes_no_other_columns_place() -> None:
+    """In 80 columns a resumed session has the table of any other: with WER, and without it."""
+    found = rows(RESULTS)
+
+    made = lines(found, columns(found, {each.test for each in RESULTS}), 80)
+
+    assert "\n".join(line.text for line in made) == TABLES["80"]
+
+
 def test_table_keeps_its_form_as_long_as_it_fits() -> None:
     """Down to the very column of the terminal in which its widest line ends."""
     width = 200
@@ -106,7 +115,7 @@ def test_columns_leave_in_the_order_that_is_told() -> None:
             if left not in headings and left not in gone:
                 gone.append(left)
 
-    assert gone == ["on", "load", "memory", "WER", "start", "earlier", "interval"]
+    assert gone == ["on", "load", "earlier", "memory", "WER", "start", "interval"]
 
 
 def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> None:

@@ -4,8 +4,8 @@ Where the table is wider, it is made narrower by these steps, in this order, unt
 
 1. Headings of several words take two lines.
 2. Size and clip stand above the rows that share them; library and variant share one column.
-3. Columns leave: what a library computes on, its load, its peak memory, its WER, its cold start,
-   its time error, what is of an earlier session, then how often it was timed, and at last the
+3. Columns leave: what a library computes on, its load, what is of an earlier session, its peak
+   memory, its WER, its cold start, its time error, then how often it was timed, and at last the
    interval. Names, time, RTFx and `slower` stay; so does what a start takes where nothing else was
    measured. Of a row that has starts alone beside others, the time is then that of its start, which
    is said above it.

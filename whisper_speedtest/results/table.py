@@ -217,14 +217,14 @@ COLUMNS = (
     Column("variant", lambda row: row.case.variant, right=False),
     Column("clip", lambda row: row.clip, right=False),
     Column(TIME, lambda row: time_of(row.warm)),
-    Column("95% interval", _margin, leaves=9),
+    Column("95% interval", _margin, leaves=8),
     Column("RTFx", _rtfx),
     Column("slower", lambda row: row.relative),
-    Column("cold start", lambda row: time_of(row.cold), leaves=5),
+    Column("cold start", lambda row: time_of(row.cold), leaves=6),
     Column("load", lambda row: time_of(row.load), leaves=2),
-    Column("peak memory", _peak_memory, leaves=3),
-    Column("WER", _wer, leaves=4),
-    Column("time error", lambda row: time_error(row.warm) if row.warm else "", leaves=6),
+    Column("peak memory", _peak_memory, leaves=4),
+    Column("WER", _wer, leaves=5),
+    Column("time error", lambda row: time_error(row.warm) if row.warm else "", leaves=7),
     Column(
         "computed on",
         lambda row: computed_on(row.any_result),
@@ -248,7 +248,7 @@ def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column
     usual = tuple(each for each in COLUMNS if any(map(each.cell, shown)))
     if not earlier:
         return usual
-    return *usual, Column("earlier", lambda row: _earlier(row, earlier), right=False, leaves=8)
+    return *usual, Column("earlier", lambda row: _earlier(row, earlier), right=False, leaves=3)
 
 
 def _earlier(row: Row, earlier: Collection[str]) -> str:
