@@ -70,9 +70,30 @@ def test_verdict_is_told_with_the_limit(
 
 def test_turns_beside_other_work_are_told() -> None:
     """They are no part of the blocks."""
-    found = comparison(turns=turns(4, 1.0, 1.0, 1.0) + turns(2, 9.0, contaminated=True))
+    clean = turns(4, 1.0, 1.0, 1.0)
+    one, two = (turns(count, 9.0, contaminated=True) for count in (1, 2))
 
-    assert blocks_told(found) == "4 blocks of 3 turns, 2 more beside other work"
+    assert blocks_told(comparison(turns=clean + two)) == (
+        "4 blocks of 3 turns; 2 more turns were taken beside other work and do not count"
+    )
+    assert blocks_told(comparison(turns=clean[:3] + one)) == (
+        "1 block of 3 turns; 1 more turn was taken beside other work and does not count"
+    )
+
+
+def test_no_ratio_is_told_where_no_block_counts() -> None:
+    """It would be made of the very turns that do not count; one block that counts has one."""
+    marked = turns(12, 9.0, 9.0, 9.0, contaminated=True)
+    none, one = comparison(turns=marked), comparison(turns=marked + turns(1, 1.0, 1.0, 1.0))
+
+    [line] = verdict_lines([compared(none, outcome=Outcome.BUSY)])
+    [other] = verdict_lines([compared(one, outcome=Outcome.BUSY)])
+
+    assert line == (
+        f"{SUBJECT}lightning-whisper-mlx-tiny-8bit: no block counts; 36 turns were taken beside "
+        "other work and do not count; busy, so that nobody can tell"
+    )
+    assert ": 3.0% slower (1.0% faster to 7.0% slower), 1 block of 3 turns; 36 more " in other
 
 
 def test_block_of_which_most_turns_were_beside_other_work_is_not_told() -> None:

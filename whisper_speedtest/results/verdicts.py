@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.results.table import clip_name
-from whisper_speedtest.results.units import percent
+from whisper_speedtest.results.units import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
-    """Yield a line for each comparison: both sides, and how much slower this one is."""
+    """Yield a line for each comparison: both sides, and how much slower this one is.
+
+    Where no block counts, nothing is known of that, and no ratio is told.
+    """
     for result in results:
         if (found := result.comparison) is not None:
             busy = result.outcome is Outcome.BUSY
+            ratio = f"{slower_by(found)}, " if _counting(found) else ""
             yield (
                 f"compared: {result.case.label} on {clip_name(result)}, against "
-                f"{_side(found.baseline, result)}: {slower_by(found)}, {blocks_told(found)}; "
+                f"{_side(found.baseline, result)}: {ratio}{blocks_told(found)}; "
                 f"{'busy, so that nobody can tell' if busy else said(found)}"
             )
 
@@ -37,13 +41,25 @@ def _change(ratio: float) -> str:
 
 
 def blocks_told(found: Comparison) -> str:
-    """Return how many blocks of how many turns count, and how many turns were left out."""
+    """Return how many blocks of how many turns count, and how many turns do not, and why."""
+    blocks = _counting(found)
+    told = f"{counted(blocks, 'block')} of {found.planned} turns" if blocks else "no block counts"
+    if not (marked := sum(turn.contaminated for turn in found.turns)):
+        return told
+    turns = counted(marked, "more turn" if blocks else "turn")
+    do = (
+        "was taken beside other work and does"
+        if marked == 1
+        else ("were taken beside other work and do")
+    )
+    return f"{told}; {turns} {do} not count"
+
+
+def _counting(found: Comparison) -> int:
+    """Return how many blocks count."""
     from whisper_speedtest.measure.comparing import blocks_of
 
-    blocks = len(blocks_of(found.turns, found.planned))
-    marked = sum(turn.contaminated for turn in found.turns)
-    beside = f", {marked} more beside other work" if marked else ""
-    return f"{blocks} blocks of {found.planned} turns{beside}"
+    return len(blocks_of(found.turns, found.planned))
 
 
 def said(found: Comparison) -> str:
