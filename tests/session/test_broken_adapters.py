@@ -210,7 +210,7 @@ def test_models_of_others_are_checked(few_broken: Path) -> None:
     document = pytest_in(few_broken, *chosen, "--check-models=json")
 
     assert table.returncode == document.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "1 of 1 complete in the hub cache" in table.stdout, table.stdout + table.stderr
+    assert "1 of 1 complete in the suite's cache" in table.stdout, table.stdout + table.stderr
     found = json.loads(document.stdout)
     reasons = {each["adapter"]: each["reason"] for each in found["unusable"]}
     assert reasons.keys() == {f"broken-{kind}" for kind in FEW}

@@ -18,6 +18,7 @@ from adapters.base import Case, ModelFiles
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.hub import embedded
 from whisper_speedtest.hub.hashes import Proof, prove
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
 from whisper_speedtest.hub.model import VerifiedModel
@@ -221,6 +222,29 @@ def test_check_prints_the_table_what_is_wrong_and_what_to_do(
         ),
         "2 of 3 complete in the hub cache; next: pytest benchmarks --prefetch-only",
     ]
+
+
+def test_check_says_where_the_files_of_micro_lie(
+    status: ModelStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suite makes them, in no hub cache; that is named as well where other models are shown."""
+    made = ModelFiles("embedded/micro-mlx-fp16", FILES.files)
+    micro = replace(status, case=replace(CASE, size="micro"), files=made)
+    monkeypatch.setattr(embedded, "CACHE", Path("/checkout/.cache/models"))
+    suites = (
+        "suite's cache: /checkout/.cache/models, or a temporary folder where that cannot be "
+        "written to, in which the suite makes the files of micro, and out of which it gives them "
+        "to each library; own folder: where a library by itself would look, from /here, "
+    )
+    hubs = "hub cache: /hub, out of which the suite gives each library its files; "
+
+    alone = Looked(monkeypatch, [micro]).run().lines
+    both = Looked(monkeypatch, [micro, status]).run().lines
+
+    assert alone[-2].startswith(suites)
+    assert alone[-1].startswith("1 of 1 complete in the suite's cache; next: ")
+    assert both[-2].startswith(hubs + suites)
+    assert both[-1].startswith("2 of 2 complete in the hub cache or the suite's cache; next: ")
 
 
 def test_check_of_a_complete_selection_says_how_to_run_it(

@@ -20,6 +20,7 @@ from whisper_speedtest.hub.plan import Plan, PlannedModel
 from whisper_speedtest.session.report import (
     absent_lines,
     as_table,
+    cache_names,
     explanations,
     fetched_lines,
     plan_lines,
@@ -263,6 +264,30 @@ def test_table_shows_both_places_of_each_model() -> None:
         ["base", "fp16", "complete", "incomplete"],
         ["org/base@main", "3.0", "kB", "1.5", "kB"],
         ["0123456789ab:", "w.npz,", "c.json"],
+    ]
+
+
+def test_place_of_a_model_that_the_suite_makes_is_named_in_its_own_words() -> None:
+    """Such files are in no hub cache; where there are models of both kinds, both are named."""
+    made = ModelFiles("embedded/micro-mlx-fp16", ("w.npz",))
+    micro = status(Case("library", "micro", "fp16"), made, place(made, COMMIT, w_npz="corrupt"))
+    base = status(Case("library", "base", "fp16"), BASE, WRONG)
+
+    for models, caches in (
+        ([base], ["hub cache"]),
+        ([micro], ["suite's cache"]),
+        ([micro, base], ["hub cache", "suite's cache"]),
+    ):
+        heading = " ".join(" ".join(rows(models)[:4]).split("─")[0].split())
+        assert cache_names(models) == caches
+        for word in caches:
+            assert word in heading, heading
+        assert ("hub cache" in heading) is ("hub cache" in caches), heading
+        assert max(map(len, rows(models, width=40))) <= 40
+
+    assert explanations([micro, base]) == [
+        "library[micro-fp16]: suite's cache: w.npz: is corrupt",
+        "library[base-fp16]: hub cache: w.npz: is corrupt",
     ]
 
 

@@ -370,4 +370,6 @@ def test_model_that_the_project_cannot_make_says_why(
     )
     assert status.verified is None
     (line,) = explanations([status])
-    assert line.startswith("toy[micro-good]: hub cache: embedded/micro-mlx-3bit: expected fixtures")
+    assert line.startswith(
+        "toy[micro-good]: suite's cache: embedded/micro-mlx-3bit: expected fixtures"
+    )

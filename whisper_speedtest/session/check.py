@@ -139,11 +139,14 @@ def _print(
     cache: Path,
 ) -> None:
     """Write the table, what is wrong, and what to do next."""
+    from whisper_speedtest.hub import embedded
     from whisper_speedtest.session.report import (
         HUB_CACHE,
         OWN_FOLDER,
+        SUITE_CACHE,
         absent_lines,
         as_table,
+        cache_names,
         explanations,
         rendered,
         width_of,
@@ -162,14 +165,21 @@ def _print(
         out.line(reason)
     for reason in [*unusable(session.items).values(), *skip_reasons(session.items)]:
         out.line(f"not looked for: {reason}")
+    names = cache_names(models)
+    said = {
+        HUB_CACHE: f"{cache}, out of which the suite gives each library its files",
+        SUITE_CACHE: f"{embedded.CACHE}, or a temporary folder where that cannot be written to, in "
+        "which the suite makes the files of micro, and out of which it gives them to each library",
+    }
+    caches = "; ".join(f"{name}: {said[name]}" for name in names)
     out.line(
-        f"{HUB_CACHE}: {cache}, out of which the suite gives each library its files; {OWN_FOLDER}: "
-        f"where a library by itself would look, from {config.invocation_params.dir}, in your home, "
-        "or in the hub cache, too: the suite needs nothing there"
+        f"{caches}; {OWN_FOLDER}: where a library by itself would look, from "
+        f"{config.invocation_params.dir}, in your home, or in the hub cache, too: the suite needs "
+        "nothing there"
     )
     complete = sum(model.verified is not None for model in models)
     out.line(
-        f"{complete} of {len(models)} complete in the hub cache; next: "
+        f"{complete} of {len(models)} complete in the {' or the '.join(names)}; next: "
         + next_command(config.invocation_params.args, fetch=not all_complete(models)),
         bold=True,
     )

@@ -39,9 +39,12 @@ UNCONFIRMED = (
 )
 """What is said of models that no host has confirmed; see `hub.evidence`."""
 
-HUB_CACHE, OWN_FOLDER = "hub cache", "own folder"
-"""The two places where files of a model may lie: whence the suite gives them to the library, and
-where the library by itself would look for them."""
+HUB_CACHE, SUITE_CACHE = "hub cache", "suite's cache"
+"""The places out of which the suite gives a library its files: those of the hub and of plain web
+servers, and those of the models that the suite makes itself."""
+
+OWN_FOLDER = "own folder"
+"""The place where the library by itself would look for them."""
 
 MIN_WIDTH = 40
 """Columns that a table takes at least; in fewer, hardly a word of it would stay whole."""
@@ -164,6 +167,17 @@ def _wrapped(head: str, names: Iterable[str], width: int, indent: int) -> list[s
     ]
 
 
+def cache_name(files: ModelFiles) -> str:
+    """Return the name of the place out of which the suite gives a library the files of a model."""
+    return SUITE_CACHE if files.embedded else HUB_CACHE
+
+
+def cache_names(models: Iterable[ModelStatus]) -> list[str]:
+    """Return the names of all such places that some models have, the hub cache first."""
+    names = {cache_name(model.files) for model in models}
+    return [each for each in (HUB_CACHE, SUITE_CACHE) if each in names]
+
+
 def as_table(
     models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
 ) -> RenderableType:
@@ -176,7 +190,7 @@ def as_table(
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
     table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=12)
-    table.add_column(f"files in\n{HUB_CACHE}", min_width=12)
+    table.add_column("files in\n" + " or\n".join(cache_names(models)), min_width=12)
     table.add_column(f"files in\n{OWN_FOLDER}", min_width=12)
     if loads:
         table.add_column("load", overflow="fold", min_width=9)
@@ -239,7 +253,8 @@ def explanations(
     """Return a line for each file that is there and wrong, or unconfirmed, and for failed loads."""
     reasons: dict[str, list[str]] = {}
     for model in models:
-        places = {HUB_CACHE: model.cache}
+        cache = cache_name(model.files)
+        places = {cache: model.cache}
         if model.own_place is not model.cache:
             places[OWN_FOLDER] = model.own_place
         found = [
@@ -249,7 +264,7 @@ def explanations(
             for file in place.faults
         ]
         if model.cache.unconfirmed:
-            found.append(f"{HUB_CACHE}: {UNCONFIRMED}")
+            found.append(f"{cache}: {UNCONFIRMED}")
         if loads and loads[model.case] not in (LOADS, NOT_TRIED):
             found.append(f"load: {loads[model.case]}")
         for reason in found:
