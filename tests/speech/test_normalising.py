@@ -69,8 +69,37 @@ def test_unknown_code_is_refused_with_the_known_ones(text: str) -> None:
     with pytest.raises(ValueError, match="expected the code of a language") as caught:
         parse_language(text)
 
-    assert str(caught.value).endswith(f"got {text!r}")
+    assert f"; got {text!r}" in str(caught.value)
     assert ", ".join(LANGUAGES) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("German", "de (German)"),
+        ("haitian creole", "ht (Haitian Creole)"),
+        ("deutsch", "de (German) or nl (Dutch)"),
+        ("de-DE", "de (German)"),
+        ("japanisch", "ja (Japanese) or es (Spanish)"),
+        ("chinesisch", "zh (Chinese)"),
+        ("yue-HK", "yue (Cantonese)"),
+    ],
+)
+def test_code_is_suggested_where_something_else_names_a_language(text: str, meant: str) -> None:
+    """By its name in English; else by the code that it begins with, or a name that is like it."""
+    with pytest.raises(ValueError, match="expected the code of a language") as caught:
+        parse_language(text)
+
+    assert str(caught.value).endswith(f"; got {text!r}; did you mean {meant}?")
+
+
+@pytest.mark.parametrize("text", ["", "xx", "qqqqq"])
+def test_no_code_is_suggested_for_what_is_like_no_language(text: str) -> None:
+    """It is told what was got, and no more."""
+    with pytest.raises(ValueError, match="expected the code of a language") as caught:
+        parse_language(text)
+
+    assert str(caught.value).endswith(f"; got {text!r}")
 
 
 @pytest.mark.parametrize(

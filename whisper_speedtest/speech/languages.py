@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 ENGLISH = "en"
 """The language of the project's own clips."""
 
@@ -43,12 +45,30 @@ def parse_language(text: str) -> str:
     """Return the code of a language, which may be given in capitals.
 
     Raises:
-        ValueError: There is no such language; the message lists those that there are.
+        ValueError: There is no such language; the message says which may be meant, and lists those
+            that there are.
     """
     code = text.strip().lower()
     if code not in LANGUAGES:
+        near = " or ".join(f"{each} ({LANGUAGES[each]})" for each in _meant(code))
+        meant = f"; did you mean {near}?" if near else ""
         raise ValueError(
             f"expected the code of a language that Whisper knows, one of {', '.join(LANGUAGES)}; "
-            f"got {text!r}"
+            f"got {text!r}{meant}"
         )
     return code
+
+
+def _meant(text: str) -> list[str]:
+    """Return the codes of the languages that a text in small letters may mean, the likeliest first.
+
+    That is the language of this name in English. Else it is the one with whose code the text
+    begins, as codes were made of what languages call themselves (`deutsch`, `de-at`), and the one
+    whose name in English is most like it.
+    """
+    names = {name.lower(): code for code, name in LANGUAGES.items()}
+    if text in names:
+        return [names[text]]
+    begun = max((code for code in LANGUAGES if text.startswith(code)), key=len, default="")
+    near = [names[name] for name in get_close_matches(text, names, n=1)]
+    return list(dict.fromkeys([*([begun] if begun else []), *near]))
