@@ -47,12 +47,8 @@ def blocks_told(found: Comparison) -> str:
     if not (marked := sum(turn.contaminated for turn in found.turns)):
         return told
     turns = counted(marked, "more turn" if blocks else "turn")
-    do = (
-        "was taken beside other work and does"
-        if marked == 1
-        else ("were taken beside other work and do")
-    )
-    return f"{told}; {turns} {do} not count"
+    was, do = ("was", "does") if marked == 1 else ("were", "do")
+    return f"{told}; {turns} {was} taken beside other work and {do} not count"
 
 
 def _counting(found: Comparison) -> int:
