@@ -83,6 +83,7 @@ def test_unknown_code_is_refused_with_the_known_ones(text: str) -> None:
         ("japanisch", "ja (Japanese) or es (Spanish)"),
         ("chinesisch", "zh (Chinese)"),
         ("yue-HK", "yue (Cantonese)"),
+        ("hawaiisch", "haw (Hawaiian)"),
     ],
 )
 def test_code_is_suggested_where_something_else_names_a_language(text: str, meant: str) -> None:
