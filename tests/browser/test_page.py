@@ -304,3 +304,81 @@ def test_drawing_fits_the_screen_it_is_on(look: Looker, full: str) -> None:
             assert 0.85 < scale < 1.4, f"drawn at {scale:.2f} of its size"
         assert page.locator(".wide:visible, .narrow:visible").count() == 1
         assert page.locator(f"{shown}:visible").count() == 1
+
+
+def test_reason_of_a_failure_has_the_line_of_a_phone(look: Looker) -> None:
+    """Its table is cut nowhere: on a phone the reason stands below the test, on a desk beside."""
+    failed = measured(
+        f"mlx-whisper {'long' * 20}",
+        outcome=Outcome.FAILED,
+        reason="expected a word error rate of at most 0.000, got 1.000 over 9 words; " * 3,
+        samples=(),
+    )
+    for view, least in ((DESK, 0.5), (PHONE, 0.95)):
+        page = look(html(merge([failed])), view)
+        box = page.locator(".unmeasured .scroll")
+        table, test, reason = box.evaluate(
+            """one => [one, ...[...one.querySelectorAll("td")].slice(1)].map((each) => {
+                const { top, bottom, width } = each.getBoundingClientRect();
+                return { top, bottom, width };
+            })"""
+        )
+
+        width = page.evaluate("innerWidth")
+        cut = box.evaluate("one => one.scrollWidth - one.clientWidth")
+        assert cut == 0, f"{cut} px are cut off at {width} px"
+        assert (reason["top"] >= test["bottom"]) == (view is PHONE)
+        share = reason["width"] / table["width"]
+        assert share > least, f"the reason has {share:.0%} of the line at {width} px"
+
+
+def test_option_is_not_broken_on_a_phone(look: Looker, full: str) -> None:
+    """Each stands on one line, and none is wider than the page."""
+    page = look(full, PHONE)
+
+    lines = page.eval_on_selector_all(
+        ".unbroken", "all => all.map(one => [one.textContent, one.getClientRects().length])"
+    )
+
+    shown = {text: count for text, count in lines if count}
+    assert any(text.startswith("-") for text in shown), f"no option among {list(shown)}"
+    assert set(shown.values()) == {1}, f"broken: {shown}"
+
+
+def test_filter_stands_below_its_label_on_a_phone(look: Looker, small: str) -> None:
+    """Label, box and count begin at one edge there, each on a line of its own."""
+    page = look(small, PHONE)
+    page.get_by_label("Show rows with").fill("no such")
+
+    label, field, count = page.eval_on_selector_all(
+        ".filter > *",
+        """all => all.map((one) => {
+            const { left, top, bottom } = one.getBoundingClientRect();
+            return { left, top, bottom };
+        })""",
+    )
+
+    assert label["left"] == field["left"] == count["left"], "one is indented"
+    assert label["bottom"] <= field["top"], "the field touches its label"
+    assert field["bottom"] <= count["top"], "the count stands beside the field"
+    assert count["bottom"] - count["top"] < 30, "the count is broken into two lines"
+
+
+@in_each_view
+def test_library_stays_in_view_where_the_table_is_scrolled(
+    look: Looker, full: str, view: dict[str, Any]
+) -> None:
+    """A shade at the edge says that there is more, until the end is reached."""
+    page = look(full, view)
+    box = page.locator("[aria-label='Table: All measurements']")
+    cell = box.locator("tbody td.kept").first
+
+    box.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
+
+    assert box.evaluate("one => one.scrollLeft") > 0
+    assert cell.text_content() in {"lightning-whisper-mlx", "mlx-whisper", "whisper.cpp"}
+    assert cell.bounding_box()["x"] == pytest.approx(box.bounding_box()["x"], abs=1)
+    ground = cell.evaluate("one => getComputedStyle(one).backgroundColor")
+    assert ground == page.evaluate("getComputedStyle(document.body).backgroundColor")
+    attachment = box.evaluate("one => getComputedStyle(one).backgroundAttachment")
+    assert attachment == "local, local, scroll, scroll"

@@ -41,7 +41,7 @@ class Element:
     @property
     def text(self) -> str:
         """What a person reads in it, with one space between words."""
-        return " ".join(" ".join(self._texts()).split())
+        return " ".join("".join(self._texts()).split())
 
     def _elements(self) -> Iterator[Element]:
         for each in self.content:
@@ -53,8 +53,10 @@ class Element:
         for each in self.content:
             if isinstance(each, str):
                 yield each
-            elif each.tag not in {"script", "style"}:
+            elif each.tag == "span":
                 yield from each._texts()
+            elif each.tag not in {"script", "style"}:
+                yield from (" ", *each._texts(), " ")
 
     def section(self, heading: str) -> Element:
         """Return the section with this heading."""

@@ -33,7 +33,7 @@ from whisper_speedtest.measure.result import Repeats, Sample, Side
 from whisper_speedtest.results import page as page_module
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.merged import merge
-from whisper_speedtest.results.page import html
+from whisper_speedtest.results.page import html, unbroken
 
 if TYPE_CHECKING:
     from tests.helpers.pages import Element
@@ -249,6 +249,71 @@ def test_marks_are_explained_where_they_occur() -> None:
         assert set(found) <= {mark, "±2.1% (3×3)"}
     both = page(*(replace(each, test=mark) for mark, each in results.items()))
     assert [each.text for each in both.one("dl", class_="marks").all("dt")] == list(results)
+
+
+def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
+    """It names what the opened rows tell, in their order, and nothing that no row tells."""
+    bare = measured("mlx-whisper fp16", score=None, settings=None)
+    mended = measured("mlx-whisper 4bit", provenance=replace(PROVENANCE, mends=("by hand",)))
+
+    for results in ([bare], [mended], [bare, mended]):
+        read = page(*results).section("All measurements")
+
+        told = read.one("p", class_="about").text.partition("opens what it takes to trace it: ")[2]
+        rows = [[each.text for each in row.all("dt")] for row in read.all("tr", class_="how")]
+        longest = max(rows, key=len)
+        assert {term for row in rows for term in row} == set(longest), "one row has every term"
+        assert told == f"{', '.join(longest)}, which is the command that measures it again."
+
+
+@pytest.mark.parametrize(
+    ("text", "together"),
+    [
+        ("choose, as with -k small.", ["-k small."]),
+        ('run -k "micro and not tuned" here', ['-k "micro and not tuned"']),
+        ("choose --minutes= or (--offline)", ["--minutes=", "--offline)"]),
+        ("add --cooldown=60, which", ["--cooldown=60,"]),
+        ("within 2.1 % of 1,024 ms and 30 s", ["2.1 %", "1,024 ms", "30 s"]),
+        ("24 GiB, files of 3.0 MB and 2 kB", ["24 GiB", "3.0 MB", "2 kB"]),
+        ("mlx-whisper - and 3 sizes, 400 MB (-60%)", ["400 MB"]),
+        (f"--{'a' * 28} --{'b' * 29}", [f"--{'a' * 28}"]),
+    ],
+    ids=["short", "quoted", "long", "value", "times", "sizes", "other", "width"],
+)  # fmt: skip
+def test_line_does_not_end_within_an_option_or_before_a_unit(
+    text: str, together: list[str]
+) -> None:
+    """What belongs together is marked, up to a width that fits a phone; the text stays the same."""
+    read = read_page(str(unbroken(text)))
+
+    assert [each.text for each in read.all("span", class_="unbroken")] == together
+    assert read.text == text
+
+
+def test_option_in_a_text_is_escaped_like_the_rest() -> None:
+    """A tag stays the letters that it is made of, within an option and beside it."""
+    source = str(unbroken("<b> --x=<i> & -k <u>"))
+
+    assert "<b>" not in source
+    assert "<i>" not in source
+    assert "<u>" not in source
+    assert read_page(source).text == "<b> --x=<i> & -k <u>"
+
+
+def test_speed_and_history_have_the_whole_line_however_few_their_panels() -> None:
+    """Smaller sections of one panel stand beside each other."""
+    read = page(
+        *(measured("mlx-whisper fp16", when=day(number)) for number in (1, 2)),
+        cold(5.0, 6.0, machine=MACHINE),
+    )
+
+    classes = {
+        each.all("h3")[0].text: each.attributes.get("class", "")
+        for each in read.one("div", class_="parts").all("section")
+    }
+    assert classes["Speed by size and library"] == ""
+    assert classes["History"] == ""
+    assert classes["Cold start by phase"] == "of-1"
 
 
 def test_rows_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:

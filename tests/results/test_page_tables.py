@@ -383,7 +383,7 @@ def test_quantised_variants_stand_beside_the_unquantised_one() -> None:
     assert found == [
         {
             "size": "small",
-            "variant": "mlx-whisper 4bit",
+            "library": "mlx-whisper 4bit",
             "clip": "short",
             "speed": "×2.00 (2.00–2.00)",
             "peak memory": "400 MB (-60%)",
@@ -397,7 +397,7 @@ def test_variant_that_is_as_precise_is_not_quantised() -> None:
     """As float32, which is more than fp16."""
     results = [measured(f"faster-whisper {variant}") for variant in ("fp16", "float32", "int8")]
 
-    assert [row["variant"] for row in listed(page_tables.quantised(on(*results)))] == [
+    assert [row["library"] for row in listed(page_tables.quantised(on(*results)))] == [
         "faster-whisper int8"
     ]
 
@@ -454,14 +454,14 @@ def test_long_audio_has_its_coverage_and_rate() -> None:
     assert found == [
         {
             "size": "small",
-            "variant": "mlx-whisper fp16",
+            "library": "mlx-whisper fp16",
             "clip": "talk",
             "coverage": "75.0%",
             "WER": "25.0%",
         },
         {
             "size": "small",
-            "variant": "mlx-whisper fp16",
+            "library": "mlx-whisper fp16",
             "clip": "short ×6",
             "coverage": "100.0%",
             "WER": "0.0%",
@@ -503,7 +503,7 @@ def test_corpus_is_told_as_a_whole_and_clip_by_clip() -> None:
         )
     )
 
-    columns = ("size", "variant", "corpus", "clips", "words", "WER", "median clip", "worst clip")
+    columns = ("size", "library", "corpus", "clips", "words", "WER", "median clip", "worst clip")
     assert whole.columns == (*columns, "RTFx")
     assert whole.numbers == {*whole.columns[3:]}
     assert whole.rows == (
@@ -578,7 +578,7 @@ def test_quantised_variants_say_on_how_many_clips_they_are_no_worse() -> None:
     table = page_tables.no_worse(on(*small, *base))
 
     assert listed(table) == [
-        {"size": "small", "variant": "mlx-whisper 4bit", "no worse": "1 of 2 clips (50%)"}
+        {"size": "small", "library": "mlx-whisper 4bit", "no worse": "1 of 2 clips (50%)"}
     ]
     assert page_tables.no_worse(on(*base)) is None
 
@@ -603,13 +603,13 @@ def test_the_same_on_several_machines_stands_in_one_row() -> None:
     assert table.numbers == {"Apple M1", "Apple M4 Pro"}
     assert first == {
         "size": "small",
-        "variant": "mlx-whisper fp16",
+        "library": "mlx-whisper fp16",
         "measured": "short",
         "Apple M1": "3.00 s, RTFx 4.0",
         "Apple M4 Pro": "2.00 s, RTFx 6.0",
         "differs in": "mlx",
     }
-    assert (second["variant"], second["Apple M1"]) == ("mlx-whisper 4bit", "busy")
+    assert (second["library"], second["Apple M1"]) == ("mlx-whisper 4bit", "busy")
     assert (second["Apple M4 Pro"], second["differs in"]) == ("1.00 s, RTFx 12.0", "")
 
 
@@ -630,7 +630,7 @@ def test_devices_of_several_machines_stand_in_a_row_each() -> None:
     )
 
     assert {
-        each["variant"]: (each["Apple M1"], each["Apple M4 Pro"]) for each in (first, second)
+        each["library"]: (each["Apple M1"], each["Apple M4 Pro"]) for each in (first, second)
     } == {
         "mlx-whisper fp16, gpu": ("3.00 s, RTFx 4.0", "2.00 s, RTFx 6.0"),
         "mlx-whisper fp16, cpu": ("9.00 s, RTFx 1.3", "8.00 s, RTFx 1.5"),
@@ -652,7 +652,7 @@ def test_rows_of_several_devices_say_which_they_are_of() -> None:
         on(of_corpus(0.1, machine=MACHINE), of_corpus(0.2, machine=MACHINE, provenance=cpu))
     )
 
-    assert {each["variant"] for each in coverage} == {
+    assert {each["library"] for each in coverage} == {
         "mlx-whisper fp16, gpu",
         "mlx-whisper fp16, cpu",
     }
@@ -674,7 +674,7 @@ def test_starts_on_several_machines_are_named_by_their_measure() -> None:
 
     assert row == {
         "size": "small",
-        "variant": "mlx-whisper fp16",
+        "library": "mlx-whisper fp16",
         "measured": "cold",
         "Apple M1": "6.00 s",
         "Apple M4 Pro": "5.00 s",

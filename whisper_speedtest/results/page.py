@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jinja2 import Template
+    from markupsafe import Markup
 
     from whisper_speedtest.results.merged import Merged, OnMachine
     from whisper_speedtest.results.page_tables import Table
@@ -35,6 +37,19 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 MOST_ROWS = 1000
 """Rows of the table of all measurements; more are left to the files beside the page."""
+
+UNBROKEN = re.compile(
+    r"""
+    (?<![^\s(\[“"'`])          # An option begins a word, or stands behind what opens
+    (?:-[A-Za-z]\ (?:"[^"]*"|\S+) | --?[A-Za-z]\S*)
+    | \d[\d.,–]*\ (?:%|ms|s|[kMGT]i?B)(?!\w)  # a number and its unit
+    """,
+    re.VERBOSE,
+)
+"""What is read as one: an option with what belongs to it, and a number with its unit."""
+
+MOST_UNBROKEN = 30
+"""Letters that stand on one line of a phone; what is longer has to be broken."""
 
 ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy", "corpus", "quality"})
 """Kinds of notes whose subjects have a place of their own on a page."""
@@ -96,6 +111,7 @@ def html(merged: Merged) -> str:
         machines=[_told(number, on) for number, on in enumerate(merged.machines, start=1)],
         columns=page_rows.columns(merged),
         rows=rows[:MOST_ROWS],
+        terms=page_rows.terms(rows[:MOST_ROWS]),
         more_rows=max(0, len(rows) - MOST_ROWS),
         marks=_marks(merged),
         remarks=merged.remarks(),
@@ -205,6 +221,20 @@ def _marks(merged: Merged) -> dict[str, str]:
     return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}
 
 
+def unbroken(text: str) -> Markup:
+    """Return a text, escaped, whose lines do not end within an option or before a unit."""
+    from markupsafe import Markup, escape
+
+    parts: list[Markup] = []
+    end = 0
+    for found in UNBROKEN.finditer(text):
+        if len(found[0]) <= MOST_UNBROKEN:
+            whole = Markup('<span class="unbroken">{}</span>').format(found[0])
+            parts += [escape(text[end : found.start()]), whole]
+            end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
 @cache
 def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -216,6 +246,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
     return environment.get_template("page.html")
 
 

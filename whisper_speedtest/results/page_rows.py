@@ -24,7 +24,7 @@ from whisper_speedtest.results.table import (
 from whisper_speedtest.results.units import counted, megabytes, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from whisper_speedtest.measure.result import ModelFacts, Result
     from whisper_speedtest.results.merged import Merged, OnMachine, Series
@@ -69,6 +69,9 @@ class Column:
     number: bool = False
     descending: bool = False
     """Whether the most is the best, and so comes first when it is first sorted by."""
+
+    kept: bool = False
+    """Whether it stays in view where the table is scrolled sideways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ def _time_error(shown: Shown) -> Cell:
 COLUMNS = (
     Column("machine", lambda shown: Cell(shown.on.name)),
     Column("size", lambda shown: Cell(shown.result.case.size)),
-    Column("library", lambda shown: Cell(shown.result.case.adapter)),
+    Column("library", lambda shown: Cell(shown.result.case.adapter), kept=True),
     Column("variant", lambda shown: Cell(shown.result.case.variant)),
     Column("measure", lambda shown: Cell(str(shown.result.measure))),
     Column("clip", lambda shown: Cell(clip_name(shown.result))),
@@ -186,6 +189,13 @@ def rows(merged: Merged) -> list[Row]:
         )
         for each in shown
     ]
+
+
+def terms(rows: Sequence[Row]) -> list[str]:
+    """Return what the facts of rows are called: those that any row tells, in their order."""
+    told = {term for row in rows for term, text in row.facts if text}
+    most = max((row.facts for row in rows), key=len, default=())
+    return [term for term, _ in most if term in told]
 
 
 def _shown(merged: Merged) -> list[Shown]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_CLIPS = 20
 """Clips of a corpus that are shown, each in a row; the rest is in results.jsonl."""
 
-NAMES = ("variant", "clip", "corpus")
+NAMES = ("library", "clip", "corpus")
 """Headings of names: what stands behind the last of them in a table is numbers."""
 
 
@@ -77,7 +77,7 @@ def quantised(on: OnMachine) -> Table | None:
     return _table(
         "Quantised variants beside the unquantised one (fp16) of the same library and size. Speed: "
         "how many times as fast; not decided where the intervals leave both possible.",
-        ("size", "variant", "clip", "speed", "peak memory", "WER", "WER unquantised"),
+        ("size", "library", "clip", "speed", "peak memory", "WER", "WER unquantised"),
         found,
     )
 
@@ -105,7 +105,7 @@ def no_worse(on: OnMachine) -> Table | None:
     return _table(
         "On how many clips a quantised variant makes no more word errors than the unquantised one "
         "of the same library and size. Clips count on which the unquantised one was right.",
-        ("size", "variant", "no worse"),
+        ("size", "library", "no worse"),
         found,
         "Clip by clip",
     )
@@ -121,7 +121,7 @@ def _table(
     """Return a table without its empty columns; None where it has no rows.
 
     Unless some are named, numbers are what stands behind the names, which are the first columns up
-    to `variant`, `clip` or `corpus`.
+    to `library`, `clip` or `corpus`.
     """
     if not rows:
         return None
@@ -172,7 +172,7 @@ def coverage(on: OnMachine) -> Table | None:
         "were said are in the transcript. Time error: how far the begins and ends of segments are "
         "off, the median over as many of them as stand in brackets. Words in silence: words heard "
         "while nobody speaks.",
-        ("size", "variant", "clip", "coverage", "time error", "words in silence", "WER"),
+        ("size", "library", "clip", "coverage", "time error", "words in silence", "WER"),
         found,
     )
 
@@ -186,7 +186,7 @@ def corpora(on: OnMachine) -> list[Table]:
         "WER, pooled: all errors of the clips over all their words, so that long clips weigh more "
         "than short ones. Beside it the clip in the middle, and the worst one. Each clip is "
         "transcribed once, so that RTFx says less than on a clip that is timed many times.",
-        ("size", "variant", "corpus", "clips", "words", "WER", "median clip", "worst clip", "RTFx"),
+        ("size", "library", "corpus", "clips", "words", "WER", "median clip", "worst clip", "RTFx"),
         [_of_corpus(name(each), each) for each in measured],
     )
     of_corpora: dict[str, list[Result]] = defaultdict(list)
@@ -265,7 +265,7 @@ def across(merged: Merged) -> Table | None:
     return _table(
         "The same model bytes, clip and settings on each machine. Where they differ in anything "
         "else, that stands behind the row.",
-        ("size", "variant", "measured", *names, "differs in"),
+        ("size", "library", "measured", *names, "differs in"),
         found,
         numbers=names,
     )
