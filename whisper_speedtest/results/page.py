@@ -23,10 +23,9 @@ from whisper_speedtest.results.table import time_error
 from whisper_speedtest.results.transcripts import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from jinja2 import Template
-    from markupsafe import Markup
 
     from whisper_speedtest.results.merged import Merged, OnMachine
     from whisper_speedtest.results.page_tables import Table
@@ -41,7 +40,7 @@ MOST_ROWS = 1000
 UNBROKEN = re.compile(
     r"""
     (?<![^\s(\[“"'`])          # An option begins a word, or stands behind what opens
-    (?:-[A-Za-z]\ (?:"[^"]*"|\S+) | --?[A-Za-z]\S*)
+    (?:-[A-Za-z]\ (?:"[^"]*"|'[^']*'|\S+) | --?[A-Za-z]\S*)
     | \d[\d.,–]*\ (?:%|ms|s|[kMGT]i?B)(?!\w)  # a number and its unit
     """,
     re.VERBOSE,
@@ -221,18 +220,15 @@ def _marks(merged: Merged) -> dict[str, str]:
     return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}
 
 
-def unbroken(text: str) -> Markup:
-    """Return a text, escaped, whose lines do not end within an option or before a unit."""
-    from markupsafe import Markup, escape
-
-    parts: list[Markup] = []
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield a text piece by piece, each with whether a line must not end within it."""
     end = 0
     for found in UNBROKEN.finditer(text):
         if len(found[0]) <= MOST_UNBROKEN:
-            whole = Markup('<span class="unbroken">{}</span>').format(found[0])
-            parts += [escape(text[end : found.start()]), whole]
+            yield text[end : found.start()], False
+            yield found[0], True
             end = found.end()
-    return Markup("").join([*parts, escape(text[end:])])
+    yield text[end:], False
 
 
 @cache
@@ -246,7 +242,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["unbroken"] = unbroken
+    environment.filters["pieces"] = pieces
     return environment.get_template("page.html")
 
 
