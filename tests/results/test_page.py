@@ -253,7 +253,7 @@ def test_marks_are_explained_where_they_occur() -> None:
 
 def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
     """It names what the opened rows tell, in their order, and nothing that no row tells."""
-    bare = measured("mlx-whisper fp16", score=None, settings=None)
+    bare = measured("mlx-whisper fp16", score=None, provenance=None)
     mended = measured("mlx-whisper 4bit", provenance=replace(PROVENANCE, mends=("by hand",)))
 
     for results in ([bare], [mended], [bare, mended]):
