@@ -89,7 +89,7 @@ def test_machine_is_told_above_its_table() -> None:
 
     assert (
         "\n### Apple M4 Pro\n\n"
-        "- machine: Apple M4 Pro (Mac16,8), cores: 4 efficiency, 20 gpu, 10 performance, 24 GiB, "
+        "- machine: Apple M4 Pro (Mac16,8), cores: 10 performance, 4 efficiency, 20 gpu, 24 GiB, "
         "macOS 15.5\n"
         "- versions: lightning-whisper-mlx 0.0.10, mlx 0.32.4 and 0.4\n"
         "- suite: whisper-speedtest 343434343434\n\n"

@@ -61,3 +61,12 @@ def test_machine_that_tells_little_is_described_by_what_it_tells() -> None:
         "unknown arm64 chip, a virtual machine, cores: unknown, 2 × NVIDIA H100, 8 GiB, macOS 15.5"
     )
     assert ", NVIDIA H100, 24 GiB" in described(replace(MACHINE, gpus=(gpu,)))
+
+
+def test_cores_are_told_in_one_order_however_a_result_was_read() -> None:
+    """A report sorts the names in what it reads; kinds that nobody foresaw come first."""
+    cores = {"gpu": 20, "efficiency": 4, "performance": 10, "usable": 3, "logical": 2, "super": 6}
+    machine = msgspec.structs.replace(MACHINE, cores=cores)
+
+    told = "cores: 6 super, 10 performance, 4 efficiency, 2 logical, 3 usable, 20 gpu, "
+    assert told in described(machine)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 
+KINDS = ("performance", "efficiency", "physical", "logical", "usable", "gpu")
+"""Kinds of cores in the order in which they are told, whichever way a result was read."""
+
+
 def header(results: Sequence[Result]) -> list[str]:
     """Return a line for each machine and one for the versions; none where neither is known."""
     machines = {machine_key(each.machine): each.machine for each in results if each.machine}
@@ -35,12 +39,19 @@ def described(machine: Machine) -> str:
     chip = machine.chip or f"unknown {machine.architecture} chip"
     model = f" ({machine.model})" if machine.model else ""
     virtual = ", a virtual machine" if machine.virtual else ""
-    cores = ", ".join(f"{number} {kind}" for kind, number in machine.cores.items())
+    kinds = sorted(machine.cores.items(), key=_place_of_kind)
+    cores = ", ".join(f"{number} {kind}" for kind, number in kinds)
     gpus = "".join(f", {name}" for name in _counted(each.name for each in machine.gpus))
     return (
         f"{chip}{model}{virtual}, cores: {cores or 'unknown'}{gpus}, "
         f"{machine.memory / 2**30:.0f} GiB, {machine.system}"
     )
+
+
+def _place_of_kind(cores: tuple[str, int]) -> tuple[int, str]:
+    """Return where a kind of cores is told: unknown kinds come first, by name."""
+    kind, _ = cores
+    return (KINDS.index(kind) if kind in KINDS else -1), kind
 
 
 def _counted(names: Iterable[str]) -> list[str]:
