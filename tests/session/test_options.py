@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from _pytest.config.argparsing import Parser
 
 from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.session import selection
 from whisper_speedtest.session.options import (
     LAST_JOURNAL,
     given,
@@ -24,6 +26,7 @@ from whisper_speedtest.session.options import (
     rules_of,
     why_no_limit,
 )
+from whisper_speedtest.session.plugin import refuse_absent_gpu
 from whisper_speedtest.session.values import (
     Shard,
     parse_checks,
@@ -58,6 +61,34 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert (options["report"], options["from_journals"], options["shard"]) == (None, [], None)
     assert (options["head_to_head"], options["baseline"], options["against"]) == (False, None, None)
     assert (options["fail_slower"], options["minutes"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ([], True),
+        (["--check-models=load"], True),
+        (["--check-models=load,json"], True),
+        (["--check-models"], False),
+        (["--check-models=json"], False),
+        (["--prefetch-only"], False),
+        (["--collect-only"], False),
+        (["--device=cpu"], False),
+        (["--device=auto"], False),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else str(each),
+)
+def test_session_that_computes_nothing_needs_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], *, refused: bool
+) -> None:
+    """A machine without one may look for models, or fetch them, as for one that has one."""
+    monkeypatch.setattr(selection, "has_no_gpu", lambda: True)
+    given_options = parsed("--device=gpu", *options)
+    given_options["collectonly"] = "--collect-only" in options
+    config = cast("pytest.Config", SimpleNamespace(getoption=given_options.__getitem__))
+
+    with pytest.raises(pytest.UsageError) if refused else nullcontext():
+        refuse_absent_gpu(config)
 
 
 def test_options_are_read_under_their_names() -> None:

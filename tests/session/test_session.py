@@ -364,32 +364,6 @@ def test_gpu_that_is_not_there_is_said_once(sessions: Sessions, *, has_gpu: bool
     assert refused[0].endswith(f"; {ON_THE_GPU} (3 tests)")
 
 
-@pytest.mark.parametrize(
-    ("option", "refused"),
-    [
-        ("--check-models", False),
-        ("--check-models=json", False),
-        ("--prefetch-only", False),
-        ("--collect-only", False),
-        ("--check-models=load", True),
-    ],
-)
-def test_session_that_computes_nothing_needs_no_gpu(
-    sessions: Sessions, option: str, *, refused: bool
-) -> None:
-    """A machine without one may look for models, or fetch them, as for one that has one."""
-    (sessions.tree / "no_gpu.py").write_text(
-        "from whisper_speedtest.session import selection\nselection.has_no_gpu = lambda: True\n",
-        encoding="utf-8",
-    )
-    chosen = ("-p", "no_gpu", "-k", "toy-micro-good", "--device=gpu", option)
-
-    session = sessions.run("benchmarks", *chosen, PYTHONPATH=str(sessions.tree))
-
-    assert (session.status == pytest.ExitCode.USAGE_ERROR) == refused, session.output
-    assert ("expected a GPU, found none" in session.output) == refused
-
-
 def test_bad_recording_is_told_before_anything_runs(
     sessions: Sessions,
     tmp_path: Path,

@@ -142,25 +142,34 @@ def test_speed_of_the_gpu_is_watched_where_results_use_it(tmp_path: Path) -> Non
     assert "nothing shows how fast the GPU is" not in session.output
 
 
-@pytest.mark.parametrize(
-    ("reference", "reason"),
-    [
-        ("raise ValueError('no product today')", "reference raised ValueError: no product today"),
-        ("return 1.5", "expected 1 as the reference's result on the gpu, got 1.5"),
-    ],
-)
-def test_reference_that_fails_on_the_gpu_costs_no_test(
-    tmp_path: Path, reference: str, reason: str
-) -> None:
+def test_reference_that_fails_on_the_gpu_costs_no_test(tmp_path: Path) -> None:
     """A warning says so, once, and how the reference failed."""
-    session = gpu_session(tmp_path, reference)
+    session = gpu_session(tmp_path, "raise ValueError('no product today')")
 
     assert session.status == pytest.ExitCode.OK, session.output
     assert session.saved is not None
     results = [from_json(each["extra_info"]) for each in session.saved["benchmarks"]]
     assert [each.after.gpu_reference for each in results if each.after] == [None, None]
     assert session.output.count("nothing shows how fast the GPU is through this session") == 1
-    assert f"toy[micro-good]: {reason}" in session.output
+    assert "toy[micro-good]: reference raised ValueError: no product today" in session.output
+
+
+def test_gpu_that_computes_wrongly_is_watched_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's state is recorded all the same, and the reason is kept for a warning."""
+
+    def wrong() -> float:
+        raise ArithmeticError("expected 1, got 1.5")
+
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(0.100))
+    config: Any = Config(60.0, 0.130)
+    config.stash[GPU] = SimpleNamespace(seconds=wrong)
+    monkeypatch.setattr("whisper_speedtest.session.surroundings.PAUSE", 0.0)
+
+    cool_down(config)
+
+    assert config.stash[GPU] is None
+    assert config.stash[LAST].reference == 0.100
+    assert config.stash[GPU_FAULT].endswith("its reference failed: expected 1, got 1.5")
 
 
 def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(

@@ -67,7 +67,7 @@ RESULTS: pytest.StashKey[list[Result]] = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     """Say at once what is wrong with the environment, or with the user's own recordings."""
     _refuse_another_project(config)
-    _refuse_absent_gpu(config)
+    refuse_absent_gpu(config)
     _refuse_foreign_packages()
     _learn_how_processes_end()
     _try_adapters()
@@ -94,7 +94,7 @@ def _refuse_foreign_packages() -> None:
             )
 
 
-def _refuse_absent_gpu(config: pytest.Config) -> None:
+def refuse_absent_gpu(config: pytest.Config) -> None:
     """Refuse to measure on a GPU where there is none, before a test of each library fails for it.
 
     No library is started for that. One that does not compute on the GPU that is there fails its own
