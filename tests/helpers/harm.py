@@ -117,3 +117,9 @@ HARMS: tuple[Callable[[Path], None], ...] = (
     link_elsewhere,
     link_other_blob,
 )
+
+
+def written(path: Path) -> tuple[int, int, int, int]:
+    """Return what changes when a file is written or replaced, which reading it does not change."""
+    found = path.lstat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

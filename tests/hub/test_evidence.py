@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.harm import BASE, QUANTISED, content
+from tests.helpers.harm import BASE, QUANTISED, content, written
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub.hashes import is_sha256
 from whisper_speedtest.hub.model import VerificationError
@@ -247,8 +247,8 @@ def test_manifest_of_a_complete_model_is_not_written_again(store: Store) -> None
     """Nothing new was learnt."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
-    before = path.stat()
+    before = written(path)
 
     fresh(store).prepare(BASE)
 
-    assert path.stat() == before
+    assert written(path) == before

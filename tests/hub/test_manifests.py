@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.base import ModelFiles
-from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, written
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 
@@ -89,7 +89,7 @@ def test_manifest_that_cannot_be_understood_leaves_its_files_unknown_offline(
     """It may have said something else than the names of the blobs; it stays as it is."""
     model = store.prepare(BASE)
     harm(path := repo_folder(store, BASE).manifest_path("main", model.commit))
-    before = path.lstat()
+    before = written(path)
 
     found = fresh(store).inspect(BASE)
     error = refusal(offline(store), BASE)
@@ -103,7 +103,7 @@ def test_manifest_that_cannot_be_understood_leaves_its_files_unknown_offline(
     assert str(error).count(reason) == 1, "it is said once for all files"
     assert type(error) is Unavailable
     assert "offline (--offline or HF_HUB_OFFLINE); run once without that" in str(error)
-    assert path.lstat() == before
+    assert written(path) == before
 
 
 @pytest.mark.parametrize("harm", ILLEGIBLE.values(), ids=ILLEGIBLE)

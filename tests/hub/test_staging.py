@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.harm import written
 from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.hub import staging as module
 from whisper_speedtest.hub.cache import RepoFolder
@@ -101,13 +102,13 @@ def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Stag
     stage.refer("main", COMMIT)
     stage.refer("refs/pr/1", "d" * 40)
     stage.refer(COMMIT, COMMIT)
-    before = (folder.root / "refs" / "main").stat()
+    before = written(folder.root / "refs" / "main")
     stage.refer("main", COMMIT)
 
     assert (folder.root / "refs" / "main").read_text("utf-8") == COMMIT
     assert (folder.root / "refs" / "refs" / "pr" / "1").read_text("utf-8") == "d" * 40
     assert not (folder.root / "refs" / COMMIT).exists()
-    assert (folder.root / "refs" / "main").stat() == before
+    assert written(folder.root / "refs" / "main") == before
 
     stage.refer("main", "e" * 40)
 
