@@ -199,6 +199,18 @@ REFERENCE_SIZE = 2048
 """A power of two, so that products are exact. One takes 17 billion floating-point operations."""
 
 
+def multiplied(uniform: Any, products: int) -> float:
+    """Return REFERENCE_SIZE times the largest element of so many products, which is 1 if right.
+
+    `uniform` is a library's own float32 matrix of REFERENCE_SIZE rows and columns, whose elements
+    are all 1 / REFERENCE_SIZE; it is multiplied by what came of the product before.
+    """
+    product = uniform
+    for _ in range(products):
+        product = uniform @ product
+    return float(REFERENCE_SIZE * product.max().item())
+
+
 class Adapter(ABC):
     """A Whisper library as the suite sees it. Instances live in engine processes only.
 
@@ -317,11 +329,9 @@ class Adapter(ABC):
         return None
 
     def reference(self, products: int) -> float | None:  # noqa: ARG002
-        """Multiply matrices on the selected device, and return a number that is 1 if that is right.
+        """Return `multiplied` of a `uniform` matrix on the selected device, which is 1 if right.
 
-        It is so many times `uniform @ product`, where `uniform` is a float32 matrix of
-        REFERENCE_SIZE rows and columns whose elements are all 1 / REFERENCE_SIZE, and `product`
-        begins as that; the number is REFERENCE_SIZE times the largest element. How long it takes
-        shows how fast the device is. None: the library computes nothing but transcripts.
+        How long it takes shows how fast the device is. None: the library computes nothing but
+        transcripts.
         """
         return None

@@ -58,10 +58,7 @@ class TorchAdapter(base.Adapter):
         import torch
 
         size = base.REFERENCE_SIZE
-        uniform = product = torch.full((size, size), 1 / size, device=self._device)
-        for _ in range(products):
-            product = uniform @ product
-        return float(size * product.max().item())
+        return base.multiplied(torch.full((size, size), 1 / size, device=self._device), products)
 
 
 def check_tensors(file: Path, own: Mapping[str, Any], tied: frozenset[str] = frozenset()) -> None:
