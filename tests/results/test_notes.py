@@ -361,6 +361,18 @@ def test_failure_of_several_cases_is_told_without_their_names() -> None:
     ]
 
 
+def test_failures_are_the_same_wherever_their_reason_names_the_case() -> None:
+    """As pytest's own list of failures tells them once, too."""
+    other = replace(CASE, variant="8bit")
+    said = [failed(str(each), f"no GPU for {each.label}", case=each) for each in (CASE, other)]
+
+    assert notes(said) == [
+        f"failed:   no GPU for {CASE.label} (2 tests)",
+        f"          {CASE}",
+        f"          {other}",
+    ]
+
+
 def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
     """Cost, mends, fallbacks, skips, libraries, failures."""
     lines = notes(

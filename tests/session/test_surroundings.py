@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import nullcontext
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
-from adapters.base import Case
+from adapters.base import Adapter, Case
 from tests.helpers.project import edit
 from tests.helpers.results import state
 from tests.helpers.sessions import Sessions, make_toy_project
+from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.surroundings import (
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.helpers.sessions import Session
-    from whisper_speedtest.hub.model import VerifiedModel
 
 
 class Config:
@@ -169,7 +170,7 @@ def test_gpu_that_computes_wrongly_is_watched_no_longer(monkeypatch: pytest.Monk
 
     assert config.stash[GPU] is None
     assert config.stash[LAST].reference == 0.100
-    assert config.stash[GPU_FAULT].endswith("its reference failed: expected 1, got 1.5")
+    assert config.stash[GPU_FAULT].endswith("through this session: expected 1, got 1.5")
 
 
 def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
@@ -192,6 +193,114 @@ def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
         assert GPU_FAULT not in config.stash
 
 
+MODULE = "whisper_speedtest.session.surroundings"
+
+
+class Libraries:
+    """Libraries of which some have a reference; what became of each that was to compute it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **outcomes: str | None) -> None:
+        """Give each library what its reference raises; "" where it works, None where it has none.
+
+        `a_b` stands for the library `a-b`.
+        """
+        self.tried: list[Case] = []
+        self._outcomes = {name.replace("_", "-"): what for name, what in outcomes.items()}
+        monkeypatch.setattr(f"{MODULE}.adapter_class", self._adapter_class)
+        monkeypatch.setattr(f"{MODULE}.usable", lambda: list(self._outcomes))
+        monkeypatch.setattr(
+            f"{MODULE}.missing_packages", lambda name: ("it",) if "missing" in name else ()
+        )
+        monkeypatch.setattr(f"{MODULE}.showing", lambda *_: nullcontext())
+        monkeypatch.setattr(f"{MODULE}._gpu_reference", self._gpu_reference)
+        monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(0.1))
+
+    def _adapter_class(self, name: str) -> Any:
+        has_none = self._outcomes[name] is None
+        sizes = {"tiny": {"fp16": 0}} if name == "hosted" else {"micro": {"fp16": 0}}
+        return SimpleNamespace(
+            reference=Adapter.reference if has_none else object(), check_map=sizes
+        )
+
+    def _gpu_reference(self, _: object, case: Case) -> object:
+        self.tried.append(case)
+        if wrong := self._outcomes[case.adapter]:
+            raise EngineError(wrong)
+        return SimpleNamespace(seconds=lambda: 0.001)
+
+
+def watched(case: Case) -> Any:
+    """Return the config of a session that was told to watch the GPU for a case."""
+    config: Any = Config(0.0, 0.100)
+    watch_gpu(config, case)
+    return config
+
+
+def test_library_of_transcripts_alone_has_another_one_watch_the_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first that can, of those that are installed and have the embedded model."""
+    libraries = Libraries(
+        monkeypatch, words=None, missing="", hosted="", no_gpu="no GPU", good="", further=""
+    )
+
+    config = watched(Case("words", "base", "int8"))
+
+    assert libraries.tried == [Case("no-gpu", "micro", "fp16"), Case("good", "micro", "fp16")]
+    assert config.stash[GPU].seconds() == 0.001
+    assert GPU_FAULT not in config.stash
+
+
+def test_librarys_own_reference_is_replaced_by_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps a library from computing on the GPU is to be known."""
+    libraries = Libraries(monkeypatch, good="", own="no product today")
+
+    config = watched(Case("own", "base", "int8"))
+
+    assert libraries.tried == [Case("own", "base", "int8")]
+    assert config.stash[GPU] is None
+    assert config.stash[GPU_FAULT] == (
+        "nothing shows how fast the GPU is through this session: no product today"
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ({"one": "no GPU", "two": "no driver"}, "no GPU; no driver"),
+        ({}, "words computes nothing but transcripts, and no other is installed"),
+    ],
+)
+def test_gpu_that_no_library_can_watch_is_told(
+    monkeypatch: pytest.MonkeyPatch, others: dict[str, str], reason: str
+) -> None:
+    """Each of those that could have done it says why it did not."""
+    Libraries(monkeypatch, words=None, **others)
+
+    config = watched(Case("words", "base", "int8"))
+
+    assert config.stash[GPU] is None
+    assert config.stash[GPU_FAULT].endswith(f"through this session: {reason}")
+
+
+def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further cases begin nothing anew; the reading joins what the session began with."""
+    libraries = Libraries(monkeypatch, good="")
+    config = watched(Case("good", "base", "fp16"))
+    monkeypatch.setattr(
+        "whisper_speedtest.measure.machine.state",
+        lambda gpu: replace(state(0.100), gpu_reference=gpu),
+    )
+    del config.stash[GPU]
+
+    for _ in range(2):
+        watch_gpu(config, Case("good", "base", "fp16"))
+
+    assert len(libraries.tried) == 2
+    assert config.stash[FIRST].gpu_reference == 0.001
+    assert config.stash[LAST].gpu_reference == 0.001
+
+
 def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -201,14 +310,12 @@ def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", full)
-    monkeypatch.setattr("whisper_speedtest.session.surroundings.showing", lambda *_: nullcontext())
-    monkeypatch.setattr(
-        "whisper_speedtest.session.surroundings.adapter_class",
-        lambda _: SimpleNamespace(reference=None),
-    )
-    config: Any = Config(0.0, 0.100)
+    monkeypatch.setattr(f"{MODULE}.showing", lambda *_: nullcontext())
+    monkeypatch.setattr(f"{MODULE}.watchers", lambda case: [case])
+    monkeypatch.setattr(f"{MODULE}.files_of", lambda _: None)
+    monkeypatch.setattr(f"{MODULE}.session_model", lambda *_: None)
 
-    watch_gpu(config, Case("toy", "micro", "good"), cast("VerifiedModel", None))
+    config = watched(Case("toy", "micro", "good"))
 
     assert config.stash[GPU] is None
     assert config.stash[GPU_FAULT].endswith("No space left on device")

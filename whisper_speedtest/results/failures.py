@@ -21,7 +21,7 @@ def failure_lines(results: Iterable[Result]) -> list[str]:
     found: dict[str, list[Result]] = {}
     for each in results:
         if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}:
-            found.setdefault(_without_case(each), []).append(each)
+            found.setdefault(for_any_case(each.reason, each.case.label), []).append(each)
     lines = []
     for alike in found.values():
         first = alike[0]
@@ -29,15 +29,17 @@ def failure_lines(results: Iterable[Result]) -> list[str]:
             lines.append(f"failed:   {first.test}: {first.reason}")
             continue
         of_one_case = len({each.case for each in alike}) == 1
-        reason = first.reason if of_one_case else _without_case(first)
+        reason = first.reason
+        if not of_one_case:  # with the name of whose case most begin
+            reason = reason.removeprefix(first.case.label).removeprefix(":").lstrip()
         lines.append(f"failed:   {reason} ({counted(len(alike), 'test')})")
         lines += [f"          {name}" for name in names([each.test for each in alike])]
     return lines
 
 
-def _without_case(failed: Result) -> str:
-    """Return the reason of a failure without the name of its case, with which most begin."""
-    return failed.reason.removeprefix(failed.case.label).removeprefix(":").lstrip()
+def for_any_case(text: str, label: str) -> str:
+    """Return what is said of a failure, without its case: the same for the same failure."""
+    return text.replace(label, "")
 
 
 def names(tests: Sequence[str]) -> list[str]:

@@ -88,7 +88,7 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
     if not any(whole.values()):
         yield
         return
-    from whisper_speedtest.results.failures import names
+    from whisper_speedtest.results.failures import for_any_case, names
 
     labels = {each.test: each.case.label for each in reporter.config.stash[RESULTS]}
     for kind, reports in whole.items():
@@ -96,7 +96,7 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
         for report in reports:
             test, text = report.nodeid.partition("::")[2], report.longrepr
             if test in labels and isinstance(text, str):
-                alike.setdefault(text.replace(labels[test], ""), []).append(report)
+                alike.setdefault(for_any_case(text, labels[test]), []).append(report)
         for first, *others in filter(lambda each: len(each) > 1, alike.values()):
             tests = [each.nodeid.partition("::")[2] for each in others]
             said = f"The same failure in {counted(len(others), 'other test')}:"

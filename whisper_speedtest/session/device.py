@@ -82,7 +82,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         with suppress(Exception):
             model = session_model(item.config, files_of(case))
             if choose_device(item.config, case, model) == "gpu":
-                watch_gpu(item.config, case, model)
+                watch_gpu(item.config, case)
     return (yield)
 
 

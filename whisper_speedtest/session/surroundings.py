@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class
-from adapters.base import Adapter
+from adapters import adapter_class, files_of, missing_packages, usable
+from adapters.base import Adapter, Case
 from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.shown import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from adapters.base import Case
-    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.reference import GpuReference
 
@@ -82,41 +81,72 @@ def machine_of(config: pytest.Config) -> Machine:
     return config.stash[MACHINE]
 
 
-def watch_gpu(config: pytest.Config, case: Case, model: VerifiedModel) -> None:
+def watch_gpu(config: pytest.Config, case: Case) -> None:
     """Time a reference on the GPU from now on, between the tests of the session.
 
-    It is computed in a process of its own, with what the library of the first such case computes
-    with; libraries that compute transcripts only have none. Where it fails, a warning says so, and
-    the GPU is not watched. The model is not loaded there.
+    It is computed in a process of its own, with what the library of the first case on the GPU
+    computes with. Where that library computes nothing but transcripts, another one that is
+    installed does it. Where none can, a warning says why, and the GPU is not watched.
     """
-    if GPU in config.stash or adapter_class(case.adapter).reference is Adapter.reference:
+    if GPU in config.stash:
         return
     from whisper_speedtest.engine.errors import EngineError
-    from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import ModelError
-    from whisper_speedtest.measure.protocol import probe_limit
-    from whisper_speedtest.measure.reference import GpuReference
 
     config.stash[GPU] = None
-    made = tempfile.TemporaryDirectory
-    try:
-        with ExitStack() as stack, showing(config, f"{case.label}: watching the GPU's speed"):
-            folder = Path(stack.enter_context(made(prefix="whisper-speedtest-")))
-            engine = stack.enter_context(Engine(case, model, folder, "gpu"))
-            with engine.limited(probe_limit(case)):
-                engine.lay_out()
-                engine.launch()
-                engine.import_library()
-                config.stash[GPU] = GpuReference(engine)
-            config.add_cleanup(stack.pop_all().close)
-    except (EngineError, ModelError, ArithmeticError, OSError) as error:
-        _lose_gpu(config, error)
-        return
+    faults = []
+    with showing(config, f"{case.label}: watching the GPU's speed"):
+        for watcher in watchers(case):
+            try:
+                config.stash[GPU] = _gpu_reference(config, watcher)
+                break
+            except (EngineError, ModelError, ArithmeticError, OSError) as error:
+                faults.append(str(error))
+        else:
+            alone = f"{case.adapter} computes nothing but transcripts, and no other is installed"
+            _lose_gpu(config, "; ".join(faults) or alone)
+            return
     if FIRST in config.stash:
         from msgspec.structs import replace
 
         now = config.stash[LAST] = _state(config)
         config.stash[FIRST] = replace(config.stash[FIRST], gpu_reference=now.gpu_reference)
+
+
+def watchers(case: Case) -> list[Case]:
+    """Return whose libraries may compute the reference: a case's own, or else all that can.
+
+    Their model is the embedded one, which is not loaded.
+    """
+    if adapter_class(case.adapter).reference is not Adapter.reference:
+        return [case]
+    return [
+        Case(name, "micro", "fp16")
+        for name in usable()
+        if adapter_class(name).reference is not Adapter.reference
+        and "fp16" in adapter_class(name).check_map.get("micro", {})
+        and not missing_packages(name)
+    ]
+
+
+def _gpu_reference(config: pytest.Config, case: Case) -> GpuReference:
+    """Return the reference as the library of a case computes it, until the session ends."""
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.protocol import probe_limit
+    from whisper_speedtest.measure.reference import GpuReference
+
+    model = session_model(config, files_of(case))
+    made = tempfile.TemporaryDirectory
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(made(prefix="whisper-speedtest-")))
+        engine = stack.enter_context(Engine(case, model, folder, "gpu"))
+        with engine.limited(probe_limit(case)):
+            engine.lay_out()
+            engine.launch()
+            engine.import_library()
+            reference = GpuReference(engine)
+        config.add_cleanup(stack.pop_all().close)
+    return reference
 
 
 def cool_down(config: pytest.Config) -> None:
@@ -143,12 +173,10 @@ def _state(config: pytest.Config) -> State:
     try:
         seconds = gpu.seconds() if gpu else None
     except (EngineError, ArithmeticError) as error:
-        _lose_gpu(config, error)
+        _lose_gpu(config, str(error))
     return state(seconds)
 
 
-def _lose_gpu(config: pytest.Config, error: Exception) -> None:
+def _lose_gpu(config: pytest.Config, reason: str) -> None:
     config.stash[GPU] = None
-    config.stash[GPU_FAULT] = (
-        f"nothing shows how fast the GPU is through this session, as its reference failed: {error}"
-    )
+    config.stash[GPU_FAULT] = f"nothing shows how fast the GPU is through this session: {reason}"
