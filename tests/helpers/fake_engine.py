@@ -59,6 +59,7 @@ class FakeEngine:
     empty_calls: list[float] = field(default_factory=lambda: [0.001])
     device: Device = "cpu"
     case: Case = CASE
+    repo: str = "embedded/micro-mlx-fp16"
     log: list[str] = field(default_factory=list)
     """The steps, in the order in which they were asked for."""
 
@@ -86,7 +87,7 @@ class FakeEngine:
     def model(self) -> VerifiedModel:
         """A model of one file."""
         files = {"weights.npz": (self.path, Proof(42, SHA256))}
-        return VerifiedModel("embedded/micro-mlx-fp16", "main", COMMIT, files)
+        return VerifiedModel(self.repo, "main", COMMIT, files)
 
     @property
     def facts(self) -> EngineFacts:

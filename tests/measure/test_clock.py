@@ -13,13 +13,20 @@ from adapters.base import DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.fake_processes import AUDIO, processes_of, three
 from whisper_speedtest.measure import clock
-from whisper_speedtest.measure.clock import EMPTY_CALLS, seconds_of, time_calls, time_start
+from whisper_speedtest.measure.clock import (
+    EMPTY_CALLS,
+    most_beside,
+    seconds_of,
+    time_calls,
+    time_start,
+)
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.telling import Doing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adapters.base import Device
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
     from whisper_speedtest.measure.clock import Calls, Started
@@ -293,6 +300,21 @@ def test_starts_that_took_too_long_are_recorded(engine: FakeEngine) -> None:
     assert time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS).repeats.timed_out == 2
 
 
+def test_first_call_that_was_made_again_decides_as_it_was_made_last(
+    engine: FakeEngine, machine: Machine
+) -> None:
+    """Beside other work it took 9 s, of which there would be one alone; without, it takes 2 s."""
+    machine.others = [0.0, 0.0, 0.0, 0.9, 0.0]
+    engines = three(engine)
+    engines[0].calls = [START, UNTIMED, 9.0, 2.0]
+    for each in engines[1:]:
+        each.calls = [START, UNTIMED, 2.0]
+
+    calls = time_calls(processes_of(engines), clips()["paragraph"], AUDIO, SETTINGS)
+
+    assert (calls.repeats.processes, calls.repeats.calls) == (3, 3)
+
+
 # Contention
 
 
@@ -347,6 +369,19 @@ def test_short_calls_are_watched_together(engine: FakeEngine, machine: Machine) 
 
     start, first, burst, rest = machine.watched
     assert start == first == burst == rest == engine.pid
+
+
+@pytest.mark.parametrize(("device", "needed"), [("cpu", 3), ("gpu", 1)])
+def test_library_needs_a_processor_for_each_thread_and_one_to_feed_a_gpu(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, device: Device, needed: int
+) -> None:
+    """Of those that it leaves free, of 16 here, others may take half."""
+    monkeypatch.setattr(
+        "whisper_speedtest.measure.contention.free_processors", lambda threads: 16 - threads
+    )
+    engine.device, engine.threads = device, 3
+
+    assert most_beside(engine.as_engine, Rules()) == pytest.approx(0.1 + (16 - needed) / 2)
 
 
 # Starts
@@ -423,6 +458,24 @@ def test_start_beside_other_work_is_marked_and_not_made_again(
 
     assert started.sample.contaminated is True
     assert engine.log.count("load") == 1
+
+
+def test_mark_of_a_start_is_for_all_of_its_phases(
+    engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load may be too brief to tell what others took meanwhile, and the start is not."""
+    judged: list[float] = []
+
+    def judge(_: object, seconds: float, most: float | None) -> bool:  # noqa: ARG001
+        judged.append(seconds)
+        return False
+
+    monkeypatch.setattr(clock, "is_contaminated", judge)
+    engine.calls = [8.0]
+
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
+
+    assert judged == [started.phases.total] == [15.5]
 
 
 # The clock itself

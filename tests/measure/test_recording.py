@@ -252,6 +252,20 @@ def test_starts_that_took_too_long_are_recorded(engine: FakeEngine, clip: Clip) 
     assert [each.process for each in cold.result.samples] == [0, 1]
 
 
+def test_processes_are_those_that_were_started_and_not_those_that_were_asked_for(
+    engine: FakeEngine, clip: Clip
+) -> None:
+    """The user asked for three, and the start of one took too long."""
+    engine.calls = [8.0]
+    record = recorder(clip, Measure.COLD)
+    processes = processes_of(three(engine), Rules(processes=3))
+
+    record.starts(processes, processes.starts()[:2])
+
+    assert record.result.repeats is not None
+    assert (record.result.repeats.processes, record.result.repeats.calls) == (2, 1)
+
+
 def test_start_has_no_budget_and_no_number_of_calls(engine: FakeEngine) -> None:
     """Of what the user chose, how many processes there are is all that bears on it."""
     engine.calls = [8.0]
@@ -344,7 +358,7 @@ def test_private_record_keeps_what_the_suite_itself_says(clip: Clip, outcome: Ou
 
 def compared(engine: FakeEngine, ratio: float) -> Compared:
     """Return a comparison of four blocks, whose sides heard different things."""
-    baseline = replace(engine, case=OTHER, told_device=None)
+    baseline = replace(engine, case=OTHER, told_device=None, repo="embedded/another")
     return Compared(
         planned=2,
         turns=[
@@ -388,7 +402,8 @@ def test_comparison_is_recorded_with_both_sides(
     assert comparison.low < comparison.ratio < comparison.high
     side = comparison.baseline
     assert (side.name, side.case, side.code) == ("1a2b3c", OTHER, SHA256)
-    assert side.model == result.model
+    assert (result.model.repo, side.model.repo) == ("embedded/micro-mlx-fp16", "embedded/another")
+    assert side.model.files == result.model.files
     assert result.model.files == {"weights.npz": Proof(42, SHA256)}
     assert result.provenance is not None
     assert (result.provenance.device_confirmed, side.provenance.device_confirmed) == (True, False)

@@ -229,6 +229,7 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
         (("measure",), "lukewarm", "Invalid enum value 'lukewarm'"),
         (("samples", 0, "seconds"), -0.001, r">= 0.* - at `\$.samples\[0\].seconds`"),
         (("samples", 0, "seconds"), "fast", r"Expected `float`, got `str`"),
+        (("samples", 0, "seconds"), "2.5", r"Expected `float`, got `str`"),
         (("samples", 0, "process"), -1, r">= 0"),
         (("samples", 0, "order"), -1, r">= 0"),
         (("clip", "sha256"), "not a hash", r"matching regex .* - at `\$.clip.sha256`"),

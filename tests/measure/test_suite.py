@@ -41,12 +41,14 @@ def test_code_is_known_by_names_and_contents(suite: Path) -> None:
         file = suite / folder / "room" / "a.py"
         file.write_text("changed", encoding="utf-8")
         seen.add(found(suite))
+        file.write_text("CHANGED", encoding="utf-8")
+        seen.add(found(suite))
         file.rename(file.with_name("b.py"))
         seen.add(found(suite))
         shutil.copy(file.with_name("b.py"), file)
         seen.add(found(suite))
 
-    assert len(seen) == 1 + 3 * len(CODE)
+    assert len(seen) == 1 + 4 * len(CODE)
 
 
 def test_content_that_moves_to_another_file_is_another_suite(suite: Path) -> None:

@@ -324,6 +324,30 @@ def test_it_ends_when_there_is_no_time_for_another_block(
     assert found.verdict(0.0) is Verdict.UNDECIDED
 
 
+def test_blocks_before_the_first_look_are_taken_though_they_take_longer_than_planned(
+    court: Callable[..., Court], machine: Machine
+) -> None:
+    """Turns that are taken again were not reckoned with; without four blocks there is no ratio."""
+    machine.others = [*[3.0, 3.0, 0.0, 0.0] * TURNS * LOOKS[0], 0.0]
+
+    found = court(noisy(1.5)).compare(minutes=LOOKS[0] * (BLOCK + 2.6 * (TURNS + 1)) / 60)
+
+    assert len(found.blocks) == LOOKS[0]
+    assert len(found.turns) == 2 * TURNS * LOOKS[0]
+
+
+def test_time_is_kept_for_a_block_as_long_as_the_longest(
+    court: Callable[..., Court], machine: Machine
+) -> None:
+    """A fifth as short as the last would fit in here; one as long as the first would not."""
+    machine.others = [*[3.0, 3.0, 0.0, 0.0] * TURNS, 0.0]
+    usual, longest = BLOCK + 22, BLOCK + 42
+
+    found = court(lambda _: (1.0, 1.0)).compare(minutes=(4 * usual + longest + 10) / 60)
+
+    assert len(found.blocks) == LOOKS[0]
+
+
 @pytest.mark.parametrize("fit", [LEAST_TURNS, 5])
 def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> None:
     """As many as fit into a quarter of the minutes, going by the first turn."""
