@@ -17,8 +17,10 @@ ENVIRONMENT = {
     "DB_PASSWORD": "open sesame",
     "SHORT_SECRET": "five5",
     "LONGER_SECRET": "sixsix",
+    "github_token": "lower-case-7",
     "HF_ENDPOINT": "https://hub.acme.example:8443/mirror",
     "https_proxy": "proxy.acme.example:3128",
+    "ALL_PROXY": "gate.acme.example:1080",
     "LESS_ODD": "http://[bad",
     "PATH": "/usr/bin:/bin",
     "EDITOR": "plain",
@@ -91,6 +93,7 @@ def test_what_is_no_private_path_stays(text: str) -> None:
         ("https://jane:pw@example.org/x", "https://<secret>@example.org/x"),
         ("five5 is too short for a secret", "five5 is too short for a secret"),
         ("sixsix is one", "<secret> is one"),
+        ("told lower-case-7 to", "told <secret> to"),
         ("plain words stay plain", "plain words stay plain"),
     ],
 )
@@ -107,6 +110,7 @@ def test_secrets_are_replaced_wherever_they_are(text: str, expected: str) -> Non
         ("no answer from hub.acme.example:8443", "no answer from <host>:8443"),
         ("https://hub.acme.example:8443/api", "https://<host>:8443/api"),
         ("through proxy.acme.example", "through <host>"),
+        ("through gate.acme.example", "through <host>"),
         ("huggingface.co and 127.0.0.1", "huggingface.co and 127.0.0.1"),
     ],
 )

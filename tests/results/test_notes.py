@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from adapters.base import Case
 from tests.helpers.reports import compared
@@ -143,6 +144,8 @@ def test_processes_that_are_missing_are_told_once_a_case() -> None:
         "fewer:    lightning-whisper-mlx[tiny-4bit]: 2 of its starts took longer than the limit, "
         "so fewer processes were measured"
     )
+    one = Repeats(processes=2, calls=2, max_others=0.1, timed_out=1)
+    assert "[tiny-4bit]: 1 of its starts took" in notes([quiet(repeats=one)])[0]
 
 
 def test_mend_is_said_once_a_case() -> None:
@@ -292,6 +295,8 @@ def test_long_transcript_is_shown_in_a_line_that_ends() -> None:
 
     assert all_of_it.endswith(f"on short: {' '.join(words[:100])}")
     assert cut == f"{all_of_it} … and 2 more words"
+    (by_one,) = notes([quiet(transcript=" ".join(words[:101]), score=None)])
+    assert by_one == f"{all_of_it} … and 1 more word"
 
 
 def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
@@ -430,6 +435,8 @@ def test_model_that_no_host_has_confirmed_is_told_once() -> None:
         "repo's folder there and fetch it anew"
     )
     assert not [line for line in notes([warm()]) if line.startswith("model: ")]
+    failed = warm(model=doubtful, outcome=Outcome.FAILED, reason="wrong words")
+    assert told in notes([failed]), "that may be why it failed"
 
 
 def test_drift_is_told_with_its_rows_and_the_largest() -> None:
@@ -504,6 +511,12 @@ def test_drift_of_the_gpu_is_told_of_what_was_computed_on_it() -> None:
 def test_drift_beside_a_comparison_is_nothing_to_speak_of() -> None:
     """Both sides took turns, so it is in both."""
     assert drifts(compared(Verdict.NOT_SLOWER, before=state(0.1), after=state(0.2))) == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.FAILED])
+def test_drift_beside_what_ranks_nothing_is_nothing_to_speak_of(outcome: Outcome) -> None:
+    """Its time is not to be believed anyway, and its own line says why."""
+    assert drifts(beside(0.1, 0.2, outcome=outcome, reason="why")) == []
 
 
 def test_steady_machine_is_nothing_to_speak_of() -> None:

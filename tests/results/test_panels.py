@@ -327,6 +327,20 @@ def test_call_after_a_pause_is_drawn_beside_one_right_after_another() -> None:
     assert undecided == []
 
 
+def test_shortest_call_after_a_pause_is_drawn_first() -> None:
+    """As that is what a user feels; which one is faster right after another call does not count."""
+    (panel,), _ = panels.pauses(
+        on(
+            measured("mlx-whisper fp16", 1.0, 1.0, 1.0),
+            paused("mlx-whisper fp16", 4.0, 4.0, 4.0),
+            measured("mlx-whisper 4bit", 2.0, 2.0, 2.0),
+            paused("mlx-whisper 4bit", 3.0, 3.0, 3.0),
+        )
+    )
+
+    assert [line.split(",")[0] for line in told(panel)] == ["mlx-whisper 4bit", "mlx-whisper fp16"]
+
+
 def test_pause_that_makes_no_certain_difference_is_named_and_not_drawn() -> None:
     """The intervals leave both possible."""
     found, undecided = panels.pauses(

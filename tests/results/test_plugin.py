@@ -118,9 +118,13 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return Terminal(stash)
 
 
-def summary(terminal: Terminal, fault: BaseException | None = None) -> list[str]:
+def summary(
+    terminal: Terminal,
+    fault: BaseException | None = None,
+    status: pytest.ExitCode = pytest.ExitCode.OK,
+) -> list[str]:
     """Return the lines of the summary; `fault` is what another plugin raises in its own."""
-    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), 0)
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), status)
     next(hook)
     if fault:
         with pytest.raises(type(fault)):
@@ -375,6 +379,25 @@ def take_over(terminal: Terminal, *results: Result) -> None:
     kept = Kept(Journal(Path("journal.jsonl")), results)
     kept.taken_over = {result.test: result for result in results}
     terminal.stash[KEPT] = kept
+
+
+@pytest.mark.parametrize(
+    ("status", "written", "told"),
+    [
+        (pytest.ExitCode.INTERRUPTED, 2, True),
+        (pytest.ExitCode.INTERRUPTED, 0, False),
+        (pytest.ExitCode.TESTS_FAILED, 2, False),
+        (pytest.ExitCode.OK, 2, False),
+    ],
+)
+def test_session_that_was_stopped_tells_how_to_go_on(
+    terminal: Terminal, status: pytest.ExitCode, written: int, *, told: bool
+) -> None:
+    """Where its journal has something to go on from; a session whose tests failed was not."""
+    terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=written)
+
+    line = "stopped:  the same command with --resume=journal.jsonl runs what is left"
+    assert (line in summary(terminal, status=status)) is told
 
 
 def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(

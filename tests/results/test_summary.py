@@ -79,6 +79,16 @@ def test_ends_of_an_interval_near_1_have_the_decimals_that_show_it() -> None:
     )
 
 
+def test_lower_end_alone_asks_for_more_decimals() -> None:
+    """`1.1 times, interval 1.0 to 1.2` would say that the order is not decided."""
+    slower = measured("mlx-whisper fp16", 2.15, 2.2, 2.25)
+    faster = measured("faster-whisper int8", 2.0, 2.0, 2.0)
+
+    assert sentence([slower, faster]).endswith(
+        "1.10 times as fast as the next (mlx-whisper fp16), interval 1.04 to 1.16"
+    )
+
+
 @pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.FAILED, Outcome.TIMED_OUT])
 def test_what_is_not_to_be_trusted_ranks_nothing(outcome: Outcome) -> None:
     """However fast it was; it is counted."""

@@ -220,7 +220,8 @@ def _heard(results: Sequence[Result]) -> list[str]:
 
 def _shortened(words: Sequence[str]) -> str:
     """Return the first words as a text, and how many more there are."""
-    more = f" … and {len(words) - HEARD_WORDS} more words" if len(words) > HEARD_WORDS else ""
+    left_out = len(words) - HEARD_WORDS
+    more = f" … and {counted(left_out, 'more word')}" if left_out > 0 else ""
     return " ".join(words[:HEARD_WORDS]) + more
 
 
