@@ -401,12 +401,15 @@ def holding(content: Callable[[], bytes]) -> Callable[[Path], None]:
     return make
 
 
-def with_sample(value: float) -> bytes:
-    """Return a stereo float WAV of 0.4 s in which one sample, at 0.2 s on the left, is `value`."""
+def with_sample(value: float, *places: int) -> bytes:
+    """Return a stereo float WAV of 0.4 s in which samples on the left are `value`.
+
+    Unless others are named, it is one, at 0.2 s.
+    """
     import numpy as np
 
     samples = np.zeros((3_200, 2))
-    samples[1_600, 0] = value
+    samples[list(places or (1_600,)), 0] = value
     return encoded(samples, 8_000, subtype="FLOAT")
 
 
@@ -540,6 +543,11 @@ BAD = {
     "NaN": (
         holding(lambda: with_sample(float("nan"))),
         "1 of 3200 samples are NaN or infinite, the first at 0.200 s",
+        EXPORT_AGAIN,
+    ),
+    "several NaNs": (
+        holding(lambda: with_sample(float("nan"), 800, 1_600, 2_400)),
+        "3 of 3200 samples are NaN or infinite, the first at 0.100 s",
         EXPORT_AGAIN,
     ),
     "infinite": (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip, Sentence
+from whisper_speedtest.speech.clip import OWN_ORIGIN, Clip, Sentence, private_name
 
 CONTENT = b"the bytes of a sound"
 DIGEST = "86518ad99f0304b51a761a83743acd62e817d3be1f6356c356008f708b77a4f6"
@@ -139,3 +139,8 @@ def test_what_collection_imports_of_speech_is_light() -> None:
     )  # fmt: skip
 
     assert run.stdout.strip() == "[]", f"whisper_speedtest/speech/ imports {run.stdout.strip()}"
+
+
+def test_private_recording_is_called_by_the_beginning_of_its_hash() -> None:
+    """By its first eight letters, so that each session calls it the same."""
+    assert private_name(DIGEST) == "own-86518ad9"

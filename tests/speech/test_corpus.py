@@ -395,6 +395,9 @@ def test_sound_is_read_when_it_is_asked_for(folder: Path, sound: Sound) -> None:
     audio = corpus.audio_of(clip)
     assert (len(audio), float(audio[0])) == (8000, 1 / 32768)
 
+    path.chmod(0o444)
+    assert len(corpus.audio_of(clip)) == 8000, "its content is what it was"
+
     before = path.stat()
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
     with pytest.raises(CorpusError, match=r"corpus talks: .*a\.wav has changed since this session"):

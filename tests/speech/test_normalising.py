@@ -127,7 +127,7 @@ def test_normaliser_is_named() -> None:
     """By what it does, since a score means nothing without it."""
     names = {code: normaliser_of(code) for code in LANGUAGES}
 
-    assert names["en"] == "whisper english"
+    assert [code for code, name in names.items() if name == "whisper english"] == ["en"]
     assert names["de"] == names["hi"] == names["ko"] == "whisper basic, marks kept"
     assert {code for code, name in names.items() if name.endswith("letters split")} == set(
         WITHOUT_SPACES
