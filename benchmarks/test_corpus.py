@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.measure.clock import time_corpus
+from whisper_speedtest.measure.calls import time_corpus
 from whisper_speedtest.measure.judging import judge_corpus
 from whisper_speedtest.measure.measures import Measure
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.measure.clock import time_calls
+from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.judging import judge
 from whisper_speedtest.measure.measures import Measure
 

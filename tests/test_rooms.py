@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PACKAGE = "whisper_speedtest"
 FLOW = (("adapters", "speech"), ("hub",), ("engine",), ("measure",), ("session",), ("results",))
@@ -88,6 +89,69 @@ def test_imports_run_with_the_flow(file: str) -> None:
     wrong = wrong_imports((ROOT / file).read_text(encoding="utf-8"), file)
 
     assert not wrong, "\n".join(["imports against the flow:", *wrong])
+
+
+def circles(sources: Mapping[str, str]) -> list[str]:
+    """Return the files of a circle of imports, with the first of them at the end too, or nothing.
+
+    A package stands for whatever is imported from it, as its `__init__` is run first.
+    """
+    files = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name
+        for name in sources
+    }
+    known: dict[str, set[str]] = {}
+    for file, source in sources.items():
+        names = {name for _, name in imports(source, file)}
+        owners = {next((each for each in _prefixes(name) if each in files), "") for name in names}
+        known[file] = {files[owner] for owner in owners if owner} - {file}
+    try:
+        TopologicalSorter(known).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """Yield a dotted name and whatever it is in, the nearest first."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Each can be read after those that it imports, lazily or for types alone as well."""
+    found = circles(
+        {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in FILES}
+    )
+
+    assert not found, f"a circle of imports: {' <- '.join(found)}"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from whisper_speedtest.measure import b", True),
+        ("from whisper_speedtest.measure.b import C", True),
+        ("def f():\n    from whisper_speedtest.measure.b import C", True),
+        ("if TYPE_CHECKING:\n    import whisper_speedtest.measure.b", True),
+        ("from .b import C", True),
+        ("from whisper_speedtest.measure.c import b", False),
+        ("import b", False),
+    ],
+)
+def test_circle_is_found(source: str, expected: bool) -> None:
+    """Whatever the form of the import that closes it."""
+    files = {
+        "measure/a.py": source,
+        "measure/b.py": "from whisper_speedtest.measure.a import D",
+        "measure/c.py": "",
+    }
+
+    found = circles({f"{PACKAGE}/{file}": text for file, text in files.items()})
+
+    assert bool(found) is expected, found
+    assert not found or {f"{PACKAGE}/measure/a.py", f"{PACKAGE}/measure/b.py"} == set(found)
 
 
 @in_each_file

@@ -21,7 +21,7 @@ from tests.helpers.results import (
     warm,
 )
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Repeats
+from whisper_speedtest.measure.samples import Repeats
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

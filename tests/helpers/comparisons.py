@@ -9,7 +9,8 @@ import msgspec
 from adapters.base import Case
 from tests.helpers.results import MODEL, PROVENANCE, warm
 from whisper_speedtest.measure.measures import Measure, Verdict
-from whisper_speedtest.measure.result import Comparison, Result, Side, Turn
+from whisper_speedtest.measure.result import Comparison, Result, Side
+from whisper_speedtest.measure.samples import Turn
 
 BASELINE = Case("lightning-whisper-mlx", "tiny", "8bit")
 SIDE = Side(name=str(BASELINE), case=BASELINE, model=MODEL, provenance=PROVENANCE)

@@ -25,7 +25,8 @@ from tests.helpers.results import (
     warm,
 )
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.measure.result import ClipFacts, Comparison, Sample, Side, Turn
+from whisper_speedtest.measure.result import ClipFacts, Comparison, Side
+from whisper_speedtest.measure.samples import Sample, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

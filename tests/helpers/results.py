@@ -9,16 +9,8 @@ from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.machine import Machine, State
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.result import (
-    ClipFacts,
-    ClipScore,
-    ModelFacts,
-    Provenance,
-    Repeats,
-    Result,
-    Sample,
-    Start,
-)
+from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts, Provenance, Result
+from whisper_speedtest.measure.samples import Repeats, Sample, Start
 from whisper_speedtest.speech.scoring import Score
 
 if TYPE_CHECKING:

@@ -50,7 +50,8 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with no core to spare, of which others take nothing, until it is told."""
     machine = Machine()
     monkeypatch.setattr("whisper_speedtest.measure.contention.free_processors", lambda _: 0)
-    monkeypatch.setattr("whisper_speedtest.measure.clock.Watch", machine.watch)
+    for timing in ("calls", "starts"):
+        monkeypatch.setattr(f"whisper_speedtest.measure.{timing}.Watch", machine.watch)
     return machine
 
 
@@ -65,7 +66,7 @@ def _engine(
 
     clock = Clock()
     monkeypatch.setattr("whisper_speedtest.measure.clock.time.perf_counter", clock)
-    monkeypatch.setattr("whisper_speedtest.measure.clock.time.sleep", clock.take)
+    monkeypatch.setattr("whisper_speedtest.measure.calls.time.sleep", clock.take)
     return FakeEngine(clock, tmp_path / "weights.npz")
 
 

@@ -26,7 +26,7 @@ from whisper_speedtest.measure.comparing import (
 )
 from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LOOKS
-from whisper_speedtest.measure.result import Turn
+from whisper_speedtest.measure.samples import Turn
 
 
 def turns(block: int, *ratios: float, contaminated: bool = False) -> list[Turn]:

@@ -11,17 +11,18 @@ from adapters.base import DecodeSettings, Segment
 from fixtures.audio import clips
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import processes_of, three
-from whisper_speedtest.measure.clock import time_corpus
+from whisper_speedtest.measure.calls import time_corpus
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import Recorder
-from whisper_speedtest.measure.result import ClipFacts, Repeats, from_json, to_json
+from whisper_speedtest.measure.result import ClipFacts, from_json, to_json
+from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 from whisper_speedtest.speech.corpus import CorpusError
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
-    from whisper_speedtest.measure.clock import CorpusCalls
+    from whisper_speedtest.measure.calls import CorpusCalls
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.speech.corpus import Corpus

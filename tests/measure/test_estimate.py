@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from whisper_speedtest.measure.estimate import Estimate, Ratio, estimate, ratio
-from whisper_speedtest.measure.result import Sample
+from whisper_speedtest.measure.samples import Sample
 
 
 def samples(*processes: list[float]) -> list[Sample]:

@@ -16,7 +16,7 @@ from tests.helpers.processes import running_engines
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.pool import EnginePool
 from whisper_speedtest.hub.store import Store
-from whisper_speedtest.measure.clock import time_calls
+from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.processes import Processes
 from whisper_speedtest.measure.protocol import Rules
 

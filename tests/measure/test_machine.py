@@ -66,7 +66,7 @@ def _told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.swap_memory", lambda: SimpleNamespace(total=14, used=15, free=16))
     monkeypatch.setattr(os, "getloadavg", lambda: (17.5, 18.5, 19.5))
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    monkeypatch.setattr("whisper_speedtest.measure.reference.reference", lambda: 0.033)
+    monkeypatch.setattr("whisper_speedtest.measure.machine.reference", lambda: 0.033)
     monkeypatch.setattr(machine_module, "suite_commit", lambda: "c0ffee")
 
 

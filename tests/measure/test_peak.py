@@ -11,8 +11,8 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.toy_adapter import HOARD
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.store import Store
-from whisper_speedtest.measure.clock import time_start
 from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.measure.starts import time_start
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.fake_processes import processes_of
 from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.measure import clock
+from whisper_speedtest.measure import starts
 from whisper_speedtest.measure.cold_files import FilesInMemoryError
 from whisper_speedtest.measure.processes import peak_memory
 from whisper_speedtest.measure.protocol import Rules
@@ -221,8 +221,8 @@ def _evictions(engines: list[FakeEngine], monkeypatch: pytest.MonkeyPatch) -> No
 
         return noted
 
-    monkeypatch.setattr(clock, "evict", note("evict"))
-    monkeypatch.setattr(clock, "expect_none_in_memory", note("expect none in memory"))
+    monkeypatch.setattr(starts, "evict", note("evict"))
+    monkeypatch.setattr(starts, "expect_none_in_memory", note("expect none in memory"))
 
 
 @pytest.mark.usefixtures("evictions")
@@ -277,7 +277,7 @@ def test_engines_have_ended_where_files_stay_in_memory(
     def keep(_: VerifiedModel) -> None:
         raise FilesInMemoryError("weights.npz: expected none of its 42 bytes in memory")
 
-    monkeypatch.setattr(clock, "evict", keep)
+    monkeypatch.setattr(starts, "evict", keep)
     processes, ended = processes_of(engines), list[int]()
     processes.end_engines = lambda: ended.append(engines[0].log.count("lay_out"))
 

@@ -18,6 +18,7 @@ from whisper_speedtest.measure.protocol import (
 
 if TYPE_CHECKING:
     from adapters.base import Device
+    from tests.helpers.fake_engine import FakeEngine
 
 LIMITS = {
     "micro": 240,
@@ -228,3 +229,16 @@ def test_batch_sizes_are_those_that_a_library_can_be_told() -> None:
     assert BATCH_SIZES == (1, 6, 12, 24)
     assert batch_sizes(Case("faster-whisper", "micro", "fp16")) == (1, 6, 12, 24)
     assert batch_sizes(Case("whisper.cpp", "micro", "fp16")) == (1,)
+
+
+@pytest.mark.parametrize(("device", "needed"), [("cpu", 3), ("gpu", 1)])
+def test_library_needs_a_processor_for_each_thread_and_one_to_feed_a_gpu(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, device: Device, needed: int
+) -> None:
+    """Of those that it leaves free, of 16 here, others may take half."""
+    monkeypatch.setattr(
+        "whisper_speedtest.measure.contention.free_processors", lambda threads: 16 - threads
+    )
+    engine.device, engine.threads = device, 3
+
+    assert Rules().most_beside(engine.as_engine) == pytest.approx(0.1 + (16 - needed) / 2)

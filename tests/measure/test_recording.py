@@ -19,11 +19,12 @@ from tests.helpers.results import COMMIT, MACHINE, SHA256, state
 from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.measure.clock import time_calls
+from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.recording import UNTOLD, Recorder, provenance_of
-from whisper_speedtest.measure.result import Repeats, from_json, to_json
+from whisper_speedtest.measure.result import from_json, to_json
+from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.measure.suite import code_hash
 from whisper_speedtest.measure.turns import Compared, Pair
 

@@ -10,22 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.helpers.results import state
 from whisper_speedtest.measure import reference as reference_module
-from whisper_speedtest.measure.reference import (
-    TRIES,
-    GpuReference,
-    drift,
-    drift_of,
-    has_drifted,
-    reference,
-)
+from whisper_speedtest.measure.reference import TRIES, GpuReference, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-    from adapters.base import Device
 
 
 def test_quickest_of_some_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,58 +89,6 @@ def test_reference_runs_on_one_core() -> None:
 
     assert spent <= 1.1 * took, f"{spent:.3f} CPU seconds in {took:.3f} s"
     assert 0 < seconds <= took / TRIES, f"the quickest of {TRIES} tries: {seconds} of {took} s"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "share"),
-    [
-        (2.0, 2.0, 0.0),
-        (2.0, 2.26, 0.13),
-        (2.26, 2.0, 0.13),
-        (2.0, 1.8, -0.1),
-        (1.8, 2.1, -0.1),
-        (2.1, 1.8, -0.1),
-        (1.9, 2.2, 0.1),
-    ],
-)
-def test_drift_is_the_farther_of_two_readings(before: float, after: float, share: float) -> None:
-    """The first reading was 2 s: more is slower, and shown as more than 0."""
-    assert drift(before, after, first=2.0) == pytest.approx(share)
-
-
-@pytest.mark.parametrize(
-    ("share", "said"),
-    [(0.0, False), (0.05, False), (0.051, True), (-0.05, False), (-0.051, True)],
-)
-def test_drift_of_more_than_a_twentieth_is_said(share: float, said: bool) -> None:
-    """Be it slower or faster."""
-    assert has_drifted(share) is said
-
-
-@pytest.mark.parametrize(
-    ("device", "before", "after", "share"),
-    [
-        ("cpu", state(1.1, 2.0), state(1.0, 3.0), 0.1),
-        ("gpu", state(1.1, 2.0), state(1.0, 3.0), 0.5),
-        ("gpu", state(1.1, 2.0), state(1.0, 1.6), -0.2),
-        ("gpu", state(1.1, 2.1), state(1.0, 2.0), 0.1),
-        ("gpu", state(1.1, None), state(1.0, 3.0), 0.1),
-        ("gpu", state(1.1, 2.0), state(1.0, None), 0.1),
-    ],
-)
-def test_gpu_drifts_beside_rows_that_use_it(
-    device: Device, before: Any, after: Any, share: float
-) -> None:
-    """Processor and GPU took 1 s and 2 s at first; of a row on the GPU the farther one is told.
-
-    A GPU of which a reading is missing, as its reference failed, tells nothing.
-    """
-    assert drift_of(before, after, state(1.0, 2.0), device) == pytest.approx(share)
-
-
-def test_gpu_that_was_not_watched_at_first_has_not_drifted() -> None:
-    """There is nothing to compare with."""
-    assert drift_of(state(1.0, 9.0), state(1.0, 9.0), state(1.0), "gpu") == 0
 
 
 class GpuEngine:
@@ -232,23 +170,3 @@ def test_wrong_result_of_a_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         reference.seconds()
     with pytest.raises(ArithmeticError, match=told):
         GpuReference(engine)
-
-
-@pytest.mark.property
-def test_drift_is_a_share_of_the_first_reading() -> None:
-    """It has no unit, does not depend on which reading came first, and is 0 of equal ones."""
-    from hypothesis import given
-    from hypothesis import strategies as st
-
-    seconds = st.floats(0.001, 10)
-
-    @given(seconds, seconds, seconds, st.floats(0.1, 10))
-    def hold(before: float, after: float, first: float, factor: float) -> None:
-        share = drift(before, after, first)
-        assert abs(share) == pytest.approx(abs(drift(after, before, first)))
-        assert share == pytest.approx(drift(before * factor, after * factor, first * factor)) or (
-            abs(before - first) == pytest.approx(abs(after - first))
-        )
-        assert drift(first, first, first) == 0
-
-    hold()

@@ -18,15 +18,13 @@ from whisper_speedtest.measure.result import (
     ClipScore,
     ModelFacts,
     Provenance,
-    Repeats,
     Result,
-    Sample,
-    Start,
     from_json,
     json_schema,
     to_json,
     write_schema,
 )
+from whisper_speedtest.measure.samples import Repeats, Sample, Start
 
 if TYPE_CHECKING:
     from pathlib import Path

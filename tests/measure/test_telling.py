@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.audio import clips
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
-from whisper_speedtest.measure.clock import time_calls
+from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 

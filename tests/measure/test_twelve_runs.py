@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.results import warm
 from tests.proofs.twelve_runs import Count, apart, astray, clean, covered, figures, lines, pooled
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.measure.result import Sample
+from whisper_speedtest.measure.samples import Sample
 
 if TYPE_CHECKING:
     from tests.proofs.twelve_runs import Run

@@ -34,7 +34,8 @@ from fixtures.audio import clips
 from tests.helpers.loads import BUSY, COMES_AND_GOES, IDLE, running
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.store import Store
-from whisper_speedtest.measure.clock import BURST_SECONDS, seconds_of
+from whisper_speedtest.measure.calls import BURST_SECONDS
+from whisper_speedtest.measure.clock import seconds_of
 from whisper_speedtest.measure.contention import Contention, Watch, is_contaminated
 from whisper_speedtest.speech.audio import read_audio
 

@@ -18,7 +18,7 @@ import numpy as np
 from tests.helpers.results import warm
 from tests.proofs.noise import USUAL, Noise
 from whisper_speedtest.measure.protocol import RETAKES, Rules
-from whisper_speedtest.measure.result import Repeats, Sample
+from whisper_speedtest.measure.samples import Repeats, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from whisper_speedtest.measure.estimate import Estimate
-    from whisper_speedtest.measure.result import Result, Sample
+    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.measure.samples import Sample
 
 RUNS = 12
 CHOSEN = "micro and fp16 and short"

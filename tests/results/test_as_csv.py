@@ -26,7 +26,7 @@ from tests.helpers.results import (
 )
 from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Repeats
+from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.results.as_csv import COLUMNS, as_csv, harmless
 from whisper_speedtest.results.merged import merge
 

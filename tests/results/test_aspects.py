@@ -25,7 +25,8 @@ from tests.helpers.results import (
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.measure.result import Comparison, Repeats, Result, Side, Turn
+from whisper_speedtest.measure.result import Comparison, Result, Side
+from whisper_speedtest.measure.samples import Repeats, Turn
 from whisper_speedtest.results.aspects import (
     described,
     differing,

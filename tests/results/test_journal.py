@@ -18,7 +18,8 @@ from tests.helpers.results import PROVENANCE, cold, load, warm
 from whisper_speedtest.measure.contention import Contention
 from whisper_speedtest.measure.machine import Gpu, Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Sample, Start, to_json
+from whisper_speedtest.measure.result import to_json
+from whisper_speedtest.measure.samples import Sample, Start
 from whisper_speedtest.results.journal import (
     HEADER,
     Content,

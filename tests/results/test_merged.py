@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace as replaced
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,11 +27,12 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.folder import FILES
 from whisper_speedtest.results.journal import HEADER, line_of
 from whisper_speedtest.results.journals import read_all
-from whisper_speedtest.results.merged import UNKNOWN, Merged, is_measured, merge
+from whisper_speedtest.results.merged import UNKNOWN, Merged, merge
 from whisper_speedtest.results.order import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import OnMachine
@@ -106,11 +106,11 @@ def test_busy_measurement_is_a_point_of_the_same_history() -> None:
     (series,) = machine.series
     assert (series.latest.outcome, series.latest.when) == (Outcome.BUSY, day(4))
     assert machine.comparable == (series.latest,)
-    assert is_measured(series.latest)
-    assert not is_measured(on(outcome=Outcome.FAILED))
-    assert not is_measured(on(outcome=Outcome.TIMED_OUT))
-    assert not is_measured(on(outcome=Outcome.SKIPPED))
-    assert not is_measured(on(samples=()))
+    assert series.latest.is_measured
+    assert not on(outcome=Outcome.FAILED).is_measured
+    assert not on(outcome=Outcome.TIMED_OUT).is_measured
+    assert not on(outcome=Outcome.SKIPPED).is_measured
+    assert not on(samples=()).is_measured
 
 
 def test_comparison_that_failed_takes_no_measurement_away() -> None:
@@ -490,7 +490,7 @@ def test_each_result_stands_in_one_place() -> None:
             for series in machine.series
             for each in (*series.earlier, series.latest)
         ]
-        assert len(placed) == sum(map(is_measured, merged.results))
+        assert len(placed) == sum(each.is_measured for each in merged.results)
         for machine in merged.machines:
             for series in machine.series:
                 times = [each.when for each in (*series.earlier, series.latest)]

@@ -25,7 +25,8 @@ from tests.helpers.results import (
 )
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts, Repeats
+from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts
+from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.results.notes import journal_notes, notes
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ from tests.helpers.results import (
     warm,
 )
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.measure.result import Repeats, Sample, Side
+from whisper_speedtest.measure.result import Side
+from whisper_speedtest.measure.samples import Repeats, Sample
 from whisper_speedtest.results import page as page_module
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.merged import merge

@@ -27,7 +27,8 @@ from tests.helpers.results import (
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import ModelFacts, Sample
+from whisper_speedtest.measure.result import ModelFacts
+from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results import page_tables
 from whisper_speedtest.results.merged import merge
 from whisper_speedtest.results.page_rows import COLUMNS, ORDER, Row, columns, link, rows, settings

@@ -23,7 +23,7 @@ from tests.helpers.results import (
 )
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Sample, Start
+from whisper_speedtest.measure.samples import Sample, Start
 from whisper_speedtest.results import panels
 from whisper_speedtest.results.merged import merge
 

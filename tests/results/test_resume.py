@@ -14,7 +14,8 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.machine import Machine
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import Rules
-from whisper_speedtest.measure.result import ClipFacts, Repeats
+from whisper_speedtest.measure.result import ClipFacts
+from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.results.resume import ABSENT, Decision, Planned, decide, differences
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 from whisper_speedtest.speech.scoring import score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import exp, log
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -24,8 +24,11 @@ from tests.helpers.results import (
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.measure.result import Result, Sample
+from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results.stored import lost_cases, stored_lines
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
 
 TEST = "test_transcribe[lightning-whisper-mlx-tiny-4bit-short]"
 LAST = (

@@ -24,7 +24,7 @@ from tests.helpers.results import (
 )
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Sample
+from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results.layout import lines
 from whisper_speedtest.results.table import COLUMNS, clip_name, columns, rows
 

@@ -29,7 +29,8 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.measure.cold_files import FilesInMemoryError, evict
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.result import Repeats, from_json
+from whisper_speedtest.measure.result import from_json
+from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.session.plugin import ON_THE_GPU
 
 BY_OTHER_OPTIONS = {Measure.CORPUS, Measure.RATIO}

@@ -13,8 +13,8 @@ from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.store import Store
-from whisper_speedtest.measure.clock import time_start
 from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.measure.starts import time_start
 from whisper_speedtest.speech.audio import read_audio
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from whisper_speedtest.measure.result import Turn
+    from whisper_speedtest.measure.samples import Turn
 
     Array: TypeAlias = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from whisper_speedtest.measure.result import Sample
+    from whisper_speedtest.measure.samples import Sample
 
 CONFIDENCE = 0.95
 """How often an interval holds what many more processes would give."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from whisper_speedtest.measure.part import Part, Seconds
+from whisper_speedtest.measure.reference import reference
 from whisper_speedtest.measure.told import answer
 
 if sys.platform == "darwin":
@@ -131,8 +132,6 @@ def state(gpu_reference: float | None = None) -> State:
     `gpu_reference` is what a product of the GPU's reference took just now, in seconds.
     """
     import psutil
-
-    from whisper_speedtest.measure.reference import reference  # of the clock, which knows results
 
     return State(
         thermal=here.thermal(),

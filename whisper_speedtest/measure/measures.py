@@ -62,6 +62,11 @@ class Outcome(StrEnum):
     BUSY = "busy"
     """It was measured beside other work of the machine, so its times are not to be trusted."""
 
+    @property
+    def was_right(self) -> bool:
+        """Whether every transcript was right; other work of the machine changes no word."""
+        return self in {Outcome.PASSED, Outcome.BUSY}
+
 
 class Verdict(StrEnum):
     """What a comparison with another side says of a limit."""

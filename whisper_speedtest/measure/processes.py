@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.measure.clock import time_start
+from whisper_speedtest.measure.starts import time_start
 from whisper_speedtest.measure.telling import Listener, Step
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from adapters.base import Audio, DecodeSettings
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.measure.clock import Started
     from whisper_speedtest.measure.protocol import Rules
+    from whisper_speedtest.measure.starts import Started
     from whisper_speedtest.measure.telling import Doing
     from whisper_speedtest.speech.clip import Clip
 

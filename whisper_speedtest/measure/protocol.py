@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters import adapter_class
+from whisper_speedtest.measure.contention import most_of_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from adapters.base import Case, Device
-    from whisper_speedtest.measure.result import Choice
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.samples import Choice
 
 LIMITED_SECONDS = 120
 """The length of the longest clip that the limits below are made for; those of longer ones grow."""
@@ -139,6 +141,11 @@ class Rules:
         if device == "cpu" and self.budget is None:
             most = min(most, max(CALLS_ON_CPU, int(BUDGETS["gpu"] / once)))
         return processes, max(1, min(1 if pause else most, int(budget / once)))
+
+    def most_beside(self, engine: Engine) -> float | None:
+        """Return how many processors others may take beside an engine; a GPU takes one to feed."""
+        threads = engine.threads if engine.device == "cpu" else 1
+        return most_of_others(self.max_others, threads)
 
     def start_limit(self, case: Case) -> float:
         """Return the seconds that one start of a case may take, up to its first transcript."""

@@ -18,11 +18,10 @@ from whisper_speedtest.measure.result import (
     Comparison,
     ModelFacts,
     Provenance,
-    Repeats,
     Result,
-    Sample,
     Side,
 )
+from whisper_speedtest.measure.samples import Repeats, Sample
 from whisper_speedtest.measure.suite import code_hash
 from whisper_speedtest.speech.clip import private_name
 from whisper_speedtest.speech.languages import ENGLISH
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
     from adapters.base import Case, DecodeSettings, Transcript
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.measure.clock import Calls, CorpusCalls, Heard, Started
+    from whisper_speedtest.measure.calls import Calls, CorpusCalls, Heard
     from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.measure.processes import Processes
+    from whisper_speedtest.measure.starts import Started
     from whisper_speedtest.measure.turns import Compared
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus

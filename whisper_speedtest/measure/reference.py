@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.clock import seconds_of
 
 if TYPE_CHECKING:
-    from adapters.base import Device
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.measure.machine import State
 
 ROUNDS = 32
 """Of the computation; a current core takes about 1 ms for each."""
@@ -30,9 +28,6 @@ GPU_SECONDS = 0.25
 
 GPU_LIMIT = 60.0
 """How many seconds that may take; a GPU that has not answered by then hangs."""
-
-MOST_DRIFT = 0.05
-"""By what share the machine may become slower or faster before it is said beside a row."""
 
 
 def reference() -> float:
@@ -106,30 +101,3 @@ class GpuReference:
                 f"{self._engine.device}, got {got:g}; run it again, and distrust this device if "
                 "that persists"
             )
-
-
-def drift_of(before: State, after: State, first: State, device: Device) -> float:
-    """Return the drift around a case, of the processor and, where that computes on it, the GPU.
-
-    The farther of the two counts. `first` holds what each reference took when it was first timed;
-    a reading that is missing tells nothing.
-    """
-    drifts = [drift(before.reference, after.reference, first.reference)]
-    gpu = (before.gpu_reference, after.gpu_reference, first.gpu_reference)
-    if device == "gpu" and gpu[0] and gpu[1] and gpu[2]:
-        drifts.append(drift(gpu[0], gpu[1], gpu[2]))
-    return max(drifts, key=abs)
-
-
-def drift(before: float, after: float, first: float) -> float:
-    """Return how much slower than at first the machine was around a case, as a share of that.
-
-    These are the seconds of the reference right before the case, right after it, and when the
-    session began. What lies farther from the first counts: 0.13 is 13 % slower, -0.13 faster.
-    """
-    return max(before / first - 1, after / first - 1, key=abs)
-
-
-def has_drifted(share: float) -> bool:
-    """Tell whether a drift is so large that it is said beside the rows that it touched."""
-    return abs(share) > MOST_DRIFT

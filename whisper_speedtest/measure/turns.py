@@ -15,7 +15,7 @@ from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
-from whisper_speedtest.measure.clock import most_beside, seconds_of
+from whisper_speedtest.measure.clock import seconds_of
 from whisper_speedtest.measure.comparing import (
     Ratio,
     are_too_few,
@@ -28,7 +28,7 @@ from whisper_speedtest.measure.contention import Watch, is_contaminated
 from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
 from whisper_speedtest.measure.reading import read
-from whisper_speedtest.measure.result import Turn
+from whisper_speedtest.measure.samples import Turn
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class _Block:
             await_rest(other)
             watch = Watch(engine.pid)
             seconds = taken[engine] = self._transcribe(engine)
-            allowed = most_beside(engine, self._rules)
+            allowed = self._rules.most_beside(engine)
             contaminated |= is_contaminated(watch.end(), seconds, allowed)
         return Turn(
             block=self._number,

@@ -16,7 +16,6 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.marks import MARKS
-from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.table import COLUMNS, Row, clip_name, measured_name, rows
@@ -114,7 +113,7 @@ def escaped(text: str) -> str:
 
 def _of_machine(on: OnMachine) -> Iterator[Part]:
     """Yield what is told of one machine."""
-    measured = [each for each in on.comparable if is_measured(each)]
+    measured = [each for each in on.comparable if each.is_measured]
     about = [f"- {escaped(line)}" for line in header(on.comparable)]
     yield Part((), [f"### {escaped(on.name)}", "", *about])
     compared = [each for each in on.comparable if each.comparison]

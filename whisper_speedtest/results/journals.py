@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.results.journal import JournalError, read
-from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.values import parse_path
 
@@ -104,7 +103,7 @@ def _instead_of(path: Path) -> str:
 
 def _check(result: Result, path: Path) -> None:
     """Raise JournalError where a time of a result is 0, of which nothing can be computed."""
-    if is_measured(result) and any(each.seconds <= 0 for each in result.counted):
+    if result.is_measured and any(each.seconds <= 0 for each in result.counted):
         raise JournalError(
             f"{path}: {result.test}: expected samples of more than 0 s, got one of 0 s; the file "
             "is damaged: name another"

@@ -21,7 +21,6 @@ from whisper_speedtest.results.machines import (
     without_suite,
 )
 from whisper_speedtest.results.order import place
-from whisper_speedtest.results.quality import RIGHT
 from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -
     measured: dict[_Test, dict[str, Result]] = defaultdict(dict)
     for each in ordered:
         test = each.test, each.measure
-        if is_measured(each):
+        if each.is_measured:
             alike = repetitions[_key(of_subject(each) | of_set_up(each))]
             alike.append(each)
             measured[test][device_of(each)] = _counting(alike)
@@ -239,11 +238,6 @@ def _counting(repetitions: Sequence[Result]) -> Result:
     return (quiet or repetitions)[-1]
 
 
-def is_measured(result: Result) -> bool:
-    """Tell whether a result says how long something takes, be it beside other work."""
-    return result.outcome in RIGHT and bool(result.counted or result.comparison)
-
-
 def _key(aspects: Aspects) -> Key:
     return frozenset(aspects.items())
 
@@ -269,7 +263,7 @@ def _across(machines: Sequence[OnMachine]) -> tuple[Across, ...]:
     found: dict[Key, list[tuple[str, Result]]] = defaultdict(list)
     for machine in machines:
         for each in machine.comparable:
-            if machine.machine and is_measured(each) and each.counted:
+            if machine.machine and each.is_measured and each.counted:
                 found[_key(of_subject(each))].append((machine.name, each))
     across = []
     for on in found.values():

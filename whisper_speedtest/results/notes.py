@@ -10,7 +10,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import shortened
 from whisper_speedtest.results.failures import failure_lines
 from whisper_speedtest.results.machines import device_of
-from whisper_speedtest.results.quality import RIGHT, UNQUANTISED, qualities, rates
+from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import clip_name, measured_name
 from whisper_speedtest.results.units import counted, percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
@@ -214,7 +214,7 @@ def _heard(results: Sequence[Result]) -> list[str]:
     return [
         f"heard:    {each.case.label} on {clip_name(each)}: {_shortened(each.transcript.split())}"
         for each in results
-        if each.outcome in RIGHT and each.transcript is not None and each.score is None
+        if each.outcome.was_right and each.transcript is not None and each.score is None
     ]
 
 
@@ -315,7 +315,7 @@ def _drift_beside(result: Result) -> float:
     It is less than 0 where the machine was faster. It is 0.0 where nothing is to be said: where the
     drift is at most MOST_DRIFT or not known, and of a comparison, whose sides took turns.
     """
-    from whisper_speedtest.measure.reference import drift_of, has_drifted
+    from whisper_speedtest.measure.drift import drift_of, has_drifted
 
     before, after, facts = result.before, result.after, result.provenance
     if before is None or after is None or facts is None or not result.counted:

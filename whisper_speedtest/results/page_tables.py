@@ -12,7 +12,6 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.as_markdown import RATIO_COLUMNS, ratio_cells
 from whisper_speedtest.results.machines import device_of
-from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.panels import namer
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
@@ -180,7 +179,7 @@ def coverage(on: OnMachine) -> Table | None:
 def corpora(on: OnMachine) -> list[Table]:
     """Return how right each corpus was as a whole, and then of each corpus its clips."""
     name = namer(on)
-    measured = [each for each in on.comparable if each.clips and is_measured(each)]
+    measured = [each for each in on.comparable if each.clips and each.is_measured]
     measured.sort(key=lambda each: (clip_name(each), place_of_size(each.case.size)))
     whole = _table(
         "WER, pooled: all errors of the clips over all their words, so that long clips weigh more "

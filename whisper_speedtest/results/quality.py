@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results.units import counted, percent
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ AS_PRECISE = frozenset({UNQUANTISED, "float32"})
 
 COMPARED = frozenset({Measure.WARM, Measure.LONG_FORM, Measure.CORPUS})
 """Measures that transcribe a clip on equal terms."""
-
-RIGHT = frozenset({Outcome.PASSED, Outcome.BUSY})
-"""How a measurement ends whose transcript was right; other work of the machine changes no word."""
 
 
 def rates(result: Result) -> list[float]:
@@ -80,7 +77,7 @@ def qualities(results: Iterable[Result]) -> list[Quality]:
     for result in results:
         scores = models.setdefault(result.case, {})
         for heard, score in _scores(result):
-            scores[heard] = score, result.outcome in RIGHT
+            scores[heard] = score, result.outcome.was_right
     return [
         quality
         for case, scores in models.items()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.machines import device_of, machine_key, machine_names
-from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.ranking import rankings
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def nothing_measured(results: Sequence[Result], others: Iterable[Outcome] = ()) 
     It is true of a session that was stopped, too, in which other tests were never begun.
     """
     outcomes = {*(each.outcome for each in results), *others}
-    if not outcomes or any(is_measured(each) or each.comparison for each in results):
+    if not outcomes or any(each.is_measured or each.comparison for each in results):
         return ""
     ended = "was skipped" if outcomes == {Outcome.SKIPPED} else "failed or was skipped"
     return f"nothing was measured: every test that was begun {ended}"

@@ -14,7 +14,6 @@ from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.quality import RIGHT
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.units import megabytes, percent, seconds, times
 
@@ -85,7 +84,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
     """
     cases: dict[Case, list[Result]] = {}
     for result in results:
-        if result.outcome in RIGHT:
+        if result.outcome.was_right:
             cases.setdefault(result.case, []).append(result)
     found = []
     for case, measured in cases.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fixtures.audio import clips
-from whisper_speedtest.results.merged import is_measured
 from whisper_speedtest.results.table import clip_name
 from whisper_speedtest.speech.languages import ENGLISH
 from whisper_speedtest.speech.scoring import Stretch, stretches
@@ -71,7 +70,7 @@ def side_by_side(results: Sequence[Result]) -> tuple[list[OfClip], int]:
         lambda: defaultdict(list)
     )
     for each in results:
-        if is_measured(each) and each.clip and each.transcript is not None:
+        if each.is_measured and each.clip and each.transcript is not None:
             of_clips[each.clip.name, each.clip.sha256][each.transcript].append(each)
     said = {(clip.name, clip.sha256): clip.reference for clip in clips().values()}
     found = []

@@ -151,7 +151,7 @@ def _gpu_reference(config: pytest.Config, case: Case) -> GpuReference:
 
 def cool_down(config: pytest.Config) -> None:
     """Wait until the machine is as fast as at first, no longer than --cooldown says."""
-    from whisper_speedtest.measure.reference import drift_of, has_drifted
+    from whisper_speedtest.measure.drift import drift_of, has_drifted
 
     deadline = time.monotonic() + config.getoption("cooldown")
     first = config.stash[FIRST]

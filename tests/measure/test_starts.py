@@ -1,0 +1,113 @@
+"""The clock goes round each phase of a start, and round nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters.base import DecodeSettings
+from tests.helpers.fake_processes import AUDIO
+from whisper_speedtest.measure import starts
+from whisper_speedtest.measure.protocol import Rules
+from whisper_speedtest.measure.starts import time_start
+from whisper_speedtest.measure.telling import Doing
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.helpers.fake_engine import FakeEngine
+    from tests.measure.conftest import Machine
+    from whisper_speedtest.measure.starts import Started
+    from whisper_speedtest.speech.clip import Clip
+
+SETTINGS = DecodeSettings()
+
+
+def test_start_is_timed_by_phase(engine: FakeEngine, clip: Clip) -> None:
+    """Each phase is its own step's time; the first call includes handing over the audio."""
+    engine.calls = [8.0]
+
+    started = time_start(engine.as_engine, 2, clip, AUDIO, SETTINGS, Rules())
+
+    assert started.phases.process == 2
+    assert started.phases.launch == 1.0
+    assert started.phases.import_library == 2.0
+    assert started.phases.load == 4.0
+    assert started.phases.first_call == 8.5
+    assert started.phases.total == 15.5
+    assert started.transcript.text == "the ship"
+    sample = started.sample
+    assert (sample.process, sample.order, sample.seconds) == (2, 2, 15.5)
+    assert sample.contaminated is False
+
+
+def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: Clip) -> None:
+    """Verifying reads the weights once more, which is no part of the peak of a start."""
+    engine.calls = [8.0]
+
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
+
+    steps = [step for step in engine.log if "limited" not in step]
+    phases = ["launch", "import_library", "load", "hear short", "transcribe short"]
+    assert steps == ["lay_out", *phases, "memory", "verify_load"]
+    assert started.memory.footprint == 100
+
+
+def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_load(
+    engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is within the clock; other starts do nothing of the kind."""
+    monkeypatch.setattr(starts, "evict", lambda model: engine.log.append(f"evict {model.repo}"))
+    monkeypatch.setattr(
+        starts, "expect_none_in_memory", lambda model: engine.log.append(f"look at {model.repo}")
+    )
+    engine.calls = [8.0, 8.0]
+    told: list[Doing] = []
+
+    def start(*, cold_files: bool) -> Started:
+        return time_start(
+            *(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules(), told.append),
+            cold_files=cold_files,
+        )
+
+    assert start(cold_files=True).phases.total == 15.5
+    repo = engine.as_engine.model.repo
+    steps = [step for step in engine.log if "limited" not in step]
+    assert steps[:6] == [
+        "lay_out", f"evict {repo}", "launch", "import_library", f"look at {repo}", "load"
+    ]  # fmt: skip
+    assert told[:3] == [Doing.LAY_OUT, Doing.EVICT, Doing.LAUNCH]
+
+    engine.log.clear()
+    start(cold_files=False)
+    assert not [step for step in engine.log if repo in step]
+
+
+def test_start_beside_other_work_is_marked_and_not_made_again(
+    engine: FakeEngine, clip: Clip, machine: Machine
+) -> None:
+    """It would cost too much; the mark is what the table goes by."""
+    machine.others = [0.9]
+    engine.calls = [8.0]
+
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
+
+    assert started.sample.contaminated is True
+    assert engine.log.count("load") == 1
+
+
+def test_mark_of_a_start_is_for_all_of_its_phases(
+    engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load may be too brief to tell what others took meanwhile, and the start is not."""
+    judged: list[float] = []
+
+    def judge(_: object, seconds: float, most: float | None) -> bool:  # noqa: ARG001
+        judged.append(seconds)
+        return False
+
+    monkeypatch.setattr(starts, "is_contaminated", judge)
+    engine.calls = [8.0]
+
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
+
+    assert judged == [started.phases.total] == [15.5]

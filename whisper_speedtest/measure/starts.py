@@ -1,0 +1,99 @@
+"""A start of an engine under the clock, phase by phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.clock import seconds_of
+from whisper_speedtest.measure.cold_files import evict, expect_none_in_memory
+from whisper_speedtest.measure.contention import Watch, is_contaminated
+from whisper_speedtest.measure.samples import Sample, Start
+from whisper_speedtest.measure.telling import Doing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from adapters.base import Audio, DecodeSettings, Transcript
+    from whisper_speedtest.engine.memory import Memory
+    from whisper_speedtest.engine.process import Engine
+    from whisper_speedtest.measure.protocol import Rules
+    from whisper_speedtest.speech.clip import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An engine that was started under the clock, what it heard first, and the memory it took."""
+
+    engine: Engine
+    phases: Start
+    sample: Sample
+    """Of all phases together."""
+
+    transcript: Transcript
+    memory: Memory
+
+
+def time_start(
+    engine: Engine,
+    number: int,
+    clip: Clip,
+    audio: Audio,
+    settings: DecodeSettings,
+    rules: Rules,
+    tell: Callable[[Doing], None] = lambda _: None,
+    *,
+    cold_files: bool = False,
+) -> Started:
+    """Time a new engine, the process `number` of its case, up to its first transcript.
+
+    What belongs to no start is outside the clock: laying out the verified files, and verifying the
+    load, which comes last, since it adds to the peak of the engine's memory. `tell` is told of each
+    step as it begins. With `cold_files`, the system's memory holds none of the model's files when
+    the load begins: they were taken out of it after they had been hashed.
+
+    Raises:
+        FilesInMemoryError: With `cold_files`, some of them cannot be taken out of memory, or came
+            back before the load.
+    """
+    transcripts: list[Transcript] = []
+
+    def first_call() -> None:
+        engine.hear(clip.name, audio)
+        transcripts.append(engine.transcribe(clip.name, settings))
+
+    def timed(doing: Doing, step: Callable[[], object]) -> float:
+        tell(doing)
+        return seconds_of(step)
+
+    tell(Doing.LAY_OUT)
+    engine.lay_out()
+    if cold_files:
+        tell(Doing.EVICT)
+        evict(engine.model)
+    with engine.limited(rules.start_limit(engine.case)):
+        launch = timed(Doing.LAUNCH, engine.launch)
+        watch = Watch(engine.pid)
+        import_library = timed(Doing.IMPORT, engine.import_library)
+        if cold_files:
+            expect_none_in_memory(engine.model)
+        phases = Start(
+            process=number,
+            launch=launch,
+            import_library=import_library,
+            load=timed(Doing.LOAD, engine.load),
+            first_call=timed(Doing.FIRST_CALL, first_call),
+        )
+        contention = watch.end()
+    sample = Sample(
+        process=number,
+        order=number,
+        seconds=phases.total,
+        contention=contention,
+        contaminated=is_contaminated(contention, phases.total, rules.most_beside(engine)),
+    )
+    memory = engine.memory()
+    tell(Doing.VERIFY)
+    with engine.limited(rules.start_limit(engine.case)):
+        engine.verify_load()
+    return Started(engine, phases, sample, transcripts[0], memory)
