@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from inspect import isclass, signature
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, TypeGuard, get_args, get_type_hints
 
@@ -108,6 +109,8 @@ def _wrong_entry(entry: object) -> str:
             return f"expected a text for {name}, got {value!r}"
     if not _is_names(entry.files):
         return f"expected a tuple of file names, got {entry.files!r}"
+    if wrong := [name for name in entry.files if _leads_out(name)]:
+        return f"expected names of files in the repo, got {wrong[0]!r}"
     if entry.by_url and not (len(entry.files) == 1 and SHA256.fullmatch(entry.revision)):
         return f"expected one file at a URL, and its sha256 as the revision, got {entry!r}"
     return ""
@@ -132,6 +135,18 @@ def _wrong_places(adapter: type[Adapter]) -> Iterator[str]:
             ):
                 yield f"place: expected None, or a path for each of {entry.files}, got {places!r}"
                 return
+            if wrong := [each for each in places.values() if _leads_out(each)] if places else []:
+                yield (
+                    "place: expected paths in the working directory, or that begin with ~/, got "
+                    f"{wrong[0]!r}"
+                )
+                return
+
+
+def _leads_out(path: str) -> bool:
+    """Tell whether a path leads out of the folder that it is seen from, or of the home for `~/`."""
+    inside = PurePosixPath(path.removeprefix("~/"))
+    return inside.is_absolute() or ".." in inside.parts
 
 
 def _is_data(value: object) -> TypeGuard[Mapping[Any, Any]]:

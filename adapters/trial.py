@@ -30,6 +30,8 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters.errors import printable, text_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
@@ -68,6 +70,10 @@ FORKS = {"os.fork", "os.forkpty"}
 """Audit events of a process that makes a second one of itself, which would go on as pytest, too."""
 
 
+TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+LIMITS = [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
+
+
 def _umask() -> int:
     before = os.umask(0)
     os.umask(before)
@@ -81,6 +87,12 @@ STATE: dict[str, Callable[[], object]] = {
         (id(each), getattr(each, "closed", True)) for each in (sys.stdin, sys.stdout, sys.stderr)
     ],
     "the mask of new files": _umask,
+    "the timers": lambda: [signal.getitimer(each)[0] > 0 for each in TIMERS],
+    "the limits of the process": lambda: [resource.getrlimit(each) for each in LIMITS],
+    "the priority of the process": lambda: os.getpriority(os.PRIO_PROCESS, 0),
+    "the limit on recursion": sys.getrecursionlimit,
+    "which warnings are errors": lambda: warnings.filters[0][0] == "error",  # the newest comes first
+    "where modules are looked for": lambda: list(sys.path),
     "the threads that a process waits for": lambda: [
         each for each in threading.enumerate() if not each.daemon
     ],
@@ -129,12 +141,8 @@ def _require_files() -> None:
         for descriptor in spare:
             os.close(descriptor)
     if len(spare) < FILES:
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        raise OSError(
-            errno.EMFILE,
-            f"{os.strerror(errno.EMFILE)}: expected room for {FILES} more, got {len(spare)} under "
-            f"the limit of {limit}, which `ulimit -n {max(256, 2 * limit)}` raises",
-        )
+        lacking = f"expected room for {FILES} more, got {len(spare)}"
+        raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)}: {lacking}")
 
 
 def raised(error: BaseException) -> str:
@@ -143,11 +151,7 @@ def raised(error: BaseException) -> str:
     places = [(frame.filename, frame.lineno or 0) for frame in reversed(summary)]
     if isinstance(error, SyntaxError) and error.filename:
         places.insert(0, (error.filename, error.lineno or 0))
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - the class of the error may be the adapter's, too
-        text = "(an error without a text)"
-    got = f"{type(error).__name__}: {_shown(text)}"
+    got = f"{type(error).__name__}: {text_of(error, MOST_TEXT)}"
     place = _place(places)
     mend = "mend that line" if place else "mend this entry, or what it names"
     return f"expected a class at `module:class`, got {got}{place}; {mend}"
@@ -320,7 +324,7 @@ class _Watch(io.TextIOBase):
             raise OSError("no fork in an import")
         if event in CHANGES:
             to = arguments[0]  # for os.fchdir, a descriptor
-            shown = str(to) if isinstance(to, int) else _shown(os.fsdecode(to))
+            shown = str(to) if isinstance(to, int) else printable(os.fsdecode(to), MOST_TEXT)
             self._note(f"expected an import that {CHANGES[event]} {shown}", sys._getframe(1))
 
     def _note(self, what: str, frame: FrameType | None) -> None:
@@ -337,11 +341,6 @@ class _Watch(io.TextIOBase):
 
 def _prints(text: str) -> str:
     return f"expected an import that prints nothing, got {text[:MOST_TEXT]!r} on standard output"
-
-
-def _shown(text: str) -> str:
-    """Return as much of a text as is quoted, with nothing in it that cannot be printed."""
-    return text[:MOST_TEXT].encode(errors="backslashreplace").decode()
 
 
 def _place(places: Places) -> str:

@@ -204,6 +204,21 @@ def test_what_is_no_adapter_class_is_named(found: object) -> None:
                 dict.fromkeys(PARROTS.files, ""),
             )
         ),
+        *(
+            (
+                {"place": classmethod(lambda _, __, place=place: dict.fromkeys(PARROTS.files, place))},
+                "place: expected paths in the working directory, or that begin with ~/, got "
+                f"{place!r}",
+            )
+            for place in ("/models/file", "../file", "models/../../file", "~/../file", "~//file")
+        ),
+        *(
+            (
+                {"check_map": {"tiny": {"fp16": ModelFiles("a/b", ("c", name))}}},
+                f"check_map['tiny']['fp16']: expected names of files in the repo, got {name!r}",
+            )
+            for name in ("/etc/file", "../file", "folder/../../file")
+        ),
         ({"tuned": None}, "tuned: expected a dict, got None"),
         ({"ignored_settings": ("threads",)}, "ignored_settings: expected a dict, got ('threads',)"),
         ({"slow_variants": frozenset({"fp16"})}, "slow_variants: expected a dict, got frozenset({"),

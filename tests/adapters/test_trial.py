@@ -230,22 +230,6 @@ def test_class_that_hangs_when_it_is_read_is_found(
     )
 
 
-@pytest.mark.parametrize(("limit", "advice"), [(64, 256), (128, 256), (256, 512), (1024, 2048)])
-def test_advice_on_open_files_raises_the_limit(
-    monkeypatch: pytest.MonkeyPatch, limit: int, advice: int
-) -> None:
-    """Also where the limit is the usual one, and all of it is in use."""
-
-    def none_left(*_: object) -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(os, "open", none_left)
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
-
-    with pytest.raises(OSError, match=f"limit of {limit}, which `ulimit -n {advice}` raises$"):
-        try_imports(["any.module:Name"])
-
-
 @pytest.fixture(name="room")
 def _room() -> Iterator[Callable[[int], int]]:
     """A function that lets this process open so many files more, and returns its new limit."""
@@ -265,18 +249,15 @@ def _room() -> Iterator[Callable[[int], int]]:
 def test_limit_on_open_files_is_told_and_no_adapter_blamed(
     write: Write, room: Callable[[int], int]
 ) -> None:
-    """The message has the limit, what is free of it, what is needed and how to raise it."""
+    """The message has what is free and what is needed; whoever shows it adds the limit."""
     path = write("trial_fine", FINE)
-    limit = room(trial.FILES - 1)
+    room(trial.FILES - 1)
 
     with pytest.raises(OSError, match="Too many open files") as error:
         try_imports([path])
 
     assert error.value.errno == errno.EMFILE
-    assert str(error.value).endswith(
-        f": expected room for 12 more, got 11 under the limit of {limit}, which `ulimit -n 256` "
-        "raises"
-    )
+    assert str(error.value).endswith(": expected room for 12 more, got 11")
     assert psutil.Process().children() == []
 
 

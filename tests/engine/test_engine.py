@@ -16,9 +16,14 @@ from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.engine.conftest import TEXT
 from tests.helpers.processes import running_engines, wait_until_gone
-from tests.helpers.toy_adapter import FILE
+from tests.helpers.toy_adapter import ENDS, FILE
 from whisper_speedtest.engine.checkout import OWN, Checkout
-from whisper_speedtest.engine.errors import EngineError, EngineTimeoutError
+from whisper_speedtest.engine.errors import (
+    SEE_OUTPUT,
+    TRY_ANOTHER,
+    EngineError,
+    EngineTimeoutError,
+)
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.engine.wire import Wire
 from whisper_speedtest.hub.hashes import prove
@@ -349,6 +354,66 @@ def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
         assert said in message
     assert engine.failure is failure.value
     assert state(engine) == {"loaded": True, "closed": True}
+    assert running_engines() == []
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (
+            "SIGSEGV",
+            ("the engine was ended by SIGSEGV during ", f"; {TRY_ANOTHER}"),
+        ),
+        (
+            "SIGKILL",
+            (
+                "the engine was ended by SIGKILL (the system's out-of-memory killer sends it) during ",
+                "; close other programs, or choose a smaller size",
+            ),
+        ),
+        (
+            "3",
+            ("the engine ended with exit status 3 during ", f"; {SEE_OUTPUT}"),
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("phase", "during"),
+    [
+        ("import_library", "import_library"),
+        ("load", "load"),
+        ("call-1", "transcribe"),
+        ("call-3", "transcribe, after 2 that returned"),
+        ("verify_load", "verify_load"),
+    ],
+)
+def test_process_that_ends_in_any_phase_is_told_with_phase_cause_and_next_step(
+    phase: str,
+    during: str,
+    by: str,
+    told: tuple[str, str],
+    new_toy: Toys,
+    audio: Audio,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The phases come in the order of a start: import, load, first call, verification."""
+    monkeypatch.setenv(ENDS, f"{phase} {by}")
+    engine = new_toy("good")
+
+    def use() -> None:
+        for step in (engine.lay_out, engine.launch, engine.import_library, engine.load):
+            step()
+        engine.hear("clip", audio)
+        for _ in range(1 if phase == "verify_load" else 3):
+            engine.transcribe("clip", SETTINGS)
+        engine.verify_load()
+
+    with pytest.raises(EngineError) as failure:
+        use()
+
+    said, _, _ = str(failure.value).partition("; the last lines of its output:\n")
+    assert said == f"toy[micro-good]: {told[0]}{during}{told[1]}"
+    assert engine.failure is failure.value
     assert running_engines() == []
 
 
@@ -789,22 +854,40 @@ def test_limit_ends_with_its_block(new_toy: Toys, audio: Audio) -> None:
 # The compiler
 
 
-@pytest.mark.parametrize("found", [True, False])
-def test_facts_tell_whether_there_is_a_compiler(
-    found: bool, new_toy: Toys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Mlx compiles on the CPU with g++ where it finds one; links are followed to its real name."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    if found:
-        (programs / "x86_64-linux-gnu-g++-13").touch(mode=0o755)
-        (programs / "g++").symlink_to("x86_64-linux-gnu-g++-13")
+@pytest.fixture(name="programs")
+def _programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder in which programs are found, with a g++ that is a link to its real name."""
+    (programs := tmp_path / "bin").mkdir()
+    (programs / "x86_64-linux-gnu-g++-13").touch(mode=0o755)
+    (programs / "g++").symlink_to("x86_64-linux-gnu-g++-13")
     monkeypatch.setenv("PATH", str(programs))
+    return programs
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("mlx/0.32.4/cpu/libkernel.so", "x86_64-linux-gnu-g++-13"),
+        ("mlx/0.32.4/cpu/kernel.cpp", None),
+        ("mlx/0.32.4/ptx/kernel.ptx", None),
+        ("kernel.so", None),
+    ],
+)
+@pytest.mark.usefixtures("programs")
+def test_facts_name_the_compiler_where_it_has_compiled(
+    kept: str, told: str | None, new_toy: Toys, tmp_path: Path
+) -> None:
+    """That it is there says nothing: mlx goes on without one that fails. A link is followed."""
     engine = new_toy("good")
+    for phase in ("lay_out", "launch", "import_library", "load"):
+        getattr(engine, phase)()
+    file = tmp_path / "engine-0" / "tmp" / kept
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
 
-    engine.ready()
+    engine.verify_load()
 
-    assert engine.facts.compiler == ("x86_64-linux-gnu-g++-13" if found else None)
+    assert engine.facts.compiler == told
 
 
 def test_answer_that_came_too_late_is_none(

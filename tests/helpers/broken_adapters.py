@@ -114,6 +114,22 @@ HARMING = {
     "ignores-interrupts": _changes(
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n", "what a signal does"
     ),
+    "sets-an-alarm": _changes("import signal\nsignal.alarm(3600)\n", "the timers"),
+    "lowers-a-limit": _changes(
+        "import resource\n_, most = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (200, most))\n",
+        "the limits of the process",
+    ),
+    "gives-way": _changes("import os\nos.nice(1)\n", "the priority of the process"),
+    "recurses-less": _changes(
+        "import sys\nsys.setrecursionlimit(500)\n", "the limit on recursion"
+    ),
+    "warns-strictly": _changes(
+        'import warnings\nwarnings.simplefilter("error")\n', "which warnings are errors"
+    ),
+    "leads-elsewhere": _changes(
+        'import sys\nsys.path.insert(0, "/elsewhere")\n', "where modules are looked for"
+    ),
     "masks": _changes("import os\nos.umask(0o777)\n", "the mask of new files"),
     "renames": _changes("import builtins\nbuiltins.print = repr\n", "Python's own names"),
     "never-ends": _changes(

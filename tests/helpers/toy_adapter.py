@@ -62,6 +62,21 @@ SLOW_SECONDS = 0.2
 """How long the variant "slow" sleeps in each call."""
 
 
+ENDS = "TOY_ENDS"
+"""The variable that names the phase in which a toy's process ends, and by what: `load SIGSEGV`, or
+with an exit status in place of the signal."""
+
+
+def _end_where_told(phase: str) -> None:
+    """End this process where ENDS names the phase."""
+    told, _, by = os.environ.get(ENDS, "").partition(" ")
+    if told != phase:
+        return
+    if by.isdigit():
+        os._exit(int(by))
+    os.kill(os.getpid(), signal.Signals[by])
+
+
 def _abort() -> NoReturn:
     os.abort()
 
@@ -94,6 +109,7 @@ class Toy(Adapter):
 
     def import_library(self) -> None:
         print("the toy library greets on stdout")
+        _end_where_told("import_library")
         clips()  # of which the list is read once
 
     def select_device(self, device: Device, threads: int) -> None:
@@ -108,6 +124,7 @@ class Toy(Adapter):
         return self._threads
 
     def load(self, case: Case) -> None:
+        _end_where_told("load")
         self._variant = case.variant
         self._file = Path(f"models/{case.size}/{FILE}")
         self._calls = 0
@@ -124,6 +141,7 @@ class Toy(Adapter):
             self._mapped.read()
 
     def verify_load(self, case: Case) -> str:
+        _end_where_told("verify_load")
         if case.variant == "hangs-verifying":
             time.sleep(3600)
         if case.variant == "hoards-verifying":
@@ -147,6 +165,7 @@ class Toy(Adapter):
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         print(f"the toy is asked for {len(audio)} samples", file=sys.stderr)
         self._calls += 1
+        _end_where_told(f"call-{self._calls}")
         match self._variant:
             case "raises":
                 raise ValueError("the toy dislikes this audio")

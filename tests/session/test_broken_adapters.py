@@ -7,6 +7,7 @@ checked and fetched as it would be without them.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.errors import limit_behind
 from tests.helpers.broken_adapters import (
     ENDING,
     HANGING,
@@ -286,7 +288,7 @@ def test_process_that_cannot_be_started_is_told_in_a_line(few_broken: Path, tmp_
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert ended.stderr.strip() == (
         "ERROR: expected to start a process that tries to import the adapters, got [Errno 11] too "
-        "many; allow this user more processes (ulimit -u) or files (ulimit -n), or end some"
+        f"many; {limit_behind(OSError(errno.EAGAIN, ''))}"
     )
 
 

@@ -15,12 +15,16 @@ HF_HOME = "huggingface"
 
 _SCRATCH = "tmp"
 
-COMPILED = (f"{_SCRATCH}/mlx", ".nv", ".triton", ".cache/torch/kernels", "numba", "torchinductor")
+COMPILED_BY_MLX = f"{_SCRATCH}/mlx"
+"""The folder in an engine's folder for what mlx compiles: with g++ on the CPU, and on CUDA for the
+driver."""
+
+COMPILED = (COMPILED_BY_MLX, ".nv", ".triton", ".cache/torch/kernels", "numba", "torchinductor")
 """The folders in an engine's folder for what is compiled while a library runs.
 
-mlx compiles with g++ on the CPU and for the driver on CUDA. The driver's own cache, Triton's, and
-that of PyTorch's kernels are in the home. Numba and PyTorch's inductor are told where by variables.
-On a Mac, Metal's compiler has a cache of the system's, which no variable moves.
+The driver's own cache, Triton's, and that of PyTorch's kernels are in the home. Numba and PyTorch's
+inductor are told where by variables. On a Mac, Metal's compiler has a cache of the system's, which
+no variable moves.
 """
 
 # How variables begin that would let a library look beyond its engine's folder, or hand it a secret.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from adapters.errors import memory_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +21,31 @@ LAST_LINES = "; the last lines of its output:"
 LOG_LINES = 20
 """How many of the last lines of an engine's log an error shows."""
 
+LOG_BYTES = 1 << 16
+"""How much of the end of a log is read for that: a library may print without end."""
+
+LINE_LENGTH = 500
+"""How many characters of each line are shown."""
+
+NO_LINES = "  | (nothing)"
+"""Stands in the place of the lines of a log that is empty."""
+
+SEE_OUTPUT = "what it printed last may say why"
+TRY_ANOTHER = f"{SEE_OUTPUT}; else try another version of the library"
+NEXT_STEPS: Mapping[int, str] = {
+    signal.SIGKILL: "close other programs, or choose a smaller size",
+    signal.SIGILL: "install a build of the library for this processor",
+    signal.SIGXCPU: "allow it more processor time, with `ulimit -t unlimited`",
+}
+"""Signal that ended an engine → what to do; of the others TRY_ANOTHER tells."""
+
 
 class EngineError(Exception):
     """An engine that crashed, hung, ran out of memory or could not do what it was asked."""
+
+    raised_in = ""
+    """The call that the library answered with an exception, as `import_library`; "" where it did
+    not, as where its process has ended."""
 
 
 class EngineTimeoutError(EngineError):
@@ -29,19 +54,27 @@ class EngineTimeoutError(EngineError):
 
 def last_lines(log: Path) -> str:
     """Return the end of what a child has printed, as an error shows it."""
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    tail = "\n".join(f"  | {line}" for line in text.splitlines()[-LOG_LINES:])
-    return tail or "  | (nothing)"
+    if not log.exists():
+        return NO_LINES
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_BYTES))
+        text = file.read(LOG_BYTES).decode(errors="replace")
+    tail = text.splitlines()[-LOG_LINES:]
+    return "\n".join(f"  | {line[:LINE_LENGTH]}" for line in tail) or NO_LINES
 
 
-def how_it_ended(process: subprocess.Popen[bytes], seconds: float) -> str:
-    """Say how a child ended that has closed its end of the wire; wait `seconds` s at most."""
+def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str) -> str:
+    """Say how a child ended that has closed its end of the wire, and what to do about it.
+
+    It is waited for so many seconds at most. `during` says in which call it was.
+    """
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
-        return f"the engine hung up and did not end within {seconds:g} s"
+        return f"the engine hung up and did not end within {seconds:g} s during {during}"
     if code >= 0:
-        return f"the engine ended with exit status {code}"
+        return f"the engine ended with exit status {code} during {during}; {SEE_OUTPUT}"
     hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
     name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-    return f"the engine was ended by {name}{hint}"
+    step = NEXT_STEPS.get(-code) or memory_limit() or TRY_ANOTHER
+    return f"the engine was ended by {name}{hint} during {during}; {step}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.base import Transcript
 from adapters.cores import usual_threads
+from adapters.errors import said_of
 from whisper_speedtest.engine.checkout import OWN
 from whisper_speedtest.engine.environment import sealed_environment
 from whisper_speedtest.engine.errors import (
@@ -88,6 +89,8 @@ class Engine:
         self._deadline = 0.0
         self._closed = False
         self._loaded = False
+        self._calls = 0
+        """How many transcriptions have returned."""
         self._heard: set[str] = set()
         self._links: list[Link] = []
 
@@ -268,7 +271,9 @@ class Engine:
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is the call that is timed."""
-        return self._ask(Transcript, "transcribe", key, settings)
+        transcript = self._ask(Transcript, "transcribe", key, settings)
+        self._calls += 1
+        return transcript
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:
         """Answer as `transcribe` last did for that audio: what a call costs without its work."""
@@ -345,7 +350,9 @@ class Engine:
             self._unanswered = None
         match answer:
             case {"error": str(error)}:
-                raise self._fail(f"{method} raised {error}")
+                failure = self._fail(f"{method} raised {error}")
+                failure.raised_in = method
+                raise failure
             case {"value": value}:
                 return value
         raise self._fail(f"expected an answer to {method}, got {answer!r:.80}")
@@ -357,8 +364,10 @@ class Engine:
             yield
         except (EOFError, OSError) as error:
             assert self._process is not None
-            ended = how_it_ended(self._process, SECONDS_TO_END)
-            raise self._fail(f"{ended} during {method}") from error
+            during = method
+            if self._calls and method == "transcribe":
+                during += f", after {self._calls} that returned"
+            raise self._fail(how_it_ended(self._process, SECONDS_TO_END, during)) from error
         except WireError as error:
             raise self._fail(f"its answer to {method} could not be read: {error}") from error
 
@@ -379,7 +388,7 @@ class Engine:
         except EngineError:
             raise
         except Exception as error:
-            raise self._fail(f"{method} raised {type(error).__name__}: {error}") from error
+            raise self._fail(f"{method} raised {said_of(error)}") from error
         except BaseException as error:
             # A time limit or Ctrl-C came while the child was at work. Its answer may still come,
             # and would be taken for that of the next call, so there must be none.

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 
 from adapters import load_adapter
 from adapters.base import WeightsError
+from adapters.errors import said_of
 from adapters.sizes import difference
 from whisper_speedtest.engine.catalogue import Catalogue
-from whisper_speedtest.engine.environment import recorded
+from whisper_speedtest.engine.environment import COMPILED_BY_MLX, recorded
 from whisper_speedtest.engine.errors import LOG
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory, peak_footprint
@@ -109,12 +110,13 @@ class Worker:
 
 
 def _compiler() -> str | None:
-    """Return the name of the compiler that this process finds, with links followed.
+    """Return the name of the compiler whose code is there, with links followed; None: there is none.
 
-    It is not run: where there is none, macOS has a program of that name which asks the user to
-    install one.
+    That a compiler is there says nothing: mlx does without one that does not run, and says nothing
+    of that; on a GPU it needs none. What it has compiled lies in its cache.
     """
-    found = shutil.which(COMPILER)
+    compiled = next(Path(COMPILED_BY_MLX).rglob("*.so"), None)
+    found = shutil.which(COMPILER) if compiled else None
     return Path(found).resolve().name if found else None
 
 
@@ -149,7 +151,7 @@ def serve(worker: object, wire: Wire) -> None:
             wire.send({"value": getattr(worker, method)(*arguments)})
         except BaseException as error:  # noqa: BLE001 - whatever a library raises is the answer
             traceback.print_exc()
-            wire.send({"error": f"{type(error).__name__}: {error}"})
+            wire.send({"error": said_of(error)})
 
 
 def main() -> None:

@@ -110,8 +110,10 @@ class Provenance(Part, frozen=True, kw_only=True):
     """What had to be done for the library to load at all; empty where it runs as released."""
 
     compiler: str | None
-    """The compiler that the engine's process finds, as `x86_64-linux-gnu-g++-13`: mlx computes with
-    what it compiles there on the CPU. None where there is none, so that mlx does without."""
+    """The compiler that has made some of the code which computed, as `x86_64-linux-gnu-g++-13`: mlx
+    compiles parts of a model on the CPU. None where nothing was compiled with one, as where mlx
+    does without. Earlier versions of the suite named the compiler that the engine's process finds,
+    of every library and device."""
 
     environment: dict[str, str]
     """Variables of the engine's process: what the suite sets, and what bears on speed, of which the

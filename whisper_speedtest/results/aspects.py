@@ -83,8 +83,13 @@ def of_library(facts: Provenance) -> Aspects:
         "device confirmed": str(facts.device_confirmed),
         "type": facts.dtype,
         "mended": "; ".join(facts.mends),
-        "compiler": facts.compiler or "",
+        "compiler": (facts.compiler or "") if _compiles(facts) else "",
     }
+
+
+def _compiles(facts: Provenance) -> bool:
+    """Tell whether a compiler bears on a result; earlier versions of the suite named it in each."""
+    return "mlx" in facts.versions and facts.device == "cpu"
 
 
 def differing(several: Sequence[Mapping[str, str]]) -> list[str]:

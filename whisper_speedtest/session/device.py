@@ -149,7 +149,7 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
             engine.launch()
             engine.import_library()
         except EngineError as error:
-            by_itself = f"{case.label}: import_library raised " in str(error)
+            by_itself = error.raised_in == "import_library"
             (probes.refused if by_itself else probes.ended)[case.adapter] = str(error)
             return
         try:

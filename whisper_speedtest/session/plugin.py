@@ -12,6 +12,7 @@ import pytest
 
 from adapters import try_registry
 from adapters.base import AdapterError
+from adapters.errors import limit_behind
 from fixtures.audio import clips
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -126,10 +127,8 @@ def _try_adapters() -> None:
     try:
         try_registry()
     except OSError as error:
-        raise pytest.UsageError(
-            f"expected to start a process that tries to import the adapters, got {error}; allow "
-            "this user more processes (ulimit -u) or files (ulimit -n), or end some"
-        ) from error
+        what = f"expected to start a process that tries to import the adapters, got {error}"
+        raise pytest.UsageError("; ".join(filter(None, [what, limit_behind(error)]))) from error
 
 
 def _refuse_another_project(config: pytest.Config) -> None:

@@ -1,0 +1,85 @@
+"""What is said of an error of any origin: its type, its text, and the limit that it is about.
+
+The system itself says no more than "Too many open files" or "Cannot allocate memory". The limits of
+a process are those of the shell that it was started from.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+
+MOST_TEXT = 2000
+"""Characters that are quoted of an error."""
+
+NO_LIMIT = 2**62
+"""A limit of so many, or more, is none."""
+
+NO_THREAD = "can't start new thread"
+"""What Python says where the system starts no thread."""
+
+LEAST_FILES = 256
+"""Files that a process is to be able to open: the usual limit of macOS, with which all runs."""
+
+
+def said_of(error: BaseException) -> str:
+    """Return the type of an error, its text, and what to do where a limit is behind it."""
+    limit = limit_behind(error)
+    return f"{type(error).__name__}: {text_of(error)}" + (f"; {limit}" if limit else "")
+
+
+def text_of(error: BaseException, most: int = MOST_TEXT) -> str:
+    """Return so many characters of an error's text at most, all of which can be printed.
+
+    The class of the error may be anybody's, so that it may have no text.
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - whatever it raises
+        return "(an error without a text)"
+    return printable(text, most)
+
+
+def printable(text: str, most: int = MOST_TEXT) -> str:
+    """Return so many characters of a text at most, each of which can be encoded."""
+    return text[:most].encode(errors="backslashreplace").decode()
+
+
+def limit_behind(error: BaseException) -> str:
+    """Return what limit an error is most likely about, and what to do; "" if it is about none."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return memory_limit() or "close other programs, or choose a smaller size"
+    if number == errno.EMFILE:
+        limit = _limit(resource.RLIMIT_NOFILE) or 0
+        more = max(LEAST_FILES, 2 * limit)
+        return f"the limit is {limit} open files a process, which `ulimit -n {more}` raises"
+    if number == errno.ENFILE:
+        return "that is the limit of the whole system; end other programs"
+    if number == errno.EAGAIN or text_of(error) == NO_THREAD:
+        if os.geteuid() != 0 and (limit := _limit(resource.RLIMIT_NPROC)):
+            return (
+                f"the limit is {limit} processes and threads of this user, which "
+                f"`ulimit -u {2 * limit}` raises; or end some"
+            )
+        return "that is the limit of the container or the system; allow more processes, or end some"
+    if number == errno.EFBIG and (limit := _limit(resource.RLIMIT_FSIZE)):
+        return f"the limit is {limit} bytes a file, which `ulimit -f unlimited` lifts"
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        return "make room there, or name a folder with more of it by --basetemp or TMPDIR"
+    return ""
+
+
+def memory_limit() -> str:
+    """Return what limits the memory of this process and what lifts that; "" where nothing does."""
+    for kind, letter in ((resource.RLIMIT_AS, "v"), (resource.RLIMIT_DATA, "d")):
+        if limit := _limit(kind):
+            return f"the limit is {limit} bytes of memory, which `ulimit -{letter} unlimited` lifts"
+    return ""
+
+
+def _limit(kind: int) -> int | None:
+    """Return the limit of this process that is in force; None where there is none."""
+    limit, _ = resource.getrlimit(kind)
+    return None if limit == resource.RLIM_INFINITY or limit >= NO_LIMIT else limit

@@ -1,0 +1,136 @@
+"""An error that a limit of the system is behind is told with the limit and what raises it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters.errors import MOST_TEXT, NO_THREAD, limit_behind, memory_limit, said_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Limit = Callable[..., None]
+
+LIMITS = {
+    "files": resource.RLIMIT_NOFILE,
+    "processes": resource.RLIMIT_NPROC,
+    "file_size": resource.RLIMIT_FSIZE,
+    "address_space": resource.RLIMIT_AS,
+    "data": resource.RLIMIT_DATA,
+}
+
+
+def failed(number: int) -> OSError:
+    """Return the error of a call of the system's that failed with this number."""
+    return OSError(number, os.strerror(number))
+
+
+@pytest.fixture(name="limit")
+def _limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
+    """A function that sets some limits, by their names in LIMITS; none is set otherwise."""
+    kinds = dict.fromkeys(LIMITS.values(), resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (kinds[kind], resource.RLIM_INFINITY))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def limit(**values: int) -> None:
+        kinds.update({LIMITS[name]: value for name, value in values.items()})
+
+    return limit
+
+
+@pytest.mark.parametrize(("files", "more"), [(64, 256), (128, 256), (129, 258), (1024, 2048)])
+def test_limit_on_open_files_is_told_with_a_higher_one(
+    limit: Limit, files: int, more: int
+) -> None:
+    """Also where the limit is the usual one, and all of it is in use."""
+    limit(files=files)
+
+    assert limit_behind(failed(errno.EMFILE)) == (
+        f"the limit is {files} open files a process, which `ulimit -n {more}` raises"
+    )
+
+
+@pytest.mark.parametrize("error", [failed(errno.EAGAIN), RuntimeError(NO_THREAD)])
+def test_limit_on_processes_is_told_with_a_higher_one(
+    limit: Limit, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads count, too. It binds no root, for whom only a container's limit is left."""
+    limit(processes=100)
+
+    assert limit_behind(error) == (
+        "the limit is 100 processes and threads of this user, which `ulimit -u 200` raises; or end "
+        "some"
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert limit_behind(error) == (
+        "that is the limit of the container or the system; allow more processes, or end some"
+    )
+
+
+@pytest.mark.parametrize("error", [failed(errno.ENOMEM), MemoryError()])
+def test_memory_is_the_limit_of_the_shell_or_the_machines(limit: Limit, error: Exception) -> None:
+    """`ulimit -v` comes before `ulimit -d`."""
+    assert memory_limit() == ""
+    assert limit_behind(error) == "close other programs, or choose a smaller size"
+    limit(data=5)
+    assert limit_behind(error) == "the limit is 5 bytes of memory, which `ulimit -d unlimited` lifts"
+    limit(address_space=7)
+    assert limit_behind(error) == "the limit is 7 bytes of memory, which `ulimit -v unlimited` lifts"
+    assert memory_limit() == limit_behind(error)
+
+
+def test_other_limits_say_what_to_do(limit: Limit) -> None:
+    """A file of the whole system, the size of a file, a disk or a quota that is full."""
+    limit(file_size=9)
+    room = "make room there, or name a folder with more of it by --basetemp or TMPDIR"
+
+    assert {
+        number: limit_behind(failed(number))
+        for number in (errno.ENFILE, errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
+    } == {
+        errno.ENFILE: "that is the limit of the whole system; end other programs",
+        errno.EFBIG: "the limit is 9 bytes a file, which `ulimit -f unlimited` lifts",
+        errno.ENOSPC: room,
+        errno.EDQUOT: room,
+    }
+
+
+@pytest.mark.parametrize(
+    "error", [failed(errno.EACCES), failed(errno.EFBIG), RuntimeError("no GPU"), OSError("no errno")]
+)
+@pytest.mark.usefixtures("limit")
+def test_other_errors_are_about_no_limit(error: Exception) -> None:
+    """Nothing is added to what they say."""
+    assert limit_behind(error) == ""
+    assert said_of(error) == f"{type(error).__name__}: {error}"
+
+
+def test_what_is_said_of_an_error_ends_with_the_limit(limit: Limit) -> None:
+    """After its type and its own text."""
+    limit(files=64)
+
+    assert said_of(failed(errno.EMFILE)) == (
+        f"OSError: [Errno {errno.EMFILE}] Too many open files; the limit is 64 open files a "
+        "process, which `ulimit -n 256` raises"
+    )
+
+
+class OddError(Exception):
+    """An error that has no text, as one of any library may be."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise ValueError
+
+
+def test_text_of_an_error_can_be_printed_and_has_an_end() -> None:
+    """Whatever a library has put into it."""
+    assert text_of(ValueError("a name \udcff, 大")) == "a name \\udcff, 大"
+    assert text_of(ValueError("x" * 3000)) == "x" * MOST_TEXT
+    assert text_of(ValueError("abc"), 2) == "ab"
+    assert said_of(OddError()) == "OddError: (an error without a text)"
