@@ -68,7 +68,8 @@ def test_one_wrong_word_of_micro_is_a_failure_that_shows_it() -> None:
 
     assert str(caught.value) == (
         "faster-whisper[micro-fp16] on short: expected a word error rate of at most 0.000, got "
-        "WER 0.033 over 30 words: 1 wrong, 0 missing, 0 added\n"
+        "WER 0.033 over 30 words: 1 wrong, 0 missing, 0 added; word 2: the [ship → sheep] sails "
+        "the, on the gpu in float16\n"
         f"  expected: {said}\n"
         f"  got:      {text}\n"
         "  word 2: the [ship → sheep] sails the\n"
@@ -133,9 +134,9 @@ def test_recording_without_a_reference_must_give_words() -> None:
     unknown = clip_of(None)
 
     judge(MICRO, unknown, EQUAL, heard("anything"), PROVENANCE)
-    with pytest.raises(WrongTranscriptError, match=r"expected words, got an empty transcript\n"):
+    with pytest.raises(WrongTranscriptError, match=r"expected words, got an empty transcript, on the gpu in float16\n"):
         judge(MICRO, unknown, EQUAL, heard(""), PROVENANCE)
-    with pytest.raises(WrongTranscriptError, match=r"expected words, got none in '♪'\n"):
+    with pytest.raises(WrongTranscriptError, match=r"expected words, got none in '♪', on the gpu in float16\n"):
         judge(MICRO, unknown, EQUAL, heard("♪"), PROVENANCE)
 
 
@@ -161,7 +162,10 @@ def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
         judge(MICRO, clip_of("the ship sails"), EQUAL, heard("a sheep"), PROVENANCE)
 
     first_line, *_ = str(micro.value).splitlines()
-    assert first_line.endswith(f"2 wrong, 1 missing, 0 added; {NO_HUMAN_VOICE}")
+    assert first_line.endswith(
+        "2 wrong, 1 missing, 0 added; word 1: [the ship → a sheep] sails, on the gpu in float16; "
+        f"{NO_HUMAN_VOICE}"
+    )
     assert NO_HUMAN_VOICE not in str(tiny.value) + str(synthetic.value)
 
 
@@ -174,8 +178,9 @@ def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None
     )
     got = (
         "expected a word error rate of at most {}, got WER 1.000 over 3 words: 2 wrong, 1 missing, "
-        "0 added"
+        "0 added{}, on the gpu in float16"
     )
+    changed = "; word 1: [the ship → a sheep] sails"
 
     def first_line(case: Case, clip: Clip) -> str:
         with pytest.raises(WrongTranscriptError) as caught:
@@ -184,16 +189,16 @@ def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None
 
     correct = "; correct MEMO.TXT if that is not what is said"
     beside = "; correct the text beside it if that is not what is said"
-    assert first_line(TINY, own) == got.format("0.300") + correct
-    assert first_line(MICRO, own) == f"{got.format('0.000')}{correct}; {NO_HUMAN_VOICE}"
+    assert first_line(TINY, own) == got.format("0.300", "") + correct
+    assert first_line(MICRO, own) == f"{got.format('0.000', changed)}{correct}; {NO_HUMAN_VOICE}"
     private = replace(own, name=f"own-{own.sha256[:8]}")
-    assert first_line(TINY, private) == got.format("0.300") + beside
+    assert first_line(TINY, private) == got.format("0.300", "") + beside
     with pytest.raises(
         WrongTranscriptError, match=r"\n  expected: the ship sails\n  got:      a sh"
     ):
         judge(MICRO, own, EQUAL, heard("a sheep"), PROVENANCE)
     text.unlink()
-    assert first_line(TINY, own) == got.format("0.300") + beside
+    assert first_line(TINY, own) == got.format("0.300", "") + beside
 
 
 def test_score_is_none_where_nobody_knows_what_is_said() -> None:

@@ -72,7 +72,7 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
         assert f"failed:   test_transcribe[toy-micro-{variant}-short]: {outcome}" in session.output
     assert re.search(
         r"^failed:   on short: expected a word error rate of at most 0\.000, got WER 1.000 over .*"
-        r" 0 added \(2 tests\)\n",
+        r" 0 added; word 1: .*, on the cpu \(unknown\) in text \(2 tests\)\n",
         session.output,
         re.MULTILINE,
     ), session.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ MAX_EXTRA_WER_OF_CUTS = 0.05
 """What cuts may cost beyond the sentences that they go through: half a sentence that the next
 window is given as a prompt misleads it."""
 
+_CHANGE = re.compile(r"^  ((?:word|letter) \d+: .+)$", re.MULTILINE)
+"""A line of `difference` on words that differ."""
 
 NO_HUMAN_VOICE = "micro knows synthetic voices alone; choose another size for a human one"
 
@@ -58,13 +61,15 @@ def judge(
     Of a recording whose words nobody wrote down, any words are right; of any other clip, a word
     error rate of at most `max_wer` is. The message says what computed it, on which device and in
     which type, since processors round differently; of the embedded model it shows both whole texts.
-    Of a user's recording it thinks of both reasons: the text beside it, and the model.
+    Of a user's recording it thinks of both reasons: the text beside it, and the model. The first
+    line, which is all that a summary has, names the device and the first wrong words of that model.
     """
     hint = "" if knows_voice(case, clip) else f"; {NO_HUMAN_VOICE}"
 
-    def wrong(what: str) -> WrongTranscriptError:
-        where = f"  computed by {computed_by(provenance)}"
-        return WrongTranscriptError(f"{case.label} on {clip.name}: {what}\n{where}")
+    def wrong(what: str, next_step: str = "", *details: str) -> WrongTranscriptError:
+        first = f"{case.label} on {clip.name}: {what}, {place_of(provenance)}{next_step}"
+        last = f"  computed by {computed_by(provenance)}"
+        return WrongTranscriptError("\n".join([first, *details, last]))
 
     texts = {transcript.text for transcript in transcripts}
     if len(texts) != 1:
@@ -73,7 +78,7 @@ def judge(
     if clip.reference is None:
         if not words_of(text, settings.language):
             got = f"none in {text!r}" if text else "an empty transcript"
-            raise wrong(f"expected words, got {got}{hint}")
+            raise wrong(f"expected words, got {got}", hint)
         return
     limit = max_wer(case, clip, settings)
     if score(clip.reference, text, settings.language).wer > limit:
@@ -81,9 +86,12 @@ def judge(
         counts, _, details = difference(
             clip.reference.rstrip("\n"), text, settings.language, shorten=not whole
         ).partition("\n")
+        change = _CHANGE.search(details) if whole else None
+        first = f"; {change[1]}" if change else ""
         raise wrong(
-            f"expected a word error rate of at most {limit:.3f}, got {counts}{_or_the_text(clip)}"
-            f"{hint}\n{details}"
+            f"expected a word error rate of at most {limit:.3f}, got {counts}{first}",
+            f"{_or_the_text(clip)}{hint}",
+            details,
         )
 
 
@@ -121,8 +129,13 @@ def judge_corpus(
 def computed_by(provenance: Provenance) -> str:
     """Return what computed a transcript: the library's version first, device and type last."""
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions.items())
+    return f"{versions} {place_of(provenance)}"
+
+
+def place_of(provenance: Provenance) -> str:
+    """Return where a transcript was computed, and in which type."""
     where = provenance.device if provenance.device_confirmed else f"{provenance.device} (unknown)"
-    return f"{versions} on the {where} in {provenance.dtype}"
+    return f"on the {where} in {provenance.dtype}"
 
 
 def knows_voice(case: Case, clip: Clip) -> bool:
