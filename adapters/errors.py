@@ -16,8 +16,14 @@ MOST_TEXT = 2000
 NO_LIMIT = 2**62
 """A limit of so many, or more, is none."""
 
-NO_THREAD = "can't start new thread"
-"""What Python says where the system starts no thread."""
+SAID = {
+    "can't start new thread": errno.EAGAIN,
+    **{
+        os.strerror(number): number
+        for number in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC)
+    },
+}
+"""What is said where a limit is met → its number, which native code does not hand on."""
 
 LEAST_FILES = 256
 """Files that a process is to be able to open: the usual limit of macOS, with which all runs."""
@@ -48,8 +54,20 @@ def printable(text: str, most: int = MOST_TEXT) -> str:
 
 def limit_behind(error: BaseException) -> str:
     """Return what limit an error is most likely about, and what to do; "" if it is about none."""
+    if isinstance(error, MemoryError):
+        return _what_to_do(errno.ENOMEM)
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+    return limit_told(text_of(error)) if number is None else _what_to_do(number)
+
+
+def limit_told(text: str) -> str:
+    """Return what limit is spoken of in a text, and what to do; "" if there is none in it."""
+    return next((_what_to_do(number) for said, number in SAID.items() if said in text), "")
+
+
+def _what_to_do(number: int) -> str:
+    """Return what limit the number of an error stands for, and what to do; "" if for none."""
+    if number == errno.ENOMEM:
         return memory_limit() or "close other programs, or choose a smaller size"
     if number == errno.EMFILE:
         limit = _limit(resource.RLIMIT_NOFILE) or 0
@@ -57,7 +75,7 @@ def limit_behind(error: BaseException) -> str:
         return f"the limit is {limit} open files a process, which `ulimit -n {more}` raises"
     if number == errno.ENFILE:
         return "that is the limit of the whole system; end other programs"
-    if number == errno.EAGAIN or text_of(error) == NO_THREAD:
+    if number == errno.EAGAIN:
         if os.geteuid() != 0 and (limit := _limit(resource.RLIMIT_NPROC)):
             return (
                 f"the limit is {limit} processes and threads of this user, which "

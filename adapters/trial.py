@@ -53,6 +53,9 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = [str(ROOT / "adapters" / name) for name in ("__init__.py", "contract.py", "trial.py")]
 """Files that a stack may have in it without being to blame."""
 
+NO_WATCH = b"no watch\n"
+"""What a trial writes that nothing could end if it never returned."""
+
 MOST_TEXT = 500
 """Characters that are quoted of an error."""
 
@@ -91,7 +94,9 @@ STATE: dict[str, Callable[[], object]] = {
     "the limits of the process": lambda: [resource.getrlimit(each) for each in LIMITS],
     "the priority of the process": lambda: os.getpriority(os.PRIO_PROCESS, 0),
     "the limit on recursion": sys.getrecursionlimit,
-    "which warnings are errors": lambda: warnings.filters[0][0] == "error",  # the newest comes first
+    "which warnings are errors": lambda: (
+        warnings.filters[0][0] == "error"
+    ),  # the newest comes first
     "where modules are looked for": lambda: list(sys.path),
     "the threads that a process waits for": lambda: [
         each for each in threading.enumerate() if not each.daemon
@@ -116,8 +121,8 @@ def try_imports(paths: Iterable[str]) -> dict[str, str]:
 
     Raises:
         KeyboardInterrupt: A module raised it, which is taken for the user's Ctrl-C.
-        OSError: No process can be started, or it could open too few files, which would be told as
-            a fault of the adapters.
+        OSError: No process can be started, or it has room for too few files or threads, which would
+            be told as a fault of the adapters.
     """
     found: dict[str, str] = {}
     left = list(paths)
@@ -195,6 +200,9 @@ def _problems(paths: Sequence[str]) -> list[str]:
         status = _ended(child)
     if status == -signal.SIGINT:
         raise KeyboardInterrupt
+    if NO_WATCH in told:
+        lacking = "expected a thread that watches it, got none"
+        raise OSError(errno.EAGAIN, f"{os.strerror(errno.EAGAIN)}: {lacking}")
     lines = takewhile(lambda line: line.startswith(b'"'), told.splitlines())
     problems: list[str] = [json.loads(line) for line in lines]
     if len(problems) < len(paths) and not any(problems):
@@ -262,7 +270,11 @@ def _serve(paths: Sequence[str], out: int) -> NoReturn:
         watch = _Watch()
         faulthandler.enable(file=out)
         for path in paths:
-            faulthandler.dump_traceback_later(SECONDS, exit=True, file=out)
+            try:
+                faulthandler.dump_traceback_later(SECONDS, exit=True, file=out)
+            except RuntimeError:  # it needs a thread
+                os.write(out, NO_WATCH)
+                break
             problem = watch.problem(path)
             os.write(out, f"{json.dumps(problem)}\n".encode())
             if problem:

@@ -206,9 +206,15 @@ def test_what_is_no_adapter_class_is_named(found: object) -> None:
         ),
         *(
             (
-                {"place": classmethod(lambda _, __, place=place: dict.fromkeys(PARROTS.files, place))},
-                "place: expected paths in the working directory, or that begin with ~/, got "
-                f"{place!r}",
+                {
+                    "place": classmethod(
+                        lambda _, __, place=place: dict.fromkeys(PARROTS.files, place)
+                    )
+                },
+                (
+                    "place: expected paths in the working directory, or that begin with ~/, got "
+                    f"{place!r}"
+                ),
             )
             for place in ("/models/file", "../file", "models/../../file", "~/../file", "~//file")
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.errors import MOST_TEXT, NO_THREAD, limit_behind, memory_limit, said_of, text_of
+from adapters.errors import MOST_TEXT, limit_behind, memory_limit, said_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +44,7 @@ def _limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
 
 
 @pytest.mark.parametrize(("files", "more"), [(64, 256), (128, 256), (129, 258), (1024, 2048)])
-def test_limit_on_open_files_is_told_with_a_higher_one(
-    limit: Limit, files: int, more: int
-) -> None:
+def test_limit_on_open_files_is_told_with_a_higher_one(limit: Limit, files: int, more: int) -> None:
     """Also where the limit is the usual one, and all of it is in use."""
     limit(files=files)
 
@@ -55,7 +53,14 @@ def test_limit_on_open_files_is_told_with_a_higher_one(
     )
 
 
-@pytest.mark.parametrize("error", [failed(errno.EAGAIN), RuntimeError(NO_THREAD)])
+@pytest.mark.parametrize(
+    "error",
+    [
+        failed(errno.EAGAIN),
+        RuntimeError("can't start new thread"),
+        RuntimeError(f"of native code: {os.strerror(errno.EAGAIN)}"),
+    ],
+)
 def test_limit_on_processes_is_told_with_a_higher_one(
     limit: Limit, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,9 +83,13 @@ def test_memory_is_the_limit_of_the_shell_or_the_machines(limit: Limit, error: E
     assert memory_limit() == ""
     assert limit_behind(error) == "close other programs, or choose a smaller size"
     limit(data=5)
-    assert limit_behind(error) == "the limit is 5 bytes of memory, which `ulimit -d unlimited` lifts"
+    assert (
+        limit_behind(error) == "the limit is 5 bytes of memory, which `ulimit -d unlimited` lifts"
+    )
     limit(address_space=7)
-    assert limit_behind(error) == "the limit is 7 bytes of memory, which `ulimit -v unlimited` lifts"
+    assert (
+        limit_behind(error) == "the limit is 7 bytes of memory, which `ulimit -v unlimited` lifts"
+    )
     assert memory_limit() == limit_behind(error)
 
 
@@ -101,7 +110,8 @@ def test_other_limits_say_what_to_do(limit: Limit) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [failed(errno.EACCES), failed(errno.EFBIG), RuntimeError("no GPU"), OSError("no errno")]
+    "error",
+    [failed(errno.EACCES), failed(errno.EFBIG), RuntimeError("no GPU"), OSError("no errno")],
 )
 @pytest.mark.usefixtures("limit")
 def test_other_errors_are_about_no_limit(error: Exception) -> None:

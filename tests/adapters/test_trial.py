@@ -7,6 +7,7 @@ adapters of the registry. Nothing of it may be seen here but the reason.
 from __future__ import annotations
 
 import errno
+import faulthandler
 import os
 import resource
 import signal
@@ -269,6 +270,23 @@ def test_room_for_just_enough_files_is_enough(write: Write, room: Callable[[int]
 
     assert list(try_imports(paths)) == paths[1:]
     assert psutil.Process().num_fds() == before
+
+
+def test_limit_on_threads_is_told_and_no_adapter_blamed(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that nothing could end is not begun; others than the first are not told as fine."""
+
+    def no_thread(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to start watchdog thread")
+
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", no_thread)
+
+    with pytest.raises(OSError, match=r"expected a thread that watches it, got none$") as error:
+        try_imports([write("trial_fine", FINE), write("trial_raises", "raise OSError('no')\n")])
+
+    assert error.value.errno == errno.EAGAIN
+    assert psutil.Process().children() == []
 
 
 def test_nothing_to_try_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

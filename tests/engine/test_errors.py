@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.errors import limit_behind
 from tests.helpers.project import child_environment
-from whisper_speedtest.engine.errors import SEE_OUTPUT, TRY_ANOTHER, how_it_ended
+from whisper_speedtest.engine import errors
+from whisper_speedtest.engine.errors import (
+    AT_LAUNCH,
+    LINE_LENGTH,
+    LOG_LINES,
+    NO_LINES,
+    TRY_ANOTHER,
+    how_it_ended,
+    last_lines,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
     ("ends_by", "told"),
     [
-        ("exit 3", f"the engine ended with exit status 3 during load; {SEE_OUTPUT}"),
+        ("exit 3", f"the engine ended with exit status 3 during load; {TRY_ANOTHER}"),
         ("kill -TERM $$", f"the engine was ended by SIGTERM during load; {TRY_ANOTHER}"),
         (
             "kill -KILL $$",
-            "the engine was ended by SIGKILL (the system's out-of-memory killer sends it) during "
-            "load; close other programs, or choose a smaller size",
+            (
+                "the engine was ended by SIGKILL (the system's out-of-memory killer sends it) during "
+                "load; close other programs, or choose a smaller size"
+            ),
         ),
         (
             "kill -ILL $$",
-            "the engine was ended by SIGILL during load; install a build of the library for this "
-            "processor",
+            (
+                "the engine was ended by SIGILL during load; install a build of the library for this "
+                "processor"
+            ),
         ),
         (
             "kill -XCPU $$",
-            "the engine was ended by SIGXCPU during load; allow it more processor time, with "
-            "`ulimit -t unlimited`",
+            (
+                "the engine was ended by SIGXCPU during load; allow it more processor time, with "
+                "`ulimit -t unlimited`"
+            ),
         ),
         pytest.param(
             "kill -36 $$",
@@ -41,11 +63,64 @@ from whisper_speedtest.engine.errors import SEE_OUTPUT, TRY_ANOTHER, how_it_ende
         ("exec sleep 20", "the engine hung up and did not end within 0.2 s during load"),
     ],
 )
-def test_end_of_an_engine_is_told_by_its_status_or_signal(ends_by: str, told: str) -> None:
+def test_end_of_an_engine_is_told_by_its_status_or_signal(
+    ends_by: str, told: str, tmp_path: Path
+) -> None:
     """A signal without a name is told by its number."""
     limit = 0.2 if "sleep" in ends_by else 20.0
     with subprocess.Popen(["/bin/sh", "-c", ends_by], env=child_environment()) as process:
         try:
-            assert how_it_ended(process, limit, "load") == told
+            assert how_it_ended(process, limit, "load", tmp_path / "log") == told
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(
+    ("printed", "during", "told"),
+    [
+        ("one\ntwo\n", "load", f"it printed last: two; {TRY_ANOTHER}"),
+        ("", "load", TRY_ANOTHER),
+        ("No module\n", "launch", f"it printed last: No module; {AT_LAUNCH}"),
+        (
+            f"what(): {os.strerror(errno.EMFILE)}\n",
+            "load",
+            (
+                f"it printed last: what(): {os.strerror(errno.EMFILE)}; "
+                f"{limit_behind(OSError(errno.EMFILE, ''))}"
+            ),
+        ),
+        ("x" * 3_000_000, "load", f"it printed last: {'x' * LINE_LENGTH}; {TRY_ANOTHER}"),
+    ],
+    ids=["two lines", "nothing", "at launch", "a limit", "a line without end"],
+)
+def test_last_line_that_was_printed_is_told_with_the_end(
+    printed: str, during: str, told: str, tmp_path: Path
+) -> None:
+    """It most likely says why, and summaries have no more than the first line of an error."""
+    (log := tmp_path / "log").write_text(printed, encoding="utf-8")
+    with subprocess.Popen(["/bin/sh", "-c", "exit 3"], env=child_environment()) as process:
+        said = how_it_ended(process, 20, during, log)
+
+    assert said == f"the engine ended with exit status 3 during {during}; {told}"
+
+
+def test_memory_that_the_shell_limits_is_told_where_a_library_crashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few libraries say that they were given none; most just crash."""
+    monkeypatch.setattr(errors, "memory_limit", lambda: "lift it")
+    with subprocess.Popen(["/bin/sh", "-c", "kill -SEGV $$"], env=child_environment()) as process:
+        said = how_it_ended(process, 20, "load", tmp_path / "log")
+
+    assert said == "the engine was ended by SIGSEGV during load; lift it"
+
+
+def test_end_of_a_log_is_shown_and_not_all_of_it(tmp_path: Path) -> None:
+    """Whatever a library prints, an error stays readable: so many lines, and so much of each."""
+    (log := tmp_path / "log").write_bytes(b"first\n" * 100_000 + b"\xff" * 600 + b"\nlast")
+
+    lines = last_lines(log).splitlines()
+
+    assert lines[:-2] == ["  | first"] * (LOG_LINES - 2)
+    assert lines[-2:] == [f"  | {chr(0xFFFD) * LINE_LENGTH}", "  | last"]
+    assert last_lines(tmp_path / "none") == NO_LINES

@@ -121,9 +121,7 @@ HARMING = {
         "the limits of the process",
     ),
     "gives-way": _changes("import os\nos.nice(1)\n", "the priority of the process"),
-    "recurses-less": _changes(
-        "import sys\nsys.setrecursionlimit(500)\n", "the limit on recursion"
-    ),
+    "recurses-less": _changes("import sys\nsys.setrecursionlimit(500)\n", "the limit on recursion"),
     "warns-strictly": _changes(
         'import warnings\nwarnings.simplefilter("error")\n', "which warnings are errors"
     ),

@@ -134,9 +134,14 @@ def test_recording_without_a_reference_must_give_words() -> None:
     unknown = clip_of(None)
 
     judge(MICRO, unknown, EQUAL, heard("anything"), PROVENANCE)
-    with pytest.raises(WrongTranscriptError, match=r"expected words, got an empty transcript, on the gpu in float16\n"):
+    with pytest.raises(
+        WrongTranscriptError,
+        match=r"expected words, got an empty transcript, on the gpu in float16\n",
+    ):
         judge(MICRO, unknown, EQUAL, heard(""), PROVENANCE)
-    with pytest.raises(WrongTranscriptError, match=r"expected words, got none in '♪', on the gpu in float16\n"):
+    with pytest.raises(
+        WrongTranscriptError, match=r"expected words, got none in '♪', on the gpu in float16\n"
+    ):
         judge(MICRO, unknown, EQUAL, heard("♪"), PROVENANCE)
 
 

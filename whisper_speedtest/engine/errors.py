@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from adapters.errors import memory_limit
+from adapters.errors import limit_told, memory_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +27,20 @@ LOG_BYTES = 1 << 16
 LINE_LENGTH = 500
 """How many characters of each line are shown."""
 
-NO_LINES = "  | (nothing)"
+MARGIN = "  | "
+"""Stands before each of these lines."""
+
+NO_LINES = f"{MARGIN}(nothing)"
 """Stands in the place of the lines of a log that is empty."""
 
-SEE_OUTPUT = "what it printed last may say why"
-TRY_ANOTHER = f"{SEE_OUTPUT}; else try another version of the library"
+TRY_ANOTHER = "try another version of the library"
+AT_LAUNCH = "mend that, as no library is imported yet"
 NEXT_STEPS: Mapping[int, str] = {
     signal.SIGKILL: "close other programs, or choose a smaller size",
     signal.SIGILL: "install a build of the library for this processor",
     signal.SIGXCPU: "allow it more processor time, with `ulimit -t unlimited`",
 }
-"""Signal that ended an engine → what to do; of the others TRY_ANOTHER tells."""
+"""Signal that ended an engine → what to do; TRY_ANOTHER after any other, and any exit status."""
 
 
 class EngineError(Exception):
@@ -60,21 +63,25 @@ def last_lines(log: Path) -> str:
         file.seek(max(0, log.stat().st_size - LOG_BYTES))
         text = file.read(LOG_BYTES).decode(errors="replace")
     tail = text.splitlines()[-LOG_LINES:]
-    return "\n".join(f"  | {line[:LINE_LENGTH]}" for line in tail) or NO_LINES
+    return "\n".join(f"{MARGIN}{line[:LINE_LENGTH]}" for line in tail) or NO_LINES
 
 
-def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str) -> str:
+def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str, log: Path) -> str:
     """Say how a child ended that has closed its end of the wire, and what to do about it.
 
-    It is waited for so many seconds at most. `during` says in which call it was.
+    It is waited for so many seconds at most. `during` says in which call it was. The last line of
+    its log most likely says why.
     """
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
         return f"the engine hung up and did not end within {seconds:g} s during {during}"
+    *_, last = last_lines(log).splitlines()
+    said = f"it printed last: {last.removeprefix(MARGIN)}; " if last != NO_LINES else ""
+    step = limit_told(last) or (TRY_ANOTHER if during != "launch" else AT_LAUNCH)
     if code >= 0:
-        return f"the engine ended with exit status {code} during {during}; {SEE_OUTPUT}"
+        return f"the engine ended with exit status {code} during {during}; {said}{step}"
     hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
     name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-    step = NEXT_STEPS.get(-code) or memory_limit() or TRY_ANOTHER
-    return f"the engine was ended by {name}{hint} during {during}; {step}"
+    step = NEXT_STEPS.get(-code) or memory_limit() or step
+    return f"the engine was ended by {name}{hint} during {during}; {said}{step}"

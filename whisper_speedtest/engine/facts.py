@@ -30,10 +30,10 @@ class EngineFacts:
     """What the library says that the model computes on; None where it does not tell."""
 
     compiler: str | None
-    """The compiler that has made some of the code which computes, as `x86_64-linux-gnu-g++-13`; None
-    where nothing was compiled with one by then.
+    """The compiler of some of the code that computes; None where nothing was compiled with one.
 
-    mlx compiles parts of a model on the CPU, and computes them otherwise where no compiler runs.
+    As `x86_64-linux-gnu-g++-13`. mlx compiles parts of a model on the CPU, and computes them
+    otherwise where no compiler runs.
     """
 
     environment: Mapping[str, str]

@@ -367,7 +367,8 @@ class Engine:
             during = method
             if self._calls and method == "transcribe":
                 during += f", after {self._calls} that returned"
-            raise self._fail(how_it_ended(self._process, SECONDS_TO_END, during)) from error
+            ended = how_it_ended(self._process, SECONDS_TO_END, during, self._log)
+            raise self._fail(ended) from error
         except WireError as error:
             raise self._fail(f"its answer to {method} could not be read: {error}") from error
 

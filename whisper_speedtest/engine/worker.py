@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,7 +111,7 @@ class Worker:
 
 
 def _compiler() -> str | None:
-    """Return the name of the compiler whose code is there, with links followed; None: there is none.
+    """Return the name of the compiler whose code is there, with links followed; None: none is.
 
     That a compiler is there says nothing: mlx does without one that does not run, and says nothing
     of that; on a GPU it needs none. What it has compiled lies in its cache.
@@ -150,7 +151,8 @@ def serve(worker: object, wire: Wire) -> None:
                 arguments.append(wire.receive_audio(audio))
             wire.send({"value": getattr(worker, method)(*arguments)})
         except BaseException as error:  # noqa: BLE001 - whatever a library raises is the answer
-            traceback.print_exc()
+            with suppress(OSError):  # the disk of the log may be full
+                traceback.print_exc()
             wire.send({"error": said_of(error)})
 
 
