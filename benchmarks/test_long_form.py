@@ -10,7 +10,7 @@ import pytest
 from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.judging import judge
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.measure.protocol import BATCH_SIZES, WINDOW_SECONDS
+from whisper_speedtest.measure.protocol import WINDOW_SECONDS, largest_batch
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
@@ -32,12 +32,11 @@ def test_long_form(
     batch_size: int,
 ) -> None:
     """Seconds for long audio, with so many of its 30 s windows decoded at once."""
-    windows = math.ceil(clip.seconds / WINDOW_SECONDS)
-    enough = max(windows, BATCH_SIZES[1])
-    if device == "cpu" and batch_size > enough:
+    windows, largest = math.ceil(clip.seconds / WINDOW_SECONDS), largest_batch(clip.seconds, device)
+    if batch_size > largest:
         raise NotMeasured(
             case,
-            f"all {windows} windows of 30 s that {clip.name} has are in one batch of {enough}: a "
+            f"all {windows} windows of 30 s that {clip.name} has are in one batch of {largest}: a "
             "larger batch would time the same work again",
         )
 

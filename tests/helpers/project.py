@@ -35,11 +35,11 @@ def child_environment(**changes: str) -> dict[str, str]:
     """Return the environment of a process that a test starts: the machine's variables, `changes`.
 
     Whatever the tests themselves were started with stays out: FORCE_COLOR would colour the output
-    that a test reads, COLUMNS would break it elsewhere, HF_HUB_OFFLINE would stop a download, and
+    that a test reads, COLUMNS would break its lines, HF_HUB_OFFLINE would stop a download, and
     a worker of pytest-xdist would have its benchmarks turned off.
     """
     environment = {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
-    return {**environment, "COLUMNS": "80", "PYTEST_ADDOPTS": WITHOUT_HYPOTHESIS, **changes}
+    return {**environment, "PYTEST_ADDOPTS": WITHOUT_HYPOTHESIS, **changes}
 
 
 def edit(file: Path, old: str, new: str) -> None:

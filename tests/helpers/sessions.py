@@ -82,9 +82,9 @@ class Sessions:
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *arguments, f"--basetemp={self.folder}/run"],
             cwd=self.tree,
-            # A row of the closing table then stands on one line, with all of its columns.
+            # Each line is whole then, and a row of the closing table has all of its columns.
             env=child_environment(
-                **{"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **variables}
+                **{"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1", "COLUMNS": "1000", **variables}
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapters import files_of
+from adapters import files_of, install_command, why_not_installed
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.loads import BUSY, COMES_AND_GOES, IDLE, running
@@ -227,6 +227,11 @@ def main() -> None:
         "--samples", type=Path, help="a file to add the samples to; all in it are in the tables"
     )
     arguments = parser.parse_args()
+    if absent := [name for name in arguments.libraries if why_not_installed(name)]:
+        parser.error(
+            f"--libraries: expected some that are installed, got {', '.join(absent)}; add with: "
+            f"{install_command(absent)}, or name others"
+        )
     lines = []
     chosen = (arguments.libraries, arguments.device, arguments.rounds, arguments.patience)
     for each in take(*chosen):

@@ -28,7 +28,7 @@ from whisper_speedtest.results.plugin import (
 )
 from whisper_speedtest.results.summary import sentences
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
+from whisper_speedtest.session.plugin import LEFT_OUT, NOT_USED, OWN_CLIPS, OWN_CORPORA, RESULTS
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
@@ -49,6 +49,7 @@ class Terminal:
     columns: int = 120
     is_terminal: bool = False
     saved_to: str | None = None
+    tbstyle: str = "auto"
     lines: list[str] = field(default_factory=list)
     styled: dict[str, set[str]] = field(default_factory=dict)
     """Line → how it is to look."""
@@ -70,9 +71,8 @@ class Terminal:
         return self
 
     def getoption(self, name: str) -> str | None:
-        """Return where results are to be saved."""
-        assert name == "benchmark_json"
-        return self.saved_to
+        """Return where results are to be saved, or how failures are to be shown."""
+        return {"benchmark_json": self.saved_to, "tbstyle": self.tbstyle}[name]
 
     def section(self, title: str) -> None:
         """Begin a section."""
@@ -113,18 +113,15 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stash[RESULTS] = []
     stash[LEFT_OUT] = {}
     stash[OWN_CLIPS] = []
+    stash[NOT_USED] = []
     stash[OWN_CORPORA] = []
     stash[KEPT] = Kept(None)
     return Terminal(stash)
 
 
-def summary(
-    terminal: Terminal,
-    fault: BaseException | None = None,
-    status: pytest.ExitCode = pytest.ExitCode.OK,
-) -> list[str]:
+def summary(terminal: Terminal, fault: BaseException | None = None) -> list[str]:
     """Return the lines of the summary; `fault` is what another plugin raises in its own."""
-    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), status)
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
     next(hook)
     if fault:
         with pytest.raises(type(fault)):
@@ -262,7 +259,7 @@ def test_pytest_benchmark_is_told_to_print_no_table_unless_asked(
     terminal.args = arguments
     terminal._benchmarksession.quiet = False
 
-    next(pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), 0))
+    next(pytest_terminal_summary(cast("pytest.TerminalReporter", terminal)))
 
     assert terminal._benchmarksession.quiet is quiet
 
@@ -301,7 +298,7 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
     early = fails("test_e[x]", "error", f"{case.label}: it broke\n so")
     whole = {kind: list(reports) for kind, reports in terminal.stats.items()}
 
-    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal), 1)
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
     next(hook)
     assert terminal.stats == {"failed": [first, other, strange], "error": [early]}
     text = f"{case.label}: it broke\n so"
@@ -379,25 +376,6 @@ def take_over(terminal: Terminal, *results: Result) -> None:
     kept = Kept(Journal(Path("journal.jsonl")), results)
     kept.taken_over = {result.test: result for result in results}
     terminal.stash[KEPT] = kept
-
-
-@pytest.mark.parametrize(
-    ("status", "written", "told"),
-    [
-        (pytest.ExitCode.INTERRUPTED, 2, True),
-        (pytest.ExitCode.INTERRUPTED, 0, False),
-        (pytest.ExitCode.TESTS_FAILED, 2, False),
-        (pytest.ExitCode.OK, 2, False),
-    ],
-)
-def test_session_that_was_stopped_tells_how_to_go_on(
-    terminal: Terminal, status: pytest.ExitCode, written: int, *, told: bool
-) -> None:
-    """Where its journal has something to go on from; a session whose tests failed was not."""
-    terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=written)
-
-    line = "stopped:  the same command with --resume=journal.jsonl runs what is left"
-    assert (line in summary(terminal, status=status)) is told
 
 
 def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(

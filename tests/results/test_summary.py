@@ -363,5 +363,5 @@ def test_recordings_with_the_same_sound_are_ranked_apart() -> None:
     copied = msgspec.structs.replace(CLIP, name="copied")
     other = measured("mlx-whisper fp16", 9.0, 9.0, 9.1, clip=copied)
 
-    found = {each.clip.name: each.ranked for each in rankings([NEXT, other])}
+    found = {each.clip: each.ranked for each in rankings([NEXT, other])}
     assert found == {"short": (NEXT,), "copied": (other,)}

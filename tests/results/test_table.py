@@ -26,7 +26,8 @@ from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results.layout import lines
-from whisper_speedtest.results.table import COLUMNS, clip_name, columns, rows
+from whisper_speedtest.results.names import clip_name
+from whisper_speedtest.results.table import COLUMNS, columns, rows
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result

@@ -361,27 +361,36 @@ def test_line_says_case_process_call_and_times(step: Step | None, words: str) ->
 @pytest.mark.parametrize(
     ("width", "line"),
     [
-        *((width, TOY.subject + ", process 1 of 3, call 2 of 3") for width in (92, 91)),
-        *((width, "medium-fp16 long, process 1 of 3, call 2 of 3") for width in (90, 68)),
-        *((width, "medium-fp16 long, call 2 of 3") for width in (67, 52)),
+        *(
+            (width, f"{TOY.subject}, process 1 of 3, call 2 of 3, 63 s, about 63 s left")
+            for width in (120, 92, 91)
+        ),
+        *(
+            (width, "medium-fp16 long, process 1 of 3, call 2 of 3, 63 s, about 63 s left")
+            for width in (90, 80, 68)
+        ),
+        *(
+            (width, "medium-fp16 long, call 2 of 3, 63 s, about 63 s left")
+            for width in (67, 60, 52)
+        ),
+        *((width, "medium-fp16 long, call 2 of 3, 63 s") for width in (51, 40, 35)),
+        *((width, "medium-fp16 long, 63 s") for width in (34, 22)),
+        (21, "medium-fp16 lo…, 63 s"),
+        (8, "m…, 63 s"),
+        (7, "medium-"),
+        (1, "m"),
+        (0, ""),
     ],
 )
-def test_narrow_line_leaves_out_the_library_then_the_process(width: int, line: str) -> None:
-    """The case, the call and the times stay as long as there is room."""
-    assert sentence(TOY, TIMED, 1063.0, width) == f"{line}, 63 s, about 63 s left"
-
-
-@pytest.mark.parametrize("width", [51, 20, 1, 0])
-def test_line_that_is_still_too_long_is_cut(width: int) -> None:
-    """It is never wrapped."""
-    line = sentence(TOY, TIMED, 1063.0, width)
-
-    assert line == "medium-fp16 long, call 2 of 3, 63 s, about 63 s left"[:width]
+def test_narrow_line_leaves_out_what_says_least(width: int, line: str) -> None:
+    """Library, process, time left, call; then the end of the name, and it is never wrapped."""
+    assert sentence(TOY, TIMED, 1063.0, width) == line
 
 
 def test_characters_of_two_columns_count_twice() -> None:
     """As in the name of somebody's own recording."""
     assert sentence(Shown("録音", since=1000.0), None, 1001.0, 9) == "録音, 1 s"
+    assert sentence(Shown("録音録音", since=1000.0), None, 1001.0, 11) == "録音…, 1 s"
     assert sentence(Shown("録音", since=1000.0), None, 1001.0, 3) == "録"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from _pytest._io import TerminalWriter
 
 from adapters.base import Case, ModelFiles
 from whisper_speedtest.hub.evidence import RemoteFile
@@ -25,7 +24,6 @@ from whisper_speedtest.session.report import (
     fetched_lines,
     plan_lines,
     rendered,
-    width_of,
 )
 from whisper_speedtest.session.status import ModelStatus, all_complete
 
@@ -176,38 +174,6 @@ def test_models_that_were_fetched_are_told_with_their_outcome() -> None:
         ("  failed     org/bad@main: gone", False),
         ("  verified   org/good@main", True),
     ]
-
-
-class Screen(io.StringIO):
-    """A file that is a terminal."""
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
-
-
-@pytest.mark.parametrize(("columns", "width"), [(30, 40), (40, 40), (60, 60), (132, 132)])
-@pytest.mark.parametrize("variable", [True, False], ids=["COLUMNS", "terminal"])
-def test_lines_fill_the_terminal_and_are_no_narrower_than_tables(
-    monkeypatch: pytest.MonkeyPatch, columns: int, width: int, variable: bool
-) -> None:
-    """In fewer than 40 columns no word would stay whole; a log has as many as COLUMNS says."""
-    out = TerminalWriter(io.StringIO() if variable else Screen())
-    monkeypatch.delenv("COLUMNS", raising=False)
-    if variable:
-        monkeypatch.setenv("COLUMNS", str(columns))
-    out.fullwidth = columns
-
-    assert width_of(out) == width
-
-
-def test_log_is_as_wide_as_most_tables_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody says how wide it is, pytest takes it to have 80 columns; a log has no edge."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-    out = TerminalWriter(io.StringIO())
-    out.fullwidth = 80
-
-    assert width_of(out) == 120
 
 
 # The state of a selection

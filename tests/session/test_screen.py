@@ -145,16 +145,25 @@ def test_line_that_is_wrapped_goes_on_where_it_was(length: int) -> None:
         assert terminal.lines == [whole[at : at + 40] for at in range(0, len(whole), 40)]
 
 
-def test_line_is_one_column_shorter_than_the_terminal() -> None:
-    """Of the terminal itself, whatever COLUMNS says to pytest."""
+@pytest.mark.parametrize(
+    ("columns", "width"), [(None, 16), ("80", 16), ("17", 16), ("16", 15), ("12", 11), ("x", 16)]
+)
+def test_line_is_one_column_shorter_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
+) -> None:
+    """COLUMNS may say fewer columns than there are, but not more: a longer line would wrap."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
     with on_terminal(17) as (reporter, line, _):
         reporter.writer.fullwidth = 80
 
-        assert line.width == 16
+        assert line.width == width
 
 
-def test_terminal_that_tells_no_width_has_the_usual_one() -> None:
+def test_terminal_that_tells_no_width_has_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one of a program does that was not told, either."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     with on_terminal(0) as (_, line, _):
         assert line.width == 79
 
@@ -183,6 +192,18 @@ def test_log_has_whole_lines_and_no_escape_sequence() -> None:
         assert reporter.currentfspath is None
         assert reporter.writer.width_of_current_line == 0
         assert read.read() == "test_start.py ..\ntoy, 10 s\ntoy, 19 s\n"
+
+
+@pytest.mark.parametrize(("columns", "width"), [(None, 500), ("90", 90)])
+def test_line_of_a_log_is_as_long_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
+) -> None:
+    """Unless COLUMNS says how wide a line may be."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    with in_pipe() as (_, lines, _):
+        assert lines.width == width
 
 
 def test_log_has_no_blank_line_where_pytest_has_begun_none() -> None:

@@ -109,7 +109,6 @@ def _start(tree: Path, tmp_path: Path) -> Start:
     ) -> Recording:
         options = ["--benchmark-only", "--max-others=inf", "--processes=1", "--calls=1"]
         environment = child_environment(**{"TERM": "xterm", "HF_HUB_OFFLINE": "1", **variables})
-        del environment["COLUMNS"]
         return Recording(
             [
                 sys.executable,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from adapters import REGISTRY
+from adapters.base import Case
 from whisper_speedtest.session.time_left import Kind, TimeLeft, duration
 
 
@@ -25,94 +30,223 @@ def test_time_is_said_as_people_do(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-START, SHORT, LONG = (
-    Kind("tiny", "cold", first=True),
-    Kind("tiny", "short", first=False),
-    Kind("tiny", "long", first=False),
-)
+def kind(name: str, what: str, *, skipped: bool = False) -> Kind:
+    """Return what a test measures of a case: adapter and variant, as `a fp16`, of size tiny."""
+    adapter, variant = name.split()
+    return Kind(Case(adapter, "tiny", variant), what, what in {"load", "cold"}, skipped)
 
 
 def of(*kinds: Kind) -> TimeLeft:
     """Return what is left of tests that are called by their number, from 1."""
-    return TimeLeft({str(number + 1): kind for number, kind in enumerate(kinds)})
+    return TimeLeft({str(number): each for number, each in enumerate(kinds, start=1)})
 
 
-def run(left: TimeLeft, *tests: tuple[str, float]) -> None:
-    """Let some tests take so many seconds each."""
-    for name, seconds in tests:
-        left.begin(name)
-        left.end(name, seconds)
+def run(left: TimeLeft, *seconds: float, first: int = 1) -> None:
+    """Let tests one after another take so many seconds, from the one of this number on."""
+    for number, each in enumerate(seconds, start=first):
+        left.begin(str(number))
+        left.end(str(number), each)
 
 
-def test_tests_to_come_take_what_their_kind_did() -> None:
-    """The rest of the one that runs, and all after it."""
-    left = of(START, SHORT, START, SHORT)
-    run(left, ("1", 30.0), ("2", 10.0))
+CALLS = ("short", "window", "noisy", "long", "tuned")
 
-    left.begin("3")
-    assert left.left(0.0) == "about 40 s left"
-    assert left.left(25.0) == "about 15 s left"
 
-    left.end("3", 50.0)
+def test_nothing_is_said_before_three_tests_of_calls() -> None:
+    """One or two of a case's tests say too little of its others, and those of starts nothing."""
+    left = of(kind("a x", "load"), kind("a x", "cold"), *(kind("a x", what) for what in CALLS))
+
+    for number, seconds in enumerate((30.0, 0.2, 8.0, 2.0), start=1):
+        left.begin(str(number))
+        assert left.left(0.0) == f"test {number} of 7"
+        left.end(str(number), seconds)
+    left.begin("5")
+    assert left.left(0.0) == "test 5 of 7"
+    left.end("5", 5.0)
+    left.begin("6")
+
+    assert left.left(0.0) == "about 10 s left", "expected twice the middle of 2, 5 and 8 s"
+
+
+def test_rest_of_the_test_that_runs_counts_and_all_after_it() -> None:
+    """Each second that passes is one less."""
+    left = of(*(kind("a x", what) for what in CALLS))
+    run(left, 10.0, 20.0, 30.0)
+
     left.begin("4")
-    assert left.left(4.0) == "about 6 s left"
-
-
-def test_mean_of_a_kind_is_expected() -> None:
-    """Of all libraries that were measured so far."""
-    left = of(START, START, START)
-    run(left, ("1", 30.0), ("2", 50.0))
-
-    left.begin("3")
 
     assert left.left(0.0) == "about 40 s left"
-
-
-def test_where_its_kind_was_not_measured_its_size_tells() -> None:
-    """Of those that did not start processes, either."""
-    left = of(START, SHORT, LONG, LONG)
-    run(left, ("1", 500.0), ("2", 10.0))
-
-    left.begin("3")
-
-    assert left.left(0.0) == "about 20 s left"
-
-
-@pytest.mark.parametrize("unknown", [Kind("base", "short", first=False), START])
-def test_nothing_is_said_of_what_is_not_known(unknown: Kind) -> None:
-    """Another size, or the first start: then it is said how many tests there are."""
-    left = of(SHORT, SHORT, unknown, SHORT)
-    run(left, ("1", 10.0))
-
-    left.begin("2")
-    assert left.left(0.0) == "test 2 of 4"
-
-    left.end("2", 10.0)
-    left.begin("3")
-    assert left.left(0.0) == "test 3 of 4"
-
-    left.end("3", 20.0)
-    left.begin("4")
-    assert left.left(1.0) == "about 9 s left"
+    assert left.left(15.0) == "about 25 s left"
 
 
 def test_test_that_takes_longer_than_expected_says_nothing_of_the_rest() -> None:
     """Nobody knows how much longer it takes, so it is not said to be about 0 s."""
-    left = of(SHORT, SHORT, SHORT)
-    run(left, ("1", 10.0))
+    left = of(*(kind("a x", what) for what in CALLS))
+    run(left, 10.0, 10.0, 10.0)
 
-    left.begin("2")
+    left.begin("4")
 
     assert left.left(9.9) == "about 10 s left"
-    assert left.left(10.0) == "test 2 of 3"
+    assert left.left(10.0) == "test 4 of 5"
+
+
+def test_the_same_test_of_another_variant_tells_once_two_are_begun() -> None:
+    """Of one alone nobody knows how much variants differ; of three the middle one counts."""
+    variants = ("a x", "a y", "a z", "a w")
+    left = of(*(kind(name, what) for name in variants for what in ("load", "short")))
+
+    for number, seconds in enumerate((2.0, 10.0), start=1):
+        left.begin(str(number))
+        left.end(str(number), seconds)
+    left.begin("3")
+    assert left.left(0.0) == "test 3 of 8"
+    left.end("3", 4.0)
+    left.begin("4")
+    assert left.left(0.0) == "about 36 s left", "expected 10 s, and twice 3 s and 10 s"
+    left.end("4", 30.0)
+    run(left, 9.0, 12.0, first=5)
+    left.begin("7")
+
+    assert left.left(0.0) == "about 16 s left", "expected 4 s of 2, 4, 9 and 12 s of 10, 30, 12"
+
+
+def test_variant_that_is_slower_so_far_is_expected_to_stay_so() -> None:
+    """By the middle of its ratios to each of the others, test by test, calls alone."""
+    what = ("load", "short", "window", "noisy", "long")
+    left = of(*(kind(name, each) for name in ("a x", "a y") for each in what))
+    run(left, 1.0, 2.0, 10.0, 4.0, 20.0)
+    run(left, 9.0, 6.0, 30.0, first=6)
+
+    left.begin("9")
+
+    assert left.left(0.0) == "about 72 s left", "expected three times 4 s and 20 s"
+
+
+def test_library_that_was_not_met_is_only_guessed_and_too_much_of_it_says_nothing() -> None:
+    """It may be five times as fast; a quarter of what is known may be guessed, and no more."""
+    names = ("short", "window", "noisy", "long")
+    kinds = [kind("a x", what) for what in names]
+    few = of(*kinds, kind("b x", "short"))
+    many = of(*kinds, kind("b x", "noisy"))
+    for left in (few, many):
+        run(left, 2.5, 10.0, 12.5)
+        left.begin("4")
+
+    assert few.left(0.0) == "about 12 s left", "expected 10 s, and 2.5 s of another library"
+    assert many.left(0.0) == "test 4 of 5"
+
+
+def test_what_no_library_has_measured_says_nothing_of_the_whole() -> None:
+    """As the tests of a size that has not begun."""
+    left = TimeLeft(
+        {
+            **{what: kind("a x", what) for what in CALLS},
+            "base": Kind(Case("a", "base", "x"), "short"),
+        }
+    )
+    for what in CALLS[:-1]:
+        left.begin(what)
+        left.end(what, 10.0)
+
+    left.begin(CALLS[-1])
+
+    assert left.left(0.0) == "test 5 of 6"
+
+
+def test_test_that_is_known_to_be_skipped_takes_no_time() -> None:
+    """It counts as a test, and needs no other that tells of it."""
+    left = of(*(kind("a x", what) for what in CALLS), kind("b x", "load", skipped=True))
+    run(left, 10.0, 10.0, 10.0)
+
+    left.begin("4")
+
+    assert left.left(0.0) == "about 20 s left"
+
+
+def test_what_was_skipped_of_a_case_is_expected_to_be_skipped_of_its_other_variants() -> None:
+    """But not where the whole case was: its model may be missing, and theirs not."""
+    what = ("load", "short", "long")
+    left = of(*(kind(name, each) for name in ("a x", "a y", "a z") for each in what))
+    run(left, 1.0, 2.0)
+    left.begin("3")
+    left.skip("3")
+    run(left, 1.0, first=4)
+    left.begin("5")
+    assert left.left(0.0) == "about 5 s left", "expected 2 s and 3 s, and nothing of long"
+
+    absent = of(*(kind(name, each) for name in ("a y", "a x", "a z", "a w") for each in what))
+    for number in "123":
+        absent.begin(number)
+        absent.skip(number)
+    run(absent, 1.0, 2.0, 3.0, 1.0, 2.0, first=4)
+    absent.begin("9")
+    assert absent.left(0.0) == "about 9 s left", "expected 3 s, and 1 s, 2 s and 3 s"
 
 
 def test_test_that_is_run_again_counts_once() -> None:
     """As another plugin may have it."""
-    left = of(SHORT, SHORT)
-    run(left, ("1", 10.0), ("1", 20.0))
+    left = of(*(kind("a x", what) for what in CALLS))
+    run(left, 10.0, 10.0, 10.0, 10.0)
 
-    left.begin("1")
+    left.begin("4")
 
-    assert left.left(0.0) == "about 30 s left"
-    assert left.left(99.0) == "test 1 of 2"
+    assert left.left(0.0) == "about 20 s left"
+    assert left.left(99.0) == "test 4 of 5"
+
+
+# A session that was recorded
+
+
+RECORDED = Path(__file__).with_name("durations.txt")
+ID = re.compile(rf"(\w+)\[({'|'.join(map(re.escape, REGISTRY))})-micro-(\w+)-?(.*)\]")
+OF_STARTS = {"test_load", "test_cold_start_and_memory"}
+
+
+def recorded(libraries: str) -> list[tuple[Kind, float]]:
+    """Return the tests of some libraries, with the seconds that each took in a real session."""
+    found = []
+    for line in RECORDED.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            seconds, outcome, test = line.split()
+            match = ID.fullmatch(test)
+            assert match, f"{RECORDED}: expected a test of micro, got {line!r}"
+            name, adapter, variant, rest = match.groups()
+            case = Case(adapter, "micro", variant)
+            skipped = outcome == "skipped"
+            if re.search(libraries, adapter):
+                kind = Kind(case, f"{name} {rest}", name in OF_STARTS, skipped)
+                found.append((kind, float(seconds)))
+    return found
+
+
+def seconds_told(text: str) -> float | None:
+    """Return how many seconds are said to be left; None where it is the number of the test."""
+    match = re.fullmatch(r"about ([\d.]+) (s|min|h) left", text)
+    return float(match[1]) * {"s": 1, "min": 60, "h": 3600}[match[2]] if match else None
+
+
+@pytest.mark.parametrize(
+    ("libraries", "tests"),
+    [("", 141), ("mlx", 57), ("lightning", 33), ("whisper.cpp", 32), ("openai|transformers", 19)],
+)
+def test_what_is_said_of_a_real_session_is_right_within_a_factor_of_one_and_a_half(
+    libraries: str, tests: int
+) -> None:
+    """From when it is first said, or within 5 s; slow libraries came first, and quick ones last."""
+    session = recorded(libraries)
+    assert len(session) == tests
+    left = TimeLeft({str(number): kind for number, (kind, _) in enumerate(session)})
+    told = 0
+    for number, (kind, seconds) in enumerate(session):
+        left.begin(str(number))
+        true = sum(each for _, each in session[number:])
+        said = seconds_told(left.left(0.0))
+        if said is not None:
+            told += 1
+            near = said <= 1.5 * true and true <= 1.5 * said
+            assert near or abs(said - true) <= 5, f"{said} s for {true:.0f} s at test {number}"
+        if kind.skipped:
+            left.skip(str(number))
+        else:
+            left.end(str(number), seconds)
+
+    assert told >= 3, "nothing was ever said of the time left"

@@ -42,7 +42,10 @@ window is given as a prompt misleads it."""
 _CHANGE = re.compile(r"^  ((?:word|letter) \d+: .+)$", re.MULTILINE)
 """A line of `difference` on words that differ."""
 
-NO_HUMAN_VOICE = "micro knows synthetic voices alone; choose another size for a human one"
+NO_HUMAN_VOICE = (
+    "micro knows synthetic voices alone, so that this tells nothing of the library; choose another "
+    "size for a human voice"
+)
 
 
 class WrongTranscriptError(AssertionError):
@@ -61,10 +64,11 @@ def judge(
     Of a recording whose words nobody wrote down, any words are right; of any other clip, a word
     error rate of at most `max_wer` is. The message says what computed it, on which device and in
     which type, since processors round differently; of the embedded model it shows both whole texts.
-    Of a user's recording it thinks of both reasons: the text beside it, and the model. The first
-    line, which is all that a summary has, names the device and the first wrong words of that model.
+    Of a user's recording it thinks of both reasons: first of the model, and then of the text beside
+    it. The first line, which is all that a summary has, names the device and the first wrong words
+    of that model.
     """
-    hint = "" if knows_voice(case, clip) else f"; {NO_HUMAN_VOICE}"
+    hint = "" if knows_voice(case, clip) else f"{NO_HUMAN_VOICE}; "
 
     def wrong(what: str, next_step: str = "", *details: str) -> WrongTranscriptError:
         first = f"{case.label} on {clip.name}: {what}, {place_of(provenance)}{next_step}"
@@ -78,7 +82,7 @@ def judge(
     if clip.reference is None:
         if not words_of(text, settings.language):
             got = f"none in {text!r}" if text else "an empty transcript"
-            raise wrong(f"expected words, got {got}", hint)
+            raise wrong(f"{hint}expected words, got {got}")
         return
     limit = max_wer(case, clip, settings)
     if score(clip.reference, text, settings.language).wer > limit:
@@ -89,8 +93,8 @@ def judge(
         change = _CHANGE.search(details) if whole else None
         first = f"; {change[1]}" if change else ""
         raise wrong(
-            f"expected a word error rate of at most {limit:.3f}, got {counts}{first}",
-            f"{_or_the_text(clip)}{hint}",
+            f"{hint}expected a word error rate of at most {limit:.3f}, got {counts}{first}",
+            _or_the_text(clip),
             details,
         )
 
@@ -122,7 +126,9 @@ def judge_corpus(
         f"{MAX_WER_OF_REAL_SIZES:.3f}, pooled over {len(corpus.clips)} clips; got "
         f"{transcribed.wer:.3f} over {transcribed.reference_words} words: "
         f"{transcribed.substitutions} wrong, {transcribed.deletions} missing, "
-        f"{transcribed.insertions} added\n  computed by {computed_by(provenance)}"
+        f"{transcribed.insertions} added; correct its texts where they are not what is said, or "
+        f"name the language with --language if it is not {LANGUAGES[corpus.language]}\n"
+        f"  computed by {computed_by(provenance)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -207,6 +208,16 @@ def probe_limit(case: Case) -> float:
 def batch_sizes(case: Case) -> tuple[int, ...]:
     """Return the batch sizes that a case's library can be told; (1,) where it cannot be told."""
     return BATCH_SIZES if adapter_class(case.adapter).traits.batches else BATCH_SIZES[:1]
+
+
+def largest_batch(seconds: float, device: Device) -> int:
+    """Return the largest batch that is worth timing on audio of so many seconds.
+
+    On a CPU, a larger one would time the same work again, as all windows are in one batch of it.
+    """
+    if device == "gpu":
+        return BATCH_SIZES[-1]
+    return max(math.ceil(seconds / WINDOW_SECONDS), BATCH_SIZES[1])
 
 
 def is_slow(case: Case, device: Device) -> bool:

@@ -16,9 +16,10 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.marks import MARKS
+from whisper_speedtest.results.names import clip_name, measured_name
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.table import COLUMNS, Row, clip_name, measured_name, rows
+from whisper_speedtest.results.table import COLUMNS, Row, rows
 from whisper_speedtest.results.units import counted, percent, seconds
 
 if TYPE_CHECKING:

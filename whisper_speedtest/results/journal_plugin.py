@@ -32,6 +32,7 @@ from whisper_speedtest.session.other_plugins import refuse_unless_writable
 from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS, ROOT, begin
 from whisper_speedtest.session.prefetch import STORE, session_model
 from whisper_speedtest.session.selection import case_of, parameters_of
+from whisper_speedtest.session.width import tell
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -174,9 +175,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     kept.order = {item.name: number for number, item in enumerate(items)}
     kept.taken_over = decision.taken_over
     out = config.get_terminal_writer()
-    out.line(f"resume: {kept.name}: {len(decision.taken_over)} of {len(items)} results taken over")
+    taken_over = f"{len(decision.taken_over)} of {len(items)} results taken over"
+    tell(out, f"resume: {kept.name}: {taken_over}")
     for line in decision.lines():
-        out.line(f"  {line}")
+        tell(out, f"  {line}")
     for item in items:
         if result := decision.taken_over.get(item.name):
             _report(config, item)
@@ -200,7 +202,7 @@ def _open(config: pytest.Config) -> None:
         except OSError as error:
             kept.fault = f"{FOLDER} cannot be written: {error.strerror}"
             line = f"journal: none, as {kept.fault}; name a file with --journal=FILE"
-            config.get_terminal_writer().line(line)
+            tell(config.get_terminal_writer(), line)
     elif kept.journal.path.exists():
         try:
             kept.journal.open()
@@ -208,7 +210,7 @@ def _open(config: pytest.Config) -> None:
             raise pytest.UsageError(f"journal: {error}") from error
         if kept.cut:
             line = f"journal: {kept.name}: {kept.cut} bytes of a line that was cut are removed"
-            config.get_terminal_writer().line(line)
+            tell(config.get_terminal_writer(), line)
 
 
 def _new_file(folder: Path) -> Path:

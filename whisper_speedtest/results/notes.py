@@ -10,8 +10,8 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import shortened
 from whisper_speedtest.results.failures import failure_lines
 from whisper_speedtest.results.machines import device_of
+from whisper_speedtest.results.names import clip_name, measured_name
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
-from whisper_speedtest.results.table import clip_name, measured_name
 from whisper_speedtest.results.units import counted, percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
 

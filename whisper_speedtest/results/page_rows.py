@@ -12,9 +12,9 @@ from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.again import command
 from whisper_speedtest.results.aspects import HASH_SHOWN
+from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place, place_of_size
 from whisper_speedtest.results.table import (
-    clip_name,
     computed_on,
     rate,
     repeated,

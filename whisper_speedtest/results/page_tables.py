@@ -12,10 +12,11 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.as_markdown import RATIO_COLUMNS, ratio_cells
 from whisper_speedtest.results.machines import device_of
+from whisper_speedtest.results.names import clip_name, measured_name
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.panels import namer
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
-from whisper_speedtest.results.table import clip_name, measured_name, rate, time_error
+from whisper_speedtest.results.table import rate, time_error
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:

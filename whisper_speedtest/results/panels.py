@@ -26,10 +26,11 @@ from whisper_speedtest.results.charts import (
     stacks,
 )
 from whisper_speedtest.results.machines import device_of
+from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
-from whisper_speedtest.results.table import clip_name, repeated
+from whisper_speedtest.results.table import repeated
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def speed(on: OnMachine) -> tuple[list[Panel], list[str]]:
     undrawn = []
     for each in rankings(on.comparable):
         rows = [*each.ranked, *each.unranked]
-        title = f"{each.size}, {each.clip.name}"
+        title = f"{each.size}, {each.clip}"
         counts = ", ".join(f"{count} {why}" for why, count in each.left_out.items())
         if not rows:
             undrawn.append(f"{title} ({counts})")
@@ -93,7 +94,7 @@ def speed(on: OnMachine) -> tuple[list[Panel], list[str]]:
         if counts:
             notes.append(f"Left out: {counts}.")
         chart = bars(f"RTFx of {title}", [_rtfx(name(row), row) for row in rows])
-        found.append((each.clip.name != USUAL_CLIP, Panel(title, chart, tuple(notes))))
+        found.append((each.clip != USUAL_CLIP, Panel(title, chart, tuple(notes))))
     found.sort(key=lambda each: each[0])
     return [panel for _, panel in found[:MOST_PANELS]], undrawn
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
-import textwrap
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +19,9 @@ from whisper_speedtest.results.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import LEFT_OUT, OWN_CLIPS, OWN_CORPORA, RESULTS
-from whisper_speedtest.session.report import width_of
+from whisper_speedtest.session.plugin import LEFT_OUT, NOT_USED, OWN_CLIPS, OWN_CORPORA, RESULTS
+from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.width import edge_of, folded, tell, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -40,11 +41,13 @@ MARKUP: Mapping[Style, dict[str, bool]] = {
 """How kinds of lines look where there are colours: pytest decides that by the terminal, --color and
 NO_COLOR."""
 
+INTERRUPTED = SimpleNamespace(message="interrupted")
+"""What stands in pytest's line for the place in the code where a session was interrupted."""
+
+NOTHING_KEPT = "stopped:  no test had ended, so that nothing was kept"
+
 FAILED = ("failed", "error")
 """What pytest calls tests that failed: as they ran, or before they did."""
-
-LABEL = re.compile(r"(?:\w+:)? +")
-"""What a line under the table begins with; what it says is indented as far."""
 
 ASK_FOR_TABLES = tuple(
     f"--benchmark-{name}"
@@ -64,7 +67,7 @@ ASK_FOR_TABLES = tuple(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, exitstatus: int
+    terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, object, object]:
     """Print the summary after those of all other plugins, also where one of them fails."""
     config = terminalreporter.config
@@ -74,7 +77,55 @@ def pytest_terminal_summary(
         with _each_failure_once(terminalreporter):
             return (yield)
     finally:
-        _print_summary(terminalreporter, stopped=exitstatus == pytest.ExitCode.INTERRUPTED)
+        _print_summary(terminalreporter)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(
+    session: pytest.Session, exitstatus: int
+) -> Generator[None, object, object]:
+    """End a session of benchmarks that was interrupted with what was kept, and how to go on.
+
+    That comes after all that pytest says. Where in the suite's code it was interrupted is no news,
+    so pytest says that only with --full-trace.
+    """
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus != pytest.ExitCode.INTERRUPTED or reporter is None:
+        return (yield)
+    memo = reporter._keyboardinterrupt_memo
+    by_user = memo is not None and "KeyboardInterrupt" in memo.reprcrash.message
+    of_cases = any(map(case_of, getattr(session, "items", ())))
+    if by_user and of_cases and not config.getoption("fulltrace"):
+        reporter._keyboardinterrupt_memo = SimpleNamespace(reprcrash=INTERRUPTED)
+    try:
+        return (yield)
+    finally:
+        if of_cases and (line := _kept(config) or (NOTHING_KEPT if by_user else "")):
+            tell(config.get_terminal_writer(), line)
+
+
+def _kept(config: pytest.Config) -> str:
+    """Return what an interrupted session has kept, and how to run the rest; "" if it is nothing."""
+    kept = config.stash[KEPT]
+    there = kept.written + len(kept.taken_over)
+    if not there:
+        return ""
+    are = "result is" if there == 1 else "results are"
+    return (
+        f"stopped:  {there:,} {are} kept in {kept.name}; the same command with "
+        f"--resume={kept.name} runs what is left"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A failure as text, which pytest shows once with --tb=line, and not only its beginning."""
+
+    reprcrash: str
+
+    def toterminal(self, out: object) -> None:
+        """Write nothing beside that line."""
 
 
 @contextmanager
@@ -102,10 +153,23 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
             said = f"The same failure in {counted(len(others), 'other test')}:"
             first.longrepr = "\n".join([first.longrepr, said, *names(tests)])
             reporter.stats[kind] = [each for each in reporter.stats[kind] if each not in others]
+    texts = {id(report): report.longrepr for reports in whole.values() for report in reports}
+    if reporter.config.getoption("tbstyle") == "line":
+        for report in (each for reports in whole.values() for each in reports):
+            if isinstance(report.longrepr, str):
+                report.longrepr = _Line(report.longrepr)
     try:
         yield
     finally:
         reporter.stats.update({kind: reports for kind, reports in whole.items() if reports})
+        for report in (each for reports in whole.values() for each in reports):
+            report.longrepr = texts[id(report)]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say before the tests which files in folders of recordings are left out."""
+    edge = edge_of(config.get_terminal_writer())
+    return [line for why in config.stash[NOT_USED] for line in folded(f"left out: {why}", edge)]
 
 
 def asks_for_tables(arguments: Iterable[str | os.PathLike[str]], addopts: str) -> bool:
@@ -124,15 +188,13 @@ def _leave_out_tables(config: pytest.Config) -> None:
         session.quiet = True
 
 
-def _print_summary(terminalreporter: pytest.TerminalReporter, *, stopped: bool) -> None:
+def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the answer and the table, then a line for each thing skipped or failed and why."""
     config = terminalreporter.config
     stash = config.stash
     kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
     reported = stash.get(REPORTED, "")
     more = [*stored_notes(config), *kept.lines(config.getoption("benchmark_json") or "")]
-    if stopped and kept.written:
-        more.append(f"stopped:  the same command with --resume={kept.name} runs what is left")
     more += [*_unsaved(config), *([reported] if reported else [])]
     if not (found or left_out or more):
         return  # and a session that only collects imports none of the following
@@ -149,7 +211,8 @@ def _print_summary(terminalreporter: pytest.TerminalReporter, *, stopped: bool) 
     install = install_command(list(missing))
     lines = []
     if results or left_out:
-        lines += notes(results, left_out, recordings, missing, install)
+        not_there = left_out | {why: Outcome.SKIPPED for why in stash[NOT_USED]}
+        lines += notes(results, not_there, recordings, missing, install)
     lines += more
     shown = rows(results)
     out = config.get_terminal_writer()
@@ -163,32 +226,20 @@ def _print_summary(terminalreporter: pytest.TerminalReporter, *, stopped: bool) 
         for row in table_lines(shown, columns(shown, kept.taken_over), width):
             terminalreporter.line(row.text, **MARKUP[row.style])
         terminalreporter.line("")
+    edge = edge_of(out)
     for line in lines:
-        whole = line.startswith(MISSING) or not out._file.isatty()
-        for part in [line] if whole else _for_people(line, width):
+        for part in folded(line, None if line.startswith(MISSING) else edge):
             terminalreporter.line(part)
 
 
 def _print_paragraph(
     reporter: pytest.TerminalReporter, texts: Iterable[str], width: int, *, bold: bool = False
 ) -> None:
-    """Print some texts, wrapped, and an empty line after them."""
+    """Print some texts, each in lines of so many columns, and an empty line after them."""
     for text in texts:
-        for line in _for_people(text, width):
+        for line in folded(text, width):
             reporter.line(line, bold=bold)
     reporter.line("")
-
-
-def _for_people(text: str, width: int) -> list[str]:
-    """Return a text in lines of so many columns, broken at spaces, under the words of its first.
-
-    It is not for logs, whose lines are whole so that they can be searched, nor for commands.
-    """
-    label = LABEL.match(text)
-    indent = " " * (label.end() if label else 0)
-    return textwrap.wrap(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
 
 
 def _unsaved(config: pytest.Config) -> Iterator[str]:

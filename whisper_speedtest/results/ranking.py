@@ -1,7 +1,8 @@
 """Which results may be compared with each other, and which of these is faster.
 
 Compared are warm calls on the same clip, of the same size, on the same machine, with the settings
-that most of them share. Devices of one machine are compared, as that is what its owner asks.
+that most of them share; of long audio, those with the same batch size. Devices of one machine are
+compared, as that is what its owner asks.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from adapters.base import AdapterError
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import device_of, machine_key
+from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from whisper_speedtest.measure.machine import Machine
-    from whisper_speedtest.measure.result import ClipFacts, Result
+    from whisper_speedtest.measure.result import Result
+
+RANKED = frozenset({Measure.WARM, Measure.LONG_FORM})
+"""What is measured on equal terms, so that libraries can be compared by it."""
 
 OTHER_SETTINGS = "with other settings"
 UNKNOWN_MACHINE = "of an unknown machine"
@@ -33,7 +38,9 @@ class Ranking:
     """The results of one size and clip on one machine."""
 
     size: str
-    clip: ClipFacts
+    clip: str
+    """Its name, with the batch size of long audio: `short`, `long ×6`."""
+
     machine: Machine | None
     ranked: tuple[Result, ...] = ()
     """Fastest first, each with an interval. Neighbours may be too near to be told apart."""
@@ -61,16 +68,22 @@ class _Group(NamedTuple):
 def rankings(results: Iterable[Result]) -> list[Ranking]:
     """Return the ranking of each size, machine and clip, the smallest size first.
 
-    Of a case that was measured more than once on a device of a machine, its last result counts.
+    Of a size, long audio comes last. Of a case that was measured more than once on a device of a
+    machine, its last result counts.
     """
     groups: dict[_Group, list[Result]] = {}
     for each in results:
-        if each.measure is Measure.WARM and each.clip and each.outcome is not Outcome.SKIPPED:
+        if each.measure in RANKED and each.clip and each.outcome is not Outcome.SKIPPED:
             machine = machine_key(each.machine)
-            group = _Group(each.case.size, machine, each.clip.name, each.clip.sha256)
+            group = _Group(each.case.size, machine, clip_name(each), each.clip.sha256)
             groups.setdefault(group, []).append(each)
-    ordered = sorted(groups, key=lambda group: place_of_size(group.size))
-    return [_ranking(groups[group]) for group in ordered]
+    return [_ranking(alike) for _, alike in sorted(groups.items(), key=_place)]
+
+
+def _place(group: tuple[_Group, Sequence[Result]]) -> tuple[object, ...]:
+    """Return by what groups are sorted, each with its results."""
+    (size, *_), (first, *_) = group
+    return place_of_size(size), first.measure is Measure.LONG_FORM
 
 
 def _ranking(results: Sequence[Result]) -> Ranking:
@@ -92,10 +105,9 @@ def _ranking(results: Sequence[Result]) -> Ranking:
     same = [each for each in comparable if _told(each).items() <= usual.items()]
     left_out[OTHER_SETTINGS] += len(comparable) - len(same)
     fastest_first = sorted(same, key=lambda each: (each.estimate.seconds, str(each.case)))
-    assert first.clip is not None  # rankings takes no others
     return Ranking(
         first.case.size,
-        first.clip,
+        clip_name(first),
         first.machine,
         tuple(each for each in fastest_first if each.estimate.margin is not None),
         tuple(each for each in fastest_first if each.estimate.margin is None),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
-from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import device_of, machine_key, machine_names
 from whisper_speedtest.results.ranking import rankings
 
@@ -44,17 +44,20 @@ def sentences(results: Sequence[Result], others: Iterable[Outcome] = ()) -> list
 def ranking_sentences(results: Sequence[Result]) -> list[str]:
     """Return a sentence for each size and machine, smallest size first.
 
-    They are about the clip `short` where it was measured, else about the one that most cases share.
+    They are about the clip `short` where it was measured, else about the one that most cases share,
+    and never about long audio by batch size, which is another question.
     Of `micro` one is said only where there is no other size, and that it ranks nothing.
     """
-    found = _of_one_clip(rankings(results))
+    found = _of_one_clip(
+        rankings(each for each in results if each.measure is not Measure.LONG_FORM)
+    )
     told = [each for each in found if each.size != MICRO]
     if found and not told:
         return [TOO_SMALL]
     names = machine_names(each.machine for each in told if each.machine)
     lines = []
     for each in told:
-        on = each.clip.name
+        on = each.clip
         about = [each.size if on == USUAL_CLIP else f"{each.size} on {on}"]
         if len(names) > 1 and each.machine:
             about.append(names[machine_key(each.machine)])
@@ -86,7 +89,7 @@ def _of_one_clip(found: Sequence[Ranking]) -> list[Ranking]:
 def _preference(ranking: Ranking) -> tuple[bool, int, int]:
     """Return what is greatest of the ranking to tell of."""
     right = len(ranking.ranked) + len(ranking.unranked)
-    usual = ranking.clip.name == USUAL_CLIP
+    usual = ranking.clip == USUAL_CLIP
     return bool(right) and usual, right, sum(ranking.left_out.values())
 
 

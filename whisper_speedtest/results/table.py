@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
+from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.units import megabytes, percent, seconds, times
@@ -127,21 +128,6 @@ def _ordered(found: Sequence[Row]) -> list[Row]:
         return size, row.busy, False, clips[row.clip], *(() if row.busy else speed)
 
     return sorted(found, key=place)
-
-
-def clip_name(result: Result) -> str:
-    """Return a clip's name with what is special about its measurement: `long ×6`, `long tuned`."""
-    name = result.clip.name if result.clip else ""
-    if result.measure is Measure.AFTER_PAUSE:
-        return f"{name} after a pause"
-    if result.measure is Measure.LONG_FORM and result.settings:
-        return f"{name} ×{result.settings.batch_size}"
-    return f"{name} tuned" if result.measure is Measure.TUNED else name
-
-
-def measured_name(result: Result) -> str:
-    """Return what was measured of a case: a clip by its `clip_name`, a start by its measure."""
-    return str(result.measure) if result.measure.of_a_start else clip_name(result)
 
 
 def time_of(result: Result | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fixtures.audio import clips
-from whisper_speedtest.results.table import clip_name
+from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.speech.languages import ENGLISH
 from whisper_speedtest.speech.scoring import Stretch, stretches
 

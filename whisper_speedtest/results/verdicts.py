@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome, Verdict
-from whisper_speedtest.results.table import clip_name
+from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.units import counted, percent
 
 if TYPE_CHECKING:

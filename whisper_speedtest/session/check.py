@@ -43,6 +43,7 @@ from whisper_speedtest.session.options import given
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
 from whisper_speedtest.session.selection import needed, skip_reasons, unusable
 from whisper_speedtest.session.shown import showing
+from whisper_speedtest.session.width import tell, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
     if not models:
         exit_without_models(session)
     if reason := store.settings.no_hub:
-        config.get_terminal_writer().line(f"the hub cannot be asked: {reason}")
+        tell(config.get_terminal_writer(), f"the hub cannot be asked: {reason}")
     if "json" not in checks:
         _print(session, models, loads, store.settings.cache)
     if loads and set(loads.values()) == {NOT_TRIED} and not broken:
@@ -149,7 +150,6 @@ def _print(
         cache_names,
         explanations,
         rendered,
-        width_of,
     )
     from whisper_speedtest.session.status import all_complete
 
@@ -159,12 +159,12 @@ def _print(
     if not all(model.absent for model in models):
         out.line(rendered(as_table(models, loads), width, styled=out.hasmarkup))
     for line in [*absent_lines(models, width), *explanations(models, loads)]:
-        out.line(line)
+        tell(out, line)
     on_the_cpu = [why_not_gpu(config, model.case) for model in models]
     for reason in filter(None, dict.fromkeys(on_the_cpu)):
-        out.line(reason)
+        tell(out, reason)
     for reason in [*unusable(session.items).values(), *skip_reasons(session.items)]:
-        out.line(f"not looked for: {reason}")
+        tell(out, f"not looked for: {reason}")
     names = cache_names(models)
     said = {
         HUB_CACHE: f"{cache}, out of which the suite gives each library its files",
@@ -172,10 +172,11 @@ def _print(
         "which the suite makes the files of micro, and out of which it gives them to each library",
     }
     caches = "; ".join(f"{name}: {said[name]}" for name in names)
-    out.line(
+    tell(
+        out,
         f"{caches}; {OWN_FOLDER}: where a library by itself would look, from "
         f"{config.invocation_params.dir}, in your home, or in the hub cache, too: the suite needs "
-        "nothing there"
+        "nothing there",
     )
     complete = sum(model.verified is not None for model in models)
     out.line(

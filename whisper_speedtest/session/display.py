@@ -34,6 +34,9 @@ REWRITE_UNTIMED = 1.0
 LOG_SILENCE = 9.0
 """Seconds of silence after which a log says what goes on."""
 
+CUT = "…"
+"""What stands in place of the end of a name."""
+
 
 @dataclass(slots=True)
 class Shown:
@@ -202,20 +205,33 @@ class Display(Listener):
 def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:
     """Return what goes on and since when, in no more columns than `width`.
 
-    Where that is too little, the library's name is left out, then the process, then the end.
+    Where that is too little, these are left out, one after another: the library's name, the
+    process, the time left, the call. Then the name of what goes on is cut, and at last all of it.
     """
     process, call = _words(step)
-    elapsed = now - shown.since
-    times = [f"{elapsed:.0f} s", shown.left(elapsed)]
+    seconds = now - shown.since
+    elapsed, left = f"{seconds:.0f} s", shown.left(seconds)
     short = shown.short or shown.subject
-    line = ""
-    for words in ([shown.subject, process, call], [short, process, call], [short, call]):
-        line = printable(", ".join(filter(None, [*words, *times])))
+    for words in (
+        (shown.subject, process, call, elapsed, left),
+        (short, process, call, elapsed, left),
+        (short, call, elapsed, left),
+        (short, call, elapsed),
+        (short, elapsed),
+    ):
+        line = printable(", ".join(filter(None, words)))
         if wcswidth(line) <= width:
             return line
-    while wcswidth(line) > width:
-        line = line[:-1]
-    return line
+    end = f"{CUT}, {elapsed}"
+    name = _cut(printable(short), width - len(end))
+    return name + end if name else _cut(line, width)
+
+
+def _cut(text: str, width: int) -> str:
+    """Return as much of the beginning of a text as fits into so many columns."""
+    while text and wcswidth(text) > width:
+        text = text[:-1]
+    return text
 
 
 def _words(step: Step | None) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from whisper_speedtest.measure.protocol import (
     PROCESSES,
     Rules,
 )
+from whisper_speedtest.session.unknown_options import name_nearest
 from whisper_speedtest.session.values import (
     number,
     parse_checks,
@@ -63,6 +64,7 @@ SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what a user can choose."""
+    name_nearest(parser)
     group = parser.getgroup("whisper-speedtest")
     group.addoption(
         "--device",

@@ -38,6 +38,9 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 """The user's own recordings."""
 
+NOT_USED = pytest.StashKey[list[str]]()
+"""Why files in folders of recordings were left out."""
+
 OWN_CORPORA: pytest.StashKey[list[Corpus]] = pytest.StashKey()
 """The user's own corpora."""
 
@@ -75,7 +78,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
     private = config.getoption("private")
-    config.stash[OWN_CLIPS] = own_clips(config.getoption("audio"), private=private)
+    config.stash[NOT_USED] = []
+    config.stash[OWN_CLIPS] = own_clips(
+        config.getoption("audio"), config.stash[NOT_USED], private=private
+    )
     config.stash[OWN_CORPORA] = own_corpora(
         config.getoption("corpus"), config.getoption("language"), private=private
     )

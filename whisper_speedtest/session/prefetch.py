@@ -18,6 +18,7 @@ from whisper_speedtest.session.options import max_download
 from whisper_speedtest.session.selection import needed, skip_reasons, unusable
 from whisper_speedtest.session.shard import SPLIT
 from whisper_speedtest.session.shown import display_of, showing
+from whisper_speedtest.session.width import tell, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +57,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     broken = unusable(session.items)
     for reason in broken.values():
-        config.get_terminal_writer().line(f"not looked for: {reason}", red=True)
+        tell(config.get_terminal_writer(), f"not looked for: {reason}", red=True)
     session.testsfailed = _report(config, list(places)) + len(broken)
     return True
 
@@ -121,7 +122,7 @@ def fetch(
     if not models:
         return
     from whisper_speedtest.session.progress import progress
-    from whisper_speedtest.session.report import fetched_lines, plan_lines, width_of
+    from whisper_speedtest.session.report import fetched_lines, plan_lines
 
     out = config.get_terminal_writer()
     store = session_store(config)
@@ -131,14 +132,14 @@ def fetch(
             with showing(config, f"models: asking for {len(models)}"):
                 lines = list(refresh(store, models, take=locks))
             for line in lines:
-                out.line(line)
+                tell(out, line)
         if line := pinned_line(store, models):
-            out.line(line)
+            tell(out, line)
         with showing(config, f"models: verifying {len(models)}"):
             plan = store.plan(models, max_download=max_download(config), places=places)
         if plan.free is not None or plan.unavailable:
             for line in plan_lines(plan, width_of(out)):
-                out.line(line)
+                tell(out, line)
             out.flush()
         with progress(plan, out, display_of(config)) as watcher:
             outcomes = store.fetch(plan, watcher)
@@ -148,9 +149,9 @@ def fetch(
             returncode=pytest.ExitCode.INTERRUPTED,
         )
     for line, good in fetched_lines(plan, outcomes):
-        out.line(line, red=not good)
+        tell(out, line, red=not good)
     if locks:
-        out.line(write(config, store, outcomes))
+        tell(out, write(config, store, outcomes))
     config.stash.setdefault(OUTCOMES, {}).update(outcomes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,21 +23,25 @@ UNREADABLE = (".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mov", ".mp4", ".
 """How names of recordings end whose formats are not read; see `speech.containers`."""
 
 
-def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
+def own_clips(
+    paths: Sequence[Path], left_out: list[str] | None = None, *, private: bool = False
+) -> list[Clip]:
     """Read the user's own recordings.
 
     Their names become parts of test ids, so each of them has to be there once, and no clip of the
     project may have it. Private ones are named by their content, as `own-88cde86b`: that says
     nothing of it, and is the same in each session, as ids are stored keys. A file of a folder that
-    cannot be used is left out with a warning, as long as there are others.
+    cannot be used is left out, as long as there are others; why is added to `left_out`.
 
     Raises:
         pytest.UsageError: A file cannot be used, a name is taken, or a folder has no sound files.
     """
     taken = dict(clips())
+    reasons: list[str] = [] if left_out is None else left_out
     for path in paths:
         wrong = []
-        for file in (files := _files(path)):
+        files, unreadable = _files(path)
+        for file in files:
             try:
                 clip = own_clip(file)
             except ValueError as error:
@@ -55,8 +58,7 @@ def own_clips(paths: Sequence[Path], *, private: bool = False) -> list[Clip]:
             taken[clip.name] = clip
         if len(wrong) == len(files):
             raise pytest.UsageError(f"--audio: {'; '.join(wrong)}")
-        for reason in wrong:
-            warnings.warn(f"--audio: left out: {reason}", stacklevel=1)
+        reasons += [f"--audio: {reason}" for reason in (*wrong, *unreadable)]
     return [clip for clip in taken.values() if clip.is_own]
 
 
@@ -86,30 +88,31 @@ def own_corpora(
     return list(taken.values())
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> tuple[list[Path], list[str]]:
     """Return a file, or the sound files in a folder, by name; at least one.
 
     Hidden files are left out, as macOS writes its notes on `memo.wav` to `._memo.wav` on disks of
-    other systems; so are folders in it. A warning names the recordings whose formats are not read.
+    other systems; so are folders in it. Also returned is what to say of recordings in it whose
+    formats are not read.
     """
     try:
         if not path.is_dir():
-            return [path]
+            return [path], []
         files = [each for each in path.iterdir() if each.name[0] != "." and not each.is_dir()]
     except OSError as error:
         raise pytest.UsageError(
             f"--audio: {path}: cannot be looked at: {error.strerror}; check the path"
         ) from error
     found = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
-    if others := sorted(file.name for file in files if file.suffix.lower() in UNREADABLE):
-        warnings.warn(
-            f"--audio: {path}: left out, as their formats are not read: {', '.join(others)}; "
-            "name one alone to be told how it is converted",
-            stacklevel=1,
-        )
+    others = sorted(file.name for file in files if file.suffix.lower() in UNREADABLE)
+    unread = (
+        f"{path}: formats that are not read: {', '.join(others)}; name one alone to be told how it "
+        "is converted"
+    )
     if not found:
+        also = f"; {unread}" if others else ""
         raise pytest.UsageError(
             f"--audio: {path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "
-            "got none; name the file itself where it has another suffix"
+            f"got none; name the file itself where it has another suffix{also}"
         )
-    return found
+    return found, [unread] if others else []

@@ -6,14 +6,12 @@ There may be hundreds, so what many have in common is said once, with their name
 from __future__ import annotations
 
 import io
-import os
 import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from _pytest._io import TerminalWriter
     from rich.console import RenderableType
 
     from adapters.base import Case, ModelFiles
@@ -45,19 +43,6 @@ servers, and those of the models that the suite makes itself."""
 
 OWN_FOLDER = "own folder"
 """The place where the library by itself would look for them."""
-
-MIN_WIDTH = 40
-"""Columns that a table takes at least; in fewer, hardly a word of it would stay whole."""
-
-LOG_WIDTH = 120
-"""Columns of a log, a file or a pipe, where COLUMNS does not say otherwise. None of these has an
-edge, and whoever reads one of CI cannot run it again in a wider window."""
-
-
-def width_of(out: TerminalWriter) -> int:
-    """Return the columns to fill: the terminal's, but no fewer than MIN_WIDTH."""
-    told = out._file.isatty() or os.environ.get("COLUMNS")
-    return max(MIN_WIDTH, out.fullwidth if told else LOG_WIDTH)
 
 
 def rendered(table: RenderableType, width: int, *, styled: bool) -> str:

@@ -10,6 +10,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from whisper_speedtest.session.width import told_columns
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
@@ -96,8 +98,12 @@ class StatusLine(_Written):
 
     @property
     def width(self) -> int:
-        """One column less than the terminal has, so that a line is never wrapped."""
-        return self._columns() - 1
+        """One column less than the terminal has, so that a line is never wrapped.
+
+        COLUMNS may say fewer, but not more.
+        """
+        columns = self._columns()
+        return min(columns, told_columns() or columns) - 1
 
     def show(self, line: str) -> None:
         """Rewrite the line."""
@@ -122,7 +128,11 @@ class QuietLines(_Written):
     """Whole lines, for a log. One that pytest has begun ends before them and is begun anew."""
 
     rewrites = False
-    width = 500  # More than a line has, as a log has no edge.
+
+    @property
+    def width(self) -> int:
+        """What COLUMNS says; else more than a line has, as a log has no edge."""
+        return told_columns() or 500
 
     def show(self, line: str) -> None:
         """Write a line."""

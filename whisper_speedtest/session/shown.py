@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.protocol import is_slow, largest_batch
 from whisper_speedtest.session.display import Display, Shown
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.screen import screen_of
-from whisper_speedtest.session.selection import case_of, measure_of, parameters_of
+from whisper_speedtest.session.selection import case_of, may_have_gpu, measure_of, parameters_of
 from whisper_speedtest.session.time_left import Kind, TimeLeft
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from contextlib import AbstractContextManager
 
-    from adapters.base import Case
+    from whisper_speedtest.session.selection import Selected
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
 
@@ -56,22 +57,25 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Show a test over cases from now on."""
     stash = item.config.stash
-    for test, case, name in _tests([item]):
+    for test, kind in kinds([item]).items():
         if LEFT not in stash:
-            stash[LEFT] = TimeLeft(kinds(_tests(item.session.items)))
+            stash[LEFT] = TimeLeft(kinds(item.session.items))
         left = stash[LEFT]
         left.begin(test)
         display_of(item.config).wrote()
+        case = kind.case
         item.stash[SHOWN] = Shown(
-            f"{case.label} {name}",
-            f"{case.size}-{case.variant} {name}",
+            f"{case.label} {kind.what}",
+            f"{case.size}-{case.variant} {kind.what}",
             time.monotonic(),
             left.left,
         )
     outcome = yield
-    recorder = item.stash.get(RECORDER, None)
-    if recorder and recorder.result.outcome is not Outcome.SKIPPED:
-        stash[LEFT].end(item.nodeid, time.monotonic() - item.stash[SHOWN].since)
+    if recorder := item.stash.get(RECORDER, None):
+        if recorder.result.outcome is Outcome.SKIPPED:
+            stash[LEFT].skip(item.nodeid)
+        else:
+            stash[LEFT].end(item.nodeid, time.monotonic() - item.stash[SHOWN].since)
     return outcome
 
 
@@ -118,20 +122,27 @@ def name_of(measure: Measure, clip: Clip | Corpus | None, batch_size: int | None
     return " ".join(words)
 
 
-def kinds(tests: Iterable[tuple[str, Case, str]]) -> dict[str, Kind]:
-    """Return the kind of each test by its id, given the id, case and name of each, in turn."""
+def kinds(items: Iterable[pytest.Item]) -> dict[str, Kind]:
+    """Return what each test over cases measures, by its id."""
     found: dict[str, Kind] = {}
-    before = None
-    for test, case, name in tests:
-        found[test] = Kind(case.size, name, first=case != before)
-        before = case
-    return found
-
-
-def _tests(items: Iterable[pytest.Item]) -> Iterator[tuple[str, Case, str]]:
-    """Yield id, case and name of each test over cases."""
     for item in items:
         case, measure = case_of(item), measure_of(item)
         if case is not None and measure is not None and isinstance(item, pytest.Function):
             selected = parameters_of(item)
-            yield item.nodeid, case, name_of(measure, selected.audio, selected.batch_size)
+            what = name_of(measure, selected.audio, selected.batch_size)
+            skipped = _is_on_cpu(item.config) and _is_skipped_on_cpu(measure, selected)
+            found[item.nodeid] = Kind(case, what, measure.of_a_start, skipped)
+    return found
+
+
+def _is_on_cpu(config: pytest.Config) -> bool:
+    """Tell whether it is known before any test that all libraries compute on the CPU."""
+    return config.getoption("device") == "cpu" or not may_have_gpu()
+
+
+def _is_skipped_on_cpu(measure: Measure, selected: Selected) -> bool:
+    """Tell whether a test will be skipped where its library computes on the CPU."""
+    if is_slow(selected.case, "cpu"):
+        return not measure.of_a_start
+    batch = selected.batch_size or 1
+    return selected.clip is not None and batch > largest_batch(selected.clip.seconds, "cpu")

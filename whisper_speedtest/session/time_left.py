@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from adapters.base import Case
+
+FEWEST_CALLS = 3
+"""How many tests of calls a case must have measured before they say what its others take."""
+
+FEWEST_VARIANTS = 2
+"""How many variants of a library must have been begun before they say what its others take: the
+second one shows whether variants differ much."""
+
+MOST_GUESSED = 0.25
+"""How long what is only guessed may take, as a share of what is known. A library that was not met
+yet may be five times as fast as those before it."""
 
 
 def duration(seconds: float) -> str:
@@ -19,43 +32,71 @@ def duration(seconds: float) -> str:
 
 
 class Kind(NamedTuple):
-    """What tests have in common that take about as long."""
+    """What a test measures, and of which case."""
 
-    size: str
+    case: Case
     what: str
     """Measure, clip and batch size."""
 
-    first: bool
-    """Whether it is the first of its case, which starts the processes."""
+    of_a_start: bool = False
+    """Whether it times starts and not calls."""
+
+    skipped: bool = False
+    """Whether it is known to be skipped, before it begins."""
+
+
+class _Expected(NamedTuple):
+    seconds: float
+    guessed: bool
+    """Whether it is only what other libraries took, or a variant that may differ much."""
 
 
 class TimeLeft:
     """Estimates what the tests to come will take by what those before them took.
 
-    A test is expected to take as long as others of its kind did. Where there was none, it is those
-    of its size, with which it starts processes or does not. Where no test of a size has ended yet,
-    nothing is expected of these, and so nothing of the whole session.
+    A test is expected to take what the same test of another variant of its library and size took,
+    as many times as long as the case's own tests so far; where there was none, what the case's
+    other tests took. What other libraries took is a guess. Nothing is said where too much is only
+    guessed: libraries come one after another, and the first ones say little of the next.
     """
 
     def __init__(self, tests: Mapping[str, Kind]) -> None:
         """Take all tests of the session that measure something, by id, in any order."""
         self._tests = dict(tests)
         self._to_come = dict(tests)
-        self._took: dict[Kind, list[float]] = {}
+        self._took: dict[Case, dict[str, float]] = {}
+        """Case → what → seconds; 0 of what was skipped."""
+
+        self._starts = frozenset(kind.what for kind in tests.values() if kind.of_a_start)
         self._own: float | None = None
         self._rest: float | None = None
 
     def begin(self, test: str) -> None:
         """Take note that a test begins."""
         self._to_come.pop(test, None)
-        self._own = self._expect(self._tests[test])
+        own = self._expect(self._tests[test])
         rest = [self._expect(kind) for kind in self._to_come.values()]
-        known = [each for each in rest if each is not None]
-        self._rest = sum(known) if len(known) == len(rest) else None
+        expected = [each for each in (own, *rest) if each is not None]
+        guessed = sum(each.seconds for each in expected if each.guessed)
+        known = sum(each.seconds for each in expected if not each.guessed)
+        is_told = len(expected) == 1 + len(rest) and guessed <= MOST_GUESSED * known
+        self._own = own.seconds if own and is_told else None
+        self._rest = sum(each.seconds for each in rest if each) if is_told else None
 
     def end(self, test: str, seconds: float) -> None:
         """Take note of what a test took."""
-        self._took.setdefault(self._tests[test], []).append(seconds)
+        kind = self._tests[test]
+        self._took.setdefault(kind.case, {})[kind.what] = seconds
+
+    def skip(self, test: str) -> None:
+        """Take note that a test was skipped.
+
+        That says something of other cases only where the case was measured: else its model may
+        simply not be there.
+        """
+        kind = self._tests[test]
+        if kind.case in self._took:
+            self._took[kind.case][kind.what] = 0.0
 
     def left(self, elapsed: float) -> str:
         """Return how much longer the session takes, where the test has taken so many seconds.
@@ -68,14 +109,41 @@ class TimeLeft:
         number = len(self._tests) - len(self._to_come)
         return f"test {number} of {len(self._tests)}"
 
-    def _expect(self, kind: Kind) -> float | None:
-        """Return the seconds that a test of a kind is expected to take, or None."""
-        if alike := self._took.get(kind):
-            return fmean(alike)
-        near = [
-            seconds
-            for other, took in self._took.items()
-            if (other.size, other.first) == (kind.size, kind.first)
-            for seconds in took
-        ]
-        return fmean(near) if near else None
+    def _expect(self, kind: Kind) -> _Expected | None:
+        """Return what a test of a kind is expected to take, or None."""
+        if kind.skipped:
+            return _Expected(0.0, guessed=False)
+        case = kind.case
+        family = [other for other in self._took if _library(other) == _library(case)]
+        is_met = case in self._took or len(family) >= FEWEST_VARIANTS
+        if alike := list(self._of_variants(kind, family)):
+            return _Expected(median(alike), guessed=not is_met)
+        for other in (case, *reversed(family)):
+            calls = self._calls(other)
+            if not kind.of_a_start and len(calls) >= FEWEST_CALLS:
+                return _Expected(median(calls.values()), guessed=not is_met)
+        others = [took for other, took in self._took.items() if other.size == case.size]
+        guesses = [took[kind.what] for took in others if kind.what in took]
+        return _Expected(fmean(guesses), guessed=True) if guesses else None
+
+    def _of_variants(self, kind: Kind, family: list[Case]) -> Iterator[float]:
+        """Yield what a test took of each variant, as many times as long as the case's own calls."""
+        own = self._calls(kind.case)
+        for other in family:
+            took = self._took[other]
+            if other != kind.case and kind.what in took:
+                ratios = [own[what] / took[what] for what in own if took.get(what)]
+                yield took[kind.what] * (1.0 if kind.of_a_start or not ratios else median(ratios))
+
+    def _calls(self, case: Case) -> dict[str, float]:
+        """Return what the tests of a case took that time calls and were not skipped."""
+        return {
+            what: seconds
+            for what, seconds in self._took.get(case, {}).items()
+            if seconds and what not in self._starts
+        }
+
+
+def _library(case: Case) -> tuple[str, str]:
+    """Return what variants of one size have in common."""
+    return case.adapter, case.size

@@ -1,0 +1,25 @@
+"""What people call that which a result measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Measure
+
+if TYPE_CHECKING:
+    from whisper_speedtest.measure.result import Result
+
+
+def clip_name(result: Result) -> str:
+    """Return a clip's name with what is special about its measurement: `long ×6`, `long tuned`."""
+    name = result.clip.name if result.clip else ""
+    if result.measure is Measure.AFTER_PAUSE:
+        return f"{name} after a pause"
+    if result.measure is Measure.LONG_FORM and result.settings:
+        return f"{name} ×{result.settings.batch_size}"
+    return f"{name} tuned" if result.measure is Measure.TUNED else name
+
+
+def measured_name(result: Result) -> str:
+    """Return what was measured of a case: a clip by its `clip_name`, a start by its measure."""
+    return str(result.measure) if result.measure.of_a_start else clip_name(result)
