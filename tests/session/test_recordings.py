@@ -76,17 +76,16 @@ def test_folder_without_sound_files_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_folder_is_searched_for_plain_files_that_are_not_hidden(
-    record: Record, recwarn: pytest.WarningsRecorder
-) -> None:
+def test_folder_is_searched_for_plain_files_that_are_not_hidden(record: Record) -> None:
     """On other disks macOS notes of `memo.wav` in `._memo.wav`, and a folder may be `x.wav`."""
     folder = record("talks/memo.wav").parent
     (folder / "._memo.wav").write_bytes(b"\0\5\x16\7")
     record("talks/.memo.wav")
     (folder / "album.wav").mkdir()
 
-    assert [clip.name for clip in own_clips([folder])] == ["memo"]
-    assert len(recwarn) == 0
+    left_out: list[str] = []
+    assert [clip.name for clip in own_clips([folder], left_out)] == ["memo"]
+    assert left_out == []
 
 
 def test_recordings_that_are_not_read_are_told(record: Record) -> None:
@@ -95,13 +94,16 @@ def test_recordings_that_are_not_read_are_told(record: Record) -> None:
     for name in ("one.m4a", "TWO.M4A", "notes.txt"):
         (folder / name).touch()
 
-    with pytest.warns(UserWarning, match="left out, as") as told:
-        (clip,) = own_clips([folder])
+    left_out: list[str] = []
+    (clip,) = own_clips([folder], left_out)
 
     assert clip.name == "memo"
-    assert f"--audio: {folder}: left out, as their formats are not read: TWO.M4A, one.m4a; " in str(
-        told[0].message
+    told = (
+        "formats that are not read: TWO.M4A, one.m4a; name one alone to be told how it is converted"
     )
+    assert left_out == [f"--audio: {folder}: {told}"]
+    (folder / "memo.wav").unlink()
+    assert refused(folder).endswith(f"another suffix; {folder}: {told}")
 
 
 def written(container: str) -> Callable[[Path], object]:
@@ -153,17 +155,15 @@ def test_recording_is_read_by_its_content_in_a_folder_too(tmp_path: Path, contai
 def test_file_of_a_folder_that_cannot_be_used_costs_itself_alone(
     record: Record, make: Callable[[Path], object], says: str
 ) -> None:
-    """The others are measured, and a warning has the file and its reason; alone it is refused."""
+    """The others are measured, and its reason is told beside them; alone it is refused."""
     folder = record("talks/memo.wav").parent
     make(wrong := folder / "a.wav")
 
-    with pytest.warns(UserWarning, match="left out: ") as told:
-        (clip,) = own_clips([folder])
+    left_out: list[str] = []
+    (clip,) = own_clips([folder], left_out)
 
     assert clip.name == "memo"
-    assert [str(each.message).partition(says)[0] for each in told] == [
-        f"--audio: left out: {wrong}: "
-    ]
+    assert [why.partition(says)[0] for why in left_out] == [f"--audio: {wrong}: "]
     assert refused(wrong).startswith(f"--audio: {wrong}: {says}")
     (folder / "memo.wav").unlink()
     assert refused(folder).startswith(f"--audio: {wrong}: {says}")
@@ -174,10 +174,12 @@ def test_recording_whose_text_is_none_costs_itself_alone(record: Record) -> None
     folder = record("talks/memo.wav").parent
     record("talks/call.wav").with_suffix(".txt").write_text("words", encoding="utf-16")
 
-    with pytest.warns(UserWarning, match=r"left out: .*call\.txt: expected a text in UTF-8"):
-        (clip,) = own_clips([folder])
+    left_out: list[str] = []
+    (clip,) = own_clips([folder], left_out)
 
     assert clip.name == "memo"
+    (why,) = left_out
+    assert re.search(r"^--audio: .*call\.txt: expected a text in UTF-8", why)
 
 
 def test_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
@@ -312,8 +314,8 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
         row = rf"^toy +micro +{variant} +hush .* 0\.0% "
         assert re.search(row, session.output, re.MULTILINE), session.output
     told = re.search(
-        r"^failed:   toy\[micro-mishears\] on hush: expected a word error rate of at most 0\.000, "
-        r"got WER .*; correct hush\.txt if that is not what is said; (.*) \(2 tests\)\n"
+        r"^failed:   toy\[micro-mishears\] on hush: (.*); expected a word error rate of at most "
+        r"0\.000, got WER .*; correct hush\.txt if that is not what is said \(2 tests\)\n"
         r"          test_transcribe\[toy-micro-mishears-hush\]\n"
         r"          test_tuned\[toy-micro-mishears-hush\]\n",
         session.output,
@@ -344,9 +346,34 @@ def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
     assert session.saved_names == set()
     for variant, got in {"empty": "an empty transcript", "hums": "none in '♪'"}.items():
         assert (
-            f"failed:   toy[micro-{variant}] on memo: expected words, got {got}; {NO_HUMAN_VOICE} "
+            f"failed:   toy[micro-{variant}] on memo: {NO_HUMAN_VOICE}; expected words, got {got} "
             "(2 tests)\n" in session.output
         )
+
+
+def test_file_that_is_left_out_is_told_before_the_tests_and_below_the_table(
+    sessions: Sessions, record: Record
+) -> None:
+    """As all else that has no result, and not among the warnings of pytest."""
+    folder = record("talks/memo.wav").parent
+    (folder / "empty.wav").touch()
+    (folder / "call.m4a").touch()
+    chosen = ("benchmarks/test_transcribe.py", "-m", "own", "-k", "transcribe and toy-micro-good")
+
+    session = sessions.run(*chosen, f"--audio={folder}")
+
+    reasons = [
+        f"--audio: {folder}/empty.wav: is empty (0 bytes); ",
+        f"--audio: {folder}: formats that are not read: call.m4a; ",
+    ]
+    before, after = session.output.split("= whisper-speedtest =")
+    for reason in reasons:
+        assert f"left out: {reason}" in before
+        assert f"skipped:  {reason}" in after
+    assert "warnings summary" not in session.output
+    assert session.saved_names == {
+        f"test_{test}[toy-micro-good-memo]" for test in ("transcribe", "tuned")
+    }
 
 
 def test_transcript_without_a_reference_is_shown(sessions: Sessions, record: Record) -> None:

@@ -107,7 +107,13 @@ def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
     assert sessions.engines() == []
     assert "toy[micro-hangs]: stopped during transcribe, which had not returned" in session.output
     (journal,) = re.findall(r"1 result is added to (\S+)", session.output)
-    assert f"stopped:  the same command with --resume={journal} runs what is left" in session.output
+    kept = (
+        f"stopped:  1 result is kept in {journal}; the same command with --resume={journal} runs "
+    )
+    assert session.output.endswith(f"{kept}what is left\n")
+    assert "= whisper-speedtest =" in session.output
+    assert re.search(r"\n!+ interrupted !+\n=+ 1 passed, .* =+\n", session.output)
+    assert ".py:" not in session.output, "where in the suite's code it was is no news"
     assert "on stderr" not in session.output, "what the engine said last did not end the session"
 
 

@@ -63,15 +63,47 @@ def test_name_says_what_is_measured(
     assert name_of(measure, clips()[clip] if clip else None, batch_size) == name
 
 
-def test_kind_says_size_and_name_and_which_test_starts_the_processes() -> None:
-    """That is the first of each case, of which the tests come one after another."""
-    one, two = Case("toy", "tiny", "fp16"), Case("toy", "base", "fp16")
+@pytest.mark.parametrize(
+    ("device", "has_gpu", "on_cpu"),
+    [("auto", True, False), ("gpu", True, False), ("cpu", True, True), ("auto", False, True)],
+)
+@pytest.mark.parametrize(
+    ("variant", "measure", "batch_size", "skipped"),
+    [
+        ("fp16", "load", None, False),
+        ("fp16", "warm", None, False),
+        ("4bit", "load", None, False),
+        ("4bit", "cold", None, False),
+        ("4bit", "warm", None, True),
+        ("fp16", "long-form", 1, False),
+        ("fp16", "long-form", 6, False),
+        ("fp16", "long-form", 12, True),
+    ],
+)
+def test_kind_says_what_is_measured_and_what_will_be_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    has_gpu: bool,
+    on_cpu: bool,
+    variant: str,
+    measure: str,
+    batch_size: int | None,
+    skipped: bool,
+) -> None:
+    """Calls of slow variants and needless batches, where it is known that a CPU computes."""
+    monkeypatch.setattr(shown, "may_have_gpu", lambda: has_gpu)
+    case = Case("lightning-whisper-mlx", "micro", variant)
+    clip = clips()["long" if batch_size else "short"]
+    item = Mock(spec=pytest.Function, nodeid="test_x[y]")
+    item.config = FakeSession(device=device)
+    item.get_closest_marker = {"over": pytest.mark.over(clip.name, measure=measure).mark}.get
+    item.callspec = SimpleNamespace(params={"case": case, "clip": clip, "batch_size": batch_size})
 
-    assert kinds([("a", one, "load"), ("b", one, "short"), ("c", two, "load")]) == {
-        "a": Kind("tiny", "load", first=True),
-        "b": Kind("tiny", "short", first=False),
-        "c": Kind("base", "load", first=True),
-    }
+    found = kinds([item])
+
+    of_a_start = measure in {"load", "cold"}
+    what = name_of(Measure(measure), clip, batch_size)
+    assert found == {"test_x[y]": Kind(case, what, of_a_start, skipped and on_cpu)}
 
 
 @pytest.fixture(name="tree", scope="module")
@@ -192,7 +224,8 @@ def test_ctrl_c_leaves_a_clean_terminal(start: Start) -> None:
     screen = recording.screen
     assert [line for line in screen.lines if "process 1 of 1" in line] == []
     assert screen.cursor_shown
-    assert "KeyboardInterrupt" in "".join(screen.lines)
+    assert re.search(r"!{9} interrupted !{9}", "".join(screen.lines))
+    assert screen.lines[-1] == "stopped:  no test had ended, so that nothing was kept"
 
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q", "-s")], ids=" ".join)
@@ -225,12 +258,14 @@ def test_terminal_that_nobody_watches_is_a_log(start: Start, variables: dict[str
 
 
 def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
-    """From the tests of the same size: before that the number of the test is."""
-    recording = start("-k", "toy-micro and short and transcribe and (good or slow)")
+    """From three tests of a case: before that the number of the test is shown."""
+    clips_of_it = "short or paragraph or window or noisy"
+    recording = start("-k", f"toy-micro-slow and transcribe and ({clips_of_it})")
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
-    assert re.search(r"toy\[micro-good\] short, .*, test 1 of 2", recording.text)
-    assert re.search(r"toy\[micro-slow\] short, .*, about \d+ s left", recording.text)
+    for number, clip in enumerate(("short", "paragraph", "window"), start=1):
+        assert re.search(rf"toy\[micro-slow\] {clip}, .*, test {number} of 4", recording.text)
+    assert re.search(r"toy\[micro-slow\] noisy, .*, about \d+ s left", recording.text)
 
 
 def test_name_of_a_corpus_says_that_it_is_one() -> None:
@@ -242,38 +277,38 @@ def test_name_of_a_corpus_says_that_it_is_one() -> None:
 
 
 def shown_test(config: FakeSession, name: str, items: list[Any]) -> Any:
-    """Return a test of a case, as one of some items of a session, and add it to them."""
-    item = Mock(spec=pytest.Function, nodeid=name)
+    """Return a test of a clip, as one of some items of a session, and add it to them."""
+    item = Mock(spec=pytest.Function, nodeid=f"test_transcribe[{name}]")
     item.config, item.stash = config, pytest.Stash()
     item.session = SimpleNamespace(items=items)
     item.get_closest_marker = {"over": pytest.mark.over("short", measure="warm").mark}.get
     item.callspec = SimpleNamespace(
-        params={"case": Case("toy", "tiny", name), "clip": clips()["short"]}
+        params={"case": Case("faster-whisper", "tiny", "fp16"), "clip": clips()[name]}
     )
     items.append(item)
     return item
 
 
-@pytest.mark.parametrize(
-    ("outcome", "told"), [(Outcome.SKIPPED, "test 2 of 2"), (Outcome.PASSED, "about 5 s left")]
-)
-def test_what_a_skipped_test_took_tells_nothing_of_others(
-    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, told: str
+@pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.PASSED, Outcome.FAILED])
+def test_tests_that_were_not_skipped_tell_how_long_the_next_one_takes(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    """It ends at once, and the next one may take minutes; one that has passed tells."""
+    """A skipped one ends at once, and the next one may take minutes."""
     items: list[Any] = []
-    config = FakeSession()
-    first, second = (shown_test(config, name, items) for name in ("one", "two"))
-    now = iter((100.0, 105.0, 200.0, 200.0))
+    config = FakeSession(device="auto")
+    tests = [shown_test(config, clip, items) for clip in ("short", "window", "noisy", "paragraph")]
+    now = iter((100.0, 105.0, 200.0, 207.0, 300.0, 309.0, 400.0, 400.0))
     monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: next(now)))
     recorder: Any = SimpleNamespace(result=SimpleNamespace(outcome=outcome))
+    left = []
 
-    for item in (first, second):
+    for item in tests:
         protocol = shown.pytest_runtest_protocol(item)
         next(protocol)
-        left = item.stash[shown.SHOWN].left(0.0)
+        left.append(item.stash[shown.SHOWN].left(0.0))
         item.stash[RECORDER] = recorder
         with suppress(StopIteration):
             protocol.send(None)
 
-    assert left == told
+    last = "test 4 of 4" if outcome is Outcome.SKIPPED else "about 7 s left"
+    assert left == ["test 1 of 4", "test 2 of 4", "test 3 of 4", last]

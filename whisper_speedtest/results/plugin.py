@@ -87,21 +87,23 @@ def pytest_sessionfinish(
     """End a session of benchmarks that was interrupted with what was kept, and how to go on.
 
     That comes after all that pytest says. Where in the suite's code it was interrupted is no news,
-    so pytest says that only with --full-trace.
+    so pytest says that only with --full-trace; what an engine was at is told in any case.
     """
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus != pytest.ExitCode.INTERRUPTED or reporter is None:
         return (yield)
     memo = reporter._keyboardinterrupt_memo
-    by_user = memo is not None and "KeyboardInterrupt" in memo.reprcrash.message
+    first, *notes = memo.reprcrash.message.splitlines() if memo else [""]
     of_cases = any(map(case_of, getattr(session, "items", ())))
-    if by_user and of_cases and not config.getoption("fulltrace"):
+    by_user = of_cases and first == KeyboardInterrupt.__name__
+    if by_user and not config.getoption("fulltrace"):
         reporter._keyboardinterrupt_memo = SimpleNamespace(reprcrash=INTERRUPTED)
     try:
         return (yield)
     finally:
-        if of_cases and (line := _kept(config) or (NOTHING_KEPT if by_user else "")):
+        closing = [*notes, _kept(config) or NOTHING_KEPT] if by_user else [_kept(config)]
+        for line in filter(None, closing):
             tell(config.get_terminal_writer(), line)
 
 
@@ -211,8 +213,9 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     install = install_command(list(missing))
     lines = []
     if results or left_out:
-        not_there = left_out | {why: Outcome.SKIPPED for why in stash[NOT_USED]}
-        lines += notes(results, not_there, recordings, missing, install)
+        not_used = stash[NOT_USED]
+        without = left_out | dict.fromkeys(not_used, Outcome.SKIPPED)
+        lines += notes(results, without, recordings, missing, install)
     lines += more
     shown = rows(results)
     out = config.get_terminal_writer()

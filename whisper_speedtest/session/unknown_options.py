@@ -39,12 +39,12 @@ def name_nearest(parser: pytest.Parser) -> None:
 
 
 def _refuse(usual: Callable[[str], NoReturn], names: Iterable[str], message: str) -> NoReturn:
-    """Raise pytest's own error, with a line about the options that it does not know."""
+    """Raise pytest's own error, with what to say of the options that it does not know."""
     try:
         usual(message)
     except pytest.UsageError as error:
-        if line := about_unknown(message, list(names)):
-            raise pytest.UsageError(f"{error}\n{line}") from None
+        if lines := about_unknown(message, list(names)):
+            raise pytest.UsageError(f"{error}\n{lines}") from None
         raise
 
 
@@ -59,7 +59,7 @@ def about_unknown(message: str, names: Iterable[str]) -> str:
         for word in written
         if (near := nearest(word, names))
     ]
-    return f"  {' '.join([*said, WHERE_ALL_ARE])}"
+    return "\n".join(f"  {line}" for line in (*said, WHERE_ALL_ARE))
 
 
 def nearest(word: str, names: Iterable[str]) -> list[str]:
