@@ -118,6 +118,33 @@ def test_short_stands_before_other_clips() -> None:
     assert headings(found) == ["small, short", "base, paragraph", "small, paragraph"]
 
 
+def test_long_audio_has_a_panel_of_each_batch_size_behind_other_clips() -> None:
+    """Named as in the table, so that each of its rows has a bar."""
+    six = with_fields(SETTINGS, batch_size=6)
+    long = {"measure": Measure.LONG_FORM, "clip": replace(CLIP, name="long", seconds=120.0)}
+    found = speed(
+        on(
+            measured("mlx-whisper fp16", 2.0, 2.0, **long),
+            measured("mlx-whisper fp16", 1.0, 1.0, settings=six, test="test_six", **long),
+            measured("mlx-whisper 4bit", 3.0, 3.0, settings=six, **long),
+            measured("mlx-whisper fp16", clip=PARAGRAPH),
+            measured("mlx-whisper fp16"),
+        )
+    )
+
+    assert headings(found) == [
+        "small, short",
+        "small, paragraph",
+        "small, long ×1",
+        "small, long ×6",
+    ]
+    assert told(found[2]) == ["mlx-whisper fp16: 60.0 ±0.0% (2×1)"]
+    assert told(found[3]) == [
+        "mlx-whisper fp16: 120.0 ±0.0% (2×1)",
+        "mlx-whisper 4bit: 40.0 ±0.0% (2×1)",
+    ]
+
+
 def test_result_of_one_process_is_hollow_and_last() -> None:
     """Nobody knows its place, however fast it was; the panel says so."""
     fast = (Sample(process=0, order=0, seconds=0.1),)

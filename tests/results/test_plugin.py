@@ -310,6 +310,111 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
     assert second.longrepr == f"{variant.label}: it broke\n so"
 
 
+@pytest.mark.parametrize("style", ["auto", "long", "short", "native", "no", "line"])
+def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style: str) -> None:
+    """With --tb=line pytest shows fifty letters of a text; it is told there to show all, once."""
+    text = f"a[b]: expected {'so much ' * 30}, got nothing; look at the text\n  computed by a"
+    report = SimpleNamespace(nodeid="benchmarks/x.py::test_a[x]", longrepr=text)
+    other = SimpleNamespace(nodeid="benchmarks/x.py::test_b[x]", longrepr=object())
+    terminal.stats["failed"] = [report, other]
+    terminal.tbstyle = style
+
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
+    next(hook)
+    shown: Any = report.longrepr
+    if style == "line":
+        pages: list[str] = []
+        shown.toterminal(SimpleNamespace(line=pages.append, write=pages.append))
+        assert (pages, str(shown.reprcrash)) == ([], text)
+    else:
+        assert shown == text
+    assert not isinstance(other.longrepr, str)
+    assert not hasattr(other.longrepr, "reprcrash"), "a traceback is as pytest shows it"
+    with pytest.raises(StopIteration):
+        hook.send(None)
+    assert report.longrepr == text
+
+
+def test_files_that_are_left_out_are_told_as_skips(terminal: Terminal) -> None:
+    """Before the tests, each in a line of its own, and below the table."""
+    why = "--audio: talks/a.wav: is empty (0 bytes); name another"
+    terminal.stash[NOT_USED].append(why)
+    terminal.stash[RESULTS].append(warm(2.0))
+    terminal.columns, terminal.is_terminal = 40, True
+
+    said = plugin.pytest_report_collectionfinish(cast("pytest.Config", terminal))
+
+    assert said == ["left out: --audio: talks/a.wav: is empty", "          (0 bytes); name another"]
+    assert " ".join(map(str.strip, summary(terminal)[-2:])) == f"skipped:  {why}"
+
+
+def interrupted(
+    terminal: Terminal,
+    message: str | None,
+    status: int = pytest.ExitCode.INTERRUPTED,
+    *,
+    cases: bool = True,
+    full_trace: bool = False,
+) -> tuple[list[str], str | None]:
+    """Return what is said last of a session that ended so, and by what words pytest says why."""
+    memo = None if message is None else SimpleNamespace(reprcrash=SimpleNamespace(message=message))
+    reporter = SimpleNamespace(_keyboardinterrupt_memo=memo)
+    config: Any = SimpleNamespace(
+        stash=terminal.stash,
+        pluginmanager=SimpleNamespace(get_plugin=lambda _: reporter),
+        getoption=lambda _: full_trace,
+        get_terminal_writer=lambda: terminal,
+    )
+    session: Any = SimpleNamespace(config=config, items=["an item"] if cases else [])
+    terminal.lines.clear()
+    hook = plugin.pytest_sessionfinish(session, status)
+    next(hook)
+    told = reporter._keyboardinterrupt_memo
+    assert terminal.lines == [], "expected it after all that pytest says"
+    with pytest.raises(StopIteration):
+        hook.send(None)
+    return terminal.lines, told.reprcrash.message if told else None
+
+
+def test_interrupted_session_ends_with_what_was_kept(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And how to go on; what an engine was at is told, and the place in the code is not."""
+    monkeypatch.setattr(plugin, "case_of", lambda item: item)
+    by_user = "KeyboardInterrupt\nx[y]: stopped during transcribe"
+    nothing = "stopped:  no test had ended, so that nothing was kept"
+    note = "x[y]: stopped during transcribe"
+
+    assert interrupted(terminal, by_user) == ([note, nothing], "interrupted")
+    assert interrupted(terminal, "KeyboardInterrupt", full_trace=True) == (
+        [nothing],
+        "KeyboardInterrupt",
+    )
+    take_over(terminal, warm(2.0))
+    terminal.stash[KEPT].written = 1
+    kept = "stopped:  2 results are kept in journal.jsonl; the same command with "
+    kept += "--resume=journal.jsonl runs what is left"
+    assert interrupted(terminal, "KeyboardInterrupt") == ([kept], "interrupted")
+    terminal.stash[KEPT].written = 0
+    assert interrupted(terminal, "KeyboardInterrupt")[0] == [
+        kept.replace("2 results are", "1 result is")
+    ]
+
+
+def test_session_that_ends_otherwise_says_nothing_of_that(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one without benchmarks, or one that an exit ends before it has kept anything."""
+    monkeypatch.setattr(plugin, "case_of", lambda item: item)
+    ended = "_pytest.outcomes.Exit: interrupted while fetching models"
+
+    assert interrupted(terminal, None, pytest.ExitCode.OK) == ([], None)
+    assert interrupted(terminal, ended) == ([], ended)
+    assert interrupted(terminal, "KeyboardInterrupt", cases=False) == ([], "KeyboardInterrupt")
+    terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=1)
+    assert interrupted(terminal, ended)[0][0].startswith("stopped:  1 result is kept in journal.")
+
+
 def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:
     """Only they know which clips are the user's own."""
     clip = clips()["human"]

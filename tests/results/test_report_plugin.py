@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,25 @@ def refusal(*args: str, **options: Any) -> str:
     with pytest.raises(pytest.UsageError) as raised:
         pytest_cmdline_main(config(*args, **options))
     return str(raised.value)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_looked_for_afterwards_as_before(
+    journal: Path, tmp_path: Path, *, enabled: bool
+) -> None:
+    """Whoever runs pytest in a program of their own goes on with what they had."""
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
+        after_a_report = gc.isenabled()
+        with pytest.raises(pytest.UsageError):
+            pytest_cmdline_main(config(from_journals=["none.jsonl"], report=tmp_path / "out"))
+        after_a_fault = gc.isenabled()
+    finally:
+        (gc.enable if before else gc.disable)()
+
+    assert (after_a_report, after_a_fault) == (enabled, enabled)
 
 
 def test_journals_without_a_folder_are_refused(journal: Path) -> None:

@@ -30,6 +30,7 @@ from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.table import COLUMNS, columns, rows
 
 if TYPE_CHECKING:
+    from adapters.base import DecodeSettings
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.speech.scoring import Score
 
@@ -449,6 +450,24 @@ def test_row_says_how_many_times_as_long_it_takes_as_the_fastest() -> None:
     assert slower(best, slow) == {"best": "×1.0", "slow": "×1.7"}
     assert slower(best, slow, near) == {"best": "×1.0", "near": "×1.02", "slow": "×1.7"}
     assert slower(best, slow, vague) == {"best": "≈1.0", "slow": "×1.7", "vague": "≈3.2"}
+
+
+def test_long_audio_is_compared_with_that_of_the_same_batch_size() -> None:
+    """Three kinds of calls on one clip: alone, one window at once, and six."""
+    one, six = (replace(SETTINGS, batch_size=size) for size in (1, 6))
+
+    def long(variant: str, seconds: float, settings: DecodeSettings) -> Result:
+        return measured(
+            f"a {variant}", seconds, seconds, measure=Measure.LONG_FORM, settings=settings
+        )
+
+    assert slower(
+        measured("a warm", 0.1, 0.1),
+        long("one", 0.4, one),
+        long("six", 0.2, six),
+        long("slow", 0.8, six),
+        long("slower", 1.2, one),
+    ) == {"warm": "", "one": "×1.0", "slower": "×3.0", "six": "×1.0", "slow": "×4.0"}
 
 
 def test_row_without_another_to_compare_it_with_says_nothing_of_that() -> None:

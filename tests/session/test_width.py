@@ -61,6 +61,7 @@ WORDS = " ".join(["word"] * 12)
     [
         ("failed:   ", 10),
         ("models: ", 8),
+        ("left out: ", 10),
         ("  left out   ", 13),
         ("  fetch      ", 13),
         ("          ", 10),

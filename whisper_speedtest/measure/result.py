@@ -276,9 +276,13 @@ class Result(Part, frozen=True, kw_only=True):
     @property
     def rtfx(self) -> float | None:
         """Seconds of audio transcribed in a second; None of a start, and where nobody can say."""
+        return self.rtfx_of(self.estimate) if self.counted else None
+
+    def rtfx_of(self, estimate: Estimate) -> float | None:
+        """Return the same where the estimate is at hand, which takes long to make."""
         if self.clip is None or self.measure.of_a_start or self.outcome is Outcome.BUSY:
             return None
-        return self.clip.seconds / self.estimate.seconds if self.counted else None
+        return self.clip.seconds / estimate.seconds
 
 
 def to_json(result: Result) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, fields
+from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from adapters.base import DecodeSettings
     from whisper_speedtest.measure.estimate import Estimate
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import Merged, OnMachine
@@ -30,6 +32,9 @@ YES_OR_NO = {True: "yes", False: "no"}
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """How a cell begins that a spreadsheet takes for a formula, or for the end of a cell."""
+
+SUSPECT = frozenset((*FORMULA, " "))
+"""The first character of such a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ def harmless(cell: Cell) -> Cell:
 
     Names of recordings, transcripts and reasons are texts that anybody may have written.
     """
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULA):
+    if isinstance(cell, str) and cell[:1] in SUSPECT and cell.lstrip(" ").startswith(FORMULA):
         return f"'{cell}"
     return cell
 
@@ -104,13 +109,15 @@ def _unless_busy(value: Callable[[Estimate], Cell]) -> Callable[[Line], Cell]:
 
 
 def _rtfx(line: Line) -> Cell:
-    return line.result.rtfx if line.estimate else None
+    return line.result.rtfx_of(line.estimate) if line.estimate else None
 
 
 def _phase(name: str) -> Callable[[Line], Cell]:
     """Return the cell of the median of a phase over the starts that count."""
 
     def cell(line: Line) -> Cell:
+        if not line.result.starts:
+            return None
         counted = {each.process for each in line.result.counted}
         seconds = [getattr(start, name) for start in line.result.starts if start.process in counted]
         return median(seconds) if seconds and line.estimate else None
@@ -159,12 +166,12 @@ def _of_machine(name: str) -> Callable[[Line], Cell]:
 
 
 def _settings(line: Line) -> Cell:
-    told = line.result.settings
-    return (
-        "; ".join(f"{each.name} {getattr(told, each.name)}" for each in fields(told))
-        if told
-        else None
-    )
+    return _told(line.result.settings) if line.result.settings else None
+
+
+@cache
+def _told(settings: DecodeSettings) -> str:
+    return "; ".join(f"{each.name} {getattr(settings, each.name)}" for each in fields(settings))
 
 
 def _versions(line: Line) -> Cell:

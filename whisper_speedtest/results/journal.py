@@ -176,7 +176,14 @@ def _check_header(line: bytes, name: str) -> None:
 
 
 def _result(line: bytes, number: int, name: str) -> Result:
-    """Return the result in a line."""
+    """Return the result in a line.
+
+    What is wrong with one that cannot be read at once is found out step by step, which takes long.
+    """
+    with suppress(ValueError, RecursionError):
+        result = msgspec.json.decode(line, type=Result)
+        if result.version == _RESULT_VERSION:
+            return result
     try:
         plain = json.loads(line)
     except (ValueError, RecursionError):

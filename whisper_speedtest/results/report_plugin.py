@@ -5,6 +5,8 @@ With --from nothing is collected: no test runs, and no model or library is looke
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from whisper_speedtest.session.options import given
 from whisper_speedtest.session.plugin import RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from whisper_speedtest.measure.result import Result
@@ -65,7 +67,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         )
     _refuse_unless_possible(folder)
     try:
-        found = read_all(names)
+        with _without_looking_for_garbage():
+            found = read_all(names)
     except JournalError as error:
         raise pytest.UsageError(f"--from: {error}") from error
     if nothing := nothing_measured(found.results):
@@ -75,9 +78,25 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     print(
         f"from:     {counted(len(found.results), 'result')} in {counted(found.journals, 'journal')}"
     )
-    line, written = _write(folder, found.results)
+    with _without_looking_for_garbage():
+        line, written = _write(folder, found.results)
     print(line)
     return pytest.ExitCode.OK if written else pytest.ExitCode.TESTS_FAILED
+
+
+@contextmanager
+def _without_looking_for_garbage() -> Iterator[None]:
+    """Let Python not look for garbage while the block runs, over and over in all results.
+
+    They hold no cycles. Of 10,000, that would take a quarter of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

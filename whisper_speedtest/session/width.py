@@ -25,7 +25,7 @@ LOG_WIDTH = 120
 """Columns of a table that is written where there is no edge. Whoever reads a log of CI cannot run
 it again in a wider window."""
 
-LABEL = re.compile(r"\w+: +| +(?:\w+(?: \w+)? {2,})?")
+LABEL = re.compile(r"\w+(?: \w+)?: +| +(?:\w+(?: \w+)? {2,})?")
 """What a line may begin with, as `failed:   ` and `  left out   `; what it says is indented as far
 where it takes several lines."""
 
