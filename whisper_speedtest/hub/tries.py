@@ -112,11 +112,13 @@ class Watch:
 
     def __init__(self, limit: float) -> None:
         self.stalled = False
-        self.limit = limit
         self.response: httpx2.Response | None = None
+        self._limit = limit
         self._parts = 0
         self._before: tuple[int, int] | None = None
         self._made: Any = None
+        self._begun = False
+        self._closed = threading.Event()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of a part that begins or ends: httpx calls this extension of a request."""
@@ -124,9 +126,15 @@ class Watch:
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._made = info["return_value"]
             _CONNECTIONS.add(self._made)
-            _GUARD.add(self)
-        elif event.endswith("send_request_headers.started"):
-            _GUARD.add(self)
+        elif not event.endswith("send_request_headers.started"):
+            return
+        if not self._begun:  # until there is a connection, the client's own limits do
+            self._begun = True
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._limit):
+            self.look()
 
     def look(self) -> None:
         """End the connection if nothing has got on since the last look."""
@@ -152,51 +160,7 @@ class Watch:
 
     def close(self) -> None:
         """End the watch."""
-        _GUARD.remove(self)
-
-
-class _Guard:
-    """Lets each watch look once in its time limit: one thread for all, while there are any."""
-
-    IDLE = 10.0
-    """Seconds without a watch after which the thread ends."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._due: dict[Watch, float] = {}
-        self._runs = False
-
-    def add(self, watch: Watch) -> None:
-        """Begin with a watch, unless it has begun."""
-        with self._changed:
-            if watch in self._due:
-                return
-            due = time.monotonic() + watch.limit
-            earlier = due < min(self._due.values(), default=due + 1)
-            self._due[watch] = due
-            if not self._runs:
-                self._runs = True
-                threading.Thread(target=self._run, daemon=True).start()
-            elif earlier:
-                self._changed.notify()
-
-    def remove(self, watch: Watch) -> None:
-        """End with a watch."""
-        with self._changed:
-            self._due.pop(watch, None)
-
-    def _run(self) -> None:
-        with self._changed:
-            while self._due or self._changed.wait(self.IDLE):
-                now = time.monotonic()
-                for watch in [each for each, due in self._due.items() if due <= now]:
-                    watch.look()
-                    self._due[watch] = now + watch.limit
-                self._changed.wait(max(0.0, min(self._due.values(), default=now) - now))
-            self._runs = False
-
-
-_GUARD = _Guard()
+        self._closed.set()
 
 
 def told(error: BaseException) -> str:
