@@ -95,8 +95,8 @@ class Host(Remote):
         return httpx2.Response(200)
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:  # noqa: ARG002
-        self._stream(str(files), files, "GET", "http://host.example/list", lambda _: None)
-        return LISTING
+        with self._open(str(files), files, "GET", "http://host.example/list"):
+            return LISTING
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
         return f"{files}/{commit}/{name}"

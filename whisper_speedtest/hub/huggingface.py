@@ -72,8 +72,9 @@ class HuggingFaceHub(Remote):
         if fault := _fault_of_id(files.repo):
             raise RepoError(f"{files}: no valid repo id; {fault}")
         body = bytearray()
-
-        def read(response: httpx2.Response) -> None:
+        revision = quote(files.revision, safe="")
+        url = f"{self._endpoint}/api/models/{files.repo}/revision/{revision}?blobs=true"
+        with self._open(str(files), files, "GET", url) as response:
             for piece in self._pieces(response, cancelled):
                 body.extend(piece)
                 if len(body) > LONGEST_LISTING:
@@ -81,10 +82,6 @@ class HuggingFaceHub(Remote):
                         f"{files}: expected a listing of at most {human(LONGEST_LISTING)}, "
                         f"{self._endpoint} sends more; check HF_ENDPOINT"
                     )
-
-        revision = quote(files.revision, safe="")
-        url = f"{self._endpoint}/api/models/{files.repo}/revision/{revision}?blobs=true"
-        self._stream(str(files), files, "GET", url, read)
         try:
             info = msgspec.json.decode(body.decode(json.detect_encoding(body)), type=_Info)
         except msgspec.ValidationError as error:

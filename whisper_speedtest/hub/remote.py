@@ -14,13 +14,13 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
 from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.sizes import human, short
 from whisper_speedtest.hub.tries import (
     CERTIFICATE,
@@ -146,76 +146,28 @@ class Remote(ABC):
         subject = f"{files}{resolved} {file.name}"
         target.touch()
         with target.open("r+b") as out:
-            content = FileDigest(file.size, file.etag)
-
-            def start_over() -> None:
-                nonlocal content
-                advance(-content.received)
-                out.seek(0)
-                out.truncate()
-                content = FileDigest(file.size, file.etag)
-
-            def keep(pieces: bytearray) -> None:
-                out.write(pieces)
-                content.update(pieces)
-                size = len(pieces)
-                pieces.clear()  # first, as `advance` may raise, and what is kept is kept once
-                advance(size)
-
-            def read(response: httpx2.Response) -> None:
-                if response.status_code != HTTPStatus.PARTIAL_CONTENT and content.received:
-                    start_over()
-                pieces = bytearray()  # together, as each write and hash lets other threads go first
-                try:
-                    for piece in self._pieces(response, cancelled):
-                        pieces += piece
-                        if content.received + len(pieces) > file.size:
-                            break
-                        if len(pieces) >= CHUNK:
-                            keep(pieces)
-                finally:
-                    keep(pieces)
+            part = Part(out, file, advance)
 
             def fetch() -> Proof:
                 # Once all is there, even a connection that then broke leaves nothing to ask for.
-                if content.received < max(file.size, 1):
-                    self._stream(subject, files, "GET", url, read, content.received)
-                if content.received < file.size:
-                    raise Again(
-                        f"expected {file.size} bytes, got {content.received}",
-                        final=VerificationError,
-                    )
-                proof, etag = content.result()
-                if etag != file.etag or proof.size != file.size:
-                    start_over()
-                    more = " or more" if proof.size > file.size else ""
-                    raise Again(
-                        f"expected {hash_name(etag)} {file.etag} of {file.size} bytes, "
-                        f"got {etag} of {proof.size} bytes{more}",
-                        final=VerificationError,
-                    )
-                return proof
+                if part.size < max(file.size, 1):
+                    with self._open(subject, files, "GET", url, part.size) as response:
+                        if response.status_code != HTTPStatus.PARTIAL_CONTENT and part.size:
+                            part.start_over()
+                        part.add(self._pieces(response, cancelled))
+                return part.proof()
 
-            while chunk := out.read(CHUNK):
-                content.update(chunk)
-            if content.received > file.size:
-                start_over()
             try:
-                return self._tried(subject, fetch, cancelled, lambda: content.received)
+                return self._tried(subject, fetch, cancelled, lambda: part.size)
             except VerificationError:
-                start_over()  # no later run should go on with this
+                part.start_over()  # no later run should go on with this
                 raise
 
-    def _stream(
-        self,
-        subject: str,
-        files: ModelFiles,
-        method: str,
-        url: str,
-        read: Callable[[httpx2.Response], None],
-        start: int = 0,
-    ) -> None:
-        """Hand the answer to `read`, from byte `start` on or, where it has status 200, all of it.
+    @contextmanager
+    def _open(
+        self, subject: str, files: ModelFiles, method: str, url: str, start: int = 0
+    ) -> Iterator[httpx2.Response]:
+        """Give the answer from byte `start` on or, where it has status 200, all of it.
 
         Redirects are followed one by one, so that it is known who answers, or does not. A token
         goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
@@ -250,7 +202,7 @@ class Remote(ABC):
                     watch.response = response
                     if response.next_request is None:
                         self._judge(subject, files, host, response)
-                        read(response)
+                        yield response
                         return
                     request = response.next_request
                 if request.url.scheme not in {"http", "https"}:

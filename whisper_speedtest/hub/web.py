@@ -54,19 +54,16 @@ class WebServer(Remote):
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:  # noqa: ARG002
         """Ask for the size alone; the check map says the rest."""
         (name,) = files.files
-        sizes: list[str] = []
-
-        def read(response: httpx2.Response) -> None:
+        url = self._url(files, files.revision, name)
+        with self._open(str(files), files, "HEAD", url) as response:
             response.read()  # of which there is nothing; the connection can be used again then
-            sizes.append(response.headers.get("Content-Length", ""))
-
-        self._stream(str(files), files, "HEAD", self._url(files, files.revision, name), read)
-        if not sizes[0].isdecimal():
+            size = response.headers.get("Content-Length", "")
+        if not size.isdecimal():
             raise RepoError(
                 f"{files}: expected {self.name} to say how long {name} is (Content-Length), "
-                f"got {short(sizes[0])!r}; check {self.named_in}"
+                f"got {short(size)!r}; check {self.named_in}"
             )
-        file = RemoteFile(name, int(sizes[0]), files.revision)
+        file = RemoteFile(name, int(size), files.revision)
         return Listing(files.repo, files.revision, {name: file})
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
