@@ -15,6 +15,7 @@ from huggingface_hub import close_session, get_session
 from adapters.base import ModelFiles
 from fixtures.hub import Fault, Hub
 from fixtures.hub.tls import NEEDS_TRUSTME
+from tests.helpers.dripping import DrippingServer
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
@@ -571,3 +572,51 @@ def test_https_that_is_spoken_to_a_port_without_it_says_so(
     assert "check the network" not in error
     assert ("there is a proxy in between: check HTTPS_PROXY" in error) is proxied
     assert hub.requests == []
+
+
+# What is no HTTP
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "another protocol": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "SSH-2.0-OpenSSH_9.6"),
+    "status": (b"HTTP/1.1 ok\r\n\r\n", "HTTP/1.1 ok"),
+    "header": (b"HTTP/1.1 200 OK\r\nno header\r\n\r\n", "no header"),
+    "lengths": (OK + b"Content-Length: 7\r\nContent-Length: 8\r\n\r\n", "Content-Length"),
+    "chunk": (CHUNKED + b"zz\r\n{}\r\n", "zz"),
+    "gzip": (OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd", "header check"),
+}
+"""What a host answers, and what of it is to be quoted."""
+
+
+@pytest.mark.parametrize(("answer", "got"), BROKEN.values(), ids=BROKEN)
+def test_answer_that_is_no_http_is_told_with_what_was_got_from_whom(
+    store: Store, answer: bytes, got: str
+) -> None:
+    """The host was reached, so that the network is not to blame."""
+    with DrippingServer(b"", (), pause=0, first=answer) as server:
+        session = fresh(store, endpoint=server.endpoint)
+
+        first, second = (refusal(session, files) for files in (BASE, QUANTISED))
+
+    place = f"expected HTTP from {server.endpoint}, got a broken answer ("
+    for files, error in ((BASE, first), (QUANTISED, second)):
+        assert type(error) is Unavailable
+        assert str(error).startswith(f"{files}: {place}")
+        assert got in str(error)
+        assert "and which proxy or filter is in between" in str(error)
+        assert "cannot reach" not in str(error)
+    if got not in {"zz", "header check"}:  # of these, the head of the answer was right
+        assert second.cause == first.cause, "a host that makes no sense is asked by one model"
+
+
+def test_answer_that_ends_too_early_is_told_with_its_size_and_host(hub: Hub, store: Store) -> None:
+    """The host is the one that the hub leads to, which has answered before."""
+    hub.fault(Fault(after=1000, end="close"), kind="cdn", file="weights.npz")
+    cdn = urlsplit(hub._state.site.cdn).netloc
+
+    error = str(refusal(fresh(store, retry=replace(FAST, attempts=1)), BASE))
+
+    assert f"expected HTTP from {cdn}, got a broken answer (RemoteProtocolError: " in error
+    assert "received 1000 bytes, expected 300000" in error
+    assert "after one try; check the network, and which proxy or filter is in between" in error

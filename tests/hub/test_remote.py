@@ -120,7 +120,7 @@ def error_of(host: Host) -> Exception:
 
 REFUSED = httpx2.ConnectError("refused")
 TIMEOUT = httpx2.ConnectTimeout("timed out")
-CUT = httpx2.RemoteProtocolError("cut")
+CUT = httpx2.RemoteProtocolError("Server disconnected without sending a response.")
 
 
 @pytest.mark.parametrize(

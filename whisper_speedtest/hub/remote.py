@@ -53,6 +53,9 @@ _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 """What OpenSSL's errors say, by its version, where the other side speaks no TLS."""
 
+_NOTHING = "Server disconnected"
+"""How httpx begins to say that an answer has not even begun."""
+
 BETWEEN = "and which proxy or filter is in between"
 _PAGES = ("text/html", "application/xhtml")
 _REDIRECTS = 10
@@ -174,6 +177,7 @@ class Remote(ABC):
         """
         import httpx2
 
+        malformed = httpx2.RemoteProtocolError, httpx2.DecodingError
         self._check(subject, "")
         # Without an encoding, so that sizes and ranges are those of the file.
         headers = {"Accept-Encoding": "identity", **self._headers()}
@@ -220,10 +224,18 @@ class Remote(ABC):
                 advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
                 raise self._gave_up(subject, f"{reason}; {advice}", host) from None
             except (httpx2.RequestError, ConnectionError) as error:
+                reason, advice, broken = told(error), NETWORK, False
+                if watch.stalled:
+                    limit = f"{self._timeout:.3g} s, and yet bytes"
+                    reason = f"{request.url.host} sent no part of an answer in {limit}"
+                elif isinstance(error, malformed) and not str(error).startswith(_NOTHING):
+                    place, broken = host or self._endpoint, True
+                    reason = f"expected HTTP from {place}, got a broken answer ({reason})"
+                    advice = f"check the network, {BETWEEN}"
                 absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-                stalled = f"{request.url.host} sent no part of an answer in {self._timeout:.3g} s"
-                reason = f"{stalled}, and yet bytes" if watch.stalled else told(error)
-                raise Again(reason, host=host, absent=absent) from None
+                raise Again(
+                    reason, advice=advice, host=host, absent=absent, broken=broken
+                ) from None
         raise Unavailable(
             f"{subject}: expected at most {_REDIRECTS} redirects, in {limit:.3g} s, {self.name} "
             f"leads on to {short(str(request.url))}; {NETWORK}"
@@ -272,6 +284,9 @@ class Remote(ABC):
                 attempt += 1
             most = FIRST_TRIES if failure.absent and new else self._retry.attempts
             if attempt >= most or failure.wait > FAR:
+                if failure.broken and new:
+                    reason = f"{failure}; check {self.named_in}, {BETWEEN}"
+                    raise self._gave_up(subject, reason, failure.host or "")
                 if failure.host is not None and (failure.absent or new):
                     from urllib.request import getproxies
 

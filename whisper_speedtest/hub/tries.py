@@ -78,6 +78,7 @@ class Again(Exception):  # noqa: N818 - a reason to try again
 
     `wait` is what the host asks for, in seconds, and `advice` what to do after the last try. `host`
     is the one that gave no answer, None where one did; it is `absent` if no connection was made.
+    What it sent is `broken` where that is no answer by the rules of HTTP.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Again(Exception):  # noqa: N818 - a reason to try again
         advice: str = NETWORK,
         host: str | None = None,
         absent: bool = False,
+        broken: bool = False,
     ) -> None:
         super().__init__(reason)
         self.wait = wait
@@ -96,6 +98,7 @@ class Again(Exception):  # noqa: N818 - a reason to try again
         self.advice = advice
         self.host = host
         self.absent = absent
+        self.broken = broken
 
 
 _CONNECTIONS: WeakSet[Any] = WeakSet()
