@@ -23,7 +23,7 @@ from tests.helpers.stores import (
     repo_folder,
     requested,
 )
-from whisper_speedtest.hub.evidence import Record
+from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import ModelError, Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.plan import MARGIN
 from whisper_speedtest.hub.staging import staging
@@ -165,11 +165,11 @@ def test_offline_a_revision_is_the_commit_of_which_all_files_are_there(
     (repo_folder(store, BASE).root / "refs" / "main").unlink()
     newer = fresh(store).prepare(BASE)
     with staging(repo_folder(store, BASE)) as stage:
-        records = {
-            name: Record(proof.size, proof.sha256, proof.sha256)
-            for name, (_, proof) in older.files.items()
+        findings = {
+            name: Finding(name, "complete", path, proof.sha256, proof, "")
+            for name, (path, proof) in older.files.items()
         }
-        stage.note("main", older.commit, records)
+        stage.note(Inspection(BASE, older.commit, findings))
     empty(store)
 
     model = outcome(offline(store), places)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.base import ModelFiles
 from tests.helpers.harm import written
 from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.hub import staging as module
 from whisper_speedtest.hub.cache import RepoFolder
 from whisper_speedtest.hub.evidence import Record
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.staging import Staging, staging
 
 if TYPE_CHECKING:
@@ -97,6 +100,15 @@ def test_link_that_is_right_is_left_alone(folder: RepoFolder, stage: Staging) ->
     assert folder.linked(stage.link(COMMIT, "a", ETAG)) == ETAG
 
 
+def found(commit: str, **records: Record) -> Inspection:
+    """Return an inspection that found files with these records."""
+    findings = {
+        name: Finding(name, "complete", Path(name), each.etag, Proof(each.size, each.sha256), "")
+        for name, each in records.items()
+    }
+    return Inspection(ModelFiles("org/model", tuple(records)), commit, findings)
+
+
 def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Staging) -> None:
     """A branch with a slash is a path; a commit needs no ref, nor does one that is right."""
     stage.refer("main", COMMIT)
@@ -118,9 +130,9 @@ def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Stag
 def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Staging) -> None:
     """Two models of one repo may have different files of it; the newer record of a file wins."""
     newer = Record(1, "0" * 64, "0" * 64)
-    stage.note("main", COMMIT, {"b": RECORD, "a": RECORD})
-    stage.note("main", COMMIT, {"c": RECORD, "a": newer})
-    stage.note("main", "d" * 40, {"x": RECORD})
+    stage.note(found(COMMIT, b=RECORD, a=RECORD))
+    stage.note(found(COMMIT, c=RECORD, a=newer))
+    stage.note(found("d" * 40, x=RECORD))
 
     assert folder.manifests("main")[COMMIT] == {"a": newer, "b": RECORD, "c": RECORD}
     assert list(folder.manifests("main")[COMMIT]) == ["a", "b", "c"]
@@ -129,7 +141,7 @@ def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Sta
 
 def test_manifest_can_be_read_by_people(folder: RepoFolder, stage: Staging) -> None:
     """It says what was verified, one thing a line."""
-    stage.note("main", COMMIT, {"a": RECORD})
+    stage.note(found(COMMIT, a=RECORD))
 
     text = folder.manifest_path("main", COMMIT).read_text("utf-8")
     assert text.splitlines()[:4] == [

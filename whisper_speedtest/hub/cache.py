@@ -32,7 +32,14 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.evidence import UNREADABLE, Evidence, Listing, Manifest, RemoteFile, Tree
+from whisper_speedtest.hub.evidence import (
+    ANY_SIZE,
+    UNREADABLE,
+    Listing,
+    Manifest,
+    RemoteFile,
+    Tree,
+)
 from whisper_speedtest.hub.hashes import digest, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.sizes import short
@@ -46,9 +53,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.inspection import FileState
 
 _MODELS = "models--"
-
-ANY_SIZE = -1
-"""The size of a file of which the hash alone is known."""
 
 
 def _read(path: Path) -> bytes:
@@ -180,15 +184,14 @@ class RepoFolder:
         for name in files.files:
             if not (known := self.evidence(commit, name)):
                 return None
-            size = ANY_SIZE if known.size is None else known.size
-            listed[name] = RemoteFile(name, size, known.etag, known.unconfirmed)
+            listed[name] = known
         return Listing(self.listed_as(commit) or self.repo, commit, listed)
 
     def _may_be(self, revision: str, commit: str) -> bool:
         """Return whether a revision can stand for a commit; by URL they are the same sha256."""
         return is_sha256(commit) and commit == revision if self.by_url else is_sha1(commit)
 
-    def evidence(self, commit: str, name: str) -> Evidence | None:
+    def evidence(self, commit: str, name: str) -> RemoteFile | None:
         """Return what says which content a file of a commit must have, other than its own link.
 
         The etag of a file by URL is its commit. Of other files our manifests say it, of whatever
@@ -196,9 +199,9 @@ class RepoFolder:
         commit; and then what a manifest has of a file that nobody confirmed.
         """
         if self.by_url:
-            return Evidence("", commit)
+            return RemoteFile(name, ANY_SIZE, commit)
         records = [manifest.files.get(name) for manifest in self._manifests(commit)]
-        recorded = [Evidence.recorded(record) for record in records if record]
+        recorded = [record.remote(name) for record in records if record]
         for known in recorded:
             if not known.unconfirmed:
                 return known
@@ -206,7 +209,7 @@ class RepoFolder:
         with suppress(*UNREADABLE, KeyError):
             listed = msgspec.json.decode(_read(tree), type=Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
-                return Evidence(f"as {tree} lists it", etag, listed.lfs_sha256, listed.size)
+                return RemoteFile(name, listed.size, etag, source=f"as {tree} lists it")
         return recorded[0] if recorded else None
 
     def look(self, commit: str, name: str) -> Finding:
@@ -221,7 +224,7 @@ class RepoFolder:
         if not evidence:
             _, lacking = self._read_manifests()
             if linked := self.linked(path):
-                evidence = Evidence("", linked, unconfirmed=True)
+                evidence = RemoteFile(name, ANY_SIZE, linked, unconfirmed=True)
         etag = evidence.etag if evidence else ""
 
         def found(state: FileState, proof: Proof | None, reason: str) -> Finding:

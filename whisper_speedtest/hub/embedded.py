@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING
 from adapters.base import EMBEDDED
 from whisper_speedtest.hub import cache
 from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.hashes import CHUNK, prove
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import ModelError, RepoError, Unavailable, VerificationError
@@ -178,10 +177,10 @@ def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: 
                 f"{files.repo}: expected {exporter} {form} {variant} to make it, "
                 f"got exit status {run.returncode}:\n{run.stderr}"
             )
-        records = {}
+        findings = {}
         for file in sorted(made.iterdir()):
-            proof = prove(file)
-            records[file.name] = Record.of(proof, proof.sha256)
-            stage.publish(file, proof.sha256)
-            stage.link(files.revision, file.name, proof.sha256)
-        stage.note(files.revision, files.revision, records)
+            etag = prove(file).sha256
+            proof = stage.publish(file, etag)
+            path = stage.link(files.revision, file.name, etag)
+            findings[file.name] = Finding(file.name, "complete", path, etag, proof, "")
+        stage.note(Inspection(files, files.revision, findings))

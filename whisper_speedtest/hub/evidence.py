@@ -16,7 +16,6 @@ from whisper_speedtest.hub.hashes import hash_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
     from whisper_speedtest.hub.hashes import Proof
 
@@ -27,18 +26,45 @@ _Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """Bytes of a file."""
 
 
+ANY_SIZE = -1
+"""The size of a file of which the hash alone is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file as its host lists it.
+    """What a file must be, as its host lists it or as something on this machine says.
 
-    `size` is in bytes. `etag` is the sha256 of a file in LFS or by URL, else git's sha1, in hex.
-    `unconfirmed` is for what no host has said, see above.
+    `size` is in bytes, or ANY_SIZE. `etag` is the sha256 of a file in LFS or by URL, else git's
+    sha1, in hex; `sha256` is "" where only that one is said. `source` is who says it; "" where that
+    is the host. `unconfirmed` is for what no host has said, see above.
     """
 
     name: str
     size: int
     etag: str
     unconfirmed: bool = False
+    sha256: str = ""
+    source: str = ""
+
+    def contradiction(self, proof: Proof, etag: str) -> str:
+        """Return how a file differs, with both sides; "" where it is the right one."""
+        if (
+            etag == self.etag
+            and self.sha256 in {"", proof.sha256}
+            and self.size in {ANY_SIZE, proof.size}
+        ):
+            return ""
+        size = f" of {self.size} bytes" if self.size != ANY_SIZE else ""
+        source = f" ({self.source})" if self.source else ""
+        expected = _hashes(self.etag, self.sha256)
+        return (
+            f"expected {hash_name(self.etag)} {expected}{size}{source}, "
+            f"got {_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
+        )
+
+
+def _hashes(etag: str, sha256: str) -> str:
+    return etag if sha256 in {"", etag} else f"{etag} and sha256 {sha256}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +87,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
     unconfirmed: bool = False
 
-    @classmethod
-    def of(cls, proof: Proof, etag: str, *, unconfirmed: bool = False) -> Self:
-        """Return the entry for a file that was proven to have this etag."""
-        return cls(proof.size, proof.sha256, etag, unconfirmed)
+    def remote(self, name: str) -> RemoteFile:
+        """Return what a file of that name must be."""
+        source = "as when it was first seen" if self.unconfirmed else "as when it was verified"
+        return RemoteFile(name, self.size, self.etag, self.unconfirmed, self.sha256, source)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -93,43 +119,3 @@ class Tree(msgspec.Struct):
 
     format_version: Literal[1]
     files: dict[str, _Listed]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a file must be, and who says so; `size` and `sha256` are None where that is not said.
-
-    It is `unconfirmed` where nothing but the name of the file's own blob ever said so.
-    """
-
-    source: str
-    etag: str
-    sha256: str | None = None
-    size: int | None = None
-    unconfirmed: bool = False
-
-    @classmethod
-    def recorded(cls, record: Record) -> Self:
-        """Return what a manifest says of a file."""
-        source = "as when it was first seen" if record.unconfirmed else "as when it was verified"
-        return cls(source, record.etag, record.sha256, record.size, record.unconfirmed)
-
-    def contradiction(self, proof: Proof, etag: str) -> str:
-        """Return how a file differs, with both sides; "" where it is the right one."""
-        if (
-            etag == self.etag
-            and self.sha256 in {None, proof.sha256}
-            and self.size in {None, proof.size}
-        ):
-            return ""
-        size = f" of {self.size} bytes" if self.size is not None else ""
-        source = f" ({self.source})" if self.source else ""
-        expected = _hashes(self.etag, self.sha256)
-        return (
-            f"expected {hash_name(self.etag)} {expected}{size}{source}, "
-            f"got {_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
-        )
-
-
-def _hashes(etag: str, sha256: str | None) -> str:
-    return etag if sha256 in {None, etag} else f"{etag} and sha256 {sha256}"

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub import cache, web
 from whisper_speedtest.hub.cache import RepoFolder, cached_repos, is_safe
-from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
-from whisper_speedtest.hub.inspection import Inspection
+from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import (
     ModelError,
     RepoError,
@@ -177,18 +176,12 @@ class HostedModels:
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a model that is there without one; none contradicts it."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
-        commit = local.commit or ""
-        found = local.findings.values()
-        records = {
-            each.name: Record.of(each.proof, each.etag, unconfirmed=each.unconfirmed)
-            for each in found
-            if each.proof
-        }
-        if records.items() <= folder.manifests(local.files.revision).get(commit, {}).items():
+        noted = folder.manifests(local.files.revision).get(local.commit or "", {})
+        if local.records.items() <= noted.items():
             return
         # A cache that may only be read serves as well: the files are verified each time.
         with suppress(OSError), staging(folder) as stage:
-            stage.note(local.files.revision, commit, records, local.listed_as)
+            stage.note(local)
 
     def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> Outcomes:
         """Download what is planned for some models; return what became of each."""
@@ -277,7 +270,7 @@ class HostedModels:
         """Wait for a model's downloads; then make the commit, and the revision, consist of them."""
         files, commit = model.files, model.commit or ""
         try:
-            verified, records = {}, {}
+            findings = {}
             for file in model.required:
                 pointer = RepoFolder(self.settings.cache, files.repo).pointer(commit, file.name)
                 path, proof = model.held.get(file.name, (None, None))
@@ -285,18 +278,18 @@ class HostedModels:
                     proof = jobs[files.repo, file.etag].result()
                 if path != pointer:
                     stage.link(commit, file.name, file.etag)
-                verified[file.name] = (pointer, proof)
-                records[file.name] = Record.of(proof, file.etag, unconfirmed=file.unconfirmed)
+                findings[file.name] = Finding(
+                    *(file.name, "complete", pointer, file.etag, proof, ""),
+                    unconfirmed=file.unconfirmed,
+                )
+            made = Inspection(files, commit, findings, model.listed_as)
             stage.refer(files.revision, commit)
-            stage.note(files.revision, commit, records, model.listed_as)
+            stage.note(made)
+            return made.verified()
         except OSError as error:
             return self._unwritable(model.local, error)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return self.explained(model.local, error)
-        doubtful = any(record.unconfirmed for record in records.values())
-        return VerifiedModel(
-            files.repo, files.revision, commit, verified, model.listed_as, unconfirmed=doubtful
-        )
 
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
         refused = Unavailable(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from whisper_speedtest.hub.evidence import Record
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
@@ -100,6 +101,15 @@ class Inspection:
     def size(self) -> int:
         """Bytes of the files that are there."""
         return sum(each.proof.size for each in self.findings.values() if each.proof)
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """What a manifest has of the files that are there."""
+        return {
+            name: Record(each.proof.size, each.proof.sha256, each.etag, each.unconfirmed)
+            for name, each in self.findings.items()
+            if each.proof
+        }
 
     @property
     def faults(self) -> tuple[Finding, ...]:

@@ -25,11 +25,12 @@ from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from whisper_speedtest.hub.cache import RepoFolder
-    from whisper_speedtest.hub.evidence import Record, RemoteFile
+    from whisper_speedtest.hub.evidence import RemoteFile
     from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.inspection import Inspection
 
 _PREFIX = "staging-"
 _PART = "part-"
@@ -208,13 +209,13 @@ class Staging:
         if self._folder.commit(revision) != commit:
             self._write(self._folder.root / "refs" / revision, commit.encode())
 
-    def note(
-        self, revision: str, commit: str, records: Mapping[str, Record], listed_as: str = ""
-    ) -> None:
-        """Write a manifest, adding to one of the same commit."""
-        files = {**self._folder.manifests(revision).get(commit, {}), **records}
-        files = dict(sorted(files.items()))
-        manifest = Manifest(self._folder.repo, revision, commit, files, listed_as)
+    def note(self, found: Inspection) -> None:
+        """Write a manifest of what was verified, adding to one of the same commit."""
+        revision, commit = found.files.revision, found.commit or ""
+        files = self._folder.manifests(revision).get(commit, {}) | found.records
+        manifest = Manifest(
+            self._folder.repo, revision, commit, dict(sorted(files.items())), found.listed_as
+        )
         text = msgspec.json.format(msgspec.json.encode(manifest))
         self._write(self._folder.manifest_path(revision, commit), text)
 
