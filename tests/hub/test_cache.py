@@ -208,7 +208,7 @@ def test_ref_outranks_manifests_if_its_commit_is_proven_and_has_all_files(
 
 
 def test_harmed_commit_gives_way_to_a_recorded_one_alone(folder: RepoFolder) -> None:
-    """What only agrees with itself takes the place of a commit that is gone, not of a wrong one."""
+    """What only agrees with itself takes neither the place of a wrong one nor of a lost one."""
     cache = folder.root.parent
     for commit in (OLD, NEW):
         put(folder, commit, "a.npz", commit.encode())
@@ -228,7 +228,15 @@ def test_harmed_commit_gives_way_to_a_recorded_one_alone(folder: RepoFolder) -> 
     manifest.unlink()
     (folder.root / "refs" / "main").write_text(NEW, encoding="utf-8")
     folder.pointer(OLD, "a.npz").unlink()
-    assert (inspect(cache, FILES).commit, inspect(cache, FILES).unconfirmed) == (NEW, True)
+    found = inspect(cache, FILES)
+    assert (found.commit, found.state) == (OLD, "unknown")
+    assert {name: each.state for name, each in found.findings.items()} == {
+        "a.npz": "unknown",
+        "b.json": "complete",
+    }
+    assert found.findings["a.npz"].reason == (
+        f"expected commit {OLD}, which was verified, got commit {NEW}, which no host has confirmed"
+    )
 
 
 def test_first_manifest_that_is_none_is_told_and_no_other_file_of_the_folder(

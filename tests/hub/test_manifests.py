@@ -239,23 +239,96 @@ def test_manifest_of_another_commit_that_cannot_be_understood_counts_for_this_on
     assert requested(hub) == [("info", None)]
 
 
-def test_commit_that_nobody_confirmed_does_not_stand_in_for_a_harmed_one(store: Store) -> None:
-    """A manifest says what the revision was, and it is that no more."""
-    model = store.prepare(BASE)
+def put_unconfirmed(store: Store, commit: str) -> None:
+    """Move main to a commit of other weights, of which nothing but its links says what it is."""
     folder = repo_folder(store, BASE)
     for name in BASE.files:
-        link = folder.pointer("d" * 40, name)
+        link = folder.pointer(commit, name)
         link.parent.mkdir(exist_ok=True)
         body = content(QUANTISED)[name]
         (blob := folder.blobs / hashlib.sha256(body).hexdigest()).write_bytes(body)
         link.symlink_to(os.path.relpath(blob, link.parent))
-    (folder.root / "refs" / "main").write_text("d" * 40)
+    (folder.root / "refs" / "main").write_text(commit)
+
+
+def test_commit_that_nobody_confirmed_does_not_stand_in_for_a_harmed_one(store: Store) -> None:
+    """A manifest says what the revision was, and it is that no more."""
+    model = store.prepare(BASE)
+    put_unconfirmed(store, "d" * 40)
     flip_bit(model.files["weights.npz"][0])
 
     found = fresh(store).inspect(BASE)
 
     assert (found.state, found.commit) == ("corrupt", model.commit)
     assert isinstance(refusal(offline(store), BASE), VerificationError)
+
+
+@pytest.mark.parametrize("noted", [False, True], ids=["not noted", "noted"])
+def test_commit_that_nobody_confirmed_does_not_stand_in_for_one_that_is_gone(
+    hub: Hub, store: Store, noted: bool
+) -> None:
+    """The verified commit counts, also where a manifest has noted the other one since."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    put_unconfirmed(store, "d" * 40)
+    if noted:
+        manifest = folder.manifest_path("main", model.commit)
+        verified = manifest.read_bytes()
+        manifest.unlink()
+        assert offline(store).prepare(BASE).unconfirmed
+        manifest.write_bytes(verified)
+        os.utime(manifest, (0, 0))
+    for name in BASE.files:
+        (pointer := folder.pointer(model.commit, name)).resolve().unlink()
+        pointer.unlink()
+    hub.clear()
+
+    found = fresh(store).inspect(BASE)
+    error = refusal(offline(store), BASE)
+
+    assert (found.state, found.commit) == ("unknown", model.commit)
+    assert type(error) is Unavailable
+    assert str(error).startswith(
+        f"{BASE}: expected commit {model.commit}, which was verified, got commit {'d' * 40}, which "
+        f"no host has confirmed; {BASE}: offline (--offline or HF_HUB_OFFLINE); run once without"
+    )
+    assert hub.requests == []
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    assert offline(store).prepare(BASE).commit == model.commit
+
+
+def test_newer_commit_that_huggingface_hub_fetched_is_confirmed_by_one_request(
+    hub: Hub, store: Store
+) -> None:
+    """The verified one was pruned since; online no byte is downloaded again."""
+    from huggingface_hub import hf_hub_download
+
+    model = store.prepare(BASE)
+    newer = hub.move(BASE.repo, "main", content(BASE, "newer"))
+    where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
+    for name in BASE.files:
+        hf_hub_download(BASE.repo, name, **where)
+        (pointer := repo_folder(store, BASE).pointer(model.commit, name)).resolve().unlink()
+        pointer.unlink()
+    hub.clear()
+
+    found = fresh(store).prepare(BASE)
+
+    assert (found.commit, found.unconfirmed) == (newer, False)
+    assert requested(hub) == [("info", None)]
+
+
+def test_commits_that_nobody_ever_confirmed_stand_in_for_each_other(store: Store) -> None:
+    """A cache that is filled by other means alone goes on working, as unconfirmed."""
+    model = store.prepare(BASE)
+    shutil.rmtree(repo_folder(store, BASE).own)
+    assert offline(store).prepare(BASE).unconfirmed
+    put_unconfirmed(store, "d" * 40)
+    shutil.rmtree(repo_folder(store, BASE).pointer(model.commit, ""))
+
+    found = offline(store).prepare(BASE)
+
+    assert (found.commit, found.unconfirmed) == ("d" * 40, True)
 
 
 def test_notes_of_macos_on_a_manifest_are_no_manifest(store: Store) -> None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,11 +94,12 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
 
     The revision stands for the first of the commits that it may stand for of which all files are
     there; if there is none, for the first. One that nobody confirmed does not take the place of one
-    that is not what a manifest says.
+    that is not what a manifest says, nor of one that was verified and is not there any more.
     """
     folder = RepoFolder(cache, files.repo)
     inspections: list[Inspection] = []
-    for commit in folder.commits(files):
+    commits = folder.commits(files)
+    for commit in commits:
         findings = {name: folder.look(commit, name) for name in files.files}
         found = Inspection(files, commit, findings, folder.listed_as(commit))
         harmed = any(each.state == "corrupt" for each in inspections)
@@ -105,7 +107,8 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
             return found
         inspections.append(found)
     if inspections:
-        return inspections[0]
+        first, noted = inspections[0], folder.commit(files.revision)
+        return first if noted in {None, *commits} else folder.beside(first, noted or "")
     nothing = {
         name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
         for name in files.files
@@ -170,13 +173,34 @@ class RepoFolder:
 
         That is the commit that huggingface_hub noted, if something says what its files must be.
         Another tool may have gone on to a newer commit, of which it has a part, or nothing but
-        links that agree with themselves. Then the ones in our manifests come first.
+        links that agree with themselves. Then the ones in our manifests come first. Where some of
+        all these were confirmed, the others are not among them.
         """
         verified = self.manifests(files.revision)
         noted = self.commit(files.revision)
         proven = noted and self.listing(noted, files)
-        commits = [noted, *verified] if proven else [*verified, noted]
-        return list(filter(None, dict.fromkeys(commits)))
+        either = [noted, *verified] if proven else [*verified, noted]
+        commits = list(filter(None, dict.fromkeys(either)))
+        return [each for each in commits if self._is_confirmed(each, files)] or commits
+
+    def _is_confirmed(self, commit: str, files: ModelFiles) -> bool:
+        """Return whether a host has said of some of a model's files what they are at a commit."""
+        known = (self.evidence(commit, name) for name in files.files)
+        return any(each and not each.unconfirmed for each in known)
+
+    def beside(self, found: Inspection, noted: str) -> Inspection:
+        """Return what was found, where what is missing is unknown if the commit `noted` has it."""
+        said = (
+            f"expected commit {found.commit}, which was verified, got commit {noted}, which no "
+            "host has confirmed"
+        )
+        findings = {
+            name: replace(each, state="unknown", reason=said)
+            if each.state == "missing" and os.path.lexists(self.pointer(noted, name))
+            else each
+            for name, each in found.findings.items()
+        }
+        return replace(found, findings=findings)
 
     def listing(self, commit: str, files: ModelFiles) -> Listing | None:
         """Return what a model's files must be at a commit; None where nothing says it of each."""
