@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ import pytest
 
 from adapters.base import ModelFiles
 from fixtures.hub import Fault
-from tests.helpers.harm import BASE, QUANTISED, content
-from tests.helpers.stores import offline, read, refusal
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
+from tests.helpers.stores import offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.lock import (
     Lock,
@@ -110,6 +111,53 @@ def test_other_bytes_than_the_locked_ones_are_refused(
         f"sha256 {right.sha256} of {right.size} bytes; if the lock is wrong, take this model out"
     )
     assert not hub.downloads(), "bytes were fetched that the lock refuses"
+
+
+@pytest.mark.parametrize("lacking", [False, True], ids=["whole", "to be linked"])
+def test_lock_confirms_what_only_the_hub_cache_names(hub: Hub, store: Store, lacking: bool) -> None:
+    """It is a record of the bytes, and so needs no host; the manifests are gone."""
+    then = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    shutil.rmtree(folder.own)
+    assert offline(store).prepare(BASE).unconfirmed
+    if lacking:
+        shutil.rmtree(folder.pointer(then.commit, ""))
+    hub.clear()
+    held = Store(offline(store).settings, Lock().with_models([then]))
+
+    (planned,) = held.plan([BASE]).models
+
+    assert planned.problem is None
+    assert not planned.unconfirmed
+    assert not held.prepare(BASE).unconfirmed
+    assert not held.inspect(BASE).unconfirmed
+    assert hub.requests == []
+
+
+def test_lock_confirms_no_file_that_it_does_not_name(store: Store) -> None:
+    """What is said of the weights says nothing of the tokenizer beside them."""
+    then = store.prepare(BASE)
+    shutil.rmtree(repo_folder(store, BASE).own)
+    entry = LockedModel.of(then)
+    part = LockedModel(entry.commit, {"weights.npz": entry.files["weights.npz"]})
+    held = Store(offline(store).settings, Lock({str(BASE): part}))
+
+    assert held.prepare(BASE).unconfirmed
+    states = held.inspect(BASE).findings
+    assert {name: each.unconfirmed for name, each in states.items()} == {
+        "weights.npz": False,
+        "config.json": True,
+    }
+
+
+def test_locked_file_that_was_harmed_is_fetched_anew(hub: Hub, store: Store) -> None:
+    """The lock has the right bytes: it is the file in the cache that is wrong, and not the lock."""
+    then = store.prepare(BASE)
+    flip_bit(then.files["weights.npz"][0])
+    hub.clear()
+
+    assert read(locked(store, then).prepare(BASE)) == content(BASE)
+    assert requested(hub) == [("info", None), ("resolve", "weights.npz")]
 
 
 def test_small_file_unlike_the_lock_is_refused_once_it_is_there(hub: Hub, store: Store) -> None:

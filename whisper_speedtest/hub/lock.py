@@ -71,12 +71,14 @@ class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
         return cls(model.commit, files)
 
-    def contradiction(self, name: str, proof: Proof) -> str:
-        """Return how a file differs from its entry; "" where it does not, or has none."""
-        locked, got = self.files.get(name), LockedFile(proof.size, proof.sha256)
-        if locked in {None, got}:
-            return ""
-        return f"expected {locked} (as {NAME} has it), got {got}"
+    def contradiction(self, proofs: Mapping[str, Proof]) -> str:
+        """Return how files differ from their entries; "" where none does, or has one."""
+        wrong = []
+        for name, proof in proofs.items():
+            locked, got = self.files.get(name), LockedFile(proof.size, proof.sha256)
+            if locked not in {None, got}:
+                wrong.append(f"{name}: expected {locked} (as {NAME} has it), got {got}")
+        return "; ".join(wrong)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

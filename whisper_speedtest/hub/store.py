@@ -114,42 +114,57 @@ class Store:
         return replace(files, revision=locked.commit) if locked else files
 
     def _as_locked(self, files: ModelFiles, found: Inspection) -> Inspection:
-        """Return what was found under the revision's own name, compared with the lock."""
+        """Return what was found under the revision's own name, compared with the lock.
+
+        The lock is a record: what agrees with it is confirmed, whatever the hub cache says of it.
+        """
+        if not (locked := self.lock.of(files)):
+            return found
         findings = dict(found.findings)
         for name, each in found.findings.items():
-            if each.state == "complete" and (wrong := self._contradiction(files, name, each.proof)):
+            if each.state != "complete" or not each.proof or name not in locked.files:
+                continue
+            if wrong := locked.contradiction({name: each.proof}):
                 findings[name] = replace(each, state="corrupt", reason=wrong)
+            else:
+                findings[name] = replace(each, unconfirmed=False)
         return replace(found, files=files, findings=findings)
-
-    def _contradiction(self, files: ModelFiles, name: str, proof: Proof | None) -> str:
-        """Return how a file differs from what the lock has; "" where it does not."""
-        locked = self.lock.of(files)
-        wrong = locked.contradiction(name, proof) if locked and proof else ""
-        return wrong and f"{name}: {wrong}"
 
     def _planned(self, files: ModelFiles, model: PlannedModel) -> PlannedModel:
         """Return a plan under the revision's own name; refuse what the lock contradicts."""
+        if not (locked := self.lock.of(files)):
+            return model
         known = {
             each.name: Proof(each.size, each.etag)
             for each in model.required
             if is_sha256(each.etag)
         }
-        known |= {each.name: each.proof for each in model.local.findings.values() if each.proof}
-        known |= {name: proof for name, (_, proof) in model.held.items()}
-        model = replace(model, files=files, local=replace(model.local, files=files))
-        wrong = [self._contradiction(files, name, proof) for name, proof in known.items()]
-        if model.problem or not (found := "; ".join(filter(None, wrong))):
-            return model
-        return replace(model, problem=_unlike_lock(files, found))
+        for each in model.local.findings.values():
+            if each.proof and each.state == "complete":
+                known[each.name] = each.proof
+        held = {name: proof for name, (_, proof) in model.held.items()}
+        wrong = locked.contradiction(known | held)
+        confirmed = held.keys() & locked.files.keys()
+        required = (
+            replace(each, unconfirmed=each.unconfirmed and each.name not in confirmed)
+            for each in model.required
+        )
+        return replace(
+            model,
+            files=files,
+            local=self._as_locked(files, model.local),
+            required=tuple(required),
+            problem=model.problem or (_unlike_lock(files, wrong) if wrong else None),
+        )
 
     def _fetched(self, files: ModelFiles, outcome: Outcome) -> Outcome:
         """Return an outcome under the revision's own name; refuse what the lock contradicts."""
-        if not isinstance(outcome, VerifiedModel):
+        locked = self.lock.of(files)
+        if not locked or not isinstance(outcome, VerifiedModel):
             return outcome
         proofs = {name: proof for name, (_, proof) in outcome.files.items()}
-        wrong = [self._contradiction(files, name, proof) for name, proof in proofs.items()]
-        if found := "; ".join(filter(None, wrong)):
-            return _unlike_lock(files, found)
+        if wrong := locked.contradiction(proofs):
+            return _unlike_lock(files, wrong)
         return replace(outcome, revision=files.revision)
 
     def plan(
