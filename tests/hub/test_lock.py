@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -157,6 +158,32 @@ def test_locked_file_that_was_harmed_is_fetched_anew(hub: Hub, store: Store) -> 
     hub.clear()
 
     assert read(locked(store, then).prepare(BASE)) == content(BASE)
+    assert requested(hub) == [("info", None), ("resolve", "weights.npz")]
+
+
+def test_locked_file_that_was_exchanged_is_fetched_anew(hub: Hub, store: Store) -> None:
+    """Though the cache agrees with itself, and nothing else in it says what is right."""
+    then = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    shutil.rmtree(folder.own)
+    body = content(QUANTISED)["weights.npz"]
+    (link := then.files["weights.npz"][0]).resolve().unlink()
+    link.unlink()
+    (blob := folder.blobs / hashlib.sha256(body).hexdigest()).write_bytes(body)
+    link.symlink_to(os.path.relpath(blob, link.parent))
+    hub.clear()
+
+    held = locked(store, then)
+    state = held.inspect(BASE).state
+    error = refusal(Store(offline(store).settings, held.lock), BASE)
+
+    assert state == "corrupt"
+    assert type(error) is VerificationError
+    assert f"{then.files['weights.npz'][1].sha256} of 300000 bytes (as models.lock has it)" in str(
+        error
+    )
+    assert "not replaced, since: " in str(error)
+    assert read(held.prepare(BASE)) == content(BASE)
     assert requested(hub) == [("info", None), ("resolve", "weights.npz")]
 
 

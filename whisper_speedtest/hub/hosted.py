@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.evidence import Listing, RemoteFile
     from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.lock import LockedModel
     from whisper_speedtest.hub.plan import Key
     from whisper_speedtest.hub.remote import Remote
     from whisper_speedtest.hub.settings import HubSettings
@@ -86,12 +87,19 @@ class HostedModels:
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return self.explained(Inspection(files, None, {}), error)
 
-    def plan(self, files: ModelFiles, cancelled: threading.Event, places: Places) -> PlannedModel:
+    def plan(
+        self,
+        files: ModelFiles,
+        cancelled: threading.Event,
+        places: Places,
+        locked: LockedModel | None = None,
+    ) -> PlannedModel:
         """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""
         local = Inspection(files, None, {})
         try:
             remote = self._remote(files)
             local = self.inspect(files)
+            local = locked.judged(local) if locked else local
             model = PlannedModel(files, local)
             if model.complete:
                 self._record(local)

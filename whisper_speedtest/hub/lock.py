@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.hub.inspection import FileState, Inspection
     from whisper_speedtest.hub.model import VerifiedModel
 
 NAME = "models.lock"
@@ -79,6 +80,19 @@ class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if locked not in {None, got}:
                 wrong.append(f"{name}: expected {locked} (as {NAME} has it), got {got}")
         return "; ".join(wrong)
+
+    def judged(self, found: Inspection) -> Inspection:
+        """Return what was found, as the lock has it: it outranks what the hub cache says.
+
+        A complete file that differs is corrupt; one that does not is confirmed.
+        """
+        findings = dict(found.findings)
+        for name, each in found.findings.items():
+            if each.state == "complete" and each.proof and name in self.files:
+                wrong = self.contradiction({name: each.proof})
+                state: FileState = "corrupt" if wrong else "complete"
+                findings[name] = replace(each, state=state, reason=wrong, unconfirmed=False)
+        return replace(found, findings=findings)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -77,7 +77,8 @@ class Store:
         """Return what there is of a model, every byte hashed; makes no request."""
         if files.embedded:
             return embedded.inspect(files)
-        return self._as_locked(files, self._hosted.inspect(self._asked(files)))
+        found, locked = self._hosted.inspect(self._asked(files)), self.lock.of(files)
+        return replace(locked.judged(found), files=files) if locked else found
 
     def moved(self, models: Iterable[ModelFiles]) -> dict[ModelFiles, tuple[str, str] | ModelError]:
         """Ask what each model's revision stands for now; return what is not as it was.
@@ -113,23 +114,6 @@ class Store:
         locked = self.lock.of(files)
         return replace(files, revision=locked.commit) if locked else files
 
-    def _as_locked(self, files: ModelFiles, found: Inspection) -> Inspection:
-        """Return what was found under the revision's own name, compared with the lock.
-
-        The lock is a record: what agrees with it is confirmed, whatever the hub cache says of it.
-        """
-        if not (locked := self.lock.of(files)):
-            return found
-        findings = dict(found.findings)
-        for name, each in found.findings.items():
-            if each.state != "complete" or not each.proof or name not in locked.files:
-                continue
-            if wrong := locked.contradiction({name: each.proof}):
-                findings[name] = replace(each, state="corrupt", reason=wrong)
-            else:
-                findings[name] = replace(each, unconfirmed=False)
-        return replace(found, files=files, findings=findings)
-
     def _planned(self, files: ModelFiles, model: PlannedModel) -> PlannedModel:
         """Return a plan under the revision's own name; refuse what the lock contradicts."""
         if not (locked := self.lock.of(files)):
@@ -139,9 +123,6 @@ class Store:
             for each in model.required
             if is_sha256(each.etag)
         }
-        for each in model.local.findings.values():
-            if each.proof and each.state == "complete":
-                known[each.name] = each.proof
         held = {name: proof for name, (_, proof) in model.held.items()}
         wrong = locked.contradiction(known | held)
         confirmed = held.keys() & locked.files.keys()
@@ -150,9 +131,7 @@ class Store:
             for each in model.required
         )
         return replace(
-            model,
-            files=files,
-            local=self._as_locked(files, model.local),
+            _renamed(model, files),
             required=tuple(required),
             problem=model.problem or (_unlike_lock(files, wrong) if wrong else None),
         )
@@ -195,7 +174,11 @@ class Store:
         with threads(self.settings.workers) as (pool, cancelled):
             looks = {
                 files: pool.submit(
-                    self._hosted.plan, self._asked(files), cancelled, (places or {}).get(files, {})
+                    self._hosted.plan,
+                    self._asked(files),
+                    cancelled,
+                    (places or {}).get(files, {}),
+                    self.lock.of(files),
                 )
                 for files in hosted
             }
@@ -217,11 +200,7 @@ class Store:
         outcomes: Outcomes = {}
         asked = {model.files: self._asked(model.files) for model in plan.to_fetch}
         if asked:
-            models = [
-                replace(model, files=files, local=replace(model.local, files=files))
-                for model in plan.to_fetch
-                for files in [asked[model.files]]
-            ]
+            models = [_renamed(model, asked[model.files]) for model in plan.to_fetch]
             fetched = self._hosted.fetch(models, watcher or Watcher())
             outcomes = {of: self._fetched(of, fetched[files]) for of, files in asked.items()}
         for model in plan.models:
@@ -241,6 +220,11 @@ class Store:
         if isinstance(outcome, VerifiedModel):
             return outcome
         raise outcome
+
+
+def _renamed(model: PlannedModel, files: ModelFiles) -> PlannedModel:
+    """Return the same plan for a revision by another name."""
+    return replace(model, files=files, local=replace(model.local, files=files))
 
 
 def _unlike_lock(files: ModelFiles, wrong: str) -> VerificationError:
