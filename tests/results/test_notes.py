@@ -431,9 +431,9 @@ def test_model_that_no_host_has_confirmed_is_told_once() -> None:
     (told,) = [line for line in notes([warm(model=doubtful)] * 2) if line.startswith("model: ")]
 
     assert told == (
-        "model:    mlx-community/whisper-tiny-mlx-4bit@121212121212: no host has confirmed its "
-        "files, which have the hashes that the hub cache names them by; to know, delete the "
-        "repo's folder there and fetch it anew"
+        "model:    mlx-community/whisper-tiny-mlx-4bit@121212121212: unconfirmed: no host has said "
+        "what its files must be, and they have the hashes that the hub cache names them by; to "
+        "know, delete the repo's folder there and fetch it anew"
     )
     assert not [line for line in notes([warm()]) if line.startswith("model: ")]
     failed = warm(model=doubtful, outcome=Outcome.FAILED, reason="wrong words")

@@ -14,7 +14,7 @@ from adapters.base import Case, ModelFiles
 from whisper_speedtest.hub.evidence import RemoteFile
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
+from whisper_speedtest.hub.model import UNCONFIRMED, RepoError, Unavailable, VerifiedModel
 from whisper_speedtest.hub.plan import Plan, PlannedModel
 from whisper_speedtest.session.report import (
     absent_lines,
@@ -98,9 +98,9 @@ def test_models_that_no_host_confirmed_are_told_by_name() -> None:
     assert summary.startswith("models: 3 there and verified (3 bytes), 2 to fetch")
     assert lines[2:] == [
         (
-            "  unconfirmed: files have the hashes that the hub cache names them by, and there is no"
-            " listing of the hub to say that these are the right ones: org/one@main, "
-            "org/three@main, org/four@main"
+            "  unconfirmed: no host has said what its files must be, and they have the hashes that"
+            " the hub cache names them by; to know, delete the repo's folder there and fetch it "
+            "anew: org/one@main, org/three@main, org/four@main"
         )
     ]
 
@@ -401,7 +401,7 @@ def test_model_that_no_host_confirmed_is_explained() -> None:
 
     (line,) = explanations(models)
 
-    assert line.startswith("one[base-fp16]: hub cache: unconfirmed: files have the hashes that the")
+    assert line == f"one[base-fp16]: hub cache: {UNCONFIRMED}"
     assert all_complete(models)
 
 

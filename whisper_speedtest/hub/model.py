@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+UNCONFIRMED = (
+    "unconfirmed: no host has said what its files must be, and they have the hashes that the hub "
+    "cache names them by; to know, delete the repo's folder there and fetch it anew"
+)
+"""What is said of an unconfirmed model; see `hub.evidence`."""
+
+
 class ModelError(Exception):
     """There is no verified model; the subclasses say why.
 

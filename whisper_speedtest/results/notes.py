@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.hub.model import UNCONFIRMED
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import shortened
@@ -272,9 +273,7 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
 def _unconfirmed(results: Sequence[Result]) -> list[str]:
     """Say of which models only the hub cache says that they are right."""
     return [
-        f"model:    {each.model.repo}@{shortened(each.model.commit or '')}: no host has "
-        "confirmed its files, which have the hashes that the hub cache names them by; to know, "
-        "delete the repo's folder there and fetch it anew"
+        f"model:    {each.model.repo}@{shortened(each.model.commit or '')}: {UNCONFIRMED}"
         for each in results
         if each.model.unconfirmed
     ]

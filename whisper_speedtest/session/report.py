@@ -9,6 +9,8 @@ import io
 import textwrap
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.hub.model import UNCONFIRMED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,12 +32,6 @@ _STYLES: dict[FileState, str] = {
 }
 LOADS, NOT_TRIED = "loads", "not tried"
 """What a load comes to, other than the reason why it failed."""
-
-UNCONFIRMED = (
-    "unconfirmed: files have the hashes that the hub cache names them by, and there is no listing "
-    "of the hub to say that these are the right ones"
-)
-"""What is said of models that no host has confirmed; see `hub.evidence`."""
 
 HUB_CACHE, SUITE_CACHE = "hub cache", "suite's cache"
 """The places out of which the suite gives a library its files: those of the hub and of plain web
