@@ -349,9 +349,9 @@ def test_files_of_one_commit_add_up_and_those_of_another_replace() -> None:
     assert (newer.commit, set(newer.files)) == ("b" * 40, {"b"})
 
 
-def with_entry(entry: object) -> str:
+def with_entry(entry: object, key: str = "a@main") -> str:
     """Return a lock's text with one entry."""
-    models = {"a@main": entry}
+    models = {key: entry}
     return json.dumps(
         {"format": "whisper-speedtest lock of models", "version": 1, "models": models}
     )
@@ -386,10 +386,12 @@ def with_file(**fields: object) -> object:
         (with_entry(with_file(size=-1, sha256="d" * 64)), "$.models[...].files[...].size"),
         (with_entry(with_file(size=1, sha256="d" * 64, odd=1)), "unknown field `odd`"),
         ("[" * 100_000, "expected a lock of models"),
+        (with_entry({"commit": "a" * 40, "files": {}}, f"a@{'b' * 40}"), f"commit {'a' * 40}"),
+        (with_entry({"commit": "a" * 64, "files": {}}, f"a@{'b' * 64}"), f"commit {'a' * 64}"),
     ],
     ids=[
         *("empty", "list", "format", "version", "models", "commit", "files", "entry", "hash"),
-        *("size", "file", "deep"),
+        *("size", "file", "deep", "commit-of-another", "hash-of-another"),
     ],
 )
 def test_what_is_no_lock_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub.cache import cached_repos
+from whisper_speedtest.hub.evidence import LONGEST_LISTING
 from whisper_speedtest.hub.hashes import open_file, prove
 from whisper_speedtest.hub.hosted import Watcher
 from whisper_speedtest.hub.model import Unavailable, VerificationError
@@ -84,6 +85,32 @@ def test_what_has_no_end_is_not_read(
     assert state == states.get(what, "complete")
     assert fresh(store).prepare(BASE) == model
     assert read(offline(store).prepare(BASE)) == content(BASE)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("what", ["manifest", "ref", "listing"])
+def test_what_says_something_is_read_to_a_limit(
+    hub: Hub, store: Store, what: str, more: int
+) -> None:
+    """A file of gigabytes would fill the memory; what is longer than a listing may be is none."""
+    model = store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    if what == "listing":
+        from huggingface_hub import snapshot_download
+
+        cache, endpoint = store.settings.cache, hub.endpoint
+        snapshot_download(BASE.repo, cache_dir=cache, endpoint=endpoint, token=False)
+    if what != "manifest":
+        shutil.rmtree(folder.own)
+    path = place_of(what, model, folder)
+    path.write_bytes(path.read_bytes().ljust(LONGEST_LISTING + more))
+
+    found = fresh(store).inspect(BASE)
+
+    states = {"manifest": "unknown", "ref": "missing", "listing": "complete"}
+    assert found.state == (states[what] if more else "complete")
+    unconfirmed = {"manifest": False, "ref": not more, "listing": bool(more)}
+    assert found.unconfirmed is unconfirmed[what]
 
 
 def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:

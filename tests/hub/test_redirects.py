@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fixtures.hub import Fault
+from tests.helpers.client import get
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, held_files, offline, read, refusal, repo_folder
-from whisper_speedtest.hub.model import RepoError
+from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.session.report import fetched_lines, plan_lines
 
 if TYPE_CHECKING:
     from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
 
+JSON = {"Content-Type": "application/json"}
 OLD = replace(BASE, repo="mlx-community/whisper-base")
 
 
@@ -152,3 +155,37 @@ def test_repo_of_its_own_name_has_no_other(store: Store) -> None:
 
     assert store.prepare(BASE).listed_as == ""
     assert "which the hub calls" not in "\n".join(plan_lines(plan, 200))
+
+
+def test_host_that_lists_another_commit_than_the_pinned_one_is_refused(
+    hub: Hub, store: Store
+) -> None:
+    """As a mirror does that knows main alone; a commit stands for nothing but itself."""
+    pinned = replace(BASE, revision="1" * 40)
+    listing = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")[1]
+    hub.fault(Fault(status=200, body=listing, headers=JSON), kind="info")
+
+    error = refusal(store, pinned)
+
+    assert type(error) is Unavailable
+    assert str(error).startswith(
+        f"{pinned}: expected the commit {'1' * 40} from the hub, got {hub.commit(BASE.repo)!r}; "
+        "check HF_ENDPOINT"
+    )
+    assert hub.downloads() == set()
+
+
+def test_commit_that_nobody_confirmed_vouches_for_no_other_name(hub: Hub, store: Store) -> None:
+    """The sibling's folder was copied to the repo's place, and the hub leads to the sibling."""
+    other = store.prepare(QUANTISED)
+    hub.rename(BASE.repo, QUANTISED.repo)
+    folder = repo_folder(store, BASE)
+    shutil.copytree(repo_folder(store, QUANTISED).root, folder.root, symlinks=True)
+    shutil.rmtree(folder.own)
+    assert offline(store).prepare(BASE).unconfirmed
+    folder.pointer(other.commit, "config.json").unlink()
+
+    error = refusal(fresh(store), BASE)
+
+    assert type(error) is RepoError
+    assert f"expected this repo, the hub leads to {QUANTISED.repo} (commit " in str(error)

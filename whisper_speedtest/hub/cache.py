@@ -35,6 +35,7 @@ import msgspec
 from adapters.base import EMBEDDED
 from whisper_speedtest.hub.evidence import (
     ANY_SIZE,
+    LONGEST_LISTING,
     UNREADABLE,
     Listing,
     Manifest,
@@ -43,7 +44,7 @@ from whisper_speedtest.hub.evidence import (
 )
 from whisper_speedtest.hub.hashes import digest, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.hub.sizes import human, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,8 +58,12 @@ _MODELS = "models--"
 
 
 def _read(path: Path) -> bytes:
+    """Return what a small file holds; raise ValueError for one that would fill the memory."""
     with open_file(path) as file:
-        return file.read()
+        if len(text := file.read(LONGEST_LISTING + 1)) > LONGEST_LISTING:
+            wrong = f"expected at most {human(LONGEST_LISTING)}"
+            raise ValueError(wrong)
+        return text
 
 
 def existing(path: Path) -> Path:
@@ -163,7 +168,7 @@ class RepoFolder:
         """Return the commit that a revision stands for, as far as huggingface_hub noted it."""
         if self._may_be(revision, revision):
             return revision
-        with suppress(OSError, UnicodeDecodeError):
+        with suppress(OSError, ValueError):
             noted = _read(self.root / "refs" / revision).decode().strip()
             return noted if self._may_be(revision, noted) else None
         return None

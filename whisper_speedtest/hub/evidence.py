@@ -26,6 +26,10 @@ _Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """Bytes of a file."""
 
 
+LONGEST_LISTING = 16_000_000
+"""Bytes of what is read of a listing or a manifest, wherever it is from; those of the repos that
+models come from are a thousandth of that."""
+
 ANY_SIZE = -1
 """The size of a file of which the hash alone is known."""
 

@@ -158,7 +158,9 @@ class HostedModels:
         files, commit = local.files, listing.commit
         folder = RepoFolder(self.settings.cache, files.repo)
         listed_as = listing.repo if listing.repo != files.repo else ""
-        if listed_as and commit not in {files.revision, *folder.manifests(files.revision)}:
+        records = folder.manifests(files.revision).get(commit, {}).values()
+        known = commit == files.revision or any(not each.unconfirmed for each in records)
+        if listed_as and not known:
             raise RepoError(
                 f"{files}: expected this repo, the hub leads to {short(listed_as)} (commit "
                 f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "

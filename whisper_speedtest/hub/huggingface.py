@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from whisper_speedtest.hub.cache import is_safe
-from whisper_speedtest.hub.evidence import Listing, RemoteFile
+from whisper_speedtest.hub.evidence import LONGEST_LISTING, Listing, RemoteFile
 from whisper_speedtest.hub.hashes import is_etag, is_sha1
 from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.remote import BETWEEN, Remote
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.hub.settings import HubSettings
-
-LONGEST_LISTING = 16_000_000
-"""Bytes; those of the repos that models come from are a thousandth of that."""
 
 _NAMED = 20
 _STALE = "Invalid credentials in Authorization header"
@@ -75,6 +72,7 @@ class HuggingFaceHub(Remote):
         revision = quote(files.revision, safe="")
         url = f"{self._endpoint}/api/models/{files.repo}/revision/{revision}?blobs=true"
         with self._open(str(files), files, "GET", url) as response:
+            is_json = response.headers.get("Content-Type", "").startswith("application/json")
             for piece in self._pieces(response, cancelled):
                 body.extend(piece)
                 if len(body) > LONGEST_LISTING:
@@ -84,13 +82,13 @@ class HuggingFaceHub(Remote):
                     )
         try:
             info = msgspec.json.decode(body.decode(json.detect_encoding(body)), type=_Info)
-        except msgspec.ValidationError as error:
+        except (ValueError, RecursionError) as error:
+            if not (is_json or isinstance(error, msgspec.ValidationError)):
+                raise self._web_page(str(files), "") from None
             raise Unavailable(
                 f"{files}: {self._endpoint} answered with something else than {self.gives} "
                 f"({short(str(error))}); check {self.named_in}, {BETWEEN}"
             ) from None
-        except (ValueError, RecursionError):
-            raise self._web_page(str(files), "") from None
         return _checked(files, info)
 
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
@@ -159,13 +157,15 @@ def _fault_of_id(repo: str) -> str:
 
 def _checked(files: ModelFiles, info: _Info) -> Listing:
     """Return a listing that has all files of a model, and no file that leads out of a folder."""
+    pinned = files.revision if is_sha1(files.revision) else ""
     for what, got, right in (
-        ("commit", info.sha, is_sha1(info.sha)),
-        ("repo's id", info.id, not _fault_of_id(info.id)),
+        ("a commit", info.sha, is_sha1(info.sha)),
+        (f"the commit {pinned}", info.sha, pinned in {"", info.sha}),
+        ("a repo's id", info.id, not _fault_of_id(info.id)),
     ):
         if not right:
             raise Unavailable(
-                f"{files}: expected a {what} from the hub, got {short(got)!r}; check HF_ENDPOINT"
+                f"{files}: expected {what} from the hub, got {short(got)!r}; check HF_ENDPOINT"
             )
     listed: dict[str, RemoteFile] = {}
     named = set()

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from whisper_speedtest.hub.hashes import is_etag
 from whisper_speedtest.hub.sizes import short
 from whisper_speedtest.hub.whole import write_whole
 
@@ -99,6 +100,14 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["whisper-speedtest lock of models"]
     version: Literal[1]
     models: dict[str, LockedModel]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a commit is said to be another one."""
+        for key, entry in self.models.items():
+            revision = key.rpartition("@")[2]
+            if is_etag(revision) and entry.commit != revision:
+                wrong = f"{key} cannot be commit {entry.commit}"
+                raise ValueError(wrong)
 
 
 @dataclass(frozen=True, slots=True)
