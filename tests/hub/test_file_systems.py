@@ -9,13 +9,14 @@ import errno
 import fcntl
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from adapters.base import ModelFiles
-from tests.helpers.harm import BASE, content, failing, weights
+from tests.helpers.harm import BASE, QUANTISED, content, failing, weights
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub import embedded
 from whisper_speedtest.hub.model import Unavailable, VerificationError
@@ -101,6 +102,19 @@ def test_without_links_harm_is_found_and_repaired(hub: Hub, store: Store) -> Non
 
     assert isinstance(refusal(offline(store), BASE), VerificationError)
     assert read(fresh(store).prepare(BASE)) == content(BASE)
+
+
+def test_link_that_becomes_a_file_of_its_own_is_no_link(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a share that keeps links as texts, and says that it has made one."""
+    monkeypatch.setattr(os, "symlink", lambda to, path, *_: Path(path).write_text(f"link to {to}"))
+
+    model = store.prepare(BASE)
+    hub.clear()
+
+    assert read(model) == content(BASE)
+    assert offline(store).prepare(BASE) == model
 
 
 # No locks
@@ -232,6 +246,8 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
         (errno.EPERM, "make /cache/blobs writable"),
         (errno.EISDIR, "move /cache/blobs away, which is a folder where a file belongs"),
         (errno.EXDEV, "move /cache/blobs to the disk on which the other folders of its repo are"),
+        (errno.EMFILE, "raise the limit of open files (ulimit -n)"),
+        (errno.ENFILE, "raise the limit of open files (ulimit -n)"),
         (errno.ENAMETOOLONG, "repair /cache/blobs"),
     ],
 )
@@ -242,6 +258,28 @@ def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
     assert next_step(moved, Path("/cache")) == step, "of a move it is where to"
     named = step.replace("/cache/blobs", "/cache")
     assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
+
+
+def test_disk_that_does_not_say_its_room_costs_what_needs_room(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there is verified as ever; the rest says which disk it is, and what to do."""
+    model = store.prepare(BASE)
+    hub.clear()
+    monkeypatch.setattr(shutil, "disk_usage", failing(errno.ENOSYS))
+
+    session = fresh(store)
+    outcomes = session.fetch(session.plan([BASE, QUANTISED]))
+
+    assert outcomes[BASE] == model
+    error = outcomes[QUANTISED]
+    assert type(error) is Unavailable
+    cache = store.settings.cache
+    assert str(error).startswith(
+        f"{QUANTISED}: expected the disk of {cache} to say how much room it has, got Function not "
+        "implemented; set HF_HUB_CACHE to a folder on another disk"
+    )
+    assert requested(hub) == [("info", None)]
 
 
 # Disks that do not keep what is written

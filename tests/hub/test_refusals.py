@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import socket
+import ssl
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from huggingface_hub import close_session, get_session
 
@@ -19,9 +26,13 @@ from tests.helpers.dripping import DrippingServer
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
+from tests.hub.test_remote import Host, error_of
 from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from whisper_speedtest.hub.store import Store
 
 PAGE = {"Content-Type": "text/plain", "Via": "1.1 gate.example (squid/6.6)"}
@@ -478,6 +489,9 @@ def listing_of(hub: Hub, store: Store) -> str:
         (b'{"error": "maintenance"}', "(Object missing required field `id`)"),
         (b"null", "(Expected `object`, got `null`)"),
         ('{"error": "maintenance"}'.encode("utf-16"), "(Object missing required field `id`)"),
+        (b"", "(Input data was truncated)"),
+        (b'{"id": "org/mod', "(Input data was truncated)"),
+        (b"{\"id\": 'x'}", "(JSON is malformed: invalid character (byte 7))"),
     ],
 )
 def test_json_that_is_no_listing_is_no_sign_in_page(
@@ -549,6 +563,76 @@ def test_certificate_that_nobody_here_trusts_is_told_as_such(
     assert "CERTIFICATE_VERIFY_FAILED" in error
     assert "name the certificate of whoever signs for hosts in your network" in error
     assert "check the network" not in error
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("valid", "host", "says"),
+    [
+        ((-2 * DAY, -DAY), "127.0.0.1", "check the clock of this machine, and"),
+        ((DAY, 2 * DAY), "127.0.0.1", "check the clock of this machine, and"),
+        ((-DAY, DAY), "gate.example", "another host answers there: check HF_ENDPOINT, and which"),
+    ],
+    ids=["expired", "not yet valid", "of another host"],
+)
+def test_certificate_that_is_trusted_and_wrong_is_told_as_such(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    valid: tuple[timedelta, timedelta],
+    host: str,
+    says: str,
+) -> None:
+    """To trust whoever signed it would not help."""
+    trustme = pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
+    authority, now = trustme.CA(), datetime.now(UTC)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    begins, ends = valid
+    leaf = authority.issue_cert(host, not_before=now + begins, not_after=now + ends)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    leaf.configure_cert(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    close_session()
+
+    with encrypted(context) as endpoint:
+        error = str(refusal(fresh(store, endpoint=endpoint), BASE))
+
+    assert f"cannot reach {endpoint} (ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED]" in error
+    assert says in error
+    assert "SSL_CERT_FILE" not in error
+    assert "check the network" not in error
+
+
+@contextmanager
+def encrypted(context: ssl.SSLContext) -> Iterator[str]:
+    """Give the address of a server that only ever begins with TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                with suppress(OSError), listener.accept()[0] as connection:
+                    context.wrap_socket(connection, server_side=True).close()
+                if listener.fileno() < 0:
+                    return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def test_limit_of_open_files_is_not_the_networks_fault() -> None:
+    """No connection can be opened, whoever it is to."""
+    error = httpx2.ConnectError(f"[Errno {errno.EMFILE}] {os.strerror(errno.EMFILE)}")
+
+    told = str(error_of(Host(error)))
+
+    assert told.startswith("org/model@v1: cannot reach http://host.example (ConnectError: [Errno")
+    assert told.endswith("; raise the limit of open files (ulimit -n)")
 
 
 @pytest.mark.parametrize("proxied", [False, True])

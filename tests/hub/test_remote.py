@@ -76,6 +76,7 @@ class Host(Remote):
     """A host whose answers are given: a listing, an error, or a response."""
 
     name: ClassVar = "the host"
+    named_in: ClassVar = "the test"
 
     def __init__(self, *answers: object) -> None:
         super().__init__("http://host.example/", FAST, 1)

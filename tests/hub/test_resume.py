@@ -141,6 +141,23 @@ def test_part_that_is_not_the_files_beginning_is_thrown_away(
     assert parts(store) == []
 
 
+def test_part_that_is_a_link_to_another_file_is_not_written_to(
+    hub: Hub, store: Store, killed: int, tmp_path: Path
+) -> None:
+    """It is no part of ours, and what it leads to is somebody's."""
+    (part,) = parts(store)
+    assert killed
+    (theirs := tmp_path / "theirs").write_bytes(LARGE["weights.npz"][:100])
+    (part / "content").unlink()
+    (part / "content").symlink_to(theirs)
+
+    model = store.prepare(BASE)
+
+    assert theirs.read_bytes() == LARGE["weights.npz"][:100]
+    assert ranges(hub) == [None]
+    assert read(model) == LARGE
+
+
 @pytest.mark.parametrize("size", [SIZE, SIZE + 1])
 def test_part_of_the_files_size_or_more_is_hashed(
     hub: Hub, store: Store, killed: int, size: int

@@ -23,10 +23,10 @@ from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.sizes import human, short
 from whisper_speedtest.hub.tries import (
-    CERTIFICATE,
     FAR,
     FIRST_TRIES,
     NETWORK,
+    OPEN_FILES,
     Again,
     Cancelled,
     Watch,
@@ -50,13 +50,26 @@ Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-"""What OpenSSL's errors say, by its version, where the other side speaks no TLS."""
-
 _NOTHING = "Server disconnected"
 """How httpx begins to say that an answer has not even begun."""
 
 BETWEEN = "and which proxy or filter is in between"
+_CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
+_NO_TLS = "it speaks no https there: write http:// in {named_in}"
+_STEPS = {
+    "certificate has expired": _CLOCK,
+    "certificate is not yet valid": _CLOCK,
+    "certificate is not valid for": f"another host answers there: check {{named_in}}, {BETWEEN}",
+    "CERTIFICATE": (
+        "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
+        "along, in SSL_CERT_FILE"
+    ),
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+    "Too many open files": OPEN_FILES,
+}
+"""What to do about a host that cannot be reached, by words in the error; the first counts."""
+
 _PAGES = ("text/html", "application/xhtml")
 _REDIRECTS = 10
 _REDIRECTING = 3  # time limits, of all redirects together
@@ -288,19 +301,24 @@ class Remote(ABC):
                     reason = f"{failure}; check {self.named_in}, {BETWEEN}"
                     raise self._gave_up(subject, reason, failure.host or "")
                 if failure.host is not None and (failure.absent or new):
-                    from urllib.request import getproxies
-
-                    advice = CERTIFICATE if "CERTIFICATE" in str(failure) else NETWORK
-                    if any(word in str(failure) for word in _NO_TLS) and not failure.host:
-                        advice = f"it speaks no https there: write http:// in {self.named_in}"
-                    if getproxies().keys() - {"no"}:
-                        advice += f"; there is a proxy in between: {_PROXY}"
-                    reason = f"cannot reach {self._place(failure.host)} ({failure}); {advice}"
+                    step = self._step(str(failure), failure.host)
+                    reason = f"cannot reach {self._place(failure.host)} ({failure}); {step}"
                     raise self._gave_up(subject, reason, failure.host)
                 tries = f"{attempt} tries" if attempt > 1 else "one try"
                 raise failure.final(f"{subject}: {failure}, after {tries}; {failure.advice}")
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
+
+    def _step(self, said: str, host: str) -> str:
+        """Return what to do about a host that cannot be reached, by what the error says."""
+        from urllib.request import getproxies
+
+        step = next((step for words, step in _STEPS.items() if words in said), NETWORK)
+        if step is _NO_TLS and host:  # whose address the endpoint has given
+            step = NETWORK
+        if getproxies().keys() - {"no"}:
+            step += f"; there is a proxy in between: {_PROXY}"
+        return step.format(named_in=self.named_in)
 
     def _place(self, host: str) -> str:
         """Return what errors call a host that did not answer."""

@@ -23,6 +23,7 @@ from whisper_speedtest.hub.cache import existing, matches
 from whisper_speedtest.hub.evidence import Manifest
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
+from whisper_speedtest.hub.tries import OPEN_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,6 +74,7 @@ def next_step(error: OSError, folder: Path) -> str:
     path = error.filename2 or error.filename or folder
     return {
         **dict.fromkeys(_FULL, "make room on its disk (hf cache ls, hf cache rm)"),
+        **dict.fromkeys((errno.EMFILE, errno.ENFILE), OPEN_FILES),
         errno.EROFS: "mount its file system for writing",
         errno.EIO: "check its disk, which fails",
         errno.EACCES: f"make {path} writable",
@@ -128,7 +130,8 @@ class Staging:
             with suppress(FileExistsError):  # mkdir's exist_ok fails where it goes meanwhile
                 folder.mkdir()
             with _locked(folder) as ours:
-                if ours and (content.is_file() or not content.exists()):
+                odd = content.is_symlink() or (content.exists() and not content.is_file())
+                if ours and not odd:
                     try:
                         with suppress(OSError):  # it says how old the part is, and nothing else
                             os.utime(folder)
@@ -182,6 +185,7 @@ class Staging:
         link, blob = self.new(), self._folder.blobs / etag
         try:
             link.symlink_to(os.path.relpath(blob, pointer.parent))
+            link.readlink()  # fails where a file was made in place of it
         except OSError:
             self._put_without_link(blob, pointer, etag)
         else:

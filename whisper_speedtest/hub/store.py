@@ -185,8 +185,12 @@ class Store:
             planned = made | {
                 files: self._planned(files, look.result()) for files, look in looks.items()
             }
-        free = shutil.disk_usage(existing(cache)).free
-        for files, problem in without_room(planned.values(), max_download, free, cache).items():
+        try:
+            free = shutil.disk_usage(existing(cache)).free
+            left_out = without_room(planned.values(), max_download, free, cache)
+        except OSError as error:
+            free, left_out = 0, _of_unknown_room(planned.values(), cache, error)
+        for files, problem in left_out.items():
             explained = self._hosted.explained(planned[files].local, problem)
             planned[files] = replace(planned[files], problem=explained)
         return Plan(tuple(planned[files] for files in distinct), free)
@@ -220,6 +224,19 @@ class Store:
         if isinstance(outcome, VerifiedModel):
             return outcome
         raise outcome
+
+
+def _of_unknown_room(
+    models: Iterable[PlannedModel], cache: Path, error: OSError
+) -> dict[ModelFiles, Unavailable]:
+    """Return the models that need room on a disk that does not say how much it has."""
+    cause = (
+        f"expected the disk of {cache} to say how much room it has, got {error.strerror or error}; "
+        "set HF_HUB_CACHE to a folder on another disk"
+    )
+    return {
+        model.files: Unavailable(f"{model.files}: {cause}", cause) for model in models if model.room
+    }
 
 
 def _renamed(model: PlannedModel, files: ModelFiles) -> PlannedModel:

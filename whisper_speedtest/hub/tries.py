@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import ModelError
 
 NETWORK = "check the network, or try again later"
-CERTIFICATE = (
-    "name the certificate of whoever signs for hosts in your network, as a proxy that reads along, "
-    "in SSL_CERT_FILE"
-)
+OPEN_FILES = "raise the limit of open files (ulimit -n)"
 
 FAR = 3600
 """Seconds. No try is made any more where a host asks for a longer wait."""
