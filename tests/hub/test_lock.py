@@ -15,7 +15,7 @@ import pytest
 from adapters.base import ModelFiles
 from fixtures.hub import Fault
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
-from tests.helpers.stores import offline, read, refusal, repo_folder, requested
+from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.lock import (
     Lock,
@@ -132,6 +132,33 @@ def test_lock_confirms_what_only_the_hub_cache_names(hub: Hub, store: Store, lac
     assert not planned.unconfirmed
     assert not held.prepare(BASE).unconfirmed
     assert not held.inspect(BASE).unconfirmed
+    assert hub.requests == []
+
+
+def test_lock_says_what_files_without_links_must_be(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As HF_HUB_DISABLE_SYMLINKS=1 puts them there, with no manifest and no listing: offline."""
+    from huggingface_hub import constants, hf_hub_download
+
+    then = store.prepare(BASE)
+    shutil.rmtree(repo_folder(store, BASE).root)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
+    for name in BASE.files:
+        cache, endpoint = store.settings.cache, hub.endpoint
+        hf_hub_download(BASE.repo, name, cache_dir=cache, endpoint=endpoint, token=False)
+    hub.clear()
+    held = Store(offline(store).settings, Lock().with_models([then]))
+
+    assert offline(store).inspect(BASE).state == "unknown"
+    model = held.prepare(BASE)
+    assert (model.unconfirmed, read(model)) == (False, content(BASE))
+    assert offline(store).prepare(replace(BASE, revision=then.commit)).files == model.files
+    assert read(fresh(store).prepare(BASE)) == content(BASE)
+    flip_bit(model.files["weights.npz"][0])
+    assert "(as when it was verified), got " in str(refusal(held, BASE))
+    shutil.rmtree(repo_folder(store, BASE).own)
+    assert "(as models.lock has it), got " in str(refusal(held, BASE))
     assert hub.requests == []
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.inspection import FileState, Inspection
+    from whisper_speedtest.hub.inspection import Inspection
     from whisper_speedtest.hub.model import VerifiedModel
 
 NAME = "models.lock"
@@ -85,14 +85,20 @@ class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def judged(self, found: Inspection) -> Inspection:
         """Return what was found, as the lock has it: it outranks what the hub cache says.
 
-        A complete file that differs is corrupt; one that does not is confirmed.
+        A file that differs is corrupt. One that does not is complete and confirmed, also where
+        nothing else says what it must be; then its sha256 is what it is known by.
         """
         findings = dict(found.findings)
         for name, each in found.findings.items():
-            if each.state == "complete" and each.proof and name in self.files:
+            if each.state in {"complete", "unknown"} and each.proof and name in self.files:
                 wrong = self.contradiction({name: each.proof})
-                state: FileState = "corrupt" if wrong else "complete"
-                findings[name] = replace(each, state=state, reason=wrong, unconfirmed=False)
+                findings[name] = replace(
+                    each,
+                    state="corrupt" if wrong else "complete",
+                    etag=each.etag or each.proof.sha256,
+                    reason=wrong,
+                    unconfirmed=False,
+                )
         return replace(found, findings=findings)
 
 
