@@ -135,6 +135,7 @@ def test_huggingface_hub_reads_the_cache_as_before(
     [
         (Trouble(404), "HEAD", RepoError, "fix the adapter's check map"),
         (Trouble(410), None, RepoError, "fix the adapter's check map"),
+        (Trouble(404), "GET", Unavailable, "has said a moment ago how long that is; try again"),
         (Trouble(401), "HEAD", Unavailable, "no token is sent"),
         (Trouble(403), None, Unavailable, "no token is sent"),
         (Trouble(503), None, Unavailable, "the server answered 503 Service Unavailable, after 3"),
@@ -158,8 +159,8 @@ def test_huggingface_hub_reads_the_cache_as_before(
         ("offline", None, Unavailable, "--offline"),
     ],
     ids=(
-        "404 410 401 403 503 429 hang hang-in-body no-length portal portal-in-body cut "
-        "short shorter-as-a-whole flipped other refused offline"
+        "404 410 404-of-the-file 401 403 503 429 hang hang-in-body no-length portal portal-in-body "
+        "cut short shorter-as-a-whole flipped other refused offline"
     ).split(),
 )
 def test_trouble_is_named_and_leaves_nothing(

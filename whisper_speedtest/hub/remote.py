@@ -239,8 +239,8 @@ class Remote(ABC):
             except (httpx2.RequestError, ConnectionError) as error:
                 reason, advice, broken = told(error), NETWORK, False
                 if watch.stalled:
-                    limit = f"{self._timeout:.3g} s, and yet bytes"
-                    reason = f"{request.url.host} sent no part of an answer in {limit}"
+                    reason = f"{request.url.host} sent no part of an answer"
+                    reason += f" in {self._timeout:.3g} s, and yet bytes"
                 elif isinstance(error, malformed) and not str(error).startswith(_NOTHING):
                     place, broken = host or self._endpoint, True
                     reason = f"expected HTTP from {place}, got a broken answer ({reason})"

@@ -75,6 +75,10 @@ class WebServer(Remote):
                 f"{said}: it does not give {files.files[0]} to everybody, and no token is sent to "
                 f"it; check {self.named_in}, and whether a proxy forbids it"
             )
+        if response.request.method == "GET":
+            return Unavailable(
+                f"{said}: it has said a moment ago how long that is; try again later"
+            )
         return RepoError(
             f"{said}: expected {self._url(files, files.revision, files.files[0])} to exist; "
             "fix the adapter's check map"
