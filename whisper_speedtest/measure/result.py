@@ -8,6 +8,7 @@ unit in its name or its description: times are seconds, sizes are bytes.
 from __future__ import annotations
 
 import json
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -303,10 +304,11 @@ def from_json(plain: object) -> Result:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a result, draft 2020-12."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **msgspec.json.schema(Result),
-    }
+    schema = msgspec.json.schema(Result)
+    for each in schema["$defs"].values():
+        if "description" in each:  # the docstring, which is indented up to Python 3.12
+            each["description"] = cleandoc(each["description"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def write_schema(path: Path = SCHEMA) -> None:
