@@ -38,7 +38,7 @@ def try_registry() -> None:
     """
     from adapters.trial import Refusal, try_imports
 
-    if harm := try_imports(dict.fromkeys(REGISTRY.values())):
+    if harm := try_imports(dict.fromkeys(REGISTRY.values()), look_up):
         _HARM.update(harm)
         sys.meta_path.insert(0, Refusal(harm))
 

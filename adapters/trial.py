@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     Places = Iterable[tuple[str, int]]
     """Files and lines of a stack, the innermost first."""
 
+    LookUp = Callable[[str], object]
+    """Returns the class that a path names, or a text that says why there is none."""
+
 SECONDS = 10.0
 """How long one adapter may take. It imports nothing heavy, so milliseconds are usual."""
 
@@ -113,7 +116,7 @@ Such an end says nothing of the adapter, so that it is tried once more, in a new
 _end_process = os._exit
 
 
-def try_imports(paths: Iterable[str]) -> dict[str, str]:
+def try_imports(paths: Iterable[str], look_up: LookUp) -> dict[str, str]:
     """Look each `module:class` up in a forked process; return what went wrong with an import.
 
     The keys are the paths. A class that is missing or incomplete is left for the real look-up to
@@ -129,7 +132,7 @@ def try_imports(paths: Iterable[str]) -> dict[str, str]:
     if left:
         _require_files()
     while left:
-        problems = _problems(left)
+        problems = _problems(left, look_up)
         found |= {path: problem for path, problem in zip(left, problems, strict=False) if problem}
         left = left[len(problems) :]
     return found
@@ -175,7 +178,7 @@ class Refusal:
             raise ImportError(f"{name} is not imported again: {problem}", name=name)
 
 
-def _problems(paths: Sequence[str]) -> list[str]:
+def _problems(paths: Sequence[str], look_up: LookUp) -> list[str]:
     """Return what went wrong with each, "" for nothing, up to the first with which something did.
 
     So whatever that one has left behind is in no other's process.
@@ -187,7 +190,7 @@ def _problems(paths: Sequence[str]) -> list[str]:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _serve(paths, writing)
+        _serve(paths, look_up, writing)
     os.close(writing)
     told = b""
     try:
@@ -260,7 +263,7 @@ def _file(path: str) -> str:
     return f"{path.partition(':')[0].replace('.', '/')}.py"
 
 
-def _serve(paths: Sequence[str], out: int) -> NoReturn:
+def _serve(paths: Sequence[str], look_up: LookUp, out: int) -> NoReturn:
     """Write a line of JSON for each path: what went wrong with it, or "". Runs in the child.
 
     Where the process ends or hangs, faulthandler writes the stack instead.
@@ -275,7 +278,7 @@ def _serve(paths: Sequence[str], out: int) -> NoReturn:
             except RuntimeError:  # it needs a thread
                 os.write(out, NO_WATCH)
                 break
-            problem = watch.problem(path)
+            problem = watch.problem(path, look_up)
             os.write(out, f"{json.dumps(problem)}\n".encode())
             if problem:
                 break
@@ -302,10 +305,8 @@ class _Watch(io.TextIOBase):
         os._exit = self._exit
         sys.addaudithook(self._audit)
 
-    def problem(self, path: str) -> str:
+    def problem(self, path: str, look_up: LookUp) -> str:
         """Look an adapter up; return what went wrong with its import, or ""."""
-        from adapters import look_up
-
         before = {what: state() for what, state in STATE.items()}
         found = look_up(path)
         changed = [what for what, state in STATE.items() if state() != before[what]]

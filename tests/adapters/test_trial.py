@@ -19,18 +19,23 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from adapters import trial
-from adapters.trial import Refusal, try_imports
+from adapters import look_up, trial
+from adapters.trial import Refusal
 from tests.helpers.broken_adapters import ENDING, HANGING, HARMING, RAISING
 from tests.helpers.processes import wait_until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Write = Callable[[str, str], str]
 
 SECONDS = 1.0
 FINE = "from tests.adding.adapter import ParrotAdapter as Adapter\n"
+
+
+def try_imports(paths: Iterable[str]) -> dict[str, str]:
+    """Try each as the registry's are tried."""
+    return trial.try_imports(paths, look_up)
 
 
 @pytest.fixture(name="write")
