@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,6 +143,7 @@ def test_hangup_ends_a_session_unless_it_is_ignored(
         signal.signal(signal.SIGHUP, before)
     while not list(tmp_path.glob("run/*/hanging")):
         assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
 
     process.send_signal(signal.SIGHUP)
     session = sessions.finish(process)
