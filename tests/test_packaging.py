@@ -463,12 +463,23 @@ def test_python_of_another_kind_is_refused_in_a_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_python_that_is_recent_enough_makes_an_environment(tmp_path: Path) -> None:
+@pytest.fixture(name="made", scope="module")
+def _made(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder in which an environment was made, which takes long, and how that ended."""
+    folder = tmp_path_factory.mktemp("made")
+    return folder, make_venv(folder)
+
+
+def test_python_that_is_recent_enough_makes_an_environment(
+    made: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     """In the current folder, with pip in it."""
-    ended = make_venv(tmp_path)
+    folder, ended = made
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert (tmp_path / ".venv" / "bin" / "pip").exists()
+    assert (folder / ".venv" / "bin" / "pip").exists()
 
 
 @pytest.mark.parametrize(
@@ -493,12 +504,14 @@ def test_environment_of_another_python_is_in_the_way(tmp_path: Path, python: str
     assert list(left.parent.iterdir()) == [left]
 
 
-def test_environment_that_is_there_already_is_kept(tmp_path: Path) -> None:
+def test_environment_that_is_there_already_is_kept(
+    made: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     """Both commands of the README begin with it."""
-    make_venv(tmp_path)
-    (kept := tmp_path / ".venv" / "kept").touch()
+    folder, _ = made
+    (kept := folder / ".venv" / "kept").touch()
 
-    assert make_venv(tmp_path).returncode == 0
+    assert make_venv(folder).returncode == 0
     assert kept.exists()
 
 

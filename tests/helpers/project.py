@@ -17,15 +17,14 @@ WITHOUT_HYPOTHESIS = "-p no:hypothesispytest"
 """Its plugin imports hypothesis as a session ends, which takes a sixth of a brief session."""
 
 
-BYTE_CODE_OF_PYTEST = ("*-pytest-*.pyc", "*.pyc.*")
-"""What pytest compiles, in which the folder that it was compiled in is named, and what is only now
-being compiled. All other byte code serves in a copy as well, for every file of which the time is
-kept."""
+BEING_WRITTEN = "*.pyc.*"
+"""Byte code that is only now being compiled. All other byte code serves in a copy as well: Python
+knows it by the time of its file, which is kept, and pytest by the content."""
 
 
 def copy_project(tree: Path, *, tests: bool = False) -> None:
     """Copy what a session of benchmarks needs into `tree`; with `tests`, all of the checkout."""
-    left_out = [".*", *BYTE_CODE_OF_PYTEST, "journals", *([] if tests else ["tests"])]
+    left_out = [".*", BEING_WRITTEN, "journals", *([] if tests else ["tests"])]
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*left_out), dirs_exist_ok=True)
     for name in (".ci", ".github") if tests else ():
         shutil.copytree(ROOT / name, tree / name)

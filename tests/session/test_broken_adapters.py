@@ -28,7 +28,7 @@ from tests.helpers.broken_adapters import (
     NO_FORKS,
     RAISING,
 )
-from tests.helpers.project import child_environment, copy_project, edit
+from tests.helpers.project import BEING_WRITTEN, child_environment, copy_project, edit
 from tests.helpers.sessions import Session, Sessions
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def message_of(kind: str, broken: Broken) -> str:
 
 def copy_with(project: Path, tree: Path, kinds: dict[str, Broken]) -> Path:
     """Copy a project and add broken adapters, half of them before all others; return the copy."""
-    shutil.copytree(project, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    shutil.copytree(project, tree, ignore=shutil.ignore_patterns(".*", BEING_WRITTEN))
     registry = tree / "adapters" / "__init__.py"
     for number, (kind, broken) in enumerate(kinds.items()):
         if broken.source:
