@@ -15,6 +15,7 @@ import shutil
 import signal
 import threading
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,9 +121,20 @@ def _start(tmp_path_factory: pytest.TempPathFactory, tests_device: Device) -> It
         engine.close()
 
 
+@pytest.fixture(name="compiled", scope="module")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
+    """A function that returns where engines of a case keep what they compile, as in a session.
+
+    Else each of them starts a compiler, which takes half as long as it does to transcribe a clip.
+    """
+    return cache(lambda case: tmp_path_factory.mktemp(str(case)))
+
+
 @pytest.fixture(name="transcripts", scope="module")
 def _transcripts(
-    tmp_path_factory: pytest.TempPathFactory, tests_device: Device
+    tmp_path_factory: pytest.TempPathFactory,
+    tests_device: Device,
+    compiled: Callable[[Case], Path],
 ) -> Callable[[Case], Heard]:
     """A function that returns what a case makes of each short synthetic clip; run once each."""
     known: dict[Case, Heard] = {}
@@ -132,7 +144,8 @@ def _transcripts(
             pytest.skip(reason)
         if case not in known:
             folder = tmp_path_factory.mktemp("engine")
-            with Engine(case, model_of(case), folder, tests_device, ONE_THREAD) as engine:
+            model, kept = model_of(case), compiled(case)
+            with Engine(case, model, folder, tests_device, ONE_THREAD, kept) as engine:
                 heard_clips = {
                     name: heard(engine, name) for name in ("short", *SEVERAL_SENTENCES, "silence")
                 }
@@ -217,6 +230,9 @@ def test_load_is_verified_and_says_what_it_computes_in(case: Case, start: Start)
 
 
 # On equal terms
+#
+# The tests of one library come together, those with another number of threads last: each library is
+# then started once for each number.
 
 
 @dataclass(frozen=True)
@@ -231,7 +247,11 @@ class Told:
 
 
 @pytest.fixture(name="tell", scope="module")
-def _tell(tmp_path_factory: pytest.TempPathFactory, tests_device: Device) -> Iterator[Tell]:
+def _tell(
+    tmp_path_factory: pytest.TempPathFactory,
+    tests_device: Device,
+    compiled: Callable[[Case], Path],
+) -> Iterator[Tell]:
     """A function that has a library transcribe clips, and returns what it was told; cached."""
     answers: dict[tuple[object, ...], Told] = {}
     engines: dict[tuple[str, int | None], Engine] = {}
@@ -242,7 +262,8 @@ def _tell(tmp_path_factory: pytest.TempPathFactory, tests_device: Device) -> Ite
                 engines.popitem()[1].close()
             case = Case(name, "micro", "fp16")
             folder = tmp_path_factory.mktemp("spy")
-            engine = Engine(case, model_of(case), folder, tests_device, threads)
+            model, kept = model_of(case), compiled(case)
+            engine = Engine(case, model, folder, tests_device, threads, kept)
             engines[name, threads] = engine
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(REGISTRY, name, f"tests.helpers.spies:{name}")
@@ -279,7 +300,7 @@ def with_other(name: str, setting: str) -> DecodeSettings:
 
 
 @pytest.mark.parametrize("setting", [name for name in SETTINGS if name != "threads"])
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", REGISTRY, scope="module")
 def test_setting_is_handed_to_the_library(name: str, setting: str, tell: Tell) -> None:
     """A setting changes what the adapter hands on, unless the library is said to ignore it."""
     value = OTHER[setting]
@@ -305,17 +326,8 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
 
 
-@pytest.mark.parametrize("name", REGISTRY)
-def test_library_computes_with_the_threads_that_it_is_told(name: str, tell: Tell) -> None:
-    """The engine's facts have the number of threads, unless the library is said to ignore it."""
-    for threads in (1, 2):
-        told = tell(name, replace(EQUAL, threads=threads))
-
-        assert told.threads == adapter_class(name).ignored_settings.get("threads", threads)
-
-
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", LISTENERS)
+@pytest.mark.parametrize("name", LISTENERS, scope="module")
 def test_library_decodes_as_it_is_told(name: str, setting: str, tell: Tell) -> None:
     """A setting arrives at the library's decoder; an ignored one has the value that is recorded.
 
@@ -348,6 +360,15 @@ def test_library_decodes_as_it_is_told(name: str, setting: str, tell: Tell) -> N
 def vars_of(settings: DecodeSettings) -> dict[str, Any]:
     """Return the settings and their values."""
     return {name: getattr(settings, name) for name in SETTINGS}
+
+
+@pytest.mark.parametrize("name", REGISTRY, scope="module")
+def test_library_computes_with_the_threads_that_it_is_told(name: str, tell: Tell) -> None:
+    """The engine's facts have the number of threads, unless the library is said to ignore it."""
+    for threads in (1, 2):
+        told = tell(name, replace(EQUAL, threads=threads))
+
+        assert told.threads == adapter_class(name).ignored_settings.get("threads", threads)
 
 
 # By itself in failure

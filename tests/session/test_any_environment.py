@@ -110,7 +110,7 @@ def test_session_ends_in_order_whatever_surrounds_it(sessions: Sessions, tmp_pat
     )
 
     @settings(
-        max_examples=14,
+        max_examples=10,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],

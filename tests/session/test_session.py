@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -32,6 +33,9 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.session.plugin import ON_THE_GPU
+
+if TYPE_CHECKING:
+    from adapters.base import Device
 
 BY_OTHER_OPTIONS = {Measure.CORPUS, Measure.RATIO}
 """What is measured in place of all else."""
@@ -274,13 +278,12 @@ def test_library_that_is_not_installed_is_skipped_with_its_extra(
 
 
 def test_needs_no_program_on_the_path(
-    sessions: Sessions,
-    tmp_path: Path,
+    sessions: Sessions, tmp_path: Path, tests_device: Device
 ) -> None:
     """Every library is measured where there is no ffmpeg, no espeak and no compiler."""
     session = sessions.run(
         *("benchmarks/test_transcribe.py", "-k", "micro-fp16-short"),
-        *("--processes=1", "--calls=1"),
+        *(f"--device={tests_device}", "--processes=1", "--calls=1"),
         PATH=str(tmp_path),
     )
 
