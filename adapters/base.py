@@ -324,6 +324,10 @@ class Adapter(ABC):
         Every setting but `ignored_settings` is handed on; `threads` was told to `select_device`.
         """
 
+    def advice(self, said: str) -> str:  # noqa: ARG002
+        """Return what helps where a call raised an error of this text; "" where nobody knows."""
+        return ""
+
     def accelerator_memory(self) -> int | None:
         """Return the accelerator's own peak in bytes; None where there is no such figure."""
         return None

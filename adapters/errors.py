@@ -31,8 +31,13 @@ LEAST_FILES = 256
 
 def said_of(error: BaseException) -> str:
     """Return the type of an error, its text, and what to do where a limit is behind it."""
-    limit = limit_behind(error)
-    return f"{type(error).__name__}: {text_of(error)}" + (f"; {limit}" if limit else "")
+    return with_step(f"{type(error).__name__}: {text_of(error)}", limit_behind(error))
+
+
+def with_step(said: str, step: str) -> str:
+    """Return what is said with a next step in its first line, which is all that summaries have."""
+    first, *rest = said.split("\n")
+    return "\n".join([f"{first}; {step}", *rest]) if step else said
 
 
 def text_of(error: BaseException, most: int = MOST_TEXT) -> str:
@@ -76,14 +81,15 @@ def _what_to_do(number: int) -> str:
     if number == errno.ENFILE:
         return "that is the limit of the whole system; end other programs"
     if number == errno.EAGAIN:
-        if os.geteuid() != 0 and (limit := _limit(resource.RLIMIT_NPROC)):
+        most = _limit(resource.RLIMIT_NPROC)
+        if most and os.geteuid() != 0:
             return (
-                f"the limit is {limit} processes and threads of this user, which "
-                f"`ulimit -u {2 * limit}` raises; or end some"
+                f"the limit is {most} processes and threads of this user, which "
+                f"`ulimit -u {2 * most}` raises; or end some"
             )
         return "that is the limit of the container or the system; allow more processes, or end some"
-    if number == errno.EFBIG and (limit := _limit(resource.RLIMIT_FSIZE)):
-        return f"the limit is {limit} bytes a file, which `ulimit -f unlimited` lifts"
+    if number == errno.EFBIG and (size := _limit(resource.RLIMIT_FSIZE)):
+        return f"the limit is {size} bytes a file, which `ulimit -f unlimited` lifts"
     if number in {errno.ENOSPC, errno.EDQUOT}:
         return "make room there, or name a folder with more of it by --basetemp or TMPDIR"
     return ""

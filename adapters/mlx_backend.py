@@ -19,6 +19,21 @@ BITS = {"fp16": None, "4bit": 4, "8bit": 8}
 """variant → bits a weight as in config.json; None: not quantised."""
 
 
+ADVICE = {
+    "[Compile::eval_cpu] Failed to compile": (
+        "mlx compiles with the g++ on PATH, and does without where there is none: mend that g++ or "
+        "take it off PATH; where the folder's name has a $ or a quote in it, name another one by "
+        "--basetemp or TMPDIR"
+    ),
+    "Could not load C++ shared library": (
+        "what mlx has compiled may not be run from that folder, as on a disk that is mounted with "
+        "noexec: name another one by --basetemp or TMPDIR, or take g++ off PATH"
+    ),
+}
+"""What mlx says of code that it compiles on the CPU → what helps.
+Source: mlx/backend/cpu/compiled.cpp."""
+
+
 class MLXAdapter(base.Adapter):
     """A library on mlx."""
 
@@ -48,6 +63,10 @@ class MLXAdapter(base.Adapter):
         import mlx.core as mx
 
         return "gpu" if mx.default_device().type == mx.gpu else "cpu"
+
+    def advice(self, said: str) -> str:
+        """Think of the compiler that mlx runs on the CPU, and of where it keeps what that makes."""
+        return next((what for begin, what in ADVICE.items() if begin in said), "")
 
     def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
         """Return those that the model was made with."""

@@ -97,9 +97,7 @@ STATE: dict[str, Callable[[], object]] = {
     "the limits of the process": lambda: [resource.getrlimit(each) for each in LIMITS],
     "the priority of the process": lambda: os.getpriority(os.PRIO_PROCESS, 0),
     "the limit on recursion": sys.getrecursionlimit,
-    "which warnings are errors": lambda: (
-        warnings.filters[0][0] == "error"
-    ),  # the newest comes first
+    "which warnings are errors": lambda: warnings.filters[0][0] == "error",
     "where modules are looked for": lambda: list(sys.path),
     "the threads that a process waits for": lambda: [
         each for each in threading.enumerate() if not each.daemon

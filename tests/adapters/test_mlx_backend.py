@@ -340,3 +340,26 @@ def test_mlx_that_has_the_call_is_left_alone(nn: Any) -> None:
 
     assert restore_quantize_module() == ()
     assert nn.QuantizedLinear.quantize_module == "its own"
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        (
+            "RuntimeError: [Compile::eval_cpu] Failed to compile function Abc: Failed to execute",
+            "mend that g++ or take it off PATH",
+        ),
+        (
+            "RuntimeError: Could not load C++ shared library /t/libAbc.so: failed to map segment",
+            "mounted with noexec: name another one by --basetemp or TMPDIR",
+        ),
+    ],
+)
+def test_code_that_mlx_cannot_compile_or_run_is_told_with_what_helps(said: str, step: str) -> None:
+    """A compiler that fails, and a disk from which nothing may be run, are no fault of a model."""
+    assert step in MLXWhisper().advice(said)
+
+
+def test_other_errors_of_mlx_are_told_as_they_are() -> None:
+    """Nobody knows what helps there."""
+    assert MLXWhisper().advice("ValueError: [load] no such file") == ""

@@ -15,7 +15,7 @@ from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.engine.conftest import TEXT
-from tests.helpers.processes import running_engines, wait_until_gone
+from tests.helpers.processes import Interrupted, alarm, running_engines, wait_until_gone
 from tests.helpers.toy_adapter import ENDS, FILE
 from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.errors import (
@@ -319,6 +319,10 @@ def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
     ("variant", "outcome"),
     [
         ("raises", "transcribe raised ValueError: the toy dislikes this audio; "),
+        (
+            "is-tired",
+            "transcribe raised ValueError: the toy cannot sing; let it rest\nas it is tired; ",
+        ),
         ("quits", "transcribe raised SystemExit: 5; "),
         ("aborts", "the engine was ended by SIGABRT during transcribe; "),
         (
@@ -328,7 +332,7 @@ def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
         ("exits", "the engine ended with exit status 3 during transcribe; "),
         ("chats", "the engine ended with exit status 0 during transcribe; "),
         ("babbles", "its answer to transcribe could not be read: "),
-        ("forges", "expected a Transcript as the answer to transcribe, got 'not of the engine's m"),
+        ("forges", "expected a Transcript from transcribe, got 'not of the engine's making'"),
         (
             "opens-network",
             f"{OFFLINE} ('127.0.0.1', 9): every",
@@ -833,6 +837,40 @@ def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
     assert running_engines() == []
     with pytest.raises(EngineTimeoutError, match=r"did not end within 2\.5 s"):
         engine.memory()
+
+
+def test_program_that_a_library_waits_for_is_told_with_the_limit(
+    new_toy: Toys, audio: Audio
+) -> None:
+    """As a compiler that does not end: nothing else would tell what the library was about."""
+    engine = new_toy("waits-for-a-program")
+    engine.hear("clip", audio)
+
+    with pytest.raises(EngineTimeoutError) as failure, engine.limited(1):
+        engine.transcribe("clip", SETTINGS)
+
+    assert str(failure.value).startswith(
+        "toy[micro-waits-for-a-program]: transcribe did not end within 1 s; it had started "
+        "`/bin/sleep 3600`, which had not ended either; the last lines of its output:\n"
+    )
+    assert running_engines() == []
+
+
+def test_program_that_a_library_waits_for_is_told_with_an_interrupt(
+    new_toy: Toys, audio: Audio
+) -> None:
+    """A time limit of the whole test is such an interrupt."""
+    engine = new_toy("waits-for-a-program")
+    engine.hear("clip", audio)
+
+    with pytest.raises(Interrupted) as interrupt, alarm(1):
+        engine.transcribe("clip", SETTINGS)
+
+    (note,) = interrupt.value.__notes__
+    assert note.startswith(
+        "toy[micro-waits-for-a-program]: stopped during transcribe, which had not returned; it had "
+        "started `/bin/sleep 3600`, which had not ended either; the last lines"
+    )
 
 
 def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:

@@ -35,15 +35,15 @@ if TYPE_CHECKING:
         (
             "kill -KILL $$",
             (
-                "the engine was ended by SIGKILL (the system's out-of-memory killer sends it) during "
-                "load; close other programs, or choose a smaller size"
+                "the engine was ended by SIGKILL (the system's out-of-memory killer sends it) "
+                "during load; close other programs, or choose a smaller size"
             ),
         ),
         (
             "kill -ILL $$",
             (
-                "the engine was ended by SIGILL during load; install a build of the library for this "
-                "processor"
+                "the engine was ended by SIGILL during load; install a build of the library for "
+                "this processor"
             ),
         ),
         (

@@ -159,6 +159,9 @@ class Toy(Adapter):
             return None
         return "cpu" if "the toy library greets on stdout" in log else "gpu"
 
+    def advice(self, said: str) -> str:
+        return "let it rest" if "cannot sing" in said else ""
+
     def accelerator_memory(self) -> int | None:
         return 4096 if self._variant == "tells" else None
 
@@ -169,12 +172,16 @@ class Toy(Adapter):
         match self._variant:
             case "raises":
                 raise ValueError("the toy dislikes this audio")
+            case "is-tired":
+                raise ValueError("the toy cannot sing\nas it is tired")
             case "aborts":
                 _abort()
             case "killed":
                 _kill()
             case "exits":
                 os._exit(3)
+            case "waits-for-a-program":
+                subprocess.run(["/bin/sleep", "3600"], check=False)
             case "hangs":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Nothing short of SIGKILL ends it.
                 Path("hanging").touch()

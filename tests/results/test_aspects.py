@@ -25,7 +25,7 @@ from tests.helpers.results import (
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.measure.result import Comparison, Result, Side
+from whisper_speedtest.measure.result import Comparison, Provenance, Result, Side
 from whisper_speedtest.measure.samples import Repeats, Turn
 from whisper_speedtest.results.aspects import (
     described,
@@ -103,7 +103,7 @@ def test_each_field_of_a_result_says_what_was_measured_or_what_came_of_it() -> N
         ({"settings": replaced(SETTINGS, batch_size=6)}, ["batch size"]),
         ({"settings": replaced(SETTINGS, vad=True)}, ["vad"]),
         ({"settings": replaced(SETTINGS, threads=8)}, ["threads told"]),
-        ({"provenance": replace(PROVENANCE, device="cpu")}, ["device"]),
+        ({"provenance": replace(PROVENANCE, device="cpu", compiler=None)}, ["device"]),
         ({"provenance": replace(PROVENANCE, device_confirmed=False)}, ["device confirmed"]),
         ({"provenance": replace(PROVENANCE, dtype="float32")}, ["type"]),
         ({"provenance": replace(PROVENANCE, threads=2)}, ["threads"]),
@@ -112,7 +112,6 @@ def test_each_field_of_a_result_says_what_was_measured_or_what_came_of_it() -> N
             ["mlx"],
         ),
         ({"provenance": replace(PROVENANCE, mends=("one",))}, ["mended"]),
-        ({"provenance": replace(PROVENANCE, compiler=None)}, ["compiler"]),
         (
             {"provenance": replace(PROVENANCE, environment={"CUDA_VISIBLE_DEVICES": "0"})},
             ["variable CUDA_VISIBLE_DEVICES"],
@@ -125,6 +124,22 @@ def test_result_of_something_else_differs_in_just_that(
 ) -> None:
     """Whatever would make two numbers incomparable is an aspect, under a name that says it."""
     assert differences(warm(), warm(**changes)) == names
+
+
+@pytest.mark.parametrize(
+    ("facts", "names"),
+    [
+        (replace(PROVENANCE, device="cpu"), ["compiler"]),
+        (PROVENANCE, []),
+        (replace(PROVENANCE, device="cpu", versions={"faster-whisper": "1.2"}), []),
+    ],
+    ids=["mlx on the CPU", "mlx on the GPU", "another library"],
+)
+def test_compiler_is_an_aspect_of_mlx_on_the_cpu(facts: Provenance, names: list[str]) -> None:
+    """It bears on nothing else; earlier versions of the suite named what they found in each."""
+    without = replace(facts, compiler=None)
+
+    assert differences(warm(provenance=facts), warm(provenance=without)) == names
 
 
 def test_repetition_differs_in_nothing() -> None:
@@ -217,7 +232,7 @@ def test_aspects_are_named_in_one_order() -> None:
     one = of_library(PROVENANCE)
     other = of_library(replace(PROVENANCE, device="cpu", versions={"mlx": "1"}, dtype="int8"))
 
-    assert differing([one, other]) == ["lightning-whisper-mlx", "mlx", "device", "type"]
+    assert differing([one, other]) == ["lightning-whisper-mlx", "mlx", "device", "type", "compiler"]
     assert differing([one, one, other]) == differing([one, other])
     assert differing([one]) == differing([]) == []
 

@@ -6,11 +6,14 @@ side may be of another checkout, under an interpreter with another version of th
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +112,15 @@ class Checkout:
         return process, Wire(ours)
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that a checkout has started, and all that it has started itself."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait()
+
+
 OWN = Checkout(Path(__file__).resolve().parents[2], sys.executable)
 """The checkout that pytest runs, in pytest's interpreter."""
 
@@ -143,8 +155,7 @@ def look_into(root: Path, python: str, name: str) -> Checkout:
             _refuse(checkout, process, log)
         finally:
             wire.close()
-            process.kill()
-            process.communicate()
+            end(process)
 
 
 def _ask(checkout: Checkout, wire: Wire) -> Checkout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from adapters.errors import limit_told, memory_limit
@@ -26,6 +27,12 @@ LOG_BYTES = 1 << 16
 
 LINE_LENGTH = 500
 """How many characters of each line are shown."""
+
+MOST_COMMANDS = 3
+"""How many programs are told that a library has started."""
+
+COMMAND_LENGTH = 60
+"""How many characters of the command line of each."""
 
 MARGIN = "  | "
 """Stands before each of these lines."""
@@ -53,6 +60,22 @@ class EngineError(Exception):
 
 class EngineTimeoutError(EngineError):
     """An engine that did not answer within its time limit, and was ended."""
+
+
+def meanwhile(process: subprocess.Popen[bytes] | None) -> str:
+    """Return which programs a child has started that still run, as the end of a sentence.
+
+    A library may wait for one of them, as mlx does for g++.
+    """
+    import psutil
+
+    found = []
+    with suppress(psutil.Error):
+        for each in psutil.Process(process.pid).children(recursive=True) if process else ():
+            with suppress(psutil.Error):
+                found.append(" ".join(each.cmdline())[:COMMAND_LENGTH])
+    shown = ", ".join(f"`{each}`" for each in found[:MOST_COMMANDS])
+    return f"; it had started {shown}, which had not ended either" if shown else ""
 
 
 def last_lines(log: Path) -> str:

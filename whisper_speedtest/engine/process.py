@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.base import Transcript
 from adapters.cores import usual_threads
 from adapters.errors import said_of
-from whisper_speedtest.engine.checkout import OWN
+from whisper_speedtest.engine.checkout import OWN, end
 from whisper_speedtest.engine.environment import sealed_environment
 from whisper_speedtest.engine.errors import (
     LAST_LINES,
@@ -20,6 +18,7 @@ from whisper_speedtest.engine.errors import (
     EngineTimeoutError,
     how_it_ended,
     last_lines,
+    meanwhile,
 )
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.interrupts import signals_held
@@ -89,8 +88,7 @@ class Engine:
         self._deadline = 0.0
         self._closed = False
         self._loaded = False
-        self._calls = 0
-        """How many transcriptions have returned."""
+        self._calls = 0  # transcriptions that have returned
         self._heard: set[str] = set()
         self._links: list[Link] = []
 
@@ -173,8 +171,7 @@ class Engine:
             if places is None:
                 places = begin_cache(self._folder, self.model)
             for file, place in places.items():
-                path, _ = checked.files[file]
-                # The child's home is its folder.
+                path, _ = checked.files[file]  # the child's home is its folder
                 self._links.append(Link(self._folder, place.removeprefix("~/"), path))
 
     def launch(self) -> None:
@@ -302,15 +299,10 @@ class Engine:
     def _end(self) -> None:
         self._closed = True
         if self._process is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            self._process.wait()
-            self._process = None
+            end(self._process)
         if self._wire is not None:
             self._wire.close()
-            self._wire = None
+        self._process = self._wire = None
 
     def _require(self, method: str) -> None:
         """Raise the engine's failure if it has one, and an error if it was closed."""
@@ -326,8 +318,7 @@ class Engine:
         """Make a call that is answered by something of a kind."""
         value = self._do(method, *arguments)
         if not isinstance(value, kind):
-            expected = f"a {kind.__name__} as the answer to {method}"
-            raise self._fail(f"expected {expected}, got {value!r:.80}")
+            raise self._fail(f"expected a {kind.__name__} from {method}, got {value!r:.80}")
         return value
 
     def _do(self, method: str, *arguments: Any, audio: Audio | None = None) -> Any:
@@ -364,10 +355,9 @@ class Engine:
             yield
         except (EOFError, OSError) as error:
             assert self._process is not None
-            during = method
-            if self._calls and method == "transcribe":
-                during += f", after {self._calls} that returned"
-            ended = how_it_ended(self._process, SECONDS_TO_END, during, self._log)
+            before = f", after {self._calls} that returned" if self._calls else ""
+            when = f"{method}{before}" if method == "transcribe" else method
+            ended = how_it_ended(self._process, SECONDS_TO_END, when, self._log)
             raise self._fail(ended) from error
         except WireError as error:
             raise self._fail(f"its answer to {method} could not be read: {error}") from error
@@ -378,7 +368,7 @@ class Engine:
         if self._limit is not None:
             left = max(0.0, self._deadline - time.monotonic())
             if not self._wire.has_come(left) or time.monotonic() > self._deadline:
-                late = f"{method} did not end within {self._limit:g} s"
+                late = f"{method} did not end within {self._limit:g} s{meanwhile(self._process)}"
                 raise self._fail(late, EngineTimeoutError)
 
     @contextmanager
@@ -393,10 +383,11 @@ class Engine:
         except BaseException as error:
             # A time limit or Ctrl-C came while the child was at work. Its answer may still come,
             # and would be taken for that of the next call, so there must be none.
-            note = str(self._fail(f"stopped during {method}, which had not returned"))
-            # What it last said may tell why it was slow, and has nothing to do with Ctrl-C.
-            by_hand = isinstance(error, KeyboardInterrupt)
-            error.add_note(note.partition(LAST_LINES)[0] if by_hand else note)
+            started = meanwhile(self._process)
+            note = str(self._fail(f"stopped during {method}, which had not returned{started}"))
+            if isinstance(error, KeyboardInterrupt):
+                note = note.partition(LAST_LINES)[0]  # which has nothing to do with Ctrl-C
+            error.add_note(note)
             raise
 
     def _fail(self, what: str, kind: type[EngineError] = EngineError) -> EngineError:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from adapters import load_adapter
 from adapters.base import WeightsError
-from adapters.errors import said_of
+from adapters.errors import said_of, with_step
 from adapters.sizes import difference
 from whisper_speedtest.engine.catalogue import Catalogue
 from whisper_speedtest.engine.environment import COMPILED_BY_MLX, recorded
@@ -36,6 +36,8 @@ from whisper_speedtest.engine.seal import forbid_network
 from whisper_speedtest.engine.wire import VERSION, Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.base import Audio, Case, DecodeSettings, Device, Transcript
 
 COMPILER = "g++"
@@ -105,6 +107,11 @@ class Worker:
         """Return the peaks since the process began."""
         return Memory(peak_footprint(), self._adapter.accelerator_memory())
 
+    def told(self, error: BaseException) -> str:
+        """Return what is said of an error that a call has raised, and what helps."""
+        said = said_of(error)
+        return with_step(said, self._adapter.advice(said))
+
     def reference(self, products: int) -> float | None:
         """Compute the reference on the device, for which nothing has to be loaded."""
         return self._adapter.reference(products)
@@ -139,8 +146,8 @@ def _wait_for_the_end() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def serve(worker: object, wire: Wire) -> None:
-    """Answer calls until the parent hangs up."""
+def serve(worker: object, wire: Wire, tell: Callable[[BaseException], str] = said_of) -> None:
+    """Answer calls until the parent hangs up; `tell` says what a call has raised."""
     while True:
         try:
             method, arguments, audio = wire.receive()
@@ -153,7 +160,7 @@ def serve(worker: object, wire: Wire) -> None:
         except BaseException as error:  # noqa: BLE001 - whatever a library raises is the answer
             with suppress(OSError):  # the disk of the log may be full
                 traceback.print_exc()
-            wire.send({"error": said_of(error)})
+            wire.send({"error": tell(error)})
 
 
 def main() -> None:
@@ -164,9 +171,13 @@ def main() -> None:
     forbid_network()
     wire = Wire(socket.socket(fileno=int(descriptor)))
     if parents_version == str(VERSION):
-        worker = Worker(adapter) if adapter else Catalogue()
-        wire.greet()
-        serve(worker, wire)
+        if adapter:
+            worker = Worker(adapter)
+            wire.greet()
+            serve(worker, wire, worker.told)
+        else:
+            wire.greet()
+            serve(Catalogue(), wire)
     else:
         wire.greet()  # The parent, which cannot go on, says why.
     # No interpreter shutdown: a library's destructors may hang or abort, and nothing is left to do.
