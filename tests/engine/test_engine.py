@@ -426,6 +426,26 @@ def test_process_that_ends_in_any_phase_is_told_with_phase_cause_and_next_step(
     assert running_engines() == []
 
 
+@pytest.mark.parametrize(
+    ("variant", "raised_in"),
+    [("raises", "transcribe"), ("fails-to-load", "load"), ("aborts", ""), ("forges", "")],
+)
+def test_error_names_the_call_that_the_library_answered_with_an_exception(
+    variant: str, raised_in: str, new_toy: Toys, audio: Audio
+) -> None:
+    """It names none where the process ended or answered nonsense: that is no word of a library."""
+    engine = new_toy(variant)
+
+    def use() -> None:
+        engine.hear("clip", audio)
+        engine.transcribe("clip", SETTINGS)
+
+    with pytest.raises(EngineError) as failure:
+        use()
+
+    assert failure.value.raised_in == raised_in
+
+
 def test_library_s_own_traceback_is_shown(toy: Toys) -> None:
     """Of an exception that a library raised, the error shows where in the library that was."""
     with pytest.raises(EngineError) as failure:

@@ -279,6 +279,45 @@ def test_check_loads_what_is_complete_within_the_limit_of_its_tests(
     assert document["cache"] == "/hub"
 
 
+@pytest.mark.parametrize(
+    ("repos", "told"),
+    [
+        (
+            ["org/base"],
+            "complete in the hub cache; fetch them with --prefetch-only",
+        ),
+        (
+            ["embedded/micro-mlx-fp16"],
+            "complete in the suite's cache; what keeps the suite from making them stands above",
+        ),
+        (
+            ["embedded/micro-mlx-fp16", "org/base"],
+            "complete in the hub cache or the suite's cache; fetch them with --prefetch-only",
+        ),
+    ],
+    ids=["of a hub", "of the suite", "both"],
+)
+def test_check_that_loads_nothing_names_the_places_of_the_models(
+    repos: list[str], told: str, status: ModelStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suite keeps what it makes in no hub cache, and nothing of it can be fetched."""
+    lacking = [
+        replace(
+            status,
+            case=replace(CASE, variant=f"{number}bit"),
+            files=ModelFiles(repo, FILES.files),
+            verified=None,
+        )
+        for number, repo in enumerate(repos)
+    ]
+
+    with pytest.raises(pytest.exit.Exception) as ended:
+        Looked(monkeypatch, lacking).run("load")
+
+    assert ended.value.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert ended.value.msg == f"no load was tried, as no model of the selection is {told}"
+
+
 def test_check_of_nothing_prints_its_document_and_is_status_5(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

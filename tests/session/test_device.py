@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.project import edit
 from tests.helpers.sessions import Sessions, make_toy_project
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.engine.checkout import Checkout
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerificationError, VerifiedModel
@@ -226,6 +229,26 @@ def test_library_that_does_not_live_to_say_whether_it_takes_the_gpu_is_told(
     monkeypatch.setattr("sys.platform", platform)
     told = why_not_gpu(config, toy("slow"))
     assert told.startswith(f"measuring on the CPU, not the GPU: toy[micro-good]: {reason}"), told
+
+
+def test_process_that_cannot_be_started_costs_its_case_alone_the_gpu(
+    config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of the shell's was met just then, which says nothing of any GPU or library."""
+    start = Checkout.start
+    failures = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+    def start_later(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return start(*arguments)
+
+    monkeypatch.setattr(Checkout, "start", start_later)
+
+    chosen = [choose_device(config, toy("good", size), model) for size in ("tiny", "base", "tiny")]
+
+    assert chosen == ["cpu", "gpu", "gpu"], "once the GPU has computed, it is known to do so"
+    assert why_not_gpu(config, toy("good", "base")) == ""
 
 
 # What is remembered

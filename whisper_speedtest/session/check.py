@@ -11,7 +11,8 @@ With `=json` a document is all that stands on stdout:
       listed_as            the repo that the hub led to when it was last fetched, "" if to none
       commit               what the revision stood for when it was last fetched, or null
       files                the names of the files that are needed, in the repo
-      cache, library       the two places, which may be the same, each with
+      cache, library       the two places, which may be the same: the hub cache, or that of the
+                           suite for a model that it makes itself, and the library's; each with
         state              a FileState, of all files together
         bytes              of the files that are there
         files[]            name, path, state, bytes and sha256 (null for a missing file),
@@ -20,7 +21,7 @@ With `=json` a document is all that stands on stdout:
                            in the hub cache says that it is the right one),
                            origin (repo, commit and file whose bytes these are instead, or null)
       loads                with =load,json only: "loads", "not tried" (where the model is not
-                           complete in the hub cache), or the reason why it does not load
+                           complete in the cache), or the reason why it does not load
 """
 
 from __future__ import annotations
@@ -116,12 +117,21 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
     if "json" not in checks:
         _print(session, models, loads, store.settings.cache)
     if loads and set(loads.values()) == {NOT_TRIED} and not broken:
-        pytest.exit(
-            "no load was tried, as no model of the selection is complete in the hub cache; fetch "
-            "them with --prefetch-only",
-            returncode=pytest.ExitCode.NO_TESTS_COLLECTED,
-        )
+        pytest.exit(none_tried(models), returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     return faults(models, loads) + len(broken)
+
+
+def none_tried(models: Sequence[ModelStatus]) -> str:
+    """Say that no load was tried, as none of the models is complete, and what to do."""
+    from whisper_speedtest.session.report import HUB_CACHE, cache_names
+
+    places = cache_names(models)
+    fetched = "fetch them with --prefetch-only"
+    step = fetched if HUB_CACHE in places else "what keeps the suite from making them stands above"
+    return (
+        "no load was tried, as no model of the selection is complete in the "
+        f"{' or the '.join(places)}; {step}"
+    )
 
 
 def faults(models: Sequence[ModelStatus], loads: Mapping[Case, str] | None) -> int:

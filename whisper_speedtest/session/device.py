@@ -55,7 +55,8 @@ class Probes:
     """Adapter and variant → why they compute on the CPU and not on the GPU."""
 
     neither: dict[Case, str] = field(default_factory=dict)
-    """Case → what fails on the GPU, and on the CPU as well, so that it says nothing of the GPU."""
+    """Case → what fails on the GPU, and on the CPU as well, so that it says nothing of the GPU; or
+    why no process could be started to try it."""
 
     def fault(self, case: Case) -> str | None:
         """Return why a case is not measured on the GPU; "" where it is; None where none knows."""
@@ -147,6 +148,10 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
         engine.lay_out()
         try:
             engine.launch()
+        except EngineError as error:  # before any library is imported
+            probes.neither[case] = str(error)
+            return
+        try:
             engine.import_library()
         except EngineError as error:
             by_itself = error.raised_in == "import_library"
