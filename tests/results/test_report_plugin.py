@@ -32,7 +32,7 @@ from whisper_speedtest.results.report_plugin import (
     pytest_configure,
     pytest_sessionfinish,
 )
-from whisper_speedtest.session.options import USUAL, pytest_addoption
+from whisper_speedtest.session.options import LAST_JOURNAL, USUAL, pytest_addoption
 from whisper_speedtest.session.plugin import RESULTS
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def config(*args: str, **options: Any) -> pytest.Config:
     """Return as much of a config as is looked at on the command line."""
     known = {"from_journals": [], "report": None, "help": False, "version": 0, **options}
     known |= {each: known.get(each, USUAL.get(each)) for each in OF_SESSIONS}
+    known = dict.fromkeys(("journal", "resume", "benchmark_json")) | known
     return cast("pytest.Config", SimpleNamespace(args=list(args), getoption=known.__getitem__))
 
 
@@ -255,6 +256,52 @@ def test_folder_that_cannot_be_written_to_is_refused_before_anything(journal: Pa
     assert str(raised.value) == expected
     pytest_configure(config())
     pytest_configure(config(report=journal.parent / "new"))
+
+
+@pytest.mark.parametrize(
+    ("options", "one", "other", "file"),
+    [
+        ({"journal": "out/results.jsonl"}, "--journal", "--report", "out/results.jsonl"),
+        ({"resume": "out/../out/results.jsonl"}, "--resume", "--report", "out/results.jsonl"),
+        ({"benchmark_json": "out/results.csv"}, "--benchmark-json", "--report", "out/results.csv"),
+        (
+            {"journal": "a.jsonl", "benchmark_json": "a.jsonl"},
+            "--journal",
+            "--benchmark-json",
+            "a.jsonl",
+        ),
+        (
+            {"resume": "a.jsonl", "benchmark_json": "link.jsonl"},
+            "--resume",
+            "--benchmark-json",
+            "link.jsonl",
+        ),
+    ],
+)
+def test_one_file_for_two_of_the_things_that_a_session_writes_is_refused(
+    options: dict[str, str], one: str, other: str, file: str, tmp_path: Path
+) -> None:
+    """What is written last would take the place of the other, and of all that was in it before."""
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
+    chosen = {name: tmp_path / path for name, path in options.items()}
+
+    with pytest.raises(pytest.UsageError) as raised:
+        pytest_configure(config(report=tmp_path / "out", **chosen))
+
+    assert str(raised.value) == (
+        f"{other}: expected to write no file that {one} names, got {tmp_path / file}, whose "
+        "results would be lost; name another one"
+    )
+
+
+def test_files_of_their_own_are_not_refused(tmp_path: Path) -> None:
+    """A journal that is resumed goes on being the session's journal, and may be named as both."""
+    files = {"journal": "out/a.jsonl", "resume": "out/a.jsonl", "benchmark_json": "out/a.json"}
+
+    pytest_configure(
+        config(report=tmp_path / "out", **{name: tmp_path / path for name, path in files.items()})
+    )
+    pytest_configure(config(resume=LAST_JOURNAL, report=tmp_path / "out"))
 
 
 def finish(

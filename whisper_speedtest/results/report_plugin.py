@@ -6,6 +6,7 @@ With --from nothing is collected: no test runs, and no model or library is looke
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import pytest
 
 from whisper_speedtest.results.journal_plugin import neutral_of
 from whisper_speedtest.results.units import shown_path
-from whisper_speedtest.session.options import given
+from whisper_speedtest.session.options import LAST_JOURNAL, given
 from whisper_speedtest.session.plugin import RESULTS
 
 if TYPE_CHECKING:
@@ -101,8 +102,10 @@ def _without_looking_for_garbage() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say before anything is measured that a report cannot be written."""
-    if folder := config.getoption("report"):
+    folder: Path | None = config.getoption("report")
+    if folder:
         _refuse_unless_possible(folder)
+    _refuse_shared_files(config, folder)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -135,6 +138,28 @@ def _refuse_unless_possible(folder: Path) -> None:
             f"--report: {folder}: expected a folder that can be written to, got {found}; name "
             "another"
         )
+
+
+def _refuse_shared_files(config: pytest.Config, folder: Path | None) -> None:
+    """Refuse to write two things to one file: the last one would take the place of the other."""
+    resumed = config.getoption("resume")
+    written = [
+        ("--journal", config.getoption("journal")),
+        ("--resume", None if resumed is LAST_JOURNAL else resumed),
+        ("--benchmark-json", config.getoption("benchmark_json")),
+    ]
+    if folder and any(path for _, path in written):
+        from whisper_speedtest.results.folder import FILES
+
+        written += [("--report", folder / name) for name in FILES]
+    taken: dict[str, str] = {}
+    for option, path in written:
+        one = taken.setdefault(os.path.realpath(path), option) if path else option
+        if option not in {one, "--resume"}:  # a journal that is resumed may be named as both
+            raise pytest.UsageError(
+                f"{option}: expected to write no file that {one} names, got {path}, whose results "
+                "would be lost; name another one"
+            )
 
 
 def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
