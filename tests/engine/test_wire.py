@@ -20,6 +20,8 @@ from whisper_speedtest.engine.wire import KINDS, MOST_BYTES, VERSION, Wire, Wire
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+A_SEGMENT = "expected a segment with a text, and times in seconds"
+
 FIELDS = {
     "Case": "adapter size variant",
     "DecodeSettings": "language beam_size temperature fallback timestamps context vad batch_size "
@@ -244,6 +246,31 @@ def test_end_of_the_other_side_is_told(ends: tuple[socket.socket, Wire]) -> None
         (
             b'{"!Transcript": ["", [[0.0, 1.0]], false]}',
             "TypeError: Segment.__init__() missing 1 req",
+        ),
+        *(
+            (
+                f'{{"!Transcript": [{text}, [], false]}}'.encode(),
+                f"TypeError: expected a transcript with a text, got {got}; mend transcribe in its",
+            )
+            for text, got in (("null", "None"), ("5", "5"), ("[]", "[]"))
+        ),
+        *(
+            (
+                f'{{"!Transcript": ["a", [[0, 1, "a"], [{times}, "b"]], false]}}'.encode(),
+                f"TypeError: {A_SEGMENT}, got Segment(start={got}, text='b'); mend transcribe",
+            )
+            for times, got in (
+                ("NaN, 1.0", "nan, end=1.0"),
+                ("0.5, Infinity", "0.5, end=inf"),
+                ("-Infinity, 1.0", "-inf, end=1.0"),
+                ("null, 1.0", "None, end=1.0"),
+                ('0.5, "1"', "0.5, end='1'"),
+                ("1e9, 2.0", "1000000000.0, end=2.0"),
+            )
+        ),
+        (
+            b'{"!Transcript": ["a", [[0, 1, null]], false]}',
+            f"TypeError: {A_SEGMENT}, got Segment(start=0, end=1, text=None); mend transcribe",
         ),
         (b'{"!Memory": [1]}', "TypeError: expected Memory with footprint, accelerator, got [1]"),
         (b"[" * 100_000, "RecursionError: "),

@@ -45,6 +45,11 @@ _LENGTH = struct.Struct(">I")
 MOST_BYTES = 1 << 26
 """The longest request or answer, without audio: a transcript of 100 hours is a tenth of it."""
 
+MOST_SECONDS = 1e9
+"""No audio is as long."""
+
+MEND = "mend transcribe in its adapter"
+
 
 class WireError(Exception):
     """What came through the wire cannot be read, or is of another version."""
@@ -180,5 +185,29 @@ def _built(found: dict[str, Any]) -> object:
         raise TypeError(f"expected {kind.__name__} with {expected}, got {values!r:.80}")
     if kind is Transcript:
         text, segments, fallback = values
-        return Transcript(text, tuple(Segment(*each) for each in segments), fallback)
+        return _checked(Transcript(text, tuple(Segment(*each) for each in segments), fallback))
     return kind(*(tuple(each) if isinstance(each, list) else each for each in values))
+
+
+def _checked(transcript: Transcript) -> Transcript:
+    """Return a transcript whose texts are texts, and whose times are numbers of seconds.
+
+    A library may give anything, and what is no number can be neither compared nor written to JSON.
+
+    Raises:
+        TypeError: Something is not what it is to be.
+    """
+    if not isinstance(transcript.text, str):
+        raise TypeError(f"expected a transcript with a text, got {transcript.text!r:.80}; {MEND}")
+    for each in transcript.segments:
+        text: object = each.text
+        if not (isinstance(text, str) and _is_time(each.start) and _is_time(each.end)):
+            raise TypeError(
+                f"expected a segment with a text, and times in seconds, got {each!r:.80}; {MEND}"
+            )
+    return transcript
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether this is a number of seconds: neither nan nor an infinity is."""
+    return isinstance(value, (int, float)) and abs(value) < MOST_SECONDS
