@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,10 @@ from importlib.util import find_spec
 OLDEST = (3, 11)
 NEWEST = (3, 14)
 """The last one that every locked package has a wheel for; PyYAML has none for 3.15."""
+
+
+ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
+"""Variables with which pip installs in another place, or refuses to install in .venv."""
 
 
 def fault() -> str:
@@ -40,6 +45,12 @@ def fault() -> str:
             "expected a Python that can make virtual environments, got one without ensurepip; on "
             "Debian and Ubuntu, install python3-venv"
         )
+    for name in ELSEWHERE:
+        if os.environ.get(name, "0") != "0":
+            return (
+                f"expected a pip that installs into .venv, got {name} in the environment, which sends "
+                f"it elsewhere; unset it: unset {name}"
+            )
     return fault_of_the_old()
 
 
@@ -48,6 +59,8 @@ def fault_of_the_old() -> str:
 
     venv would keep the link to its Python, and pip would then be that of the other version.
     """
+    if os.path.lexists(".venv") and not os.path.isdir(".venv"):  # noqa: PTH112 - as the text says it
+        return "expected a folder .venv or none, got a file or a broken link; remove it: rm .venv"
     python = os.path.join(".venv", "bin", "python")  # noqa: PTH118 - as the text says it
     if not os.path.lexists(python):
         return ""
@@ -67,7 +80,13 @@ def main() -> str | int:
     reason = fault()
     if reason:
         return f"{sys.executable}: {reason}"
-    return subprocess.call([sys.executable, "-m", "venv", ".venv"])
+    was_there = os.path.isdir(".venv")  # noqa: PTH112 - as above
+    status = subprocess.call([sys.executable, "-m", "venv", ".venv"])
+    if status and not was_there:
+        shutil.rmtree(".venv", ignore_errors=True)
+        what = "expected to make .venv, got the error above; nothing of it was kept"
+        return f"{sys.executable}: {what}"
+    return status
 
 
 if __name__ == "__main__":

@@ -504,6 +504,52 @@ def test_environment_of_another_python_is_in_the_way(tmp_path: Path, python: str
     assert list(left.parent.iterdir()) == [left]
 
 
+@pytest.mark.parametrize("broken_link", [True, False])
+def test_what_is_no_environment_is_in_the_way(tmp_path: Path, *, broken_link: bool) -> None:
+    """As a checkout that was copied leaves a link; venv itself says no more than that it exists."""
+    left = tmp_path / ".venv"
+    if broken_link:
+        left.symlink_to("/nowhere")
+    else:
+        left.touch()
+
+    ended = make_venv(tmp_path)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        f"{sys.executable}: expected a folder .venv or none, got a file or a broken link; remove "
+        "it: rm .venv\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"])
+def test_pip_that_would_install_elsewhere_is_told_before(tmp_path: Path, name: str) -> None:
+    """Some let pip refuse with a .venv that is empty; with others nothing is in it afterwards."""
+    ended = make_venv(tmp_path, f"import os; os.environ[{name!r}] = '1'")
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"{sys.executable}: expected a pip that installs into .venv, got {name} in the "
+        f"environment, which sends it elsewhere; unset it: unset {name}\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    off = f"import os, subprocess; os.environ[{name!r}] = '0'; subprocess.call = lambda _: 3"
+    assert "expected to make .venv, got" in make_venv(tmp_path, off).stderr
+
+
+def test_half_an_environment_is_not_left(tmp_path: Path) -> None:
+    """As on a disk that is full: the next try would take it for a whole one."""
+    fails = "import subprocess, os\nsubprocess.call = lambda _: os.makedirs('.venv/bin') or 3"
+
+    ended = make_venv(tmp_path, fails)
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"{sys.executable}: expected to make .venv, got the error above; nothing of it was kept\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_environment_that_is_there_already_is_kept(
     made: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
