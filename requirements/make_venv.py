@@ -48,8 +48,8 @@ def fault() -> str:
     for name in ELSEWHERE:
         if os.environ.get(name, "0") != "0":
             return (
-                f"expected a pip that installs into .venv, got {name} in the environment, which sends "
-                f"it elsewhere; unset it: unset {name}"
+                f"expected a pip that installs into .venv, got {name} in the environment, which "
+                f"sends it elsewhere; unset it: unset {name}"
             )
     return fault_of_the_old()
 
