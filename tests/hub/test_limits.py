@@ -532,6 +532,30 @@ def test_each_watch_looks_once_in_its_own_limit() -> None:
     assert len(brief.times) == seen, "a watch that was closed was looked at again"
 
 
+class Waits(threading.Event):
+    """Notes how long it is waited for, and is set from the third time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Note the time, and let none pass."""
+        self.seconds.append(timeout)
+        return len(self.seconds) > 2
+
+
+def test_watch_waits_for_its_limit_between_two_looks() -> None:
+    """So an exchange has one limit at least, and two at most, in which nothing gets on."""
+    watch = Noted(7.5)
+    watch._closed = closed = Waits()
+
+    watch._run()
+
+    assert closed.seconds == [7.5, 7.5, 7.5]
+    assert len(watch.times) == 2
+
+
 class Stream:
     """A connection as httpx tells of it: one of two sockets, of which the other is the host's."""
 

@@ -162,6 +162,19 @@ def test_lock_says_what_files_without_links_must_be(
     assert hub.requests == []
 
 
+def test_locked_model_that_cannot_be_had_says_why(hub: Hub, store: Store, tmp_path: Path) -> None:
+    """The lock has nothing against it, and changes nothing of the reason."""
+    then = store.prepare(BASE)
+    hub.clear()
+    elsewhere = replace(store.settings, cache=tmp_path / "another", offline=True)
+
+    (planned,) = Store(elsewhere, Lock().with_models([then])).plan([BASE]).unavailable
+
+    assert type(planned.problem) is Unavailable
+    assert "offline (--offline or HF_HUB_OFFLINE)" in str(planned.problem)
+    assert hub.requests == []
+
+
 def test_lock_confirms_no_file_that_it_does_not_name(store: Store) -> None:
     """What is said of the weights says nothing of the tokenizer beside them."""
     then = store.prepare(BASE)

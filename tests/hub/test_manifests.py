@@ -318,6 +318,22 @@ def test_newer_commit_that_huggingface_hub_fetched_is_confirmed_by_one_request(
     assert requested(hub) == [("info", None)]
 
 
+def test_unconfirmed_commit_does_not_stand_in_for_one_that_was_seen_otherwise(
+    store: Store,
+) -> None:
+    """Nobody confirmed either of them; but what was there when it was first seen is noted."""
+    model = store.prepare(BASE)
+    shutil.rmtree(repo_folder(store, BASE).own)
+    assert offline(store).prepare(BASE).unconfirmed
+    put_unconfirmed(store, "d" * 40)
+    flip_bit(model.files["weights.npz"][0])
+
+    found = fresh(store).inspect(BASE)
+
+    assert (found.state, found.commit) == ("corrupt", model.commit)
+    assert "(as when it was first seen), got " in found.findings["weights.npz"].reason
+
+
 def test_commits_that_nobody_ever_confirmed_stand_in_for_each_other(store: Store) -> None:
     """A cache that is filled by other means alone goes on working, as unconfirmed."""
     model = store.prepare(BASE)

@@ -483,6 +483,14 @@ def listing_of(hub: Hub, store: Store) -> str:
     return answer.text
 
 
+def test_text_in_place_of_a_listing_may_be_a_sign_in_page(hub: Hub, store: Store) -> None:
+    """It is called a text, and is no JSON."""
+    portal = Fault(status=200, body=b"Please sign in", headers={"Content-Type": "text/plain"})
+    hub.fault(portal, kind="info")
+
+    assert "the sign-in page of a network (a captive portal)" in str(refusal(store, BASE))
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -459,6 +459,22 @@ def test_wrong_bytes_are_taken_back_and_fetched_anew(served: Download) -> None:
     assert -len(served.body) in served.advanced
 
 
+def test_file_of_another_size_than_listed_is_another_file(served: Download) -> None:
+    """Though its hash is right; of one that is as long, nothing is said of more."""
+    right = served.body
+    served.body = right[:-1]
+    with pytest.raises(VerificationError) as longer:
+        served.run(attempts=1)
+    served.body = right
+    served.server.trouble(Trouble(flip=9))
+    with pytest.raises(VerificationError) as flipped:
+        served.run(attempts=1)
+
+    etag = served.files.revision
+    assert f"sha256 {etag} of 299999 bytes, got {etag} of 300000 bytes or more" in str(longer.value)
+    assert "of 300000 bytes, after one try" in str(flipped.value)
+
+
 def test_file_that_is_too_long_is_given_up_early(served: Download) -> None:
     """A wrong address may stream for ever; no more is read than shows that it is too long."""
     served.server.trouble(Trouble(body=bytes(30_000_000)))
