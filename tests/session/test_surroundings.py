@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 from msgspec.structs import replace
@@ -29,10 +30,11 @@ from whisper_speedtest.session.surroundings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.helpers.sessions import Session
+    from whisper_speedtest.measure.machine import State
 
 
 class Config:
@@ -95,6 +97,66 @@ def test_nothing_is_waited_for_without_need(
     wait(monkeypatch, cooldown, last)
 
     assert waits == []
+
+
+def test_slow_gpu_is_waited_for_as_well(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    """However fast the processor is."""
+    config: Any = Config(60.0, 0.100)
+    config.stash[FIRST], config.stash[LAST] = state(0.1, 0.5), state(0.1, 0.6)
+    left = iter([state(0.1, 0.55), state(0.1, 0.51)])
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: next(left))
+
+    cool_down(config)
+
+    assert waits == [1.0, 1.0]
+
+
+def around_tests(
+    monkeypatch: pytest.MonkeyPatch, config: Any, sizes: Sequence[str], readings: Sequence[float]
+) -> list[tuple[float, float, float]]:
+    """Run a test of each size in a new session, on a machine with these readings.
+
+    Returns the readings that were recorded of each: the session's first, before and after.
+    """
+    left, found = iter(readings), list[tuple[float, float, float]]()
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(next(left)))
+    monkeypatch.setattr("whisper_speedtest.session.surroundings.showing", lambda *_: nullcontext())
+    monkeypatch.setattr("whisper_speedtest.session.surroundings.case_of", lambda item: item.size)
+    del config.stash[FIRST], config.stash[LAST]
+
+    def record(*states: State) -> None:
+        first, before, after = (each.reference for each in states)
+        found.append((first, before, after))
+
+    for size in sizes:
+        item: Any = SimpleNamespace(config=config, size=size, stash=pytest.Stash())
+        item.stash[RECORDER] = SimpleNamespace(around=record)
+        hook = pytest_runtest_call(item)
+        next(hook)
+        with pytest.raises(StopIteration):
+            hook.send(None)
+    return found
+
+
+def test_each_record_tells_how_the_session_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the reading after one test is the one before the next."""
+    found = around_tests(monkeypatch, Config(0.0, 0.1), ["tiny", "base"], [0.1, 0.2, 0.3])
+
+    assert found == [(0.1, 0.1, 0.2), (0.1, 0.2, 0.3)]
+
+
+def test_machine_cools_down_before_each_model(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    """And not between two tests of one, whose engines live."""
+    readings = [0.1, 0.2, 0.3, 0.102, 0.2]
+
+    found = around_tests(monkeypatch, Config(60.0, 0.1), ["tiny", "tiny", "base"], readings)
+
+    assert found == [(0.1, 0.1, 0.2), (0.1, 0.2, 0.3), (0.1, 0.102, 0.2)]
+    assert waits == [1.0]
 
 
 def test_results_hold_the_machine_and_its_state_before_and_after(sessions: Sessions) -> None:
@@ -319,6 +381,38 @@ def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
 
     assert config.stash[GPU] is None
     assert config.stash[GPU_FAULT].endswith("No space left on device")
+
+
+def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The processor's first reading stays what it was; the engine lives until the session ends."""
+    engine = MagicMock()
+    engines = MagicMock(return_value=engine)
+    module = "whisper_speedtest.session.surroundings"
+    monkeypatch.setattr(f"{module}.showing", lambda *_: nullcontext())
+    monkeypatch.setattr(f"{module}.adapter_class", lambda _: SimpleNamespace(reference=None))
+    monkeypatch.setattr("whisper_speedtest.engine.process.Engine", engines)
+    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda gpu: state(0.2, gpu))
+    monkeypatch.setattr(
+        "whisper_speedtest.measure.reference.GpuReference",
+        lambda _: SimpleNamespace(seconds=lambda: 0.5),
+    )
+    config: Any = Config(0.0, 0.1)
+    cleanups: list[Callable[[], None]] = []
+    config.add_cleanup = cleanups.append
+
+    for size in ("micro", "tiny"):
+        watch_gpu(config, Case("toy", size, "good"), cast("VerifiedModel", None))
+
+    assert engines.call_count == 1, "one watches for all models"
+    first, last = config.stash[FIRST], config.stash[LAST]
+    assert (first.reference, first.gpu_reference) == (0.1, 0.5)
+    assert (last.reference, last.gpu_reference) == (0.2, 0.5)
+    assert not engine.__exit__.called
+    for cleanup in cleanups:
+        cleanup()
+    assert engine.__exit__.called
 
 
 @pytest.mark.filterwarnings("error")
