@@ -392,16 +392,20 @@ def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
 
 
 def test_model_that_no_host_confirmed_is_explained() -> None:
-    """It is complete and no fault; where the library looks, it is the same file."""
-    cases = [Case("one", "base", variant) for variant in ("fp16", "int8")]
+    """It is complete and no fault; where the library looks, it is the same file, or none."""
+    cases = [Case("one", "base", variant) for variant in ("fp16", "int8", "q5_0")]
     findings = dict(GOOD.findings)
     findings["w.npz"] = replace(findings["w.npz"], unconfirmed=True)
     doubtful = replace(GOOD, findings=findings)
-    models = [status(cases[0], BASE, doubtful, doubtful), status(cases[1], BASE, GOOD)]
+    models = [
+        status(cases[0], BASE, doubtful, doubtful),
+        status(cases[1], BASE, GOOD),
+        status(cases[2], BASE, doubtful, GONE),
+    ]
 
     (line,) = explanations(models)
 
-    assert line == f"one[base-fp16]: hub cache: {UNCONFIRMED}"
+    assert line == f"one[base-fp16], one[base-q5_0]: hub cache: {UNCONFIRMED}"
     assert all_complete(models)
 
 

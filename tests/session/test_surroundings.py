@@ -363,6 +363,14 @@ def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) 
     assert config.stash[LAST].gpu_reference == 0.001
 
 
+def without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each case watch the GPU itself, and have no model."""
+    monkeypatch.setattr(f"{MODULE}.showing", lambda *_: nullcontext())
+    monkeypatch.setattr(f"{MODULE}.watchers", lambda case: [case])
+    monkeypatch.setattr(f"{MODULE}.files_of", lambda _: None)
+    monkeypatch.setattr(f"{MODULE}.session_model", lambda *_: None)
+
+
 def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -371,11 +379,8 @@ def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
     def full(**_: str) -> None:
         raise OSError(28, "No space left on device")
 
+    without_a_model(monkeypatch)
     monkeypatch.setattr("tempfile.TemporaryDirectory", full)
-    monkeypatch.setattr(f"{MODULE}.showing", lambda *_: nullcontext())
-    monkeypatch.setattr(f"{MODULE}.watchers", lambda case: [case])
-    monkeypatch.setattr(f"{MODULE}.files_of", lambda _: None)
-    monkeypatch.setattr(f"{MODULE}.session_model", lambda *_: None)
 
     config = watched(Case("toy", "micro", "good"))
 
@@ -389,9 +394,7 @@ def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
     """The processor's first reading stays what it was; the engine lives until the session ends."""
     engine = MagicMock()
     engines = MagicMock(return_value=engine)
-    module = "whisper_speedtest.session.surroundings"
-    monkeypatch.setattr(f"{module}.showing", lambda *_: nullcontext())
-    monkeypatch.setattr(f"{module}.adapter_class", lambda _: SimpleNamespace(reference=None))
+    without_a_model(monkeypatch)
     monkeypatch.setattr("whisper_speedtest.engine.process.Engine", engines)
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda gpu: state(0.2, gpu))
     monkeypatch.setattr(
@@ -403,7 +406,7 @@ def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
     config.add_cleanup = cleanups.append
 
     for size in ("micro", "tiny"):
-        watch_gpu(config, Case("toy", size, "good"), cast("VerifiedModel", None))
+        watch_gpu(config, Case("toy", size, "good"))
 
     assert engines.call_count == 1, "one watches for all models"
     first, last = config.stash[FIRST], config.stash[LAST]
