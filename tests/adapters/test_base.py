@@ -20,6 +20,7 @@ from adapters.base import (
     Segment,
     Traits,
     Transcript,
+    multiplied,
 )
 from adapters.cores import usual_threads
 from tests.adding.adapter import ParrotAdapter
@@ -181,3 +182,12 @@ def test_adapter_needs_nothing_special_unless_it_says_so() -> None:
 def test_reference_on_a_gpu_is_the_same_in_every_version() -> None:
     """A product of 2,048 rows and columns takes 2 × 2,048³ operations."""
     assert REFERENCE_SIZE == 2048
+
+
+def test_each_product_of_the_reference_is_made_of_the_one_before() -> None:
+    """So none can be left out, or be made beside another; the largest element tells of all."""
+    import numpy as np
+
+    matrix = np.diag(np.array([0.5, 0.25], np.float32))
+
+    assert [multiplied(matrix, products) for products in (0, 1, 3)] == [1024.0, 512.0, 128.0]

@@ -55,7 +55,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
     assert options["max_download"] is None
     assert (options["processes"], options["calls"], options["budget"]) == (None, None, None)
     assert options["max_others"] == 0.1
-    assert (options["pause"], options["cold_files"]) == (None, False)
+    assert (options["pause"], options["cold_files"], options["cooldown"]) == (None, False, 0.0)
     assert (options["journal"], options["resume"], options["private"]) == (None, None, False)
     assert (options["corpus"], options["language"]) == ([], None)
     assert (options["report"], options["from_journals"], options["shard"]) == (None, [], None)
@@ -230,6 +230,7 @@ def test_rules_of_a_session_are_those_of_its_options() -> None:
     assert rules(processes=5, calls=2, budget=1.5, max_others=None, pause=0.5) == Rules(
         processes=5, calls=2, budget=1.5, max_others=None, pause=0.5
     )
+    assert rules(pause=0.0) == Rules(pause=0.0), "no call after a pause, also on a GPU"
 
 
 @pytest.mark.parametrize(
