@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,28 @@ def test_elsewhere_than_on_linux_it_is_refused(
         FilesInMemoryError, match=rf"expected Linux, .* got {platform}; leave out --cold"
     ):
         evict(model_of(*paths))
+
+
+@needs_linux
+def test_page_is_in_memory_where_the_lowest_bit_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other bits of what the system tells of a page are reserved, and mean nothing."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"x" * SIZE)
+
+    class Telling:
+        """A C library to which two of ten pages are in memory."""
+
+        def mincore(self, _: object, size: ctypes.c_size_t, pages: Any) -> int:
+            """Fill in what there is to tell of each page."""
+            assert (size.value, len(pages)) == (SIZE, 10)
+            pages[0], pages[4], pages[9] = 1, 2, 3
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Telling())
+
+    assert resident(path) == 2 * PAGE
 
 
 @needs_linux

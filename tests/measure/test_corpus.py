@@ -216,6 +216,21 @@ def test_segments_of_a_clip_are_held_to_its_sentences(engine: FakeEngine, corpus
     assert clip.score.boundaries == 2
 
 
+def test_memory_is_that_of_the_process_that_has_transcribed_it(
+    engine: FakeEngine, corpus: Corpus
+) -> None:
+    """Other tests may have started further ones, whose peaks are higher here."""
+    engine.calls = [2.0]
+    processes = processes_of(three(engine))
+    assert [start.memory.footprint for start in processes.starts()] == [100, 101, 102]
+    record = Recorder("test_corpus[id]", Measure.CORPUS, CASE, corpus, SETTINGS)
+
+    record.corpus(processes, time_corpus(processes, corpus, SETTINGS))
+
+    assert record.result.memory is not None
+    assert record.result.memory.footprint == 100
+
+
 def test_private_corpus_keeps_neither_names_nor_words(engine: FakeEngine, corpus: Corpus) -> None:
     """Hashes and numbers stay."""
     engine.texts = ["the secret"]

@@ -133,6 +133,21 @@ def test_process_that_has_ended_spent_nothing(proc: FakeProc) -> None:
     assert read(999).busy == read(100).busy
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError])
+def test_process_may_end_while_its_threads_are_listed(
+    proc: FakeProc, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """Linux says either, by when it ended; its CPU clock was read all the same."""
+    assert read(100).waits is not None
+
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "scandir", fail)
+
+    assert (read(100).engine, read(100).waits) == (proc.clocks[100], None)
+
+
 @pytest.mark.parametrize(
     ("file", "unknown"),
     [
