@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
+from tests.helpers.project import ROOT
 from tests.helpers.results import CASE, warm
+from whisper_speedtest.hub.model import ModelError
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results import journal_plugin
 from whisper_speedtest.results.journal import HEADER, Journal, line_of, read
 from whisper_speedtest.results.journal_plugin import KEPT, NEUTRAL, Kept, keep
 from whisper_speedtest.results.neutral import Neutral
+from whisper_speedtest.results.resume import Decision
 from whisper_speedtest.session.options import LAST_JOURNAL
-from whisper_speedtest.session.plugin import RESULTS
+from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS
 from whisper_speedtest.session.values import parse_path
+from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from adapters.base import Device
     from whisper_speedtest.hub.model import VerifiedModel
 
@@ -221,3 +227,107 @@ def test_journal_is_named_from_where_pytest_was_started(
     assert Kept(Journal(tmp_path / "a" / "b.jsonl")).name == "a/b.jsonl"
     assert Kept(Journal(tmp_path.parent / "b.jsonl")).name == f"{tmp_path.parent}/b.jsonl"
     assert Kept(None).name == ""
+
+
+def test_journal_is_resumed_by_either_of_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--journal and --resume may name it from here and in full; two files are refused."""
+    monkeypatch.chdir(tmp_path)
+    whole, brief = tmp_path / "a.jsonl", Path("a.jsonl")
+    whole.touch()
+
+    assert journal_plugin._resumed(brief, whole) == brief
+    assert journal_plugin._resumed(whole, brief) == whole
+    with pytest.raises(pytest.UsageError, match="to go on with a.jsonl, got --journal=b.jsonl as"):
+        journal_plugin._resumed(brief, Path("b.jsonl"))
+
+
+def test_folders_of_recordings_are_named_nowhere() -> None:
+    """Also below a folder that is the same everywhere, and whatever else lies in them."""
+    session = FakeSession()
+    recording = clips()["short"]
+    session.stash[OWN_CLIPS] = [replace(recording, file=ROOT / "Zebra" / "memo.wav")]
+    session.stash[OWN_CORPORA] = [
+        Corpus(
+            name="Yak", folder=ROOT / "Yak", language="en", clips=(), sha256="ef" * 32, stamps={}
+        )
+    ]
+
+    neutral = journal_plugin.neutral_of(config_of(session))
+
+    assert neutral.text(f"no {ROOT}/Zebra/memo.txt, no {ROOT}/Yak/a.wav") == "no <path>, no <path>"
+    assert neutral.text(f"no {ROOT}/docs/models.md") == "no <project>/docs/models.md"
+
+
+def resumed(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch, decision: Decision
+) -> list[pytest.Item]:
+    """Let a session of the tests a to d take over what was decided; return what is left to run."""
+    monkeypatch.setattr(journal_plugin, "case_of", lambda _: CASE)
+    monkeypatch.setattr(journal_plugin, "_decide", lambda *_: decision)
+    monkeypatch.setattr(journal_plugin, "_report", lambda *_: None)
+    session.items = [cast("pytest.Item", SimpleNamespace(name=name)) for name in "abcd"]
+    journal_plugin.pytest_runtestloop(session.real)
+    return session.items
+
+
+def test_results_that_are_taken_over_are_not_written_again(
+    session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal has them; they keep their places in the session, whose other tests are run."""
+    old = {name: warm(1.0, test=name) for name in ("b", "d")}
+    session.stash[KEPT].earlier = tuple(old.values())
+    decision = Decision(old, {"a": "failed", "c": "its model is not there"})
+
+    left = resumed(session, monkeypatch, decision)
+    end(session, test="a")
+
+    kept = session.stash[KEPT]
+    assert [item.name for item in left] == ["a", "c"]
+    assert [result.test for result in session.stash[RESULTS]] == ["b", "d", "a"]
+    assert kept.order == {"a": 0, "b": 1, "c": 2, "d": 3}
+    assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a"]
+    assert [line.strip() for line in session.lines] == [
+        f"resume: {tmp_path}/run.jsonl: 2 of 4 results taken over",
+        "failed: 1 test is run again",
+        "its model is not there: 1 test is run again",
+    ]
+
+
+def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
+    session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a session ends at once, and its journal stays closed."""
+    session.testsfailed = 1
+    session.stash[KEPT].earlier = (warm(1.0, test="a"),)
+
+    left = resumed(session, monkeypatch, Decision({"a": warm(1.0, test="a")}, {}))
+
+    assert (len(left), session.stash[RESULTS], session.lines) == (4, [], [])
+    assert not (tmp_path / "run.jsonl").exists()
+
+
+def test_test_whose_model_is_not_there_is_run_and_counted_as_such(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says itself why it cannot be measured; the others are decided by what the journal has."""
+
+    def model_of(_: object, files: str) -> str:
+        if files == "absent":
+            raise ModelError("no such repo")
+        return files
+
+    monkeypatch.setattr(journal_plugin, "session_model", model_of)
+    monkeypatch.setattr(journal_plugin, "case_of", lambda item: item.name)
+    monkeypatch.setattr(journal_plugin, "files_of", lambda case: case)
+    monkeypatch.setattr("whisper_speedtest.measure.machine.machine", lambda: None)
+    monkeypatch.setattr(journal_plugin, "_planned", lambda *_: None)
+    monkeypatch.setattr(
+        "whisper_speedtest.results.resume.decide", lambda *_: Decision({}, {"there": "failed"})
+    )
+    items = [cast("pytest.Item", SimpleNamespace(name=name)) for name in ("absent", "there")]
+
+    found = journal_plugin._decide(config_of(session), items, ())
+
+    assert found.run == {"there": "failed", "absent": "its model is not there"}
