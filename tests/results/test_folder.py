@@ -123,6 +123,8 @@ def test_folder_that_can_be_written_to_is_not_touched_before(tmp_path: Path) -> 
     assert why_not_writable(tmp_path) == ""
     assert why_not_writable(tmp_path / "a" / "b") == ""
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "report.md").write_text("old", encoding="utf-8")
+    assert why_not_writable(tmp_path) == "", "an earlier report is replaced"
 
 
 def test_what_is_no_folder_is_told(tmp_path: Path) -> None:

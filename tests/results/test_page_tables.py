@@ -685,3 +685,33 @@ def test_starts_on_several_machines_are_named_by_their_measure() -> None:
 def test_one_machine_has_nothing_to_compare_with() -> None:
     """There is no such table."""
     assert page_tables.across(merge([measured("mlx-whisper fp16")])) is None
+
+
+def test_what_was_not_measured_is_told_by_its_cause() -> None:
+    """Each failure with its reason; skips of one cause once, with their number and models."""
+    failed = measured("mlx-whisper fp16", outcome=Outcome.FAILED, reason="wrong words")
+    skips = [
+        measured(
+            name,
+            outcome=Outcome.SKIPPED,
+            reason=f"{name} cannot be fetched: offline",
+            cause="offline",
+        )
+        for name in ("faster-whisper int8", "whisper.cpp fp16")
+    ]
+    alone = measured("transformers fp16", outcome=Outcome.SKIPPED, reason="no such library")
+
+    assert listed(page_tables.unmeasured(on(failed, *skips, alone))) == [
+        {"outcome": "failed", "test": failed.test, "reason": "wrong words"},
+        {
+            "outcome": "skipped",
+            "test": "2 tests: faster-whisper-small-int8, whisper.cpp-small-fp16",
+            "reason": "offline",
+        },
+        {
+            "outcome": "skipped",
+            "test": "1 test: transformers-small-fp16",
+            "reason": "no such library",
+        },
+    ]
+    assert page_tables.unmeasured(on(measured("mlx-whisper fp16"))) is None

@@ -169,6 +169,7 @@ def test_options_of_sessions_are_refused_beside_journals(journal: Path, tmp_path
         "sessions that run tests; leave -k, --private out"
     )
     assert not (tmp_path / "out").exists()
+    assert {"-k", "-m"} < set(OF_SESSIONS), "pytest's own, which select tests"
     for option in OF_SESSIONS:
         assert f"got {option}, which is for" in refusal(**asked, **{option: "x"})
     assert "got --max-others, which" in refusal(**asked, **{"--max-others": None}), "as of inf"
