@@ -212,7 +212,7 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
     ]
     assert written["memory"] == {"footprint": 324_600_000, "accelerator": 44_000_000}
     assert written["model"]["files"] == {
-        "weights.npz": {"size": 23_456_789, "sha256": "ab" * 32},
+        "weights.npz": {"size": 23_456_789, "sha256": "ab" * 16 + "ef" * 16},
     }
     assert written["settings"]["threads"] == 4
     assert written["provenance"]["threads"] is None
