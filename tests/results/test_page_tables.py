@@ -229,8 +229,9 @@ def test_result_is_traced_to_its_model_settings_machine_and_command() -> None:
     provenance = replace(PROVENANCE, threads=6, mends=("one thing", "another"))
     samples = tuple(
         Sample(process=process, order=order, seconds=seconds)
-        for process, order, seconds in [(0, 0, 1.23456), (1, 3, 2.0), (1, 2, 3.0), (0, 1, 1.5)]
+        for process, order, seconds in [(0, 0, 1.23456), (1, 4, 2.0), (1, 3, 3.0), (0, 1, 1.5)]
     )
+    samples += (Sample(process=1, order=2, seconds=9.0, contaminated=True),)
 
     assert facts(
         measured(
