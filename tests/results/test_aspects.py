@@ -195,6 +195,18 @@ def test_comparison_with_another_side_is_another_measurement(
     assert not differences(one, warm(comparison=replace(COMPARISON, ratio=0.55, turns=())))
 
 
+def test_call_after_another_pause_is_another_measurement() -> None:
+    """A call after 2 s of idleness is no repetition of one after 5 s."""
+    brief, long, none = (
+        warm(repeats=Repeats(processes=3, calls=1, max_others=0.1, pause=pause))
+        for pause in (2.0, 5.0, 0.0)
+    )
+
+    assert differences(brief, long) == differences(brief, none) == ["pause"]
+    assert [of_subject(each)["pause"] for each in (brief, long, none)] == ["2 s", "5 s", ""]
+    assert of_subject(warm())["pause"] == ""
+
+
 def test_limit_of_nought_is_a_limit() -> None:
     """A comparison that asks which side is slower, and fails by it, is none without a limit."""
     none, nought = (warm(comparison=replace(COMPARISON, limit=limit)) for limit in (None, 0.0))
