@@ -200,6 +200,7 @@ def test_what_is_no_adapter_class_is_named(found: object) -> None:
                 "models",
                 {},
                 dict.fromkeys([*PARROTS.files, "more"], "models"),
+                dict.fromkeys([*PARROTS.files[:-1], "another"], "models"),
                 dict.fromkeys(PARROTS.files, Path("models")),
                 dict.fromkeys(PARROTS.files, ""),
             )
@@ -435,17 +436,27 @@ def test_cases_are_all_of_the_check_maps_in_order(
                 "pip install --no-deps --require-hashes -r requirements/newcomer.txt"
             ),
         ),
+        (
+            "newcomer tqdm",
+            (
+                "newcomer is not installed; "
+                "pip install --no-deps --require-hashes -r requirements/newcomer.txt"
+            ),
+        ),
         ("", ""),
     ],
 )
 def test_missing_package_is_named_with_what_would_help(
     missing: str, reason: str, register: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library itself, a package that it needs, or PyTorch, which no lock brings."""
+    """The library itself, a package that it needs, or PyTorch, which no lock brings.
+
+    Of several it is the first, so the library where that is among them.
+    """
     register(variant_of_parrot(packages=("newcomer", "numpy", "torch", "tqdm")))
 
     def distribution(name: str) -> None:
-        if name == missing:
+        if name in missing.split():
             raise PackageNotFoundError(name)
 
     monkeypatch.setattr(adapters, "distribution", distribution)
