@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from tests.proofs import contention
 from tests.proofs.contention import ALONE, Sample, quick_seconds, tables, verdict
 from whisper_speedtest.measure.contention import Contention
 
@@ -64,3 +67,24 @@ def test_tables_name_library_loads_and_limits() -> None:
     assert not any("two loops" in line for line in lines), "a load without samples has a line"
     assert "  with nothing beside them, 1 took 1.1 times as long, or more" in lines
     assert "   0.10             1 of 9                   1 of 2, up to 2.00 times" in lines
+
+
+def test_library_that_is_not_installed_is_refused_with_the_command_that_adds_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any engine starts, in a line and without a traceback; others can be named."""
+    monkeypatch.setattr(
+        contention, "why_not_installed", {"whisper.cpp": "", "faster-whisper": "no"}.get
+    )
+    monkeypatch.setattr(contention, "install_command", lambda names: f"pip install {names}")
+    monkeypatch.setattr(sys, "argv", ["x", "--libraries", "whisper.cpp", "faster-whisper"])
+
+    with pytest.raises(SystemExit) as ended:
+        contention.main()
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert (
+        "error: --libraries: expected some that are installed, got faster-whisper; add with: pip "
+        "install ['faster-whisper'], or name others\n" in said
+    )
