@@ -92,6 +92,18 @@ def test_line_is_broken_only_where_it_is_too_long_and_at_spaces() -> None:
     assert folded("", 40) == [""]
 
 
+def test_text_of_several_lines_keeps_them() -> None:
+    """As of a reason that lists what is wrong; each goes on under its own words."""
+    text = f"failed:   wrong:\n  {WORDS}\n\n  end"
+
+    first, *lists, empty, last = folded(text, 40)
+
+    assert (first, empty, last) == ("failed:   wrong:", "", "  end")
+    assert len(lists) == 2
+    assert all(line.startswith("  word") for line in lists)
+    assert folded(text, None) == [text]
+
+
 def test_text_is_written_in_lines_that_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has the colour of the whole."""
     monkeypatch.setenv("COLUMNS", "40")

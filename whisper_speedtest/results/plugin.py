@@ -94,7 +94,7 @@ def pytest_sessionfinish(
     if exitstatus != pytest.ExitCode.INTERRUPTED or reporter is None:
         return (yield)
     memo = reporter._keyboardinterrupt_memo
-    first, *notes = memo.reprcrash.message.splitlines() if memo else [""]
+    first, _, notes = (memo.reprcrash.message if memo else "").partition("\n")
     of_cases = any(map(case_of, getattr(session, "items", ())))
     by_user = of_cases and first == KeyboardInterrupt.__name__
     if by_user and not config.getoption("fulltrace"):
@@ -102,8 +102,8 @@ def pytest_sessionfinish(
     try:
         return (yield)
     finally:
-        closing = [*notes, _kept(config) or NOTHING_KEPT] if by_user else [_kept(config)]
-        for line in filter(None, closing):
+        kept = _kept(config) or (NOTHING_KEPT if by_user else "")
+        for line in [*(notes.splitlines() if by_user else []), *([kept] if kept else [])]:
             tell(config.get_terminal_writer(), line)
 
 

@@ -54,10 +54,16 @@ def width_of(out: TerminalWriter) -> int:
 def folded(text: str, edge: int | None) -> list[str]:
     """Return a text in lines of at most `edge` columns, which begin under the words of the first.
 
-    It is broken at spaces alone, so that names and paths stay whole. It is not for commands.
+    It is broken at spaces alone, so that names and paths stay whole. It is not for commands. What
+    are several lines already stay so.
     """
     if edge is None:
         return [text]
+    return [part for line in text.split("\n") for part in _folded(line, edge)]
+
+
+def _folded(text: str, edge: int) -> list[str]:
+    """Return one line as several."""
     label = LABEL.match(text)
     end = label.end() if label else 0
     unbroken = text[:end].replace(" ", "\0") + text[end:]
