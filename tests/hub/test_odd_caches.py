@@ -317,10 +317,12 @@ def test_leftovers_of_another_user_are_in_nobodys_way(
         place_of(what, model, folder).mkdir()
     opened = os.open
 
-    def refused(path: str | os.PathLike[str], flags: int, *mode: int, **at: int | None) -> int:
+    def refused(
+        path: str | os.PathLike[str], flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
         if Path(path).name == "lock" and Path(path).parent.name in {"staging-left", *parts}:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return opened(path, flags, *mode, **at)
+        return opened(path, flags, mode, dir_fd=dir_fd)
 
     parts = {place_of("folder of a part", model, folder).name}
     monkeypatch.setattr(os, "open", refused)

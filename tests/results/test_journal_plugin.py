@@ -239,7 +239,7 @@ def test_journal_is_resumed_by_either_of_its_names(
 
     assert journal_plugin._resumed(brief, whole) == brief
     assert journal_plugin._resumed(whole, brief) == whole
-    with pytest.raises(pytest.UsageError, match="to go on with a.jsonl, got --journal=b.jsonl as"):
+    with pytest.raises(pytest.UsageError, match=r"a\.jsonl, got --journal=b\.jsonl as"):
         journal_plugin._resumed(brief, Path("b.jsonl"))
 
 
