@@ -95,13 +95,14 @@ def _compiles(facts: Provenance) -> bool:
 def differing(several: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the names of the aspects that are not the same in all of these, in their order.
 
-    Where the commits of models differ, their revisions and files are not named as well.
+    Where the commits of models differ, their revisions and files are not named as well; nor is a
+    compiler where devices differ, as one makes code for the CPU alone.
     """
     names = dict.fromkeys(name for each in several for name in each)
     found = [name for name in names if len({each.get(name, "") for each in several}) > 1]
     if "commit" in found:
-        return [name for name in found if name != "revision" and not name.startswith("file ")]
-    return found
+        found = [name for name in found if name != "revision" and not name.startswith("file ")]
+    return [name for name in found if name != "compiler" or "device" not in found]
 
 
 def described(aspects: Mapping[str, str], names: Iterable[str]) -> str:
