@@ -135,7 +135,8 @@ class HuggingFaceHub(Remote):
         if lacking := _ABSENT.get(code):
             lacking += f" {files.revision}" if lacking == "revision" else ""
             return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
-        between = response.headers.get("Via") or response.headers.get("Server") or "unknown"
+        names = map(response.headers.get, ("Via", "WWW-Authenticate", "Server"))
+        between = next(filter(None, names), "unknown")
         said = said.replace(self.name, self._endpoint, 1)
         return Unavailable(
             f"{said}, without a hub's error code, so something else answers ({short(between)}); "
