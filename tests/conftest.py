@@ -107,12 +107,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no variable of the shell colour the text that a test reads, or lead it to a proxy.
+    """Let no variable of the shell colour the text that a test reads, break it, or lead to a proxy.
 
     CI sets FORCE_COLOR, and a company's machine a proxy, which has nothing of a loopback hub.
     """
     for name in list(os.environ):
-        if name in COLOURING or name.lower().endswith("_proxy"):
+        if name in {*COLOURING, "COLUMNS"} or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 

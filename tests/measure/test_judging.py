@@ -172,6 +172,8 @@ def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
         "2 wrong, 1 missing, 0 added; word 1: [the ship → a sheep] sails, on the gpu in float16"
     )
     assert NO_HUMAN_VOICE not in str(tiny.value) + str(synthetic.value)
+    with pytest.raises(WrongTranscriptError, match=f": {NO_HUMAN_VOICE}; expected words, got an "):
+        judge(MICRO, replace(clip_of(None), human=True), EQUAL, heard(""), PROVENANCE)
 
 
 def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None:

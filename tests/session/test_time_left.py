@@ -127,12 +127,77 @@ def test_library_that_was_not_met_is_only_guessed_and_too_much_of_it_says_nothin
     kinds = [kind("a x", what) for what in names]
     few = of(*kinds, kind("b x", "short"))
     many = of(*kinds, kind("b x", "noisy"))
-    for left in (few, many):
-        run(left, 2.5, 10.0, 12.5)
+    for left, short, noisy in ((few, 2.5, 12.5), (many, 2.0, 2.6)):
+        run(left, short, 2 * short + 5, noisy)
         left.begin("4")
 
     assert few.left(0.0) == "about 12 s left", "expected 10 s, and 2.5 s of another library"
-    assert many.left(0.0) == "test 4 of 5"
+    assert many.left(0.0) == "test 4 of 5", "expected 2.6 s to be too much beside 2.6 s"
+
+
+def test_what_is_guessed_is_what_other_libraries_of_its_size_took_in_the_mean() -> None:
+    """Neither the slowest of them, nor another size, which may be ten times as fast."""
+    names = ("short", "window", "noisy", "long")
+    tests = {
+        **{f"base {what}": Kind(Case("a", "base", "x"), what) for what in names},
+        **{f"a {what}": kind("a x", what) for what in names},
+        **{f"b {what}": kind("b x", what) for what in names},
+        **{f"c {what}": kind("c x", what) for what in names[:1]},
+    }
+    left = TimeLeft(tests)
+    took = {"base": 900.0, "a": 2.0, "b": 20.0}
+    for test in tests:
+        left.begin(test)
+        if test == "b long":
+            break
+        library, _ = test.split()
+        left.end(test, {"a short": 1.0, "b short": 5.0}.get(test, took[library]))
+
+    assert left.left(0.0) == "about 23 s left", "expected 20 s, and the mean of 1 s and 5 s"
+
+
+def test_first_test_of_another_size_says_nothing_by_what_its_library_took_before() -> None:
+    """A size may take ten times as long as the one before it."""
+    base = Case("a", "base", "x")
+    left = TimeLeft({**{what: kind("a x", what) for what in CALLS}, "y": Kind(base, "short")})
+    run_by_name = [(what, 10.0) for what in CALLS]
+    for what, seconds in run_by_name:
+        left.begin(what)
+        left.end(what, seconds)
+
+    left.begin("y")
+
+    assert left.left(0.0) == "test 6 of 6"
+
+
+def test_test_that_no_other_variant_has_is_expected_by_what_their_calls_took() -> None:
+    """The middle one of the last variant's; and of a start nothing, as calls say nothing of it."""
+    calls = ("short", "window", "noisy")
+    a, b = ([kind(name, what) for what in calls] for name in ("a x", "a y"))
+    only = of(*a, *b, kind("a z", "long"))
+    run(only, 1.0, 2.0, 3.0, 10.0, 20.0, 30.0)
+    start = of(*a, *b, kind("a z", "load"))
+    run(start, 1.0, 2.0, 3.0, 10.0, 20.0, 30.0)
+
+    only.begin("7")
+    start.begin("7")
+
+    assert only.left(0.0) == "about 20 s left"
+    assert start.left(0.0) == "test 7 of 7"
+
+
+def test_what_starts_take_does_not_depend_on_the_calls_of_a_case() -> None:
+    """And a test that runs again is no measure of itself."""
+    what = ("load", "short", "window", "noisy")
+    names = ("a x", "a y", "a z")
+    left = of(*(kind(name, each) for name in names for each in what), kind("a z", "cold"))
+    run(left, 1.0, 2.0, 2.0, 2.0, 1.0, 20.0, 20.0, 20.0, 1.0, 200.0)
+    again = of(*(kind("a x", each) for each in what), *(kind("a y", each) for each in what))
+    run(again, 1.0, 2.0, 4.0, 6.0, 1.0, 2.0, 4.0, 60.0)
+
+    again.begin("8")
+
+    assert again.left(0.0) == "about 6 s left", "expected what the other variant took"
 
 
 def test_what_no_library_has_measured_says_nothing_of_the_whole() -> None:

@@ -49,6 +49,14 @@ def test_options_that_are_as_near_are_named_and_no_more_than_three() -> None:
     ]
     assert nearest("--bench-ab", ["--bench-abc", "--bench-xyz"]) == ["--bench-abc"]
     assert nearest("--a", []) == []
+    assert nearest(
+        "--abcdefghijklmnopqrstuvwx", ["--zbcdefghijklmnopqrstuvwx", "--abcdefghijklmnopqrstuvw"]
+    ) == [
+        "--abcdefghijklmnopqrstuvw",
+        "--zbcdefghijklmnopqrstuvwx",
+    ], "expected the nearest first, whatever the names are"
+    assert nearest("--AUDIO", ["--audio"]) == ["--audio"]
+    assert nearest("-kk", ["-k"]) == []
 
 
 def test_each_unknown_option_of_a_message_has_a_line() -> None:

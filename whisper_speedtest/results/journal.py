@@ -181,9 +181,7 @@ def _result(line: bytes, number: int, name: str) -> Result:
     What is wrong with one that cannot be read at once is found out step by step, which takes long.
     """
     with suppress(ValueError, RecursionError):
-        result = msgspec.json.decode(line, type=Result)
-        if result.version == _RESULT_VERSION:
-            return result
+        return msgspec.json.decode(line, type=Result)
     try:
         plain = json.loads(line)
     except (ValueError, RecursionError):
