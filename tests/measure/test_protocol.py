@@ -14,6 +14,7 @@ from whisper_speedtest.measure.protocol import (
     Rules,
     batch_sizes,
     is_slow,
+    largest_batch,
 )
 
 if TYPE_CHECKING:
@@ -222,6 +223,24 @@ def test_quantised_mlx_models_are_slow_on_a_cpu_alone() -> None:
         for variant in ("4bit", "8bit")
     }
     assert not [case for case in all_cases() if is_slow(case, "gpu")]
+
+
+@pytest.mark.parametrize(
+    ("device", "seconds", "batch"),
+    [
+        ("gpu", 1.0, 24),
+        ("gpu", 3600.0, 24),
+        ("cpu", 1.0, 6),
+        ("cpu", 180.0, 6),
+        ("cpu", 180.1, 7),
+        ("cpu", 360.0, 12),
+    ],
+)
+def test_batch_on_a_cpu_is_no_larger_than_what_holds_all_windows(
+    device: Device, seconds: float, batch: int
+) -> None:
+    """A larger one would be the same work; six are timed in any case, and a GPU takes them all."""
+    assert largest_batch(seconds, device) == batch
 
 
 def test_batch_sizes_are_those_that_a_library_can_be_told() -> None:

@@ -312,3 +312,27 @@ def test_tests_that_were_not_skipped_tell_how_long_the_next_one_takes(
 
     last = "test 4 of 4" if outcome is Outcome.SKIPPED else "about 7 s left"
     assert left == ["test 1 of 4", "test 2 of 4", "test 3 of 4", last]
+
+
+def test_what_was_skipped_of_a_variant_is_not_waited_for_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The case was measured, and one of its tests was skipped."""
+    items: list[Any] = []
+    config = FakeSession(device="auto")
+    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    names = ("short", "noisy", "paragraph")
+    tests = [shown_test(config, clip, items) for clip in names]
+    outcomes = (Outcome.PASSED, Outcome.SKIPPED, Outcome.PASSED)
+
+    for item, outcome in zip(tests, outcomes, strict=True):
+        protocol = shown.pytest_runtest_protocol(item)
+        next(protocol)
+        recorder: Any = SimpleNamespace(result=SimpleNamespace(outcome=outcome))
+        item.stash[RECORDER] = recorder
+        with suppress(StopIteration):
+            protocol.send(None)
+
+    (took,) = config.stash[shown.LEFT]._took.values()
+    assert list(took) == ["short", "noisy", "paragraph"]
+    assert took["noisy"] == 0.0
