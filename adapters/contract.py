@@ -170,7 +170,7 @@ def _wrong_settings(attribute: str, settings: Mapping[str, Any]) -> Iterator[str
             known = ", ".join(field.name for field in fields(DecodeSettings))
             yield f"{attribute}: {name!r} is no field of DecodeSettings; expected one of {known}"
         elif not _fits(value, types[name]):
-            expected = getattr(types[name], "__name__", str(types[name]))
+            expected = types[name] if get_args(types[name]) else types[name].__name__
             yield f"{attribute}[{name!r}]: expected {expected}, got {value!r}"
 
 

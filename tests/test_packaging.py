@@ -619,14 +619,16 @@ def test_ci_run_ends_well_where_no_chromium_can_be_had(bare_machine: Path) -> No
 
 def test_ci_run_passes_over_an_old_python(bare_machine: Path) -> None:
     """.ci/run takes the first Python that is recent enough, and only that one."""
-    shutil.copy(bare_machine / "bin/python3", bare_machine / "bin/python3.13")
-    (bare_machine / "fail-python3").touch()
+    for later in ("python3.14", "python3.13"):
+        shutil.copy(bare_machine / "bin/python3", bare_machine / "bin" / later)
+    for name in ("python3", "python3.14"):
+        (bare_machine / f"fail-{name}").touch()
 
     status, calls = ci_run(bare_machine)
 
     assert status == 0
     assert calls.count("python3.13 requirements/make_venv.py") == 2
-    assert not any(call.startswith("python3 ") for call in calls)
+    assert not any(call.startswith(("python3 ", "python3.14 ")) for call in calls)
 
 
 @pytest.mark.parametrize("program", ["pip", "tox", "pytest"])

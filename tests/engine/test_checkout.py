@@ -188,7 +188,7 @@ def test_checkout_from_before_the_wire_had_a_version_is_refused(tree: Path, tmp_
     assert "exit status 1; take a checkout that has whisper_speedtest/engine/wire.py" in str(
         refused.value
     )
-    assert str(refused.value).endswith("  | ValueError: too many values to unpack (expected 2)")
+    assert "  | ValueError: too many values to unpack (expected 2" in str(refused.value)
 
 
 def test_checkout_whose_adapters_fail_is_refused(tree: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of the suite's own that are written whole or not at all."""
+"""Files that users name are looked at, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from whisper_speedtest.hub.whole import write_whole
+from whisper_speedtest.hub.whole import look_at, write_whole
 
 
 def names(folder: Path) -> list[str]:
     """Return what is in a folder."""
     return sorted(each.name for each in folder.iterdir())
+
+
+def test_place_is_looked_at_whether_something_is_there_or_not(tmp_path: Path) -> None:
+    """What keeps one from looking is raised, on each Python."""
+    (tmp_path / "file").touch()
+
+    for name in (".", "file", "none", "none/x", "file/x"):
+        look_at(tmp_path / name)
+    with pytest.raises(OSError, match="File name too long"):
+        look_at(tmp_path / ("n" * 300))
 
 
 def test_files_are_written_or_replaced(tmp_path: Path) -> None:

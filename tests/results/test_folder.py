@@ -159,10 +159,10 @@ def test_folder_that_cannot_be_looked_at_is_told(
 ) -> None:
     """As on a disk that is gone."""
 
-    def gone(_: Path) -> bool:
+    def gone(_: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Path, "exists", gone)
+    monkeypatch.setattr(folder_module, "look_at", gone)
 
     assert why_not_writable(tmp_path) == "one that cannot be looked at: Input/output error"
 

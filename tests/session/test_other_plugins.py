@@ -388,8 +388,13 @@ def test_users_strictness_is_for_tests(sessions: Sessions) -> None:
 
 @pytest.mark.parametrize(
     ("name", "got"),
-    [("", "a folder"), ("none/x.json", "no folder {folder}/none"), ("file/x.json", "no folder")],
-    ids=["a folder", "in no folder", "in a file"],
+    [
+        ("", "a folder"),
+        ("none/x.json", "no folder {folder}/none"),
+        ("file/x.json", "no folder"),
+        ("n" * 300, "one that cannot be looked at: File name too long; name another"),
+    ],
+    ids=["a folder", "in no folder", "in a file", "too long a name"],
 )
 def test_file_that_cannot_be_written_is_refused_before_anything_runs(
     sessions: Sessions, name: str, got: str

@@ -186,9 +186,9 @@ def test_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
     """In a line, and not by an exception that ends the session."""
     path = tmp_path / f"{'n' * 300}.wav"
 
-    assert refused(path) == (
-        f"--audio: {path}: cannot be looked at: File name too long; check the path"
-    )
+    # Up to Python 3.13 it "cannot be looked at", and later "cannot be read".
+    assert refused(path).startswith(f"--audio: {path}: cannot be ")
+    assert refused(path).endswith(": File name too long; check the path")
 
 
 def test_names_that_look_alike_are_refused(record: Record) -> None:
@@ -346,8 +346,8 @@ def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
     assert session.saved_names == set()
     for variant, got in {"empty": "an empty transcript", "hums": "none in '♪'"}.items():
         assert (
-            f"failed:   toy[micro-{variant}] on memo: {NO_HUMAN_VOICE}; expected words, got {got} "
-            "(2 tests)\n" in session.output
+            f"failed:   toy[micro-{variant}] on memo: {NO_HUMAN_VOICE}; expected words, got {got}, "
+            "on the cpu (unknown) in text (2 tests)\n" in session.output
         )
 
 

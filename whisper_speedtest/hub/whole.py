@@ -1,4 +1,4 @@
-"""Files of the suite's own, written whole or not at all."""
+"""Files that users name: whether they can be looked at, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+def look_at(path: Path) -> None:
+    """Raise OSError where nobody can tell what is at a path; nothing may be there.
+
+    `Path.is_dir` and `Path.exists` raise nothing from Python 3.14 on, and are just False.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:

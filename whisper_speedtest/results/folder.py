@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.whole import write_whole
+from whisper_speedtest.hub.whole import look_at, write_whole
 from whisper_speedtest.results.as_csv import as_csv
 from whisper_speedtest.results.as_markdown import as_markdown
 from whisper_speedtest.results.journal import HEADER, line_of
@@ -63,6 +63,7 @@ def why_not_writable(folder: Path) -> str:
     """
     there = folder.absolute()
     try:
+        look_at(there)
         while not there.exists():
             there = there.parent
         if not there.is_dir():

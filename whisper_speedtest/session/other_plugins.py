@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whisper_speedtest.hub.whole import look_at
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.options import why_no_limit
 
@@ -100,6 +101,7 @@ def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
 def refuse_unless_writable(option: str, path: Path) -> None:
     """Refuse an option's file that results cannot be written to, before they are measured."""
     try:
+        look_at(path)
         if path.is_dir():
             found = "a folder"
         elif not path.parent.is_dir():
