@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.conftest import number_of_workers, pytest_cmdline_main, usable_cores
+from tests.conftest import (
+    number_of_workers,
+    part_of_the_files,
+    pytest_cmdline_main,
+    usable_cores,
+)
 from tests.helpers.project import ROOT, child_environment
 
 if TYPE_CHECKING:
@@ -102,6 +107,22 @@ def test_cores_are_counted_where_a_system_bounds_no_process(
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
 
     assert usable_cores() == 12
+
+
+def test_workers_share_out_the_files_that_they_import_first() -> None:
+    """Each file of a room is one worker's, and none of those that run apart is anyone's."""
+    apart = ("tests/browser", "tests/online", "tests/speed")
+    rooms = [path.relative_to(ROOT) for path in ROOT.glob("tests/*/test_*.py")]
+    names = [
+        file.with_suffix("").as_posix().replace("/", ".")
+        for file in rooms
+        if not str(file).startswith(apart)
+    ]
+
+    parts = [part_of_the_files(number, 3, apart) for number in range(3)]
+
+    assert sorted(name for part in parts for name in part) == sorted(names)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 ORDER = """
