@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +47,13 @@ def is_selected(test: str, keyword: str) -> bool:
     def matches(name: str, /, **_: object) -> bool:
         return name.lower() in test.lower()
 
-    return Expression.compile(keyword).evaluate(matches)
+    return _compiled(keyword).evaluate(matches)
+
+
+@cache
+def _compiled(keyword: str) -> Expression:
+    """Return -k as pytest evaluates it; thousands of ids may be asked about."""
+    return Expression.compile(keyword)
 
 
 def selected_name(test: str, adapter: str, keyword: str) -> str:
