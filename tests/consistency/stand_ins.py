@@ -166,11 +166,12 @@ def _npz_of_zeros(size: str, variant: str) -> bytes:
 
 
 def _named_npz(weights: bytes, name: str) -> bytes:
-    """Return the same weights with a name, which is the comment of the archive."""
-    file = io.BytesIO(weights)
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.comment = name.encode()
-    return file.getvalue()
+    """Return the same weights with a name, which is the comment of the archive.
+
+    An archive ends with its comment, before which stands the length of that: here, two zeros.
+    """
+    comment = name.encode()
+    return weights[:-2] + struct.pack("<H", len(comment)) + comment
 
 
 def _safetensors_of_zeros(model: Published, name: str) -> bytes:
