@@ -64,6 +64,12 @@ def _tests_device(request: pytest.FixtureRequest) -> Device:
     return device
 
 
+def are_all_asked_for(config: pytest.Config) -> bool:
+    """Tell whether a session has all tests of the suite itself, and no others."""
+    here = config.invocation_params.dir
+    return [Path(here, argument).resolve() for argument in config.args] == [TESTS]
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads these options
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Start several workers where all tests were asked for without -n.
@@ -74,11 +80,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return  # one of those workers, which is given the same arguments
     option = config.option
-    here = config.invocation_params.dir
-    all_tests = [Path(here, argument).resolve() for argument in config.args] == [TESTS]
     chosen = option.numprocesses is not None or option.dist != "no" or option.tx
     at_the_terminal = option.usepdb or option.capture == "no"
-    if all_tests and not chosen and not at_the_terminal and not option.collectonly:
+    if are_all_asked_for(config) and not chosen and not at_the_terminal and not option.collectonly:
         option.numprocesses = number_of_workers()
         # A worker begins with one contiguous part, so that a module's fixtures are made once, and
         # takes half of another's rest when it has none left.
@@ -100,7 +104,7 @@ def pytest_collection(session: pytest.Session) -> None:
     then finds most of them compiled by another. What cannot be imported, the collection tells.
     """
     worker = getattr(session.config, "workerinput", None)
-    if worker is None:
+    if worker is None or not are_all_asked_for(session.config):
         return
     number = int(worker["workerid"].removeprefix("gw"))
     apart = session.config.getini("norecursedirs")
