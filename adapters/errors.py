@@ -20,10 +20,13 @@ SAID = {
     "can't start new thread": errno.EAGAIN,
     **{
         os.strerror(number): number
-        for number in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC)
+        for number in (errno.ENFILE, errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC)
     },
 }
-"""What is said where a limit is met → its number, which native code does not hand on."""
+"""What is said where a limit is met → its number, which native code does not hand on.
+
+"Too many open files in system" comes before "Too many open files", with which it begins.
+"""
 
 LEAST_FILES = 256
 """Files that a process is to be able to open: the usual limit of macOS, with which all runs."""

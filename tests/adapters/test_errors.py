@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.errors import MOST_TEXT, limit_behind, memory_limit, said_of, text_of
+from adapters.errors import (
+    MOST_TEXT,
+    limit_behind,
+    limit_told,
+    memory_limit,
+    said_of,
+    text_of,
+    with_step,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,3 +152,21 @@ def test_text_of_an_error_can_be_printed_and_has_an_end() -> None:
     assert text_of(ValueError("x" * 3000)) == "x" * MOST_TEXT
     assert text_of(ValueError("abc"), 2) == "ab"
     assert said_of(OddError()) == "OddError: (an error without a text)"
+
+
+def test_next_step_stands_in_the_first_line() -> None:
+    """Which is all that a summary has of a reason with several."""
+    assert with_step("first\nsecond\nthird", "do this") == "first; do this\nsecond\nthird"
+    assert with_step("first\nsecond", "") == "first\nsecond"
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC]
+)
+def test_limit_is_known_by_the_words_of_the_system(limit: Limit, number: int) -> None:
+    """Native code hands on these alone, and no number."""
+    limit(files=64, processes=100)
+    told = limit_told(f"cannot go on ({os.strerror(number)})")
+
+    assert told
+    assert told == limit_behind(failed(number))

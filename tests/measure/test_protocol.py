@@ -261,3 +261,26 @@ def test_library_needs_a_processor_for_each_thread_and_one_to_feed_a_gpu(
     engine.device, engine.threads = device, 3
 
     assert Rules().most_beside(engine.as_engine) == pytest.approx(0.1 + (16 - needed) / 2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "on_cpu"),
+    [(3.0, 6), (180.0, 6), (180.1, 7), (300.0, 10), (310.0, 11)],
+)
+def test_batch_of_a_cpu_is_no_larger_than_the_audio_has_windows(
+    seconds: float, on_cpu: int
+) -> None:
+    """Yet at least one batch is timed beside none; a GPU is given all of them."""
+    assert largest_batch(seconds, "cpu") == on_cpu
+    assert largest_batch(seconds, "gpu") == BATCH_SIZES[-1] == 24
+
+
+def test_comparison_has_time_for_its_first_blocks_beside_its_minutes() -> None:
+    """Five blocks at most: four, and one that is begun as the minutes end.
+
+    In each, both sides start, and make an untimed call and ten that may be made three times.
+    """
+    tiny, large = Case("mlx-whisper", "tiny", "fp16"), Case("mlx-whisper", "large-v3", "fp16")
+    block = (180 + 1800) + (1 + 10 * 3) * (180 + 1800)
+
+    assert Rules().comparison_limit((tiny, large), 12.0, 10.0) == 600 + 5 * block
