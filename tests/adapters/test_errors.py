@@ -101,6 +101,15 @@ def test_memory_is_the_limit_of_the_shell_or_the_machines(limit: Limit, error: E
     assert memory_limit() == limit_behind(error)
 
 
+def test_limit_that_no_machine_could_reach_is_none(limit: Limit) -> None:
+    """Of 2**62 bytes: some systems write that, or twice as much, in place of infinity."""
+    limit(data=2**62 - 1)
+    assert memory_limit().startswith("the limit is 4611686018427387903 bytes of memory")
+    for none in (2**62, 2**63 - 1):
+        limit(data=none)
+        assert memory_limit() == ""
+
+
 def test_other_limits_say_what_to_do(limit: Limit) -> None:
     """A file of the whole system, the size of a file, a disk or a quota that is full."""
     limit(file_size=9)
