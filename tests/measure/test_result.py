@@ -156,6 +156,15 @@ def test_rtfx_is_of_a_timed_transcription_alone() -> None:
     assert warm(2.0, measure=Measure.LONG_FORM).rtfx == 6.0
 
 
+def test_busy_result_was_right_and_measured() -> None:
+    """Other work of the machine changes no word, and a time that says little is one."""
+    right = {Outcome.PASSED, Outcome.BUSY}
+
+    assert {outcome for outcome in Outcome if outcome.was_right} == right
+    assert {outcome for outcome in Outcome if warm(outcome=outcome).is_measured} == right
+    assert not warm(samples=()).is_measured
+
+
 def test_total_of_a_start_is_the_sum_of_its_phases() -> None:
     """Each phase counts once."""
     start = Start(process=0, launch=1.0, import_library=20.0, load=300.0, first_call=4000.0)
