@@ -114,8 +114,12 @@ if "pytest" in sys.modules:
 
 @pytest.mark.parametrize(
     ("source", "harmless"),
-    [(IN_A_FORK + FINE, True), ("import os\nos.abort()\n", False)],
-    ids=["the fork", "the module"],
+    [
+        (IN_A_FORK + FINE, True),
+        ("import os\nos.abort()\n", False),
+        ("import ctypes\nctypes.CDLL(None)._exit(0)\n", False),
+    ],
+    ids=["the fork", "the module", "the module as if nothing were wrong"],
 )
 def test_end_of_a_fork_is_blamed_on_a_module_that_ends_a_new_process_too(
     source: str, harmless: bool, write: Write, monkeypatch: pytest.MonkeyPatch
