@@ -112,6 +112,11 @@ def test_nothing_is_left_of_a_tag_that_was_cut_off() -> None:
     assert without_id3_tags(b"ID3") == b""
 
 
+def test_flags_of_an_id3_tag_are_no_part_of_its_size() -> None:
+    """They stand right before it."""
+    assert without_id3_tags(b"ID3\4\0\x40\0\0\0\5" + b"x" * 5 + b"RIFF") == b"RIFF"
+
+
 # Kinds
 
 
