@@ -331,3 +331,21 @@ def test_test_whose_model_is_not_there_is_run_and_counted_as_such(
     found = journal_plugin._decide(config_of(session), items, ())
 
     assert found.run == {"there": "failed", "absent": "its model is not there"}
+
+
+def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:
+    """To begin or to go on with; without one it has none yet. What it holds is read at once."""
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(HEADER + line_of(old := warm(1.0, test="a")) + b"{cut")
+
+    def kept(journal: Path | None, resume: Path | None) -> tuple[Path | None, object, int]:
+        session = FakeSession(journal=journal, resume=resume)
+        journal_plugin.pytest_configure(config_of(session))
+        found = session.stash[KEPT]
+        return found.journal and found.journal.path, found.earlier, found.cut
+
+    new = tmp_path / "new.jsonl"
+    assert kept(None, None) == (None, None, 0)
+    assert kept(new, None) == (new, None, 0)
+    assert kept(path, None) == (path, None, 4)
+    assert kept(None, path) == kept(path, path) == kept(path, LAST_JOURNAL) == (path, (old,), 4)
