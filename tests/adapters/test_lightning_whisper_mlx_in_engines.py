@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +15,14 @@ import pytest
 from adapters import adapter_class
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
+from tests.helpers.project import child_environment
 from whisper_speedtest.engine.process import Engine
+from whisper_speedtest.engine.worker import COMPILER
 from whisper_speedtest.hub.store import Store
+from whisper_speedtest.speech.audio import read_audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from adapters.base import Device, Transcript
 
@@ -25,6 +31,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 ADAPTER = "lightning-whisper-mlx"
 SETTINGS = DecodeSettings()
+
+
+def compiler_runs() -> bool:
+    """Tell whether mlx finds a compiler that it can run."""
+    if shutil.which(COMPILER) is None:
+        return False
+    asked = subprocess.run([COMPILER, "--version"], env=child_environment(), check=False)
+    return asked.returncode == 0
 
 
 @pytest.fixture(name="compiled", scope="module")
@@ -68,7 +82,6 @@ def _other(new_engine: Callable[[str], Engine]) -> Engine:
 @pytest.fixture(name="transcribe", scope="module")
 def _transcribe() -> Transcribe:
     """A function that returns what an engine makes of a clip; it is asked once."""
-    from whisper_speedtest.speech.audio import read_audio
 
     @cache
     def transcribe(engine: Engine, name: str) -> Transcript:
@@ -108,9 +121,10 @@ def test_second_engine_computes_with_what_the_first_has_compiled(
 
     On a CPU that takes a compiler; on a Mac's GPU the system keeps it elsewhere.
     """
-    engine.ready()
-    if engine.facts.compiler is None or (tests_device == "gpu" and sys.platform == "darwin"):
-        pytest.skip("mlx compiles nothing here that it keeps in a folder of its own")
+    if tests_device == "gpu" and sys.platform == "darwin":
+        pytest.skip("the system keeps what is compiled for the GPU of a Mac")
+    if not compiler_runs():
+        pytest.skip("there is no g++ here that runs")
 
     def kept() -> dict[Path, int]:
         files = (path for path in compiled.rglob("*") if path.is_file())
@@ -122,6 +136,37 @@ def test_second_engine_computes_with_what_the_first_has_compiled(
 
     assert {path.relative_to(compiled).parts[:2] for path in before} == {("tmp", "mlx")}
     assert kept() == before
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_compiler_is_told_where_its_code_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, runs: bool
+) -> None:
+    """Mlx asks g++ for its version, and does without one that does not run, saying nothing.
+
+    What a first engine has compiled is used by the next, which can tell of it before any call.
+    """
+    if not compiler_runs():
+        pytest.skip("there is no g++ here that runs")
+    if not runs:
+        (tmp_path / COMPILER).write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+        (tmp_path / COMPILER).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = shutil.which(COMPILER)
+    assert found is not None
+    case = Case(ADAPTER, "micro", "fp16")
+    model = Store.from_environment().prepare(adapter_class(ADAPTER).files(case))
+    told = []
+    for name in ("first", "second"):
+        (folder := tmp_path / name).mkdir()
+        with Engine(case, model, folder, "cpu", compiled=tmp_path / "compiled") as engine:
+            engine.ready()
+            told.append(engine.facts.compiler)
+            if name == "first":
+                engine.hear("short", read_audio(clips()["short"].path))
+                engine.transcribe("short", SETTINGS)
+
+    assert told == [None, Path(found).resolve().name if runs else None]
 
 
 def test_two_engines_give_the_same_transcripts(
