@@ -9,6 +9,7 @@ import errno
 import fcntl
 import io
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -246,8 +247,7 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
         (errno.EPERM, "make /cache/blobs writable"),
         (errno.EISDIR, "move /cache/blobs away, which is a folder where a file belongs"),
         (errno.EXDEV, "move /cache/blobs to the disk on which the other folders of its repo are"),
-        (errno.EMFILE, "raise the limit of open files (ulimit -n)"),
-        (errno.ENFILE, "raise the limit of open files (ulimit -n)"),
+        (errno.ENFILE, "that is the limit of the whole system; end other programs"),
         (errno.ENAMETOOLONG, "repair /cache/blobs"),
     ],
 )
@@ -258,6 +258,16 @@ def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
     assert next_step(moved, Path("/cache")) == step, "of a move it is where to"
     named = step.replace("/cache/blobs", "/cache")
     assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
+
+
+def test_limit_of_open_files_is_named_with_what_raises_it() -> None:
+    """It is the process's, whatever file it stopped."""
+    error = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/cache/blobs")
+
+    assert re.fullmatch(
+        r"the limit is \d+ open files a process, which `ulimit -n \d+` raises",
+        next_step(error, Path("/cache")),
+    )
 
 
 def test_disk_that_does_not_say_its_room_costs_what_needs_room(

@@ -342,7 +342,7 @@ def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:
         session = FakeSession(journal=journal, resume=resume)
         journal_plugin.pytest_configure(config_of(session))
         found = session.stash[KEPT]
-        return found.journal and found.journal.path, found.earlier, found.cut
+        return found.journal.path if found.journal else None, found.earlier, found.cut
 
     new = tmp_path / "new.jsonl"
     assert kept(None, None) == (None, None, 0)

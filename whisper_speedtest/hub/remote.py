@@ -19,6 +19,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from adapters.errors import limit_told
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.sizes import human, short
@@ -26,7 +27,6 @@ from whisper_speedtest.hub.tries import (
     FAR,
     FIRST_TRIES,
     NETWORK,
-    OPEN_FILES,
     Again,
     Cancelled,
     Watch,
@@ -66,7 +66,6 @@ _STEPS = {
     ),
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
-    "Too many open files": OPEN_FILES,
 }
 """What to do about a host that cannot be reached, by words in the error; the first counts."""
 
@@ -313,7 +312,8 @@ class Remote(ABC):
         """Return what to do about a host that cannot be reached, by what the error says."""
         from urllib.request import getproxies
 
-        step = next((step for words, step in _STEPS.items() if words in said), NETWORK)
+        step = next((step for words, step in _STEPS.items() if words in said), "")
+        step = step or limit_told(said) or NETWORK
         if step is _NO_TLS and host:  # whose address the endpoint has given
             step = NETWORK
         if getproxies().keys() - {"no"}:

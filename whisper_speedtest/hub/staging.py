@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from adapters.errors import limit_behind
 from whisper_speedtest.hub.cache import existing, matches
 from whisper_speedtest.hub.evidence import Manifest
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
-from whisper_speedtest.hub.tries import OPEN_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,7 +74,7 @@ def next_step(error: OSError, folder: Path) -> str:
     path = error.filename2 or error.filename or folder
     return {
         **dict.fromkeys(_FULL, "make room on its disk (hf cache ls, hf cache rm)"),
-        **dict.fromkeys((errno.EMFILE, errno.ENFILE), OPEN_FILES),
+        **dict.fromkeys((errno.EMFILE, errno.ENFILE), limit_behind(error)),
         errno.EROFS: "mount its file system for writing",
         errno.EIO: "check its disk, which fails",
         errno.EACCES: f"make {path} writable",

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import ModelError
 
 NETWORK = "check the network, or try again later"
-OPEN_FILES = "raise the limit of open files (ulimit -n)"
 
 FAR = 3600
 """Seconds. No try is made any more where a host asks for a longer wait."""
