@@ -262,14 +262,18 @@ def test_folders_of_recordings_are_named_nowhere() -> None:
 
 def resumed(
     session: FakeSession, monkeypatch: pytest.MonkeyPatch, decision: Decision
-) -> list[pytest.Item]:
-    """Let a session of the tests a to d take over what was decided; return what is left to run."""
+) -> tuple[list[str], list[str]]:
+    """Let a session of the tests a to d take over what was decided.
+
+    Returns the tests of which pytest is told that they have passed, and those left to run.
+    """
+    told: list[str] = []
     monkeypatch.setattr(journal_plugin, "case_of", lambda _: CASE)
     monkeypatch.setattr(journal_plugin, "_decide", lambda *_: decision)
-    monkeypatch.setattr(journal_plugin, "_report", lambda *_: None)
+    monkeypatch.setattr(journal_plugin, "_report", lambda _, item: told.append(item.name))
     session.items = [cast("pytest.Item", SimpleNamespace(name=name)) for name in "abcd"]
     journal_plugin.pytest_runtestloop(session.real)
-    return session.items
+    return told, [item.name for item in session.items]
 
 
 def test_results_that_are_taken_over_are_not_written_again(
@@ -280,11 +284,11 @@ def test_results_that_are_taken_over_are_not_written_again(
     session.stash[KEPT].earlier = tuple(old.values())
     decision = Decision(old, {"a": "failed", "c": "its model is not there"})
 
-    left = resumed(session, monkeypatch, decision)
+    told, left = resumed(session, monkeypatch, decision)
     end(session, test="a")
 
     kept = session.stash[KEPT]
-    assert [item.name for item in left] == ["a", "c"]
+    assert (told, left) == (["b", "d"], ["a", "c"])
     assert [result.test for result in session.stash[RESULTS]] == ["b", "d", "a"]
     assert kept.order == {"a": 0, "b": 1, "c": 2, "d": 3}
     assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a"]
@@ -302,9 +306,10 @@ def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
     session.testsfailed = 1
     session.stash[KEPT].earlier = (warm(1.0, test="a"),)
 
-    left = resumed(session, monkeypatch, Decision({"a": warm(1.0, test="a")}, {}))
+    told, left = resumed(session, monkeypatch, Decision({"a": warm(1.0, test="a")}, {}))
 
-    assert (len(left), session.stash[RESULTS], session.lines) == (4, [], [])
+    assert (told, left) == ([], ["a", "b", "c", "d"])
+    assert (session.stash[RESULTS], session.lines) == ([], [])
     assert not (tmp_path / "run.jsonl").exists()
 
 
@@ -338,7 +343,7 @@ def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_bytes(HEADER + line_of(old := warm(1.0, test="a")) + b"{cut")
 
-    def kept(journal: Path | None, resume: Path | None) -> tuple[Path | None, object, int]:
+    def kept(journal: Path | None, resume: Path | None) -> tuple[object, object, int]:
         session = FakeSession(journal=journal, resume=resume)
         journal_plugin.pytest_configure(config_of(session))
         found = session.stash[KEPT]

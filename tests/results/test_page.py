@@ -138,6 +138,7 @@ def test_navigation_leads_to_sections_of_one_machine_or_to_several_machines() ->
         "Apple M4 Pro",
         "All measurements",
     ]
+    assert [each.attributes["href"] for each in two.one("nav").all("a")][:2] == ["#m1", "#m2"]
     for read in (one, two):
         for link in read.one("nav").all("a"):
             read.one(id=link.attributes["href"].removeprefix("#"))

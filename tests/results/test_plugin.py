@@ -181,6 +181,18 @@ def test_colours_are_asked_of_pytest(terminal: Terminal) -> None:
     assert looks["time"] == looks["fastest"] == {"bold"}
     assert "slow" not in looks
     assert "\x1b" not in "".join(lines)
+    terminal.styled.clear()
+    terminal.columns, terminal.is_terminal = 60, True
+    summary(terminal)
+    assert terminal.styled["small, short"] == {"bold"}, "what rows of a narrow table share"
+
+
+@pytest.mark.parametrize("hook", [pytest_terminal_summary, plugin.pytest_sessionfinish])
+def test_last_word_is_the_suites(hook: Any) -> None:
+    """It comes after that of every other plugin, around whose hooks these stand."""
+    options = hook.pytest_impl
+
+    assert (options["wrapper"], options["tryfirst"]) == (True, True)
 
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
