@@ -484,3 +484,21 @@ def test_row_without_another_to_compare_it_with_says_nothing_of_that() -> None:
     assert slower(best, slow, *others) == {"best": "×1.0", "slow": "×2.0"} | dict.fromkeys(
         ("busy", "once", "tuned", "started"), ""
     )
+
+
+def test_columns_leave_a_narrow_terminal_one_after_another() -> None:
+    """What people ask for last goes first; third is what is of an earlier session, if any is.
+
+    No two go at once, as then the one that stands further left would go.
+    """
+    leaving = {each.leaves: each.heading for each in COLUMNS if each.leaves}
+
+    assert leaving == {
+        1: "computed on",
+        2: "load",
+        4: "peak memory",
+        5: "WER",
+        6: "cold start",
+        7: "time error",
+        8: "95% interval",
+    }
