@@ -29,7 +29,10 @@ HUB = ("HF_", "HUGGING_FACE_", "HUGGINGFACE_")
 """How the names of the variables begin that huggingface_hub reads."""
 
 MOST_WORKERS = 8
-"""How many processes run tests at once: each holds up to 1 GB with the engines that it starts."""
+"""How many processes run tests at once."""
+
+WORKERS_MEMORY = 1_500_000_000
+"""Bytes of the machine's memory for each of them: it holds up to 1 GB with the engines it starts."""
 
 
 def usable_cores() -> int:
@@ -40,11 +43,14 @@ def usable_cores() -> int:
 
 
 def number_of_workers() -> int:
-    """Return how many processes run all tests: half as many again as there are cores.
+    """Return how many processes run all tests: twice as many as cores, if memory has room for them.
 
     A quarter of the time a test waits: for a time limit, a server or a process that it started.
     """
-    return min(usable_cores() + (usable_cores() + 1) // 2, MOST_WORKERS)
+    import psutil
+
+    in_memory = psutil.virtual_memory().total // WORKERS_MEMORY
+    return max(1, min(2 * usable_cores(), in_memory, MOST_WORKERS))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

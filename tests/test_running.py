@@ -82,11 +82,16 @@ def test_all_tests_and_they_alone_are_spread(
     assert workers == (spread if distributed else {"master"})
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 2), (2, 3), (3, 5), (4, 6), (5, 8), (128, 8)])
-def test_workers_are_half_as_many_again_as_cores_and_few(
-    cores: int, workers: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "workers"),
+    [(1, 16, 2), (2, 16, 4), (3, 7, 4), (4, 16, 8), (128, 512, 8), (4, 4.4, 2), (2, 1, 1)],
+)
+def test_workers_are_twice_as_many_as_cores_and_few(
+    cores: int, gigabytes: float, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A core is not to idle while a test waits; eight workers take 8 GB, and are enough."""
+    """A core is not to idle while a test waits; each has 1.5 GB of memory, and eight are enough."""
+    memory = SimpleNamespace(total=int(gigabytes * 1e9))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
     option = SimpleNamespace(
         numprocesses=None, dist="no", tx=[], usepdb=False, capture="fd", collectonly=False
     )
