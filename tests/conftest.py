@@ -32,7 +32,7 @@ MOST_WORKERS = 8
 """How many processes run tests at once."""
 
 WORKERS_MEMORY = 1_500_000_000
-"""Bytes of the machine's memory for each of them: it holds up to 1 GB with the engines it starts."""
+"""Bytes of memory that there are to be for each: with the engines that it starts it holds 1 GB."""
 
 
 def usable_cores() -> int:
