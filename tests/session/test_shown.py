@@ -260,8 +260,7 @@ def test_terminal_that_nobody_watches_is_a_log(start: Start, variables: dict[str
 def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
     """From three tests of a case: before that the number of the test is shown."""
     clips_of_it = "short or paragraph or window or noisy"
-    chosen = f"toy-micro-slow and transcribe and ({clips_of_it})"
-    recording = start("-k", chosen, "--processes=1")
+    recording = start("-k", f"toy-micro-slow and transcribe and ({clips_of_it})")
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
     for number, clip in enumerate(("short", "paragraph", "window"), start=1):
