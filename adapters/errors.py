@@ -78,7 +78,8 @@ def _what_to_do(number: int) -> str:
     if number == errno.ENOMEM:
         return memory_limit() or "close other programs, or choose a smaller size"
     if number == errno.EMFILE:
-        limit = _limit(resource.RLIMIT_NOFILE) or 0
+        if (limit := _limit(resource.RLIMIT_NOFILE)) is None:
+            return "that is the system's own limit for a process; close other programs"
         more = max(LEAST_FILES, 2 * limit)
         return f"the limit is {limit} open files a process, which `ulimit -n {more}` raises"
     if number == errno.ENFILE:

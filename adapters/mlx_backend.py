@@ -65,7 +65,7 @@ class MLXAdapter(base.Adapter):
         return "gpu" if mx.default_device().type == mx.gpu else "cpu"
 
     def advice(self, said: str) -> str:
-        """Think of the compiler that mlx runs on the CPU, and of where it keeps what that makes."""
+        """Say what helps where code that mlx compiles on the CPU could not be made or kept."""
         return next((what for begin, what in ADVICE.items() if begin in said), "")
 
     def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002

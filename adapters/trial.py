@@ -97,7 +97,9 @@ STATE: dict[str, Callable[[], object]] = {
     "the limits of the process": lambda: [resource.getrlimit(each) for each in LIMITS],
     "the priority of the process": lambda: os.getpriority(os.PRIO_PROCESS, 0),
     "the limit on recursion": sys.getrecursionlimit,
-    "which warnings are errors": lambda: warnings.filters[0][0] == "error",
+    "whether all warnings are errors": lambda: (
+        [each[0] for each in warnings.filters[:1]] == ["error"]
+    ),
     "where modules are looked for": lambda: list(sys.path),
     "the threads that a process waits for": lambda: [
         each for each in threading.enumerate() if not each.daemon

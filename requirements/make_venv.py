@@ -21,6 +21,9 @@ NEWEST = (3, 14)
 ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 """Variables with which pip installs in another place, or refuses to install in .venv."""
 
+OFF = {"", "0", "false", "no", "off", "n", "f"}
+"""What pip takes for an option that is off, in any case."""
+
 
 def fault() -> str:
     """Return what makes this Python unfit, what is expected and what to do, or ""."""
@@ -46,7 +49,8 @@ def fault() -> str:
             "Debian and Ubuntu, install python3-venv"
         )
     for name in ELSEWHERE:
-        if os.environ.get(name, "0") != "0":
+        off = OFF if name == "PIP_USER" else {""}  # the others name folders
+        if os.environ.get(name, "").lower() not in off:
             return (
                 f"expected a pip that installs into .venv, got {name} in the environment, which "
                 f"sends it elsewhere; unset it: unset {name}"

@@ -533,8 +533,9 @@ def test_pip_that_would_install_elsewhere_is_told_before(tmp_path: Path, name: s
         f"environment, which sends it elsewhere; unset it: unset {name}\n"
     )
     assert list(tmp_path.iterdir()) == []
-    off = f"import os, subprocess; os.environ[{name!r}] = '0'; subprocess.call = lambda _: 3"
-    assert "expected to make .venv, got" in make_venv(tmp_path, off).stderr
+    for off in ("", "0", "False") if name == "PIP_USER" else ("",):
+        unset = f"import os, subprocess; os.environ[{name!r}] = {off!r}; subprocess.call = id"
+        assert "expected to make .venv, got" in make_venv(tmp_path, unset).stderr
 
 
 def test_half_an_environment_is_not_left(tmp_path: Path) -> None:

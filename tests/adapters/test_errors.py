@@ -61,6 +61,15 @@ def test_limit_on_open_files_is_told_with_a_higher_one(limit: Limit, files: int,
     )
 
 
+def test_limit_on_open_files_that_is_not_the_shells_is_told_as_such(limit: Limit) -> None:
+    """As on macOS, whose kernel has one of its own beside that."""
+    limit(files=resource.RLIM_INFINITY)
+
+    assert limit_behind(failed(errno.EMFILE)) == (
+        "that is the system's own limit for a process; close other programs"
+    )
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -80,6 +80,8 @@ def test_end_of_an_engine_is_told_by_its_status_or_signal(
     [
         ("one\ntwo\n", "load", f"it printed last: two; {TRY_ANOTHER}"),
         ("", "load", TRY_ANOTHER),
+        ("why\n\n  \n", "load", f"it printed last: why; {TRY_ANOTHER}"),
+        ("\n\n", "load", TRY_ANOTHER),
         ("No module\n", "launch", f"it printed last: No module; {AT_LAUNCH}"),
         (
             f"what(): {os.strerror(errno.EMFILE)}\n",
@@ -91,7 +93,15 @@ def test_end_of_an_engine_is_told_by_its_status_or_signal(
         ),
         ("x" * 3_000_000, "load", f"it printed last: {'x' * LINE_LENGTH}; {TRY_ANOTHER}"),
     ],
-    ids=["two lines", "nothing", "at launch", "a limit", "a line without end"],
+    ids=[
+        "two lines",
+        "nothing",
+        "empty at its end",
+        "empty lines",
+        "at launch",
+        "a limit",
+        "a line without end",
+    ],
 )
 def test_last_line_that_was_printed_is_told_with_the_end(
     printed: str, during: str, told: str, tmp_path: Path
@@ -113,6 +123,18 @@ def test_memory_that_the_shell_limits_is_told_where_a_library_crashes(
         said = how_it_ended(process, 20, "load", tmp_path / "log")
 
     assert said == "the engine was ended by SIGSEGV during load; lift it"
+
+
+def test_limit_that_a_library_speaks_of_comes_before_that_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows why it crashes."""
+    monkeypatch.setattr(errors, "memory_limit", lambda: "lift it")
+    (log := tmp_path / "log").write_text(os.strerror(errno.EMFILE), encoding="utf-8")
+    with subprocess.Popen(["/bin/sh", "-c", "kill -ABRT $$"], env=child_environment()) as process:
+        said = how_it_ended(process, 20, "load", log)
+
+    assert said.endswith(f"; {limit_behind(OSError(errno.EMFILE, ''))}")
 
 
 def test_end_of_a_log_is_shown_and_not_all_of_it(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ HARMING = {
     "gives-way": _changes("import os\nos.nice(1)\n", "the priority of the process"),
     "recurses-less": _changes("import sys\nsys.setrecursionlimit(500)\n", "the limit on recursion"),
     "warns-strictly": _changes(
-        'import warnings\nwarnings.simplefilter("error")\n', "which warnings are errors"
+        'import warnings\nwarnings.simplefilter("error")\n', "whether all warnings are errors"
     ),
     "leads-elsewhere": _changes(
         'import sys\nsys.path.insert(0, "/elsewhere")\n', "where modules are looked for"

@@ -368,12 +368,14 @@ def test_failure_of_several_cases_is_told_without_their_names() -> None:
 
 
 def test_failures_are_the_same_wherever_their_reason_names_the_case() -> None:
-    """As pytest's own list of failures tells them once, too."""
+    """As pytest's own list of failures tells them once, too; none is named for the others."""
     other = replace(CASE, variant="8bit")
-    said = [failed(str(each), f"no GPU for {each.label}", case=each) for each in (CASE, other)]
+    said = [
+        failed(str(each), f"the GPU of {each.label} hangs", case=each) for each in (CASE, other)
+    ]
 
     assert notes(said) == [
-        f"failed:   no GPU for {CASE.label} (2 tests)",
+        "failed:   the GPU of the case hangs (2 tests)",
         f"          {CASE}",
         f"          {other}",
     ]

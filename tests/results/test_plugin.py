@@ -328,7 +328,8 @@ def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style
     text = f"a[b]: expected {'so much ' * 30}, got nothing; look at the text\n  computed by a"
     report = SimpleNamespace(nodeid="benchmarks/x.py::test_a[x]", longrepr=text)
     other = SimpleNamespace(nodeid="benchmarks/x.py::test_b[x]", longrepr=object())
-    terminal.stats["failed"] = [report, other]
+    early = SimpleNamespace(nodeid="benchmarks/x.py::test_c[x]", longrepr="no engine")
+    terminal.stats |= {"failed": [report, other], "error": [early]}
     terminal.tbstyle = style
 
     hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
@@ -338,8 +339,10 @@ def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style
         pages: list[str] = []
         shown.toterminal(SimpleNamespace(line=pages.append, write=pages.append))
         assert (pages, str(shown.reprcrash)) == ([], text)
+        assert shown.reprcrash.message == text, "the short summary looks for it"
     else:
         assert shown == text
+    assert early.longrepr == "no engine", "pytest shows errors whole in each style"
     assert not isinstance(other.longrepr, str)
     assert not hasattr(other.longrepr, "reprcrash"), "a traceback is as pytest shows it"
     with pytest.raises(StopIteration):
@@ -366,7 +369,7 @@ def interrupted(
     status: int = pytest.ExitCode.INTERRUPTED,
     *,
     cases: bool = True,
-    full_trace: bool = False,
+    **options: object,
 ) -> tuple[list[str], str | None]:
     """Return what is said last of a session that ended so, and by what words pytest says why."""
     memo = None if message is None else SimpleNamespace(reprcrash=SimpleNamespace(message=message))
@@ -374,7 +377,7 @@ def interrupted(
     config: Any = SimpleNamespace(
         stash=terminal.stash,
         pluginmanager=SimpleNamespace(get_plugin=lambda _: reporter),
-        getoption=lambda _: full_trace,
+        getoption=options.get,
         get_terminal_writer=lambda: terminal,
     )
     session: Any = SimpleNamespace(config=config, items=["an item"] if cases else [])
@@ -398,7 +401,7 @@ def test_interrupted_session_ends_with_what_was_kept(
     note = "x[y]: stopped during transcribe"
 
     assert interrupted(terminal, by_user) == ([note, nothing], "interrupted")
-    assert interrupted(terminal, "KeyboardInterrupt", full_trace=True) == (
+    assert interrupted(terminal, "KeyboardInterrupt", fulltrace=True) == (
         [nothing],
         "KeyboardInterrupt",
     )
@@ -411,6 +414,12 @@ def test_interrupted_session_ends_with_what_was_kept(
     assert interrupted(terminal, "KeyboardInterrupt")[0] == [
         kept.replace("2 results are", "1 result is")
     ]
+    compared = (
+        "stopped:  1 result is kept in journal.jsonl; comparisons are not resumed: choose those "
+        "that are left with -k"
+    )
+    assert interrupted(terminal, "KeyboardInterrupt", head_to_head=True)[0] == [compared]
+    assert interrupted(terminal, "KeyboardInterrupt", against="../main")[0] == [compared]
 
 
 def test_session_that_ends_otherwise_says_nothing_of_that(
@@ -423,6 +432,7 @@ def test_session_that_ends_otherwise_says_nothing_of_that(
     assert interrupted(terminal, None, pytest.ExitCode.OK) == ([], None)
     assert interrupted(terminal, ended) == ([], ended)
     assert interrupted(terminal, "KeyboardInterrupt", cases=False) == ([], "KeyboardInterrupt")
+    assert interrupted(terminal, "KeyboardInterrupt", check_models=()) == ([], "KeyboardInterrupt")
     terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=1)
     assert interrupted(terminal, ended)[0][0].startswith("stopped:  1 result is kept in journal.")
 

@@ -41,7 +41,9 @@ NO_LINES = f"{MARGIN}(nothing)"
 """Stands in the place of the lines of a log that is empty."""
 
 TRY_ANOTHER = "try another version of the library"
-AT_LAUNCH = "mend that, as no library is imported yet"
+AT_LAUNCH = (
+    "no library was imported yet: see whether this Python starts, and install its packages anew"
+)
 NEXT_STEPS: Mapping[int, str] = {
     signal.SIGKILL: "close other programs, or choose a smaller size",
     signal.SIGILL: "install a build of the library for this processor",
@@ -70,9 +72,9 @@ def meanwhile(process: subprocess.Popen[bytes] | None) -> str:
     import psutil
 
     found = []
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):
         for each in psutil.Process(process.pid).children(recursive=True) if process else ():
-            with suppress(psutil.Error):
+            with suppress(psutil.Error, OSError):
                 found.append(" ".join(each.cmdline())[:COMMAND_LENGTH])
     shown = ", ".join(f"`{each}`" for each in found[:MOST_COMMANDS])
     return f"; it had started {shown}, which had not ended either" if shown else ""
@@ -99,12 +101,15 @@ def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str, 
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
         return f"the engine hung up and did not end within {seconds:g} s during {during}"
-    *_, last = last_lines(log).splitlines()
-    said = f"it printed last: {last.removeprefix(MARGIN)}; " if last != NO_LINES else ""
-    step = limit_told(last) or (TRY_ANOTHER if during != "launch" else AT_LAUNCH)
+    printed = () if (shown := last_lines(log)) == NO_LINES else shown.splitlines()
+    lines = [each.removeprefix(MARGIN) for each in printed]
+    last = next((each for each in reversed(lines) if each.strip()), "")
+    said = f"it printed last: {last}; " if last else ""
+    limit = limit_told(last)
+    step = limit or (TRY_ANOTHER if during != "launch" else AT_LAUNCH)
     if code >= 0:
         return f"the engine ended with exit status {code} during {during}; {said}{step}"
     hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
     name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-    step = NEXT_STEPS.get(-code) or memory_limit() or step
+    step = NEXT_STEPS.get(-code) or limit or memory_limit() or step
     return f"the engine was ended by {name}{hint} during {during}; {said}{step}"

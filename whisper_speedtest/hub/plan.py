@@ -110,8 +110,8 @@ class PlannedModel:
 class Plan:
     """What a pre-fetch will do.
 
-    `free` is the room on the hub cache's disk, in bytes; None where no model has to do with the hub
-    cache, since the project makes them all itself.
+    `free` is the room on the hub cache's disk, in bytes; None where that does not say it, or where
+    no model has to do with the hub cache, since the project makes them all itself.
     """
 
     models: tuple[PlannedModel, ...]

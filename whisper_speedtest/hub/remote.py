@@ -56,10 +56,11 @@ _NOTHING = "Server disconnected"
 BETWEEN = "and which proxy or filter is in between"
 _CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
 _NO_TLS = "it speaks no https there: write http:// in {named_in}"
+_ANOTHER = f"another host answers there: check {{named_in}}, {BETWEEN}"
 _STEPS = {
     "certificate has expired": _CLOCK,
     "certificate is not yet valid": _CLOCK,
-    "certificate is not valid for": f"another host answers there: check {{named_in}}, {BETWEEN}",
+    "certificate is not valid for": _ANOTHER,
     "CERTIFICATE": (
         "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
         "along, in SSL_CERT_FILE"
@@ -314,7 +315,7 @@ class Remote(ABC):
 
         step = next((step for words, step in _STEPS.items() if words in said), "")
         step = step or limit_told(said) or NETWORK
-        if step is _NO_TLS and host:  # whose address the endpoint has given
+        if step in {_NO_TLS, _ANOTHER} and host:  # whose address the endpoint has given
             step = NETWORK
         if getproxies().keys() - {"no"}:
             step += f"; there is a proxy in between: {_PROXY}"

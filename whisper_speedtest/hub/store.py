@@ -185,11 +185,12 @@ class Store:
             planned = made | {
                 files: self._planned(files, look.result()) for files, look in looks.items()
             }
+        free: int | None
         try:
             free = shutil.disk_usage(existing(cache)).free
             left_out = without_room(planned.values(), max_download, free, cache)
         except OSError as error:
-            free, left_out = 0, _of_unknown_room(planned.values(), cache, error)
+            free, left_out = None, _of_unknown_room(planned.values(), cache, error)
         for files, problem in left_out.items():
             explained = self._hosted.explained(planned[files].local, problem)
             planned[files] = replace(planned[files], problem=explained)

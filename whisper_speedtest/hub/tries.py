@@ -127,7 +127,7 @@ class Watch:
             _CONNECTIONS.add(self._made)
         elif not event.endswith("send_request_headers.started"):
             return
-        if not self._begun:  # until there is a connection, the client's own limits do
+        if not self._begun:  # until there is a connection, the client's own limits hold
             self._begun = True
             threading.Thread(target=self._run, daemon=True).start()
 

@@ -144,7 +144,10 @@ class Rules:
         return processes, max(1, min(1 if pause else most, int(budget / once)))
 
     def most_beside(self, engine: Engine) -> float | None:
-        """Return how many processors others may take beside an engine; a GPU takes one to feed."""
+        """Return how many processors others may take beside an engine.
+
+        One on a GPU is counted as one thread, which feeds it.
+        """
         threads = engine.threads if engine.device == "cpu" else 1
         return most_of_others(self.max_others, threads)
 

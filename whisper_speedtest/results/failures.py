@@ -30,8 +30,10 @@ def failure_lines(results: Iterable[Result]) -> list[str]:
             continue
         of_one_case = len({each.case for each in alike}) == 1
         reason = first.reason
-        if not of_one_case:  # with the name of whose case most begin
-            reason = reason.removeprefix(first.case.label).removeprefix(":").lstrip()
+        if not of_one_case:
+            label = first.case.label
+            reason = reason.removeprefix(label).removeprefix(":").lstrip()
+            reason = reason.replace(label, "the case")
         lines.append(f"failed:   {reason} ({counted(len(alike), 'test')})")
         lines += [f"          {name}" for name in names([each.test for each in alike])]
     return lines

@@ -1,4 +1,4 @@
-"""What people call that which a result measures."""
+"""The names under which results are shown."""
 
 from __future__ import annotations
 

@@ -95,7 +95,8 @@ def pytest_sessionfinish(
         return (yield)
     memo = reporter._keyboardinterrupt_memo
     first, _, notes = (memo.reprcrash.message if memo else "").partition("\n")
-    of_cases = any(map(case_of, getattr(session, "items", ())))
+    measures = config.getoption("check_models") is None
+    of_cases = measures and any(map(case_of, getattr(session, "items", ())))
     by_user = of_cases and first == KeyboardInterrupt.__name__
     if by_user and not config.getoption("fulltrace"):
         reporter._keyboardinterrupt_memo = SimpleNamespace(reprcrash=INTERRUPTED)
@@ -114,17 +115,28 @@ def _kept(config: pytest.Config) -> str:
     if not there:
         return ""
     are = "result is" if there == 1 else "results are"
-    return (
-        f"stopped:  {there:,} {are} kept in {kept.name}; the same command with "
-        f"--resume={kept.name} runs what is left"
-    )
+    said = f"stopped:  {there:,} {are} kept in {kept.name}"
+    if config.getoption("head_to_head") or config.getoption("against"):
+        return f"{said}; comparisons are not resumed: choose those that are left with -k"
+    return f"{said}; the same command with --resume={kept.name} runs what is left"
+
+
+class _Text(str):
+    """The text of a failure, as pytest's short summary asks for it."""
+
+    __slots__ = ()
+
+    @property
+    def message(self) -> str:
+        """All of it."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     """A failure as text, which pytest shows once with --tb=line, and not only its beginning."""
 
-    reprcrash: str
+    reprcrash: _Text
 
     def toterminal(self, out: object) -> None:
         """Write nothing beside that line."""
@@ -157,9 +169,9 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
             reporter.stats[kind] = [each for each in reporter.stats[kind] if each not in others]
     texts = {id(report): report.longrepr for reports in whole.values() for report in reports}
     if reporter.config.getoption("tbstyle") == "line":
-        for report in (each for reports in whole.values() for each in reports):
+        for report in whole["failed"]:  # in each style pytest shows errors whole
             if isinstance(report.longrepr, str):
-                report.longrepr = _Line(report.longrepr)
+                report.longrepr = _Line(_Text(report.longrepr))
     try:
         yield
     finally:

@@ -173,8 +173,10 @@ def _print(
     on_the_cpu = [why_not_gpu(config, model.case) for model in models]
     for reason in filter(None, dict.fromkeys(on_the_cpu)):
         tell(out, reason)
-    for reason in [*unusable(session.items).values(), *skip_reasons(session.items)]:
+    for reason in unusable(session.items).values():
         tell(out, f"not looked for: {reason}")
+    for reason in skip_reasons(session.items):  # with a command, which is to be copied
+        out.line(f"not looked for: {reason}")
     names = cache_names(models)
     said = {
         HUB_CACHE: f"{cache}, out of which the suite gives each library its files",
