@@ -6,7 +6,6 @@ tests/speed/, which only its own name selects (see norecursedirs in pyproject.to
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import signal
@@ -126,15 +125,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     At the end, a long test would keep one worker while the others have nothing left.
     """
     items.sort(key=lambda item: item.path.parent != TESTS)
-
-
-def pytest_collection_finish() -> None:
-    """Let Python's garbage collector look no more at what was collected, as all of it is kept.
-
-    Else each complete collection goes through 200,000 objects, which takes more than 0.1 s, and a
-    test that asks for a hundred of them takes a quarter of a minute.
-    """
-    gc.freeze()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

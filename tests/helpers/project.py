@@ -16,6 +16,9 @@ OF_THE_MACHINE = (
 WITHOUT_HYPOTHESIS = "-p no:hypothesispytest"
 """Its plugin imports hypothesis as a session ends, which takes a sixth of a brief session."""
 
+BRIEF_SPINNING = {"OPENBLAS_THREAD_TIMEOUT": "4"}
+"""How numpy's threads wait. By default they spin for long, which doubles what its import takes of
+the processor, and takes it from the tests beside this one."""
 
 BEING_WRITTEN = "*.pyc.*"
 """Byte code that is only now being compiled. All other byte code serves in a copy as well: Python
@@ -38,7 +41,7 @@ def child_environment(**changes: str) -> dict[str, str]:
     a worker of pytest-xdist would have its benchmarks turned off.
     """
     environment = {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
-    return {**environment, "PYTEST_ADDOPTS": WITHOUT_HYPOTHESIS, **changes}
+    return {**environment, **BRIEF_SPINNING, "PYTEST_ADDOPTS": WITHOUT_HYPOTHESIS, **changes}
 
 
 def edit(file: Path, old: str, new: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
@@ -36,6 +37,11 @@ def collect(folder: Path, *arguments: str) -> str:
 def test_collection_imports_nothing_heavy() -> None:
     """All tests and benchmarks are collected without any library that takes long to import."""
     assert "imported: []" in collect(ROOT)
+
+
+def test_garbage_collector_walks_through_nothing_that_was_collected() -> None:
+    """Tests, modules and plugins are kept until the end, so no collection looks at them again."""
+    assert gc.get_freeze_count() > 20_000
 
 
 def selected(expression: str) -> set[str]:

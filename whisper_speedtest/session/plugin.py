@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from pathlib import Path
@@ -201,6 +202,15 @@ def pytest_collection_modifyitems(
     outcome = yield
     selection.sort(items)
     return outcome
+
+
+def pytest_collection_finish() -> None:
+    """Let Python's garbage collector look no more at what was collected, as all of it is kept.
+
+    Else each complete collection, of which pytest asks for two as it ends, goes through 100,000
+    objects and more.
+    """
+    gc.freeze()
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
