@@ -232,7 +232,7 @@ def test_incomplete_adapter_fails_with_what_it_lacks(run: Run, tree: Path) -> No
     adapter = tree / "adapters" / "parrot.py"
     complete = adapter.read_text(encoding="utf-8")
     adapter.write_text(complete.replace("def select_device(", "def device("), encoding="utf-8")
-    told = run("benchmarks")
+    told = run("benchmarks", "--device=cpu")
     adapter.write_text(complete, encoding="utf-8")
 
     assert told.returncode == pytest.ExitCode.TESTS_FAILED

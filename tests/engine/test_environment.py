@@ -243,6 +243,8 @@ def test_hostile_shell_leaves_no_trace_but_the_choice_of_a_gpu(
     """The engine's process itself has none of the shell's settings, and says what it has."""
     for name in (*OF_SPEED, "HF_TOKEN", "PYTHONMALLOC"):
         monkeypatch.setenv(name, "from the shell")
+    for name in set(recorded(dict(os.environ))) - {*SET_BY_THE_SUITE}:
+        monkeypatch.delenv(name)  # as a machine with a GPU has some
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
     engine = new_toy("looks-around")
 

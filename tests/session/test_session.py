@@ -44,8 +44,8 @@ BY_OTHER_OPTIONS = {Measure.CORPUS, Measure.RATIO}
 
 def files_leave_memory(folder: Path) -> bool:
     """Tell whether the system takes files of this folder out of its memory."""
-    (folder / "any.bin").write_bytes(b"any")
-    files = {"any.bin": (folder / "any.bin", Proof(3, ""))}
+    (folder / "any.bin").write_bytes(content := bytes(2**20))
+    files = {"any.bin": (folder / "any.bin", Proof(len(content), ""))}
     try:
         evict(VerifiedModel("any", "", "", files))
     except FilesInMemoryError:
@@ -357,7 +357,8 @@ def test_gpu_that_is_not_there_is_said_once(sessions: Sessions, *, has_gpu: bool
     """Before anything runs where the machine has none; else by each library, with what to do."""
     (sessions.tree / "gpu_or_none.py").write_text(
         "from whisper_speedtest.session import selection\n"
-        f"selection.has_no_gpu = lambda: {not has_gpu}\n",
+        f"selection.has_no_gpu = lambda: {not has_gpu}\n"
+        f"selection.may_have_gpu = lambda: {has_gpu}\n",
         encoding="utf-8",
     )
     chosen = ("-p", "gpu_or_none", "-k", "toy-micro-good and (short or load)", "--device=gpu")
@@ -373,7 +374,7 @@ def test_gpu_that_is_not_there_is_said_once(sessions: Sessions, *, has_gpu: bool
     refused = re.findall("^failed:   .*", session.output, re.MULTILINE)
     assert len(refused) == 1, refused
     assert refused[0].startswith("failed:   toy[micro-good]: import_library raised RuntimeError: ")
-    assert refused[0].endswith(f"; {ON_THE_GPU} (3 tests)")
+    assert refused[0].endswith(f"; {ON_THE_GPU} (4 tests)")
 
 
 def test_bad_recording_is_told_before_anything_runs(
