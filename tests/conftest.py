@@ -80,10 +80,13 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Start several workers where all tests were asked for without -n.
 
     A part of the tests is run by this process, which answers sooner; so is everything that needs
-    the terminal (-s, --pdb) and everything that runs nothing (--collect-only).
+    the terminal (-s, --pdb) and everything that runs nothing (--collect-only). All tests are where
+    pytest-xdist is not installed or is switched off by `-p no:xdist`.
     """
     if hasattr(config, "workerinput"):
         return  # one of those workers, which is given the same arguments
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     option = config.option
     chosen = option.numprocesses is not None or option.dist != "no" or option.tx
     at_the_terminal = option.usepdb or option.capture == "no"

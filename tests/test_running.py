@@ -31,7 +31,8 @@ import pathlib
 import pytest
 
 @pytest.mark.parametrize("number", range(40))
-def test_worker(worker_id, number, request):
+def test_worker(number, request):
+    worker_id = getattr(request.config, "workerinput", {"workerid": "master"})["workerid"]
     assert not [name for name in os.environ if name.startswith("PYTEST_XDIST_")]
     with open(f"{request.config.rootpath}/workers", "a") as file:
         print(worker_id, file=file)
@@ -60,6 +61,7 @@ def _project(tmp_path: Path) -> Path:
         ("tests benchmarks", False),
         ("tests -s", False),
         ("tests -n 0", False),
+        ("tests -p no:xdist", False),
         ("", False),
     ],
 )
@@ -68,6 +70,7 @@ def test_all_tests_and_they_alone_are_spread(
 ) -> None:
     """`pytest tests` has several workers; whatever else is asked for has none.
 
+    Without pytest-xdist one process runs all of them.
     Nothing that a worker's test starts takes itself for a worker, whose benchmarks would be off.
     """
     run = subprocess.run(
@@ -96,7 +99,12 @@ def test_workers_are_twice_as_many_as_cores_and_few(
         numprocesses=None, dist="no", tx=[], usepdb=False, capture="fd", collectonly=False
     )
     parameters = SimpleNamespace(dir=ROOT)
-    config = SimpleNamespace(option=option, invocation_params=parameters, args=["tests"])
+    config = SimpleNamespace(
+        option=option,
+        invocation_params=parameters,
+        args=["tests"],
+        pluginmanager=SimpleNamespace(hasplugin=lambda name: name == "xdist"),
+    )
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
 
     pytest_cmdline_main(cast("pytest.Config", config))
