@@ -13,8 +13,8 @@ import resource
 MOST_TEXT = 2000
 """Characters that are quoted of an error."""
 
-NO_LIMIT = 2**62
-"""A limit of so many, or more, is none."""
+UNLIMITED = 2**62
+"""A limit of a process of so many, or more, is none."""
 
 SAID = {
     "can't start new thread": errno.EAGAIN,
@@ -44,7 +44,7 @@ def with_step(said: str, step: str) -> str:
 
 
 def text_of(error: BaseException, most: int = MOST_TEXT) -> str:
-    """Return so many characters of an error's text at most, all of which can be printed.
+    """Return so many characters of an error's text at most, each of which can be encoded.
 
     The class of the error may be anybody's, so that it may have no text.
     """
@@ -52,10 +52,10 @@ def text_of(error: BaseException, most: int = MOST_TEXT) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001 - whatever it raises
         return "(an error without a text)"
-    return printable(text, most)
+    return encodable(text, most)
 
 
-def printable(text: str, most: int = MOST_TEXT) -> str:
+def encodable(text: str, most: int = MOST_TEXT) -> str:
     """Return so many characters of a text at most, each of which can be encoded."""
     return text[:most].encode(errors="backslashreplace").decode()
 
@@ -110,4 +110,4 @@ def memory_limit() -> str:
 def _limit(kind: int) -> int | None:
     """Return the limit of this process that is in force; None where there is none."""
     limit, _ = resource.getrlimit(kind)
-    return None if limit == resource.RLIM_INFINITY or limit >= NO_LIMIT else limit
+    return None if limit == resource.RLIM_INFINITY or limit >= UNLIMITED else limit

@@ -30,7 +30,7 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.errors import printable, text_of
+from adapters.errors import encodable, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -337,7 +337,7 @@ class _Watch(io.TextIOBase):
             raise OSError("no fork in an import")
         if event in CHANGES:
             to = arguments[0]  # for os.fchdir, a descriptor
-            shown = str(to) if isinstance(to, int) else printable(os.fsdecode(to), MOST_TEXT)
+            shown = str(to) if isinstance(to, int) else encodable(os.fsdecode(to), MOST_TEXT)
             self._note(f"expected an import that {CHANGES[event]} {shown}", sys._getframe(1))
 
     def _note(self, what: str, frame: FrameType | None) -> None:

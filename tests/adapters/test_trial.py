@@ -207,6 +207,23 @@ def test_module_may_ask_about_the_streams(write: Write) -> None:
     assert try_imports([write("trial_looks", f"{source}{FINE}")]) == {}
 
 
+@pytest.mark.parametrize("emptied", ["resetwarnings()", "filters.clear()"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_module_that_empties_the_list_of_warning_filters_harms_strictness_alone(
+    emptied: str, strict: bool, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where warnings are errors they would be none any more; elsewhere nothing is lost."""
+    filters = [("error" if strict else "ignore", None, Warning, None, 0)]
+    monkeypatch.setattr("warnings.filters", filters)
+    clears = write("trial_clears", f"import warnings\nwarnings.{emptied}\n{FINE}")
+    told = (
+        "expected an import that leaves whether all warnings are errors alone; mend trial_clears.py"
+    )
+
+    assert try_imports([clears]) == ({clears: told} if strict else {})
+    assert len(filters) == 1, "expected the list of this process as it was"
+
+
 def test_long_text_is_cut(write: Write) -> None:
     """A message is for a person."""
     paths = [

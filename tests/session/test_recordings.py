@@ -42,13 +42,13 @@ def _record(tmp_path: Path) -> Record:
 def refused(*paths: Path) -> str:
     """Return what is said of recordings that are refused."""
     with pytest.raises(pytest.UsageError) as caught:
-        own_clips(paths)
+        own_clips(paths, [])
     return str(caught.value)
 
 
 def test_files_are_clips_that_are_named_after_them(record: Record) -> None:
     """In the order in which they are named, with their length and whose they are."""
-    clips_read = own_clips([record("b.wav"), record("a.wav")])
+    clips_read = own_clips([record("b.wav"), record("a.wav")], [])
 
     assert [clip.name for clip in clips_read] == ["b", "a"]
     assert [clip.seconds for clip in clips_read] == [3.73, 3.73]
@@ -65,7 +65,7 @@ def test_folder_stands_for_the_sound_files_in_it(record: Record) -> None:
     (folder / "one.txt").write_text("words", encoding="utf-8")
     (folder / "notes.md").write_text("words", encoding="utf-8")
 
-    assert [clip.name for clip in own_clips([folder])] == ["ONE", *"abcdefgh", "two"]
+    assert [clip.name for clip in own_clips([folder], [])] == ["ONE", *"abcdefgh", "two"]
 
 
 def test_folder_without_sound_files_is_refused(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_recording_is_read_by_its_content_in_a_folder_too(tmp_path: Path, contai
     """Whatever it is called, if libsndfile reads it and its end can be checked."""
     written(container)(tmp_path / "memo.wav")
 
-    (clip,) = own_clips([tmp_path])
+    (clip,) = own_clips([tmp_path], [])
 
     assert (clip.name, round(clip.seconds, 1)) == ("memo", 3.7)
 
@@ -222,8 +222,8 @@ def test_private_recording_is_named_by_its_content(record: Record) -> None:
     path, other = record("Therapy/jane.wav"), record("other.wav")
     other.write_bytes(clips()["paragraph"].path.read_bytes())
 
-    alone = own_clips([path], private=True)
-    both = own_clips([other, path.rename(path.with_name("joe.wav"))], private=True)
+    alone = own_clips([path], [], private=True)
+    both = own_clips([other, path.rename(path.with_name("joe.wav"))], [], private=True)
 
     assert [clip.name for clip in alone] == [f"own-{clips()['short'].sha256[:8]}"]
     assert [clip.name for clip in both] == [
@@ -238,7 +238,7 @@ def test_private_recording_is_given_once(record: Record) -> None:
     first, second = record("a.wav"), record("b.wav")
 
     with pytest.raises(pytest.UsageError, match=f"which is also {first}; leave one out"):
-        own_clips([first, second], private=True)
+        own_clips([first, second], [], private=True)
 
 
 def test_own_recordings_are_selected_alone_by_their_marker(

@@ -23,9 +23,7 @@ UNREADABLE = (".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mov", ".mp4", ".
 """How names of recordings end whose formats are not read; see `speech.containers`."""
 
 
-def own_clips(
-    paths: Sequence[Path], left_out: list[str] | None = None, *, private: bool = False
-) -> list[Clip]:
+def own_clips(paths: Sequence[Path], left_out: list[str], *, private: bool = False) -> list[Clip]:
     """Read the user's own recordings.
 
     Their names become parts of test ids, so each of them has to be there once, and no clip of the
@@ -37,7 +35,6 @@ def own_clips(
         pytest.UsageError: A file cannot be used, a name is taken, or a folder has no sound files.
     """
     taken = dict(clips())
-    reasons: list[str] = [] if left_out is None else left_out
     for path in paths:
         wrong = []
         files, unreadable = _files(path)
@@ -58,7 +55,7 @@ def own_clips(
             taken[clip.name] = clip
         if len(wrong) == len(files):
             raise pytest.UsageError(f"--audio: {'; '.join(wrong)}")
-        reasons += [f"--audio: {reason}" for reason in (*wrong, *unreadable)]
+        left_out += [f"--audio: {reason}" for reason in (*wrong, *unreadable)]
     return [clip for clip in taken.values() if clip.is_own]
 
 

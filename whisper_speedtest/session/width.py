@@ -14,8 +14,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from _pytest._io import TerminalWriter
 
 MIN_WIDTH = 40
@@ -30,10 +28,10 @@ LABEL = re.compile(r"\w+(?: \w+)?: +| +(?:\w+(?: \w+)? {2,})?")
 where it takes several lines."""
 
 
-def told_columns(environment: Mapping[str, str] = os.environ) -> int | None:
+def told_columns() -> int | None:
     """Return how many columns COLUMNS says; None where it is not set, or is no number over 0."""
     with suppress(ValueError):
-        return max(int(environment.get("COLUMNS", "")), 0) or None
+        return max(int(os.environ.get("COLUMNS", "")), 0) or None
     return None
 
 
