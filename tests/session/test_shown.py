@@ -40,7 +40,9 @@ PAUSES = {"REWRITE": 5.0, "REWRITE_UNTIMED": 1.0, "LOG_SILENCE": 9.0}
 """Those of the display, in seconds. Here they are a hundredth, so that brief sessions show all."""
 
 GOOD = ("-k", "toy and good and short and (start or transcribe)")
-OURS = re.compile(r"(toy\[[^\]]*\]|models)[: ].*, \d+ s(, (test \d+ of \d+|about .* left))?")
+OURS = re.compile(
+    r"(toy\[[^\]]*\]|models)[: ].*, \d+ s(, (test \d+ of \d+|(at most )?about .* left))?"
+)
 """A line that the display writes into a log."""
 
 
@@ -103,7 +105,35 @@ def test_kind_says_what_is_measured_and_what_will_be_skipped(
 
     of_a_start = measure in {"load", "cold"}
     what = name_of(Measure(measure), clip, batch_size)
-    assert found == {"test_x[y]": Kind(case, what, of_a_start, skipped and on_cpu)}
+    budget = None if of_a_start else 20.0 if device != "gpu" else 6.0
+    assert found == {"test_x[y]": Kind(case, what, of_a_start, skipped and on_cpu, budget)}
+
+
+@pytest.mark.parametrize(
+    ("measure", "chosen", "budget"),
+    [
+        ("warm", {}, 20.0),
+        ("tuned", {}, 20.0),
+        ("warm", {"device": "gpu"}, 6.0),
+        ("warm", {"budget": 3.0}, 3.0),
+        ("warm", {"calls": 5}, None),
+        ("warm", {"processes": 2}, None),
+        ("warm", {"head_to_head": True}, None),
+        ("after a pause", {}, None),
+        ("corpus", {}, None),
+        ("cold", {}, None),
+    ],
+)
+def test_kind_says_how_long_its_timed_calls_may_take_together(
+    measure: str, chosen: dict[str, Any], budget: float | None
+) -> None:
+    """That of a CPU, unless nothing but the GPU computes; where the suite chooses their number."""
+    config = FakeSession(**{"device": "auto", **chosen})
+    item = shown_test(config, "short", [], measure)
+
+    (found,) = kinds([item]).values()
+
+    assert found.budget == budget
 
 
 @pytest.fixture(name="tree", scope="module")
@@ -276,12 +306,12 @@ def test_name_of_a_corpus_says_that_it_is_one() -> None:
     assert name_of(Measure.CORPUS, talks, None) == "corpus talks"
 
 
-def shown_test(config: FakeSession, name: str, items: list[Any]) -> Any:
+def shown_test(config: FakeSession, name: str, items: list[Any], measure: str = "warm") -> Any:
     """Return a test of a clip, as one of some items of a session, and add it to them."""
     item = Mock(spec=pytest.Function, nodeid=f"test_transcribe[{name}]")
     item.config, item.stash = config, pytest.Stash()
     item.session = SimpleNamespace(items=items)
-    item.get_closest_marker = {"over": pytest.mark.over("short", measure="warm").mark}.get
+    item.get_closest_marker = {"over": pytest.mark.over("short", measure=measure).mark}.get
     item.callspec = SimpleNamespace(
         params={"case": Case("faster-whisper", "tiny", "fp16"), "clip": clips()[name]}
     )

@@ -13,6 +13,7 @@ import pytest
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import is_slow, largest_batch
 from whisper_speedtest.session.display import Display, Shown
+from whisper_speedtest.session.options import rules_of
 from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.screen import screen_of
 from whisper_speedtest.session.selection import case_of, may_have_gpu, measure_of, parameters_of
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.corpus import Corpus
 
 T = TypeVar("T")
+
+LIMITED = {Measure.WARM, Measure.TUNED, Measure.LONG_FORM}
+"""The measures whose timed calls have a budget, and that wait for nothing between calls."""
 
 DISPLAY = pytest.StashKey[Display]()
 SHOWN = pytest.StashKey[Shown]()
@@ -131,8 +135,20 @@ def kinds(items: Iterable[pytest.Item]) -> dict[str, Kind]:
             selected = parameters_of(item)
             what = name_of(measure, selected.audio, selected.batch_size)
             skipped = _is_on_cpu(item.config) and _is_skipped_on_cpu(measure, selected)
-            found[item.nodeid] = Kind(case, what, measure.of_a_start, skipped)
+            budget = _budget(item.config) if measure in LIMITED else None
+            found[item.nodeid] = Kind(case, what, measure.of_a_start, skipped, budget)
     return found
+
+
+def _budget(config: pytest.Config) -> float | None:
+    """Return the seconds that the timed calls of a test may take together, on whichever device.
+
+    None where the user has chosen how many calls are timed, however long they take.
+    """
+    rules = rules_of(config)
+    if rules.calls is not None or rules.processes is not None:
+        return None
+    return rules.budget_on("gpu" if config.getoption("device") == "gpu" else "cpu")
 
 
 def _is_on_cpu(config: pytest.Config) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
+from whisper_speedtest.measure.protocol import CALLS_ON_CPU, SCARCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -20,6 +22,14 @@ second one shows whether variants differ much."""
 MOST_GUESSED = 0.25
 """How long what is only guessed may take, as a share of what is known. A library that was not met
 yet may be five times as fast as those before it."""
+
+MOST_BUDGETS = 1 + 1 / CALLS_ON_CPU
+"""How many times the budget of its timed calls a test takes at most, with the untimed call of each
+process, where the budget has room for CALLS_ON_CPU calls of each."""
+
+LIMITED_BUDGETS = 2 * SCARCE
+"""How many times its budget a test may have taken whose calls the budget limits. One that took
+longer made a single long call, untimed and timed, which another library may make much longer."""
 
 
 def duration(seconds: float) -> str:
@@ -44,6 +54,9 @@ class Kind(NamedTuple):
     skipped: bool = False
     """Whether it is known to be skipped, before it begins."""
 
+    budget: float | None = None
+    """Seconds that its timed calls may take together; None where nothing limits them so."""
+
 
 class _Expected(NamedTuple):
     seconds: float
@@ -56,8 +69,9 @@ class TimeLeft:
 
     A test is expected to take what the same test of another variant of its library and size took,
     as many times as long as the case's own tests so far; where there was none, what the case's
-    other tests took. What other libraries took is a guess. Nothing is said where too much is only
-    guessed: libraries come one after another, and the first ones say little of the next.
+    other tests took. What other libraries took is a guess: libraries come one after another, and
+    the first ones say little of the next. Where too much is guessed, what the budget of its calls
+    leaves to each such test is said to be the most. Where that is not known either, nothing is.
     """
 
     def __init__(self, tests: Mapping[str, Kind]) -> None:
@@ -68,20 +82,27 @@ class TimeLeft:
         """Case → what → seconds; 0 of what was skipped."""
 
         self._starts = frozenset(kind.what for kind in tests.values() if kind.of_a_start)
-        self._own: float | None = None
-        self._rest: float | None = None
+        self._own = 0.0
+        self._rest = 0.0
+        self._said = ""
+        """What the sum of both is: `about`, `at most about`, or "" where it is not known."""
 
     def begin(self, test: str) -> None:
         """Take note that a test begins."""
         self._to_come.pop(test, None)
-        own = self._expect(self._tests[test])
-        rest = [self._expect(kind) for kind in self._to_come.values()]
-        expected = [each for each in (own, *rest) if each is not None]
-        guessed = sum(each.seconds for each in expected if each.guessed)
-        known = sum(each.seconds for each in expected if not each.guessed)
-        is_told = len(expected) == 1 + len(rest) and guessed <= MOST_GUESSED * known
-        self._own = own.seconds if own and is_told else None
-        self._rest = sum(each.seconds for each in rest if each) if is_told else None
+        kinds = (self._tests[test], *self._to_come.values())
+        expected = list(map(self._expect, kinds))
+        guessed = sum(each.seconds for each in expected if each and each.guessed)
+        known = sum(each.seconds for each in expected if each and not each.guessed)
+        if None not in expected and guessed <= MOST_GUESSED * known:
+            self._said, seconds = "about", [each.seconds for each in expected if each]
+        else:
+            most = list(map(self._most, kinds, expected))
+            seconds = [each for each in most if each is not None]
+            self._said = "at most about" if None not in most else ""
+        if self._said:
+            self._own, *rest = seconds
+            self._rest = sum(rest)
 
     def end(self, test: str, seconds: float) -> None:
         """Take note of what a test took."""
@@ -104,8 +125,8 @@ class TimeLeft:
         Where that is not known, or the test takes longer than expected, it is the number of the
         test.
         """
-        if self._own is not None and self._rest is not None and elapsed < self._own:
-            return f"about {duration(self._own - elapsed + self._rest)} left"
+        if self._said and elapsed < self._own:
+            return f"{self._said} {duration(self._own - elapsed + self._rest)} left"
         number = len(self._tests) - len(self._to_come)
         return f"test {number} of {len(self._tests)}"
 
@@ -125,6 +146,22 @@ class TimeLeft:
         others = [took for other, took in self._took.items() if other.size == case.size]
         guesses = [took[kind.what] for took in others if kind.what in took]
         return _Expected(fmean(guesses), guessed=True) if guesses else None
+
+    def _most(self, kind: Kind, expected: _Expected | None) -> float | None:
+        """Return what a test of a kind takes at most; None where that is not known.
+
+        That takes another library that has measured the same of the same size: nobody knows whether
+        the budget limits the calls of a size or of a clip that was not met yet.
+        """
+        if expected and not expected.guessed:
+            return expected.seconds
+        others = [took for other, took in self._took.items() if other.size == kind.case.size]
+        longest = max((took[kind.what] for took in others if kind.what in took), default=None)
+        if longest is None or kind.of_a_start:
+            return longest
+        if kind.budget is None or longest > LIMITED_BUDGETS * kind.budget:
+            return None
+        return max(longest, MOST_BUDGETS * kind.budget)
 
     def _of_variants(self, kind: Kind, family: list[Case]) -> Iterator[float]:
         """Yield what a test took of each variant, as many times as long as the case's own calls."""
