@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import install_command
-from whisper_speedtest.session.keywords import advice, is_selected, lacks_own, selected_name
+from adapters import REGISTRY, all_cases, install_command
+from adapters.base import SIZES, Case
+from fixtures.audio import clips
+from whisper_speedtest.session.keywords import (
+    advice,
+    is_selected,
+    lacks_own,
+    misleading_word,
+    parts_lines,
+    selected_name,
+)
+from whisper_speedtest.session.selection import Selected
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.helpers.sessions import Sessions
 
 LISTS = "pytest benchmarks --collect-only -q lists what there is"
@@ -56,6 +71,92 @@ def test_library_that_is_meant_and_missing_is_named_with_its_command() -> None:
         f"not installed: mlx-whisper; add with: {install_command(['mlx-whisper'])}",
         LISTS,
     ]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "name", "word"),
+    [
+        ("tiny", "tiny", "tiny"),
+        ("TINY", "Tiny talk", "tiny"),
+        ("base", "database", "base"),
+        ("tiny or base", "database", "base"),
+        ("micro and not en", "women", "en"),
+        ("micro-fp16", "tiny", ""),
+        ("fp16", "fp16", ""),
+        ("memo", "memo", ""),
+        ("micro and memo", "memo", ""),
+        ("tiny and small", "tiny", ""),
+        ("micro or tiny", "tiny", ""),
+    ],
+)
+def test_word_that_means_models_is_not_to_select_a_recording(
+    keyword: str, name: str, word: str
+) -> None:
+    """It misleads where the recording's name decides, and not where the model is selected anyway.
+
+    What no model has in its name means recordings.
+    """
+    clip = replace(clips()["short"], name=name)
+    selected = Selected(Case("faster-whisper", "micro", "fp16"), clip)
+
+    test = f"b.py::test_transcribe[{selected.key}]"
+
+    assert misleading_word(selected, test, keyword) == word
+
+
+def test_recording_that_a_model_is_named_like_is_refused_before_anything_is_measured(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    """With its variant's name every variant would be selected, each with that recording."""
+    good = tmp_path / "good.wav"
+    shutil.copy(clips()["short"].path, good)
+
+    refused = sessions.run("benchmarks", "-k", "good", f"--audio={good}")
+    meant = sessions.run("benchmarks", "-k", "micro-good", f"--audio={good}", "--collect-only")
+
+    assert refused.status == pytest.ExitCode.USAGE_ERROR, refused.output
+    assert (
+        "ERROR: -k \"good\": expected 'good' to be a part of models' names alone, got the "
+        "recording 'good', which has it, too; rename the recording, or write more of what is "
+        "meant, as in 'micro-good'\n"
+    ) in refused.output
+    assert "models:" not in refused.output, "expected no plan of a pre-fetch"
+    variants = set(re.findall(r"\[toy-(\w+-\w+)", meant.output))
+    assert variants == {"micro-good"}
+
+
+def test_word_that_is_a_part_of_others_is_told() -> None:
+    """As `en` is of openai, and batch1 of batch12; not one that is nowhere a piece of its own."""
+    ids = ["b.py::t[openai-whisper-tiny.en-fp16-long-batch1]", "b.py::t[x-tiny-q5_0-long-batch12]"]
+
+    assert parts_lines("not EN and (batch1 or open)", ids) == [
+        "-k takes 'en' for a part of openai as well; write more of what is meant",
+        "-k takes 'batch1' for a part of batch12 as well; write more of what is meant",
+    ]
+    assert parts_lines("tiny and .en and batch12 and q5_0", ids) == []
+    assert parts_lines("", ids) == []
+
+
+def test_no_name_of_a_library_size_variant_or_clip_is_a_part_of_another() -> None:
+    """Whoever writes one selects nothing else, and is told nothing."""
+    names = [*REGISTRY, *SIZES, *{case.variant for case in all_cases()}, *clips()]
+    ids = [f"benchmarks/test_long_form.py::test_long_form[{case}-long]" for case in all_cases()]
+    ids += [f"benchmarks/test_start.py::test_cold_start_and_memory[{name}]" for name in clips()]
+
+    assert [line for name in names for line in parts_lines(name, ids)] == []
+
+
+def test_session_tells_of_a_word_that_is_a_part_of_others(sessions: Sessions) -> None:
+    """Of its tests over cases alone: others have names of all words."""
+    apart = sessions.tree / "apart" / "test_apart.py"
+    apart.parent.mkdir()
+    apart.write_text("def test_one(): pass\ndef test_someone(): pass\n", encoding="utf-8")
+    told = sessions.run("benchmarks", "-k", "toy and batch1", "--collect-only")
+    nothing = sessions.run("apart", "-k", "one", "--collect-only")
+
+    assert "\n-k takes 'batch1' for a part of batch12 as well; write more of" in told.output
+    assert "test_someone" in nothing.output
+    assert "-k takes" not in nothing.output
 
 
 @pytest.mark.parametrize(
