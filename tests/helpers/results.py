@@ -155,7 +155,7 @@ def _of_processes(seconds: Sequence[float]) -> tuple[Sample, ...]:
     )
 
 
-def state(reference: float, gpu_reference: float | None = None) -> State:
+def state(reference: float, gpu_reference: float | None = None, by: str | None = None) -> State:
     """Return the state of a machine on which the references take so many seconds."""
     return State(
         thermal="nominal",
@@ -168,6 +168,7 @@ def state(reference: float, gpu_reference: float | None = None) -> State:
         load=0.5,
         reference=reference,
         gpu_reference=gpu_reference,
+        gpu_reference_by=by,
     )
 
 

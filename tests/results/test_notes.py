@@ -508,7 +508,20 @@ def test_drift_of_the_gpu_is_told_of_what_was_computed_on_it() -> None:
 
     assert drifts(warm(**around, provenance=on_cpu)) == []
     (line,) = drifts(warm(**around))
-    assert "up to 20% slower" in line
+    assert line == f"the machine was up to 20% slower {SINCE} {CASE.label}: short; {AGAIN}"
+
+
+def test_drift_is_told_with_the_libraries_that_timed_the_gpu() -> None:
+    """Each of them once; not beside a test on the CPU, of which the GPU says nothing."""
+    on_cpu = msgspec.structs.replace(PROVENANCE, device="cpu")
+    first, after = state(0.1), [state(0.2, 0.5, by) for by in ("mlx", "torch", "mlx")]
+    on_gpu = [warm(before=first, after=each, first=first) for each in after]
+
+    (line,) = drifts(*on_gpu)
+    (of_cpu,) = drifts(warm(before=first, after=after[0], first=first, provenance=on_cpu))
+
+    assert f"{CASE.label}: short (the GPU's speed as mlx and torch computed it); {AGAIN}" in line
+    assert "GPU" not in of_cpu
 
 
 def test_drift_beside_a_comparison_is_nothing_to_speak_of() -> None:

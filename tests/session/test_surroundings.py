@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
 
 import pytest
-from msgspec.structs import replace
 
 from adapters.base import Adapter, Case
 from tests.helpers.project import edit
@@ -21,6 +20,7 @@ from whisper_speedtest.session.plugin import RECORDER
 from whisper_speedtest.session.surroundings import (
     FIRST,
     GPU,
+    GPU_BY,
     GPU_FAULT,
     LAST,
     LAST_CASE,
@@ -202,6 +202,7 @@ def test_speed_of_the_gpu_is_watched_where_results_use_it(tmp_path: Path) -> Non
             assert around is not None
             assert around.gpu_reference is not None
             assert 0.2 <= around.gpu_reference < 0.4
+            assert around.gpu_reference_by == "toy"
     assert "nothing shows how fast the GPU is" not in session.output
 
 
@@ -212,7 +213,9 @@ def test_reference_that_fails_on_the_gpu_costs_no_test(tmp_path: Path) -> None:
     assert session.status == pytest.ExitCode.OK, session.output
     assert session.saved is not None
     results = [from_json(each["extra_info"]) for each in session.saved["benchmarks"]]
-    assert [each.after.gpu_reference for each in results if each.after] == [None, None]
+    for each in results:
+        assert each.after is not None
+        assert (each.after.gpu_reference, each.after.gpu_reference_by) == (None, None)
     assert session.output.count("nothing shows how fast the GPU is through this session") == 1
     assert "toy[micro-good]: reference raised ValueError: no product today" in session.output
 
@@ -240,13 +243,13 @@ def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
 ) -> None:
     """Its error is raised, also where a GPU is watched; that one goes on to be watched."""
 
-    def broken(_: object = None) -> None:
+    def broken(*_: object) -> None:
         raise ArithmeticError("reference computation: expected the same signals")
 
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", broken)
     config: Any = Config(60.0, 0.130)
     for watched in (None, SimpleNamespace(seconds=lambda: 0.001)):
-        config.stash[GPU] = watched
+        config.stash[GPU], config.stash[GPU_BY] = watched, "toy"
 
         with pytest.raises(ArithmeticError, match="expected the same signals"):
             cool_down(config)
@@ -310,6 +313,7 @@ def test_library_of_transcripts_alone_has_another_one_watch_the_gpu(
 
     assert libraries.tried == [Case("no-gpu", "micro", "fp16"), Case("good", "micro", "fp16")]
     assert config.stash[GPU].seconds() == 0.001
+    assert config.stash[GPU_BY] == "good"
     assert GPU_FAULT not in config.stash
 
 
@@ -350,8 +354,7 @@ def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) 
     libraries = Libraries(monkeypatch, good="")
     config = watched(Case("good", "base", "fp16"))
     monkeypatch.setattr(
-        "whisper_speedtest.measure.machine.state",
-        lambda gpu: replace(state(0.100), gpu_reference=gpu),
+        "whisper_speedtest.measure.machine.state", lambda gpu, by: state(0.100, gpu, by)
     )
     del config.stash[GPU]
 
@@ -359,8 +362,8 @@ def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) 
         watch_gpu(config, Case("good", "base", "fp16"))
 
     assert len(libraries.tried) == 2
-    assert config.stash[FIRST].gpu_reference == 0.001
-    assert config.stash[LAST].gpu_reference == 0.001
+    for around in (config.stash[FIRST], config.stash[LAST]):
+        assert (around.gpu_reference, around.gpu_reference_by) == (0.001, "good")
 
 
 def without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +399,9 @@ def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
     engines = MagicMock(return_value=engine)
     without_a_model(monkeypatch)
     monkeypatch.setattr("whisper_speedtest.engine.process.Engine", engines)
-    monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda gpu: state(0.2, gpu))
+    monkeypatch.setattr(
+        "whisper_speedtest.measure.machine.state", lambda gpu, by: state(0.2, gpu, by)
+    )
     monkeypatch.setattr(
         "whisper_speedtest.measure.reference.GpuReference",
         lambda _: SimpleNamespace(seconds=lambda: 0.5),

@@ -98,6 +98,10 @@ class State(Part, frozen=True, kw_only=True):
     """What one product of the GPU's reference took; None in a session that measures nothing there,
     and where that failed."""
 
+    gpu_reference_by: str | None = None
+    """The adapter whose library computed the GPU's reference, as `mlx-whisper`; None where there is
+    none, and where an older version measured."""
+
 
 def machine() -> Machine:
     """Return what this machine is. Asking programs of the system takes a tenth of a second."""
@@ -126,10 +130,11 @@ def accelerator_memory(machine: Machine) -> int | None:
     return min((gpu.memory for gpu in machine.gpus if gpu.memory), default=None)
 
 
-def state(gpu_reference: float | None = None) -> State:
+def state(gpu_reference: float | None = None, gpu_reference_by: str | None = None) -> State:
     """Return the state that this machine is in now. This takes as long as the reference, 0.2 s.
 
-    `gpu_reference` is what a product of the GPU's reference took just now, in seconds.
+    `gpu_reference` is what a product of the GPU's reference took just now, in seconds, and
+    `gpu_reference_by` the adapter whose library computed it.
     """
     import psutil
 
@@ -144,6 +149,7 @@ def state(gpu_reference: float | None = None) -> State:
         load=os.getloadavg()[0],
         reference=reference(),
         gpu_reference=gpu_reference,
+        gpu_reference_by=gpu_reference_by,
     )
 
 

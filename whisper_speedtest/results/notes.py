@@ -291,11 +291,23 @@ def _drift(passed: Sequence[Result]) -> list[str]:
         if touched:
             most = percent(max(share for _, share in touched))
             these = _touched([each for each, _ in touched])
+            by = _gpu_timed_by([each for each, _ in touched])
             lines.append(
                 f"drift:    the machine was up to {most} {how} than when the session began, while "
-                f"these were measured: {these}; {step}"
+                f"these were measured: {these}{by}; {step}"
             )
     return lines
+
+
+def _gpu_timed_by(results: Sequence[Result]) -> str:
+    """Say which library has timed the GPU between the tests of results; "" where none is known."""
+    known = {
+        each.after.gpu_reference_by
+        for each in results
+        if each.after and each.provenance and each.provenance.device == "gpu"
+    }
+    names = " and ".join(sorted(filter(None, known)))
+    return f" (the GPU's speed as {names} computed it)" if names else ""
 
 
 def _touched(results: Sequence[Result]) -> str:

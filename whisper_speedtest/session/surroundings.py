@@ -36,6 +36,9 @@ LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
 GPU: pytest.StashKey[GpuReference | None] = pytest.StashKey()
 """The reference on the GPU; None where that has failed."""
 
+GPU_BY: pytest.StashKey[str] = pytest.StashKey()
+"""The adapter whose library computes that reference."""
+
 GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
 """Why the GPU's speed is not watched; "" once a warning has said so."""
 
@@ -99,6 +102,7 @@ def watch_gpu(config: pytest.Config, case: Case) -> None:
         for watcher in watchers(case):
             try:
                 config.stash[GPU] = _gpu_reference(config, watcher)
+                config.stash[GPU_BY] = watcher.adapter
                 break
             except (EngineError, ModelError, ArithmeticError, OSError) as error:
                 faults.append(str(error))
@@ -110,7 +114,11 @@ def watch_gpu(config: pytest.Config, case: Case) -> None:
         from msgspec.structs import replace
 
         now = config.stash[LAST] = _state(config)
-        config.stash[FIRST] = replace(config.stash[FIRST], gpu_reference=now.gpu_reference)
+        config.stash[FIRST] = replace(
+            config.stash[FIRST],
+            gpu_reference=now.gpu_reference,
+            gpu_reference_by=now.gpu_reference_by,
+        )
 
 
 def watchers(case: Case) -> list[Case]:
@@ -174,7 +182,7 @@ def _state(config: pytest.Config) -> State:
         seconds = gpu.seconds() if gpu else None
     except (EngineError, ArithmeticError) as error:
         _lose_gpu(config, str(error))
-    return state(seconds)
+    return state(seconds, None if seconds is None else config.stash[GPU_BY])
 
 
 def _lose_gpu(config: pytest.Config, reason: str) -> None:
