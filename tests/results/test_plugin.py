@@ -314,11 +314,18 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
     next(hook)
     assert terminal.stats == {"failed": [first, other, strange], "error": [early]}
     text = f"{case.label}: it broke\n so"
-    assert first.longrepr == f"{text}\nThe same failure in 1 other test:\ntest_b[x]"
+    shown = f"{text}\nThe same failure in 1 other test:\ntest_b[x]"
+    written: list[str] = []
+    first.longrepr.toterminal(SimpleNamespace(line=written.append))
+    assert written == [shown]
+    assert str(first.longrepr) == shown
+    in_the_short_summary = first.longrepr.reprcrash.message
+    assert in_the_short_summary == f"and 1 more for the same reason: {text}"
     assert (other.longrepr, early.longrepr) == ("else", text)
     with pytest.raises(StopIteration):
         hook.send(None)
     assert terminal.stats == whole
+    assert first.longrepr == text
     assert second.longrepr == f"{variant.label}: it broke\n so"
 
 

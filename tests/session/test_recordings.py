@@ -330,6 +330,8 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
     )
     assert "def test_transcribe(" not in before, "a user wants no source"
     assert "2 failed" in after, "both are counted"
+    listed = re.findall(r"^FAILED \S+ - (.*)", before, re.MULTILINE)
+    assert [line.partition(": toy[")[0] for line in listed] == ["and 1 more for the same reason"]
 
 
 def test_words_are_wanted_where_nobody_wrote_down_what_is_said(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
     from typing import Any
 
+    from _pytest._io import TerminalWriter
+
     from whisper_speedtest.results.layout import Style
 
 PROJECT = "whisper-speedtest"
@@ -121,25 +123,32 @@ def _kept(config: pytest.Config) -> str:
     return f"{said}; the same command with --resume={kept.name} runs what is left"
 
 
-class _Text(str):
-    """The text of a failure, as pytest's short summary asks for it."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The text of a failure, for which pytest's short summary has other words.
 
-    __slots__ = ()
+    pytest shows `str` of its `reprcrash` with --tb=line, and would show the beginning of a text.
+    """
+
+    text: str
+    message: str
+    """What stands in the short summary."""
+
+    is_line: bool
+    """Whether --tb=line is given, with which pytest writes the text itself."""
 
     @property
-    def message(self) -> str:
-        """All of it."""
-        return str(self)
+    def reprcrash(self) -> _Failure:
+        """Itself: it has a message and a text."""
+        return self
 
+    def __str__(self) -> str:
+        return self.text
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A failure as text, which pytest shows once with --tb=line, and not only its beginning."""
-
-    reprcrash: _Text
-
-    def toterminal(self, out: object) -> None:
-        """Write nothing beside that line."""
+    def toterminal(self, out: TerminalWriter) -> None:
+        """Write the text, unless pytest does."""
+        if not self.is_line:
+            out.line(self.text)
 
 
 @contextmanager
@@ -147,7 +156,8 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
     """Let pytest print a failure of several tests once, with their names, while the block runs.
 
     That is one whose text is the same but for the name of the case. An unexpected exception has no
-    text but a traceback, and is always shown. What pytest counts as failed stays as it is.
+    text but a traceback, and is always shown. What pytest counts as failed stays as it is, so its
+    short summary says how many there are beside the one that it lists.
     """
     whole = {kind: list(reporter.stats.get(kind, ())) for kind in FAILED}
     if not any(whole.values()):
@@ -155,6 +165,8 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
         return
     from whisper_speedtest.results.failures import for_any_case, names
 
+    is_line = reporter.config.getoption("tbstyle") == "line"
+    texts = {id(report): report.longrepr for reports in whole.values() for report in reports}
     labels = {each.test: each.case.label for each in reporter.config.stash[RESULTS]}
     for kind, reports in whole.items():
         alike: dict[str, list[Any]] = {}
@@ -165,13 +177,14 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
         for first, *others in filter(lambda each: len(each) > 1, alike.values()):
             tests = [each.nodeid.partition("::")[2] for each in others]
             said = f"The same failure in {counted(len(others), 'other test')}:"
-            first.longrepr = "\n".join([first.longrepr, said, *names(tests)])
+            message = f"and {len(others)} more for the same reason: {first.longrepr}"
+            text = "\n".join([first.longrepr, said, *names(tests)])
+            # In each style pytest shows errors whole.
+            first.longrepr = _Failure(text, message, is_line and kind == "failed")
             reporter.stats[kind] = [each for each in reporter.stats[kind] if each not in others]
-    texts = {id(report): report.longrepr for reports in whole.values() for report in reports}
-    if reporter.config.getoption("tbstyle") == "line":
-        for report in whole["failed"]:  # in each style pytest shows errors whole
-            if isinstance(report.longrepr, str):
-                report.longrepr = _Line(_Text(report.longrepr))
+    for report in whole["failed"] if is_line else ():
+        if isinstance(text := report.longrepr, str):
+            report.longrepr = _Failure(text, text, is_line)
     try:
         yield
     finally:

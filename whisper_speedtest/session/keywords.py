@@ -176,8 +176,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say which words of -k are parts of others."""
-    keyword = config.getoption("keyword")
-    return parts_lines(keyword, config.stash.get(OVER, ()))
+    tests: tuple[str, ...] = config.stash.get(OVER, ())
+    return parts_lines(config.getoption("keyword"), tests)
 
 
 def lacks_own(expression: str, marked: Collection[frozenset[str]]) -> bool:
