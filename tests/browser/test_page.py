@@ -292,6 +292,61 @@ def test_paper_has_the_numbers_and_nothing_to_click(look: Looker, full: str) -> 
     assert set(overflow) == {"visible"}
 
 
+def test_paper_has_no_sign_of_what_can_be_clicked(look: Looker, full: str) -> None:
+    """Neither an arrow before a transcript or behind a heading, nor a sentence on arrows.
+
+    Chromium repeats a heading on each page of a table only where no box of a button is in it.
+    """
+    page = look(full)
+    assert page.get_by_text("The arrow before a row").is_visible()
+    page.emulate_media(media="print")
+
+    assert not page.get_by_text("The arrow before a row").is_visible()
+    arrows = page.evaluate(
+        """() => [
+            ["summary", null, "listStyleType"],
+            ["th button", "::after", "content"],
+            ["th button", null, "display"],
+            ["#rows thead", null, "display"],
+        ].map(([one, part, name]) => getComputedStyle(document.querySelector(one), part)[name])"""
+    )
+    assert arrows == ["none", "none", "contents", "table-header-group"]
+    first = page.locator("#rows tbody").first.locator("td").first
+    assert not first.is_visible(), "the column of the arrows is empty"
+
+
+def test_paper_has_the_colours_of_a_light_screen(look: Looker, full: str) -> None:
+    """Also where the screen is dark, whose pale colours are hardly seen on white."""
+    colours = """() => {
+        const style = getComputedStyle(document.documentElement);
+        return ["--series-1", "--series-6", "--accent", "--good", "--bad"].map(
+            (name) => style.getPropertyValue(name));
+    }"""
+    light = look(full).evaluate(colours)
+    page = look(full, DARK)
+    assert page.evaluate(colours) != light
+    page.emulate_media(media="print")
+
+    assert page.evaluate(colours) == light
+
+
+def test_paper_begins_no_page_within_what_belongs_together(look: Looker, full: str) -> None:
+    """A chart, a paragraph, a row, or a section of one chart; no heading stands last on a page."""
+    page = look(full)
+    page.emulate_media(media="print")
+
+    for names, style in (
+        ("figure, p, tr, .marks, .parts > .of-1", "breakInside"),
+        ("h2, h3, h4, .about, .legend", "breakAfter"),
+    ):
+        found = page.eval_on_selector_all(
+            names, f"all => all.map(one => getComputedStyle(one).{style})"
+        )
+        assert set(found) == {"avoid"}, names
+    assert page.locator(".narrow:visible").count() == 1
+    assert page.locator(".wide:visible").count() == 0, "a drawing of the whole width fills a page"
+
+
 def test_drawing_fits_the_screen_it_is_on(look: Looker, full: str) -> None:
     """Its texts are as large on a phone as on a wide screen; of two widths one is shown."""
     for view, shown in ((DESK, ".wide"), (PHONE, ".narrow")):
