@@ -329,6 +329,33 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
     assert second.longrepr == f"{variant.label}: it broke\n so"
 
 
+@pytest.mark.parametrize("kind", ["failed", "error"])
+@pytest.mark.parametrize("style", ["short", "line"])
+def test_failure_of_several_tests_is_written_once_in_every_style(
+    terminal: Terminal, style: str, kind: str
+) -> None:
+    """With --tb=line pytest itself writes failures, and in no style errors."""
+    for test in ("test_a[x]", "test_b[x]"):
+        failed = warm(test=test, outcome=Outcome.FAILED, reason="why")
+        terminal.stash[RESULTS].append(failed)
+        report = SimpleNamespace(nodeid=f"benchmarks/x.py::{test}", longrepr="it broke")
+        terminal.stats.setdefault(kind, []).append(report)
+    terminal.tbstyle = style
+    hook = pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
+    next(hook)
+
+    (first,) = terminal.stats[kind]
+    written: list[str] = []
+    first.longrepr.toterminal(SimpleNamespace(line=written.append))
+
+    by_pytest = style == "line" and kind == "failed"
+    text = "it broke\nThe same failure in 1 other test:\ntest_b[x]"
+    assert written == ([] if by_pytest else [text])
+    assert str(first.longrepr.reprcrash) == text
+    with pytest.raises(StopIteration):
+        hook.send(None)
+
+
 @pytest.mark.parametrize("style", ["auto", "long", "short", "native", "no", "line"])
 def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style: str) -> None:
     """With --tb=line pytest shows fifty letters of a text; it is told there to show all, once."""

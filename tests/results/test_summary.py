@@ -365,3 +365,17 @@ def test_recordings_with_the_same_sound_are_ranked_apart() -> None:
 
     found = {each.clip: each.ranked for each in rankings([NEXT, other])}
     assert found == {"short": (NEXT,), "copied": (other,)}
+
+
+def test_sizes_come_from_small_to_large_and_of_each_long_audio_last() -> None:
+    """Whatever order the results are in."""
+    long = msgspec.structs.replace(CLIP, name="long", sha256="ff" * 32)
+    results = [
+        measured(f"mlx-whisper fp16 {size}", measure=measure, clip=clip)
+        for size in ("small", "tiny")
+        for clip, measure in ((long, Measure.LONG_FORM), (CLIP, Measure.WARM))
+    ]
+
+    found = [(each.size, each.clip.split()[0]) for each in rankings(results)]
+
+    assert found == [("tiny", "short"), ("tiny", "long"), ("small", "short"), ("small", "long")]

@@ -121,6 +121,9 @@ def test_recording_that_a_model_is_named_like_is_refused_before_anything_is_meas
         "meant, as in 'micro-good'\n"
     ) in refused.output
     assert "models:" not in refused.output, "expected no plan of a pre-fetch"
+    listed = sessions.run("benchmarks", "-k", "good", f"--audio={good}", "--collect-only", "-q")
+    assert listed.status == pytest.ExitCode.USAGE_ERROR, listed.output
+    assert "::" not in listed.output, "expected no list of tests that nobody selected"
     variants = set(re.findall(r"\[toy-(\w+-\w+)", meant.output))
     assert variants == {"micro-good"}
 

@@ -106,6 +106,24 @@ def test_recordings_that_are_not_read_are_told(record: Record) -> None:
     assert refused(folder).endswith(f"another suffix; {folder}: {told}")
 
 
+def test_folder_of_which_no_recording_can_be_used_is_refused_with_each(record: Record) -> None:
+    """There is nothing to be measured; one that can be used is enough for the others to be told."""
+    folder = record("talks/memo.wav").parent
+    for name in ("empty.wav", "hollow.wav"):
+        (folder / name).touch()
+    left_out: list[str] = []
+    assert [clip.name for clip in own_clips([folder], left_out)] == ["memo"]
+    assert [why.split(": ")[1] for why in left_out] == [
+        f"{folder}/empty.wav", f"{folder}/hollow.wav"
+    ]  # fmt: skip
+    (folder / "memo.wav").unlink()
+
+    said = refused(folder)
+
+    assert said.startswith(f"--audio: {folder}/empty.wav: is empty")
+    assert f"; {folder}/hollow.wav: is empty" in said
+
+
 def written(container: str) -> Callable[[Path], object]:
     """Return what writes the clip `short` in another format, whatever the file is called."""
 

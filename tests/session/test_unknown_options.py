@@ -59,6 +59,14 @@ def test_options_that_are_as_near_are_named_and_no_more_than_three() -> None:
     assert nearest("-kk", ["-k"]) == []
 
 
+def test_option_that_begins_with_a_word_leaves_a_place_to_one_that_is_hardly_misspelt() -> None:
+    """Nobody knows which of both was meant; the one that begins with it comes first."""
+    assert nearest("--audi", ["--aud", "--audio-of-a-whole-folder", "--a"]) == [
+        "--audio-of-a-whole-folder",
+        "--aud",
+    ]
+
+
 def test_each_unknown_option_of_a_message_has_a_line() -> None:
     """Their values have none, and neither has one that is like no other; then where all are."""
     message = f"{UNKNOWN}--repot out -1 --colour=no --processs=--audio=2 --repot"
