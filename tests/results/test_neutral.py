@@ -129,6 +129,15 @@ def test_word_that_is_no_name_stays() -> None:
     assert nobody.text("at /srv/x") == nameless.text("at /srv/x") == "at <path>"
 
 
+def test_secret_that_begins_with_another_is_replaced_whole() -> None:
+    """Whichever variable comes first: nothing of the longer one stays."""
+    told = {"A_TOKEN": "abc-123", "B_TOKEN": "abc-123-and-more", "C_TOKEN": "c-abc-123"}
+    for environment in (told, dict(reversed(told.items()))):
+        neutral = Neutral.of(environment, home=None, user="", host="", kept={})
+
+        assert neutral.text("abc-123-and-more or c-abc-123") == "<secret> or <secret>"
+
+
 def test_links_to_a_folder_are_known(tmp_path: Path) -> None:
     """A system may name a folder by either of its paths: /tmp on a Mac is /private/tmp."""
     (tmp_path / "real").mkdir()
