@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -366,3 +367,38 @@ def test_model_of_several_libraries_is_looked_for_where_each_of_them_looks(
 
     places = {BASE: {"weights.npz": [Path("/here/one"), Path("/here/two")]}}
     assert given == [places, places]
+
+
+def broken_adapter() -> Any:
+    """Return the test that stands for an adapter that cannot be used."""
+    item = Mock(spec=pytest.Function, nodeid="test_load[broken]")
+    marks = (pytest.mark.over(measure="load"), pytest.mark.unusable(adapter="broken", reason="no"))
+    item.get_closest_marker = {each.name: each.mark for each in marks}.get
+    return item
+
+
+def test_adapter_that_cannot_be_used_is_a_failure_where_nothing_else_needs_a_model() -> None:
+    """Not status 5, as if the selection were empty; the reason says what is wrong."""
+    fake = FakeSession(prefetch_only=True)
+    fake.items.append(broken_adapter())
+
+    with pytest.raises(pytest.exit.Exception) as raised:
+        prefetch.pytest_runtestloop(fake.real)
+
+    assert raised.value.returncode == pytest.ExitCode.TESTS_FAILED
+    assert str(raised.value) == "no selected test needs a model; no"
+
+
+def test_adapter_that_cannot_be_used_counts_as_a_model_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So the pre-fetch ends with status 1, and says why, also where all other models are there."""
+    fake = FakeSession(prefetch_only=True)
+    fake.items.append(broken_adapter())
+    monkeypatch.setattr(prefetch, "needed", lambda _: {TOY: 1.0})
+
+    assert prefetch.pytest_runtestloop(fake.real) is True
+
+    assert fake.testsfailed == 1
+    assert "not looked for: no" in fake.lines
+    assert fake.lines[-1] == "models: 1 of 1 complete and verified"
