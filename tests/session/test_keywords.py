@@ -152,7 +152,7 @@ def test_no_name_of_a_library_size_variant_or_clip_is_a_part_of_another() -> Non
 def test_session_tells_of_a_word_that_is_a_part_of_others(sessions: Sessions) -> None:
     """Of its tests over cases alone: others have names of all words."""
     apart = sessions.tree / "apart" / "test_apart.py"
-    apart.parent.mkdir()
+    apart.parent.mkdir(exist_ok=True)
     apart.write_text("def test_one(): pass\ndef test_someone(): pass\n", encoding="utf-8")
     told = sessions.run("benchmarks", "-k", "toy and batch1", "--collect-only")
     nothing = sessions.run("apart", "-k", "one", "--collect-only")
