@@ -218,10 +218,10 @@ IN_ENGINES = Broken(
 """What is fine in pytest's process, and never returns in an engine's."""
 
 NO_FORKS = """
-import os
+import errno, os
 
 def fork():
-    raise OSError(11, "too many")
+    raise OSError(errno.EAGAIN, "too many")
 
 os.fork = fork
 """

@@ -339,9 +339,12 @@ def test_repo_whose_name_cannot_be_printed_is_not_told(store: Store, letter: byt
     """A message that held it would end the session, or write over the terminal."""
     store.prepare(QUANTISED)
     name = b"models--mlx-community--whisper-base-ml" + letter
-    (Path(os.fsdecode(os.fsencode(store.settings.cache) + b"/" + name)) / "snapshots" / "x").mkdir(
-        parents=True
-    )
+    folder = Path(os.fsdecode(os.fsencode(store.settings.cache) + b"/" + name))
+    try:
+        folder.mkdir()
+    except OSError as error:  # macOS has no names that are not UTF-8
+        pytest.skip(f"no such name on this file system: {error}")
+    (folder / "snapshots" / "x").mkdir(parents=True)
 
     error = refusal(offline(store), BASE)
 

@@ -583,9 +583,32 @@ def test_certificate_that_nobody_here_trusts_is_told_as_such(
 
         error = str(refusal(fresh(store, endpoint="https://hub.example"), BASE))
 
-    assert "CERTIFICATE_VERIFY_FAILED" in error
+    assert re.search("CERTIFICATE_VERIFY_FAILED|certificate is not", error)  # or macOS's words
     assert "name the certificate of whoever signs for hosts in your network" in error
     assert "check the network" not in error
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        ("is expired", "check the clock of this machine, and"),
+        ("name does not match input", "another host answers there: check "),
+        ("is not trusted", "name the certificate of whoever signs for hosts in your network"),
+        ("is not standards compliant", "name the certificate of whoever signs for hosts in your"),
+    ],
+)
+def test_what_macos_says_of_a_certificate_has_the_step_of_what_openssl_says(
+    said: str, step: str
+) -> None:
+    """Where SSL_CERT_FILE is not set, macOS itself checks certificates, and has its own words."""
+    words = f"\N{LEFT DOUBLE QUOTATION MARK}host.example\N{RIGHT DOUBLE QUOTATION MARK} certificate"
+    error = httpx2.ConnectError(str(ssl.SSLCertVerificationError(f"{words} {said}")))
+
+    told = str(error_of(Host(error)))
+
+    assert f"certificate {said}" in told
+    assert step in told
+    assert "check the network" not in told
 
 
 DAY = timedelta(days=1)

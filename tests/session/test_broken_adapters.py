@@ -290,8 +290,8 @@ def test_process_that_cannot_be_started_is_told_in_a_line(few_broken: Path, tmp_
 
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert ended.stderr.strip() == (
-        "ERROR: expected to start a process that tries to import the adapters, got [Errno 11] too "
-        f"many; {limit_behind(OSError(errno.EAGAIN, ''))}"
+        "ERROR: expected to start a process that tries to import the adapters, got [Errno "
+        f"{errno.EAGAIN}] too many; {limit_behind(OSError(errno.EAGAIN, ''))}"
     )
 
 

@@ -57,14 +57,19 @@ BETWEEN = "and which proxy or filter is in between"
 _CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
 _NO_TLS = "it speaks no https there: write http:// in {named_in}"
 _ANOTHER = f"another host answers there: check {{named_in}}, {BETWEEN}"
+_SIGNER = (
+    "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
+    "along, in SSL_CERT_FILE"
+)
 _STEPS = {
     "certificate has expired": _CLOCK,
     "certificate is not yet valid": _CLOCK,
     "certificate is not valid for": _ANOTHER,
-    "CERTIFICATE": (
-        "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
-        "along, in SSL_CERT_FILE"
-    ),
+    "CERTIFICATE": _SIGNER,
+    # macOS checks certificates itself where SSL_CERT_FILE is not set, and says so in other words.
+    "certificate is expired": _CLOCK,
+    "certificate name does not match": _ANOTHER,
+    "certificate is not": _SIGNER,
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
 }
