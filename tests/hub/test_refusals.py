@@ -601,7 +601,7 @@ def test_what_macos_says_of_a_certificate_has_the_step_of_what_openssl_says(
     said: str, step: str
 ) -> None:
     """Where SSL_CERT_FILE is not set, macOS itself checks certificates, and has its own words."""
-    words = f"\N{LEFT DOUBLE QUOTATION MARK}host.example\N{RIGHT DOUBLE QUOTATION MARK} certificate"
+    words = "\N{LEFT DOUBLE QUOTATION MARK}host.example\N{RIGHT DOUBLE QUOTATION MARK} certificate"
     error = httpx2.ConnectError(str(ssl.SSLCertVerificationError(f"{words} {said}")))
 
     told = str(error_of(Host(error)))
