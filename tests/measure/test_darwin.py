@@ -156,6 +156,14 @@ def test_power_source(mac: Mac, text: str, source: str | None) -> None:
     assert darwin.power_source() == source
 
 
+@pytest.mark.parametrize(("value", "low"), [(0, False), (1, True), (2, False)])
+def test_low_power_mode_of_a_mac_that_has_a_high_one(mac: Mac, value: int, low: bool) -> None:
+    """There is one setting with three values then: automatic, low and high."""
+    mac.answers["/usr/bin/pmset -g"] = f"Currently in use:\n standby 1\n powermode  {value}\n"
+
+    assert darwin.low_power_mode() is low
+
+
 @pytest.mark.parametrize(("value", "low"), [(0, False), (1, True)])
 def test_low_power_mode(mac: Mac, value: int, low: bool) -> None:
     """The setting of that name counts, and not the power mode beside it."""

@@ -80,9 +80,15 @@ def power_source() -> str | None:
 
 
 def low_power_mode() -> bool | None:
-    """Tell whether low-power mode is on."""
-    found = re.search(r"^ *lowpowermode +(\d)", answer("/usr/bin/pmset", "-g"), re.MULTILINE)
-    return found[1] != "0" if found else None
+    """Tell whether low-power mode is on.
+
+    A Mac that has a high-power mode too lists one `powermode` instead: 0 is automatic, 1 is low.
+    """
+    settings = answer("/usr/bin/pmset", "-g")
+    for name in ("lowpowermode", "powermode"):
+        if found := re.search(rf"^ *{name} +(\d)", settings, re.MULTILINE):
+            return found[1] == "1"
+    return None
 
 
 def governor() -> str | None:
