@@ -245,7 +245,9 @@ def test_git_is_told_the_token_for_its_host_alone(tmp_path: Path) -> None:
     step = the_step("nightly", "publish", "Add this night to the history, and publish it")
     script, _, _ = step.script.partition("origin=")
     told = "a b$c"
-    environment = child_environment(HOME=str(tmp_path), GIT_TERMINAL_PROMPT="0") | {"TOKEN": told}
+    # On a Mac, git's own settings name the user's keychain as a helper, too.
+    alone = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    environment = child_environment(HOME=str(tmp_path), **alone) | {"TOKEN": told}
     subprocess.run(["/bin/bash", "-e", "-c", script], env=environment, check=True)
 
     def asked_for(host: str) -> str:
