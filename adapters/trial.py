@@ -218,17 +218,27 @@ def _problems(paths: Sequence[str], look_up: LookUp) -> list[str]:
 
 
 def _is_harmless(path: str) -> bool:
-    """Tell whether a new process survives the look-up of an adapter that ended a forked one."""
+    """Tell whether a new process survives the look-up of an adapter that ended a forked one.
+
+    It is the leader of a group of its own, so that a signal to its group does not reach pytest.
+    """
     code = f"import sys; sys.path[:] = {sys.path!r}; import adapters; adapters.look_up({path!r})"
-    command, limit = [sys.executable, "-c", code], SECONDS + GRACE
     nothing = subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        start_new_session=True,
+    )
     try:
-        ended = subprocess.run(
-            command, stdin=nothing, stdout=nothing, stderr=nothing, check=False, timeout=limit
-        )
+        return process.wait(SECONDS + GRACE) == 0
     except subprocess.TimeoutExpired:
         return False
-    return ended.returncode == 0
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _ended(child: int) -> int:

@@ -135,6 +135,24 @@ def test_end_of_a_fork_is_blamed_on_a_module_that_ends_a_new_process_too(
     assert list(try_imports(paths)) == [paths[1]]
 
 
+def test_new_process_that_signals_its_group_does_not_reach_this_one(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried where a fork may not survive; the fork had a group of its own, too."""
+    monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", True)
+    source = "signal.signal(signal.SIGUSR1, signal.SIG_DFL)\nos.killpg(0, signal.SIGUSR1)\n"
+    path = write("trial_signals", f"import os, signal\n{source}")
+    came: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: came.append(number))
+    try:
+        found = try_imports([path])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert list(found) == [path]
+    assert came == [], "the signal that an adapter sent to its group came to pytest's process"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has no signal without a name")
 def test_signal_without_a_name_is_told_by_its_number(write: Write) -> None:
     """Linux has some that Python does not name."""
@@ -146,13 +164,17 @@ def test_signal_without_a_name_is_told_by_its_number(write: Write) -> None:
     }
 
 
-def test_what_a_module_starts_ends_with_it(write: Write, tmp_path: Path) -> None:
-    """A program that it started and did not wait for is killed."""
+@pytest.mark.parametrize("again", [False, True], ids=["once", "tried again"])
+def test_what_a_module_starts_ends_with_it(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """A program that it started and did not wait for is killed, in a new process as in a fork."""
+    monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", again)
     source = (
         "import subprocess, pathlib\n"
         "child = subprocess.Popen(['sleep', '3600'])\n"
         f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
-        "raise OSError\n"
+        f"import os; {'os.abort()' if again else 'raise OSError'}\n"
     )
 
     try_imports([write("trial_starts", source)])
