@@ -86,7 +86,7 @@ def loading_processes() -> int:
 
     running = 0
     for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+        with suppress(psutil.Error):  # it has ended since it was listed, or on macOS is about to
             running += "tests.consistency.loading_process" in child.cmdline()
     return running
 

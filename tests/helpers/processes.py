@@ -28,7 +28,7 @@ def running_engines() -> list[psutil.Process]:
         try:
             if child.status() != psutil.STATUS_ZOMBIE and str(ENTRY) in "\n".join(child.cmdline()):
                 running.append(child)
-        except psutil.NoSuchProcess:  # It has ended since it was listed.
+        except psutil.Error:  # It has ended since it was listed, or on macOS is about to.
             continue
     return running
 
