@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
+
+
+@contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve each connection that is made to a host and port, which it gives, until the block ends.
+
+    What waits for connections is woken by one more, at the end: macOS does not let a socket be shut
+    down that listens.
+    """
+    closing = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    if closing.is_set():
+                        connection.close()
+                        return
+                    serve(connection)
+
+        host, port = listener.getsockname()
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"{host}:{port}"
+        finally:
+            closing.set()
+            socket.create_connection((host, port)).close()
+            thread.join()
 
 
 class DrippingServer:
@@ -34,10 +64,9 @@ class DrippingServer:
         """Is released for each connection that the client has ended."""
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.place = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listening = listening(self._begin)
+        self.place = self._listening.__enter__()
         self.endpoint = f"http://{self.place}"
-        self._begin(self._accept)
         return self
 
     def __exit__(
@@ -47,21 +76,14 @@ class DrippingServer:
         at: TracebackType | None,
     ) -> None:
         self._closing.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # which wakes what waits for a connection
+        self._listening.__exit__(None, None, None)
         for thread in self._threads:
             thread.join()
-        self._listener.close()
 
-    def _begin(self, work: object, *arguments: object) -> None:
-        assert callable(work)
-        thread = threading.Thread(target=work, args=arguments)
+    def _begin(self, connection: socket.socket) -> None:
+        thread = threading.Thread(target=self._answer, args=(connection,))
         self._threads.append(thread)
         thread.start()
-
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            with suppress(OSError):
-                self._begin(self._answer, self._listener.accept()[0])
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:

@@ -342,8 +342,8 @@ def test_repo_whose_name_cannot_be_printed_is_not_told(store: Store, letter: byt
     folder = Path(os.fsdecode(os.fsencode(store.settings.cache) + b"/" + name))
     try:
         folder.mkdir()
-    except OSError as error:  # macOS has no names that are not UTF-8
-        pytest.skip(f"no such name on this file system: {error}")
+    except OSError as no:  # macOS has no names that are not UTF-8
+        pytest.skip(f"no such name on this file system: {no}")
     (folder / "snapshots" / "x").mkdir(parents=True)
 
     error = refusal(offline(store), BASE)

@@ -7,8 +7,7 @@ import os
 import re
 import socket
 import ssl
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -22,7 +21,7 @@ from huggingface_hub import close_session, get_session
 from adapters.base import ModelFiles
 from fixtures.hub import Fault, Hub
 from fixtures.hub.tls import NEEDS_TRUSTME
-from tests.helpers.dripping import DrippingServer
+from tests.helpers.dripping import DrippingServer, listening
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
@@ -654,21 +653,13 @@ def test_certificate_that_is_trusted_and_wrong_is_told_as_such(
 @contextmanager
 def encrypted(context: ssl.SSLContext) -> Iterator[str]:
     """Give the address of a server that only ever begins with TLS."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def serve() -> None:
-            while True:
-                with suppress(OSError), listener.accept()[0] as connection:
-                    context.wrap_socket(connection, server_side=True).close()
-                if listener.fileno() < 0:
-                    return
+    def begin(connection: socket.socket) -> None:
+        with connection:
+            context.wrap_socket(connection, server_side=True).close()
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
+    with listening(begin) as place:
+        yield f"https://{place}"
 
 
 def test_limit_of_open_files_is_not_the_networks_fault() -> None:
