@@ -218,6 +218,17 @@ def test_proxy_is_told_of_a_host_that_cannot_be_reached(
     assert ("there is a proxy in between: check HTTPS_PROXY" in error) is (name != "no_proxy")
 
 
+def test_proxy_of_the_system_s_settings_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Macs have some there, and then no variable is to be checked."""
+    for variable in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy.example"})
+
+    error = str(error_of(Host(REFUSED)))
+
+    assert error.endswith("in between: check the proxies in the network settings of this system")
+
+
 @pytest.mark.parametrize(("answer", "away"), [(REFUSED, True), (CUT, False)])
 def test_host_that_answered_before_is_tried_as_often_as_any(answer: Exception, away: bool) -> None:
     """One that refuses connections then is away; one that only breaks off is not."""

@@ -50,6 +50,7 @@ Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
+_SETTINGS = "check the proxies in the network settings of this system"
 _NOTHING = "Server disconnected"
 """How httpx begins to say that an answer has not even begun."""
 
@@ -316,14 +317,15 @@ class Remote(ABC):
 
     def _step(self, said: str, host: str) -> str:
         """Return what to do about a host that cannot be reached, by what the error says."""
-        from urllib.request import getproxies
+        from urllib.request import getproxies, getproxies_environment
 
         step = next((step for words, step in _STEPS.items() if words in said), "")
         step = step or limit_told(said) or NETWORK
         if step in {_NO_TLS, _ANOTHER} and host:  # whose address the endpoint has given
             step = NETWORK
-        if getproxies().keys() - {"no"}:
-            step += f"; there is a proxy in between: {_PROXY}"
+        if getproxies().keys() - {"no"}:  # macOS has some in its settings, where no variable is set
+            named = getproxies_environment().keys() - {"no"}
+            step += f"; there is a proxy in between: {_PROXY if named else _SETTINGS}"
         return step.format(named_in=self.named_in)
 
     def _place(self, host: str) -> str:
