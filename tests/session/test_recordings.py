@@ -380,7 +380,7 @@ def test_file_that_is_left_out_is_told_before_the_tests_and_below_the_table(
     (folder / "call.m4a").touch()
     chosen = ("benchmarks/test_transcribe.py", "-m", "own", "-k", "transcribe and toy-micro-good")
 
-    session = sessions.run(*chosen, f"--audio={folder}")
+    session = sessions.run(*chosen, f"--audio={folder}", "--device=cpu")
 
     reasons = [
         f"--audio: {folder}/empty.wav: is empty (0 bytes); ",

@@ -96,9 +96,8 @@ def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
     number: signal.Signals,
 ) -> None:
     """Ctrl-C or SIGTERM inside a timed call ends the engines and saves what was measured before."""
-    process = sessions.start(
-        "benchmarks/test_transcribe.py", "-k", "toy and short and (good or hangs)"
-    )
+    chosen = ("benchmarks/test_transcribe.py", "-k", "toy and short and (good or hangs)")
+    process = sessions.start(*chosen, "--device=cpu")
     while not list(tmp_path.glob("run/*/hanging")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)

@@ -40,6 +40,9 @@ PAUSES = {"REWRITE": 5.0, "REWRITE_UNTIMED": 1.0, "LOG_SILENCE": 9.0}
 """Those of the display, in seconds. Here they are a hundredth, so that brief sessions show all."""
 
 GOOD = ("-k", "toy and good and short and (start or transcribe)")
+ON_CPU = (*GOOD, "--device=cpu")
+"""Without the warning that the toy has no GPU, where the machine may have one."""
+
 OURS = re.compile(
     r"(toy\[[^\]]*\]|models)[: ].*, \d+ s(, (test \d+ of \d+|(at most )?about .* left))?"
 )
@@ -207,7 +210,7 @@ def test_terminal_ends_as_if_nothing_had_been_shown(
     """Dots, ids and percentages stand where they would, on a narrow terminal as well."""
     screens = []
     for project in (tree, plain_tree):
-        recording = start(*GOOD, *options, project=project, columns=columns)
+        recording = start(*ON_CPU, *options, project=project, columns=columns)
         assert recording.finish() == pytest.ExitCode.OK, recording.text
         assert ("\x1b7" in recording.text) is (project is tree), recording.text
         assert recording.screen.cursor_shown
@@ -261,7 +264,7 @@ def test_ctrl_c_leaves_a_clean_terminal(start: Start) -> None:
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q", "-s")], ids=" ".join)
 def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> None:
     """None of ours stands within one of pytest's, and no escape sequence in any."""
-    recording = start(*GOOD, *options, terminal=False)
+    recording = start(*ON_CPU, *options, terminal=False)
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
     assert "\x1b" not in recording.text
