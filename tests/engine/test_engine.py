@@ -471,7 +471,7 @@ def test_engine_that_hangs_up_and_stays_is_ended(
     toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child that has closed its connection is not waited for longer than a limit."""
-    monkeypatch.setattr("whisper_speedtest.engine.process.SECONDS_TO_END", 0.2)
+    monkeypatch.setattr("whisper_speedtest.engine.child.SECONDS_TO_END", 0.2)
     engine = toy("hangs-up")
 
     with pytest.raises(EngineError, match=r"the engine hung up and did not end within 0\.2 s dur"):

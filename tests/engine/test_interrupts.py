@@ -23,6 +23,7 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import Interrupted, alarm, running_engines, wait_until_gone
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.engine.child import Child
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.process import Engine
@@ -192,11 +193,11 @@ def test_second_interrupt_leaves_no_call_half_done(
     """
     engine = toy("slow")
 
-    def interrupted(_: str) -> EngineError:
+    def interrupted(*_: object) -> EngineError:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_fail", interrupted)
+        patch.setattr(Child, "fail", interrupted)
         with pytest.raises(KeyboardInterrupt), alarm(0.05):
             engine.transcribe("clip", SETTINGS)
 
@@ -269,13 +270,6 @@ def test_signal_that_comes_while_the_process_is_started(
     assert engine.closed
 
 
-class Unwaited(Engine):
-    """An engine whose launch does not wait until the child is up."""
-
-    def _await_answer(self, method: str) -> None:
-        """Go on at once."""
-
-
 @pytest.mark.usefixtures("interrupting")
 def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     monkeypatch: pytest.MonkeyPatch, model: VerifiedModel, tmp_path: Path
@@ -287,6 +281,8 @@ def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     soon as nobody holds the engine any more.
     """
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    # Nothing is waited for until the child is up.
+    monkeypatch.setattr(Child, "_await_answer", lambda *_: None)
     monkeypatch.setattr(Wire, "await_greeting", lambda _: None)
     folder = str(Path(process_module.__file__).parent)
     wanted = 0
@@ -306,7 +302,7 @@ def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     def launch_and_close() -> bool:
         """Tell whether the signal came down, and gather what it has left."""
         (engine_folder := tmp_path / f"engine-{wanted}").mkdir()
-        engine = Unwaited(Case("toy", "micro", "good"), model, engine_folder, "cpu")
+        engine = Engine(Case("toy", "micro", "good"), model, engine_folder, "cpu")
         engine.lay_out()
         tracer = sys.gettrace()
         try:
@@ -402,7 +398,7 @@ def test_engine_ends_with_a_killed_parent(
         variant,
         """
         engine.hear("clip", np.zeros(9, np.float32))
-        print(engine._process.pid, flush=True)
+        print(engine.pid, flush=True)
         engine.transcribe("clip", DecodeSettings())
         threading.Event().wait()
         """,

@@ -1,37 +1,25 @@
-"""The parent's side: starts an engine, makes its calls, and gives its failures names."""
+"""The parent's side: starts an engine, loads a model in it, and makes its calls."""
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.base import Transcript
 from adapters.cores import usual_threads
-from adapters.errors import said_of
-from whisper_speedtest.engine.checkout import OWN, end
+from whisper_speedtest.engine.checkout import OWN
+from whisper_speedtest.engine.child import Child
 from whisper_speedtest.engine.environment import sealed_environment
-from whisper_speedtest.engine.errors import (
-    LAST_LINES,
-    LOG,
-    EngineError,
-    EngineTimeoutError,
-    how_it_ended,
-    last_lines,
-    meanwhile,
-)
+from whisper_speedtest.engine.errors import LOG, EngineError
 from whisper_speedtest.engine.facts import EngineFacts
-from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.links import Link, begin_cache
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.engine.wire import WireError, size_of
 from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
-    from typing import Self
+    from typing import BinaryIO, Self
 
     from adapters.base import Audio, Case, DecodeSettings, Device
     from whisper_speedtest.engine.checkout import Checkout
@@ -39,9 +27,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
 
 T = TypeVar("T")
-
-SECONDS_TO_END = 10.0
-"""How long a child that has closed its connection may take to end, as for writing a core dump."""
 
 
 class Engine:
@@ -78,19 +63,11 @@ class Engine:
         self.threads = usual_threads() if threads is None else threads
         self._folder = folder
         self._compiled = compiled
-        self._log = folder / LOG
-        self._process: subprocess.Popen[bytes] | None = None
-        self._wire: Wire | None = None
-        self._unanswered: str | None = None
-        self._failure: EngineError | None = None
         self._facts: EngineFacts | None = None
-        self._limit: float | None = None
-        self._deadline = 0.0
-        self._closed = False
         self._loaded = False
-        self._calls = 0  # transcriptions that have returned
         self._heard: set[str] = set()
         self._links: list[Link] = []
+        self._child = Child(self.label, folder / LOG)
 
     @property
     def label(self) -> str:
@@ -101,12 +78,12 @@ class Engine:
     @property
     def failure(self) -> EngineError | None:
         """What ended the engine, which each further call raises; None while it works."""
-        return self._failure
+        return self._child.failure
 
     @property
     def closed(self) -> bool:
         """Whether the engine was closed, by its owner or by a failure; it cannot start again."""
-        return self._closed
+        return self._child.closed
 
     @property
     def loaded(self) -> bool:
@@ -120,10 +97,7 @@ class Engine:
         Raises:
             EngineError: It is not running.
         """
-        self._require("pid")
-        if self._process is None:
-            raise EngineError(f"{self.label}: expected a running engine, got none; launch it")
-        return self._process.pid
+        return self._child.pid
 
     @property
     def facts(self) -> EngineFacts:
@@ -147,15 +121,9 @@ class Engine:
         """End the child process."""
         self.close()
 
-    @contextmanager
-    def limited(self, seconds: float) -> Iterator[None]:
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
         """Let the calls in the block take so many seconds together; end the engine after that."""
-        self._limit = seconds
-        self._deadline = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._limit = None
+        return self._child.limited(seconds)
 
     def lay_out(self) -> None:
         """Hash the files once more, and link them to where the library looks for them.
@@ -163,10 +131,10 @@ class Engine:
         Raises:
             VerificationError: A file is no longer the one that was verified.
         """
-        self._require("lay_out")
+        self._child.require("lay_out")
         checked = self.model.resolved()
         checked.recheck()
-        with self._failing_in("lay_out"):
+        with self._child.failing_in("lay_out"):
             places = self.checkout.places(self.case)
             if places is None:
                 places = begin_cache(self._folder, self.model)
@@ -176,29 +144,26 @@ class Engine:
 
     def launch(self) -> None:
         """Start the child process, an interpreter without the library, and wait until it is up."""
-        self._require("launch")
-        with self._failing_in("launch"):
-            with signals_held(), self._log.open("wb") as log:
-                self._process, self._wire = self.checkout.start(
-                    self.checkout.adapter(self.case),
-                    self._folder,
-                    sealed_environment(self._folder, self._compiled),
-                    log,
-                )
-            self._unanswered = "launch"
-            with self._reading("launch"):
-                self._await_answer("launch")
-                self._wire.await_greeting()
-            self._unanswered = None
+        self._child.require("launch")
+        with self._child.failing_in("launch"):
+            self._child.start(self._start)
+
+    def _start(self, log: BinaryIO) -> tuple[subprocess.Popen[bytes], Wire]:
+        return self.checkout.start(
+            self.checkout.adapter(self.case),
+            self._folder,
+            sealed_environment(self._folder, self._compiled),
+            log,
+        )
 
     def import_library(self) -> None:
         """Import the library in the child, select the device, and mend what must be mended."""
-        self._do("import_library", self.device, self.threads)
-        self._do("mend", self.case)
+        self._child.ask("import_library", self.device, self.threads)
+        self._child.ask("mend", self.case)
 
     def load(self) -> None:
         """Load the model in the child."""
-        self._do("load", self.case)
+        self._child.ask("load", self.case)
         self._loaded = True
 
     def verify_load(self) -> None:
@@ -212,10 +177,10 @@ class Engine:
         Raises:
             EngineError: One of these differs. The message says what was expected and what was got.
         """
-        self._require("verify_load")
+        self._child.require("verify_load")
         try:
             facts = self._ask(EngineFacts, "verify_load", self.case)
-            with self._failing_in("verify_load"):
+            with self._child.failing_in("verify_load"):
                 self._check_load(facts)
         except BaseException:
             self._loaded = False
@@ -227,12 +192,12 @@ class Engine:
         try:
             self.model.recheck()
         except ModelError as error:
-            raise self._fail(f"a file changed during the load: {error}") from error
+            raise self._child.fail(f"a file changed during the load: {error}") from error
         for link in self._links:
             if changed := link.change():
-                raise self._fail(f"{changed}; run it again")
+                raise self._child.fail(f"{changed}; run it again")
         if facts.device not in {self.device, None}:
-            raise self._fail(
+            raise self._child.fail(
                 f"expected a model that computes on the {self.device}, got one that computes on "
                 f"the {facts.device}, as the library says; see which devices its build is for, or "
                 f"choose --device={facts.device}"
@@ -240,7 +205,7 @@ class Engine:
 
     def ready(self) -> None:
         """Start the child, load the model and verify the load, as far as that is not done yet."""
-        self._require("ready")
+        self._child.require("ready")
         if not self._loaded:
             self.lay_out()
             self.launch()
@@ -254,23 +219,21 @@ class Engine:
 
         The model is loaded first. Audio is sent once: its name stands for it until it is forgotten.
         """
-        self._require("hear")
+        self._child.require("hear")
         if not self._loaded:
             self.ready()
         if key not in self._heard:
-            self._do("hear", key, audio=audio)
+            self._child.ask("hear", key, audio=audio)
             self._heard.add(key)
 
     def forget(self, key: str) -> None:
         """Free the memory of audio that was handed over."""
-        self._do("forget", key)
+        self._child.ask("forget", key)
         self._heard.discard(key)
 
     def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Transcribe audio that was handed over. This is the call that is timed."""
-        transcript = self._ask(Transcript, "transcribe", key, settings)
-        self._calls += 1
-        return transcript
+        return self._ask(Transcript, "transcribe", key, settings)
 
     def echo(self, key: str, settings: DecodeSettings) -> Transcript:
         """Answer as `transcribe` last did for that audio: what a call costs without its work."""
@@ -290,111 +253,11 @@ class Engine:
 
     def close(self) -> None:
         """End the child process and whatever it started; safe to call at any time, and again."""
-        try:
-            self._end()
-        except BaseException:  # An interrupt. Nothing may be left running when it goes on.
-            self._end()
-            raise
-
-    def _end(self) -> None:
-        self._closed = True
-        if self._process is not None:
-            end(self._process)
-        if self._wire is not None:
-            self._wire.close()
-        self._process = self._wire = None
-
-    def _require(self, method: str) -> None:
-        """Raise the engine's failure if it has one, and an error if it was closed."""
-        if self._failure is not None:
-            raise self._failure
-        if self._closed:
-            raise EngineError(
-                f"{self.label}: expected an open engine for {method}, got one that was "
-                "closed; make a new one"
-            )
+        self._child.close()
 
     def _ask(self, kind: type[T], method: str, *arguments: Any) -> T:
         """Make a call that is answered by something of a kind."""
-        value = self._do(method, *arguments)
+        value = self._child.ask(method, *arguments)
         if not isinstance(value, kind):
-            raise self._fail(f"expected a {kind.__name__} from {method}, got {value!r:.80}")
+            raise self._child.fail(f"expected a {kind.__name__} from {method}, got {value!r:.80}")
         return value
-
-    def _do(self, method: str, *arguments: Any, audio: Audio | None = None) -> Any:
-        """Make a call, and return what the child answers."""
-        self._require(method)
-        if self._wire is None:
-            raise EngineError(
-                f"{self.label}: expected a running engine for {method}, got one that was not "
-                "started; call launch or ready first"
-            )
-        with self._failing_in(method):
-            if self._unanswered is not None:
-                # A second interrupt came while the first was being dealt with.
-                raise self._fail(f"stopped during {self._unanswered}, which had not returned")
-            self._unanswered = method
-            with self._reading(method):
-                self._wire.send([method, arguments, size_of(audio)], audio)
-                self._await_answer(method)
-                answer = self._wire.receive()
-            self._unanswered = None
-        match answer:
-            case {"error": str(error)}:
-                failure = self._fail(f"{method} raised {error}")
-                failure.raised_in = method
-                raise failure
-            case {"value": value}:
-                return value
-        raise self._fail(f"expected an answer to {method}, got {answer!r:.80}")
-
-    @contextmanager
-    def _reading(self, method: str) -> Iterator[None]:
-        """Say how the child ended, or what it said, where it does not answer as it should."""
-        try:
-            yield
-        except (EOFError, OSError) as error:
-            assert self._process is not None
-            before = f", after {self._calls} that returned" if self._calls else ""
-            when = f"{method}{before}" if method == "transcribe" else method
-            ended = how_it_ended(self._process, SECONDS_TO_END, when, self._log)
-            raise self._fail(ended) from error
-        except WireError as error:
-            raise self._fail(f"its answer to {method} could not be read: {error}") from error
-
-    def _await_answer(self, method: str) -> None:
-        """Wait for the answer to `method`; raise the engine's failure where it is late."""
-        assert self._wire is not None
-        if self._limit is not None:
-            left = max(0.0, self._deadline - time.monotonic())
-            if not self._wire.has_come(left) or time.monotonic() > self._deadline:
-                late = f"{method} did not end within {self._limit:g} s{meanwhile(self._process)}"
-                raise self._fail(late, EngineTimeoutError)
-
-    @contextmanager
-    def _failing_in(self, method: str) -> Iterator[None]:
-        """Make what goes wrong in the block the engine's failure, and end the engine."""
-        try:
-            yield
-        except EngineError:
-            raise
-        except Exception as error:
-            raise self._fail(f"{method} raised {said_of(error)}") from error
-        except BaseException as error:
-            # A time limit or Ctrl-C came while the child was at work. Its answer may still come,
-            # and would be taken for that of the next call, so there must be none.
-            started = meanwhile(self._process)
-            note = str(self._fail(f"stopped during {method}, which had not returned{started}"))
-            if isinstance(error, KeyboardInterrupt):
-                note = note.partition(LAST_LINES)[0]  # which has nothing to do with Ctrl-C
-            error.add_note(note)
-            raise
-
-    def _fail(self, what: str, kind: type[EngineError] = EngineError) -> EngineError:
-        """End the child, and return the error that this and every further call raises."""
-        message = f"{self.label}: {what}"
-        # Set at once, so that the engine counts as failed if the rest is interrupted.
-        self._failure = kind(message)
-        self.close()
-        self._failure = kind(f"{message}{LAST_LINES}\n{last_lines(self._log)}")
-        return self._failure
