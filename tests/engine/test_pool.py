@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.helpers.processes import running_engines, wait_until_gone
@@ -578,6 +580,38 @@ def test_engine_that_died_unnoticed_takes_no_room(
         assert isinstance(killed.failure, EngineError)
         assert "the engine was ended by SIGKILL" in str(killed.failure)
         assert other.failure is None
+
+
+def test_what_a_killed_engine_left_half_written_is_found_by_no_other(
+    model: VerifiedModel, audio: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by one of its case that lives, nor by the next; what was whole before stays.
+
+    As mlx's compiler leaves a part of a file, if it is killed, which mlx would load ever after.
+    """
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:LateToy")
+    case = Case("toy", "micro", "recompiles")
+    names = iter("abcdef")
+
+    def new_folder() -> Path:
+        (folder := tmp_path / next(names)).mkdir()
+        return folder
+
+    def found(engine: Engine) -> object:
+        engine.hear("clip", audio)
+        return json.loads(engine.transcribe("clip", DecodeSettings()).text)
+
+    with EnginePool(new_folder, memory_limit_of_machine()) as pool:
+        killed, living = pool.new(case, model, "cpu"), pool.new(case, model, "cpu")
+        assert found(killed) == {}
+        killed.verify_load()
+        living.ready()
+
+        with pytest.raises(EngineError, match="ended by SIGKILL"):
+            killed.transcribe("clip", DecodeSettings())
+
+        assert found(living) == {"call-1": "whole"}
+        assert found(pool.new(case, model, "cpu")) == {"call-1": "whole"}
 
 
 def test_engine_on_a_cpu_has_room_however_little_a_gpu_has(made: list[FakeEngine]) -> None:

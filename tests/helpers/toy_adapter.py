@@ -282,11 +282,14 @@ class LateToy(Toy):
     """The toy library, that imports a module of its own in the load or in the first call.
 
     Its variant "compiles" keeps something in the first call where Numba keeps what it compiles.
+    "recompiles" keeps a further file in each call, says what is kept there, and is killed while it
+    keeps that of its second call.
     """
 
     check_map: ClassVar[CheckMap] = {
         "micro": dict.fromkeys(
-            ("in-load", "in-call", "compiles"), ModelFiles("embedded/micro-mlx-fp16", (FILE,))
+            ("in-load", "in-call", "compiles", "recompiles"),
+            ModelFiles("embedded/micro-mlx-fp16", (FILE,)),
         )
     }
 
@@ -298,11 +301,17 @@ class LateToy(Toy):
     def transcribe(self, audio: Audio, settings: DecodeSettings) -> Transcript:
         if self._variant == "in-call":
             import_module("tests.adding")
-        if self._variant == "compiles":
-            kept = Path(os.environ["NUMBA_CACHE_DIR"], "kept")
-            kept.parent.mkdir(exist_ok=True)
-            if not kept.exists():
-                kept.write_bytes(b"compiled")
+        kept = Path(os.environ["NUMBA_CACHE_DIR"])
+        kept.mkdir(exist_ok=True)
+        if self._variant == "compiles" and not (kept / "kept").exists():
+            (kept / "kept").write_bytes(b"compiled")
+        if self._variant == "recompiles":
+            there = {each.name: each.read_text("ascii") for each in sorted(kept.iterdir())}
+            (kept / f"call-{self._calls + 1}").write_text("torn" if self._calls else "whole")
+            if self._calls:
+                _kill()
+            self._calls += 1
+            return Transcript(json.dumps(there), (), fallback=False)
         return super().transcribe(audio, settings)
 
 

@@ -40,12 +40,16 @@ class Child:
     failure: nothing that comes after a crash can be trusted.
     """
 
-    def __init__(self, label: str, log: Path) -> None:
-        """Start nothing. `label` is the subject of each error; `log` takes what is printed."""
+    def __init__(self, label: str, log: Path, tidy: Callable[[], None]) -> None:
+        """Start nothing. `label` is the subject of each error; `log` takes what is printed.
+
+        `tidy` removes what a failed process may have left half done, once it has ended.
+        """
         self.failure: EngineError | None = None
         self.closed = False
         self._label = label
         self._log = log
+        self._tidy = tidy
         self._process: subprocess.Popen[bytes] | None = None
         self._wire: Wire | None = None
         self._limit: float | None = None
@@ -151,6 +155,7 @@ class Child:
         # Set at once, so that the child counts as failed if the rest is interrupted.
         self.failure = kind(message)
         self.close()
+        self._tidy()
         self.failure = kind(f"{message}{LAST_LINES}\n{last_lines(self._log)}")
         return self.failure
 

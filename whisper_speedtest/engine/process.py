@@ -8,6 +8,7 @@ from adapters.base import Transcript
 from adapters.cores import usual_threads
 from whisper_speedtest.engine.checkout import OWN
 from whisper_speedtest.engine.child import Child
+from whisper_speedtest.engine.compiled import Compiled
 from whisper_speedtest.engine.environment import sealed_environment
 from whisper_speedtest.engine.errors import LOG, EngineError
 from whisper_speedtest.engine.facts import EngineFacts
@@ -53,8 +54,8 @@ class Engine:
         `folder` is empty or new, and becomes the child's working directory. `threads` is how many
         the library is given on the CPU; None stands for the number that all libraries are compared
         with. `compiled` is where libraries find what they compiled while they ran, and add to it;
-        None: in the folder, so that nothing is there yet. `checkout` is what the child runs, which
-        has to have the case.
+        what a failed engine has added since its load was verified is removed. None: in the folder,
+        so that nothing is there yet. `checkout` is what the child runs, which has to have the case.
         """
         self.checkout = checkout
         self.case = case
@@ -62,12 +63,12 @@ class Engine:
         self.device = device
         self.threads = usual_threads() if threads is None else threads
         self._folder = folder
-        self._compiled = compiled
+        self._compiled = Compiled(folder, compiled)
         self._facts: EngineFacts | None = None
         self._loaded = False
         self._heard: set[str] = set()
         self._links: list[Link] = []
-        self._child = Child(self.label, folder / LOG)
+        self._child = Child(self.label, folder / LOG, self._compiled.take_back)
 
     @property
     def label(self) -> str:
@@ -141,6 +142,7 @@ class Engine:
             for file, place in places.items():
                 path, _ = checked.files[file]  # the child's home is its folder
                 self._links.append(Link(self._folder, place.removeprefix("~/"), path))
+            self._compiled.note_whole()
 
     def launch(self) -> None:
         """Start the child process, an interpreter without the library, and wait until it is up."""
@@ -152,7 +154,7 @@ class Engine:
         return self.checkout.start(
             self.checkout.adapter(self.case),
             self._folder,
-            sealed_environment(self._folder, self._compiled),
+            sealed_environment(self._folder, self._compiled.shared),
             log,
         )
 
@@ -182,6 +184,7 @@ class Engine:
             facts = self._ask(EngineFacts, "verify_load", self.case)
             with self._child.failing_in("verify_load"):
                 self._check_load(facts)
+                self._compiled.note_whole()
         except BaseException:
             self._loaded = False
             raise

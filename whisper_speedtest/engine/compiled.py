@@ -1,0 +1,64 @@
+"""What is compiled while a library runs, in a folder that the engines of a case share.
+
+A compiler that is killed leaves its output half written, under the name that it has when it is
+whole. mlx loads whatever has that name (seen with 0.32.4 on a CPU): of an empty file it says that
+it is too short, a torn one ends the process, and one that only lacks its end is computed with. So
+an engine that fails takes back what was written there since it was last known to be whole.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from whisper_speedtest.engine.environment import COMPILED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is written to, or another one takes its place."""
+
+    inode: int
+    size: int
+    modified: int
+    """Nanoseconds."""
+
+
+class Compiled:
+    """The shared folder as one engine sees it, which reaches it through links in its own folder."""
+
+    def __init__(self, folder: Path, shared: Path | None) -> None:
+        """Take the engine's folder and the shared one; None: the engine shares nothing."""
+        self.shared = shared
+        self._folder = folder
+        self._whole: Mapping[Path, Stamp] | None = None
+
+    def note_whole(self) -> None:
+        """Take note that every file is whole now, as no engine of the case is at work."""
+        self._whole = self._stamps()
+
+    def take_back(self) -> None:
+        """Remove what was written since every file was whole; the engine's process was killed."""
+        if self._whole is None:  # It was never started.
+            return
+        for place in COMPILED:
+            # First, as a compiler that dies may still be about to make its file.
+            if (link := self._folder / place).is_symlink():
+                link.unlink()
+        for path, stamp in self._stamps().items():
+            if self._whole.get(path) != stamp:
+                path.unlink(missing_ok=True)
+
+    def _stamps(self) -> Mapping[Path, Stamp]:
+        found = {}
+        for folder, _, names in os.walk(self.shared) if self.shared else ():
+            for name in names:
+                path = Path(folder, name)
+                with suppress(FileNotFoundError):  # A library's own files may come and go.
+                    status = path.lstat()
+                    found[path] = Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
+        return found
