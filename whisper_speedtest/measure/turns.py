@@ -29,6 +29,7 @@ from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
 from whisper_speedtest.measure.reading import read
 from whisper_speedtest.measure.samples import Turn
+from whisper_speedtest.measure.starts import time_start
 from whisper_speedtest.measure.telling import Doing, Listener, Step
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class Sides:
 
     ours: Callable[[], Engine]
     baseline: Callable[[], Engine]
+    first_clip: Clip
+    first_audio: Audio
+    """What each engine transcribes as the last step of its start."""
+
     clip: Clip
     audio: Audio
     settings: DecodeSettings
@@ -195,19 +200,14 @@ class _Block:
         return engines
 
     def _start(self, engine: Engine) -> None:
-        """Start an engine, verify its load and hand the audio over."""
-        self._tell(Doing.LAY_OUT)
-        engine.lay_out()
-        with engine.limited(self._rules.start_limit(engine.case)):
-            for doing, step in (
-                (Doing.LAUNCH, engine.launch),
-                (Doing.IMPORT, engine.import_library),
-                (Doing.LOAD, engine.load),
-                (Doing.VERIFY, engine.verify_load),
-            ):
-                self._tell(doing)
-                step()
-            engine.hear(self._sides.clip.name, self._sides.audio)
+        """Start an engine as any other process is started, and hand the audio over."""
+        sides, rules = self._sides, self._rules
+        time_start(
+            *(engine, self._number, sides.first_clip, sides.first_audio, sides.settings, rules),
+            self._tell,
+        )
+        with engine.limited(rules.call_limit(engine.case, sides.clip.seconds)):
+            engine.hear(sides.clip.name, sides.audio)
 
     def _plan(self, start: float, turn: float, minutes: float) -> None:
         """Decide how many turns each block has, by what the first start and turn have taken.

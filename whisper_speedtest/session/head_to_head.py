@@ -21,6 +21,7 @@ from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail
+from whisper_speedtest.session.fixtures import STARTED_WITH
 from whisper_speedtest.session.keywords import is_selected
 from whisper_speedtest.session.options import (
     UNDECIDED,
@@ -281,6 +282,7 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
     """Compare a case with the other side, record it and judge what both have heard."""
     from whisper_speedtest.measure.judging import WrongTranscriptError, judge
     from whisper_speedtest.measure.turns import Sides, compare
+    from whisper_speedtest.speech.audio import read_audio
 
     config, fixtures = item.config, cast("dict[str, Any]", item.funcargs)
     record: Recorder = fixtures["record"]
@@ -294,6 +296,8 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
     other_device = device if other == case else choose_device(config, other, other_model)
     pool: EnginePool = fixtures["pool"]
     limit: float | None = config.getoption("fail_slower")
+    first_clip = clips()[STARTED_WITH]
+    first_clip.verify()
 
     def baseline() -> Engine:
         return pool.new(other, other_model, other_device, settings.threads, other_side.checkout)
@@ -301,6 +305,8 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
     sides = Sides(
         ours=lambda: pool.new(case, model, device, settings.threads),
         baseline=baseline,
+        first_clip=first_clip,
+        first_audio=read_audio(first_clip.path),
         clip=clip,
         audio=fixtures["audio"],
         settings=settings,
