@@ -226,3 +226,68 @@ def fork():
 os.fork = fork
 """
 """A plugin with which no process can be forked."""
+
+DYING_AT_LAUNCH = """
+import os, sys
+
+if "pytest" not in sys.modules:
+    os._exit(4)
+
+from adapters.toy import Toy
+
+
+class Library(Toy):
+    check_map = {"micro": {"launch": Toy.check_map["micro"]["good"]}}
+"""
+"""What ends an engine's process before its library is imported."""
+
+DYING = """
+import os, signal
+from adapters.toy import Toy
+
+
+def die(by):
+    if isinstance(by, signal.Signals):
+        os.kill(os.getpid(), by)
+    os._exit(by)
+
+
+class AtImport(Toy):
+    check_map = {"micro": {"import": Toy.check_map["micro"]["good"]}}
+
+    def import_library(self):
+        die(signal.SIGSEGV)
+
+
+class Library(Toy):
+    check_map = {
+        "micro": dict.fromkeys(
+            ("mend", "load", "transcribe", "memory", "verify"), Toy.check_map["micro"]["good"]
+        )
+    }
+
+    def mend(self, case):
+        if case.variant == "mend":
+            die(3)
+        return ()
+
+    def load(self, case):
+        if case.variant == "load":
+            die(signal.SIGKILL)
+        super().load(case)
+
+    def transcribe(self, audio, settings):
+        if self._variant == "transcribe":
+            die(signal.SIGSEGV)
+        return super().transcribe(audio, settings)
+
+    def accelerator_memory(self):
+        if self._variant == "memory":
+            die(3)
+
+    def verify_load(self, case):
+        if case.variant == "verify":
+            die(signal.SIGKILL)
+        return super().verify_load(case)
+"""
+"""What ends an engine's process in the phase of a start that its variant names."""

@@ -11,6 +11,7 @@ import errno
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ import pytest
 
 from adapters.errors import limit_behind
 from tests.helpers.broken_adapters import (
+    DYING,
+    DYING_AT_LAUNCH,
     ENDING,
     HANGING,
     HARMING,
@@ -30,6 +33,7 @@ from tests.helpers.broken_adapters import (
 )
 from tests.helpers.project import BEING_WRITTEN, child_environment, copy_project, edit
 from tests.helpers.sessions import Session, Sessions
+from whisper_speedtest.engine.errors import AT_LAUNCH, NEXT_STEPS, TRY_ANOTHER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -279,6 +283,58 @@ def test_adapter_that_hangs_in_its_engine_alone_is_ended_by_the_tests_limit(
         "failed:   test_transcribe[broken-in-engines-micro-good-short]: Timeout (>5.0s) from "
         "pytest-timeout.; broken-in-engines[micro-good]: stopped during launch" in session.output
     )
+    assert sessions.engines() == []
+
+
+EXIT, SEGMENTATION_FAULT, KILLED = (
+    "ended with exit status 3",
+    "was ended by SIGSEGV",
+    "was ended by SIGKILL (the system's out-of-memory killer sends it)",
+)
+ENDED_IN = {
+    "dying-launch-micro-launch": ("ended with exit status 4", "launch", AT_LAUNCH),
+    "dying-import-micro-import": (SEGMENTATION_FAULT, "import_library", TRY_ANOTHER),
+    "dying-micro-mend": (EXIT, "mend", TRY_ANOTHER),
+    "dying-micro-load": (KILLED, "load", NEXT_STEPS[signal.SIGKILL]),
+    "dying-micro-transcribe": (SEGMENTATION_FAULT, "transcribe", TRY_ANOTHER),
+    "dying-micro-memory": (EXIT, "memory", TRY_ANOTHER),
+    "dying-micro-verify": (KILLED, "verify_load", NEXT_STEPS[signal.SIGKILL]),
+}
+"""Case → how its process ends, in which call of a start, and what is to be done about it."""
+
+
+def test_library_that_ends_its_process_costs_its_own_case(
+    toy_project: Path, tmp_path: Path
+) -> None:
+    """In whichever phase of a start it does so; those that died come before the one that works."""
+    tree = tmp_path / "project"
+    shutil.copytree(toy_project, tree, ignore=shutil.ignore_patterns(".*", BEING_WRITTEN))
+    (tree / "adapters" / "dying_at_launch.py").write_text(DYING_AT_LAUNCH, encoding="utf-8")
+    (tree / "adapters" / "dying.py").write_text(DYING, encoding="utf-8")
+    registered = {
+        "dying-launch": "dying_at_launch:Library",
+        "dying-import": "dying:AtImport",
+        "dying": "dying:Library",
+    }
+    lines = "".join(f'    "{name}": "adapters.{of}",\n' for name, of in registered.items())
+    edit(tree / "adapters" / "__init__.py", "= {\n", f"= {{\n{lines}")
+    sessions = Sessions(tree, tmp_path)
+
+    session = sessions.run("benchmarks/test_transcribe.py", ON_CPU, "-k", f"{GOOD} or dying and short")
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert ROW.search(session.output), session.output
+    assert session.saved_names == {f"test_transcribe[{GOOD}]"}
+    _, _, summary = session.output.partition("= whisper-speedtest =")
+    failed = re.findall(r"^failed: +test_transcribe\[(.+)-short\]: (.+)$", summary, re.MULTILINE)
+    assert [case for case, _ in failed] == list(ENDED_IN), summary
+    for case, said in failed:
+        how, phase, step = ENDED_IN[case]
+        assert re.fullmatch(
+            rf".+: the engine {re.escape(how)} during {phase};( it printed last: .+;)? "
+            rf"{re.escape(step)}",
+            said,
+        ), said
     assert sessions.engines() == []
 
 
