@@ -907,6 +907,17 @@ def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:
         transcribe_thrice()
 
 
+def test_call_that_begins_after_its_limit_is_not_waited_for(new_toy: Toys, audio: Audio) -> None:
+    """It could hang for ever, as the system takes less than no time for no limit."""
+    engine = new_toy("hangs")
+    engine.hear("clip", audio)
+
+    with alarm(10), pytest.raises(EngineTimeoutError), engine.limited(-1):
+        engine.transcribe("clip", SETTINGS)
+
+    assert running_engines() == []
+
+
 def test_limit_ends_with_its_block(new_toy: Toys, audio: Audio) -> None:
     """Each block has all of its time, and what comes after the last one has no limit."""
     engine = new_toy("slow")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.harm import await_next_tick, flip_bit, notes_moves
-from whisper_speedtest.engine.links import Link
+from whisper_speedtest.engine.links import Link, begin_cache
+from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,21 @@ def _link(file: Path, tmp_path: Path) -> Link:
     link = Link(tmp_path / "engine", PLACE, file)
     await_next_tick(tmp_path)
     return link
+
+
+def test_cache_says_which_commit_the_revision_stands_for(tmp_path: Path) -> None:
+    """And its files belong into the snapshot of that commit, as in the hub's own cache."""
+    files = {name: (tmp_path / name, Proof(1, "ab")) for name in ("config.json", "deep/weights")}
+    model = VerifiedModel("owner/model", "main", "c0ffee", files)
+
+    places = begin_cache(tmp_path, model)
+
+    repo = "huggingface/hub/models--owner--model"
+    assert (tmp_path / repo / "refs" / "main").read_text("utf-8") == "c0ffee"
+    assert places == {
+        "config.json": f"{repo}/snapshots/c0ffee/config.json",
+        "deep/weights": f"{repo}/snapshots/c0ffee/deep/weights",
+    }
 
 
 def write_and_undo(file: Path) -> None:

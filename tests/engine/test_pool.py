@@ -69,6 +69,7 @@ class FakeEngine:
         self.peak = 0
         self.on_gpu: int | None = None
         self.cannot_close: BaseException | None = None
+        self.closings = 0
         self.is_dead = False
 
     def fail(self, *, loaded: bool) -> None:
@@ -84,6 +85,8 @@ class FakeEngine:
             self.fail(loaded=True)
         if self.failure:
             raise self.failure
+        if self.closed:
+            raise EngineError("the fake was closed")
         return Memory(self.peak, self.on_gpu)
 
     def close(self) -> None:
@@ -92,6 +95,7 @@ class FakeEngine:
             error, self.cannot_close = self.cannot_close, None
             raise error
         self.closed = True
+        self.closings += 1
 
 
 @pytest.fixture(name="made")
@@ -416,6 +420,7 @@ def test_case_s_end_closes_its_engines_and_no_others(made: list[FakeEngine]) -> 
         pool.end_case(SMALL)
 
         assert open_ones(made) == [1]
+    assert [engine.closings for engine in made] == [1, 1, 1], "expected each to be closed once"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("it hangs"), KeyboardInterrupt()], ids=repr)

@@ -320,7 +320,9 @@ def test_library_that_ends_its_process_costs_its_own_case(
     edit(tree / "adapters" / "__init__.py", "= {\n", f"= {{\n{lines}")
     sessions = Sessions(tree, tmp_path)
 
-    session = sessions.run("benchmarks/test_transcribe.py", ON_CPU, "-k", f"{GOOD} or dying and short")
+    session = sessions.run(
+        "benchmarks/test_transcribe.py", ON_CPU, "-k", f"{GOOD} or dying and short"
+    )
 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
     assert ROW.search(session.output), session.output

@@ -136,10 +136,10 @@ class EnginePool:
     def _make_room(self, case: Case, model: VerifiedModel, device: Device) -> None:
         for engine in self._engines:
             # Before its load is done, a peak would tell little of what is still to come.
-            if _is_live(engine) and engine.loaded:
-                with suppress(EngineError):  # It has died meanwhile, and takes nothing any more.
+            if engine.loaded:
+                with suppress(EngineError):  # It was closed or has died, and takes nothing.
                     self.note_memory(engine, engine.memory())
-        live = [engine for engine in self._engines if _is_live(engine)]
+        live = [engine for engine in self._engines if not engine.closed]
         new = _SetUp(case, model, device)
         while live and any(bound.is_exceeded(live, new) for bound in self._bounds):
             live.pop(0).close()
@@ -198,7 +198,3 @@ class _Bound:
     def _takes(self, engine: Engine | _SetUp) -> bool:
         """Tell whether an engine takes anything of this memory."""
         return not self.accelerator or engine.device == "gpu"
-
-
-def _is_live(engine: Engine) -> bool:
-    return engine.failure is None and not engine.closed
