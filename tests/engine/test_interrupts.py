@@ -184,6 +184,24 @@ def test_time_limit_in_a_call_ends_the_engine(toy: Toys) -> None:
     assert engine.loaded  # So that another engine may be tried with other audio.
 
 
+def test_note_of_an_interrupt_by_the_user_shows_nothing_of_the_log(toy: Toys) -> None:
+    """What the library printed has nothing to do with Ctrl-C."""
+    engine = toy("hangs")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with alarm(60):
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt) as ended:
+            engine.transcribe("clip", SETTINGS)
+
+    assert ended.value.__notes__ == [
+        "toy[micro-hangs]: stopped during transcribe, which had not returned"
+    ]
+
+
 def test_second_interrupt_leaves_no_call_half_done(
     toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
