@@ -16,13 +16,14 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, written
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
+from whisper_speedtest.hub.lock import Lock
 from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.store import Store
 
 
 def corrupt_manifest(text: str | bytes) -> Callable[[Path], None]:
@@ -354,6 +355,133 @@ def test_notes_of_macos_on_a_manifest_are_no_manifest(store: Store) -> None:
     path.rename(path.with_name(f"._{path.name}")).write_bytes(b"\0\x05\x16\x07")
 
     assert offline(store).prepare(BASE) == replace(model, unconfirmed=True)
+
+
+# Manifests that contradict each other
+
+
+def contradict(store: Store, commit: str, *, newer: bool, **changes: Any) -> Path:
+    """Write a manifest of the same commit as `v1`, whose weights are the other variant's."""
+    folder = repo_folder(store, BASE)
+    manifest = json.loads(folder.manifest_path("main", commit).read_text())
+    body = content(QUANTISED)["weights.npz"]
+    sha256 = hashlib.sha256(body).hexdigest()
+    manifest["revision"] = "v1"
+    manifest["files"]["weights.npz"] = {"size": len(body), "sha256": sha256, "etag": sha256}
+    manifest["files"]["weights.npz"] |= changes
+    path = folder.manifest_path("v1", commit)
+    path.write_text(json.dumps(manifest))
+    age = 10**9 if newer else -(10**9)
+    written_at = folder.manifest_path("main", commit).stat().st_mtime_ns + age
+    os.utime(path, ns=(written_at, written_at))
+    return path
+
+
+@pytest.mark.parametrize("newer", [True, False])
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_manifests_that_contradict_each_other_prove_nothing_offline(
+    store: Store, newer: bool, exchanged: bool
+) -> None:
+    """Neither the one written last nor the one that agrees with the file: both are told."""
+    model = store.prepare(BASE)
+    other = contradict(store, model.commit, newer=newer)
+    right = model.files["weights.npz"][1].sha256
+    if exchanged:
+        name_by_content(store, content(QUANTISED)["weights.npz"])
+
+    found = fresh(store).inspect(BASE)
+    error = refusal(offline(store), BASE)
+
+    states = {name: each.state for name, each in found.findings.items()}
+    assert states == {"weights.npz": "unknown", "config.json": "complete"}
+    assert (found.state, found.commit, type(error)) == ("unknown", model.commit, Unavailable)
+    main = repo_folder(store, BASE).manifest_path("main", model.commit)
+    wrong = hashlib.sha256(content(QUANTISED)["weights.npz"]).hexdigest()
+    by_main = f"sha256 {right} of 300000 bytes ({main})"
+    by_other = f"sha256 {wrong} of 300000 bytes ({other})"
+    said = [by_other, by_main] if newer else [by_main, by_other]
+    assert str(error).startswith(
+        f"{BASE}: weights.npz: expected our manifests to agree on what it is at commit "
+        f"{model.commit[:12]}, got {' and '.join(said)}; what the hub "
+        f"lists decides; {BASE}: offline (--offline or HF_HUB_OFFLINE); run once without that"
+    )
+
+
+@pytest.mark.parametrize("newer", [True, False])
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_listing_decides_between_manifests_that_contradict_each_other(
+    hub: Hub, store: Store, newer: bool, exchanged: bool
+) -> None:
+    """Right files are known at no byte; the wrong manifest is corrected, and is no newer for that.
+
+    So the next session needs no host, and a revision stands for the commit that it stood for.
+    """
+    model = store.prepare(BASE)
+    good = repo_folder(store, BASE).manifest_path("main", model.commit).read_text()
+    other = contradict(store, model.commit, newer=newer)
+    if exchanged:
+        name_by_content(store, content(QUANTISED)["weights.npz"])
+    age = other.stat().st_mtime_ns
+    hub.clear()
+
+    assert fresh(store).prepare(BASE) == model
+
+    fetched = [("resolve", "weights.npz")] if exchanged else []
+    assert requested(hub) == [("info", None), *fetched]
+    assert json.loads(other.read_text()) == json.loads(good) | {"revision": "v1"}
+    assert other.stat().st_mtime_ns == age
+    assert offline(store).prepare(BASE) == model
+    assert offline(store).prepare(replace(BASE, revision="v1")).files == model.files
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_listing_of_huggingface_hub_decides_between_manifests(
+    hub: Hub, store: Store, newer: bool
+) -> None:
+    """It is there without a request, as `snapshot_download` keeps it."""
+    from huggingface_hub import snapshot_download
+
+    where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
+    snapshot_download(BASE.repo, **where)
+    model = store.prepare(BASE)
+    contradict(store, model.commit, newer=newer)
+
+    assert offline(store).prepare(BASE) == model
+
+    name_by_content(store, content(QUANTISED)["weights.npz"])
+    error = refusal(offline(store), BASE)
+    assert isinstance(error, VerificationError)
+    assert f" (as {repo_folder(store, BASE).root / 'trees' / model.commit}.json lists it), " in str(
+        error
+    )
+
+
+def test_lock_decides_between_manifests(store: Store) -> None:
+    """What a file must be stands in it, whatever else says something."""
+    model = store.prepare(BASE)
+    contradict(store, model.commit, newer=True)
+    lock = Lock().with_models([model])
+    settings = replace(store.settings, offline=True)
+
+    assert Store(settings, lock).prepare(BASE) == model
+
+    name_by_content(store, content(QUANTISED)["weights.npz"])
+    assert isinstance(refusal(Store(settings, lock), BASE), VerificationError)
+
+
+def test_manifests_contradict_each_other_only_where_both_have_it_from_a_host(store: Store) -> None:
+    """What nobody confirmed is no evidence beside what was; two of that kind are."""
+    model = store.prepare(BASE)
+    contradict(store, model.commit, newer=True, unconfirmed=True)
+
+    assert offline(store).prepare(BASE) == model
+
+    main = repo_folder(store, BASE).manifest_path("main", model.commit)
+    recorded = json.loads(main.read_text())
+    recorded["files"]["weights.npz"]["unconfirmed"] = True
+    main.write_text(json.dumps(recorded))
+    contradict(store, model.commit, newer=True, unconfirmed=True)
+    assert "expected our manifests to agree on what it is" in str(refusal(offline(store), BASE))
 
 
 # Caches of which nobody has ever recorded anything

@@ -155,7 +155,7 @@ class RepoFolder:
         owner, *names = repo.split("/")
         if len(names) < 2 and not {".", ":"} & set(owner):  # an id on the hub, and no host's name
             return repo
-        for noted in (manifest.repo for manifest in self._manifests()):
+        for noted in (manifest.repo for manifest in self.manifests_of()):
             if folder_name(noted) == self.root.name:
                 return noted
         return f"https://{repo}" if len(names) > 1 else repo
@@ -224,34 +224,57 @@ class RepoFolder:
         """Return what says which content a file of a commit must have, other than its own link.
 
         The etag of a file by URL is its commit. Of other files our manifests say it, of whatever
-        revision, if they have it from a host's listing; then huggingface_hub's listing of the
-        commit; and then what a manifest has of a file that nobody confirmed.
+        revision, if they have it from a host's listing and agree; then huggingface_hub's listing of
+        the commit; and then what our manifests have of a file that nobody confirmed. Those that
+        contradict each other say nothing.
         """
         if self.by_url:
             return RemoteFile(name, ANY_SIZE, commit)
-        records = [manifest.files.get(name) for manifest in self._manifests(commit)]
-        recorded = [record.remote(name) for record in records if record]
-        for known in recorded:
-            if not known.unconfirmed:
-                return known
+        recorded = self._recorded(commit, name)
+        confirmed = [record for record in recorded if not record.unconfirmed]
+        if len(confirmed) == 1:
+            return confirmed[0].remote(name)
         tree = self.root / "trees" / f"{commit}.json"
         with suppress(*UNREADABLE, KeyError):
             listed = msgspec.json.decode(_read(tree), type=Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
                 return RemoteFile(name, listed.size, etag, source=f"as {tree} lists it")
-        return recorded[0] if recorded else None
+        return next(iter(recorded)).remote(name) if len(recorded) == 1 else None
+
+    def _recorded(self, commit: str, name: str) -> dict[Record, Path]:
+        """Return what our manifests say of a file, each with one that says so, the last first."""
+        recorded: dict[Record, Path] = {}
+        for manifest in self.manifests_of(commit):
+            if record := manifest.files.get(name):
+                recorded.setdefault(record, self.manifest_path(manifest.revision, commit))
+        return recorded
+
+    def _lacking(self, commit: str, name: str) -> str:
+        """Return why manifests say nothing of a file that may have said something; "" if none."""
+        recorded = self._recorded(commit, name)
+        if len(recorded) < 2:
+            return self._read_manifests()[1]
+        got = " and ".join(
+            f"{record.remote(name)} ({path})"
+            for record, path in recorded.items()
+            if not record.unconfirmed or all(each.unconfirmed for each in recorded)
+        )
+        return (
+            f"{name}: expected our manifests to agree on what it is at commit {commit[:12]}, got "
+            f"{got}; what the hub lists decides"
+        )
 
     def look(self, commit: str, name: str) -> Finding:
         """Hash one file of a commit, and compare that with what it must be.
 
         Where there is no evidence, the file must have the etag that its blob is named by, if it is
-        a link to one. That is not enough where there is a manifest that cannot be understood, as it
-        may have said something else. Then, and where there is no link, nothing says what is right.
+        a link to one. That is not enough where manifests contradict each other, or one cannot be
+        understood, which may do so. Then, and where there is no link, nothing says what is right.
         """
         path = self.pointer(commit, name)
         evidence, lacking = self.evidence(commit, name), ""
         if not evidence:
-            _, lacking = self._read_manifests()
+            lacking = self._lacking(commit, name)
             if linked := self.linked(path):
                 evidence = RemoteFile(name, ANY_SIZE, linked, unconfirmed=True)
         etag = evidence.etag if evidence else ""
@@ -259,7 +282,7 @@ class RepoFolder:
         def found(state: FileState, proof: Proof | None, reason: str) -> Finding:
             known = "" if state == "unknown" else etag
             by_itself = state == "complete" and evidence is not None and evidence.unconfirmed
-            told = reason if reason == lacking else f"{name}: {reason}"  # that is of all files
+            told = reason if reason == lacking else f"{name}: {reason}"
             return Finding(name, state, path, known, proof, told, unconfirmed=by_itself)
 
         try:
@@ -319,9 +342,9 @@ class RepoFolder:
 
     def listed_as(self, commit: str) -> str:
         """Return the repo that the hub led to when it listed a commit; "" if none, or not known."""
-        return next((manifest.listed_as for manifest in self._manifests(commit)), "")
+        return next((manifest.listed_as for manifest in self.manifests_of(commit)), "")
 
-    def _manifests(self, commit: str = "") -> list[Manifest]:
+    def manifests_of(self, commit: str = "") -> list[Manifest]:
         """Return our manifests, or those of this repo's commit, the one written last first."""
         return [
             manifest
@@ -364,7 +387,7 @@ class RepoFolder:
         """Return each commit of a revision that was verified, the last first, with its files."""
         return {
             manifest.commit: manifest.files
-            for manifest in self._manifests()
+            for manifest in self.manifests_of()
             if (manifest.repo, manifest.revision) == (self.repo, revision)
             and self._may_be(revision, manifest.commit)
         }

@@ -58,13 +58,14 @@ class RemoteFile:
             and self.size in {ANY_SIZE, proof.size}
         ):
             return ""
-        size = f" of {self.size} bytes" if self.size != ANY_SIZE else ""
         source = f" ({self.source})" if self.source else ""
-        expected = _hashes(self.etag, self.sha256)
-        return (
-            f"expected {hash_name(self.etag)} {expected}{size}{source}, "
-            f"got {_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
-        )
+        got = f"{_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
+        return f"expected {self}{source}, got {got}"
+
+    def __str__(self) -> str:
+        """Return its hashes and its size, as messages say them."""
+        size = f" of {self.size} bytes" if self.size != ANY_SIZE else ""
+        return f"{hash_name(self.etag)} {_hashes(self.etag, self.sha256)}{size}"
 
 
 def _hashes(etag: str, sha256: str) -> str:

@@ -214,14 +214,27 @@ class Staging:
             self._write(self._folder.root / "refs" / revision, commit.encode())
 
     def note(self, found: Inspection) -> None:
-        """Write a manifest of what was verified, adding to one of the same commit."""
+        """Write a manifest of what was verified, adding to one of the same commit.
+
+        What manifests of other revisions of that commit have of the same files is corrected. When
+        they were written stays, since that says which commit a revision stood for last.
+        """
         revision, commit = found.files.revision, found.commit or ""
         files = self._folder.manifests(revision).get(commit, {}) | found.records
-        manifest = Manifest(
-            self._folder.repo, revision, commit, dict(sorted(files.items())), found.listed_as
-        )
+        self._note(Manifest(self._folder.repo, revision, commit, files, found.listed_as))
+        confirmed = {name: each for name, each in found.records.items() if not each.unconfirmed}
+        for other in self._folder.manifests_of(commit):
+            right = {name: each for name, each in confirmed.items() if name in other.files}
+            if not right.items() <= other.files.items():
+                path = self._folder.manifest_path(other.revision, commit)
+                before = path.stat()
+                self._note(msgspec.structs.replace(other, files=other.files | right))
+                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def _note(self, manifest: Manifest) -> None:
+        manifest = msgspec.structs.replace(manifest, files=dict(sorted(manifest.files.items())))
         text = msgspec.json.format(msgspec.json.encode(manifest))
-        self._write(self._folder.manifest_path(revision, commit), text)
+        self._write(self._folder.manifest_path(manifest.revision, manifest.commit), text)
 
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
