@@ -124,6 +124,102 @@ def test_tunnel_that_a_proxy_refuses_is_the_proxys(
     assert str(second).startswith(f"{QUANTISED}: cannot make a request to https://hub.example")
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 429])
+@pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+def test_error_that_a_proxy_may_have_sent_is_not_told_as_the_hubs(
+    proxy: WebServer,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    kind: str,
+) -> None:
+    """Whoever it was, it is tried again; who may have been it is named without a password."""
+    where = urlsplit(proxy.endpoint).netloc
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://me:secret@{where}")
+    close_session()
+    proxy.trouble(Trouble(status, {**PAGE, "Content-Type": kind}, b"<html>no way there</html>"))
+
+    error = refusal(store, BASE)
+
+    assert type(error) is Unavailable
+    assert str(error).startswith(
+        f"{BASE}: the hub, or something between here and it (1.1 gate.example (squid/6.6); the "
+        f"proxy {where}), answered {status} "
+    )
+    assert ", after 3 tries; " in str(error)
+    assert "; check HF_ENDPOINT, and which proxy or filter is in between" in str(error)
+    assert "secret" not in str(error)
+    assert len(proxy.requests) == FAST.attempts
+
+
+def test_error_that_the_hub_has_signed_is_the_hubs_behind_a_proxy_too(
+    proxy: WebServer, store: Store
+) -> None:
+    """Its own words stand in a header that nothing in between sends."""
+    signed = {**PAGE, "X-Error-Message": "Internal Error - we are working on it"}
+    proxy.trouble(Trouble(500, signed, b"{}"))
+
+    error = str(refusal(store, BASE))
+
+    assert f"{BASE}: the hub answered 500 Internal Error - we are working on it, after 3" in error
+    assert "between" not in error
+
+
+def test_error_without_a_hubs_words_may_be_of_something_that_nobody_named(
+    hub: Hub, store: Store
+) -> None:
+    """As of a gateway that no variable tells of; also of the hub's own front."""
+    unsigned = {"Via": "1.1 gateway"}
+    hub.fault(Fault(status=502, body=b"", headers=unsigned), kind="info")
+
+    error = str(refusal(store, BASE))
+
+    assert error.startswith(
+        f"{BASE}: the hub, or something between here and it (1.1 gateway), answered 502 Bad "
+        "Gateway, after 3 tries; check the network, or try again later; check HF_ENDPOINT, and "
+        "which proxy or filter is in between; not in the cache: "
+    )
+
+
+def test_error_of_a_download_host_behind_a_proxy_may_be_the_proxys(
+    proxy: WebServer, hubless_store: Store
+) -> None:
+    """Also of a file by URL: the server is none that signs its errors."""
+    tiny = proxy.add("a.bin", b"abc")
+    proxy.trouble(Trouble(504))
+
+    error = str(refusal(hubless_store, tiny))
+
+    where = urlsplit(proxy.endpoint).netloc
+    assert f"{tiny}: the server, or something between here and it (" in error
+    assert f"; the proxy {where}), answered 504 Gateway Timeout, after 3 tries; " in error
+    assert "check the URL in the adapter's check map, and which proxy or filter is in " in error
+
+
+@pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Busy", "504 Gateway Timeout"])
+def test_tunnel_that_a_proxy_may_open_later_is_asked_for_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """The proxy cannot reach the host now. After the last try it is named, and so is the host."""
+    head = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    with DrippingServer(b"", (), pause=0, first=head) as proxy:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://me:secret@{proxy.place}")
+        close_session()
+
+        error = refusal(fresh(store, endpoint="https://hub.example"), BASE)
+
+    assert type(error) is Unavailable
+    assert str(error).startswith(
+        f"{BASE}: the proxy {proxy.place} answered {status}, asked for https://hub.example, after "
+        "3 tries; check the network, or try again later; check HTTPS_PROXY, HTTP_PROXY and ALL_PRO"
+    )
+    assert "secret" not in str(error)
+
+
 # The token
 
 
@@ -542,7 +638,8 @@ def test_endpoint_is_known_by_any_spelling(proxy: WebServer, store: Store, endpo
 
     error = str(refusal(fresh(store, endpoint=endpoint), BASE))
 
-    assert f"{BASE}: the hub answered 503" in error
+    assert f"{BASE}: the hub, or something between here and it (" in error
+    assert f"the proxy {urlsplit(proxy.endpoint).netloc}), answered 503" in error
 
 
 @pytest.mark.parametrize("endpoint", ["http://..", f"http://{'h' * 300}"], ids=["dots", "long"])

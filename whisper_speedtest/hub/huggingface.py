@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from whisper_speedtest.hub.between import BETWEEN, named
 from whisper_speedtest.hub.cache import is_safe
 from whisper_speedtest.hub.evidence import LONGEST_LISTING, Listing, RemoteFile
 from whisper_speedtest.hub.hashes import is_etag, is_sha1
 from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.remote import BETWEEN, Remote
+from whisper_speedtest.hub.remote import Remote
 from whisper_speedtest.hub.sizes import human, short
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class HuggingFaceHub(Remote):
     name: ClassVar = "the hub"
     gives: ClassVar = "a hub's data"
     named_in: ClassVar = "HF_ENDPOINT"
+    is_hub: ClassVar = True
     own_limit: ClassVar = ", or set HF_TOKEN to have a limit of your own"
 
     def __init__(self, settings: HubSettings) -> None:
@@ -135,11 +137,10 @@ class HuggingFaceHub(Remote):
         if lacking := _ABSENT.get(code):
             lacking += f" {files.revision}" if lacking == "revision" else ""
             return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
-        names = map(response.headers.get, ("Via", "WWW-Authenticate", "Server"))
-        between = next(filter(None, names), "unknown")
+        between = named(response.headers) or "unknown"
         said = said.replace(self.name, self._endpoint, 1)
         return Unavailable(
-            f"{said}, without a hub's error code, so something else answers ({short(between)}); "
+            f"{said}, without a hub's error code, so something else answers ({between}); "
             f"check {self.named_in}, {BETWEEN}"
         )
 

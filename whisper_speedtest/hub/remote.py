@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from adapters.errors import limit_told
+from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, proxies_are_in, proxy_of
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.sizes import human, short
@@ -49,12 +50,11 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-_PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
-_SETTINGS = "check the proxies in the network settings of this system"
+_PASSING = {"502", "503", "504"}
+"""What a proxy answers that cannot reach a host, and may reach it later."""
 _NOTHING = "Server disconnected"
 """How httpx begins to say that an answer has not even begun."""
 
-BETWEEN = "and which proxy or filter is in between"
 _CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
 _NO_TLS = "it speaks no https there: write http:// in {named_in}"
 _ANOTHER = f"another host answers there: check {{named_in}}, {BETWEEN}"
@@ -93,6 +93,8 @@ class Remote(ABC):
     """What it answers with."""
     named_in: ClassVar[str]
     """What its address is in."""
+    is_hub: ClassVar[bool] = False
+    """Whether its errors are known by headers of its own."""
     own_limit: ClassVar[str] = ""
     """How to have a limit on requests that is not everybody's; it follows other advice."""
 
@@ -208,7 +210,7 @@ class Remote(ABC):
             request = client.build_request(method, url, headers=headers, timeout=self._timeout)
         except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
             reason = f"cannot make a request to {self._endpoint} ({told(error)})"
-            raise self._gave_up(subject, f"{reason}; {_PROXY}, and SSL_CERT_FILE") from None
+            raise self._gave_up(subject, f"{reason}; {PROXY}, and SSL_CERT_FILE") from None
         home = request.url.netloc
         limit = _REDIRECTING * self._timeout
         ends = time.monotonic() + limit
@@ -239,6 +241,10 @@ class Remote(ABC):
                 httpx2.LocalProtocolError,
                 UnicodeError,  # of a host's name
             ) as no:
+                if isinstance(no, httpx2.ProxyError) and str(no)[:3] in _PASSING:
+                    proxy, asked = proxy_of(request.url) or "the proxy", self._place(host)
+                    reason = f"{proxy} answered {short(str(no))}, asked for {asked}"
+                    raise Again(reason, advice=f"{NETWORK}; {PROXY}") from None
                 reason = f"cannot make a request to {self._place(host)} ({told(no)})"
                 advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
                 raise self._gave_up(subject, f"{reason}; {advice}", host) from None
@@ -317,15 +323,12 @@ class Remote(ABC):
 
     def _step(self, said: str, host: str) -> str:
         """Return what to do about a host that cannot be reached, by what the error says."""
-        from urllib.request import getproxies, getproxies_environment
-
         step = next((step for words, step in _STEPS.items() if words in said), "")
         step = step or limit_told(said) or NETWORK
         if step in {_NO_TLS, _ANOTHER} and host:  # whose address the endpoint has given
             step = NETWORK
-        if getproxies().keys() - {"no"}:  # macOS has some in its settings, where no variable is set
-            named = getproxies_environment().keys() - {"no"}
-            step += f"; there is a proxy in between: {_PROXY if named else _SETTINGS}"
+        if where := proxies_are_in():
+            step += f"; there is a proxy in between: {where}"
         return step.format(named_in=self.named_in)
 
     def _place(self, host: str) -> str:
@@ -364,7 +367,11 @@ class Remote(ABC):
             advice = "put user:password@ before the host in HTTPS_PROXY"
             raise self._gave_up(subject, f"{reason}; {advice}")
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise again_later(said, status, headers, self.own_limit)
+            sender = answering(who, response.request.url, headers, hub=self.is_hub and not host)
+            later = again_later(said.replace(who, sender, 1), status, headers, self.own_limit)
+            if sender != who:
+                later.advice += f"; check {self.named_in}, {BETWEEN}"
+            raise later
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise Again(said, final=VerificationError)  # the part that is there is no part of it
         by_a_hub = code and {"api", "resolve"} & set(response.request.url.path.split("/"))
