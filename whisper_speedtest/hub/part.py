@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.hashes import CHUNK, FileDigest, hash_name
+from whisper_speedtest.hub.hashes import CHUNK, FileDigest
 from whisper_speedtest.hub.model import VerificationError
 from whisper_speedtest.hub.tries import Again
 
@@ -76,12 +76,8 @@ class Part:
             wrong = f"expected {file.size} bytes, got {self.size}"
             raise Again(wrong, final=VerificationError)
         proof, etag = self._digest.result()
-        if etag != file.etag or proof.size != file.size:
+        if wrong := file.contradiction(proof, etag):
             self.start_over()
             more = " or more" if proof.size > file.size else ""
-            raise Again(
-                f"expected {hash_name(etag)} {file.etag} of {file.size} bytes, "
-                f"got {etag} of {proof.size} bytes{more}",
-                final=VerificationError,
-            )
+            raise Again(f"{wrong}{more}", final=VerificationError)
         return proof
