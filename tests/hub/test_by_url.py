@@ -138,6 +138,7 @@ def test_huggingface_hub_reads_the_cache_as_before(
         (Trouble(404), "GET", Unavailable, "has said a moment ago how long that is; try again"),
         (Trouble(401), "HEAD", Unavailable, "no token is sent"),
         (Trouble(403), None, Unavailable, "no token is sent"),
+        (Trouble(405), "HEAD", Unavailable, "to say how long weights.npz is, without sending i"),
         (Trouble(503), None, Unavailable, "the server answered 503 Service Unavailable, after 3"),
         (Trouble(429), "GET", Unavailable, "the server answered 429"),
         (Trouble(hang=True), None, Unavailable, "cannot reach http://127.0.0.1:"),
@@ -159,8 +160,8 @@ def test_huggingface_hub_reads_the_cache_as_before(
         ("offline", None, Unavailable, "--offline"),
     ],
     ids=(
-        "404 410 404-of-the-file 401 403 503 429 hang hang-in-body no-length portal portal-in-body "
-        "cut short shorter-as-a-whole flipped other refused offline"
+        "404 410 404-of-the-file 401 403 405 503 429 hang hang-in-body no-length portal "
+        "portal-in-body cut short shorter-as-a-whole flipped other refused offline"
     ).split(),
 )
 def test_trouble_is_named_and_leaves_nothing(

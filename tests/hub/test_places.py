@@ -20,6 +20,8 @@ from whisper_speedtest.hub.model import Unavailable, VerificationError, Verified
 from whisper_speedtest.hub.staging import Staging
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from whisper_speedtest.hub.store import Store
 
 
@@ -242,3 +244,53 @@ def test_folder_of_one_repo_that_cannot_be_written_to_costs_no_other_model(
     quantised = outcomes[QUANTISED]
     assert isinstance(quantised, VerifiedModel)
     assert read(quantised) == content(QUANTISED)
+
+
+def no_folder(path: Path) -> None:
+    """Leave a file in place of a folder."""
+    path.touch()
+
+
+def dangling(path: Path) -> None:
+    """Leave a link to nothing, as to a disk that is not there."""
+    path.symlink_to("a disk/that is not there")
+
+
+def ring(path: Path) -> None:
+    """Leave a link that leads to itself."""
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("harm", [no_folder, dangling, ring])
+@pytest.mark.parametrize("where", ["cache", "repo", "blobs", "snapshots"])
+def test_cache_that_is_no_folder_is_told_offline_too(
+    store: Store, tmp_path: Path, harm: Callable[[Path], None], where: str
+) -> None:
+    """It is not that the model was never fetched: to run once online would not help."""
+    store.prepare(BASE)
+    folder = repo_folder(store, BASE)
+    named = {"cache": store.settings.cache, "repo": folder.root, "blobs": folder.blobs}
+    path = named.get(where, folder.root / "snapshots")
+    path.rename(tmp_path / "elsewhere")
+    harm(path)
+
+    error = str(refusal(offline(store), BASE))
+
+    assert (
+        f"; repair {path}, which is no folder, or a link to none: is its disk there?, or" in error
+    )
+    assert "run once without that" not in error
+    if where in {"cache", "repo"}:
+        assert error.startswith(
+            f"{BASE}: expected a folder of the hub cache at {path}, got none; repair {path}, which "
+        )
+
+
+def test_name_of_a_cache_gives_no_orders_to_a_terminal(store: Store, tmp_path: Path) -> None:
+    """A message is one line, whatever the folder is called."""
+    (odd := tmp_path / "a\x1b[31mb\nc\udce9").touch()
+
+    error = str(refusal(fresh(store, cache=odd), BASE))
+
+    assert f"{tmp_path}/a?[31mb?c?" in error
+    assert error.isprintable()

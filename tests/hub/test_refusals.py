@@ -400,6 +400,18 @@ def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
     assert [request.file for request in hub.requests].count("weights.npz") == 10
 
 
+@pytest.mark.parametrize("target", ["ftp://files.example/a", "/org/ring"])
+def test_right_to_a_download_is_not_told(hub: Hub, store: Store, target: str) -> None:
+    """It stands in an address behind the path; whoever reads a message may not use it."""
+    signed = Fault(status=302, headers={"Location": f"{target}?X-Amz-Signature=secret#secret"})
+    hub.fault(signed)
+
+    error = str(refusal(store, BASE))
+
+    assert f"{target}; " in error
+    assert "secret" not in error
+
+
 # What a host says of its reasons
 
 

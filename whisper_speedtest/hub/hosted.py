@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +27,7 @@ from whisper_speedtest.hub.model import (
     VerifiedModel,
 )
 from whisper_speedtest.hub.plan import PlannedModel
-from whisper_speedtest.hub.sizes import human, short
+from whisper_speedtest.hub.sizes import human, printable, short
 from whisper_speedtest.hub.staging import Staging, begun, next_step, staging
 from whisper_speedtest.hub.tries import Cancelled, told
 
@@ -151,6 +154,14 @@ class HostedModels:
                 model = self._resolved(local, listing, places)
                 if not model.download:
                     return model
+        folders = self.settings.cache, folder.root, folder.root / "snapshots", folder.blobs
+        # Path.is_dir fails for a folder that may not be looked into.
+        if path := next(filterfalse(os.path.isdir, filter(os.path.lexists, folders)), None):
+            step = next_step(FileExistsError(errno.EEXIST, "", str(path)), path)
+            raise Unavailable(
+                f"{files}: expected a folder of the hub cache at {path}, got none; {step}, or set "
+                "HF_HUB_CACHE to another folder"
+            )
         raise Unavailable(f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that")
 
     def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
@@ -333,13 +344,16 @@ class HostedModels:
         close = difflib.get_close_matches(files.repo, others.keys() - {files.repo}, 5, 0.7)
         if near := [repo for repo in close if cache.matches(others[repo], "snapshots/*")]:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
-        return kind(self._without_secrets(message), self._without_secrets(cause))
+        return kind(self._showable(message), self._showable(cause))
 
-    def _without_secrets(self, text: str) -> str:
-        """Return a text without the token, and without users and passwords in addresses."""
+    def _showable(self, text: str) -> str:
+        """Return a text without the token, and without users and passwords in addresses.
+
+        The name of a folder may hold an order to a terminal; it is left out as well.
+        """
         if token := self.settings.token:
             text = text.replace(token, "(token)")
-        return _USER.sub("://", text)
+        return printable(_USER.sub("://", text))
 
 
 @contextmanager

@@ -233,7 +233,7 @@ class Remote(ABC):
                 if request.url.scheme not in {"http", "https"}:
                     raise Unavailable(
                         f"{subject}: expected to be led to an http address, {host or self.name} "
-                        f"leads to {short(str(request.url))}; check {self.named_in}, {BETWEEN}"
+                        f"leads to {_shown(request.url)}; check {self.named_in}, {BETWEEN}"
                     )
             except (
                 httpx2.ProxyError,
@@ -263,7 +263,7 @@ class Remote(ABC):
                 ) from None
         raise Unavailable(
             f"{subject}: expected at most {_REDIRECTS} redirects, in {limit:.3g} s, {self.name} "
-            f"leads on to {short(str(request.url))}; {NETWORK}"
+            f"leads on to {_shown(request.url)}; {NETWORK}"
         )
 
     def _client(self) -> httpx2.Client:
@@ -391,3 +391,8 @@ class Remote(ABC):
             f"{self.named_in}"
         )
         return Unavailable(f"{subject}: {reason}", reason)
+
+
+def _shown(url: httpx2.URL) -> str:
+    """Return an address as a message quotes it: what follows `?` may be the right to a download."""
+    return short(str(url.copy_with(query=None, fragment=None)))

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
+from whisper_speedtest.hub.between import BETWEEN
 from whisper_speedtest.hub.evidence import Listing, RemoteFile
 from whisper_speedtest.hub.hashes import is_sha256
 from whisper_speedtest.hub.model import RepoError, Unavailable
@@ -70,6 +71,11 @@ class WebServer(Remote):
         return f"{files.repo}/{commit}/{quote(name)}"
 
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return Unavailable(
+                f"{said}: expected it to say how long {files.files[0]} is, without sending it "
+                f"(HEAD); check {self.named_in}, {BETWEEN}"
+            )
         if response.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             return Unavailable(
                 f"{said}: it does not give {files.files[0]} to everybody, and no token is sent to "
