@@ -1,5 +1,6 @@
 """A file that a check map names by URL and sha256: the store against a real web server."""
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from adapters.base import ModelFiles
 from fixtures.hub import Hub
 from tests.helpers.harm import BASE, HARMS, content, flip_bit, link_other_blob, weights
-from tests.helpers.stores import FAST, NOWHERE, fresh, offline, refusal, repo_folder
+from tests.helpers.stores import FAST, NOWHERE, fresh, offline, read, refusal, repo_folder
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
 from whisper_speedtest.hub.cache import RepoFolder, cached_repos
 from whisper_speedtest.hub.hashes import prove
@@ -239,6 +240,43 @@ def test_a_cut_download_goes_on_where_it_stopped(
 
     ranges = [each.headers.get("range") for each in server.requests if each.method == "GET"]
     assert ranges == [None, "bytes=100000-"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"),
+    [
+        (Trouble(206, {"Content-Range": "bytes 50000-299999/300000"}, BODY[50_000:]), [None]),
+        (Trouble(206, {"Content-Range": "bytes 0-299999/300000"}, BODY), [None]),
+        (Trouble(206, {}, b""), ["bytes=100000-"]),
+        (Trouble(200, {}, b""), [None]),
+        (Trouble(200, {"Content-Encoding": "gzip"}, gzip.compress(BODY)), []),
+        (Trouble(200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(10**6))), [None]),
+    ],
+    ids="other-range whole-as-range no-range no-body gzip gzip-of-another".split(),
+)
+def test_rest_that_is_another_part_or_packed_does_no_harm(
+    server: WebServer, tiny: ModelFiles, store: Store, answer: Trouble, more: list[str | None]
+) -> None:
+    """Whatever the head says, the hash of the whole decides, and the file is begun anew by it."""
+    server.trouble(Trouble(cut=100_000), "GET", times=1)
+    server.trouble(answer, "GET", times=1)
+
+    assert read(store.prepare(tiny)) == {NAME: BODY}
+
+    ranges = [each.headers.get("range") for each in server.requests if each.method == "GET"]
+    assert ranges == [None, "bytes=100000-", *more]
+
+
+def test_part_that_nobody_asked_for_is_no_beginning(
+    server: WebServer, tiny: ModelFiles, store: Store
+) -> None:
+    """A server that sends the end of a file first costs a request more."""
+    server.trouble(Trouble(206, {}, BODY[100_000:]), "GET", times=1)
+
+    assert read(store.prepare(tiny)) == {NAME: BODY}
+
+    ranges = [each.headers.get("range") for each in server.requests if each.method == "GET"]
+    assert ranges == [None, "bytes=200000-", None]
 
 
 def test_each_host_is_out_of_reach_alone(server: WebServer, tiny: ModelFiles, store: Store) -> None:
