@@ -267,6 +267,15 @@ def test_rest_that_is_another_part_or_packed_does_no_harm(
     assert ranges == [None, "bytes=100000-", *more]
 
 
+def test_file_that_is_hypertext_is_no_sign_in_page(server: WebServer, store: Store) -> None:
+    """By its name it is meant to be; what another name leads to in that form is none of a model."""
+    page = {"Content-Type": "text/html"}
+    server.trouble(Trouble(headers=page))
+
+    assert read(store.prepare(server.add("card.html", BODY))) == {"card.html": BODY}
+    assert "captive portal" in str(refusal(store, server.add("card.html.npz", BODY[1:])))
+
+
 def test_part_that_nobody_asked_for_is_no_beginning(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:

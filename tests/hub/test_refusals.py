@@ -182,6 +182,18 @@ def test_error_without_a_hubs_words_may_be_of_something_that_nobody_named(
     )
 
 
+def test_error_of_a_download_host_is_its_own_where_nothing_else_is_known(
+    hub: Hub, store: Store
+) -> None:
+    """No such host has words that only it sends."""
+    hub.fault(Fault(status=502, body=b""), kind="cdn")
+
+    error = str(refusal(store, BASE))
+
+    assert f"weights.npz: {cdn_of(hub)} answered 502 Bad Gateway, after 3 tries; " in error
+    assert "between" not in error
+
+
 def test_error_of_a_download_host_behind_a_proxy_may_be_the_proxys(
     proxy: WebServer, hubless_store: Store
 ) -> None:
