@@ -190,6 +190,22 @@ def test_lock_confirms_no_file_that_it_does_not_name(store: Store) -> None:
     }
 
 
+def test_file_that_a_lock_confirms_is_known_by_the_hash_that_it_has_on_the_hub(
+    hub: Hub, store: Store
+) -> None:
+    """Of a small one that is git's sha1, which a listing has; the lock has only the sha256."""
+    then = store.prepare(BASE)
+    manifest = repo_folder(store, BASE).manifest_path("main", then.commit)
+    noted = json.loads(manifest.read_text())
+    shutil.rmtree(repo_folder(store, BASE).own)
+
+    locked(store, then).prepare(BASE)
+
+    by_commit = manifest.with_name(f"{then.commit}@{then.commit}.json")
+    assert json.loads(by_commit.read_text())["files"] == noted["files"]
+    assert noted["files"]["config.json"]["etag"] == hub.blob(BASE.repo, "config.json").etag
+
+
 def test_locked_file_that_was_harmed_is_fetched_anew(hub: Hub, store: Store) -> None:
     """The lock has the right bytes: it is the file in the cache that is wrong, and not the lock."""
     then = store.prepare(BASE)

@@ -166,9 +166,13 @@ def test_part_of_the_files_size_or_more_is_hashed(
     (part,) = parts(store)
     assert killed
     (part / "content").write_bytes(LARGE["weights.npz"] + b"x" * (size - SIZE))
+    plan = store.plan([BASE])
+    (planned,) = plan.to_fetch
+    told = planned.size_begun, plan.download_size
 
     model = store.prepare(BASE)
 
+    assert told == (SIZE, 0), "no more is there than the file has"
     assert ranges(hub) == ([] if size == SIZE else [None])
     assert read(model) == LARGE
 
