@@ -223,8 +223,9 @@ def test_right_file_in_another_place_is_not_downloaded(
     (folder / "wrong").write_bytes(bytes(len(content(BASE)["weights.npz"])))
     places = {
         "weights.npz": (folder / "none", folder / "wrong", folder / "weights.npz"),
-        "config.json": (folder, folder / "config.json"),
+        "config.json": (folder, folder / "link"),
     }
+    (folder / "link").symlink_to(folder / "config.json")
 
     outcome = store.fetch(store.plan([BASE], places={BASE: places}))[BASE]
     kept = {name: (folder / name).stat() for name in BASE.files}
@@ -233,6 +234,7 @@ def test_right_file_in_another_place_is_not_downloaded(
     assert outcome == offline(store).prepare(BASE)
     for name, (path, _) in outcome.files.items():
         assert path.is_symlink()
+        assert not (path.parent / path.readlink()).is_symlink(), "a link may go with its owner"
         assert (path.stat().st_ino == kept[name].st_ino) == linked
     assert {name: (folder / name).read_bytes() for name in BASE.files} == content(BASE)
 

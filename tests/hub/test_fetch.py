@@ -106,13 +106,16 @@ def test_a_revision_other_than_main_is_its_own(hub: Hub, store: Store) -> None:
     hub.add(BASE.repo, content(BASE, "pr"), revision="refs/pr/1")
     pinned = replace(BASE, revision=hub.commit(BASE.repo, "refs/pr/1"))
 
-    models = [store.prepare(files) for files in (BASE, branch, pinned)]
+    models = [store.prepare(files) for files in (BASE, pinned, branch)]
 
     assert [read(model) for model in models] == [
         content(BASE),
         content(BASE, "pr"),
         content(BASE, "pr"),
     ]
+    refs = repo_folder(store, BASE).root / "refs"
+    noted = {str(path.relative_to(refs)) for path in refs.rglob("*") if path.is_file()}
+    assert noted == {"main", "refs/pr/1"}, "a commit stands for itself"
 
 
 def test_a_repo_in_xet_storage_is_read_over_http(store: Store) -> None:

@@ -63,7 +63,7 @@ def test_first_file_that_changed_is_named(model: VerifiedModel) -> None:
 def test_other_size_is_found_without_reading(
     model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cut file of gigabytes is refused at once."""
+    """A cut file of gigabytes is refused at once, and so is one to which something was added."""
     path, expected = model.files["weights.npz"]
     truncate(path)
     monkeypatch.setattr(module, "prove", lambda _: pytest.fail("the file was read"))
@@ -74,6 +74,9 @@ def test_other_size_is_found_without_reading(
     assert str(caught.value) == (
         f"weights: expected 110 bytes, got 55; delete {path} and fetch it anew"
     )
+    path.write_bytes(bytes(111))
+    with pytest.raises(VerificationError, match="expected 110 bytes, got 111"):
+        check_file("weights", path, expected)
 
 
 def test_file_that_is_gone_is_named_with_its_place(model: VerifiedModel) -> None:

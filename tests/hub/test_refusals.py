@@ -70,14 +70,15 @@ def test_page_of_something_in_between_is_not_the_check_maps_fault(
     assert "check map" not in str(error)
 
 
+@pytest.mark.parametrize("token", [None, "hf_token"])
 def test_password_that_something_in_between_asks_for_is_told_as_its_own(
-    proxy: WebServer, store: Store
+    proxy: WebServer, store: Store, token: str | None
 ) -> None:
     """Whose password it is stands in a header that the hub does not send."""
     realm = 'Basic realm="mirror of example.org"'
     proxy.trouble(Trouble(401, {"Content-Type": "text/plain", "WWW-Authenticate": realm}, b"no"))
 
-    error = str(refusal(store, BASE))
+    error = str(refusal(fresh(store, token=token), BASE))
 
     assert f"without a hub's error code, so something else answers ({realm}); check HF_EN" in error
     assert "HF_TOKEN" not in error
