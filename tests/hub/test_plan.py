@@ -336,3 +336,13 @@ def test_part_of_a_file_that_is_held_by_now_counts_for_nothing() -> None:
     )
 
     assert (model.size_begun, model.download_size) == (5, 15)
+
+
+def test_model_that_cannot_be_had_is_not_told_as_unconfirmed() -> None:
+    """Its problem is what there is to know; the same one without it is."""
+    model = planned("a", 100)
+    (file,) = model.required
+    model = replace(model, required=(replace(file, unconfirmed=True),))
+
+    assert model.unconfirmed
+    assert not replace(model, problem=Unavailable("no room")).unconfirmed
