@@ -222,7 +222,9 @@ def test_proxy_of_the_system_s_settings_is_told_as_such(monkeypatch: pytest.Monk
     """Macs have some there, and then no variable is to be checked."""
     for variable in [each for each in os.environ if each.lower().endswith("_proxy")]:
         monkeypatch.delenv(variable)
-    monkeypatch.setattr("whisper_speedtest.hub.between.getproxies", lambda: {"https": "http://proxy.example"})
+    monkeypatch.setattr(
+        "whisper_speedtest.hub.between.getproxies", lambda: {"https": "http://proxy.example"}
+    )
 
     error = str(error_of(Host(REFUSED)))
 
