@@ -19,6 +19,7 @@ from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, req
 from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.lock import (
     Lock,
+    LockedFile,
     LockedModel,
     LockError,
     read_lock,
@@ -244,7 +245,7 @@ def test_locked_file_that_was_exchanged_is_fetched_anew(hub: Hub, store: Store) 
 
 def test_small_file_unlike_the_lock_is_refused_once_it_is_there(hub: Hub, store: Store) -> None:
     """Of a file that the hub lists by git's sha1 alone, the sha256 is known after the download."""
-    files = {"config.json": Proof(3, "e" * 64)}
+    files = {"config.json": LockedFile(3, "e" * 64)}
     entry = LockedModel(hub.commit(BASE.repo), files)
     held = Store(store.settings, Lock({str(BASE): entry}))
 
@@ -399,7 +400,7 @@ def test_files_of_one_commit_add_up_and_those_of_another_replace() -> None:
 
     assert list(lock.models[str(BASE)].files) == ["a", "b"]
     again = lock.with_models([model(b=ONE)]).models[str(BASE)]
-    assert again.files["b"] == Proof(1, "1" * 64), "what was verified last holds"
+    assert again.files["b"] == LockedFile(1, "1" * 64), "what was verified last holds"
     newer = lock.with_models([model(commit="b" * 40, b=ONE)]).models[str(BASE)]
     assert (newer.commit, set(newer.files)) == ("b" * 40, {"b"})
 
@@ -479,7 +480,7 @@ def test_small_file_in_the_librarys_place_unlike_the_lock_is_refused_before_a_do
 ) -> None:
     """It is hashed as it is found, so that nothing else is fetched for a model that is refused."""
     (config := tmp_path / "config.json").write_bytes(content(BASE)["config.json"])
-    entry = LockedModel(hub.commit(BASE.repo), {"config.json": Proof(3, "e" * 64)})
+    entry = LockedModel(hub.commit(BASE.repo), {"config.json": LockedFile(3, "e" * 64)})
     held = Store(store.settings, Lock({str(BASE): entry}))
 
     plan = held.plan([BASE], places={BASE: {"config.json": [config]}})

@@ -6,8 +6,7 @@ import pytest
 
 from adapters import REGISTRY, adapter_class
 from tests.helpers.project import ROOT
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.lock import NAME, Lock, LockedModel, read_lock
+from whisper_speedtest.hub.lock import NAME, Lock, LockedFile, LockedModel, read_lock
 from whisper_speedtest.results.models import page
 
 
@@ -46,8 +45,8 @@ def test_each_size_and_variant_has_one_row(adapter: str) -> None:
 def test_locked_model_has_its_commit_and_size() -> None:
     """The size is that of the files that the case needs, and of no other file of the repo."""
     files = adapter_class("lightning-whisper-mlx").check_map["tiny"]["fp16"]
-    sizes = {name: Proof(1_500_000, "0" * 64) for name in files.files}
-    entry = LockedModel("abcdef012345" + "0" * 28, {**sizes, "other": Proof(9**9, "0" * 64)})
+    sizes = {name: LockedFile(1_500_000, "0" * 64) for name in files.files}
+    entry = LockedModel("abcdef012345" + "0" * 28, {**sizes, "other": LockedFile(9**9, "0" * 64)})
 
     found = rows(page(Lock({str(files): entry})), "lightning-whisper-mlx")
 
@@ -59,7 +58,7 @@ def test_locked_model_has_its_commit_and_size() -> None:
 def test_size_is_left_out_where_a_file_is_not_locked() -> None:
     """A part of a sum would be taken for the whole."""
     files = adapter_class("lightning-whisper-mlx").check_map["tiny"]["fp16"]
-    entry = LockedModel("0" * 40, {files.files[0]: Proof(1_500_000, "0" * 64)})
+    entry = LockedModel("0" * 40, {files.files[0]: LockedFile(1_500_000, "0" * 64)})
 
     found = rows(page(Lock({str(files): entry})), "lightning-whisper-mlx")
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from whisper_speedtest.hub.hashes import Proof, is_etag
+from whisper_speedtest.hub.hashes import is_etag
 from whisper_speedtest.hub.sizes import short
 from whisper_speedtest.hub.whole import write_whole
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.hub.hashes import Proof
     from whisper_speedtest.hub.inspection import Inspection
     from whisper_speedtest.hub.model import VerifiedModel
 
@@ -46,22 +47,38 @@ class LockError(Exception):
     """A lock of models that is none, or that cannot be read or written."""
 
 
+class LockedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file must be: its size in bytes, and its sha256 in hex digits."""
+
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+    def __str__(self) -> str:
+        """Return what an error message says of it."""
+        return f"sha256 {self.sha256} of {self.size} bytes"
+
+
 class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a repo's revision stands for: a commit, and what each of its files must be."""
 
     commit: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{40}|[0-9a-f]{64})\Z")]
-    files: dict[str, Proof]
+    files: dict[str, LockedFile]
 
     @classmethod
     def of(cls, model: VerifiedModel) -> Self:
         """Return the entry of a model that was verified."""
-        return cls(model.commit, {name: proof for name, (_, proof) in sorted(model.files.items())})
+        files = {
+            name: LockedFile(proof.size, proof.sha256)
+            for name, (_, proof) in sorted(model.files.items())
+        }
+        return cls(model.commit, files)
 
     def contradiction(self, proofs: Mapping[str, Proof]) -> str:
         """Return how files differ from their entries; "" where none does, or has one."""
         wrong = []
-        for name, got in proofs.items():
-            if (locked := self.files.get(name)) not in {None, got}:
+        for name, proof in proofs.items():
+            locked, got = self.files.get(name), LockedFile(proof.size, proof.sha256)
+            if locked not in {None, got}:
                 wrong.append(f"{name}: expected {locked} (as {NAME} has it), got {got}")
         return "; ".join(wrong)
 
