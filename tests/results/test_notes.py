@@ -556,11 +556,14 @@ def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
     assert journal_notes("j.jsonl", 2, 3, 4, "no space left", "") == [
         "earlier:  3 results are taken over from j.jsonl",
         "journal:  2 results are added to j.jsonl",
-        "unsaved:  4 results are not added to a journal: no space left",
+        "unsaved:  4 results are not added to j.jsonl: no space left",
     ]
     assert journal_notes("j.jsonl", 1, 0, 1, "it is full", "saved.json") == [
         "journal:  1 result is added to j.jsonl",
-        "unsaved:  1 result is not added to a journal: it is full",
+        "unsaved:  1 result is not added to j.jsonl: it is full",
+    ]
+    assert journal_notes("", 0, 0, 1, "no place", "") == [
+        "unsaved:  1 result is not added to a journal: no place"
     ]
 
 

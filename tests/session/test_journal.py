@@ -331,6 +331,29 @@ def test_place_that_cannot_be_written_costs_a_line(own_project: Sessions, kind: 
     assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
 
 
+def test_session_that_cannot_finish_its_journal_is_no_success(
+    own_project: Sessions, tmp_path: Path
+) -> None:
+    """As on a disk that is full: whoever keeps that file would find nothing in it."""
+    (own_project.tree / "full_disk.py").write_text(
+        "import errno\n"
+        "from whisper_speedtest.results.journal import Journal\n"
+        "def append(journal, result):\n"
+        "    raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "Journal.append = append\n",
+        encoding="utf-8",
+    )
+    journal = tmp_path / "mine.jsonl"
+    chosen = (GOOD, "-p", "full_disk", f"--journal={journal}")
+
+    session = run(own_project, *chosen, PYTHONPATH=str(own_project.tree))
+
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    why = "[Errno 28] No space left on device"
+    assert f"unsaved:  1 result is not added to {journal}: {why}\n" in session.output
+    assert session.saved_names == {"test_transcribe[toy-micro-good-short]"}
+
+
 # What no file tells
 
 

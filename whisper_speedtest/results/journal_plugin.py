@@ -26,7 +26,7 @@ from adapters import adapter_class, files_of
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.device import choose_device
-from whisper_speedtest.session.ending import has_failed_to_collect
+from whisper_speedtest.session.ending import fail, has_failed_to_collect
 from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
 from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS, ROOT, begin
@@ -380,6 +380,12 @@ def neutral_of(config: pytest.Config) -> Neutral:
             ],
         )
     return config.stash[NEUTRAL]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a session whose journal lacks a result; that it has no place was said as it began."""
+    if (kept := session.config.stash.get(KEPT, None)) and kept.journal and kept.lost:
+        fail(session)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

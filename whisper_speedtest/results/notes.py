@@ -114,7 +114,7 @@ def journal_notes(
     if written:
         lines.append(f"journal:  {_results(written)} added to {journal}")
     if lost:
-        lines.append(f"unsaved:  {_results(lost)} not added to a journal: {fault}")
+        lines.append(f"unsaved:  {_results(lost)} not added to {journal or 'a journal'}: {fault}")
     return lines
 
 

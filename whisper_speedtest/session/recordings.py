@@ -47,10 +47,14 @@ def own_clips(paths: Sequence[Path], left_out: list[str], *, private: bool = Fal
             if private:
                 clip = replace(clip, name=private_name(clip.sha256))
             if other := taken.get(clip.name):
+                if other.is_own and other.sha256 == clip.sha256:
+                    raise pytest.UsageError(
+                        f"--audio: {file}: expected each recording once, got one with the content "
+                        f"of {other.path}; leave one out"
+                    )
                 raise pytest.UsageError(
                     f"--audio: {file}: expected a name that no other clip has, got {clip.name!r}, "
-                    f"which is also {other.path}; "
-                    f"{'leave one out' if private else 'rename the file'}"
+                    f"which is also {other.path}; rename the file"
                 )
             taken[clip.name] = clip
         if len(wrong) == len(files):
