@@ -178,23 +178,43 @@ def test_file_system_in_memory_keeps_its_files(tmp_path: Path) -> None:
 
 
 @needs_linux
-@pytest.mark.parametrize(("asked", "drops"), [(5, True), (6, False)])
-def test_system_that_keeps_a_page_for_a_while_is_asked_five_times(
-    paths: list[Path], monkeypatch: pytest.MonkeyPatch, asked: int, *, drops: bool
+def test_system_that_keeps_a_page_for_a_while_is_asked_again(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps pages that it is just moving between its own lists."""
-    left = [PAGE] * (asked - 1)
+    left = [PAGE] * 20
     monkeypatch.setattr(cold_files, "resident", lambda _: left.pop() if left else 0)
-    one = model_of(paths[0])
 
-    if drops:
-        evict(one)
-    else:
-        left.append(PAGE)  # for the look that the message is made of
-        with pytest.raises(FilesInMemoryError):
-            evict(one)
+    evict(model_of(paths[0]))
 
     assert left == []
+
+
+@needs_linux
+def test_system_that_keeps_a_page_is_asked_for_a_second(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than that, no page is just being moved."""
+    now = [100.0]
+    looks = 0
+
+    def resident(_: Path) -> int:
+        nonlocal looks
+        looks += 1
+        return PAGE
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(cold_files, "resident", resident)
+    clock = type("time", (), {"monotonic": lambda: now[0], "sleep": sleep})
+    monkeypatch.setattr(cold_files, "time", clock)
+
+    with pytest.raises(FilesInMemoryError):
+        evict(model_of(paths[0]))
+
+    assert now[0] == pytest.approx(101.0, abs=0.02)
+    assert looks == pytest.approx(103, abs=2)
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.sizes import human
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.hub.model import VerifiedModel
 
-TRIES = 5
-"""How often the system is asked: it keeps pages that are just being moved between its lists."""
+SECONDS = 1.0
+"""For how long the system is asked: it keeps pages that are just being moved between its lists.
+With 16 cores, five tries at once were not always enough."""
+
+PAUSE = 0.01
+"""Seconds from one asking to the next."""
 
 
 class FilesInMemoryError(Exception):
@@ -37,7 +42,8 @@ def evict(model: VerifiedModel) -> None:
             "expected Linux, which takes files out of its memory when it is asked to, got "
             f"{sys.platform}; leave out --cold-files"
         )
-    for _ in range(TRIES):
+    ends = time.monotonic() + SECONDS
+    while True:
         for path, _ in model.resolved().files.values():
             descriptor = os.open(path, os.O_RDONLY)
             try:
@@ -47,7 +53,10 @@ def evict(model: VerifiedModel) -> None:
                 os.close(descriptor)
         if not any(resident(path) for path, _ in model.resolved().files.values()):
             return
-    expect_none_in_memory(model)
+        if time.monotonic() > ends:
+            expect_none_in_memory(model)
+            return
+        time.sleep(PAUSE)
 
 
 def expect_none_in_memory(model: VerifiedModel) -> None:
