@@ -14,9 +14,15 @@ def fast_cores() -> int:
     """Return the number of cores to compute on: on Apple silicon, the performance cores alone.
 
     A virtual Mac whose system tells of no kinds of cores has one kind.
+
+    Raises:
+        OSError: A Mac does not say how many it has.
     """
     if sys.platform == "darwin":
-        return _sysctl("hw.perflevel0.physicalcpu") or _sysctl("hw.physicalcpu") or 1
+        for name in ("hw.perflevel0.physicalcpu", "hw.physicalcpu"):
+            if number := _sysctl(name):
+                return number
+        raise OSError(f"expected a number of cores, sysctl knows no {name}; is this a Mac?")
     return len(os.sched_getaffinity(0))
 
 

@@ -60,12 +60,18 @@ def test_performance_cores_alone_are_counted_on_a_mac(monkeypatch: pytest.Monkey
     assert cores.usual_threads() == 4
 
 
-@pytest.mark.parametrize(("known", "number"), [({"hw_physicalcpu": 3}, 3), ({}, 1)])
-def test_mac_that_tells_of_no_kinds_of_cores_has_one_kind(
-    known: dict[str, int], number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a virtual one may; where it tells nothing at all, one core is there for certain."""
+def test_mac_that_tells_of_no_kinds_of_cores_has_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a virtual one may."""
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System(**known))
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System(hw_physicalcpu=3))
 
-    assert cores.fast_cores() == number
+    assert cores.fast_cores() == 3
+
+
+def test_mac_that_tells_of_no_cores_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that nobody gave would be taken for that of the machine."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System())
+
+    with pytest.raises(OSError, match=r"sysctl knows no hw\.physicalcpu; is this a Mac\?"):
+        cores.fast_cores()
