@@ -138,6 +138,11 @@ def pause(request: pytest.FixtureRequest, case: Case, device: Device) -> float:
 @pytest.fixture(scope="session")
 def audio(clip: Clip) -> Audio:
     """The clip's samples."""
+    return samples_of(clip)
+
+
+def samples_of(clip: Clip) -> Audio:
+    """Return a clip's samples, if its file is the one that it is to be."""
     from whisper_speedtest.speech.audio import read_audio
 
     clip.verify()
@@ -171,7 +176,6 @@ def processes(
     """
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.protocol import is_slow
-    from whisper_speedtest.speech.audio import read_audio
 
     record.model(model)
     if is_slow(case, device) and not record.result.measure.of_a_start:
@@ -181,14 +185,13 @@ def processes(
     set_up = (device, settings.threads)
     if set_up not in set_ups:
         clip, rules = clips()[STARTED_WITH], rules_of(request.config)
-        clip.verify()
         set_ups[set_up] = Processes(
             new_engine=lambda: pool.new(case, model, device, settings.threads),
             room_for=pool.room_for,
             wanted=rules.processes_of(case, device),
             rules=rules,
             clip=clip,
-            audio=read_audio(clip.path),
+            audio=samples_of(clip),
             settings=DecodeSettings(threads=settings.threads),
             listener=display_of(request.config),
             end_engines=lambda: pool.end_case(case),

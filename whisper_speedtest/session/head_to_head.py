@@ -21,7 +21,7 @@ from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail
-from whisper_speedtest.session.fixtures import STARTED_WITH
+from whisper_speedtest.session.fixtures import STARTED_WITH, samples_of
 from whisper_speedtest.session.keywords import is_selected
 from whisper_speedtest.session.options import (
     UNDECIDED,
@@ -282,7 +282,6 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
     """Compare a case with the other side, record it and judge what both have heard."""
     from whisper_speedtest.measure.judging import WrongTranscriptError, judge
     from whisper_speedtest.measure.turns import Sides, compare
-    from whisper_speedtest.speech.audio import read_audio
 
     config, fixtures = item.config, cast("dict[str, Any]", item.funcargs)
     record: Recorder = fixtures["record"]
@@ -297,7 +296,6 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
     pool: EnginePool = fixtures["pool"]
     limit: float | None = config.getoption("fail_slower")
     first_clip = clips()[STARTED_WITH]
-    first_clip.verify()
 
     def baseline() -> Engine:
         return pool.new(other, other_model, other_device, settings.threads, other_side.checkout)
@@ -306,7 +304,7 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
         ours=lambda: pool.new(case, model, device, settings.threads),
         baseline=baseline,
         first_clip=first_clip,
-        first_audio=read_audio(first_clip.path),
+        first_audio=samples_of(first_clip),
         clip=clip,
         audio=fixtures["audio"],
         settings=settings,
