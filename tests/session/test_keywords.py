@@ -13,6 +13,7 @@ from adapters import REGISTRY, all_cases, install_command
 from adapters.base import SIZES, Case
 from fixtures.audio import clips
 from whisper_speedtest.session.keywords import (
+    LISTS_ALL,
     advice,
     is_selected,
     lacks_own,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from tests.helpers.sessions import Sessions
 
-LISTS = "pytest benchmarks --collect-only -q lists what there is"
 TESTS = ("benchmarks/test_start.py::test_load[toy-medium-fp16]", "b::t[mlx-whisper]")
 
 
@@ -59,7 +59,7 @@ def test_word_that_no_test_has_is_named_with_what_it_may_mean() -> None:
         'no test matches -k "(mediun or qqqqq) and fp16 and not load"',
         "no test has 'mediun' in its name; did you mean medium or medium.en?",
         "no test has 'qqqqq' in its name",
-        LISTS,
+        LISTS_ALL,
     ]
 
 
@@ -69,7 +69,7 @@ def test_library_that_is_meant_and_missing_is_named_with_its_command() -> None:
         'no test matches -k "MLX-whisper and tiny"',
         "no test has 'tiny' in its name",
         f"not installed: mlx-whisper; add with: {install_command(['mlx-whisper'])}",
-        LISTS,
+        LISTS_ALL,
     ]
 
 
@@ -121,6 +121,7 @@ def test_recording_that_a_model_is_named_like_is_refused_before_anything_is_meas
         "meant, as in 'micro-good'\n"
     ) in refused.output
     assert "models:" not in refused.output, "expected no plan of a pre-fetch"
+    assert LISTS_ALL not in refused.output, "expected no advice on paths, which were right"
     listed = sessions.run("benchmarks", "-k", "good", f"--audio={good}", "--collect-only", "-q")
     assert listed.status == pytest.ExitCode.USAGE_ERROR, listed.output
     assert "::" not in listed.output, "expected no list of tests that nobody selected"

@@ -42,6 +42,9 @@ WITHOUT_OWN = (
 )
 """What to say where -m asks for the user's own recordings, and there are none."""
 
+LISTS_ALL = "pytest benchmarks --collect-only -q lists what there is"
+"""What to say where a selection finds no test."""
+
 _OPERATORS = {"and", "or", "not"}
 _WORD = re.compile(r"[^\s()]+")
 _LETTERS = re.compile(r"[^\W_]+")
@@ -201,18 +204,30 @@ def advice(keyword: str, tests: Collection[str], missing: Sequence[str]) -> list
 
     Of the libraries that are missing, those are named that a word of it means.
     """
-    known = [*usable(), *SIZES, *dict.fromkeys(case.variant for case in all_cases()), *clips()]
     words = words_of(keyword)
     said = [f'no test matches -k "{keyword}"']
     for word in words:
         if not any(word in test.lower() for test in tests):
-            near = [] if word in known else get_close_matches(word, known, n=3)
+            near = near_words(word)
             meant = f"; did you mean {' or '.join(near)}?" if near else ""
             said.append(f"no test has {word!r} in its name{meant}")
     if absent := [name for name in missing if any(word.lower() in name for word in words)]:
-        said.append(f"not installed: {', '.join(absent)}; add with: {install_command(absent)}")
-    said.append("pytest benchmarks --collect-only -q lists what there is")
-    return said
+        said.append(not_installed_line(absent))
+    return [*said, LISTS_ALL]
+
+
+def near_words(word: str) -> list[str]:
+    """Return the libraries, sizes, variants and clips that a word may mean, if it is none itself.
+
+    The nearest comes first; there are three at most.
+    """
+    known = [*usable(), *SIZES, *dict.fromkeys(case.variant for case in all_cases()), *clips()]
+    return [] if word in known else get_close_matches(word, known, n=3)
+
+
+def not_installed_line(libraries: Sequence[str]) -> str:
+    """Return the line that names libraries that are missing, and the command that adds them."""
+    return f"not installed: {', '.join(libraries)}; add with: {install_command(libraries)}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

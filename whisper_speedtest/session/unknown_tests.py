@@ -1,0 +1,99 @@
+"""Names the tests that a user may have meant by a path or a test's id that does not exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from adapters import usable, why_not_installed
+from fixtures.audio import clips
+from whisper_speedtest.session.keywords import (
+    LISTS_ALL,
+    model_with,
+    near_words,
+    not_installed_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+NOT_FOUND = ("file or directory not found: ", "not found: ", "path cannot contain [] ")
+"""How pytest's errors begin that name an argument which is no path, and no id of a test."""
+
+NAMES = pytest.StashKey[dict[Path, list[str]]]()
+"""The tests in each file that pytest has looked into, by what their ids have after the file."""
+
+_TEST = re.compile(r"test_\w+(\[.*\])?")
+"""The name of a test, with or without what it is about."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note the tests that pytest finds in a file, whether it goes on with them or not."""
+    report = yield
+    names = collector.config.stash.setdefault(NAMES, {})
+    for node in report.result or ():
+        if isinstance(node, pytest.Item):
+            names.setdefault(node.path, []).append(node.nodeid.partition("::")[2])
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Raise pytest's own error, with what to say of the arguments that it has not found."""
+    try:
+        return (yield)
+    except pytest.UsageError as error:
+        *others, last = map(str, error.args)
+        if not last.startswith(NOT_FOUND):
+            raise
+        config = session.config
+        names = config.stash.get(NAMES, {})
+        lines = about_unknown(config.args, config.invocation_params.dir, names)
+        raise pytest.UsageError(*others, "\n".join((last, *lines))) from None
+
+
+def about_unknown(
+    arguments: Sequence[str], folder: Path, names: Mapping[Path, Sequence[str]]
+) -> list[str]:
+    """Return the lines that say what the arguments may mean that are no paths and no ids.
+
+    `names` are those of the tests in each file; paths in the arguments are relative to `folder`.
+    """
+    words, said = [], []
+    for argument in arguments:
+        file, is_id, name = argument.partition("::")
+        path = Path(os.path.abspath(folder / file))  # noqa: PTH100 - as pytest, which keeps links
+        if is_id:
+            said += _about_id(file, name, names.get(path, ()))
+        elif means_tests(argument):
+            words += [] if path.exists() else [argument]
+        elif not path.exists() and (near := near_words(argument)):
+            said.append(f"{argument}: did you mean {' or '.join(f'-k {each}' for each in near)}?")
+    if words:
+        said.append(f"{' '.join(words)}: did you mean -k {shlex.quote(' and '.join(words))}?")
+    return [f"  {line}" for line in (*said, LISTS_ALL)]
+
+
+def means_tests(word: str) -> bool:
+    """Tell whether -k takes a word for models, clips or a test."""
+    return bool(model_with(word.lower()) or word in clips() or _TEST.fullmatch(word))
+
+
+def _about_id(file: str, name: str, names: Sequence[str]) -> list[str]:
+    """Return the line that says which test of a file an id may mean that none of them has."""
+    if any(each == name or each.startswith((f"{name}[", f"{name}::")) for each in names):
+        return []
+    if absent := [each for each in usable() if f"[{each}-" in name and why_not_installed(each)]:
+        return [not_installed_line(absent)]
+    functions = [each.partition("[")[0] for each in names]
+    near = get_close_matches(name, dict.fromkeys((*functions, *names)), n=1)
+    return [f"{file}::{name}: did you mean {shlex.quote(f'{file}::{near[0]}')}?"] if near else []
