@@ -229,6 +229,46 @@ def test_two_recordings_of_one_name_are_refused(record: Record) -> None:
     )
 
 
+def test_recording_of_a_folder_whose_name_is_taken_costs_itself_alone(record: Record) -> None:
+    """By another in it, by one that was named before, or by a clip of the project.
+
+    The first is measured, and the reason of each other is told.
+    """
+    folder = record("talks/memo.flac").parent
+    before = record("call.wav")
+    shutil.copy(clips()["paragraph"].path, folder / "memo.wav")
+    shutil.copy(clips()["paragraph"].path, folder / "short.wav")
+    record("talks/call.wav")
+
+    left_out: list[str] = []
+    found = own_clips([before, folder], left_out)
+
+    assert [(clip.name, clip.path) for clip in found] == [
+        ("call", before),
+        ("memo", folder / "memo.flac"),
+    ]
+    twice, same, projects = left_out
+    assert twice == (
+        f"--audio: {folder}/call.wav: expected each recording once, got one with the content of "
+        f"{before}; leave one out"
+    )
+    assert same == (
+        f"--audio: {folder}/memo.wav: expected a name that no other clip has, got 'memo', which is "
+        f"also {folder}/memo.flac; rename the file"
+    )
+    assert projects.startswith(f"--audio: {folder}/short.wav: expected a name that no other clip")
+
+
+def test_folder_of_which_each_name_is_taken_is_refused(record: Record) -> None:
+    """Nothing of it would be measured."""
+    folder = record("talks/memo.wav").parent
+
+    assert refused(folder / "memo.wav", folder) == (
+        f"--audio: {folder}/memo.wav: expected each recording once, got one with the content of "
+        f"{folder}/memo.wav; leave one out"
+    )
+
+
 def test_name_of_a_clip_of_the_project_is_refused(record: Record) -> None:
     """It would stand under the project's own test ids."""
     path = record("short.wav")

@@ -29,10 +29,12 @@ def own_clips(paths: Sequence[Path], left_out: list[str], *, private: bool = Fal
     Their names become parts of test ids, so each of them has to be there once, and no clip of the
     project may have it. Private ones are named by their content, as `own-88cde86b`: that says
     nothing of it, and is the same in each session, as ids are stored keys. A file of a folder that
-    cannot be used is left out, as long as there are others; why is added to `left_out`.
+    cannot be used, or has a name that is taken, is left out, as long as there are others; why is
+    added to `left_out`.
 
     Raises:
-        pytest.UsageError: A file cannot be used, a name is taken, or a folder has no sound files.
+        pytest.UsageError: A file that is named itself, or each of a folder, cannot be used or has a
+            name that is taken; or a folder has no sound files.
     """
     taken = dict(clips())
     for path in paths:
@@ -47,20 +49,25 @@ def own_clips(paths: Sequence[Path], left_out: list[str], *, private: bool = Fal
             if private:
                 clip = replace(clip, name=private_name(clip.sha256))
             if other := taken.get(clip.name):
-                if other.is_own and other.sha256 == clip.sha256:
-                    raise pytest.UsageError(
-                        f"--audio: {file}: expected each recording once, got one with the content "
-                        f"of {other.path}; leave one out"
-                    )
-                raise pytest.UsageError(
-                    f"--audio: {file}: expected a name that no other clip has, got {clip.name!r}, "
-                    f"which is also {other.path}; rename the file"
-                )
-            taken[clip.name] = clip
+                wrong.append(f"{file}: {_why_not_beside(other, clip)}")
+            else:
+                taken[clip.name] = clip
         if len(wrong) == len(files):
             raise pytest.UsageError(f"--audio: {'; '.join(wrong)}")
         left_out += [f"--audio: {reason}" for reason in (*wrong, *unreadable)]
     return [clip for clip in taken.values() if clip.is_own]
+
+
+def _why_not_beside(other: Clip, clip: Clip) -> str:
+    """Return why a recording cannot be measured beside another clip of its name."""
+    if other.is_own and other.sha256 == clip.sha256:
+        return (
+            f"expected each recording once, got one with the content of {other.path}; leave one out"
+        )
+    return (
+        f"expected a name that no other clip has, got {clip.name!r}, which is also {other.path}; "
+        "rename the file"
+    )
 
 
 def own_corpora(
