@@ -204,6 +204,36 @@ def test_host_that_cannot_be_reached_is_asked_no_more(answer: Exception) -> None
     assert host.asked == asked
 
 
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        (("a.example",), "a.example, to which http://host.example redirects"),
+        (("a.example", "b.example:81"), "b.example:81, to which a.example redirects"),
+        (("a.example", "host.example"), "http://host.example"),
+    ],
+    ids="once twice back".split(),
+)
+def test_host_that_a_listing_is_redirected_to_is_named_with_who_sent_there(
+    way: tuple[str, ...], said: str
+) -> None:
+    """The last of those that did, and not the endpoint in the place of another."""
+    redirects = [status(302, Location=f"http://{host}/list") for host in way]
+    host = Host(*[*redirects, REFUSED] * FIRST_TRIES)
+
+    assert f"{FILES}: cannot reach {said} (ConnectError: refused); " in str(error_of(host))
+    assert len(host.answers) == 1
+
+
+def test_host_that_refuses_a_redirected_listing_is_named_with_who_sent_there() -> None:
+    """What its status means for the one that was asked, nobody knows."""
+    host = Host(status(302, Location="http://a.example/list"), status(403))
+
+    assert str(error_of(host)) == (
+        f"{FILES}: a.example answered 403 Forbidden, and http://host.example redirects to it; let "
+        "a.example pass where a proxy or firewall blocks it, or try again later"
+    )
+
+
 @pytest.mark.parametrize("name", ["no_proxy", "https_proxy", "ALL_PROXY"])
 def test_proxy_is_told_of_a_host_that_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch, name: str

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
+from adapters.errors import limit_told
 from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.hub.tries import NETWORK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +17,27 @@ if TYPE_CHECKING:
 PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 SETTINGS = "check the proxies in the network settings of this system"
 BETWEEN = "and which proxy or filter is in between"
+
+_CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
+_NO_TLS = "it speaks no https there: write http:// in {named_in}"
+_ANOTHER = f"another host answers there: check {{named_in}}, {BETWEEN}"
+_SIGNER = (
+    "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
+    "along, in SSL_CERT_FILE"
+)
+_STEPS = {
+    "certificate has expired": _CLOCK,
+    "certificate is not yet valid": _CLOCK,
+    "certificate is not valid for": _ANOTHER,
+    "CERTIFICATE": _SIGNER,
+    # macOS checks certificates itself where SSL_CERT_FILE is not set, and says so in other words.
+    "certificate is expired": _CLOCK,
+    "certificate name does not match": _ANOTHER,
+    "certificate is not": _SIGNER,
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+}
+"""What to do about a host that cannot be reached, by words in the error; the first counts."""
 
 _OF_A_HUB = ("X-Error-Code", "X-Error-Message", "RateLimit")
 """Headers by which a hub's own refusals are known: nothing in between sends them."""
@@ -46,6 +69,20 @@ def proxies_are_in() -> str:
     if not getproxies().keys() - {"no"}:
         return ""
     return PROXY if getproxies_environment().keys() - {"no"} else SETTINGS
+
+
+def next_step(said: str, named_in: str) -> str:
+    """Return what to do about a host that cannot be reached, by what the error says.
+
+    `named_in` is what its address is in; "" of a host that another one redirects to.
+    """
+    step = next((step for words, step in _STEPS.items() if words in said), "")
+    step = step or limit_told(said) or NETWORK
+    if step in {_NO_TLS, _ANOTHER} and not named_in:
+        step = NETWORK
+    if where := proxies_are_in():
+        step += f"; there is a proxy in between: {where}"
+    return step.format(named_in=named_in)
 
 
 def answering(who: str, url: httpx2.URL, headers: Mapping[str, str], *, hub: bool) -> str:

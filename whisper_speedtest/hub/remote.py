@@ -19,8 +19,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from adapters.errors import limit_told
-from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, proxies_are_in, proxy_of
+from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, next_step, proxy_of
 from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.sizes import human, short
@@ -55,27 +54,6 @@ _PASSING = {"502", "503", "504"}
 _NOTHING = "Server disconnected"
 """How httpx begins to say that an answer has not even begun."""
 
-_CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
-_NO_TLS = "it speaks no https there: write http:// in {named_in}"
-_ANOTHER = f"another host answers there: check {{named_in}}, {BETWEEN}"
-_SIGNER = (
-    "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
-    "along, in SSL_CERT_FILE"
-)
-_STEPS = {
-    "certificate has expired": _CLOCK,
-    "certificate is not yet valid": _CLOCK,
-    "certificate is not valid for": _ANOTHER,
-    "CERTIFICATE": _SIGNER,
-    # macOS checks certificates itself where SSL_CERT_FILE is not set, and says so in other words.
-    "certificate is expired": _CLOCK,
-    "certificate name does not match": _ANOTHER,
-    "certificate is not": _SIGNER,
-    "WRONG_VERSION_NUMBER": _NO_TLS,
-    "RECORD_LAYER_FAILURE": _NO_TLS,
-}
-"""What to do about a host that cannot be reached, by words in the error; the first counts."""
-
 _PAGES = ("text/html", "application/xhtml")
 _REDIRECTS = 10
 _REDIRECTING = 3  # time limits, of all redirects together
@@ -106,6 +84,7 @@ class Remote(ABC):
         self._first = threading.Lock()
         # By host and port; the endpoint's own are "".
         self._reached: set[str] = set()
+        self._sent_by: dict[str, str] = {}  # who redirected to a host last
         self._away: dict[str, str] = {}  # why a host is asked no more
 
     def listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
@@ -230,6 +209,7 @@ class Remote(ABC):
                         yield response
                         return
                     request = response.next_request
+                self._sent_by[request.url.netloc.decode()] = host or self._endpoint
                 if request.url.scheme not in {"http", "https"}:
                     raise Unavailable(
                         f"{subject}: expected to be led to an http address, {host or self.name} "
@@ -313,7 +293,7 @@ class Remote(ABC):
                     reason = f"{failure}; check {self.named_in}, {BETWEEN}"
                     raise self._gave_up(subject, reason, failure.host or "")
                 if failure.host is not None and (failure.absent or new):
-                    step = self._step(str(failure), failure.host)
+                    step = next_step(str(failure), "" if failure.host else self.named_in)
                     reason = f"cannot reach {self._place(failure.host)} ({failure}); {step}"
                     raise self._gave_up(subject, reason, failure.host)
                 tries = f"{attempt} tries" if attempt > 1 else "one try"
@@ -321,21 +301,9 @@ class Remote(ABC):
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
 
-    def _step(self, said: str, host: str) -> str:
-        """Return what to do about a host that cannot be reached, by what the error says."""
-        step = next((step for words, step in _STEPS.items() if words in said), "")
-        step = step or limit_told(said) or NETWORK
-        if step in {_NO_TLS, _ANOTHER} and host:  # whose address the endpoint has given
-            step = NETWORK
-        if where := proxies_are_in():
-            step += f"; there is a proxy in between: {where}"
-        return step.format(named_in=self.named_in)
-
     def _place(self, host: str) -> str:
-        """Return what errors call a host that did not answer."""
-        if not host:
-            return self._endpoint
-        return f"{host}, where {self._endpoint} says that its files are"
+        """Return what errors call a host that did not answer, with who sent the request there."""
+        return f"{host}, to which {self._sent_by[host]} redirects" if host else self._endpoint
 
     def _check(self, subject: str, host: str) -> None:
         """Raise the reason why a host is asked no more, if there is one."""
@@ -377,7 +345,7 @@ class Remote(ABC):
         by_a_hub = code and {"api", "resolve"} & set(response.request.url.path.split("/"))
         if host and not by_a_hub:
             raise Unavailable(
-                f"{subject}: {said}, and {self.name} says that its files are there; let {who} "
+                f"{subject}: {said}, and {self._sent_by[host]} redirects to it; let {who} "
                 f"pass where a proxy or firewall blocks it, or try again later"
             )
         raise self._refusal(f"{subject}: {said}", files, response)
