@@ -73,6 +73,24 @@ def test_settings_of_another_project_are_refused(tmp_path: Path) -> None:
     assert "--audio=FILE" in ended.stderr
 
 
+def test_paths_outside_of_the_project_are_those_of_an_option_behind_benchmarks(
+    tmp_path: Path,
+) -> None:
+    """As a shell makes them of a pattern; alone they would be where pytest looks for settings."""
+    journals = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
+    for journal in journals:
+        journal.touch()
+
+    behind = collect("benchmarks", f"--report={tmp_path}/out", "--from", *journals)
+    alone = collect(f"--report={tmp_path}/out", "--from", *journals)
+
+    told = f"ERROR: --from: {journals[0]}, {journals[1]}: expected a journal with results, got none"
+    assert told in behind.stderr
+    assert "unrecognized arguments" in alone.stderr, "docs/options.md says so"
+    for ended in (behind, alone):
+        assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+
+
 def test_limit_on_the_command_line_comes_before_the_suites_own(sessions: Sessions) -> None:
     """A hanging call is ended after the user's one second, not after the five of the toy.
 
