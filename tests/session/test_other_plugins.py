@@ -18,7 +18,8 @@ from _pytest.config import default_plugins, essential_plugins
 
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.sessions import Session, Sessions
-from whisper_speedtest.session.other_plugins import NEEDED, SPREAD_OVER_WORKERS
+from whisper_speedtest.session import other_plugins
+from whisper_speedtest.session.other_plugins import INSTALLED_APART, NEEDED, SPREAD_OVER_WORKERS
 from whisper_speedtest.session.plugin import ON_THE_GPU
 
 if TYPE_CHECKING:
@@ -228,15 +229,15 @@ def test_failure_that_was_run_again_is_still_a_failure(sessions: Sessions) -> No
 
 OWN_PLUGINS = [
     f"whisper_speedtest.{room}"
-    for room in ("session.plugin", "session.prefetch", "session.fixtures", "results.plugin")
+    for room in ("session.options", "session.prefetch", "session.fixtures", "results.plugin")
 ]
-REFUSED = [*NEEDED, *OWN_PLUGINS, "fixtures", "runner", "benchmark", "timeout"]
+REFUSED = [*NEEDED, *OWN_PLUGINS, "fixtures", "runner"]
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_session_without_a_plugin_that_it_needs_is_refused(name: str) -> None:
     """In a line that names it, before anything is collected."""
-    ended = pytest_in_project("benchmarks", "-p", f"no:{name}", "--collect-only")
+    ended = pytest_in_project("benchmarks", "-p", f"no:{name}", "--collect-only", "-q")
 
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
     (line,) = ended.stderr.strip().splitlines()
@@ -248,6 +249,24 @@ def test_session_without_a_plugin_that_it_needs_is_refused(name: str) -> None:
         )
         assert line == f"ERROR: {reason}"
     assert "::" not in ended.stdout
+
+
+@pytest.mark.parametrize(("lacking", "package"), INSTALLED_APART.items())
+def test_plugin_that_is_not_installed_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, lacking: str, package: str
+) -> None:
+    """With what it is needed for, and how to have it."""
+    plugins = pytest.PytestPluginManager()
+    monkeypatch.setattr(plugins, "hasplugin", lambda name: name != lacking)
+
+    with pytest.raises(pytest.UsageError) as caught:
+        other_plugins.pytest_addoption(plugins)
+
+    assert str(caught.value) == (
+        f"expected pytest's plugin {lacking}, {NEEDED[lacking]}, got a pytest that has not loaded "
+        f"{package}; install requirements/tests.txt as README.md says, and unset "
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+    )
 
 
 @pytest.mark.parametrize("more", ["--check-models=json", "--prefetch-only"])

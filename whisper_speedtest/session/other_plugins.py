@@ -21,16 +21,25 @@ FAULT = pytest.StashKey[str]()
 """What another plugin raised as the session ended: most likely, results could not be saved."""
 
 NEEDED = {
+    "benchmark": "which saves and compares times",
     "funcmanage": "which gives the benchmarks their fixtures",
     "python": "which collects the benchmarks",
     "skipping": "which skips what cannot be measured here",
     "terminal": "which prints the results",
     "terminalreporter": "which prints the results",
+    "timeout": "which ends what hangs",
     "tmpdir": "which makes a folder for each engine",
 }
-"""Plugins of pytest's own that can be turned off, and what they are needed for.
+"""Plugins that can be turned off, and what they are needed for.
 
-pytest itself refuses to do without some others, and without those of `required_plugins`.
+pytest itself refuses to do without some others.
+"""
+
+INSTALLED_APART = {"benchmark": "pytest-benchmark", "timeout": "pytest-timeout"}
+"""Those of them that pytest does not bring, and the packages that do.
+
+They are no `required_plugins` of pytest's settings: pytest says of these neither what they are
+needed for nor what to do.
 """
 
 DRAWN_BY = ("pygal", "pygaljs")
@@ -45,6 +54,24 @@ SPREAD_OVER_WORKERS = (
 )
 
 
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Refuse to run without a plugin that benchmarks need, wherever it was turned off.
+
+    That is done before options are read, as those of such a plugin would be unknown.
+    """
+    for name, plugin in pluginmanager.list_name_plugin():
+        if plugin is None and (name in NEEDED or name.startswith("whisper_speedtest.")):
+            what = f"pytest's plugin {name}, {NEEDED[name]}" if name in NEEDED else name
+            raise pytest.UsageError(f"expected {what}, got -p no:{name}; leave that out")
+    for name, package in INSTALLED_APART.items():
+        if not pluginmanager.hasplugin(name):
+            raise pytest.UsageError(
+                f"expected pytest's plugin {name}, {NEEDED[name]}, got a pytest that has not "
+                f"loaded {package}; install requirements/tests.txt as README.md says, and unset "
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+            )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse at once what would cost the results at the end; keep warnings from ending the session.
@@ -54,7 +81,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if any(action == "error" for action, *_ in warnings.filters):
         warnings.simplefilter("default")
-    _refuse_without_plugins(config)
     if reason := why_no_limit(config):  # pytest-timeout would raise it, or a timer in some test
         raise pytest.UsageError(reason)
     if config.getoption("dist", "no") != "no" and config.getoption("benchmark_only"):
@@ -81,14 +107,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             f"{names}: expected a pytest-benchmark that saves results, got one that is turned off; "
             f"leave out --benchmark-disable, or {names}, and unset PYTEST_XDIST_WORKER"
         )
-
-
-def _refuse_without_plugins(config: pytest.Config) -> None:
-    """Refuse to run without a plugin that benchmarks need, wherever it was turned off."""
-    for name, plugin in config.pluginmanager.list_name_plugin():
-        if plugin is None and (name in NEEDED or name.startswith("whisper_speedtest.")):
-            what = f"pytest's plugin {name}, {NEEDED[name]}" if name in NEEDED else name
-            raise pytest.UsageError(f"expected {what}, got -p no:{name}; leave that out")
 
 
 @pytest.hookimpl(optionalhook=True)
