@@ -219,7 +219,8 @@ def test_models_of_others_are_checked(few_broken: Path) -> None:
     document = pytest_in(few_broken, *chosen, "--check-models=json")
 
     assert table.returncode == document.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "1 of 1 complete in the suite's cache" in table.stdout, table.stdout + table.stderr
+    told = "models: 1 of 1 complete and verified in the suite's cache"
+    assert told in table.stdout, table.stdout + table.stderr
     found = json.loads(document.stdout)
     reasons = {each["adapter"]: each["reason"] for each in found["unusable"]}
     assert reasons.keys() == {f"broken-{kind}" for kind in FEW}
@@ -241,7 +242,7 @@ def test_check_that_loads_nothing_is_a_failure_beside_a_broken_adapter(
     ended = pytest_in(few_broken, *chosen, "--check-models=load", HF_HOME=str(tmp_path))
 
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
-    assert "0 of 1 complete in the hub cache" in ended.stdout
+    assert "models: 0 of 1 complete and verified in the hub cache" in ended.stdout
 
 
 def test_models_of_others_are_fetched(few_broken: Path) -> None:

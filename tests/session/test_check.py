@@ -201,8 +201,13 @@ class Looked:
 def test_check_prints_the_table_what_is_wrong_and_what_to_do(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And ends with the number of the models that lack; nothing is loaded."""
-    lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
+    """And ends with the number of the models, of which two cases share one; nothing is loaded."""
+    lacking = replace(
+        status,
+        case=replace(CASE, variant="4bit"),
+        files=replace(FILES, repo="org/4bit"),
+        verified=None,
+    )
     looked = Looked(monkeypatch, [status, replace(status, case=ANOTHER), lacking])
 
     session = looked.run()
@@ -220,7 +225,10 @@ def test_check_prints_the_table_what_is_wrong_and_what_to_do(
             "where a library by itself would look, from /here, in your home, or in the hub cache, "
             "too: the suite needs nothing there"
         ),
-        "2 of 3 complete in the hub cache; next: pytest benchmarks --prefetch-only",
+        (
+            "models: 1 of 2 complete and verified in the hub cache; next: pytest benchmarks "
+            "--prefetch-only"
+        ),
     ]
 
 
@@ -242,9 +250,11 @@ def test_check_says_where_the_files_of_micro_lie(
     both = Looked(monkeypatch, [micro, status]).run().lines
 
     assert alone[-2].startswith(suites)
-    assert alone[-1].startswith("1 of 1 complete in the suite's cache; next: ")
+    assert alone[-1].startswith("models: 1 of 1 complete and verified in the suite's cache; next: ")
     assert both[-2].startswith(hubs + suites)
-    assert both[-1].startswith("2 of 2 complete in the hub cache or the suite's cache; next: ")
+    assert both[-1].startswith(
+        "models: 2 of 2 complete and verified in the hub cache or the suite's cache; next: "
+    )
 
 
 def test_check_of_a_complete_selection_says_how_to_run_it(

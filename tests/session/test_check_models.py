@@ -249,7 +249,7 @@ def test_table_fits_eighty_columns_and_explains_what_is_wrong(
         assert rows[at + 1].startswith(f"{entry(case)}")
     assert f"{ADAPTER}[tiny-4bit]: own folder: weights.npz: is {entry('tiny-fp16').repo}@" in table
     assert f"{ADAPTER}[small-fp16]: hub cache: weights.npz: expected sha256 " in table
-    assert "2 of 7 complete in the hub cache; next: pytest " in ended.stdout
+    assert "models: 2 of 7 complete and verified in the hub cache; next: pytest " in ended.stdout
     assert "--prefetch-only" in ended.stdout
 
 
@@ -258,7 +258,7 @@ def test_complete_selection_has_status_0(hub: Hub, home: Path, harmed: Path) -> 
     ended = run(hub, home, harmed, "--check-models", "-k", select("tiny-fp16", "base-8bit"))
 
     assert (ended.status, hub.requests) == (pytest.ExitCode.OK, []), ended.text
-    assert "2 of 2 complete in the hub cache; next: pytest " in ended.stdout
+    assert "models: 2 of 2 complete and verified in the hub cache; next: pytest " in ended.stdout
 
 
 def test_load_is_tried_where_the_files_are_complete(hub: Hub, home: Path, harmed: Path) -> None:

@@ -84,7 +84,8 @@ def test_variable_that_is_no_use_costs_no_session_about_models(
         assert session.output.count(f"expected {name} to be ") == 1, session.output
         assert f", got {value!r}; correct or unset it" in session.output
     if option == "--check-models":
-        assert "\n1 of 3 complete in the hub cache or the suite's cache; " in session.output
+        told = "\nmodels: 1 of 3 complete and verified in the hub cache or the suite's cache; "
+        assert told in session.output
     elif option == "--prefetch-only":
         assert "\nmodels: 1 of 3 complete and verified\n" in session.output
         assert "left out   2 models: expected HF_" in session.output

@@ -158,6 +158,7 @@ def _print(
         absent_lines,
         as_table,
         cache_names,
+        complete_line,
         explanations,
         rendered,
     )
@@ -190,9 +191,9 @@ def _print(
         f"{config.invocation_params.dir}, in your home, or in the hub cache, too: the suite needs "
         "nothing there",
     )
-    complete = sum(model.verified is not None for model in models)
+    complete = complete_line({model.files: model.verified is not None for model in models})
     out.line(
-        f"{complete} of {len(models)} complete in the {' or the '.join(names)}; next: "
+        f"{complete} in the {' or the '.join(names)}; next: "
         + next_command(config.invocation_params.args, fetch=not all_complete(models)),
         bold=True,
     )

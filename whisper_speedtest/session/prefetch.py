@@ -157,12 +157,11 @@ def fetch(
 
 def _report(config: pytest.Config, models: Sequence[ModelFiles]) -> int:
     """Print how the pre-fetch ended; return how many models are not there."""
-    out = config.get_terminal_writer()
+    from whisper_speedtest.session.report import complete_line
+
     outcomes = config.stash[OUTCOMES]
-    lacking = [files for files in models if isinstance(outcomes[files], Exception)]
-    out.line(
-        f"models: {len(models) - len(lacking)} of {len(models)} complete and verified",
-        green=not lacking,
-        red=bool(lacking),
-    )
-    return len(lacking)
+    complete = {files: not isinstance(outcomes[files], Exception) for files in models}
+    lacking = len(models) - sum(complete.values())
+    out = config.get_terminal_writer()
+    out.line(complete_line(complete), green=not lacking, red=bool(lacking))
+    return lacking

@@ -110,6 +110,11 @@ def fetched_lines(plan: Plan, outcomes: Outcomes) -> list[tuple[str, bool]]:
     return lines
 
 
+def complete_line(complete: Mapping[ModelFiles, bool]) -> str:
+    """Return how many of some models are complete; one that several cases share counts once."""
+    return f"models: {sum(complete.values())} of {len(complete)} complete and verified"
+
+
 def _led_to(listed_as: str) -> str:
     """Return what is added to a repo's name where the hub led to another one of the same commit."""
     return f" (which the hub calls {listed_as} now, at the same commit)" if listed_as else ""

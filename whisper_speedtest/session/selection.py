@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, usable, why_not_installed, why_unusable
+from adapters import (
+    REGISTRY,
+    adapter_class,
+    all_cases,
+    files_of,
+    usable,
+    why_not_installed,
+    why_unusable,
+)
 from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice, why_not_in
 from whisper_speedtest.measure.measures import Measure
@@ -344,7 +352,7 @@ def without_the_rest(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], l
 
 def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
     """Return the lines that say what a session that selects nothing has left out."""
-    models = {case for item in left_out if (case := case_of(item))}
+    models = {files_of(case) for item in left_out if (case := case_of(item))}
     if not models:
         return []
     return [
