@@ -37,7 +37,7 @@ def own_clip(path: Path) -> Clip:
     Raises:
         AudioError: when the sound cannot be used (see `read_audio`) or the text cannot be read.
     """
-    clip = recording(path, _printable(unicodedata.normalize("NFC", path.stem)), None, OWN_ORIGIN)
+    clip = recording(path, _escaped(unicodedata.normalize("NFC", path.stem)), None, OWN_ORIGIN)
     return replace(clip, reference=text_beside(path, clip.seconds))
 
 
@@ -65,8 +65,11 @@ def recording(path: Path, name: str, reference: str | None, origin: str) -> Clip
     )
 
 
-def _printable(name: str) -> str:
-    """Return a name in which a line break, for example, is written as in a Python string."""
+def _escaped(name: str) -> str:
+    """Return a name in which what cannot be printed, as a line break, is written as in Python.
+
+    So two names that differ stay different.
+    """
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in name
