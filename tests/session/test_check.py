@@ -18,6 +18,7 @@ from adapters.base import Case, ModelFiles
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub import embedded
 from whisper_speedtest.hub.hashes import Proof, prove
 from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
@@ -499,6 +500,25 @@ def test_model_has_to_compute_on_a_gpu_as_well(
     config: Any = SimpleNamespace(getoption={"device": device}.__getitem__, stash=pytest.Stash())
 
     assert load_model(config, Case("toy", "micro", "raises"), model, 60) == expected
+
+
+def test_load_on_a_gpu_is_verified_after_its_first_call(
+    model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in every start: a library may open more files as it first computes."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:ToyWithGPU")
+    config: Any = SimpleNamespace(getoption={"device": "gpu"}.__getitem__, stash=pytest.Stash())
+    transcribe = Engine.transcribe
+
+    def change(engine: Engine, *arguments: Any) -> Any:
+        model.files[FILE][0].write_text("other", encoding="utf-8")
+        return transcribe(engine, *arguments)
+
+    monkeypatch.setattr(Engine, "transcribe", change)
+
+    got = load_model(config, Case("toy", "micro", "good"), model, 60)
+
+    assert got == "verify_load raised WeightsError: the toy holds another text than its file"
 
 
 def test_model_is_only_loaded_on_a_cpu(pytestconfig: pytest.Config, model: VerifiedModel) -> None:

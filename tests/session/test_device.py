@@ -79,7 +79,7 @@ def count_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(Engine, name, noted)
 
-    for name in ("launch", "load", "transcribe"):
+    for name in ("launch", "load", "transcribe", "verify_load"):
         note(name)
     return steps
 
@@ -90,11 +90,14 @@ def count_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_gpu_that_computes_is_chosen(
     config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After one real load and one real transcription on it, in a child of its own."""
+    """After one real load and one real transcription on it, in a child of its own.
+
+    Verified last, as in a start: a library may open more files as it first computes.
+    """
     steps = count_starts(monkeypatch)
 
     assert choose_device(config, toy("good"), model) == "gpu"
-    assert steps == ["launch on gpu", "load on gpu", "transcribe on gpu"]
+    assert steps == [f"{step} on gpu" for step in ("launch", "load", "transcribe", "verify_load")]
     assert why_not_gpu(config, toy("good")) == ""
 
 
@@ -266,7 +269,10 @@ def test_what_computes_is_not_tried_again(
     assert choose_device(config, toy("raises"), model) == "cpu"
     assert choose_device(config, toy("raises", "large-v3"), model) == "cpu"
     phases = ("launch", "load", "transcribe")
-    assert steps == [f"{phase} on {device}" for device in ("gpu", "cpu") for phase in phases]
+    assert steps == [
+        *(f"{phase} on {device}" for device in ("gpu", "cpu") for phase in phases),
+        "verify_load on cpu",
+    ]
 
 
 def test_model_that_fails_on_the_cpu_too_costs_no_other_its_gpu(

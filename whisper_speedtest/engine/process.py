@@ -206,14 +206,19 @@ class Engine:
                 f"choose --device={facts.device}"
             )
 
-    def ready(self) -> None:
-        """Start the child, load the model and verify the load, as far as that is not done yet."""
-        self._child.require("ready")
+    def start(self) -> None:
+        """Start the child and load the model, unless that is done; the load is to be verified."""
+        self._child.require("start")
         if not self._loaded:
             self.lay_out()
             self.launch()
             self.import_library()
             self.load()
+
+    def ready(self) -> None:
+        """Start the child, load the model and verify the load, as far as that is not done yet."""
+        self._child.require("ready")
+        self.start()
         if self._facts is None:
             self.verify_load()
 

@@ -292,9 +292,10 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
             Engine(case, model, Path(folder), device) as engine,
             engine.limited(seconds),
         ):
-            engine.ready()
             if device == "gpu":
                 transcribe_once(engine)
+            else:
+                engine.ready()
     except (EngineError, ModelError, WrongTranscriptError) as error:
         reason = str(error).removeprefix(f"{case.label}: ").partition("\n")[0]
         return reason.removesuffix(LAST_LINES)
