@@ -27,7 +27,7 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
 from whisper_speedtest.hub.remote import Remote
-from whisper_speedtest.hub.tries import FIRST_TRIES, Cancelled, Retry
+from whisper_speedtest.hub.tries import FIRST_TRIES, NETWORK, Cancelled, Retry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -222,6 +222,17 @@ def test_host_that_a_listing_is_redirected_to_is_named_with_who_sent_there(
 
     assert f"{FILES}: cannot reach {said} (ConnectError: refused); " in str(error_of(host))
     assert len(host.answers) == 1
+
+
+def test_address_of_a_host_that_another_one_redirects_to_is_not_to_be_corrected() -> None:
+    """Nobody here has written it; that of the endpoint somebody has."""
+    no_tls = httpx2.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number")
+    redirect = status(302, Location="https://a.example/list")
+
+    redirected = str(error_of(Host(*[redirect, no_tls] * FIRST_TRIES)))
+
+    assert f"wrong version number); {NETWORK}" in redirected
+    assert "it speaks no https there: write http:// in the test" in str(error_of(Host(no_tls)))
 
 
 def test_host_that_refuses_a_redirected_listing_is_named_with_who_sent_there() -> None:

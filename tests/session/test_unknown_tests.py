@@ -20,7 +20,7 @@ NAMES = {
         "test_load[mlx-whisper-tiny-fp16]",
         "test_load[mlx-whisper-tiny-8bit]",
         "test_cold_start[mlx-whisper-tiny-fp16]",
-        "TestAll::test_plain",
+        "TestPlainOnes::test_one",
     ]
 }
 
@@ -67,8 +67,8 @@ def test_word_that_is_a_path_as_well_is_one(tmp_path: Path) -> None:
         ("test_cold_strat", f"{FILE}::test_cold_start"),
         ("test_load", ""),
         ("test_load[mlx-whisper-tiny-fp16]", ""),
-        ("TestAll", ""),
-        ("TestAll::test_plain", ""),
+        ("TestPlainOnes", ""),
+        ("TestPlainOnes::test_one", ""),
         ("qqqqq", ""),
     ],
 )
