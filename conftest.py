@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 PLUGINS = (
     "whisper_speedtest.session.options",
     "whisper_speedtest.session.shard",
-    "whisper_speedtest.session.plugin",
+    "whisper_speedtest.session.collection",
+    "whisper_speedtest.session.outcomes",
+    "whisper_speedtest.session.beginning",
     "whisper_speedtest.session.shown",
     "whisper_speedtest.session.other_plugins",
     "whisper_speedtest.session.prefetch",

@@ -191,8 +191,8 @@ def test_every_folder_of_the_package_is_a_known_room() -> None:
         ("speech/a.py", "if TYPE_CHECKING:\n    import adapters.base", "may import no other room"),
         (
             "hub/a.py",
-            "import_module('whisper_speedtest.session.plugin')",
-            "plugin: whisper_speedtest.hub",
+            "import_module('whisper_speedtest.session.outcomes')",
+            "outcomes: whisper_speedtest.hub",
         ),
         ("session/a.py", "import importlib\nimportlib.import_module('benchmarks')", "a.py:2 "),
         ("measure/a.py", "import pytest", "pytest: pytest is for session/ and"),
@@ -218,7 +218,7 @@ def test_import_against_the_flow_is_found(file: str, source: str, expected: str)
     [
         (
             "results/plugin.py",
-            "import pytest\nfrom whisper_speedtest.session.plugin import RECORDER",
+            "import pytest\nfrom whisper_speedtest.session.outcomes import RECORDER",
         ),
         ("session/fixtures.py", "from whisper_speedtest.measure import clock\nimport pytest"),
         ("hub/cache.py", "from adapters.base import ModelFiles\nfrom .model import Proof"),

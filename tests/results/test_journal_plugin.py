@@ -21,8 +21,9 @@ from whisper_speedtest.results.journal import HEADER, Journal, line_of, read
 from whisper_speedtest.results.journal_plugin import KEPT, NEUTRAL, Kept, keep
 from whisper_speedtest.results.neutral import Neutral
 from whisper_speedtest.results.resume import Decision
+from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.options import LAST_JOURNAL
-from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS
+from whisper_speedtest.session.outcomes import RESULTS
 from whisper_speedtest.session.values import parse_path
 from whisper_speedtest.speech.corpus import Corpus
 

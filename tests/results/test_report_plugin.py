@@ -33,7 +33,7 @@ from whisper_speedtest.results.report_plugin import (
     pytest_sessionfinish,
 )
 from whisper_speedtest.session.options import LAST_JOURNAL, USUAL, pytest_addoption
-from whisper_speedtest.session.plugin import RESULTS
+from whisper_speedtest.session.outcomes import RESULTS
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result

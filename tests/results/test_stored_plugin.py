@@ -17,7 +17,7 @@ from whisper_speedtest.results.stored_plugin import (
     pytest_sessionfinish,
     stored_notes,
 )
-from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.values import Shard
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ from whisper_speedtest.session.head_to_head import (
     split,
 )
 from whisper_speedtest.session.options import UNDECIDED
-from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.selection import BASELINE, Selected, measure_of
 from whisper_speedtest.session.skips import NotMeasured
 from whisper_speedtest.session.values import Shard

@@ -16,6 +16,7 @@ from _pytest.config.argparsing import Parser
 from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session import selection
+from whisper_speedtest.session.beginning import refuse_absent_gpu
 from whisper_speedtest.session.options import (
     LAST_JOURNAL,
     given,
@@ -26,7 +27,6 @@ from whisper_speedtest.session.options import (
     rules_of,
     why_no_limit,
 )
-from whisper_speedtest.session.plugin import refuse_absent_gpu
 from whisper_speedtest.session.values import (
     Shard,
     parse_checks,

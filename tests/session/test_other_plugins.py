@@ -20,7 +20,7 @@ from tests.helpers.project import ROOT, child_environment
 from tests.helpers.sessions import Session, Sessions
 from whisper_speedtest.session import other_plugins
 from whisper_speedtest.session.other_plugins import INSTALLED_APART, NEEDED, SPREAD_OVER_WORKERS
-from whisper_speedtest.session.plugin import ON_THE_GPU
+from whisper_speedtest.session.outcomes import ON_THE_GPU
 
 if TYPE_CHECKING:
     from pathlib import Path

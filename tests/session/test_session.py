@@ -33,7 +33,7 @@ from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.measure.samples import Repeats
-from whisper_speedtest.session.plugin import ON_THE_GPU
+from whisper_speedtest.session.outcomes import ON_THE_GPU
 
 if TYPE_CHECKING:
     from adapters.base import Device

@@ -19,8 +19,8 @@ from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session import shard as shard_module
-from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
-from whisper_speedtest.session.plugin import pytest_sessionfinish as judge
+from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
+from whisper_speedtest.session.outcomes import pytest_sessionfinish as judge
 from whisper_speedtest.session.prefetch import exit_without_models
 from whisper_speedtest.session.shard import (
     SPLIT,

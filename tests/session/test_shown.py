@@ -23,7 +23,7 @@ from tests.helpers.sessions import make_toy_project
 from tests.helpers.terminal import Recording
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.session import shown
-from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.shown import kinds, name_of
 from whisper_speedtest.session.time_left import Kind
 from whisper_speedtest.speech.corpus import Corpus

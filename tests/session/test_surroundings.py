@@ -16,7 +16,7 @@ from tests.helpers.results import state
 from tests.helpers.sessions import Sessions, make_toy_project
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.measure.result import from_json
-from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.surroundings import (
     FIRST,
     GPU,

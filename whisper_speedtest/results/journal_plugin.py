@@ -25,11 +25,13 @@ import pytest
 from adapters import adapter_class, files_of
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.units import shown_path
+from whisper_speedtest.session.beginning import ROOT
+from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail, has_failed_to_collect
 from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
-from whisper_speedtest.session.plugin import OWN_CLIPS, OWN_CORPORA, RESULTS, ROOT, begin
+from whisper_speedtest.session.outcomes import RESULTS, begin
 from whisper_speedtest.session.prefetch import STORE, session_model
 from whisper_speedtest.session.selection import case_of, parameters_of
 from whisper_speedtest.session.width import tell

@@ -18,8 +18,9 @@ from whisper_speedtest.results.journal_plugin import KEPT
 from whisper_speedtest.results.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted
+from whisper_speedtest.session.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.other_plugins import FAULT
-from whisper_speedtest.session.plugin import LEFT_OUT, NOT_USED, OWN_CLIPS, OWN_CORPORA, RESULTS
+from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.width import edge_of, folded, tell, width_of
 

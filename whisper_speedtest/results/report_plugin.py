@@ -16,7 +16,7 @@ import pytest
 from whisper_speedtest.results.journal_plugin import neutral_of
 from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.options import LAST_JOURNAL, given
-from whisper_speedtest.session.plugin import RESULTS
+from whisper_speedtest.session.outcomes import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

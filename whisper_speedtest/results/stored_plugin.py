@@ -13,7 +13,7 @@ from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.keywords import is_selected
 from whisper_speedtest.session.options import is_head_to_head
-from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.values import parse_path
 
 if TYPE_CHECKING:

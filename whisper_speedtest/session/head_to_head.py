@@ -30,7 +30,7 @@ from whisper_speedtest.session.options import (
     minutes_of,
     rules_of,
 )
-from whisper_speedtest.session.plugin import LEFT_OUT, RESULTS
+from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import BASELINE, case_of, measure_of, parameters_of
 from whisper_speedtest.session.shown import display_of

@@ -14,7 +14,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import is_slow, largest_batch
 from whisper_speedtest.session.display import Display, Shown
 from whisper_speedtest.session.options import rules_of
-from whisper_speedtest.session.plugin import RECORDER
+from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.screen import screen_of
 from whisper_speedtest.session.selection import case_of, may_have_gpu, measure_of, parameters_of
 from whisper_speedtest.session.time_left import Kind, TimeLeft

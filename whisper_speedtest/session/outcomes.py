@@ -1,24 +1,14 @@
-"""The session's plugin: which tests there are, and a record of how each of them ended."""
+"""Records how each test over cases ended, and what the session ends with for it."""
 
 from __future__ import annotations
 
-import gc
-import signal
-import threading
-from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import try_registry
 from adapters.base import AdapterError
-from adapters.errors import limit_behind
-from fixtures.audio import clips
-from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.session import selection
-from whisper_speedtest.session.recordings import own_clips, own_corpora
 from whisper_speedtest.session.shard import SPLIT
 from whisper_speedtest.session.skips import NotMeasured
 
@@ -29,30 +19,15 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.measure.result import Result
-    from whisper_speedtest.speech.clip import Clip
-    from whisper_speedtest.speech.corpus import Corpus
-
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The folder of the project."""
-
-OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
-"""The user's own recordings."""
-
-NOT_USED = pytest.StashKey[list[str]]()
-"""Why files in folders of recordings were left out."""
-
-OWN_CORPORA: pytest.StashKey[list[Corpus]] = pytest.StashKey()
-"""The user's own corpora."""
 
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 """The record of a benchmark's measurement; a benchmark is a test marked `over`."""
 
+RESULTS: pytest.StashKey[list[Result]] = pytest.StashKey()
+"""Every result of the session, in the order in which the tests ended."""
+
 LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
 """Why libraries or cases were left out altogether: reason → whether it is a skip or a failure."""
-
-BEYOND_DEFAULT = pytest.StashKey[list[pytest.Item]]()
-"""The tests that were left out as the user has selected nothing."""
 
 BUSY_REASON = "other processes used the machine while most of its calls were timed"
 
@@ -65,158 +40,11 @@ OURS = ("adapters", "whisper_speedtest")
 TIMEOUT = "Timeout "
 """How the failure begins with which pytest-timeout ends a test."""
 
-RESULTS: pytest.StashKey[list[Result]] = pytest.StashKey()
-"""Every result of the session, in the order in which the tests ended."""
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once what is wrong with the environment, or with the user's own recordings."""
-    _refuse_another_project(config)
-    refuse_absent_gpu(config)
-    _refuse_foreign_packages()
-    _learn_how_processes_end()
-    _try_adapters()
-    for marker in selection.MARKERS:
-        config.addinivalue_line("markers", marker)
-    private = config.getoption("private")
-    config.stash[NOT_USED] = []
-    config.stash[OWN_CLIPS] = own_clips(
-        config.getoption("audio"), config.stash[NOT_USED], private=private
-    )
-    config.stash[OWN_CORPORA] = own_corpora(
-        config.getoption("corpus"), config.getoption("language"), private=private
-    )
+    """Begin without results."""
     config.stash[LEFT_OUT] = {}
-    config.stash[BEYOND_DEFAULT] = []
     config.stash[RESULTS] = []
-
-
-def _refuse_foreign_packages() -> None:
-    """Refuse an environment in which engines would import another package in place of ours."""
-    for name in ("adapters", "whisper_speedtest"):
-        if found := foreign_package(name, ROOT):
-            raise pytest.UsageError(
-                f"{name}: expected no other package of this name beside the one in {ROOT}, got "
-                f"{found}; uninstall that, or install this project's requirements into a virtual "
-                "environment of their own"
-            )
-
-
-def refuse_absent_gpu(config: pytest.Config) -> None:
-    """Refuse to measure on a GPU where there is none, before a test of each library fails for it.
-
-    No library is started for that. One that does not compute on the GPU that is there fails its own
-    tests. A session that computes nothing needs none.
-    """
-    option, checks = config.getoption, config.getoption("check_models")
-    only_checks = checks is not None and "load" not in checks
-    computes = not (only_checks or option("prefetch_only") or option("collectonly"))
-    if option("device") == "gpu" and computes and selection.has_no_gpu():
-        looked = ", ".join((*selection.GPU_DEVICES, selection.GRAPHICS))
-        raise pytest.UsageError(
-            f"--device=gpu: expected a GPU, found none of {looked}; leave the option out, or write "
-            "--device=cpu"
-        )
-
-
-def _learn_how_processes_end() -> None:
-    """Undo that SIGCHLD is ignored, as by some job servers that start pytest.
-
-    The system would then forget the exit status of each engine, and report 0 for all of them.
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-
-
-def _try_adapters() -> None:
-    """Find out which adapters pytest's process can import without harm, before it does."""
-    try:
-        try_registry()
-    except OSError as error:
-        what = f"expected to start a process that tries to import the adapters, got {error}"
-        raise pytest.UsageError("; ".join(filter(None, [what, limit_behind(error)]))) from error
-
-
-def _refuse_another_project(config: pytest.Config) -> None:
-    """Refuse to run by the settings of another project.
-
-    pytest chooses its project by all paths on the command line, and before it knows an option it
-    takes the option's value for a path.
-    """
-    if config.inipath is None or config.inipath.resolve() != ROOT / "pyproject.toml":
-        raise pytest.UsageError(
-            f"expected the settings of {ROOT / 'pyproject.toml'}, got those of "
-            f"{config.inipath or config.rootpath}; write options with an equals sign, as "
-            "--audio=FILE, and run pytest from this project"
-        )
-
-
-def pytest_sessionstart() -> None:
-    """End on SIGTERM and SIGHUP as on Ctrl-C: engines stopped, results so far written.
-
-    A signal that is handled or ignored already stays so: nohup ignores SIGHUP.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return  # only the main thread may handle signals
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
-    """Make no items of a benchmark whose measure this session does not want."""
-    marks: list[pytest.Mark] = (
-        getattr(obj, "pytestmark", []) if isinstance(obj, FunctionType) else []
-    )
-    measures = [mark.kwargs["measure"] for mark in marks if mark.name == "over"]
-    wanted = all(selection.is_wanted(each, collector.config) for each in measures)
-    return None if wanted else []
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise the tests marked `over`."""
-    own, corpora = metafunc.config.stash[OWN_CLIPS], metafunc.config.stash[OWN_CORPORA]
-    selection.parametrize(metafunc, clips(), own, corpora)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let -k find a recording by its name; ids have letters outside of ASCII as numbers."""
-    if item.get_closest_marker("own") and isinstance(item, pytest.Function):
-        audio = selection.parameters_of(item).audio
-        assert audio is not None  # which is what the mark says
-        item.extra_keyword_matches.add(audio.name)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> Generator[None, object, object]:
-    """Leave out what a session that selects nothing has not; put the tests of one case together."""
-    if not selection.selects(config):
-        items[:], left_out = selection.without_the_rest(items)
-        config.stash[BEYOND_DEFAULT] = left_out
-        if left_out:
-            config.hook.pytest_deselected(items=left_out)
-    outcome = yield
-    selection.sort(items)
-    return outcome
-
-
-def pytest_collection_finish() -> None:
-    """Let Python's garbage collector look no more at what was collected, as all of it is kept.
-
-    Else each complete collection, of which pytest asks for two as it ends, goes through 100,000
-    objects and more.
-    """
-    gc.freeze()
-
-
-def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say what a session that selects nothing has left out, and how to have it."""
-    left_out = config.stash[BEYOND_DEFAULT]
-    return selection.default_lines(left_out)
 
 
 @pytest.hookimpl(tryfirst=True)
