@@ -12,7 +12,7 @@ import pytest
 
 from adapters import REGISTRY, all_cases, files_of, why_not_installed
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.session.selection import is_default
+from whisper_speedtest.session.defaults import is_default
 
 if TYPE_CHECKING:
     from pathlib import Path

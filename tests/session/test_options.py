@@ -15,7 +15,7 @@ from _pytest.config.argparsing import Parser
 
 from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.protocol import Rules
-from whisper_speedtest.session import selection
+from whisper_speedtest.session import gpu
 from whisper_speedtest.session.beginning import refuse_absent_gpu
 from whisper_speedtest.session.options import (
     LAST_JOURNAL,
@@ -82,7 +82,7 @@ def test_session_that_computes_nothing_needs_no_gpu(
     monkeypatch: pytest.MonkeyPatch, options: list[str], *, refused: bool
 ) -> None:
     """A machine without one may look for models, or fetch them, as for one that has one."""
-    monkeypatch.setattr(selection, "has_no_gpu", lambda: True)
+    monkeypatch.setattr(gpu, "has_no_gpu", lambda: True)
     given_options = parsed("--device=gpu", *options)
     given_options["collectonly"] = "--collect-only" in options
     config = cast("pytest.Config", SimpleNamespace(getoption=given_options.__getitem__))

@@ -475,7 +475,7 @@ def test_folder_for_engines_that_cannot_be_made_is_told(sessions: Sessions, devi
     folder = sessions.folder / "file" / "root"
     folder.parent.touch()
     (sessions.tree / "with_gpu.py").write_text(
-        "from whisper_speedtest.session import selection\nselection.has_no_gpu = lambda: False\n"
+        "from whisper_speedtest.session import gpu\ngpu.has_no_gpu = lambda: False\n"
     )
     chosen = (*CHOSEN, f"--device={device}", "-p", "with_gpu", f"--basetemp={folder}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -20,17 +19,14 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import Rules
-from whisper_speedtest.session import selection
+from whisper_speedtest.session import gpu, selection
+from whisper_speedtest.session.defaults import is_default, selects, without_the_rest
 from whisper_speedtest.session.options import BY_DEFAULT, rules_of
 from whisper_speedtest.session.selection import (
     ENGLISH_CLIPS,
     Selected,
-    has_no_gpu,
-    is_default,
     is_wanted,
-    may_have_gpu,
     select,
-    selects,
     sort,
     suits,
 )
@@ -165,7 +161,7 @@ class Config:
 
 
 @pytest.mark.parametrize(
-    ("gpu", "config", "wanted"),
+    ("has_gpu", "config", "wanted"),
     [
         (True, Config(), True),
         (True, Config("gpu"), True),
@@ -178,10 +174,10 @@ class Config:
     ],
 )
 def test_calls_after_a_pause_are_for_gpus_and_for_who_asks(
-    monkeypatch: pytest.MonkeyPatch, *, gpu: bool, config: Config, wanted: bool
+    monkeypatch: pytest.MonkeyPatch, *, has_gpu: bool, config: Config, wanted: bool
 ) -> None:
     """Where no library can have a GPU, a session has no test of them that would be skipped."""
-    monkeypatch.setattr(selection, "may_have_gpu", lambda: gpu)
+    monkeypatch.setattr(gpu, "may_have_gpu", lambda: has_gpu)
 
     assert is_wanted(Measure.AFTER_PAUSE, cast("pytest.Config", config)) is wanted
 
@@ -222,35 +218,6 @@ def test_limit_of_a_test_has_room_for_its_pauses(
     first = next(item for item in made[0][1] if item.id == "lightning-whisper-mlx-micro-fp16-short")
     (limit,) = (mark.args[0] for mark in first.marks if mark.name == "timeout")
     assert limit == 3 * 240 + 93 * (240 + longer)
-
-
-def test_gpu_is_looked_for_without_asking_a_library(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """By the drivers' own files on Linux; every Mac has one."""
-    monkeypatch.setattr(selection, "GPU_DEVICES", (str(tmp_path / "a"), str(tmp_path / "b")))
-    monkeypatch.setattr(sys, "platform", "linux")
-
-    assert not may_have_gpu()
-    (tmp_path / "b").touch()
-    assert may_have_gpu()
-    (tmp_path / "b").unlink()
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert may_have_gpu()
-
-
-def test_no_gpu_is_a_machine_without_any_graphics_card(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A card of another maker may be enough for a user's own build of a library."""
-    monkeypatch.setattr(selection, "GRAPHICS", str(tmp_path / "dri"))
-    for gpu, card in ((False, False), (False, True), (True, False)):
-        monkeypatch.setattr(selection, "may_have_gpu", lambda gpu=gpu: gpu)
-        if card:
-            (tmp_path / "dri").mkdir()
-        assert has_no_gpu() == (not gpu and not card)
-        if card:
-            (tmp_path / "dri").rmdir()
 
 
 def test_embedded_model_is_not_measured_on_a_human_voice() -> None:
@@ -449,7 +416,7 @@ def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_ca
     large = Case("faster-whisper", "large-v3", "fp16")
     items = [listed(None, ""), listed(large, "warm"), listed(TINY, "warm"), listed(large, "load")]
 
-    kept, left_out = selection.without_the_rest(items)
+    kept, left_out = without_the_rest(items)
 
     assert (kept, left_out) == ([items[0], items[2]], [items[1], items[3]])
 
@@ -466,11 +433,6 @@ def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None
     tuned = adapter_class(TINY.adapter).tuned
     assert tuned
     assert selection.settings_of(item) == replace(DecodeSettings(language="en"), **tuned)
-
-
-def test_files_by_which_a_gpu_is_seen_are_those_of_each_kind_of_driver() -> None:
-    """NVIDIA's, AMD's, and the one that Windows has in its Linux, of whichever make."""
-    assert set(selection.GPU_DEVICES) == {"/dev/nvidiactl", "/dev/kfd", "/dev/dxg"}
 
 
 def test_baseline_is_needed_beside_each_case_that_takes_turns_with_it() -> None:

@@ -222,7 +222,7 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
 def test_pause_is_skipped_with_the_reason_where_a_library_has_no_gpu(sessions: Sessions) -> None:
     """On a machine that may have one, the test is there before it is known what computes where."""
     (sessions.tree / "with_gpu.py").write_text(
-        "from whisper_speedtest.session import selection\nselection.may_have_gpu = lambda: True\n",
+        "from whisper_speedtest.session import gpu\ngpu.may_have_gpu = lambda: True\n",
         encoding="utf-8",
     )
     variables = {"PYTHONPATH": str(sessions.tree)}
@@ -355,9 +355,9 @@ def test_verdict_is_shown_by_its_message_and_a_surprise_with_its_traceback(
 def test_gpu_that_is_not_there_is_said_once(sessions: Sessions, *, has_gpu: bool) -> None:
     """Before anything runs where the machine has none; else by each library, with what to do."""
     (sessions.tree / "gpu_or_none.py").write_text(
-        "from whisper_speedtest.session import selection\n"
-        f"selection.has_no_gpu = lambda: {not has_gpu}\n"
-        f"selection.may_have_gpu = lambda: {has_gpu}\n",
+        "from whisper_speedtest.session import gpu\n"
+        f"gpu.has_no_gpu = lambda: {not has_gpu}\n"
+        f"gpu.may_have_gpu = lambda: {has_gpu}\n",
         encoding="utf-8",
     )
     chosen = ("-p", "gpu_or_none", "-k", "toy-micro-good and (short or load)", "--device=gpu")

@@ -22,7 +22,7 @@ from tests.helpers.project import child_environment, edit
 from tests.helpers.sessions import make_toy_project
 from tests.helpers.terminal import Recording
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.session import shown
+from whisper_speedtest.session import gpu, shown
 from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.shown import kinds, name_of
 from whisper_speedtest.session.time_left import Kind
@@ -96,7 +96,7 @@ def test_kind_says_what_is_measured_and_what_will_be_skipped(
     skipped: bool,
 ) -> None:
     """Calls of slow variants and needless batches, where it is known that a CPU computes."""
-    monkeypatch.setattr(shown, "may_have_gpu", lambda: has_gpu)
+    monkeypatch.setattr(gpu, "may_have_gpu", lambda: has_gpu)
     case = Case("lightning-whisper-mlx", "micro", variant)
     clip = clips()["long" if batch_size else "short"]
     item = Mock(spec=pytest.Function, nodeid="test_x[y]")

@@ -11,7 +11,7 @@ import pytest
 from adapters import try_registry
 from adapters.errors import limit_behind
 from whisper_speedtest.engine.foreign import foreign_package
-from whisper_speedtest.session import selection
+from whisper_speedtest.session import gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of the project."""
@@ -49,8 +49,8 @@ def refuse_absent_gpu(config: pytest.Config) -> None:
     option, checks = config.getoption, config.getoption("check_models")
     only_checks = checks is not None and "load" not in checks
     computes = not (only_checks or option("prefetch_only") or option("collectonly"))
-    if option("device") == "gpu" and computes and selection.has_no_gpu():
-        looked = ", ".join((*selection.GPU_DEVICES, selection.GRAPHICS))
+    if option("device") == "gpu" and computes and gpu.has_no_gpu():
+        looked = ", ".join((*gpu.GPU_DEVICES, gpu.GRAPHICS))
         raise pytest.UsageError(
             f"--device=gpu: expected a GPU, found none of {looked}; leave the option out, or write "
             "--device=cpu"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fixtures.audio import clips
-from whisper_speedtest.session import selection
+from whisper_speedtest.session import defaults, selection
 from whisper_speedtest.session.recordings import own_clips, own_corpora
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
     """Leave out what a session that selects nothing has not; put the tests of one case together."""
-    if not selection.selects(config):
-        items[:], left_out = selection.without_the_rest(items)
+    if not defaults.selects(config):
+        items[:], left_out = defaults.without_the_rest(items)
         config.stash[BEYOND_DEFAULT] = left_out
         if left_out:
             config.hook.pytest_deselected(items=left_out)
@@ -98,4 +98,4 @@ def pytest_collection_finish() -> None:
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say what a session that selects nothing has left out, and how to have it."""
     left_out = config.stash[BEYOND_DEFAULT]
-    return selection.default_lines(left_out)
+    return defaults.default_lines(left_out)

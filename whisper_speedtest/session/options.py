@@ -44,7 +44,7 @@ MAX_DOWNLOAD = "4GB"
 """What a session may download where the user says nothing."""
 
 BY_DEFAULT = "fp16 of micro, tiny, base and small"
-"""The models of a session that selects nothing; `selection.is_default` knows them."""
+"""The models of a session that selects nothing; `defaults.is_default` knows them."""
 
 UNDECIDED = 6
 """The exit status of a session that was to find something slower, and could not tell."""

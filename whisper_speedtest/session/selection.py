@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,7 +13,6 @@ from adapters import (
     REGISTRY,
     adapter_class,
     all_cases,
-    files_of,
     usable,
     why_not_installed,
     why_unusable,
@@ -24,10 +21,9 @@ from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice, why_not_in
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import PAUSES, batch_sizes
+from whisper_speedtest.session import gpu
 from whisper_speedtest.session.options import (
-    BY_DEFAULT,
     LONGEST_LIMIT,
-    MAX_DOWNLOAD,
     is_head_to_head,
     minutes_of,
     rules_of,
@@ -35,7 +31,7 @@ from whisper_speedtest.session.options import (
 from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from _pytest.mark import ParameterSet
 
@@ -43,9 +39,6 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
-
-DEFAULT_SIZES = frozenset({"micro", "tiny", "base", "small"})
-DEFAULT_VARIANT = "fp16"
 
 MARKERS = (
     (
@@ -57,12 +50,6 @@ MARKERS = (
     "tuned: the settings that each library's own documentation recommends",
     "own: a recording of the user's own, named with --audio",
 )
-
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-"""Files that a driver of NVIDIA's or AMD's makes on Linux, and Windows in its Linux."""
-
-GRAPHICS = "/dev/dri"
-"""Where Linux has a file for each graphics card, whoever made it."""
 
 ENGLISH_CLIPS = (
     "the project's clips are in English: with --language={code}, only recordings of --audio and "
@@ -163,19 +150,9 @@ def is_wanted(measure: Measure, config: pytest.Config) -> bool:
     if measure is Measure.CORPUS:
         return bool(config.getoption("corpus"))
     if measure is Measure.AFTER_PAUSE:
-        on_gpu = config.getoption("device") != "cpu" and may_have_gpu()
+        on_gpu = config.getoption("device") != "cpu" and gpu.may_have_gpu()
         return rules_of(config).pause_on("gpu" if on_gpu else "cpu") > 0
     return True
-
-
-def may_have_gpu() -> bool:
-    """Tell whether a library might find a GPU here, without asking any: every Mac has one."""
-    return sys.platform == "darwin" or any(Path(device).exists() for device in GPU_DEVICES)
-
-
-def has_no_gpu() -> bool:
-    """Tell whether there is nothing here that any library could take for a GPU."""
-    return not may_have_gpu() and not Path(GRAPHICS).exists()
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -316,52 +293,6 @@ def sort(items: list[pytest.Item]) -> None:
         return case, turn, item.path, line, *item.callspec.indices.values()
 
     items.sort(key=place)
-
-
-def selects(config: pytest.Config) -> bool:
-    """Tell whether the user has said which tests to run, or how much to download for them.
-
-    A path to a file says nothing of that, as each file has tests of every model.
-    """
-    return bool(
-        config.getoption("keyword")
-        or config.getoption("markexpr")
-        or config.getoption("lf", default=False)
-        or config.getoption("max_download") is not None
-        or any("::" in argument for argument in config.args)
-    )
-
-
-def is_default(case: Case) -> bool:
-    """Tell whether a session that selects nothing has this case.
-
-    Such a session takes about a quarter of an hour, and fetches less than 1 GB for each library.
-    """
-    return case.variant == DEFAULT_VARIANT and case.size in DEFAULT_SIZES
-
-
-def without_the_rest(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """Return the tests of a session that selects nothing, and those that it leaves out."""
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        case = case_of(item)
-        (kept if case is None or is_default(case) else left_out).append(item)
-    return kept, left_out
-
-
-def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
-    """Return the lines that say what a session that selects nothing has left out."""
-    models = {files_of(case) for item in left_out if (case := case_of(item))}
-    if not models:
-        return []
-    return [
-        f"nothing was selected, so this has {BY_DEFAULT} alone",
-        (
-            f"{len(models)} more models: -k medium, -k 8bit and the like, or all that fit into "
-            f"--max-download={MAX_DOWNLOAD}"
-        ),
-    ]
 
 
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:

@@ -12,11 +12,12 @@ import pytest
 
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import is_slow, largest_batch
+from whisper_speedtest.session import gpu
 from whisper_speedtest.session.display import Display, Shown
 from whisper_speedtest.session.options import rules_of
 from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.screen import screen_of
-from whisper_speedtest.session.selection import case_of, may_have_gpu, measure_of, parameters_of
+from whisper_speedtest.session.selection import case_of, measure_of, parameters_of
 from whisper_speedtest.session.time_left import Kind, TimeLeft
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _budget(config: pytest.Config) -> float | None:
 
 def _is_on_cpu(config: pytest.Config) -> bool:
     """Tell whether it is known before any test that all libraries compute on the CPU."""
-    return config.getoption("device") == "cpu" or not may_have_gpu()
+    return config.getoption("device") == "cpu" or not gpu.may_have_gpu()
 
 
 def _is_skipped_on_cpu(measure: Measure, selected: Selected) -> bool:

@@ -1,0 +1,65 @@
+"""What a session has that selects nothing, and what it says of the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters import files_of
+from whisper_speedtest.session.options import BY_DEFAULT, MAX_DOWNLOAD
+from whisper_speedtest.session.selection import case_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pytest
+
+    from adapters.base import Case
+
+DEFAULT_SIZES = frozenset({"micro", "tiny", "base", "small"})
+DEFAULT_VARIANT = "fp16"
+
+
+def selects(config: pytest.Config) -> bool:
+    """Tell whether the user has said which tests to run, or how much to download for them.
+
+    A path to a file says nothing of that, as each file has tests of every model.
+    """
+    return bool(
+        config.getoption("keyword")
+        or config.getoption("markexpr")
+        or config.getoption("lf", default=False)
+        or config.getoption("max_download") is not None
+        or any("::" in argument for argument in config.args)
+    )
+
+
+def is_default(case: Case) -> bool:
+    """Tell whether a session that selects nothing has this case.
+
+    Such a session takes about a quarter of an hour, and fetches less than 1 GB for each library.
+    """
+    return case.variant == DEFAULT_VARIANT and case.size in DEFAULT_SIZES
+
+
+def without_the_rest(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the tests of a session that selects nothing, and those that it leaves out."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        case = case_of(item)
+        (kept if case is None or is_default(case) else left_out).append(item)
+    return kept, left_out
+
+
+def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
+    """Return the lines that say what a session that selects nothing has left out."""
+    models = {files_of(case) for item in left_out if (case := case_of(item))}
+    if not models:
+        return []
+    return [
+        f"nothing was selected, so this has {BY_DEFAULT} alone",
+        (
+            f"{len(models)} more models: -k medium, -k 8bit and the like, or all that fit into "
+            f"--max-download={MAX_DOWNLOAD}"
+        ),
+    ]
