@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from pathlib import Path
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 PLUGINS = (
     "whisper_speedtest.session.options",
@@ -29,6 +29,9 @@ PLUGINS = (
     "whisper_speedtest.results.plugin",
 )
 
+COLLECTING = "session"
+"""The name of pytest's own plugin that is there once options are read and tests are collected."""
+
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the plugins before any option is read.
@@ -36,5 +39,17 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     As `pytest_plugins` each of them would also be looked for among the entry points of all that is
     installed, which takes as long as its import.
     """
+    if pluginmanager.has_plugin(COLLECTING):
+        return  # too late for options: see below
     for name in PLUGINS:
         pluginmanager.import_plugin(name)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Refuse a session of a folder above, which has found this project only as it collects."""
+    if not collector.config.pluginmanager.has_plugin(PLUGINS[0]):
+        here = Path(__file__).parent
+        raise pytest.UsageError(
+            f"expected pytest to begin in {here}, got {collector.config.rootpath}; run it there: "
+            f"cd {shlex.quote(str(here))}"
+        )

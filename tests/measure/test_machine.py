@@ -244,6 +244,16 @@ def test_changed_file_is_told_and_a_new_one_is_not(checkout: Path) -> None:
     assert suite_commit(checkout) == f"{commit}-dirty"
 
 
+def test_looking_locks_nothing(checkout: Path) -> None:
+    """A session that is killed meanwhile leaves no lock, which would stop the user's own git."""
+    before = (checkout / ".git/index").read_bytes()
+    os.utime(checkout / "file", (1, 1))  # what git would write into its index, under a lock
+
+    assert suite_commit(checkout) == git(checkout, "rev-parse", "HEAD")
+
+    assert (checkout / ".git/index").read_bytes() == before
+
+
 def test_worktree_has_its_own_commit(checkout: Path, tmp_path: Path) -> None:
     """There, .git is a file."""
     first = git(checkout, "rev-parse", "HEAD")

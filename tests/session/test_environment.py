@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,30 @@ def test_settings_of_another_project_are_refused(tmp_path: Path) -> None:
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert f"ERROR: expected the settings of {ROOT}/pyproject.toml, got those of" in ended.stderr
     assert "--audio=FILE" in ended.stderr
+
+
+def test_session_of_a_folder_above_is_refused(tmp_path: Path) -> None:
+    """It finds this project as it collects tests, when options are read; with two of them, too."""
+    for name in ("ours", "theirs"):
+        benchmarks = tmp_path / name / "benchmarks"
+        shutil.copytree(ROOT / "benchmarks", benchmarks)
+        shutil.copy(ROOT / "conftest.py", benchmarks.parent)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-k", "micro"],
+        cwd=tmp_path,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert ended.stderr.strip() == (
+        f"ERROR: expected pytest to begin in {tmp_path}/ours, got {tmp_path}; run it there: "
+        f"cd {tmp_path}/ours"
+    )
 
 
 def test_paths_outside_of_the_project_are_those_of_an_option_behind_benchmarks(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -160,7 +161,14 @@ def suite_commit(root: Path = ROOT) -> str | None:
     """
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "--no-optional-locks", "describe", "--always"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    described = answer(*command, "--dirty", "--abbrev=40", "--exclude=*", environment=own)
-    return described.strip() or None
+    told = answer(
+        *("git", "-C", str(root), "--no-optional-locks", "status", "--porcelain=v2", "--branch"),
+        "--untracked-files=no",
+        environment=own,
+    )  # and not `describe --dirty`, which locks the index in any case
+    commit = re.search(r"^# branch\.oid ([0-9a-f]{40,})$", told, re.MULTILINE)
+    if commit is None:
+        return None
+    changed = any(not line.startswith("#") for line in told.splitlines())
+    return f"{commit[1]}-dirty" if changed else commit[1]

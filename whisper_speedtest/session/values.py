@@ -137,12 +137,12 @@ def number(text: str) -> float | None:
 
 def parse_size(text: str) -> int:
     """Return a number of bytes: "500MB" and "4GB" are powers of 1000, "1.5GiB" of 1024."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
-    if match is None or (match[3] and not match[2]):
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)|0", text.strip().lower())
+    if match is None:
         raise argparse.ArgumentTypeError(
             f"expected a size such as 500MB, 4GB or 1.5GiB, got {text!r}"
         )
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2]])
+    return int(float(match[1] or 0) * (1024 if match[3] else 1000) ** _POWERS[match[2] or ""])
 
 
 def parse_checks(text: str) -> frozenset[str]:
