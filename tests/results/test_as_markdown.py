@@ -81,6 +81,16 @@ def test_answer_comes_first() -> None:
     assert counts == "2 results on 1 machine: 2 passed; 2026-11-26"
 
 
+def test_answer_is_whole_where_it_is_long() -> None:
+    """It is longer than what a cell of a table shows of others' texts."""
+    alike = [measured(f"lightning-whisper-mlx fp16-{number}", 2.0, 2.2, 2.4) for number in range(9)]
+
+    answer, *_ = text_of(*alike).splitlines()
+
+    assert len(answer) > 200
+    assert answer.endswith("and 5 more cannot be told apart")
+
+
 def test_machine_is_told_above_its_table() -> None:
     """Its name as the heading; below it what stands above the closing table of a session."""
     newer = replace(PROVENANCE, versions={"mlx": "0.4"})

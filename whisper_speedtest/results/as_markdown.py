@@ -37,7 +37,7 @@ MOST_SHOWN = 200
 """Characters of one cell."""
 
 MOST_NOTED = 800
-"""Characters of one line of notes, at whose end often stands what to do."""
+"""Characters of one sentence or line of notes, at whose end often stands what to do."""
 
 _HEADINGS = {
     "RTFx": "seconds of audio transcribed in a second",
@@ -74,8 +74,8 @@ class Part:
 
 def as_markdown(merged: Merged) -> str:
     """Return the report, of no more bytes than MOST_BYTES."""
-    answers = [escaped(line) for line in merged.sentences()]
-    beside = [escaped(line) for line in merged.remarks()]
+    answers = [escaped(line, MOST_NOTED) for line in merged.sentences()]
+    beside = [escaped(line, MOST_NOTED) for line in merged.remarks()]
     across = list(_of_across(merged.across))
     machines = [list(_of_machine(machine)) for machine in merged.machines]
     of_parts = [len(part.lines) for parts in (across, *machines) for part in parts]
@@ -102,12 +102,12 @@ def _more(number: int, what: str) -> str:
     return f"… and {counted(number, f'more {what}')}: results.csv has them all"
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, most: int = MOST_SHOWN) -> str:
     """Return somebody's text so that Markdown shows it, and makes nothing else of it.
 
     It is one line, its marks of Markdown and HTML are entities, and nobody is notified by an @.
     """
-    text = short(text, MOST_SHOWN).replace("&", "&amp;")
+    text = short(text, most).replace("&", "&amp;")
     text = _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
     return re.sub(r"@(?=\w)", "@&#8203;", text)
 
@@ -115,7 +115,7 @@ def escaped(text: str) -> str:
 def _of_machine(on: OnMachine) -> Iterator[Part]:
     """Yield what is told of one machine."""
     measured = [each for each in on.comparable if each.is_measured]
-    about = [f"- {escaped(line)}" for line in header(on.comparable)]
+    about = [f"- {escaped(line, MOST_NOTED)}" for line in header(on.comparable)]
     yield Part((), [f"### {escaped(on.name)}", "", *about])
     compared = [each for each in on.comparable if each.comparison]
     alone = [each for each in measured if not each.comparison]
