@@ -18,6 +18,7 @@ from tests.helpers.results import (
     SETTINGS,
     cold,
     load,
+    measured,
     samples,
     score,
     state,
@@ -147,6 +148,20 @@ def test_processes_that_are_missing_are_told_once_a_case() -> None:
     )
     one = Repeats(processes=2, calls=2, max_others=0.1, timed_out=1)
     assert "[tiny-4bit]: 1 of its starts took" in notes([quiet(repeats=one)])[0]
+
+
+def test_calls_whose_interval_says_nothing_are_told() -> None:
+    """Those of two models in one line; a start has no interval that people are shown."""
+    one, two = (measured(f"{name} fp16", 0.1, 0.9, 3.0) for name in ("mlx-whisper", "whisper.cpp"))
+    start = cold(1.0, 2.0, 9.0)
+
+    (line,) = [each for each in notes([one, start, two, warm()]) if each.startswith("vague:")]
+
+    assert line == (
+        "vague:    mlx-whisper[small-fp16]: short; whisper.cpp[small-fp16]: short: the interval is "
+        "over ±100%: the processes differ so much that nobody can tell how long the next one "
+        "takes; run this again on a quieter machine, or with more --processes"
+    )
 
 
 def test_mend_is_said_once_a_case() -> None:

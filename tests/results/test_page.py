@@ -235,6 +235,7 @@ def test_marks_are_explained_where_they_occur() -> None:
     six = with_fields(SETTINGS, batch_size=6)
     results = {
         "±2.1% (3×3)": measured("mlx-whisper fp16"),
+        ">±100% (3×3)": measured("mlx-whisper fp16", 0.1, 0.9, 3.0),
         "(1×1)": measured("mlx-whisper fp16", samples=of_one),
         "busy": measured("mlx-whisper fp16", outcome=Outcome.BUSY),
         "unchecked": measured("mlx-whisper fp16", score=None),

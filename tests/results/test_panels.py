@@ -23,7 +23,7 @@ from tests.helpers.results import (
 )
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.measure.samples import Sample, Start
+from whisper_speedtest.measure.samples import Start
 from whisper_speedtest.results import panels
 from whisper_speedtest.results.merged import merge
 
@@ -145,13 +145,20 @@ def test_long_audio_has_a_panel_of_each_batch_size_behind_other_clips() -> None:
     ]
 
 
-def test_result_of_one_process_is_hollow_and_last() -> None:
-    """Nobody knows its place, however fast it was; the panel says so."""
-    fast = (Sample(process=0, order=0, seconds=0.1),)
-    (found,) = speed(on(measured("mlx-whisper 4bit", samples=fast), measured("mlx-whisper fp16")))
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [((0.1,), "120.0 (1×1)"), ((0.01, 1.0), "120.0 >±100% (2×1)")]
+)
+def test_result_without_an_interval_that_says_something_is_hollow_and_last(
+    seconds: tuple[float, ...], shown: str
+) -> None:
+    """Nobody knows its place, however fast it was; the panel says so, and draws no interval."""
+    fast = measured("mlx-whisper 4bit", *seconds)
+    (found,) = speed(on(fast, measured("mlx-whisper fp16")))
 
-    assert told(found) == ["mlx-whisper fp16: 6.0 ±0.0% (3×1)", "mlx-whisper 4bit: 120.0 (1×1)"]
-    assert found.notes == ("Hollow: one process alone, so that its place is a guess.",)
+    assert told(found) == ["mlx-whisper fp16: 6.0 ±0.0% (3×1)", f"mlx-whisper 4bit: {shown}"]
+    assert found.notes == ("Hollow: no interval, or one over ±100%, so that its place is a guess.",)
+    bar = panels._rtfx("name", fast)
+    assert (bar.low, bar.high, bar.hollow) == (None, None, True)
 
 
 def test_speed_says_what_is_left_out() -> None:

@@ -25,6 +25,7 @@ LAST = measured("whisper.cpp q5_0", 0.80, 0.81, 0.82)
 LIKE_NEXT = measured("whisper.cpp q8_0", 0.38, 0.41, 0.44)
 LIKE_FAST = measured("openai-whisper fp16", 0.20, 0.22, 0.24)
 ONE = measured("lightning-whisper-mlx fp16", 0.01)
+VAGUE = measured("transformers fp16", 0.1, 0.9, 3.0)
 LONG = msgspec.structs.replace(CLIP, name="window", sha256="ef" * 32, seconds=24.0)
 
 ANSWER = (
@@ -51,11 +52,6 @@ def test_rows_that_cannot_be_told_apart_are_not_ordered() -> None:
     assert sentence([LIKE_FAST, NEXT, FAST]) == (
         "fastest of those that were right, small: faster-whisper int8 (RTFx 57.2) and "
         "openai-whisper fp16 (RTFx 54.7) cannot be told apart"
-    )
-    vague = measured("transformers fp16", 0.1, 0.9, 3.0)
-    assert sentence([FAST, vague, NEXT]) == (
-        "fastest of those that were right, small: faster-whisper int8 (RTFx 57.2) and "
-        "transformers fp16 (RTFx 18.6) cannot be told apart"
     )
 
 
@@ -141,13 +137,28 @@ def test_what_one_process_has_measured_has_no_place() -> None:
 
 
 def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
-    """The rows are named with what was measured, fastest first."""
+    """The rows are named with what was measured, fastest first, by why they have no place."""
     other = measured("transformers fp16", 0.5)
 
     assert sentence([other, ONE]) == (
-        "small: no order is certain, as one process alone has measured each: lightning-whisper-mlx "
-        "fp16 (RTFx 1200.0) and transformers fp16 (RTFx 24.0)"
+        "small: no order is certain; without a place, as one process has no interval: "
+        "lightning-whisper-mlx fp16 (RTFx 1200.0) and transformers fp16 (RTFx 24.0)"
     )
+    assert sentence([VAGUE, ONE]) == (
+        "small: no order is certain; without a place, as one process has no interval: "
+        "lightning-whisper-mlx fp16 (RTFx 1200.0); without a place, as the interval is over ±100%: "
+        "transformers fp16 (RTFx 18.6)"
+    )
+
+
+def test_interval_that_says_nothing_gives_no_place() -> None:
+    """Beside it the others keep theirs, whichever is faster."""
+    faster = measured("transformers fp16", 0.001, 0.009, 0.03)
+    for vague, rtfx in ((VAGUE, "18.6"), (faster, "1856.6")):
+        assert sentence([FAST, vague, NEXT]) == (
+            f"{ANSWER}; without a place, as the interval is over ±100%: transformers fp16 "
+            f"(RTFx {rtfx})"
+        )
 
 
 def test_one_row_alone_is_compared_with_nothing() -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from whisper_speedtest.results.units import counted, megabytes, percent, seconds, times
+from whisper_speedtest.results.units import counted, margin, megabytes, percent, seconds, times
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,15 @@ def test_shares_are_in_percent() -> None:
     assert percent(1.0) == "100%"
     assert percent(0.0421) == "4%"
     assert percent(0.0421, 1) == "4.2%"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "±0.0%"), (0.0214, "±2.1%"), (1.0, "±100.0%"), (1.001, ">±100%"), (679.7, ">±100%")],
+)
+def test_margin_over_the_whole_is_told_as_no_more_than_that(share: float, text: str) -> None:
+    """A number would look as if it said something."""
+    assert margin(share) == text
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,13 @@ def test_ratio_is_told_in_words(ratio: float, low: float, high: float, told: str
     assert slower_by(comparison(ratio=ratio, low=low, high=high)) == told
 
 
+def test_undecided_ratio_that_may_be_anything_says_so() -> None:
+    """By the same rule as an interval of a time."""
+    found = said(comparison(Verdict.UNDECIDED, high=3.0))
+
+    assert found.startswith("undecided: >±100%, and to find it over 5.0%, or under, it would have")
+
+
 @pytest.mark.parametrize(
     ("verdict", "limit", "meaning"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 MARKS = {
     "±2.1% (3×3)": "three processes made three calls each; what many more would give lies within "
     "about 2.1 % of the time, in 95 of 100 such runs",
+    ">±100% (3×3)": "the processes differ by so much that nobody can tell how long the next "
+    "one takes; the row has no place",
     "(1×1)": "one process alone, so that nobody can tell how far the time may be off",
     "busy": "other processes used the machine while most of the calls were timed: the time has no "
     "interval, gives no RTFx, and ranks nothing",

@@ -13,7 +13,7 @@ from whisper_speedtest.results.failures import failure_lines
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.names import clip_name, measured_name
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
-from whisper_speedtest.results.units import counted, percent, seconds
+from whisper_speedtest.results.units import MOST_MARGIN, counted, percent, seconds
 from whisper_speedtest.results.verdicts import verdict_lines
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def notes(
         *_after_pauses(passed),
         *_from_disk(passed),
         *_timed_out(passed),
+        *_vague(passed),
         *_mends(passed),
         *_fallbacks(passed),
         *_heard(results),
@@ -186,6 +187,20 @@ def _timed_out(passed: Sequence[Result]) -> list[str]:
         for each in passed
         if each.repeats and each.repeats.timed_out
     ]
+
+
+def _vague(passed: Sequence[Result]) -> list[str]:
+    """Say of which calls the interval says nothing, as the processes differ by too much."""
+    calls = [each for each in passed if each.counted and not each.measure.of_a_start]
+    vague = [each for each in calls if (each.estimate.margin or 0.0) > MOST_MARGIN]
+    if not vague:
+        return []
+    line = (
+        f"vague:    {_touched(vague)}: the interval is over ±{percent(MOST_MARGIN)}: the processes "
+        "differ so much that nobody can tell how long the next one takes; run this again on a "
+        "quieter machine, or with more --processes"
+    )
+    return [line]
 
 
 def _mends(passed: Sequence[Result]) -> list[str]:

@@ -21,6 +21,7 @@ from whisper_speedtest.results.marks import MARKS
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.table import time_error
 from whisper_speedtest.results.transcripts import side_by_side
+from whisper_speedtest.results.units import MOST_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -205,10 +206,11 @@ def _marks(merged: Merged) -> dict[str, str]:
     """Return the marks that are in the table, with their meaning."""
     latest = [series.latest for on in merged.machines for series in on.series]
     passed = [each for each in latest if each.counted and each.outcome is Outcome.PASSED]
-    lacks_interval = [each.estimate.margin is None for each in passed]
+    margins = [each.estimate.margin for each in passed]
     there = {
-        "±2.1% (3×3)": not all(lacks_interval),
-        "(1×1)": any(lacks_interval),
+        "±2.1% (3×3)": any(each is not None and each <= MOST_MARGIN for each in margins),
+        ">±100% (3×3)": any(each is not None and each > MOST_MARGIN for each in margins),
+        "(1×1)": None in margins,
         "busy": any(each.outcome is Outcome.BUSY for each in latest),
         "unchecked": any(each.transcript is not None and each.score is None for each in latest),
         "×6": any(each.measure is Measure.LONG_FORM for each in latest),

@@ -28,7 +28,7 @@ from whisper_speedtest.results.charts import (
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.ranking import rankings
+from whisper_speedtest.results.ranking import has_place, rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
 from whisper_speedtest.results.table import repeated
 from whisper_speedtest.results.units import counted, megabytes, percent, seconds
@@ -90,7 +90,7 @@ def speed(on: OnMachine) -> tuple[list[Panel], list[str]]:
             continue
         notes = []
         if each.unranked:
-            notes.append("Hollow: one process alone, so that its place is a guess.")
+            notes.append("Hollow: no interval, or one over ±100%, so that its place is a guess.")
         if counts:
             notes.append(f"Left out: {counts}.")
         chart = bars(f"RTFx of {title}", [_rtfx(name(row), row) for row in rows])
@@ -103,10 +103,10 @@ def _rtfx(label: str, result: Result) -> Bar:
     """Return the bar of a result that passed; a short time is a high RTFx, so its ends change."""
     estimate = result.estimate
     assert result.clip is not None
-    audio, known = result.clip.seconds, estimate.low is not None
+    audio, known = result.clip.seconds, has_place(estimate)
     shown = f"{audio / estimate.seconds:.1f} {repeated(estimate)}"
-    low = audio / estimate.high if estimate.high else None
-    high = audio / estimate.low if estimate.low else None
+    low = audio / estimate.high if known and estimate.high else None
+    high = audio / estimate.low if known and estimate.low else None
     return Bar(label, audio / estimate.seconds, shown, low, high, hollow=not known)
 
 

@@ -18,10 +18,12 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import device_of, machine_key
 from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
+from whisper_speedtest.results.units import MOST_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from whisper_speedtest.measure.estimate import Estimate
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Result
 
@@ -43,10 +45,11 @@ class Ranking:
 
     machine: Machine | None
     ranked: tuple[Result, ...] = ()
-    """Fastest first, each with an interval. Neighbours may be too near to be told apart."""
+    """Fastest first, each with an interval that says something. Neighbours may be too near to be
+    told apart."""
 
     unranked: tuple[Result, ...] = ()
-    """Fastest first; each of one process, so that it has no interval and its place is a guess."""
+    """Fastest first; each without such an interval, so that its place is a guess."""
 
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Why others are not compared → how many: `busy`, `failed`, `timed out`, or a reason above."""
@@ -63,6 +66,11 @@ class _Group(NamedTuple):
     machine: bytes
     clip: str
     sound: str
+
+
+def has_place(estimate: Estimate) -> bool:
+    """Tell whether an interval says enough to rank what has it: of one process there is none."""
+    return estimate.margin is not None and estimate.margin <= MOST_MARGIN
 
 
 def rankings(results: Iterable[Result]) -> list[Ranking]:
@@ -109,8 +117,8 @@ def _ranking(results: Sequence[Result]) -> Ranking:
         first.case.size,
         clip_name(first),
         first.machine,
-        tuple(each for each in fastest_first if each.estimate.margin is not None),
-        tuple(each for each in fastest_first if each.estimate.margin is None),
+        tuple(each for each in fastest_first if has_place(each.estimate)),
+        tuple(each for each in fastest_first if not has_place(each.estimate)),
         dict(sorted((+left_out).items())),
     )
 

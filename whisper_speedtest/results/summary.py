@@ -1,7 +1,7 @@
 """The answer to what most people ask, in a sentence for each size: which library is the fastest.
 
 A sentence names the fastest only where its interval of the ratio to each other leaves 1 out. It
-never ranks what was busy, failed or timed out, nor what one process alone has measured.
+never ranks what was busy, failed or timed out, nor what has no interval or one that says nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import device_of, machine_key, machine_names
 from whisper_speedtest.results.ranking import rankings
+from whisper_speedtest.results.units import MOST_MARGIN, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.ranking import Ranking
@@ -106,21 +107,27 @@ def _sentence(ranking: Ranking, about: str) -> str:
         alone = "the only one that was right" if checked else "the only one, transcript unchecked"
         parts.append(f"{alone}, {about}: {_listed(right, name)}")
     elif not ranking.ranked:
-        parts.append(
-            f"{about}: no order is certain, as one process alone has measured each: "
-            f"{_listed(right, name)}"
-        )
+        parts.append(f"{about}: no order is certain")
     else:
         parts.append(f"{of_those}, {about}: {_order(ranking, name)}")
-        if ranking.unranked:
-            parts.append(
-                "without a place, as one process has no interval: "
-                f"{_listed(ranking.unranked, name)}"
-            )
+    if len(right) > 1:
+        parts += _without_a_place(ranking.unranked, name)
     if ranking.left_out:
         counts = (f"{count} {why}" for why, count in ranking.left_out.items())
         parts.append(f"left out: {', '.join(counts)}")
     return "; ".join(parts)
+
+
+def _without_a_place(unranked: Sequence[Result], name: Callable[[Result], str]) -> Iterator[str]:
+    """Yield which rows have no place, by the reason."""
+    for has_interval, why in (
+        (False, "one process has no interval"),
+        (True, f"the interval is over ±{percent(MOST_MARGIN)}"),
+    ):
+        if alike := [
+            each for each in unranked if (each.estimate.margin is not None) is has_interval
+        ]:
+            yield f"without a place, as {why}: {_listed(alike, name)}"
 
 
 def _order(ranking: Ranking, name: Callable[[Result], str]) -> str:

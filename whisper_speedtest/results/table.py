@@ -1,8 +1,8 @@
 """The closing table: one row for each case and clip that was timed warm. Its columns are data.
 
-Rows stand by size, in a size by clip, and of a clip the fastest first; then those that one process
-has measured, which have no interval. Starts without a clip come next. Busy rows end their size, as
-they rank nothing. How the columns fit into a terminal is the matter of `layout`.
+Rows stand by size, in a size by clip, and of a clip the fastest first; then those without a place,
+as they have no interval or one that says nothing. Starts without a clip come next. Busy rows end
+their size, as they rank nothing. How the columns fit into a terminal is the matter of `layout`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.ranking import rankings
-from whisper_speedtest.results.units import megabytes, percent, seconds, times
+from whisper_speedtest.results.ranking import has_place, rankings
+from whisper_speedtest.results.units import margin, megabytes, percent, seconds, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -124,7 +124,7 @@ def _ordered(found: Sequence[Row]) -> list[Row]:
         if row.warm is None:
             return size, row.busy, True
         estimate = row.warm.estimate
-        speed = (estimate.margin is None, estimate.seconds)
+        speed = (not has_place(estimate), estimate.seconds)
         return size, row.busy, False, clips[row.clip], *(() if row.busy else speed)
 
     return sorted(found, key=place)
@@ -149,7 +149,7 @@ def repeated(estimate: Estimate) -> str:
     fewest, most = min(estimate.calls), max(estimate.calls)
     calls = f"{most}" if fewest == most else f"{fewest}-{most}"
     count = f"({len(estimate.calls)}×{calls})"
-    return count if estimate.margin is None else f"±{percent(estimate.margin, 1)} {count}"
+    return count if estimate.margin is None else f"{margin(estimate.margin)} {count}"
 
 
 def _rtfx(row: Row) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+MOST_MARGIN = 1.0
+"""An interval that ends further above its time, as a share of that, says as little as none: it is
+printed as `>±100%`, and what has it ranks nothing."""
+
 
 def seconds(value: float) -> str:
     """Return a time of `value` seconds: `12.0 s`, `87.1 ms`, `64.0 µs`."""
@@ -22,6 +26,11 @@ def megabytes(size: int) -> str:
 def percent(share: float, decimals: int = 0) -> str:
     """Return a share, where 1 is the whole, in percent: `4.2%`."""
     return f"{share:.{decimals}%}"
+
+
+def margin(share: float) -> str:
+    """Return how far a figure may be off, as a share of it: `±4.2%`, or `>±100%`."""
+    return f">±{percent(MOST_MARGIN)}" if share > MOST_MARGIN else f"±{percent(share, 1)}"
 
 
 def times(ratio: float) -> str:

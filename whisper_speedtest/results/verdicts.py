@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.results.names import clip_name
-from whisper_speedtest.results.units import counted, percent
+from whisper_speedtest.results.units import counted, margin, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,8 +70,8 @@ def said(found: Comparison) -> str:
     ratio = Ratio(found.ratio, found.low, found.high)
     than = "either side slower" if limit is None else f"it over {percent(limit, 1)}, or under"
     return (
-        f"undecided: ±{percent(ratio.margin, 1)}, and to find {than}, it would have needed "
-        f"±{percent(ratio.margin_needed(limit or 0.0), 1)}; run it on a quieter machine, or raise "
+        f"undecided: {margin(ratio.margin)}, and to find {than}, it would have needed "
+        f"{margin(ratio.margin_needed(limit or 0.0))}; run it on a quieter machine, or raise "
         "--minutes"
     )
 
