@@ -129,10 +129,10 @@ def test_skipped_rows_and_other_measures_are_not_spoken_of() -> None:
 def test_what_one_process_has_measured_has_no_place() -> None:
     """It has no interval, so nobody can tell whether it is faster; it is named all the same."""
     without = "without a place, as one process has no interval: lightning-whisper-mlx fp16"
-    assert sentence([ONE, NEXT, FAST]) == f"{ANSWER}; {without} (RTFx 1200.0)"
+    assert sentence([ONE, NEXT, FAST]) == f"{ANSWER}; {without} (RTFx 1,200.0)"
     assert sentence([ONE, FAST]) == (
         "fastest of those that were right, small: faster-whisper int8, RTFx 57.2; "
-        f"{without} (RTFx 1200.0)"
+        f"{without} (RTFx 1,200.0)"
     )
 
 
@@ -142,11 +142,11 @@ def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
 
     assert sentence([other, ONE]) == (
         "small: no order is certain; without a place, as one process has no interval: "
-        "lightning-whisper-mlx fp16 (RTFx 1200.0) and transformers fp16 (RTFx 24.0)"
+        "lightning-whisper-mlx fp16 (RTFx 1,200.0) and transformers fp16 (RTFx 24.0)"
     )
     assert sentence([VAGUE, ONE]) == (
         "small: no order is certain; without a place, as one process has no interval: "
-        "lightning-whisper-mlx fp16 (RTFx 1200.0); without a place, as the interval is over ±100%: "
+        "lightning-whisper-mlx fp16 (RTFx 1,200.0); without a place, as the interval is over ±100%: "
         "transformers fp16 (RTFx 18.6)"
     )
 
@@ -154,7 +154,7 @@ def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
 def test_interval_that_says_nothing_gives_no_place() -> None:
     """Beside it the others keep theirs, whichever is faster."""
     faster = measured("transformers fp16", 0.001, 0.009, 0.03)
-    for vague, rtfx in ((VAGUE, "18.6"), (faster, "1856.6")):
+    for vague, rtfx in ((VAGUE, "18.6"), (faster, "1,856.6")):
         assert sentence([FAST, vague, NEXT]) == (
             f"{ANSWER}; without a place, as the interval is over ±100%: transformers fp16 "
             f"(RTFx {rtfx})"

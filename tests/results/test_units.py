@@ -6,13 +6,21 @@ import re
 
 import pytest
 
-from whisper_speedtest.results.units import counted, margin, megabytes, percent, seconds, times
+from whisper_speedtest.results.units import (
+    counted,
+    margin,
+    megabytes,
+    percent,
+    rtfx,
+    seconds,
+    times,
+)
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (3599.6, "3600 s"),
+        (3599.6, "3,600 s"),
         (100.0, "100 s"),
         (99.94, "99.9 s"),
         (12.0, "12.0 s"),
@@ -60,11 +68,37 @@ def test_margin_over_the_whole_is_told_as_no_more_than_that(share: float, text: 
 
 @pytest.mark.parametrize(
     ("ratio", "text"),
-    [(1.0, "1.00"), (1.049, "1.05"), (1.05, "1.1"), (1.66, "1.7"), (12.0, "12.0")],
+    [
+        (1.0, "1.00"),
+        (1.049, "1.05"),
+        (1.05, "1.1"),
+        (1.66, "1.7"),
+        (12.0, "12.0"),
+        (99.94, "99.9"),
+        (5280.7, "5,281"),
+    ],
 )
 def test_ratio_near_1_has_a_decimal_more(ratio: float, text: str) -> None:
     """`1.0` would say of something slower that it is not."""
     assert times(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1297.46, "1,297.5"),
+        (12.0, "12.0"),
+        (1.0, "1.0"),
+        (0.996, "1.00"),
+        (0.1, "0.10"),
+        (0.0564, "0.056"),
+    ],
+)
+def test_rtfx_of_what_is_slower_than_speech_has_the_digits_that_tell(
+    value: float, text: str
+) -> None:
+    """With one decimal, 0.06 would be twice as fast as it is, and 0.04 would be 0."""
+    assert rtfx(value) == text
 
 
 @pytest.mark.parametrize(
@@ -87,7 +121,7 @@ def test_times_can_be_read_back() -> None:
     @settings(deadline=None)
     @given(st.floats(1e-6, 1e4))
     def hold(value: float) -> None:
-        match = re.fullmatch(r"([\d.]+) (s|ms|µs)", seconds(value))
+        match = re.fullmatch(r"([\d.]+) (s|ms|µs)", seconds(value).replace(",", ""))
         assert match is not None
         assert float(match[1]) * units[match[2]] == pytest.approx(value, rel=0.0051)
 

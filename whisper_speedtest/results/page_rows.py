@@ -21,7 +21,7 @@ from whisper_speedtest.results.table import (
     time_error,
     time_of,
 )
-from whisper_speedtest.results.units import counted, megabytes, percent
+from whisper_speedtest.results.units import counted, megabytes, percent, rtfx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,8 +102,8 @@ def _margin(shown: Shown) -> Cell:
 
 
 def _rtfx(shown: Shown) -> Cell:
-    rtfx = shown.result.rtfx
-    return Cell("") if rtfx is None else Cell(f"{rtfx:.1f}", rtfx)
+    value = shown.result.rtfx
+    return Cell("") if value is None else Cell(rtfx(value), value)
 
 
 def _memory(shown: Shown) -> Cell:

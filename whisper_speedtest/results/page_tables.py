@@ -17,7 +17,7 @@ from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.panels import namer
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import rate, time_error
-from whisper_speedtest.results.units import counted, megabytes, percent, seconds
+from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -202,7 +202,7 @@ def _of_corpus(name: str, result: Result) -> tuple[str, ...]:
         [percent(each, 1) for each in (median(of_clips), max(of_clips))] if of_clips else ["", ""]
     )
     words = f"{score.reference_words:,}" if score else ""
-    rtfx = "busy" if result.outcome is Outcome.BUSY else f"{result.rtfx:.1f}" if result.rtfx else ""
+    speed = "busy" if result.outcome is Outcome.BUSY else rtfx(result.rtfx) if result.rtfx else ""
     return (
         result.case.size,
         name,
@@ -211,7 +211,7 @@ def _of_corpus(name: str, result: Result) -> tuple[str, ...]:
         words,
         rate(result),
         *some,
-        rtfx,
+        speed,
     )
 
 
@@ -276,7 +276,7 @@ def _on(result: Result) -> str:
     if result.outcome is Outcome.BUSY:
         return "busy"
     time = seconds(result.estimate.seconds)
-    return time if result.rtfx is None else f"{time}, RTFx {result.rtfx:.1f}"
+    return time if result.rtfx is None else f"{time}, RTFx {rtfx(result.rtfx)}"
 
 
 def unmeasured(on: OnMachine) -> Table | None:

@@ -31,7 +31,7 @@ from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import has_place, rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
 from whisper_speedtest.results.table import repeated
-from whisper_speedtest.results.units import counted, megabytes, percent, seconds
+from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -104,7 +104,7 @@ def _rtfx(label: str, result: Result) -> Bar:
     estimate = result.estimate
     assert result.clip is not None
     audio, known = result.clip.seconds, has_place(estimate)
-    shown = f"{audio / estimate.seconds:.1f} {repeated(estimate)}"
+    shown = f"{rtfx(audio / estimate.seconds)} {repeated(estimate)}"
     low = audio / estimate.high if known and estimate.high else None
     high = audio / estimate.low if known and estimate.low else None
     return Bar(label, audio / estimate.seconds, shown, low, high, hollow=not known)
@@ -132,18 +132,18 @@ def accuracy(on: OnMachine) -> list[Panel]:
     unit, what = ("CER", "Letter") if letters else ("WER", "Word")
     name = namer(on)
     points = []
-    for each, rtfx, score in found[clip]:
+    for each, speed, score in found[clip]:
         size = each.case.size
         unbeaten = not any(
-            (other >= rtfx and another.wer <= score.wer)
-            and (other, another.wer) != (rtfx, score.wer)
+            (other >= speed and another.wer <= score.wer)
+            and (other, another.wer) != (speed, score.wer)
             for _, other, another in found[clip]
         )
         label = (
             size if len(found[clip]) <= FEW else f"{size} {each.case.variant}" if unbeaten else ""
         )
-        told = f"{name(each)}, {size}: RTFx {rtfx:.1f}, {unit} {percent(score.wer, 1)}"
-        points.append(Point(each.case.adapter, rtfx, 100 * score.wer, told, label))
+        told = f"{name(each)}, {size}: RTFx {rtfx(speed)}, {unit} {percent(score.wer, 1)}"
+        points.append(Point(each.case.adapter, speed, 100 * score.wer, told, label))
     notes = [
         f"On {clip}, which has {counted(words, what.lower())}; better is lower and further right."
     ]
@@ -294,11 +294,11 @@ class _Past:
 
 
 def _point(label: str, past: _Past) -> Point:
-    rtfx = _rtfx(label, past.result)
+    bar = _rtfx(label, past.result)
     what = f" ({past.differs})" if past.differs else ""
-    told = f"{label}{what}, {past.when[:10]}: RTFx {rtfx.value:.1f}"
+    told = f"{label}{what}, {past.when[:10]}: RTFx {rtfx(bar.value)}"
     return Point(
-        label, past.when, rtfx.value, told, line=str(past.series), low=rtfx.low, high=rtfx.high
+        label, past.when, bar.value, told, line=str(past.series), low=bar.low, high=bar.high
     )
 
 

@@ -12,7 +12,7 @@ from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.machines import device_of, machine_key, machine_names
 from whisper_speedtest.results.ranking import rankings
-from whisper_speedtest.results.units import MOST_MARGIN, percent
+from whisper_speedtest.results.units import MOST_MARGIN, percent, rtfx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,7 +135,7 @@ def _order(ranking: Ranking, name: Callable[[Result], str]) -> str:
     first, *behind = ranking.ranked
     if near := ranking.near(first):
         return f"{_listed([first, *near], name)} cannot be told apart"
-    told = f"{name(first)}, RTFx {first.rtfx:.1f}"
+    told = f"{name(first)}, {_speed(first)}"
     if not behind:
         return told
     following = behind[0]
@@ -171,7 +171,14 @@ def _namer(ranking: Ranking) -> Callable[[Result], str]:
 
 def _listed(results: Sequence[Result], name: Callable[[Result], str]) -> str:
     """Return the rows with their RTFx, as `a (RTFx 2.0) and b (RTFx 1.0)`."""
-    return _joined([f"{name(each)} (RTFx {each.rtfx:.1f})" for each in results])
+    return _joined([f"{name(each)} ({_speed(each)})" for each in results])
+
+
+def _speed(result: Result) -> str:
+    """Return the RTFx of what may be ranked, which has one."""
+    value = result.rtfx
+    assert value is not None, f"{result.test}: it is ranked, and has no RTFx"
+    return f"RTFx {rtfx(value)}"
 
 
 def _joined(names: Sequence[str]) -> str:

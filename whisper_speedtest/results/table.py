@@ -16,7 +16,7 @@ from whisper_speedtest.measure.protocol import WINDOW_SECONDS
 from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import has_place, rankings
-from whisper_speedtest.results.units import margin, megabytes, percent, seconds, times
+from whisper_speedtest.results.units import margin, megabytes, percent, rtfx, seconds, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -153,7 +153,7 @@ def repeated(estimate: Estimate) -> str:
 
 
 def _rtfx(row: Row) -> str:
-    return f"{row.warm.rtfx:.1f}" if row.warm and row.warm.rtfx is not None else ""
+    return rtfx(row.warm.rtfx) if row.warm and row.warm.rtfx is not None else ""
 
 
 def _peak_memory(row: Row) -> str:

@@ -15,7 +15,7 @@ def seconds(value: float) -> str:
     if value < 1:
         number, unit = (value * 1e3, "ms") if value >= 1e-3 else (value * 1e6, "µs")
     decimals = 2 if number < 10 else 1 if number < 100 else 0
-    return f"{number:.{decimals}f} {unit}"
+    return f"{number:,.{decimals}f} {unit}"
 
 
 def megabytes(size: int) -> str:
@@ -35,7 +35,12 @@ def margin(share: float) -> str:
 
 def times(ratio: float) -> str:
     """Return how many times as long something takes, of a ratio of at least 1: `1.7`, `1.02`."""
-    return f"{ratio:.{1 if ratio >= 1.05 else 2}f}"
+    return f"{ratio:,.{2 if ratio < 1.05 else 1 if ratio < 100 else 0}f}"
+
+
+def rtfx(value: float) -> str:
+    """Return seconds of audio transcribed in a second: `12.0`; `0.056` of what is slow."""
+    return f"{value:,.{1 if value >= 1 else 2 if value >= 0.1 else 3}f}"
 
 
 def counted(number: int, what: str) -> str:
