@@ -59,7 +59,9 @@ def test_slower_test_is_warned_of_with_both_intervals() -> None:
     margins = [log(1 + each) for each in (old.estimate.margin or 0, now.estimate.margin or 0)]
     centre, width = log(now.estimate.seconds / old.estimate.seconds), sum(m * m for m in margins)
     low, high = exp(centre - width**0.5) - 1, exp(centre + width**0.5) - 1
-    assert line == f"warning:  {TEST}: 50.0% slower ({low:.1%} to {high:.1%}) than in old.jsonl"
+    assert line == (
+        f"warning:  {TEST}, against old.jsonl: 50.0% slower ({low:.1%} slower to {high:.1%} slower)"
+    )
     assert last == f"stored:   1 test {LAST}"
 
 
@@ -68,7 +70,7 @@ def test_slow_down_within_the_noise_says_so() -> None:
     [line, _] = lines(of_three(1.0, 1.2, 1.4), of_three(1.0, 1.1, 1.0))
 
     assert "15.2% slower (" in line
-    assert line.endswith("), which may be noise, than in old.jsonl")
+    assert line.endswith(" slower); this may be noise")
 
 
 def test_slow_down_is_noise_where_the_interval_begins_at_the_limit_or_below() -> None:
@@ -79,10 +81,10 @@ def test_slow_down_is_noise_where_the_interval_begins_at_the_limit_or_below() ->
     low = lowest - 1
     assert 0 < low < 0.5
 
-    noise = "), which may be noise, than in old.jsonl"
+    noise = "); this may be noise"
     assert lines(now, old, limit=low)[0].endswith(noise)
     assert lines(now, old, limit=(low + 0.5) / 2)[0].endswith(noise)
-    assert lines(now, old, limit=low - 0.001)[0].endswith("%) than in old.jsonl")
+    assert lines(now, old, limit=low - 0.001)[0].endswith("% slower)")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_single_process_has_no_interval(now: Result, old: Result) -> None:
     """Whichever of the two runs had one alone, it is warned of all the same."""
     [line, _] = lines(now, old)
 
-    assert line == f"warning:  {TEST}: 50.0% slower (no interval) than in old.jsonl"
+    assert line == f"warning:  {TEST}, against old.jsonl: 50.0% slower (no interval)"
 
 
 @pytest.mark.parametrize(("limit", "warned"), [(0.5, False), (0.499, True)])

@@ -107,7 +107,7 @@ def test_slower_time_is_told_and_fails_nothing(session: FakeSession) -> None:
 
     line, last = stored_notes(session.as_config)
 
-    assert line.endswith(": 50.0% slower (no interval) than in old.jsonl")
+    assert line.endswith(", against old.jsonl: 50.0% slower (no interval)")
     assert last.startswith("stored:   1 test compared with old.jsonl, ")
     session.stash[STORED] = (warm(2.0),)
     pytest_sessionfinish(session.real)

@@ -146,8 +146,8 @@ def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
     )
     assert sentence([VAGUE, ONE]) == (
         "small: no order is certain; without a place, as one process has no interval: "
-        "lightning-whisper-mlx fp16 (RTFx 1,200.0); without a place, as the interval is over ±100%: "
-        "transformers fp16 (RTFx 18.6)"
+        "lightning-whisper-mlx fp16 (RTFx 1,200.0); without a place, as the interval is over "
+        "±100%: transformers fp16 (RTFx 18.6)"
     )
 
 

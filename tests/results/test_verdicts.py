@@ -33,13 +33,14 @@ def test_line_names_both_sides_the_ratio_its_interval_and_the_verdict() -> None:
     [
         (1.03, 0.99, 1.07, "3.0% slower (1.0% faster to 7.0% slower)"),
         (0.9, 0.8, 0.95, "10.0% faster (20.0% faster to 5.0% faster)"),
-        (2.0, 1.5, 2.5, "100.0% slower (50.0% slower to 150.0% slower)"),
+        (2.0, 1.999, 2.5, "2.0 times as long (99.9% slower to 2.5 times as long)"),
+        (5280.7, 900.0, 9e3, "5,281 times as long (900 times as long to 9,000 times as long)"),
         (1.0, 0.999, 1.001, "0.0% slower (0.1% faster to 0.1% slower)"),
     ],
 )
 def test_ratio_is_told_in_words(ratio: float, low: float, high: float, told: str) -> None:
     """Nobody has to know which side stands above the line."""
-    assert slower_by(comparison(ratio=ratio, low=low, high=high)) == told
+    assert slower_by(ratio, low, high) == told
 
 
 def test_undecided_ratio_that_may_be_anything_says_so() -> None:

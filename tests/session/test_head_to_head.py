@@ -700,6 +700,7 @@ def test_stored_run_only_warns(brief: Path, tmp_path: Path) -> None:
     session = Sessions(brief, tmp_path).run(*options, f"--baseline={stored}", "--fail-slower=5%")
 
     assert session.status == pytest.ExitCode.OK, session.output
-    assert "warning:  test_transcribe[toy-micro-slow-short]: " in session.output
-    assert "slower (no interval) than in old.jsonl" in session.output
+    warning = "warning:  test_transcribe[toy-micro-slow-short], against old.jsonl: "
+    assert warning in session.output
+    assert " times as long (no interval)" in session.output
     assert "1 test compared with old.jsonl, which can only warn" in session.output

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.resume import field_differences, model_differences
-from whisper_speedtest.results.units import counted, percent
+from whisper_speedtest.results.units import counted
+from whisper_speedtest.results.verdicts import change, slower_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +42,7 @@ def stored_lines(
         compared += 1
         found = ratio(now.estimate, old.estimate)
         if found.value - 1 > limit:
-            yield f"warning:  {now.test}: {_told(found, limit)} than in {name}"
+            yield f"warning:  {now.test}, against {name}: {_told(found, limit)}"
     yield (
         f"stored:   {counted(compared, 'test')} compared with {name}, which can only warn: the "
         "machine may have changed since; --against=DIR lets both sides take turns"
@@ -61,11 +62,10 @@ def lost_cases(stored: Iterable[Result], known: Iterable[Case], name: str) -> li
 
 def _told(found: Ratio, limit: float) -> str:
     """Return how much slower a test has become, with the interval where both runs have one."""
-    text = f"{percent(found.value - 1, 1)} slower"
     if found.low is None or found.high is None:
-        return f"{text} (no interval)"
-    text += f" ({percent(found.low - 1, 1)} to {percent(found.high - 1, 1)})"
-    return text if found.low - 1 > limit else f"{text}, which may be noise,"
+        return f"{change(found.value)} (no interval)"
+    text = slower_by(found.value, found.low, found.high)
+    return text if found.low - 1 > limit else f"{text}; this may be noise"
 
 
 def _differences(old: Result, now: Result) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.results.names import clip_name
-from whisper_speedtest.results.units import counted, margin, percent
+from whisper_speedtest.results.units import counted, margin, percent, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
     for result in results:
         if (found := result.comparison) is not None:
             busy = result.outcome is Outcome.BUSY
-            ratio = f"{slower_by(found)}, " if _counting(found) else ""
+            ratio = f"{slower_by(found.ratio, found.low, found.high)}, " if _counting(found) else ""
             yield (
                 f"compared: {result.case.label} on {clip_name(result)}, against "
                 f"{_side(found.baseline, result)}: {ratio}{blocks_told(found)}; "
@@ -30,13 +30,15 @@ def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
             )
 
 
-def slower_by(found: Comparison) -> str:
-    """Return the ratio and its interval: `1.3% slower (0.2% faster to 2.8% slower)`."""
-    return f"{_change(found.ratio)} ({_change(found.low)} to {_change(found.high)})"
+def slower_by(ratio: float, low: float, high: float) -> str:
+    """Return a ratio and its interval: `1.3% slower (0.2% faster to 2.8% slower)`."""
+    return f"{change(ratio)} ({change(low)} to {change(high)})"
 
 
-def _change(ratio: float) -> str:
-    """Return a ratio in words: 1.05 is `5.0% slower`, 0.95 is `5.0% faster`."""
+def change(ratio: float) -> str:
+    """Return a ratio in words: 1.05 is `5.0% slower`, 0.95 `5.0% faster`, 3 `3.0 times as long`."""
+    if ratio >= 2:
+        return f"{times(ratio)} times as long"
     return f"{percent(abs(ratio - 1), 1)} {'faster' if ratio < 1 else 'slower'}"
 
 
