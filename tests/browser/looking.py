@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
+DESK = {"viewport": {"width": 1200, "height": 900}, "color_scheme": "light"}
 DARK = {**DESK, "color_scheme": "dark"}
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"}
 VIEWS = {"light": DESK, "dark": DARK, "phone": PHONE}

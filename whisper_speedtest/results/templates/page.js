@@ -3,6 +3,10 @@
 document.documentElement.classList.add("js");
 
 document.addEventListener("DOMContentLoaded", () => {
+  const look = (box) => box.classList.toggle("wider", box.scrollWidth > box.clientWidth);
+  const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => look(target)));
+  for (const box of document.querySelectorAll(".scroll")) watch.observe(box);
+
   const table = document.getElementById("rows");
   if (!table) return;
   const bodies = [...table.tBodies];
