@@ -307,6 +307,19 @@ def test_paper_has_the_numbers_and_nothing_to_click(look: Looker, full: str) -> 
     assert set(signs) == {"none"}, "nothing scrolls on paper"
 
 
+def test_paper_has_the_transcripts_that_are_closed_on_a_screen(look: Looker, full: str) -> None:
+    """Nobody can open them there; on a screen they are closed as before, once it was printed."""
+    page = look(full)
+    closed = page.locator("details:not([open]) blockquote").first
+    assert not closed.is_visible()
+
+    page.emulate_media(media="print")
+    assert closed.is_visible()
+
+    page.emulate_media(media="screen")
+    assert not closed.is_visible()
+
+
 def test_paper_has_no_sign_of_what_can_be_clicked(look: Looker, full: str) -> None:
     """Neither an arrow before a transcript or behind a heading, nor a sentence on arrows.
 
@@ -346,12 +359,12 @@ def test_paper_has_the_colours_of_a_light_screen(look: Looker, full: str) -> Non
 
 
 def test_paper_begins_no_page_within_what_belongs_together(look: Looker, full: str) -> None:
-    """A chart, a paragraph, a row, or a section of one chart; no heading stands last on a page."""
+    """A chart, a paragraph, a small table, or a section of one chart; no heading stands last."""
     page = look(full)
     page.emulate_media(media="print")
 
     for names, style in (
-        ("figure, p, tr, .marks, .parts > .of-1", "breakInside"),
+        ("figure, p, tr, .marks, .parts > .of-1, table:not(#rows)", "breakInside"),
         ("h2, h3, h4, .about, .legend", "breakAfter"),
     ):
         found = page.eval_on_selector_all(
