@@ -158,9 +158,9 @@ def test_calls_whose_interval_says_nothing_are_told() -> None:
     (line,) = [each for each in notes([one, start, two, warm()]) if each.startswith("vague:")]
 
     assert line == (
-        "vague:    mlx-whisper[small-fp16]: short; whisper.cpp[small-fp16]: short: the interval is "
-        "over ±100%: the processes differ so much that nobody can tell how long the next one "
-        "takes; run this again on a quieter machine, or with more --processes"
+        "vague:    processes differ so much that nobody can tell how long the next one takes "
+        "(over ±100%): mlx-whisper[small-fp16]: short; whisper.cpp[small-fp16]: short; run these "
+        "again on a quieter machine, or with more --processes"
     )
 
 

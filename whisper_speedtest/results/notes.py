@@ -196,9 +196,9 @@ def _vague(passed: Sequence[Result]) -> list[str]:
     if not vague:
         return []
     line = (
-        f"vague:    {_touched(vague)}: the interval is over ±{percent(MOST_MARGIN)}: the processes "
-        "differ so much that nobody can tell how long the next one takes; run this again on a "
-        "quieter machine, or with more --processes"
+        "vague:    processes differ so much that nobody can tell how long the next one takes "
+        f"(over ±{percent(MOST_MARGIN)}): {_touched(vague)}; run these again on a quieter machine, "
+        "or with more --processes"
     )
     return [line]
 
