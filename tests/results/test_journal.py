@@ -311,7 +311,7 @@ def changed(**fields: object) -> bytes:
         (b"{\"version\": 2,\n", "expected a result as JSON, got '{\"version\": 2,'; the file is"),
         (b"\0\0\0\n", "expected a result as JSON, got "),
         (b"[" * 100_000 + b"\n", "expected a result as JSON, got '[[["),
-        (b"[]\n", "expected a result (Expected `object`, got `array`), got '[]'; the file is dam"),
+        (b"[]\n", "expected a result (Expected `object`, got `array`), got '[]'; a newer version"),
         (changed(test=5), "expected a result (Expected `str`, got `int` - at `$.test`), got "),
         (changed(outcome="great"), "expected a result (Invalid enum value 'great' - at `$.outco"),
         (
@@ -335,6 +335,10 @@ def test_remedy_for_another_version_is_another_file() -> None:
     """The file is whole: it is not said to be damaged."""
     with pytest.raises(JournalError, match="; another version of this suite wrote it: name anoth"):
         parse(HEADER + changed(version=1), "run.jsonl")
+    with pytest.raises(
+        JournalError, match=r"unknown field `colour`.*; a newer version of this suite"
+    ):
+        parse(HEADER + changed(colour="red"), "run.jsonl")
 
 
 def test_journal_of_another_version_is_refused() -> None:

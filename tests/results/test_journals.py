@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from whisper_speedtest.results.journal import HEADER, JournalError, line_of
 from whisper_speedtest.results.journals import read_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whisper_speedtest.measure.result import Result
 
 
@@ -110,6 +113,34 @@ def test_name_that_means_nothing_is_refused(tmp_path: Path) -> None:
         expected = f"{name}: expected journals, *.jsonl, got {got}; write --from=FILE, once for"
         with pytest.raises(JournalError, match=f"^{re.escape(expected)}"):
             read_all([name])
+
+
+def test_folder_that_may_not_be_looked_into_is_told_as_such(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is named itself, or a file or a pattern in it."""
+    stat, folders = type(folder).stat, type(folder).iterdir
+
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    def stat_of(path: Path, **options: bool) -> os.stat_result:
+        if path.parent.name == "sub":
+            denied(path)
+        return stat(path, **options)
+
+    def inside(path: Path) -> Iterator[Path]:
+        if path.name == "sub":
+            denied(path)
+        return folders(path)
+
+    monkeypatch.setattr(type(folder), "stat", stat_of)
+    monkeypatch.setattr(type(folder), "iterdir", inside)
+
+    for name in ("sub", "sub/c.jsonl", "sub/*.jsonl"):
+        assert refusal(folder / name).startswith(
+            f"{folder / name}: expected a journal that can be read, got Permission denied; write "
+        )
 
 
 def refusal(name: str | Path) -> str:

@@ -23,6 +23,7 @@ import msgspec
 
 from whisper_speedtest.hub.sizes import short
 from whisper_speedtest.hub.staging import flock
+from whisper_speedtest.hub.whole import look_at
 from whisper_speedtest.measure.result import Result, from_json, to_json
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def read(path: Path) -> Content:
         JournalError: As `parse` does, or the file cannot be read.
     """
     try:
+        look_at(path)
         if not path.is_file():
             what = "no plain file" if path.exists() else "none"
             raise JournalError(f"{path}: expected a journal, got {what}; name another file")
@@ -194,7 +196,8 @@ def _result(line: bytes, number: int, name: str) -> Result:
         return from_json(plain)
     except ValueError as error:
         what = f"a result ({error})"
-        _refuse(name, number, what, line, "the file is damaged: name another")
+        remedy = "a newer version of this suite wrote it, or the file is damaged: name another"
+        _refuse(name, number, what, line, remedy)
 
 
 def _refuse(name: str, number: int, expected: str, got: bytes, remedy: str) -> NoReturn:

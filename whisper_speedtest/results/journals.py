@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.hub.whole import look_at
 from whisper_speedtest.results.journal import JournalError, read
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.values import parse_path
@@ -50,7 +51,9 @@ def read_all(names: Sequence[str]) -> Read:
     for path in paths:
         content = read(path)
         if content.cut:
-            remarks.append(f"{path}: {content.cut} bytes of a line that was cut are left out")
+            remarks.append(
+                f"{path}: {counted(content.cut, 'byte')} of a line that was cut are left out"
+            )
         if not content.results:
             remarks.append(f"{path}: it holds no result")
         for each in content.results:
@@ -68,10 +71,17 @@ def _files(name: str) -> list[Path]:
     """Return the files that a name means: a file, those of a folder, or those of a pattern."""
     try:
         path = parse_path(name)
+        look_at(path)
+        is_folder = path.is_dir()
+        inside = sorted(path.iterdir()) if is_folder else []
     except ArgumentTypeError as error:
         raise JournalError(f"{error}; {REMEDY}") from error
-    if path.is_dir():
-        found = sorted(path.glob("*.jsonl"))
+    except OSError as error:
+        raise JournalError(
+            f"{name}: expected a journal that can be read, got {error.strerror}; {REMEDY}"
+        ) from error
+    if is_folder:
+        found = [each for each in inside if each.suffix == ".jsonl"]
         what = "none in that folder"
     elif path.exists():
         return [path]  # `read` says what is wrong with it
