@@ -74,10 +74,25 @@ def test_report_is_made_from_journals_without_a_session(
     assert status == OK
     assert [each.test for each in read(folder / "results.jsonl").results] == ["a", "b"]
     assert capsys.readouterr().out.splitlines() == [
-        f"from:     {journal}: 1 bytes of a line that was cut are left out",
+        f"from:     {journal}: 1 byte of a line that was cut are left out",
         "from:     2 results in 1 journal",
         f"report:   {folder}/index.html; beside it report.md, results.csv, results.jsonl",
     ]
+
+
+def test_copies_of_results_are_left_out_and_told(
+    journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where one run lies in two files: the report has each of its results once."""
+    other, folder = tmp_path / "copy.jsonl", tmp_path / "out"
+    other.write_bytes(journal.read_bytes())
+
+    pytest_cmdline_main(config(from_journals=[str(journal), str(other)], report=folder))
+
+    counted, told = capsys.readouterr().out.splitlines()[-2:]
+    assert counted == "from:     4 results in 2 journals"
+    assert told.endswith("results.jsonl; copies of results that are left out: 2")
+    assert len(read(folder / "results.jsonl").results) == 2
 
 
 @pytest.mark.parametrize(

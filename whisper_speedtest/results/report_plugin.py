@@ -168,8 +168,12 @@ def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
     from whisper_speedtest.results.merged import merge
 
     try:
-        write(folder, merge(results))
+        merged = merge(results)
+        write(folder, merged)
     except (OSError, ValueError) as error:
         return f"unsaved:  {shown_path(folder)}: the report could not be written: {error}", False
     first, *others = FILES
-    return f"report:   {shown_path(folder / first)}; beside it {', '.join(others)}", True
+    line = f"report:   {shown_path(folder / first)}; beside it {', '.join(others)}"
+    if twice := len(results) - len(merged.results):
+        line += f"; copies of results that are left out: {twice}"
+    return line, True
