@@ -36,6 +36,8 @@ LAST = (
     "--against=DIR lets both sides take turns"
 )
 
+NO_TIME = "1 without a time that counts, here or there"
+
 
 def of_three(*seconds: float, **changes: Any) -> Result:
     """Return a result of three processes."""
@@ -151,18 +153,28 @@ def test_other_measure_is_not_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "old"),
+    ("now", "old", "why"),
     [
-        (warm(3.0, outcome=Outcome.BUSY), warm(2.0)),
-        (warm(3.0), warm(2.0, outcome=Outcome.FAILED)),
-        (warm(3.0), warm(2.0, test="another")),
-        (compared(), warm(2.0)),
-        (warm(3.0), compared()),
+        (warm(3.0, outcome=Outcome.BUSY), warm(2.0), NO_TIME),
+        (warm(3.0), warm(2.0, outcome=Outcome.FAILED), NO_TIME),
+        (warm(3.0), warm(2.0, test="another"), "1 not in it"),
+        (compared(), warm(2.0, test=compared().test), NO_TIME),
+        (warm(3.0), compared(test=TEST), NO_TIME),
     ],
 )
-def test_what_did_not_pass_in_both_is_passed_over(now: Result, old: Result) -> None:
-    """And so is what only one of them has."""
-    assert lines(now, old) == [f"stored:   0 tests {LAST}"]
+def test_what_did_not_pass_in_both_is_counted(now: Result, old: Result, why: str) -> None:
+    """And so is what only one of them has; nothing is said of what the stored run has besides."""
+    last = LAST.replace("old.jsonl,", f"old.jsonl ({why}),")
+    assert lines(now, old) == [f"stored:   0 tests {last}"]
+    assert lines(now, old, warm(2.0, test="more")) == lines(now, old)
+
+
+def test_others_are_counted_by_why_they_are_not_compared() -> None:
+    """Beside those that are."""
+    busy = warm(3.0, test="busy", outcome=Outcome.BUSY)
+    found = list(stored_lines([warm(1.0), busy, warm(test="new")], [warm(1.0), busy], 0, "o"))
+
+    assert found[0].startswith(f"stored:   1 test compared with o (1 not in it, {NO_TIME}), which")
 
 
 def test_last_result_of_a_test_counts() -> None:

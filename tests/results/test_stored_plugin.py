@@ -10,7 +10,7 @@ from adapters.base import Case
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journal import Journal
+from whisper_speedtest.results.journal import HEADER, Journal
 from whisper_speedtest.results.stored_plugin import (
     STORED,
     pytest_configure,
@@ -99,6 +99,19 @@ def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(pytest.UsageError, match=r"--baseline: .*none\.jsonl: expected a journal"):
         pytest_configure(session.as_config)
+
+
+def test_journal_without_results_is_refused(tmp_path: Path) -> None:
+    """Nothing could be slower than in it, and so nothing would be said."""
+    path = tmp_path / "empty.jsonl"
+    path.write_bytes(HEADER)
+    session = FakeSession(baseline=str(path), fail_slower=0.05)
+
+    with pytest.raises(pytest.UsageError) as raised:
+        pytest_configure(session.as_config)
+    assert str(raised.value) == (
+        f"--baseline: {path}: expected a journal with results, got none; name another"
+    )
 
 
 def test_slower_time_is_told_and_fails_nothing(session: FakeSession) -> None:

@@ -28,13 +28,18 @@ def stored_lines(
     """Yield a line for each test that seems slower than allowed, or is not to be compared.
 
     `limit` is a share; `name` is what messages call the stored run. The last line says how many
-    tests were compared.
+    tests were compared, and of how many others there is nothing to compare.
     """
     before = {each.test: each for each in stored if each.outcome is Outcome.PASSED}
-    compared = 0
+    known = {each.test for each in stored}
+    compared = absent = unusable = 0
     for now in results:
         old = before.get(now.test)
+        if now.test not in known:
+            absent += 1
+            continue
         if now.outcome is not Outcome.PASSED or old is None or not (now.samples and old.samples):
+            unusable += 1
             continue
         if differing := "; ".join(_differences(old, now)):
             yield f"stored:   {now.test}: not compared with {name}: {differing}"
@@ -43,9 +48,12 @@ def stored_lines(
         found = ratio(now.estimate, old.estimate)
         if found.value - 1 > limit:
             yield f"warning:  {now.test}, against {name}: {_told(found, limit)}"
+    others = [f"{absent} not in it"] if absent else []
+    others += [f"{unusable} without a time that counts, here or there"] if unusable else []
+    told = f" ({', '.join(others)})" if others else ""
     yield (
-        f"stored:   {counted(compared, 'test')} compared with {name}, which can only warn: the "
-        "machine may have changed since; --against=DIR lets both sides take turns"
+        f"stored:   {counted(compared, 'test')} compared with {name}{told}, which can only warn: "
+        "the machine may have changed since; --against=DIR lets both sides take turns"
     )
 
 

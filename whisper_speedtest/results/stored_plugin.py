@@ -36,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STORED] = read(config.invocation_params.dir / parse_path(baseline)).results
     except (JournalError, ArgumentTypeError) as error:
         raise pytest.UsageError(f"--baseline: {error}") from error
+    if not config.stash[STORED]:
+        raise pytest.UsageError(
+            f"--baseline: {baseline}: expected a journal with results, got none; name another"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)
