@@ -44,10 +44,14 @@ def test_ratio_is_told_in_words(ratio: float, low: float, high: float, told: str
 
 
 def test_undecided_ratio_that_may_be_anything_says_so() -> None:
-    """By the same rule as an interval of a time."""
-    found = said(comparison(Verdict.UNDECIDED, high=3.0))
+    """By the same rule as an interval of a time; ±100% would have been enough for a large ratio."""
+    near, far = (
+        said(comparison(Verdict.UNDECIDED, ratio=each, low=0.1, high=90.0)) for each in (1.03, 5.3)
+    )
 
-    assert found.startswith("undecided: >±100%, and to find it over 5.0%, or under, it would have")
+    asked = "undecided: >±100%, and to find it over 5.0%, or under, it would have needed"
+    assert near.startswith(f"{asked} ±1.9%; ")
+    assert far.startswith(f"{asked} ±100.0%; ")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.results.names import clip_name
-from whisper_speedtest.results.units import counted, margin, percent, times
+from whisper_speedtest.results.units import MOST_MARGIN, counted, margin, percent, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,10 +70,11 @@ def said(found: Comparison) -> str:
     if found.verdict is Verdict.NOT_SLOWER:
         return "faster" if limit is None else f"not slower than the {percent(limit, 1)} allowed"
     ratio = Ratio(found.ratio, found.low, found.high)
+    needed = min(ratio.margin_needed(limit or 0.0), MOST_MARGIN)
     than = "either side slower" if limit is None else f"it over {percent(limit, 1)}, or under"
     return (
         f"undecided: {margin(ratio.margin)}, and to find {than}, it would have needed "
-        f"{margin(ratio.margin_needed(limit or 0.0))}; run it on a quieter machine, or raise "
+        f"{margin(needed)}; run it on a quieter machine, or raise "
         "--minutes"
     )
 
