@@ -29,14 +29,14 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import ModelFacts
 from whisper_speedtest.measure.samples import Sample
-from whisper_speedtest.results import page_tables
+from whisper_speedtest.results import small_tables
 from whisper_speedtest.results.merged import merge
 from whisper_speedtest.results.page_rows import COLUMNS, ORDER, Row, columns, link, rows, settings
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import OnMachine
-    from whisper_speedtest.results.page_tables import Table
+    from whisper_speedtest.results.small_tables import Table
 
 replace = msgspec.structs.replace
 OTHER = replace(MACHINE, chip="Apple M1")
@@ -372,7 +372,7 @@ def test_row_carries_the_link_of_its_model() -> None:
 def test_quantised_variants_stand_beside_the_unquantised_one() -> None:
     """How many times as fast with the interval, the change of memory, and both error rates."""
     found = listed(
-        page_tables.quantised(
+        small_tables.quantised(
             on(
                 measured("mlx-whisper fp16", 2.0, 2.0, 2.0, score=score(0.03)),
                 measured("mlx-whisper 4bit", 1.0, 1.0, 1.0, score=score(0.05)),
@@ -399,7 +399,7 @@ def test_variant_that_is_as_precise_is_not_quantised() -> None:
     """As float32, which is more than fp16."""
     results = [measured(f"faster-whisper {variant}") for variant in ("fp16", "float32", "int8")]
 
-    assert [row["library"] for row in listed(page_tables.quantised(on(*results)))] == [
+    assert [row["library"] for row in listed(small_tables.quantised(on(*results)))] == [
         "faster-whisper int8"
     ]
 
@@ -407,7 +407,7 @@ def test_variant_that_is_as_precise_is_not_quantised() -> None:
 def test_speed_that_intervals_leave_open_is_not_decided() -> None:
     """Neither is the memory known where no start was measured, or the rate where nobody checked."""
     (row,) = listed(
-        page_tables.quantised(
+        small_tables.quantised(
             on(
                 measured("mlx-whisper fp16", 2.0, 2.2, 2.4),
                 measured("mlx-whisper 4bit", 1.9, 2.1, 2.3, score=None),
@@ -434,7 +434,7 @@ def test_quantised_variant_is_not_compared_with_another_thing(other: dict[str, A
     """There is no table."""
     base = measured("mlx-whisper fp16", 2.0, 2.0, 2.0, **other)
 
-    assert page_tables.quantised(on(base, measured("mlx-whisper 4bit"))) is None
+    assert small_tables.quantised(on(base, measured("mlx-whisper 4bit"))) is None
 
 
 def test_long_audio_has_its_coverage_and_rate() -> None:
@@ -442,7 +442,7 @@ def test_long_audio_has_its_coverage_and_rate() -> None:
     window = replace(CLIP, name="window", seconds=30.0, sha256="aa" * 32)
     six = with_fields(SETTINGS, batch_size=6)
     found = listed(
-        page_tables.coverage(
+        small_tables.coverage(
             on(
                 measured("mlx-whisper fp16", clip=window),
                 measured("mlx-whisper fp16", clip=TALK, score=score(0.25)),
@@ -473,7 +473,7 @@ def test_long_audio_has_its_coverage_and_rate() -> None:
 
 def test_long_audio_has_its_time_error_where_that_is_known() -> None:
     """Words in silence are told of short audio too, where there are any; a corpus stands apart."""
-    table = page_tables.coverage(
+    table = small_tables.coverage(
         on(
             measured("mlx-whisper fp16", clip=TALK, score=TIMED),
             measured("mlx-whisper 4bit", clip=TALK, score=with_fields(score(0.1), cer=0.1)),
@@ -497,7 +497,7 @@ def test_corpus_is_told_as_a_whole_and_clip_by_clip() -> None:
     full, base = (Case("mlx-whisper", size, "fp16") for size in ("small", "base"))
     busy = {"outcome": Outcome.BUSY, "machine": MACHINE, "case": base, "test": "b"}
 
-    whole, clips = page_tables.corpora(
+    whole, clips = small_tables.corpora(
         on(
             of_corpus(0.1, 0.9, 0.2, machine=MACHINE, case=full, test="f"),
             of_corpus(0.3, 0.1, None, **busy),
@@ -547,10 +547,10 @@ def test_corpus_is_told_as_a_whole_and_clip_by_clip() -> None:
 
 def test_clips_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those with the lowest rates; the table says how many."""
-    monkeypatch.setattr(page_tables, "MOST_CLIPS", 2)
+    monkeypatch.setattr(small_tables, "MOST_CLIPS", 2)
 
-    _, three = page_tables.corpora(on(of_corpus(0.1, 0.3, 0.2, machine=MACHINE)))
-    _, two = page_tables.corpora(on(of_corpus(0.1, 0.3, machine=MACHINE)))
+    _, three = small_tables.corpora(on(of_corpus(0.1, 0.3, 0.2, machine=MACHINE)))
+    _, two = small_tables.corpora(on(of_corpus(0.1, 0.3, machine=MACHINE)))
 
     assert [row[0] for row in three.rows] == ["1.wav", "2.wav"]
     assert three.about.endswith("first. 1 more clip of lower rates: see results.jsonl.")
@@ -563,7 +563,7 @@ def test_corpora_of_one_name_and_other_clips_stand_apart() -> None:
     first = of_corpus(0.1, machine=MACHINE, score=letters)
     other = replace(first, test="o", clip=replace(TALK, name="talks"), score=None)
 
-    whole, *of_clips = page_tables.corpora(on(first, other))
+    whole, *of_clips = small_tables.corpora(on(first, other))
 
     assert [row[5] for row in whole.rows] == ["10.0% CER pooled", "unchecked"]
     assert [each.about[:16] for each in of_clips] == ["CER of each clip", "WER of each clip"]
@@ -577,18 +577,18 @@ def test_quantised_variants_say_on_how_many_clips_they_are_no_worse() -> None:
     ]
     base = [measured(f"mlx-whisper {variant} base") for variant in ("fp16", "4bit")]
 
-    table = page_tables.no_worse(on(*small, *base))
+    table = small_tables.no_worse(on(*small, *base))
 
     assert listed(table) == [
         {"size": "small", "library": "mlx-whisper 4bit", "no worse": "1 of 2 clips (50%)"}
     ]
-    assert page_tables.no_worse(on(*base)) is None
+    assert small_tables.no_worse(on(*base)) is None
 
 
 def test_the_same_on_several_machines_stands_in_one_row() -> None:
     """With time and RTFx of each, busy ones without; and in what else they differ."""
     newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
-    table = page_tables.across(
+    table = small_tables.across(
         merge(
             [
                 measured("mlx-whisper fp16", 2.0),
@@ -609,17 +609,17 @@ def test_the_same_on_several_machines_stands_in_one_row() -> None:
         "measured": "short",
         "Apple M1": "3.00 s, RTFx 4.0",
         "Apple M4 Pro": "2.00 s, RTFx 6.0",
-        "differs in": "mlx",
+        "differs by": "mlx",
     }
     assert (second["library"], second["Apple M1"]) == ("mlx-whisper 4bit", "busy")
-    assert (second["Apple M4 Pro"], second["differs in"]) == ("1.00 s, RTFx 12.0", "")
+    assert (second["Apple M4 Pro"], second["differs by"]) == ("1.00 s, RTFx 12.0", "")
 
 
 def test_devices_of_several_machines_stand_in_a_row_each() -> None:
     """Where one of them has measured on both; the row says which device it is of."""
     on_cpu = {"provenance": replace(PROVENANCE, device="cpu")}
     first, second = listed(
-        page_tables.across(
+        small_tables.across(
             merge(
                 [
                     measured("mlx-whisper fp16", 2.0),
@@ -643,14 +643,14 @@ def test_rows_of_several_devices_say_which_they_are_of() -> None:
     """Of long audio and of corpora, as of everything else."""
     cpu = replace(PROVENANCE, device="cpu")
     coverage = listed(
-        page_tables.coverage(
+        small_tables.coverage(
             on(
                 measured("mlx-whisper fp16", clip=TALK),
                 measured("mlx-whisper fp16", clip=TALK, provenance=cpu),
             )
         )
     )
-    whole, *_ = page_tables.corpora(
+    whole, *_ = small_tables.corpora(
         on(of_corpus(0.1, machine=MACHINE), of_corpus(0.2, machine=MACHINE, provenance=cpu))
     )
 
@@ -667,7 +667,7 @@ def test_rows_of_several_devices_say_which_they_are_of() -> None:
 def test_starts_on_several_machines_are_named_by_their_measure() -> None:
     """They have no RTFx."""
     (row,) = listed(
-        page_tables.across(
+        small_tables.across(
             merge(
                 [started("mlx-whisper fp16", 5.0), started("mlx-whisper fp16", 6.0, machine=OTHER)]
             )
@@ -685,7 +685,7 @@ def test_starts_on_several_machines_are_named_by_their_measure() -> None:
 
 def test_one_machine_has_nothing_to_compare_with() -> None:
     """There is no such table."""
-    assert page_tables.across(merge([measured("mlx-whisper fp16")])) is None
+    assert small_tables.across(merge([measured("mlx-whisper fp16")])) is None
 
 
 def test_what_was_not_measured_is_told_by_its_cause() -> None:
@@ -702,7 +702,7 @@ def test_what_was_not_measured_is_told_by_its_cause() -> None:
     ]
     alone = measured("transformers fp16", outcome=Outcome.SKIPPED, reason="no such library")
 
-    assert listed(page_tables.unmeasured(on(failed, *skips, alone))) == [
+    assert listed(small_tables.unmeasured(on(failed, *skips, alone))) == [
         {"outcome": "failed", "test": failed.test, "reason": "wrong words"},
         {
             "outcome": "skipped",
@@ -715,4 +715,4 @@ def test_what_was_not_measured_is_told_by_its_cause() -> None:
             "reason": "no such library",
         },
     ]
-    assert page_tables.unmeasured(on(measured("mlx-whisper fp16"))) is None
+    assert small_tables.unmeasured(on(measured("mlx-whisper fp16"))) is None

@@ -12,23 +12,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.sizes import printable, short
-from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.marks import MARKS
-from whisper_speedtest.results.names import clip_name, measured_name
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
+from whisper_speedtest.results.small_tables import across, in_turns
 from whisper_speedtest.results.table import COLUMNS, Row, rows
-from whisper_speedtest.results.units import counted, percent, seconds
+from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from adapters.base import Case
-    from whisper_speedtest.measure.result import Comparison, Result
+    from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.aspects import Aspects
-    from whisper_speedtest.results.merged import Across, Key, Merged, OnMachine
+    from whisper_speedtest.results.merged import Key, Merged, OnMachine
 
 MOST_BYTES = 65_000
 """What GitHub takes for a comment is 65,536 characters; the summary of a job may be longer."""
@@ -76,13 +76,13 @@ def as_markdown(merged: Merged) -> str:
     """Return the report, of no more bytes than MOST_BYTES."""
     answers = [escaped(line, MOST_NOTED) for line in merged.sentences()]
     beside = [escaped(line, MOST_NOTED) for line in merged.remarks()]
-    across = list(_of_across(merged.across))
+    compared = list(_of_across(merged))
     machines = [list(_of_machine(machine)) for machine in merged.machines]
-    of_parts = [len(part.lines) for parts in (across, *machines) for part in parts]
+    of_parts = [len(part.lines) for parts in (compared, *machines) for part in parts]
     most = max([len(answers), len(machines), *of_parts])
     while True:
         texts = [*_some(answers, most + 1, "answer"), *beside]
-        texts += [part.text(most) for part in across]
+        texts += [part.text(most) for part in compared]
         of_machines = ["\n\n".join(part.text(most) for part in parts) for parts in machines]
         texts += _some(of_machines, most + 1, "machine")
         texts.append(f"<details><summary>How to read this</summary>\n\n{LEGEND}\n\n</details>\n")
@@ -117,12 +117,12 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
     measured = [each for each in on.comparable if each.is_measured]
     about = [f"- {escaped(line, MOST_NOTED)}" for line in header(on.comparable)]
     yield Part((), [f"### {escaped(on.name)}", "", *about])
-    compared = [each for each in on.comparable if each.comparison]
     alone = [each for each in measured if not each.comparison]
     columns = [column.heading for column in COLUMNS]
     cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
     yield from _table([*columns, "differs by"], cells)
-    yield from _table(RATIO_COLUMNS, [ratio_cells(each) for each in compared])
+    if table := in_turns(on):
+        yield from _table(table.columns, table.rows)
     shown = {id(each) for each in on.comparable}
     told = notes([*on.comparable, *(each for each in on.unmeasured if id(each) not in shown)])
     if told:
@@ -165,49 +165,11 @@ def _aspects(result: Result) -> Aspects:
     return of_model(result.model) | (of_library(result.provenance) if result.provenance else {})
 
 
-RATIO_COLUMNS = ("library", "size", "variant", "clip", "against", "ratio", "interval", "verdict")
-
-
-def ratio_cells(result: Result) -> list[str]:
-    """Return the cells of a comparison with another side."""
-    case, made = result.case, result.comparison
-    assert made is not None, f"{result.test}: it was compared with nothing"
-    cells = [case.adapter, case.size, case.variant, clip_name(result)]
-    interval = f"{made.low:.3f} to {made.high:.3f}"
-    return [*cells, made.baseline.name, f"{made.ratio:.3f}", interval, _verdict(result, made)]
-
-
-def _verdict(result: Result, made: Comparison) -> str:
-    """Return what a comparison says; one that is slower than its limit has failed for that."""
-    is_too_slow = result.outcome is Outcome.FAILED and made.verdict is Verdict.SLOWER
-    if result.outcome is not Outcome.PASSED and not is_too_slow:
-        return str(result.outcome)
-    if made.limit is None:
-        return "faster" if made.verdict is Verdict.NOT_SLOWER else str(made.verdict)
-    return f"{made.verdict} (limit {percent(made.limit, 1)})"
-
-
-def _of_across(across: Sequence[Across]) -> Iterator[Part]:
+def _of_across(merged: Merged) -> Iterator[Part]:
     """Yield the times of what was measured on several machines, side by side."""
-    if not across:
-        return
-    names = list(dict.fromkeys(name for each in across for name, _ in each.results))
-    cells = []
-    for each in across:
-        first, times = each.results[0][1], {name: _time(of) for name, of in each.results}
-        case, on = first.case, f", {each.device}" if each.device else ""
-        told = [case.adapter, case.size, f"{case.variant}{on}", measured_name(first)]
-        cells.append([*told, *(times.get(name, "") for name in names), ", ".join(each.differs)])
-    about = (
-        "The same model bytes, clip and settings; in what else the machines differ stands behind "
-        "each row."
-    )
-    yield Part((), ["### The same on several machines", "", about])
-    yield from _table(["library", "size", "variant", "clip", *names, "differs by"], cells)
-
-
-def _time(result: Result) -> str:
-    return "busy" if result.outcome is Outcome.BUSY else seconds(result.estimate.seconds)
+    if table := across(merged):
+        yield Part((), ["### The same on several machines", "", table.about])
+        yield from _table(table.columns, table.rows)
 
 
 def _table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[Part]:

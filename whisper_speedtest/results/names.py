@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.results.machines import device_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from whisper_speedtest.measure.result import Result
 
 
@@ -23,3 +26,15 @@ def clip_name(result: Result) -> str:
 def measured_name(result: Result) -> str:
     """Return what was measured of a case: a clip by its `clip_name`, a start by its measure."""
     return str(result.measure) if result.measure.of_a_start else clip_name(result)
+
+
+def namer(results: Iterable[Result], before_device: str = ", ") -> Callable[[Result], str]:
+    """Return what names a result beside others of its size: library, variant, device if several."""
+    several = len({device_of(each) for each in results} - {""}) > 1
+
+    def name(result: Result) -> str:
+        device = device_of(result)
+        on = f"{before_device}{device}" if several and device else ""
+        return f"{result.case.adapter} {result.case.variant}{on}"
+
+    return name

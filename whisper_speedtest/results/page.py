@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.results import page_rows, page_tables, panels
+from whisper_speedtest.results import page_rows, panels, small_tables
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.marks import MARKS
 from whisper_speedtest.results.notes import notes
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from whisper_speedtest.results.merged import Merged, OnMachine
-    from whisper_speedtest.results.page_tables import Table
     from whisper_speedtest.results.panels import Panel
+    from whisper_speedtest.results.small_tables import Table
     from whisper_speedtest.results.transcripts import OfClip
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -107,7 +107,7 @@ def html(merged: Merged) -> str:
         script_hash=_hash(script),
         names=[each.name for each in merged.distinct],
         sentences=merged.sentences(),
-        across=page_tables.across(merged),
+        across=small_tables.across(merged),
         machines=[_told(number, on) for number, on in enumerate(merged.machines, start=1)],
         columns=page_rows.columns(merged),
         rows=rows[:MOST_ROWS],
@@ -129,7 +129,7 @@ def _told(number: int, on: OnMachine) -> Told:
         transcripts=transcripts,
         transcripts_left_out=left_out,
         notes=[each for each in lines if each[0] not in ELSEWHERE and each[1]],
-        unmeasured=page_tables.unmeasured(on),
+        unmeasured=small_tables.unmeasured(on),
     )
 
 
@@ -183,14 +183,14 @@ def _sections(on: OnMachine) -> list[Section]:
             "counts as its accelerator’s stands beside it.",
             panels.memory(on),
         ),
-        Section("long", "Coverage and time error", tables=[page_tables.coverage(on)]),
-        Section("corpus", "Corpora", tables=page_tables.corpora(on)),
+        Section("long", "Coverage and time error", tables=[small_tables.coverage(on)]),
+        Section("corpus", "Corpora", tables=small_tables.corpora(on)),
         Section(
             "quantised",
             "Quantised and unquantised",
-            tables=[page_tables.quantised(on), page_tables.no_worse(on)],
+            tables=[small_tables.quantised(on), small_tables.no_worse(on)],
         ),
-        Section("turns", "Measured in turns", tables=[page_tables.in_turns(on)]),
+        Section("turns", "Measured in turns", tables=[small_tables.in_turns(on)]),
         Section(
             "history",
             "History",

@@ -26,7 +26,7 @@ from whisper_speedtest.results.charts import (
     stacks,
 )
 from whisper_speedtest.results.machines import device_of
-from whisper_speedtest.results.names import clip_name
+from whisper_speedtest.results.names import clip_name, namer
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import has_place, rankings
 from whisper_speedtest.results.summary import USUAL_CLIP
@@ -34,7 +34,7 @@ from whisper_speedtest.results.table import repeated
 from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.merged import OnMachine
@@ -78,7 +78,7 @@ def speed(on: OnMachine) -> tuple[list[Panel], list[str]]:
 
     Named beside the panels is each size and clip of which no result can be drawn, with the reasons.
     """
-    name = namer(on)
+    name = namer(on.comparable)
     found = []
     undrawn = []
     for each in rankings(on.comparable):
@@ -117,7 +117,7 @@ def accuracy(on: OnMachine) -> list[Panel]:
     that no other beats in both have a label.
     """
     clips: dict[str, list[tuple[Result, float, Score]]] = defaultdict(list)
-    for each in _passed(on, Measure.WARM):
+    for each in passed(on, Measure.WARM):
         if each.clip and each.score and each.rtfx:
             clips[each.clip.name].append((each, each.rtfx, each.score))
     found = {
@@ -130,7 +130,7 @@ def accuracy(on: OnMachine) -> list[Panel]:
     words, clip = max((found[clip][0][2].reference_words, clip) for clip in found)
     letters = any(score.cer is not None for _, _, score in found[clip])
     unit, what = ("CER", "Letter") if letters else ("WER", "Word")
-    name = namer(on)
+    name = namer(on.comparable)
     points = []
     for each, speed, score in found[clip]:
         size = each.case.size
@@ -162,9 +162,9 @@ def starts(on: OnMachine, measure: Measure) -> list[Panel]:
     Those of which the first ever start alone was measured stand apart: a library may compile in it
     what later starts find.
     """
-    name = namer(on)
+    name = namer(on.comparable)
     panels = []
-    for size, results in _by_size(each for each in _passed(on, measure) if each.starts):
+    for size, results in _by_size(each for each in passed(on, measure) if each.starts):
         fastest = sorted(results, key=lambda each: each.estimate.seconds)
         for first, heading in ((False, size), (True, f"{size}, first start ever")):
             rows = [
@@ -196,11 +196,11 @@ def _phases(result: Result) -> Iterator[tuple[str, float, str]]:
 
 def pauses(on: OnMachine) -> tuple[list[Panel], list[str]]:
     """Draw what a call takes right after another, and after a pause; name what is undecided."""
-    name = namer(on)
-    warm = {_of_call(each): each for each in _passed(on, Measure.WARM)}
+    name = namer(on.comparable)
+    warm = {_of_call(each): each for each in passed(on, Measure.WARM)}
     undecided = []
     panels = []
-    for size, results in _by_size(_passed(on, Measure.AFTER_PAUSE)):
+    for size, results in _by_size(passed(on, Measure.AFTER_PAUSE)):
         rows = []
         for each in results:
             before = warm.get(_of_call(each))
@@ -229,9 +229,9 @@ def _of_call(result: Result) -> tuple[object, ...]:
 
 def memory(on: OnMachine) -> list[Panel]:
     """Draw the highest peak of a start by library for each size, smallest first."""
-    name = namer(on)
+    name = namer(on.comparable)
     panels = []
-    for size, results in _by_size(_passed(on, Measure.COLD)):
+    for size, results in _by_size(passed(on, Measure.COLD)):
         rows = []
         for each in results:
             if each.memory is None:
@@ -251,7 +251,7 @@ def histories(on: OnMachine) -> list[Panel]:
 
     Of each size it is about one clip: `short`, or else the one with most such lines.
     """
-    name = namer(on)
+    name = namer(on.comparable)
     sizes: dict[str, dict[str, dict[str, list[_Past]]]] = {}
     for number, series in enumerate(on.series):
         for each in (*series.earlier, series.latest):
@@ -302,18 +302,7 @@ def _point(label: str, past: _Past) -> Point:
     )
 
 
-def namer(on: OnMachine) -> Callable[[Result], str]:
-    """Return what names a result beside others of its size: library, variant, device if several."""
-    devices = {device_of(each) for each in on.comparable} - {""}
-
-    def name(result: Result) -> str:
-        on = f", {device_of(result)}" if result.provenance and len(devices) > 1 else ""
-        return f"{result.case.adapter} {result.case.variant}{on}"
-
-    return name
-
-
-def _passed(on: OnMachine, measure: Measure) -> list[Result]:
+def passed(on: OnMachine, measure: Measure) -> list[Result]:
     """Return what passed of a measure, and has samples that count."""
     return [
         each

@@ -1,4 +1,4 @@
-"""What a report's page compares in words: its small tables."""
+"""What a report compares in words: its small tables. A page has all of them, and Markdown some."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
-from whisper_speedtest.results.as_markdown import RATIO_COLUMNS, ratio_cells
 from whisper_speedtest.results.machines import device_of
-from whisper_speedtest.results.names import clip_name, measured_name
+from whisper_speedtest.results.names import clip_name, measured_name, namer
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.panels import namer
+from whisper_speedtest.results.panels import passed
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import rate, time_error
 from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
@@ -22,7 +21,7 @@ from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.measure.result import Comparison, Result
     from whisper_speedtest.results.merged import Merged, OnMachine
 
 MOST_CLIPS = 20
@@ -48,10 +47,9 @@ class Table:
 
 def quantised(on: OnMachine) -> Table | None:
     """Return how each quantised variant compares to the unquantised one of its library and size."""
-    name = namer(on)
-    passed = [each for each in on.comparable if each.outcome is Outcome.PASSED and each.counted]
-    calls = {_of_call(each): each for each in passed if each.measure is Measure.WARM}
-    peaks = {(_of_call(each)[:4]): each for each in passed if each.measure is Measure.COLD}
+    name = namer(on.comparable)
+    calls = {_of_call(each): each for each in passed(on, Measure.WARM)}
+    peaks = {(_of_call(each)[:4]): each for each in passed(on, Measure.COLD)}
     found = []
     for (adapter, size, variant, device, clip), each in calls.items():
         base = calls.get((adapter, size, UNQUANTISED, device, clip))
@@ -138,15 +136,34 @@ def _table(
 
 def in_turns(on: OnMachine) -> Table | None:
     """Return what was measured in turns with another side, with the verdict."""
-    found = [tuple(ratio_cells(each)) for each in on.comparable if each.comparison]
+    found = [_of_ratio(each) for each in on.comparable if each.comparison]
     return _table(
         "What a call takes as a share of what a call of the other side takes, measured in turns on "
         f"fresh engines; more than 1 is slower. {Verdict.UNDECIDED}: the interval holds the limit, "
         "so that nobody can tell.",
-        RATIO_COLUMNS,
+        ("library", "size", "variant", "clip", "against", "ratio", "interval", "verdict"),
         found,
         numbers=("ratio", "interval"),
     )
+
+
+def _of_ratio(result: Result) -> tuple[str, ...]:
+    """Return the cells of a comparison with another side."""
+    case, made = result.case, result.comparison
+    assert made is not None, f"{result.test}: it was compared with nothing"
+    interval = f"{made.low:.3f} to {made.high:.3f}"
+    names = (case.adapter, case.size, case.variant, clip_name(result), made.baseline.name)
+    return *names, f"{made.ratio:.3f}", interval, _verdict(result, made)
+
+
+def _verdict(result: Result, made: Comparison) -> str:
+    """Return what a comparison says; one that is slower than its limit has failed for that."""
+    is_too_slow = result.outcome is Outcome.FAILED and made.verdict is Verdict.SLOWER
+    if result.outcome is not Outcome.PASSED and not is_too_slow:
+        return str(result.outcome)
+    if made.limit is None:
+        return "faster" if made.verdict is Verdict.NOT_SLOWER else str(made.verdict)
+    return f"{made.verdict} (limit {percent(made.limit, 1)})"
 
 
 def coverage(on: OnMachine) -> Table | None:
@@ -154,7 +171,7 @@ def coverage(on: OnMachine) -> Table | None:
 
     Words that were heard while nobody speaks are told of any audio.
     """
-    name = namer(on)
+    name = namer(on.comparable)
     found = []
     for each in on.comparable:
         score = each.score
@@ -179,7 +196,7 @@ def coverage(on: OnMachine) -> Table | None:
 
 def corpora(on: OnMachine) -> list[Table]:
     """Return how right each corpus was as a whole, and then of each corpus its clips."""
-    name = namer(on)
+    name = namer(on.comparable)
     measured = [each for each in on.comparable if each.clips and each.is_measured]
     measured.sort(key=lambda each: (clip_name(each), place_of_size(each.case.size)))
     whole = _table(
@@ -217,7 +234,7 @@ def _of_corpus(name: str, result: Result) -> tuple[str, ...]:
 
 def _clips(on: OnMachine, results: Sequence[Result]) -> Table | None:
     """Return the rate of each clip of a corpus, those with the highest ones first."""
-    name = namer(on)
+    name = namer(on.comparable)
     cells: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     highest: dict[tuple[str, str], float] = defaultdict(float)
     lengths: dict[tuple[str, str], float] = {}
@@ -265,7 +282,7 @@ def across(merged: Merged) -> Table | None:
     return _table(
         "The same model bytes, clip and settings on each machine. Where they differ in anything "
         "else, that stands behind the row.",
-        ("size", "library", "measured", *names, "differs in"),
+        ("size", "library", "measured", *names, "differs by"),
         found,
         numbers=names,
     )

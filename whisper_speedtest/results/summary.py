@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.results.machines import device_of, machine_key, machine_names
+from whisper_speedtest.results.machines import machine_key, machine_names
+from whisper_speedtest.results.names import namer
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.units import MOST_MARGIN, percent, rtfx
 
@@ -96,8 +97,8 @@ def _preference(ranking: Ranking) -> tuple[bool, int, int]:
 
 def _sentence(ranking: Ranking, about: str) -> str:
     """Return what a ranking answers."""
-    name = _namer(ranking)
     right = [*ranking.ranked, *ranking.unranked]
+    name = namer(right, " on the ")
     checked = all(each.score for each in right)
     of_those = "fastest of those that were right" if checked else "fastest, transcripts unchecked"
     parts = []
@@ -155,18 +156,6 @@ def _rounded(*values: float) -> list[str]:
     while decimals < 4 and round(min(values), decimals) <= 1:
         decimals += 1
     return [f"{each:.{decimals}f}" for each in values]
-
-
-def _namer(ranking: Ranking) -> Callable[[Result], str]:
-    """Return what names a row: library and variant, and the device where there are several."""
-    right = [*ranking.ranked, *ranking.unranked]
-    devices = {device_of(each) for each in right} - {""}
-
-    def name(result: Result) -> str:
-        on = f" on the {device_of(result)}" if result.provenance and len(devices) > 1 else ""
-        return f"{result.case.adapter} {result.case.variant}{on}"
-
-    return name
 
 
 def _listed(results: Sequence[Result], name: Callable[[Result], str]) -> str:
