@@ -28,6 +28,7 @@ WITH_PYTEST = (
     "session/",
     "results/plugin.py",
     "results/journal_plugin.py",
+    "results/resume_plugin.py",
     "results/report_plugin.py",
     "results/stored_plugin.py",
 )

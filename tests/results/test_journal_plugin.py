@@ -14,7 +14,6 @@ from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT
 from tests.helpers.results import CASE, warm
-from whisper_speedtest.hub.model import ModelError
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results import journal_plugin
 from whisper_speedtest.results.journal import HEADER, Journal, line_of, read
@@ -24,11 +23,9 @@ from whisper_speedtest.results.resume import Decision
 from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.options import LAST_JOURNAL
 from whisper_speedtest.session.outcomes import RESULTS
-from whisper_speedtest.session.values import parse_path
 from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
-    from adapters.base import Device
     from whisper_speedtest.hub.model import VerifiedModel
 
 NO_MODEL = cast("VerifiedModel", None)
@@ -153,72 +150,6 @@ def test_two_sessions_of_one_second_have_two_journals(tmp_path: Path) -> None:
     assert all(path.suffix == ".jsonl" for path in paths)
 
 
-def test_last_journal_is_the_one_that_was_written_last(tmp_path: Path) -> None:
-    """Whatever its name says of its beginning; of two written at once, the later name."""
-    for name, written in {"a": 30, "b": 20, "c": 20, "d": 40}.items():
-        path = tmp_path / f"{name}.jsonl"
-        path.write_bytes(HEADER + (b"" if name == "d" else line_of(warm(1.0))))
-        os.utime(path, (written, written))
-    (tmp_path / "z.txt").write_text("no journal", encoding="utf-8")
-
-    assert journal_plugin._last(tmp_path).name == "a.jsonl"
-    (tmp_path / "a.jsonl").unlink()
-    assert journal_plugin._last(tmp_path).name == "c.jsonl"
-
-
-def test_folder_is_no_journal_to_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the working folder, as which `--resume .` takes the path of the tests behind it."""
-    monkeypatch.chdir(tmp_path)
-
-    with pytest.raises(pytest.UsageError, match=f"at {tmp_path}, found a folder there; write "):
-        journal_plugin._resumed(parse_path("."), None)
-    assert journal_plugin._resumed(LAST_JOURNAL, tmp_path / "a.jsonl") == tmp_path / "a.jsonl"
-
-
-def test_without_a_journal_all_that_were_looked_at_are_named(tmp_path: Path) -> None:
-    """So that the user sees where the one is not that was expected."""
-    first, second = (tmp_path / name for name in ("a.jsonl", "b.jsonl"))
-    for path in (first, second):
-        path.write_bytes(HEADER)
-
-    with pytest.raises(pytest.UsageError) as caught:
-        journal_plugin._last(tmp_path)
-
-    assert f"expected a journal with results, found none in {first}, {second}; run once" in str(
-        caught.value
-    )
-
-
-@pytest.mark.parametrize(
-    ("asked", "before", "probed", "found"),
-    [
-        ("auto", "gpu", "", "gpu"),
-        ("auto", "cpu", "cpu", "cpu"),
-        ("auto", "cpu", "gpu", "gpu"),
-        ("cpu", "gpu", "cpu", "cpu"),
-        ("gpu", "cpu", "gpu", "gpu"),
-        ("auto", "cpu", "fails", None),
-    ],
-)
-def test_device_of_a_result_is_compared_to_what_would_be_computed_on(
-    monkeypatch: pytest.MonkeyPatch, asked: str, before: Device, probed: str, found: Device | None
-) -> None:
-    """What has worked on the GPU needs no probe; what has run on the CPU may have a GPU by now."""
-    calls: list[str] = []
-
-    def choose(*_: object) -> str:
-        calls.append(probed)
-        if probed == "fails":
-            raise OSError("no such engine")
-        return probed
-
-    monkeypatch.setattr(journal_plugin, "choose_device", choose)
-    config = config_of(FakeSession(device=asked))
-
-    assert journal_plugin._device(config, CASE, NO_MODEL, before) == found
-    assert calls == ([probed] if probed else [])
-
-
 def test_journal_is_named_from_where_pytest_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,20 +159,6 @@ def test_journal_is_named_from_where_pytest_was_started(
     assert Kept(Journal(tmp_path / "a" / "b.jsonl")).name == "a/b.jsonl"
     assert Kept(Journal(tmp_path.parent / "b.jsonl")).name == f"{tmp_path.parent}/b.jsonl"
     assert Kept(None).name == ""
-
-
-def test_journal_is_resumed_by_either_of_its_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """--journal and --resume may name it from here and in full; two files are refused."""
-    monkeypatch.chdir(tmp_path)
-    whole, brief = tmp_path / "a.jsonl", Path("a.jsonl")
-    whole.touch()
-
-    assert journal_plugin._resumed(brief, whole) == brief
-    assert journal_plugin._resumed(whole, brief) == whole
-    with pytest.raises(pytest.UsageError, match=r"a\.jsonl, got --journal=b\.jsonl as"):
-        journal_plugin._resumed(brief, Path("b.jsonl"))
 
 
 def test_folders_of_recordings_are_named_nowhere() -> None:
@@ -270,8 +187,8 @@ def resumed(
     """
     told: list[str] = []
     monkeypatch.setattr(journal_plugin, "case_of", lambda _: CASE)
-    monkeypatch.setattr(journal_plugin, "_decide", lambda *_: decision)
-    monkeypatch.setattr(journal_plugin, "_report", lambda _, item: told.append(item.name))
+    monkeypatch.setattr(journal_plugin, "decide", lambda *_: decision)
+    monkeypatch.setattr(journal_plugin, "report_as_passed", lambda _, item: told.append(item.name))
     session.items = [cast("pytest.Item", SimpleNamespace(name=name)) for name in "abcd"]
     journal_plugin.pytest_runtestloop(session.real)
     return told, [item.name for item in session.items]
@@ -312,31 +229,6 @@ def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
     assert (told, left) == ([], ["a", "b", "c", "d"])
     assert (session.stash[RESULTS], session.lines) == ([], [])
     assert not (tmp_path / "run.jsonl").exists()
-
-
-def test_test_whose_model_is_not_there_is_run_and_counted_as_such(
-    session: FakeSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It says itself why it cannot be measured; the others are decided by what the journal has."""
-
-    def model_of(_: object, files: str) -> str:
-        if files == "absent":
-            raise ModelError("no such repo")
-        return files
-
-    monkeypatch.setattr(journal_plugin, "session_model", model_of)
-    monkeypatch.setattr(journal_plugin, "case_of", lambda item: item.name)
-    monkeypatch.setattr(journal_plugin, "files_of", lambda case: case)
-    monkeypatch.setattr("whisper_speedtest.measure.machine.machine", lambda: None)
-    monkeypatch.setattr(journal_plugin, "_planned", lambda *_: None)
-    monkeypatch.setattr(
-        "whisper_speedtest.results.resume.decide", lambda *_: Decision({}, {"there": "failed"})
-    )
-    items = [cast("pytest.Item", SimpleNamespace(name=name)) for name in ("absent", "there")]
-
-    found = journal_plugin._decide(config_of(session), items, ())
-
-    assert found.run == {"there": "failed", "absent": "its model is not there"}
 
 
 def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_report_is_made_from_journals_without_a_session(
     assert status == OK
     assert [each.test for each in read(folder / "results.jsonl").results] == ["a", "b"]
     assert capsys.readouterr().out.splitlines() == [
-        f"from:     {journal}: 1 byte of a line that was cut are left out",
+        f"from:     {journal}: 1 bytes of a line that was cut are left out",
         "from:     2 results in 1 journal",
         f"report:   {folder}/index.html; beside it report.md, results.csv, results.jsonl",
     ]

@@ -1,4 +1,4 @@
-"""Keeps a session's journal, and with --resume takes over what an earlier session has measured.
+"""Keeps a session's journal, which with --resume is that of an earlier session.
 
 A journal lies in `journals/` in the checkout, out of git, one file a session, unless --journal
 names another. There it is found beside what wrote it, as the folders of pytest and pytest-benchmark
@@ -15,42 +15,31 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class, files_of
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.resume_plugin import decide, file_to_resume, report_as_passed
 from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.beginning import ROOT
 from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
-from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail, has_failed_to_collect
-from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
-from whisper_speedtest.session.outcomes import RESULTS, begin
-from whisper_speedtest.session.prefetch import STORE, session_model
-from whisper_speedtest.session.selection import case_of, parameters_of
+from whisper_speedtest.session.outcomes import RESULTS
+from whisper_speedtest.session.prefetch import STORE
+from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.width import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
-    from adapters.base import Case, Device
-    from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.journal import Journal
     from whisper_speedtest.results.neutral import Neutral
-    from whisper_speedtest.results.resume import Decision, Planned
 
 FOLDER = ROOT / "journals"
-NO_MODEL = "its model is not there"
-TAKEN_OVER = "taken over"
-"""What pytest counts a test as whose result was taken over."""
 
 
 @dataclass(slots=True)
@@ -119,46 +108,13 @@ def pytest_configure(config: pytest.Config) -> None:
             refuse_unless_writable("--journal", path)
             kept.cut = read(path).cut if path.exists() else 0
             return
-        resumed = _resumed(resumed, path)
+        resumed = file_to_resume(resumed, path, FOLDER)
         content = read(resumed)
     except JournalError as error:
         option = "--journal" if resumed is None else "--resume"
         raise pytest.UsageError(f"{option}: {error}") from error
     refuse_unless_writable("--resume", resumed)
     config.stash[KEPT] = Kept(Journal(resumed), content.results, content.cut)
-
-
-def _resumed(resumed: Path, journal: Path | None) -> Path:
-    """Return the file that --resume means."""
-    if resumed is LAST_JOURNAL:
-        return journal or _last(FOLDER)
-    if journal is not None and journal.absolute() != resumed.absolute():
-        raise pytest.UsageError(
-            f"--resume: expected to go on with {resumed}, got --journal={journal} as well; leave "
-            "that out, or copy the file and resume the copy"
-        )
-    if not resumed.is_file():
-        found = "a folder" if resumed.is_dir() else "nothing"
-        raise pytest.UsageError(
-            f"--resume: expected a journal at {resumed.absolute()}, found {found} there; write "
-            "--resume=FILE, with the paths of tests before it"
-        )
-    return resumed
-
-
-def _last(folder: Path) -> Path:
-    """Return the journal with results that was written last."""
-    from whisper_speedtest.results.journal import read
-
-    files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    for path in reversed(files):
-        if read(path).results:
-            return path
-    looked = ", ".join(map(str, files)) or f"{folder}/*.jsonl"
-    raise pytest.UsageError(
-        f"--resume: expected a journal with results, found none in {looked}; run once without "
-        "--resume, or name a file with --resume=FILE"
-    )
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
@@ -173,7 +129,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     kept = config.stash[KEPT]
     if kept.earlier is None:
         return
-    decision = _decide(config, items, kept.earlier)
+    decision = decide(config, items, kept.earlier)
     kept.order = {item.name: number for number, item in enumerate(items)}
     kept.taken_over = decision.taken_over
     out = config.get_terminal_writer()
@@ -183,7 +139,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         tell(out, f"  {line}")
     for item in items:
         if result := decision.taken_over.get(item.name):
-            _report(config, item)
+            report_as_passed(config, item)
             config.stash[RESULTS].append(result)
     kept.seen = len(config.stash[RESULTS])
     session.items[:] = [item for item in session.items if item.name not in decision.taken_over]
@@ -230,89 +186,6 @@ def _new_file(folder: Path) -> Path:
         number += 1
         path = folder / f"{name}-{number}.jsonl"
     return path
-
-
-def _decide(
-    config: pytest.Config, items: Sequence[pytest.Item], earlier: Sequence[Result]
-) -> Decision:
-    """Decide what is taken over. A test whose model is not there is run, and says why it is not."""
-    from whisper_speedtest.hub.model import ModelError
-    from whisper_speedtest.measure.machine import machine
-    from whisper_speedtest.results.resume import Decision, decide
-
-    planned: list[Planned] = []
-    without: dict[str, str] = {}
-    this = machine()
-    for item in items:
-        case = case_of(item)
-        assert case is not None
-        try:
-            model = session_model(config, files_of(case))
-        except ModelError:
-            without[item.name] = NO_MODEL
-        else:
-            planned.append(_planned(config, item, case, model, this))
-    decision = decide(planned, earlier)
-    return Decision(decision.taken_over, {**decision.run, **without})
-
-
-def _planned(
-    config: pytest.Config, item: pytest.Item, case: Case, model: VerifiedModel, machine: Machine
-) -> Planned:
-    """Return a test as it would be run now."""
-    import msgspec
-
-    from whisper_speedtest.results.resume import Planned
-
-    record = begin(item)
-    assert record is not None
-    assert isinstance(item, pytest.Function)
-    record.model(model)
-    return Planned(
-        result=msgspec.structs.replace(record.result, machine=machine),
-        clip=parameters_of(item).clip,
-        versions={name: version(name) for name in adapter_class(case.adapter).packages},
-        rules=rules_of(config),
-        device=partial(_device, config, case, model),
-    )
-
-
-def _device(
-    config: pytest.Config, case: Case, model: VerifiedModel, before: Device
-) -> Device | None:
-    """Return what a case computes on now; None where that cannot be found out.
-
-    With --device=auto, what has worked on the GPU of this machine is measured there.
-    """
-    if config.getoption("device") == "auto" and before == "gpu":
-        return before
-    with suppress(Exception):  # the test itself will say what is wrong
-        return choose_device(config, case, model)
-    return None
-
-
-def _report(config: pytest.Config, item: pytest.Item) -> None:
-    """Tell pytest of a test that passed in an earlier session."""
-    report = pytest.TestReport(
-        item.nodeid,
-        item.location,
-        dict.fromkeys(item.keywords, 1),
-        outcome="passed",
-        longrepr=None,
-        when="call",
-        taken_over=True,
-    )
-    config.hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    config.hook.pytest_runtest_logreport(report=report)
-    config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Count a result that was taken over as such."""
-    if getattr(report, "taken_over", False):
-        return TAKEN_OVER, "t", TAKEN_OVER.upper()
-    return None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

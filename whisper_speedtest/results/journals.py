@@ -51,9 +51,7 @@ def read_all(names: Sequence[str]) -> Read:
     for path in paths:
         content = read(path)
         if content.cut:
-            remarks.append(
-                f"{path}: {counted(content.cut, 'byte')} of a line that was cut are left out"
-            )
+            remarks.append(f"{path}: {content.cut} bytes of a line that was cut are left out")
         if not content.results:
             remarks.append(f"{path}: it holds no result")
         for each in content.results:
