@@ -126,6 +126,35 @@ def test_skipped_rows_and_other_measures_are_not_spoken_of() -> None:
     assert sentences([]) == []
 
 
+def test_comparisons_are_counted_by_their_verdicts_the_slower_ones_first() -> None:
+    """Of each other side; one that failed for its words, or is busy, has none."""
+    slower, undecided, kept = (
+        compared(verdict) for verdict in (Verdict.SLOWER, Verdict.UNDECIDED, Verdict.NOT_SLOWER)
+    )
+    too_slow = compared(Verdict.SLOWER, outcome=Outcome.FAILED, reason="too slow")
+    wrong = compared(Verdict.NOT_SLOWER, outcome=Outcome.FAILED, reason="wrong words")
+    busy = compared(Verdict.SLOWER, outcome=Outcome.BUSY)
+    told = "in turns with main: 2 slower, 1 busy, 1 failed, 1 not slower, 2 undecided"
+    results = [undecided, kept, slower, wrong, busy, too_slow, undecided]
+    assert undecided.comparison is not None
+    unlimited = msgspec.structs.replace(
+        undecided.comparison,
+        limit=None,
+        verdict=Verdict.NOT_SLOWER,
+        baseline=msgspec.structs.replace(undecided.comparison.baseline, name="other"),
+    )
+    other = compared(Verdict.NOT_SLOWER, comparison=unlimited)
+
+    assert sentences(results) == [told]
+    assert sentences([*results, other, FAST, NEXT]) == [
+        ANSWER,
+        told,
+        "in turns with other: 1 faster",
+    ]
+    micro = msgspec.structs.replace(FAST, case=replace(FAST.case, size="micro"))
+    assert sentences([micro, kept]) == [TOO_SMALL, "in turns with main: 1 not slower"]
+
+
 def test_what_one_process_has_measured_has_no_place() -> None:
     """It has no interval, so nobody can tell whether it is faster; it is named all the same."""
     without = "without a place, as one process has no interval: lightning-whisper-mlx fp16"

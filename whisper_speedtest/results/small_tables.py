@@ -17,6 +17,7 @@ from whisper_speedtest.results.panels import passed
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import rate, time_error
 from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
+from whisper_speedtest.results.verdicts import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -157,13 +158,11 @@ def _of_ratio(result: Result) -> tuple[str, ...]:
 
 
 def _verdict(result: Result, made: Comparison) -> str:
-    """Return what a comparison says; one that is slower than its limit has failed for that."""
-    is_too_slow = result.outcome is Outcome.FAILED and made.verdict is Verdict.SLOWER
-    if result.outcome is not Outcome.PASSED and not is_too_slow:
-        return str(result.outcome)
-    if made.limit is None:
-        return "faster" if made.verdict is Verdict.NOT_SLOWER else str(made.verdict)
-    return f"{made.verdict} (limit {percent(made.limit, 1)})"
+    """Return what a comparison says, with the limit that it was held to."""
+    told = verdict_of(result)
+    if made.limit is None or told != made.verdict:
+        return told
+    return f"{told} (limit {percent(made.limit, 1)})"
 
 
 def coverage(on: OnMachine) -> Table | None:

@@ -6,14 +6,16 @@ never ranks what was busy, failed or timed out, nor what has no interval or one 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.machines import machine_key, machine_names
 from whisper_speedtest.results.names import namer
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.units import MOST_MARGIN, percent, rtfx
+from whisper_speedtest.results.verdicts import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,7 +57,7 @@ def ranking_sentences(results: Sequence[Result]) -> list[str]:
     )
     told = [each for each in found if each.size != MICRO]
     if found and not told:
-        return [TOO_SMALL]
+        return [TOO_SMALL, *_of_comparisons(results)]
     names = machine_names(each.machine for each in told if each.machine)
     lines = []
     for each in told:
@@ -64,7 +66,18 @@ def ranking_sentences(results: Sequence[Result]) -> list[str]:
         if len(names) > 1 and each.machine:
             about.append(names[machine_key(each.machine)])
         lines.append(_sentence(each, ", ".join(about)))
-    return lines
+    return [*lines, *_of_comparisons(results)]
+
+
+def _of_comparisons(results: Sequence[Result]) -> Iterator[str]:
+    """Yield what comparisons with another side have found, those that are slower first."""
+    found: dict[str, Counter[str]] = {}
+    for each in results:
+        if each.comparison:
+            found.setdefault(each.comparison.baseline.name, Counter())[verdict_of(each)] += 1
+    for side, verdicts in found.items():
+        told = sorted(verdicts.items(), key=lambda each: (each[0] != Verdict.SLOWER, each[0]))
+        yield f"in turns with {side}: {', '.join(f'{count} {what}' for what, count in told)}"
 
 
 def nothing_measured(results: Sequence[Result], others: Iterable[Outcome] = ()) -> str:

@@ -30,6 +30,17 @@ def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
             )
 
 
+def verdict_of(result: Result) -> str:
+    """Return in a word or two what a comparison says; one that is too slow has failed for that."""
+    found = result.comparison
+    assert found is not None, f"{result.test}: it was compared with nothing"
+    is_too_slow = result.outcome is Outcome.FAILED and found.verdict is Verdict.SLOWER
+    if result.outcome is not Outcome.PASSED and not is_too_slow:
+        return str(result.outcome)
+    is_faster = found.limit is None and found.verdict is Verdict.NOT_SLOWER
+    return "faster" if is_faster else str(found.verdict)
+
+
 def slower_by(ratio: float, low: float, high: float) -> str:
     """Return a ratio and its interval: `1.3% slower (0.2% faster to 2.8% slower)`."""
     return f"{change(ratio)} ({change(low)} to {change(high)})"
