@@ -82,13 +82,19 @@ def test_answer_comes_first() -> None:
 
 
 def test_answer_is_whole_where_it_is_long() -> None:
-    """It is longer than what a cell of a table shows of others' texts."""
-    alike = [measured(f"lightning-whisper-mlx fp16-{number}", 2.0, 2.2, 2.4) for number in range(9)]
+    """It is longer than what a cell of a table shows of others' texts; so may versions be."""
+    facts = replace(PROVENANCE, versions={f"library-{n}": "1.2.3" for n in range(10, 40)})
+    alike = [
+        measured(f"lightning-whisper-mlx fp16-{n}", 2.0, 2.2, 2.4, provenance=facts)
+        for n in range(9)
+    ]
 
-    answer, *_ = text_of(*alike).splitlines()
+    text = text_of(*alike)
+    answer, *_ = text.splitlines()
 
     assert len(answer) > 200
     assert answer.endswith("and 5 more cannot be told apart")
+    assert ", library-38 1.2.3, library-39 1.2.3\n" in text
 
 
 def test_machine_is_told_above_its_table() -> None:

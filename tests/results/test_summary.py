@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.reports import compared
 from tests.helpers.results import CLIP, MACHINE, PROVENANCE, SETTINGS, cold, load, measured
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
+from whisper_speedtest.results import ranking
 from whisper_speedtest.results.ranking import rankings
 from whisper_speedtest.results.summary import TOO_SMALL, nothing_measured, sentences
 
@@ -124,6 +125,15 @@ def test_skipped_rows_and_other_measures_are_not_spoken_of() -> None:
     assert sentence([*others, FAST, NEXT]) == ANSWER
     assert sentences(others) == []
     assert sentences([]) == []
+
+
+def test_interval_of_all_of_the_time_has_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends above that has none: the limit itself counts as within."""
+    margin = LIKE_NEXT.estimate.margin
+    assert margin is not None
+    for limit, places in ((margin, 1), (margin * 0.999, 0)):
+        monkeypatch.setattr(ranking, "MOST_MARGIN", limit)
+        assert [len(each.ranked) for each in rankings([LIKE_NEXT])] == [places]
 
 
 def test_comparisons_are_counted_by_their_verdicts_the_slower_ones_first() -> None:

@@ -75,6 +75,7 @@ def test_margin_over_the_whole_is_told_as_no_more_than_that(share: float, text: 
         (1.66, "1.7"),
         (12.0, "12.0"),
         (99.94, "99.9"),
+        (100.0, "100"),
         (5280.7, "5,281"),
     ],
 )
