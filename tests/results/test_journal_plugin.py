@@ -161,6 +161,39 @@ def test_journal_is_named_from_where_pytest_was_started(
     assert Kept(None).name == ""
 
 
+def told(count: int, written: int, lost: int, fault: str = "", saved_to: str = "") -> list[str]:
+    """Return the lines on a journal from which so many results were taken over, and so on."""
+    taken_over = {str(number): warm() for number in range(count)}
+    kept = Kept(
+        Journal(Path("j.jsonl")), taken_over=taken_over, written=written, lost=lost, fault=fault
+    )
+    return list(kept.lines(saved_to))
+
+
+def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
+    """What came from it, what went into it, what it lacks and why; nothing of what did not."""
+    assert told(0, 0, 0) == []
+    assert told(3, 2, 4, "no space left") == [
+        "earlier:  3 results are taken over from j.jsonl",
+        "journal:  2 results are added to j.jsonl",
+        "unsaved:  4 results are not added to j.jsonl: no space left",
+    ]
+    assert told(0, 1, 1, "it is full", "saved.json") == [
+        "journal:  1 result is added to j.jsonl",
+        "unsaved:  1 result is not added to j.jsonl: it is full",
+    ]
+    assert list(Kept(None, lost=1, fault="no place").lines("")) == [
+        "unsaved:  1 result is not added to a journal: no place"
+    ]
+
+
+def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
+    """pytest-benchmark's JSON is of one session: who wants all of the results reads the journal."""
+    assert told(1, 0, 0, saved_to="saved.json") == [
+        "earlier:  1 result is taken over from j.jsonl; saved.json has this session's own alone"
+    ]
+
+
 def test_folders_of_recordings_are_named_nowhere() -> None:
     """Also below a folder that is the same everywhere, and whatever else lies in them."""
     session = FakeSession()

@@ -28,7 +28,7 @@ from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts
 from whisper_speedtest.measure.samples import Repeats
-from whisper_speedtest.results.notes import journal_notes, notes
+from whisper_speedtest.results.notes import notes
 
 if TYPE_CHECKING:
     from typing import Any
@@ -563,30 +563,6 @@ def test_busy_results_are_counted_in_a_line() -> None:
         "busy:     1 of 2 tests were timed while other processes used the machine, so that their "
         "times say little; close other programs, and run these tests again"
     )
-
-
-def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
-    """What came from it, what went into it, what it lacks and why; nothing of what did not."""
-    assert journal_notes("j.jsonl", 0, 0, 0, "", "") == []
-    assert journal_notes("j.jsonl", 2, 3, 4, "no space left", "") == [
-        "earlier:  3 results are taken over from j.jsonl",
-        "journal:  2 results are added to j.jsonl",
-        "unsaved:  4 results are not added to j.jsonl: no space left",
-    ]
-    assert journal_notes("j.jsonl", 1, 0, 1, "it is full", "saved.json") == [
-        "journal:  1 result is added to j.jsonl",
-        "unsaved:  1 result is not added to j.jsonl: it is full",
-    ]
-    assert journal_notes("", 0, 0, 1, "no place", "") == [
-        "unsaved:  1 result is not added to a journal: no place"
-    ]
-
-
-def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
-    """pytest-benchmark's JSON is of one session: who wants all of the results reads the journal."""
-    assert journal_notes("j.jsonl", 0, 1, 0, "", "saved.json") == [
-        "earlier:  1 result is taken over from j.jsonl; saved.json has this session's own alone"
-    ]
 
 
 def clip_score(wer: float, words: int = 1000) -> ClipScore:

@@ -22,7 +22,7 @@ import pytest
 
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.resume_plugin import decide, file_to_resume, report_as_passed
-from whisper_speedtest.results.units import shown_path
+from whisper_speedtest.results.units import counted, shown_path
 from whisper_speedtest.session.beginning import ROOT
 from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.ending import fail, has_failed_to_collect
@@ -33,7 +33,7 @@ from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.width import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.journal import Journal
@@ -76,15 +76,23 @@ class Kept:
         """The journal as messages call it; "" where there is none."""
         return shown_path(self.journal.path) if self.journal else ""
 
-    def lines(self, saved_to: str) -> list[str]:
-        """Return what to say of it; `saved_to` is pytest-benchmark's JSON, or ""."""
-        if not (self.written or self.taken_over or self.lost):
-            return []
-        from whisper_speedtest.results.notes import journal_notes
+    def lines(self, saved_to: str) -> Iterator[str]:
+        """Yield what is in it, what came from it, and what it lacks.
 
-        return journal_notes(
-            self.name, self.written, len(self.taken_over), self.lost, self.fault, saved_to
-        )
+        `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
+        """
+        if count := len(self.taken_over):
+            left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
+            yield f"earlier:  {_results(count)} taken over from {self.name}{left_out}"
+        if self.written:
+            yield f"journal:  {_results(self.written)} added to {self.name}"
+        if self.lost:
+            name = self.name or "a journal"
+            yield f"unsaved:  {_results(self.lost)} not added to {name}: {self.fault}"
+
+
+def _results(count: int) -> str:
+    return f"{counted(count, 'result')} {'is' if count == 1 else 'are'}"
 
 
 KEPT = pytest.StashKey[Kept]()

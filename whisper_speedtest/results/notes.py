@@ -101,28 +101,6 @@ def _each_once(lines: Iterable[str]) -> list[str]:
     return once
 
 
-def journal_notes(
-    journal: str, written: int, taken_over: int, lost: int, fault: str, saved_to: str
-) -> list[str]:
-    """Return the lines on the journal: what is in it, what came from it, and what it lacks.
-
-    `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
-    """
-    lines = []
-    if taken_over:
-        left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
-        lines.append(f"earlier:  {_results(taken_over)} taken over from {journal}{left_out}")
-    if written:
-        lines.append(f"journal:  {_results(written)} added to {journal}")
-    if lost:
-        lines.append(f"unsaved:  {_results(lost)} not added to {journal or 'a journal'}: {fault}")
-    return lines
-
-
-def _results(count: int) -> str:
-    return f"{counted(count, 'result')} {'is' if count == 1 else 'are'}"
-
-
 def _cost(passed: Sequence[Result]) -> list[str]:
     """Say what the suite adds to each timed call, at most."""
     costs = [each.provenance.empty_call for each in passed if each.provenance]
