@@ -55,6 +55,16 @@ def test_folder_is_no_journal_to_resume(tmp_path: Path, monkeypatch: pytest.Monk
     assert file_to_resume(LAST_JOURNAL, tmp_path / "a.jsonl", FOLDER) == tmp_path / "a.jsonl"
 
 
+def test_journal_that_cannot_be_looked_at_is_refused_as_such() -> None:
+    """As where its name is too long, or its folder is somebody else's."""
+    path = Path(f"/{'n' * 300}.jsonl")
+
+    with pytest.raises(
+        pytest.UsageError, match=r"found what cannot be looked at \(File name too lo"
+    ):
+        file_to_resume(path, None, FOLDER)
+
+
 def test_without_a_journal_all_that_were_looked_at_are_named(tmp_path: Path) -> None:
     """So that the user sees where the one is not that was expected."""
     first, second = (tmp_path / name for name in ("a.jsonl", "b.jsonl"))

@@ -51,6 +51,11 @@ def refused(*folders: Path, private: bool = False) -> str:
     return str(caught.value)
 
 
+def test_folder_that_cannot_be_looked_at_is_refused() -> None:
+    """By its name, as any folder that is wrong."""
+    assert refused(Path(f"/{'n' * 300}")).startswith(f"--corpus: /{'n' * 300}: ")
+
+
 def test_corpora_are_named_after_their_folders(tmp_path: Path) -> None:
     """In the order in which they are given; the language is told to each."""
     folders = [make_corpus(tmp_path / name, "short") for name in ("b", "a")]

@@ -123,6 +123,7 @@ def test_session_without_another_side_is_none_of_it() -> None:
             "^--resume, --pause: expected a session .*; leave --resume, --pause out",
         ),
         ({"against": "/no/such"}, "--against: expected a checkout of this suite, with .*/no/such"),
+        ({"against": f"/{'n' * 300}"}, "--against: .*expected a checkout .*; name its top folder"),
         ({"against": f"{ROOT}:no-such-python"}, "an interpreter that can be run, got no-such-py"),
         ({"against": f"{ROOT}:/bin/no"}, "an interpreter that can be run, got /bin/no; name one"),
     ],

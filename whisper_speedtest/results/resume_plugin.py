@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import adapter_class, files_of
+from whisper_speedtest.hub.whole import look_at
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.outcomes import begin
@@ -44,8 +45,12 @@ def file_to_resume(resumed: Path, journal: Path | None, folder: Path) -> Path:
             f"--resume: expected to go on with {resumed}, got --journal={journal} as well; leave "
             "that out, or copy the file and resume the copy"
         )
-    if not resumed.is_file():
-        found = "a folder" if resumed.is_dir() else "nothing"
+    try:
+        look_at(resumed)
+        found = "" if resumed.is_file() else "a folder" if resumed.is_dir() else "nothing"
+    except OSError as error:
+        found = f"what cannot be looked at ({error.strerror})"
+    if found:
         raise pytest.UsageError(
             f"--resume: expected a journal at {resumed.absolute()}, found {found} there; write "
             "--resume=FILE, with the paths of tests before it"

@@ -169,7 +169,11 @@ def _other_checkout(text: str, here: Path) -> OtherSide:
             f"--against: expected an interpreter that can be run, got {python}; name one as "
             "--against=DIR:PYTHON"
         )
-    code = code_hash(root)
+    try:
+        code = code_hash(root)
+    except OSError as error:
+        why = f"{root}: expected a checkout that can be read, got {error.strerror}"
+        raise pytest.UsageError(f"--against: {why}; name its top folder") from error
     try:
         checkout = look_into(root, str(Path(chosen).absolute()), name_of(suite_commit(root), code))
     except CheckoutError as error:

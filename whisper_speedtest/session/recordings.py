@@ -84,6 +84,10 @@ def own_corpora(
             corpus = read_corpus(folder, language)
         except CorpusError as error:
             raise pytest.UsageError(f"--corpus: {error}") from error
+        except OSError as error:
+            raise pytest.UsageError(
+                f"--corpus: {folder}: cannot be looked at: {error.strerror}; check the path"
+            ) from error
         if private:
             corpus = replace(corpus, name=private_name(corpus.sha256))
         if other := taken.get(corpus.name):
