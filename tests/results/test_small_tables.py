@@ -615,6 +615,26 @@ def test_the_same_on_several_machines_stands_in_one_row() -> None:
     assert (second["Apple M4 Pro"], second["differs by"]) == ("1.00 s, RTFx 12.0", "")
 
 
+def test_time_that_is_vague_is_marked_on_its_machine() -> None:
+    """By the same rule as elsewhere; a start of which the interval says nothing, too."""
+    start = {"case": measured("mlx-whisper fp16").case, "test": "test_cold[x]"}
+    table = small_tables.across(
+        merge(
+            [
+                measured("mlx-whisper fp16", 2.0, 2.0),
+                measured("mlx-whisper fp16", 1.0, 4.0, machine=OTHER),
+                cold(1.0, 2.0, 3.0, machine=MACHINE, **start),
+                cold(1.0, 2.0, 2.0, machine=OTHER, **start),
+            ]
+        )
+    )
+
+    assert [(row["Apple M1"], row["Apple M4 Pro"]) for row in listed(table)] == [
+        ("2.00 s", "2.45 s (>±100%)"),
+        ("2.00 s, RTFx 6.0 (>±100%)", "2.00 s, RTFx 6.0"),
+    ]
+
+
 def test_devices_of_several_machines_stand_in_a_row_each() -> None:
     """Where one of them has measured on both; the row says which device it is of."""
     on_cpu = {"provenance": replace(PROVENANCE, device="cpu")}

@@ -16,7 +16,15 @@ from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.panels import passed
 from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.table import rate, time_error
-from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
+from whisper_speedtest.results.units import (
+    MOST_MARGIN,
+    counted,
+    margin,
+    megabytes,
+    percent,
+    rtfx,
+    seconds,
+)
 from whisper_speedtest.results.verdicts import verdict_of
 
 if TYPE_CHECKING:
@@ -288,11 +296,13 @@ def across(merged: Merged) -> Table | None:
 
 
 def _on(result: Result) -> str:
-    """Return what one of several machines takes: RTFx where there is one."""
+    """Return what one of several machines takes, its RTFx if it has one, and if that is vague."""
     if result.outcome is Outcome.BUSY:
         return "busy"
-    time = seconds(result.estimate.seconds)
-    return time if result.rtfx is None else f"{time}, RTFx {rtfx(result.rtfx)}"
+    estimate = result.estimate
+    told, speed, off = seconds(estimate.seconds), result.rtfx_of(estimate), estimate.margin
+    told += f", RTFx {rtfx(speed)}" if speed is not None else ""
+    return f"{told} ({margin(off)})" if off is not None and off > MOST_MARGIN else told
 
 
 def unmeasured(on: OnMachine) -> Table | None:
