@@ -709,8 +709,12 @@ def test_one_machine_has_nothing_to_compare_with() -> None:
 
 
 def test_what_was_not_measured_is_told_by_its_cause() -> None:
-    """Each failure with its reason; skips of one cause once, with their number and models."""
+    """Each reason of failures and each cause of skips once, with their number and what they are."""
     failed = measured("mlx-whisper fp16", outcome=Outcome.FAILED, reason="wrong words")
+    crashed = [
+        measured(name, outcome=Outcome.FAILED, reason=f"{label}: no memory for {label}")
+        for name, label in (("a 4bit", "a[small-4bit]"), ("b 4bit", "b[small-4bit]"))
+    ]
     skips = [
         measured(
             name,
@@ -722,8 +726,13 @@ def test_what_was_not_measured_is_told_by_its_cause() -> None:
     ]
     alone = measured("transformers fp16", outcome=Outcome.SKIPPED, reason="no such library")
 
-    assert listed(small_tables.unmeasured(on(failed, *skips, alone))) == [
+    assert listed(small_tables.unmeasured(on(failed, *crashed, *skips, alone))) == [
         {"outcome": "failed", "test": failed.test, "reason": "wrong words"},
+        {
+            "outcome": "failed",
+            "test": f"2 tests: {crashed[0].test}, {crashed[1].test}",
+            "reason": "no memory for the case",
+        },
         {
             "outcome": "skipped",
             "test": "2 tests: faster-whisper-small-int8, whisper.cpp-small-fp16",

@@ -18,25 +18,33 @@ MOST_TESTS = 4
 
 def failure_lines(results: Iterable[Result]) -> list[str]:
     """Return a line for each failure; below that of several tests, a line for each name."""
+    lines = []
+    for reason, alike in by_reason(results):
+        if len(alike) == 1:
+            lines.append(f"failed:   {alike[0].test}: {reason}")
+            continue
+        lines.append(f"failed:   {reason} ({counted(len(alike), 'test')})")
+        lines += [f"          {name}" for name in names([each.test for each in alike])]
+    return lines
+
+
+def by_reason(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
+    """Return each reason of failures with the results of it, in the order in which they first come.
+
+    Where these are of several cases, the reason names none of them.
+    """
     found: dict[str, list[Result]] = {}
     for each in results:
         if each.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}:
             found.setdefault(for_any_case(each.reason, each.case.label), []).append(each)
-    lines = []
-    for alike in found.values():
-        first = alike[0]
-        if len(alike) == 1:
-            lines.append(f"failed:   {first.test}: {first.reason}")
-            continue
-        of_one_case = len({each.case for each in alike}) == 1
-        reason = first.reason
-        if not of_one_case:
-            label = first.case.label
-            reason = reason.removeprefix(label).removeprefix(":").lstrip()
-            reason = reason.replace(label, "the case")
-        lines.append(f"failed:   {reason} ({counted(len(alike), 'test')})")
-        lines += [f"          {name}" for name in names([each.test for each in alike])]
-    return lines
+    return [(_reason(alike), alike) for alike in found.values()]
+
+
+def _reason(alike: Sequence[Result]) -> str:
+    reason, label = alike[0].reason, alike[0].case.label
+    if len({each.case for each in alike}) == 1:
+        return reason
+    return reason.removeprefix(label).removeprefix(":").lstrip().replace(label, "the case")
 
 
 def for_any_case(text: str, label: str) -> str:

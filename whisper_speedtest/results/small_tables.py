@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
+from whisper_speedtest.results.failures import by_reason
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.names import clip_name, measured_name, namer
 from whisper_speedtest.results.order import place_of_size
@@ -306,14 +307,16 @@ def _on(result: Result) -> str:
 
 
 def unmeasured(on: OnMachine) -> Table | None:
-    """Return what failed or timed out, each with its reason, then each cause of skips once."""
+    """Return each reason for which tests failed or timed out, then each cause of skips, once."""
     found = []
     causes: dict[str, list[Result]] = defaultdict(list)
     for each in on.unmeasured:
         if each.outcome is Outcome.SKIPPED:
             causes[each.cause or each.reason].append(each)
-        else:
-            found.append((str(each.outcome), each.test, each.reason))
+    for reason, alike in by_reason(on.unmeasured):
+        count = f"{counted(len(alike), 'test')}: " if len(alike) > 1 else ""
+        tests = ", ".join(each.test for each in alike)
+        found.append((str(alike[0].outcome), f"{count}{tests}", reason))
     for cause, skipped in causes.items():
         models = dict.fromkeys(str(each.case) for each in skipped)
         about = f"{counted(len(skipped), 'test')}: {', '.join(models)}"
