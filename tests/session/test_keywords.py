@@ -18,6 +18,7 @@ from whisper_speedtest.session.keywords import (
     is_selected,
     lacks_own,
     misleading_word,
+    near_words,
     parts_lines,
     selected_name,
 )
@@ -61,6 +62,21 @@ def test_word_that_no_test_has_is_named_with_what_it_may_mean() -> None:
         "no test has 'qqqqq' in its name",
         LISTS_ALL,
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("mediun", ["medium", "medium.en"]),
+        ("fastr", ["faster-whisper"]),
+        ("distl", ["distil-small.en", "distil-medium.en", "distil-large-v2"]),
+        ("medium", []),
+        ("qqqqq", []),
+    ],
+)
+def test_names_are_near_as_a_whole_or_else_by_a_part(word: str, near: list[str]) -> None:
+    """Three at most; a word that is a name itself is not misspelt."""
+    assert near_words(word) == near
 
 
 def test_library_that_is_meant_and_missing_is_named_with_its_command() -> None:

@@ -219,10 +219,16 @@ def advice(keyword: str, tests: Collection[str], missing: Sequence[str]) -> list
 def near_words(word: str) -> list[str]:
     """Return the libraries, sizes, variants and clips that a word may mean, if it is none itself.
 
-    The nearest comes first; there are three at most.
+    The nearest comes first; there are three at most. Where no name is near, a part of one may be.
     """
     known = [*usable(), *SIZES, *dict.fromkeys(case.variant for case in all_cases()), *clips()]
-    return [] if word in known else get_close_matches(word, known, n=3)
+    if word in known:
+        return []
+    if near := get_close_matches(word, known, n=3):
+        return near
+    parts = dict.fromkeys(part for name in known for part in name.split("-"))
+    near = get_close_matches(word, parts, n=1)
+    return [name for name in known if near and near[0] in name.split("-")][:3]
 
 
 def not_installed_line(libraries: Sequence[str]) -> str:
