@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
+import psutil
 import pytest
 
 from adapters.errors import limit_behind
@@ -21,6 +23,7 @@ from whisper_speedtest.engine.errors import (
     TRY_ANOTHER,
     how_it_ended,
     last_lines,
+    meanwhile,
 )
 
 if TYPE_CHECKING:
@@ -125,16 +128,43 @@ def test_memory_that_the_shell_limits_is_told_where_a_library_crashes(
     assert said == "the engine was ended by SIGSEGV during load; lift it"
 
 
-def test_limit_that_a_library_speaks_of_comes_before_that_of_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("signal", "step"),
+    [
+        ("ABRT", limit_behind(OSError(errno.EMFILE, ""))),
+        ("ILL", "install a build of the library for this processor"),
+    ],
+)
+def test_next_step_is_of_the_signal_then_of_what_a_library_says_then_of_memory(
+    signal: str, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It knows why it crashes."""
+    """Some signals have one cause alone; after others the library knows why it crashes."""
     monkeypatch.setattr(errors, "memory_limit", lambda: "lift it")
     (log := tmp_path / "log").write_text(os.strerror(errno.EMFILE), encoding="utf-8")
-    with subprocess.Popen(["/bin/sh", "-c", "kill -ABRT $$"], env=child_environment()) as process:
+    command = ["/bin/sh", "-c", f"kill -{signal} $$"]
+    with subprocess.Popen(command, env=child_environment()) as process:
         said = how_it_ended(process, 20, "load", log)
 
-    assert said.endswith(f"; {limit_behind(OSError(errno.EMFILE, ''))}")
+    assert said == (
+        f"the engine was ended by SIG{signal} during load; "
+        f"it printed last: {os.strerror(errno.EMFILE)}; {step}"
+    )
+
+
+def test_three_programs_that_an_engine_has_started_are_told_each_by_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A library may have started hundreds, with all files of a build in their command lines."""
+    gone = Mock(cmdline=Mock(side_effect=psutil.NoSuchProcess(2)))
+    started = [Mock(cmdline=Mock(return_value=["c++", letter * 70])) for letter in "abcd"]
+    parent = Mock(children=Mock(return_value=[gone, *started]))
+    monkeypatch.setattr(psutil, "Process", {11: parent}.__getitem__)
+
+    said = meanwhile(Mock(pid=11))
+
+    shown = ", ".join(f"`c++ {letter * 56}`" for letter in "abc")
+    assert said == f"; it had started {shown}, which had not ended either"
+    parent.children.assert_called_once_with(recursive=True)
 
 
 def test_end_of_a_log_is_shown_and_not_all_of_it(tmp_path: Path) -> None:

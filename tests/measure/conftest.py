@@ -25,6 +25,9 @@ class Machine:
     others: list[float] = field(default_factory=lambda: [0.0])
     """Of each stretch; the last one stays."""
 
+    free: int = 0
+    """How many processors the library leaves free, of which others may take half."""
+
     watched: list[int] = field(default_factory=list)
     """The process ids that were watched, each noted as its stretch ends."""
 
@@ -49,7 +52,9 @@ class _Watch:
 def _machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with no core to spare, of which others take nothing, until it is told."""
     machine = Machine()
-    monkeypatch.setattr("whisper_speedtest.measure.contention.free_processors", lambda _: 0)
+    monkeypatch.setattr(
+        "whisper_speedtest.measure.contention.free_processors", lambda _: machine.free
+    )
     for timing in ("calls", "starts"):
         monkeypatch.setattr(f"whisper_speedtest.measure.{timing}.Watch", machine.watch)
     return machine

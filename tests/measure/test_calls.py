@@ -351,6 +351,17 @@ def test_what_others_may_take_is_a_rule(engine: FakeEngine, machine: Machine) ->
         assert calls.repeats.max_others == allowed
 
 
+def test_others_may_take_half_of_what_the_library_leaves_free(
+    engine: FakeEngine, machine: Machine
+) -> None:
+    """One processor of two, and beside that a tenth of those that it needs."""
+    machine.free, machine.others = 2, [1.1]
+    assert taken(of_one(engine, 2.0)) == [(0, 0, 2.0, False)]
+
+    machine.others = [1.2]
+    assert taken(of_one(engine, 2.0))[0] == (0, 0, 2.0, True)
+
+
 def test_short_calls_are_watched_together(engine: FakeEngine, machine: Machine) -> None:
     """One of 0.1 s says too little by itself: three of them are one stretch of 0.3 s."""
     of_one(engine, *[0.1] * 5)

@@ -131,25 +131,29 @@ def test_each_clip_is_told_with_its_number(engine: FakeEngine, corpus: Corpus) -
 
 
 @pytest.mark.parametrize(
-    ("others", "contaminated"), [([0.0, 0.0, 0.6], True), ([0.0, 0.6, 0.0], False)]
+    ("others", "free", "contaminated"),
+    [([0.0, 0.0, 0.6], 0, True), ([0.0, 0.0, 0.6], 1, False), ([0.0, 0.6, 0.0], 0, False)],
+    ids=["too much", "of a free processor", "briefly"],
 )
 def test_others_are_averaged_over_all_calls(
     engine: FakeEngine,
     corpus: Corpus,
     machine: Machine,
-    monkeypatch: pytest.MonkeyPatch,
     others: list[float],
+    free: int,
     contaminated: bool,
 ) -> None:
-    """Beside 10 s of calls they may take a tenth: 0.6 for 5 s is more, and 0.6 for 1 s is not."""
-    monkeypatch.setattr("whisper_speedtest.measure.contention.free_processors", lambda _: 0)
-    machine.others = [0.0, *others, 0.0]
+    """Beside 10 s of calls they may take a tenth: 0.6 for 5 s is more, and 0.6 for 1 s is not.
+
+    Of a processor that the library leaves free, they may take half as well.
+    """
+    machine.free, machine.others = free, [0.0, *others, 0.0]
 
     _, calls = timed(engine, corpus, 4.0, 1.0, 5.0)
 
     assert calls.sample.contaminated is contaminated
     assert calls.sample.contention is not None
-    assert calls.sample.contention.others == pytest.approx(0.3 if contaminated else 0.06)
+    assert calls.sample.contention.others == pytest.approx(0.06 if others[1] else 0.3)
     assert len(calls.heard) == 3, "no call is made again"
 
 

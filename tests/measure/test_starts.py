@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapters.base import DecodeSettings
 from tests.helpers.fake_processes import AUDIO
-from whisper_speedtest.measure import starts
+from whisper_speedtest.measure import contention, starts
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.starts import time_start
 from whisper_speedtest.measure.telling import Doing
@@ -98,16 +98,21 @@ def test_start_beside_other_work_is_marked_and_not_made_again(
 def test_mark_of_a_start_is_for_all_of_its_phases(
     engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load may be too brief to tell what others took meanwhile, and the start is not."""
-    judged: list[float] = []
+    """A load may be too brief to tell what others took meanwhile, and the start is not.
 
-    def judge(_: object, seconds: float, most: float | None) -> bool:  # noqa: ARG001
-        judged.append(seconds)
+    Others may take half of the processors that the library leaves free, beside --max-others.
+    """
+    judged: list[tuple[float, float | None]] = []
+
+    def judge(_: object, seconds: float, most: float | None) -> bool:
+        judged.append((seconds, most))
         return False
 
     monkeypatch.setattr(starts, "is_contaminated", judge)
-    engine.calls = [8.0]
+    monkeypatch.setattr(contention, "free_processors", lambda threads: 8 - threads)
+    engine.calls, engine.threads = [8.0], 2
 
-    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
+    started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules(max_others=0.25))
 
-    assert judged == [started.phases.total] == [15.5]
+    assert started.phases.total == 15.5
+    assert judged == [(15.5, 0.25 + 6 / 2)]

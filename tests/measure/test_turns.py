@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import numpy as np
 import pytest
 
 from fixtures.audio import clips
@@ -29,6 +30,7 @@ from whisper_speedtest.measure.turns import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from adapters.base import Audio
     from tests.helpers.fake_engine import Clock
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.speech.clip import Clip
@@ -39,6 +41,10 @@ takes 1,000 more."""
 
 BLOCK = 2 * (100 + START + 1000)
 """Seconds of the starts of a block."""
+
+
+COMPARED = np.ones(16_000, np.float32)
+"""The samples of the clip that both sides are compared on."""
 
 
 class FakeReading(NamedTuple):
@@ -113,7 +119,7 @@ class Court:
             first_clip=clips()["short"],
             first_audio=AUDIO,
             clip=self.clip,
-            audio=AUDIO,
+            audio=COMPARED,
             settings=SETTINGS,
         )
         return compare(sides, Rules(), limit=limit, minutes=minutes, seed=seed, listener=listener)
@@ -202,6 +208,22 @@ def test_engines_are_started_as_those_of_any_other_test(court: Callable[..., Cou
             *("memory", "verify_load", "hear long"),
         ]
         assert steps[9:] == ["transcribe long"] * (1 + TURNS)
+
+
+def test_engine_is_given_the_samples_of_each_clip_under_its_name(
+    court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else both sides would be timed on the clip of their starts, which may be a tenth as long."""
+    it = court(noisy(1.5))
+    it.clip = clips()["long"]
+    heard: dict[str, Audio] = {}
+    monkeypatch.setattr(FakeEngine, "hear", lambda _, key, audio: heard.update({key: audio}))
+
+    it.compare()
+
+    assert heard.keys() == {"short", "long"}
+    assert heard["short"] is AUDIO
+    assert heard["long"] is COMPARED
 
 
 def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) -> None:
@@ -296,6 +318,18 @@ def test_contaminated_turn_is_taken_again(
     assert len(found.blocks) == 4
 
 
+def test_others_may_take_half_of_what_a_library_leaves_free(
+    court: Callable[..., Court], machine: Machine
+) -> None:
+    """What they take of that slows neither side down, so that no turn is taken again."""
+    machine.free, machine.others = 2, [1.0]
+
+    found = court(noisy(1.5)).compare()
+
+    assert len(found.turns) == 4 * TURNS
+    assert not found.is_busy
+
+
 def test_turn_that_stays_contaminated_is_left_out(
     court: Callable[..., Court], machine: Machine
 ) -> None:
@@ -349,6 +383,18 @@ def test_it_ends_when_there_is_no_time_for_another_block(
     assert found.verdict(0.0) is Verdict.UNDECIDED
 
 
+@pytest.mark.parametrize(("minutes", "blocks"), [(187.5, 5), (187.4, 4)])
+def test_block_that_fits_to_the_second_is_taken(
+    court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch, minutes: float, blocks: int
+) -> None:
+    """Each takes 37.5 minutes here: 2,217 s for its starts, and 11 turns of 3 s."""
+    monkeypatch.setattr(turns, "await_rest", lambda _: None)
+
+    found = court(lambda _: (1.5, 1.5)).compare(minutes=minutes)
+
+    assert len(found.blocks) == blocks
+
+
 def test_blocks_before_the_first_look_are_taken_though_they_take_longer_than_planned(
     court: Callable[..., Court], machine: Machine
 ) -> None:
@@ -381,7 +427,10 @@ def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> No
     found = court(lambda _: (100.0, 100.0)).compare(minutes=minutes)
 
     assert found.planned == fit
-    assert len([turn for turn in found.turns if turn.block == 1]) == fit
+    block = [turn for turn in found.turns if turn.block == 1]
+    assert len(block) == fit
+    firsts = sum(turn.baseline_first for turn in block)
+    assert firsts == fit // 2 + 1, "of an odd number, the baseline begins one turn more"
 
 
 def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(
