@@ -209,6 +209,10 @@ def test_refusal_says_what_to_raise_and_to_what() -> None:
             "for all there is with --max-download 6.0MB"
         )
     )
+    shared = [planned(name, 3_000_000, repo="org/one") for name in ("once", "again")]
+    (first, second) = without_room(shared, 0, LARGE_DISK, CACHE).values()
+    assert first.cause.endswith(" for all there is with --max-download 3.0MB")
+    assert second.cause == first.cause, "what both need is downloaded once"
 
 
 def test_refusal_for_the_disk_says_what_is_needed_and_what_is_free() -> None:

@@ -321,6 +321,7 @@ def test_code_of_a_refusal_is_told() -> None:
         (status(429, X_RateLimit_Reset=f"{NOW + 7}"), 7),
         (status(429, X_RateLimit_Reset=f"{NOW + 7}.5"), 7),
         (status(429, X_RateLimit_Reset=f"{NOW - 7}"), 0.01),
+        (status(429, X_RateLimit_Reset="1000000000"), 0.01),
         (status(429, X_RateLimit_Reset="soon"), 0.01),
         (status(429, X_RateLimit_Reset=f"{NOW}" + "0" * 400), 0.01),
         (CUT, 0.01),
@@ -328,7 +329,7 @@ def test_code_of_a_refusal_is_told() -> None:
     ids=(
         "fraction date seconds 503 limit limit-first limit-not-met limit-far hour reset "
         "reset-and-retry reset-spent reset-unspent reset-since-1970 reset-fraction reset-past "
-        "reset-word reset-huge cut"
+        "reset-in-2001 reset-word reset-huge cut"
     ).split(),
 )
 def test_wait_is_what_the_host_asks_for(

@@ -203,6 +203,9 @@ def test_governor_is_named_once(files: Files) -> None:
     files.write(governor.format(2), "performance\n")
     assert linux.governor() == "performance, schedutil"
 
+    files.write(governor.format(3), "")
+    assert linux.governor() == "performance, schedutil", "one that is switched off tells none"
+
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
