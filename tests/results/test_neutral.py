@@ -109,13 +109,18 @@ def test_secrets_are_replaced_wherever_they_are(text: str, expected: str) -> Non
         ("janes-mac.acme.example, janes-mac", "<host>, <host>"),
         ("no answer from hub.acme.example:8443", "no answer from <host>:8443"),
         ("https://hub.acme.example:8443/api", "https://<host>:8443/api"),
+        ("https://Hub.ACME.example:8443/api", "https://<host>:8443/api"),
+        ("Jane's", "Jane's"),
         ("through proxy.acme.example", "through <host>"),
         ("through gate.acme.example", "through <host>"),
         ("huggingface.co and 127.0.0.1", "huggingface.co and 127.0.0.1"),
     ],
 )
 def test_users_and_hosts_are_replaced_as_whole_words(text: str, expected: str) -> None:
-    """This machine's, and those of the addresses in its variables; public ones stay."""
+    """This machine's, and those of the addresses in its variables; public ones stay.
+
+    A host is the same in capitals, as whoever sets a variable may write it; a user is not.
+    """
     assert NEUTRAL.text(text) == expected
 
 

@@ -106,7 +106,9 @@ class Neutral:
         beginning = rf"/*(?:{known})(?![\w-])" if known else "(?!)"
         text = re.sub(rf"(?:{beginning}|{_BEGINS}){_REST}*", self._bare, text)
         for name in _longest_first(self.names):
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", self.names[name], text)
+            word = self.names[name]
+            case = re.IGNORECASE if word == HOST else re.NOFLAG
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", word, text, flags=case)
         return text
 
     def _quoted(self, match: re.Match[str]) -> str:
