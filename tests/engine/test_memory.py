@@ -92,6 +92,7 @@ class FakeLibproc:
         for number, name in enumerate(FIELDS):
             setattr(info, name, 1_000_000 + number)
         info.ri_lifetime_max_phys_footprint = 5_000_000_000
+        info.ri_runnable_time = 24_000
         ctypes.memmove(buffer, ctypes.byref(info), ctypes.sizeof(info))
         return self._status
 
@@ -117,6 +118,20 @@ def test_peak_on_macos_is_the_lifetime_s_largest_footprint(
 
     assert memory.peak_footprint() == 5_000_000_000
     assert libproc.asked == (os.getpid(), 4)
+
+
+def test_macos_tells_of_any_process_how_long_it_has_waited(
+    on_macos: Callable[[FakeLibproc], None],
+) -> None:
+    """In ticks: how long it was ready and had no processor, beside its footprint."""
+    libproc = FakeLibproc()
+    on_macos(libproc)
+
+    assert memory.darwin_rusage(4242) == {
+        "lifetime_max_phys_footprint": 5_000_000_000,
+        "runnable_time": 24_000,
+    }
+    assert libproc.asked == (4242, 4)
 
 
 def test_macos_that_does_not_answer_is_an_error(on_macos: Callable[[FakeLibproc], None]) -> None:
