@@ -218,6 +218,7 @@ def test_greeting_of_another_version_names_both(
     """The two versions, and what to do, are in the message."""
     bare, wire = ends
     bare.sendall(said.encode())
+    bare.shutdown(socket.SHUT_WR)  # so that who waits for more meets the end
 
     with pytest.raises(WireError) as refused:
         wire.await_greeting()
