@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -345,7 +345,7 @@ def corpus_of(*clips_in_it: Clip) -> Corpus:
 @pytest.mark.parametrize(("wrong", "right"), [(300, True), (301, False)])
 def test_corpus_is_right_by_its_pooled_score(wrong: int, right: bool) -> None:
     """30 % of all words, whatever single clips are; the message has counts, and what to do."""
-    counts = {"substitutions": wrong - 50, "deletions": 40, "insertions": 10}
+    counts: dict[str, Any] = {"substitutions": wrong - 50, "deletions": 40, "insertions": 10}
     pooled = replace(results.score(wrong / 1000), **counts)
     corpus = corpus_of(clips()["short"], clips()["human"])
 
