@@ -425,11 +425,11 @@ def test_names_of_others_break_no_table() -> None:
 
 def test_quoted_code_stays_within_its_fence() -> None:
     """A reason with backticks gets a fence that is longer than any of them; lines are cut."""
-    failed = warm(outcome=Outcome.FAILED, reason="a ```` b\x1b <b>", test="t", **UNMEASURED)
+    failed = warm(outcome=Outcome.FAILED, reason="a ```` `b`\x1b <b>", test="t", **UNMEASURED)
     long = warm(outcome=Outcome.FAILED, reason="x" * 900, test="u", **UNMEASURED)
     text = text_of(failed, long)
 
-    assert "\n`````text\nfailed:   t: a ```` b? <b>\nfailed:   u: xxx" in text
+    assert "\n`````text\nfailed:   t: a ```` `b`? <b>\nfailed:   u: xxx" in text
     assert "xxx…\n`````\n" in text
     assert max(map(len, text.splitlines())) == MOST_NOTED + 1
 

@@ -251,6 +251,11 @@ def test_marks_are_explained_where_they_occur() -> None:
         assert mark in found
         assert (mark == ">±100% (3×3)") is (found == [">±100% (3×3)"])
         assert set(found) <= {mark, "±2.1% (3×3)"}
+    wordless = of_corpus(None, machine=MACHINE, samples=results["pooled"].samples)
+    silent = page(wordless).one("dl", class_="marks").all("dt")
+    assert [each.text for each in silent] == ["±2.1% (3×3)"], (
+        "there is no rate that would be pooled"
+    )
     both = page(*(replace(each, test=mark) for mark, each in results.items()))
     assert [each.text for each in both.one("dl", class_="marks").all("dt")] == list(results)
 

@@ -312,11 +312,13 @@ def test_adapter_of_another_checkout_is_ranked_too() -> None:
 
 
 def test_last_result_of_a_case_counts() -> None:
-    """A result that passed counts whatever came after it."""
+    """A result that passed counts whatever came after it; one without samples says nothing."""
     earlier = measured("faster-whisper int8", 0.01, 0.01)
     failed = msgspec.structs.replace(FAST, outcome=Outcome.FAILED)
+    empty = msgspec.structs.replace(FAST, samples=())
 
     assert sentence([earlier, FAST, failed, NEXT]) == ANSWER
+    assert sentence([FAST, NEXT, empty]) == ANSWER
 
 
 def test_answer_is_about_the_short_clip_where_it_was_measured() -> None:
