@@ -72,6 +72,11 @@ class FakeEngine:
 
     pid: int = 4242
     closed: bool = False
+    sent: list[tuple[str, int]] = field(default_factory=list, init=False)
+    """Name and number of samples of all audio that was handed over."""
+
+    told: list[tuple[str, DecodeSettings]] = field(default_factory=list, init=False)
+    """Name of the audio, and settings, of each transcription and of each empty call."""
 
     @property
     def label(self) -> str:
@@ -123,21 +128,24 @@ class FakeEngine:
         self._step("verify_load", 1000.0)
         self.peak += 900
 
-    def hear(self, key: str, audio: Audio) -> None:  # noqa: ARG002
+    def hear(self, key: str, audio: Audio) -> None:
         """Take half a second."""
+        self.sent.append((key, len(audio)))
         self._step(f"hear {key}", 0.5)
 
     def forget(self, key: str) -> None:
         """Take a quarter of a second."""
         self._step(f"forget {key}", 0.25)
 
-    def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
+    def transcribe(self, key: str, settings: DecodeSettings) -> Transcript:
         """Take as long as the next call does."""
+        self.told.append((key, settings))
         self._step(f"transcribe {key}", _next(self.calls))
         return Transcript(_next(self.texts), self.segments, fallback=_next(self.fallbacks))
 
-    def echo(self, key: str, settings: DecodeSettings) -> Transcript:  # noqa: ARG002
+    def echo(self, key: str, settings: DecodeSettings) -> Transcript:
         """Take as long as the next empty call does."""
+        self.told.append((key, settings))
         self._step(f"echo {key}", _next(self.empty_calls))
         return Transcript("", (), fallback=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from adapters.base import DecodeSettings
@@ -19,6 +20,7 @@ from whisper_speedtest.measure.protocol import Rules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adapters.base import Device
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
     from whisper_speedtest.measure.calls import Calls
@@ -51,6 +53,23 @@ def test_first_call_and_the_one_before_the_timed_ones_are_no_samples(engine: Fak
 
     assert taken(calls) == [(0, 0, 2.0, False), (0, 1, 3.0, False)]
     assert [transcript.text for transcript in calls.transcripts] == ["second", "third"]
+
+
+@pytest.mark.parametrize(("device", "untimed"), [("cpu", "short"), ("gpu", "paragraph")])
+def test_calls_are_of_the_audio_and_the_settings_that_are_asked_for(
+    engine: FakeEngine, device: Device, untimed: str
+) -> None:
+    """Those of the start are its own, and may be another language's; all others are alike."""
+    engine.device, engine.calls = device, [START, UNTIMED, 2.0]
+    processes = processes_of([engine], Rules(processes=1, calls=2))
+    asked = DecodeSettings(language="de", batch_size=6)
+    audio = np.zeros(197_920, np.float32)
+
+    time_calls(processes, clips()["paragraph"], audio, asked)
+
+    assert engine.sent == [("short", 16_000), ("paragraph", 197_920)]
+    assert engine.told[:2] == [("short", processes.settings), (untimed, asked)]
+    assert engine.told[2:] == [("paragraph", asked)] * (2 + 1 + EMPTY_CALLS)
 
 
 @pytest.mark.parametrize(("device", "clip"), [("cpu", "short"), ("gpu", "paragraph")])

@@ -20,6 +20,7 @@ from whisper_speedtest.measure.telling import Doing, Listener, Step
 from whisper_speedtest.speech.corpus import CorpusError
 
 if TYPE_CHECKING:
+    from adapters.base import Device
     from tests.helpers.fake_engine import FakeEngine
     from tests.measure.conftest import Machine
     from whisper_speedtest.measure.calls import CorpusCalls
@@ -72,6 +73,25 @@ def test_each_clip_is_transcribed_once_by_one_process(engine: FakeEngine, corpus
     assert (calls.sample.process, calls.sample.order, calls.sample.seconds) == (0, 0, 10.0)
     assert calls.repeats == Repeats(processes=1, calls=1, max_others=0.1)
     assert engines[1].log == engines[2].log == []
+
+
+@pytest.mark.parametrize(("device", "untimed"), [("cpu", "short"), ("gpu", "talks/short")])
+def test_each_clip_is_heard_with_the_settings_that_are_asked_for(
+    engine: FakeEngine, corpus: Corpus, device: Device, untimed: str
+) -> None:
+    """The samples are its own; the first clip is sent twice where it is heard untimed as well."""
+    engine.device, engine.calls = device, [30.0, 50.0, 2.0]
+    processes = processes_of([engine])
+    asked = DecodeSettings(language="de")
+
+    time_corpus(processes, corpus, asked)
+
+    names = ["talks/short", "talks/paragraph", "talks/silence"]
+    of_clips = list(zip(names, (59_680, 197_920, 80_000), strict=True))
+    untimed_clips = of_clips[:1] if device == "gpu" else []
+    assert engine.sent == [("short", 16_000), *untimed_clips, *of_clips]
+    assert engine.told[:2] == [("short", processes.settings), (untimed, asked)]
+    assert engine.told[2:] == [(name, asked) for name in names]
 
 
 def test_audio_is_held_no_longer_than_its_call_takes(engine: FakeEngine, corpus: Corpus) -> None:

@@ -40,6 +40,19 @@ def test_start_is_timed_by_phase(engine: FakeEngine, clip: Clip) -> None:
     assert sample.contaminated is False
 
 
+def test_first_call_is_of_the_audio_and_the_settings_that_are_given(
+    engine: FakeEngine, clip: Clip
+) -> None:
+    """Whatever the later calls are of."""
+    engine.calls = [8.0]
+    settings = DecodeSettings(language="de", threads=2)
+
+    time_start(engine.as_engine, 0, clip, AUDIO, settings, Rules())
+
+    assert engine.sent == [("short", 16_000)]
+    assert engine.told == [("short", settings)]
+
+
 def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: Clip) -> None:
     """Verifying reads the weights once more, which is no part of the peak of a start."""
     engine.calls = [8.0]

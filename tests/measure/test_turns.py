@@ -30,7 +30,7 @@ from whisper_speedtest.measure.turns import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from adapters.base import Audio
+    from adapters.base import DecodeSettings
     from tests.helpers.fake_engine import Clock
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.speech.clip import Clip
@@ -43,7 +43,7 @@ BLOCK = 2 * (100 + START + 1000)
 """Seconds of the starts of a block."""
 
 
-COMPARED = np.ones(16_000, np.float32)
+COMPARED = np.zeros(59_680, np.float32)
 """The samples of the clip that both sides are compared on."""
 
 
@@ -91,8 +91,9 @@ class Court:
         if self.full and self.made:
             self.made[-1].closed = True
 
-        def transcribe(key: str, settings: object) -> object:  # noqa: ARG001
+        def transcribe(key: str, settings: DecodeSettings) -> object:
             made.log.append(f"transcribe {key}")
+            made.told.append((key, settings))
             if "verify_load" not in made.log:
                 self.clock.take(0.5)
                 return "the start heard it"
@@ -210,20 +211,18 @@ def test_engines_are_started_as_those_of_any_other_test(court: Callable[..., Cou
         assert steps[9:] == ["transcribe long"] * (1 + TURNS)
 
 
-def test_engine_is_given_the_samples_of_each_clip_under_its_name(
-    court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch
+def test_both_sides_hear_the_clip_and_are_told_the_settings_that_are_compared(
+    court: Callable[..., Court],
 ) -> None:
-    """Else both sides would be timed on the clip of their starts, which may be a tenth as long."""
+    """Else they would be timed on the clip of their starts, which may be a tenth as long."""
     it = court(noisy(1.5))
     it.clip = clips()["long"]
-    heard: dict[str, Audio] = {}
-    monkeypatch.setattr(FakeEngine, "hear", lambda _, key, audio: heard.update({key: audio}))
 
     it.compare()
 
-    assert heard.keys() == {"short", "long"}
-    assert heard["short"] is AUDIO
-    assert heard["long"] is COMPARED
+    for engine in it.made:
+        assert engine.sent == [("short", 16_000), ("long", 59_680)]
+        assert engine.told == [("short", SETTINGS), *[("long", SETTINGS)] * (1 + TURNS)]
 
 
 def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) -> None:
