@@ -61,6 +61,21 @@ def test_line_says_what_is_downloaded_and_its_size() -> None:
     assert begun[-1:] == [screen.getvalue()], "expected the line on the screen as it begins"
 
 
+def test_line_says_once_of_each_file_that_another_session_downloads_it() -> None:
+    """With how far that one is by then; it is told anew several times a second."""
+    screen = io.StringIO()
+    lines = Lines(TerminalWriter(screen), Display(None), 0)
+
+    for size in (1_000_000, 2_000_000):
+        for file in ("weights.npz", "config.json"):
+            lines.wait("org/model", file, size)
+
+    assert screen.getvalue().splitlines() == [
+        f"  waiting    org/model {file}: another session has 1.0 MB of it"
+        for file in ("weights.npz", "config.json")
+    ]
+
+
 def bars() -> tuple[Progress, Bars]:
     """Return bars for 300 bytes in all, on no screen, and what draws them."""
     from rich.console import Console

@@ -365,6 +365,10 @@ def test_absent_models_are_told_below_the_table() -> None:
         "missing, in the hub cache and where two looks:",
         "  org/base@main: base 4bit",
     ]
+    assert absent_lines(models, 40)[1:3] == [
+        "  org/base@main: base fp16 fp32,",
+        "    small fp16",
+    ], "a size stands on the line of its variants"
     assert next(row for row in rows(models) if row.startswith("base")).split()[:2] == [
         "base",
         "fp16",
