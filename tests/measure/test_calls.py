@@ -299,6 +299,18 @@ def test_budget_and_what_the_user_chose_are_recorded(engine: FakeEngine) -> None
     assert recorded(Rules()) == (6.0, ())
 
 
+def test_each_call_of_a_long_clip_has_the_limit_of_its_length(engine: FakeEngine) -> None:
+    """The untimed one too, which on a GPU is of the same clip: ten times that of a short one."""
+    engine.device, engine.calls = "gpu", [START, UNTIMED, 2.0]
+    long = replace(clips()["paragraph"], seconds=1200.0)
+
+    time_calls(processes_of([engine], Rules(processes=1, calls=2)), long, AUDIO, SETTINGS)
+
+    limits = [step for step in engine.log if step.startswith("limited")]
+    of_the_start, of_the_audio, of_calls = ["240"] * 2, ["2400"], ["2400"] * 3
+    assert limits == [f"limited to {each} s" for each in (*of_the_start, *of_the_audio, *of_calls)]
+
+
 def test_starts_that_took_too_long_are_recorded(engine: FakeEngine) -> None:
     """They are why there are fewer processes than planned."""
     processes = processes_of([replace(engine, calls=[2.0])], Rules(), room=1)

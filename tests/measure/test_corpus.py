@@ -123,13 +123,19 @@ def test_first_clip_is_transcribed_untimed_on_a_gpu(engine: FakeEngine, corpus: 
     ]
 
 
-def test_each_call_has_the_limit_of_its_clip(engine: FakeEngine, corpus: Corpus) -> None:
-    """A clip of 20 minutes has ten times the limit of a short one."""
+@pytest.mark.parametrize(("device", "untimed"), [("cpu", [240]), ("gpu", [2400, 2400])])
+def test_each_call_has_the_limit_of_its_clip(
+    engine: FakeEngine, corpus: Corpus, device: Device, untimed: list[int]
+) -> None:
+    """A clip of 20 minutes has ten times the limit of a short one, as the untimed one on a CPU."""
+    engine.device = device
     long = replace(clips()["paragraph"], seconds=1200.0)
-    timed(engine, replace(corpus, clips=(corpus.clips[0], long)), 2.0)
+    timed(engine, replace(corpus, clips=(long, corpus.clips[0])), 2.0)
 
     limits = [step for step in engine.log if step.startswith("limited")]
-    assert limits[-3:] == ["limited to 240 s", "limited to 240 s", "limited to 2400 s"]
+    of_the_start = [240, 240]
+    expected = [*of_the_start, *untimed, 2400, 240]
+    assert limits == [f"limited to {each} s" for each in expected]
 
 
 def test_each_clip_is_told_with_its_number(engine: FakeEngine, corpus: Corpus) -> None:

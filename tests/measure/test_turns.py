@@ -432,6 +432,16 @@ def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> No
     assert firsts == fit // 2 + 1, "of an odd number, the baseline begins one turn more"
 
 
+def test_first_turn_alone_decides_how_many_there_are(court: Callable[..., Court]) -> None:
+    """Whoever looked at later ones as well would take fewer of a side that slows down."""
+    it = court(lambda _: (100.0, 100.0) if it.calls[-1][1] == 0 else (160.0, 160.0))
+
+    found = it.compare(minutes=4 * (BLOCK + 6.5 * 200) / 60)
+
+    assert found.planned == 5
+    assert [turn.block for turn in found.turns] == [n for n in range(4) for _ in range(5)]
+
+
 def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(
     court: Callable[..., Court],
 ) -> None:
