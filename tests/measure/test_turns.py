@@ -434,7 +434,7 @@ def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> No
 
 def test_first_turn_alone_decides_how_many_there_are(court: Callable[..., Court]) -> None:
     """Whoever looked at later ones as well would take fewer of a side that slows down."""
-    it = court(lambda _: (100.0, 100.0) if it.calls[-1][1] == 0 else (160.0, 160.0))
+    it: Court = court(lambda _: (100.0, 100.0) if it.calls[-1][1] == 0 else (160.0, 160.0))
 
     found = it.compare(minutes=4 * (BLOCK + 6.5 * 200) / 60)
 

@@ -1,0 +1,161 @@
+"""What the benchmarks are given: the engines that tests of a case share, or why there are none."""
+
+from __future__ import annotations
+
+import inspect
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, call
+
+import pytest
+
+from adapters.base import Case, DecodeSettings
+from fixtures.audio import clips
+from tests.helpers.fake_session import FakeSession
+from tests.helpers.results import COMMIT
+from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.recording import Recorder
+from whisper_speedtest.session import fixtures, prefetch
+from whisper_speedtest.session.display import Display
+from whisper_speedtest.session.shown import DISPLAY
+from whisper_speedtest.session.skips import NotMeasured
+
+if TYPE_CHECKING:
+    from adapters.base import Device
+    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.measure.processes import Processes
+
+CASE = Case("mlx-whisper", "micro", "fp16")
+SLOW = Case("mlx-whisper", "micro", "4bit")
+"""A variant that a CPU runs many times slower than a GPU does."""
+
+MODEL = VerifiedModel("embedded/micro-mlx-fp16", "main", COMMIT, {})
+
+
+class Bench:
+    """Gives what the fixtures give, in a session of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        self.session = FakeSession(**options)
+        self.session.stash[DISPLAY] = self.display = Display(None)
+        self.request: Any = SimpleNamespace(config=self.session)
+        self.pool = Mock()
+        self.set_ups: dict[Any, Any] = {}
+
+    def processes(
+        self,
+        case: Case = CASE,
+        device: Device = "cpu",
+        measure: Measure = Measure.WARM,
+        settings: DecodeSettings | None = None,
+    ) -> Processes:
+        """Return the engines of a test."""
+        settings = settings or DecodeSettings(threads=2)
+        record = Recorder("t[id]", measure, case, clips()["short"], settings)
+        made: Processes = inspect.unwrap(fixtures.processes)(
+            *(self.request, record, self.pool, case, MODEL, device, settings, self.set_ups)
+        )
+        assert record.result.model.commit == COMMIT, "it is known of which files a skip is"
+        return made
+
+
+def test_engines_are_those_that_the_session_s_options_ask_for() -> None:
+    """Each begins with the clip `short` on equal terms, whatever the test then transcribes."""
+    bench = Bench(processes=5, calls=7)
+    settings = DecodeSettings(language="de", batch_size=6, threads=2)
+
+    made = bench.processes(device="gpu", settings=settings)
+    engine = made.new_engine()
+    made.end_engines()
+
+    assert (made.wanted, made.rules.calls, made.clip) == (5, 7, clips()["short"])
+    assert made.settings == DecodeSettings(threads=2)
+    assert len(made.audio) == clips()["short"].samples
+    assert made.listener is bench.display
+    assert made.room_for is bench.pool.room_for
+    assert engine is bench.pool.new.return_value
+    assert bench.pool.mock_calls == [call.new(CASE, MODEL, "gpu", 2), call.end_case(CASE)]
+
+
+def test_tests_of_a_case_share_engines_of_one_device_and_number_of_threads() -> None:
+    """Another language or batch size needs no other engine."""
+    bench = Bench()
+    first = bench.processes()
+
+    assert bench.processes(settings=DecodeSettings(language="de", threads=2)) is first
+    assert bench.processes(settings=DecodeSettings(threads=3)) is not first
+    assert bench.processes(device="gpu") is not first
+
+
+def test_variant_that_the_device_runs_slowly_is_only_started_there() -> None:
+    """Its calls would take minutes, and say nothing of where people use it."""
+    bench = Bench()
+
+    with pytest.raises(NotMeasured) as skipped:
+        bench.processes(SLOW)
+
+    why = "many times slower on the cpu than elsewhere: only started there"
+    assert str(skipped.value) == f"mlx-whisper[micro-4bit]: {why}"
+    assert skipped.value.cause == why
+    assert bench.processes(SLOW, measure=Measure.COLD).wanted == 1
+    assert bench.processes(SLOW, device="gpu").wanted == 3
+
+
+def test_engines_end_with_the_last_test_of_their_case() -> None:
+    """Those of the next case have the machine's memory then."""
+    bench = Bench()
+    bench.request.param = CASE
+    bench.processes()
+
+    steps = inspect.unwrap(fixtures.case)(bench.request, bench.pool, bench.set_ups)
+
+    assert next(steps) == CASE
+    assert bench.set_ups
+    assert bench.pool.end_case.mock_calls == []
+    assert list(steps) == []
+    assert bench.set_ups == {}
+    assert bench.pool.end_case.mock_calls == [call(CASE)]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(Unavailable("a: no network", "no network"), "no network"), (Unavailable("a"), "a")],
+)
+def test_model_that_cannot_be_had_skips_the_test(
+    monkeypatch: pytest.MonkeyPatch, error: ModelError, cause: str
+) -> None:
+    """With the whole reason, and with what other models may lack for as well."""
+    monkeypatch.setattr(prefetch, "session_model", Mock(side_effect=error))
+
+    with pytest.raises(NotMeasured) as skipped:
+        inspect.unwrap(fixtures.model)(Bench().request, CASE)
+
+    assert str(skipped.value) == f"mlx-whisper[micro-fp16]: {error}"
+    assert skipped.value.cause == cause
+
+
+def test_model_that_is_wrong_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong check map is no reason to skip."""
+    monkeypatch.setattr(prefetch, "session_model", Mock(side_effect=RepoError("no such repo")))
+
+    with pytest.raises(RepoError, match="no such repo"):
+        inspect.unwrap(fixtures.model)(Bench().request, CASE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "seconds"),
+    [(None, "gpu", 5.0), (None, "cpu", None), (2.0, "cpu", 2.0), (0.0, "gpu", None)],
+)
+def test_pause_is_that_of_the_device_or_the_user_s(
+    asked: float | None, device: Device, seconds: float | None
+) -> None:
+    """Where there is none, the test is skipped, and says how it is measured."""
+    pause = inspect.unwrap(fixtures.pause)
+    request = Bench(pause=asked).request
+
+    if seconds is not None:
+        assert pause(request, CASE, device) == seconds
+        return
+    with pytest.raises(NotMeasured, match=f"after a pause a {device.upper()} computes as before"):
+        pause(request, CASE, device)
