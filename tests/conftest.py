@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whisper_speedtest.session.skips import NotMeasured
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from adapters.base import Device
 
@@ -128,6 +130,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     At the end, a long test would keep one worker while the others have nothing left.
     """
     items.sort(key=lambda item: item.path.parent != TESTS)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test out of which the skip of a benchmark comes: it would be skipped for it itself."""
+    try:
+        return (yield)
+    except NotMeasured as skipped:
+        raise AssertionError(f"{item.name}: expected no skip, got: {skipped}") from skipped
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
