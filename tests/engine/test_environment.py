@@ -11,6 +11,7 @@ import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from adapters import REGISTRY
@@ -18,6 +19,7 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.project import ROOT
 from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.environment import COMPILED, recorded, sealed_environment
+from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.engine.process import Engine
 
@@ -191,6 +193,29 @@ def test_engine_keeps_what_is_compiled_where_it_is_told(
 
     for place in COMPILED:
         assert (folder / place).resolve() == (compiled / place).resolve()
+
+
+def test_engine_that_fails_takes_back_what_it_compiled_since_its_load_was_verified(
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came before is whole; without it the next engine of the case would start slowly."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    (folder := tmp_path / "engine").mkdir()
+    compiled = tmp_path / "compiled"
+
+    with Engine(Case("toy", "micro", "aborts"), model, folder, "cpu", compiled=compiled) as engine:
+        engine.lay_out()
+        engine.launch()
+        (compiled / "numba" / "of the load").touch()
+        engine.import_library()
+        engine.load()
+        engine.verify_load()
+        (compiled / "numba" / "of the call").touch()
+        engine.hear("a", np.zeros(8, np.float32))
+        with pytest.raises(EngineError, match="SIGABRT"):
+            engine.transcribe("a", SETTINGS)
+
+    assert [path.name for path in (compiled / "numba").iterdir()] == ["of the load"]
 
 
 AFTER_A_PRODUCT = """
