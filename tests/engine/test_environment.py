@@ -218,6 +218,28 @@ def test_engine_that_fails_takes_back_what_it_compiled_since_its_load_was_verifi
     assert [path.name for path in (compiled / "numba").iterdir()] == ["of the load"]
 
 
+def test_engine_that_does_not_load_takes_back_what_it_compiled(
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be half of a file; what engines before it compiled stays."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    (folder := tmp_path / "engine").mkdir()
+    compiled = tmp_path / "compiled"
+    (compiled / "numba").mkdir(parents=True)
+    (compiled / "numba" / "of another").touch()
+    case = Case("toy", "micro", "fails-to-load")
+
+    with Engine(case, model, folder, "cpu", compiled=compiled) as engine:
+        engine.lay_out()
+        engine.launch()
+        (compiled / "numba" / "of the load").touch()
+        engine.import_library()
+        with pytest.raises(EngineError, match="load raised"):
+            engine.load()
+
+    assert [path.name for path in (compiled / "numba").iterdir()] == ["of another"]
+
+
 AFTER_A_PRODUCT = """
 import os, time
 import numpy as np
