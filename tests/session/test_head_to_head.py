@@ -389,7 +389,9 @@ class Ran(NamedTuple):
     """How they were to."""
 
     recorded: tuple[Any, ...]
-    judged: list[tuple[Case, Any]]
+    judged: list[tuple[Case, Any, Any]]
+    """Of which case, what was heard, and what computed it."""
+
     error: str
 
 
@@ -406,15 +408,17 @@ def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
         ]
         found = Compared(2, made, cast("Any", ["we heard"]), cast("Any", ["they heard"]))
         told: dict[str, Any] = {}
-        judged: list[tuple[Case, Any]] = []
+        judged: list[tuple[Case, Any, Any]] = []
         recorded: list[Any] = []
 
         def compare(sides: Sides, _rules: Rules, **how: Any) -> Compared:
             told.update(how, ours=sides.ours(), baseline=sides.baseline())
+            told.update(first=(sides.first_clip, len(sides.first_audio)))
+            told.update(then=(sides.clip, sides.audio, sides.settings))
             return found
 
-        def judge(case: Case, _clip: object, _settings: object, heard: Any, _by: object) -> None:
-            judged.append((case, heard))
+        def judge(case: Case, _clip: object, _settings: object, heard: Any, by: object) -> None:
+            judged.append((case, heard, by))
 
         monkeypatch.setattr("whisper_speedtest.measure.turns.compare", compare)
         monkeypatch.setattr("whisper_speedtest.measure.judging.judge", judge)
@@ -428,13 +432,13 @@ def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
         item = cast("Any", item_of(CASE))
         item.name, item.config = "test_transcribe[it]", session
         record = SimpleNamespace(
-            provenance=None,
+            provenance="what ours says",
             compared=lambda *args: recorded.extend(args),
             result=SimpleNamespace(comparison=comparison(verdict)),
         )
         item.funcargs = {
             "record": record, "case": CASE, "model": "our model", "clip": clips()["short"],
-            "settings": DecodeSettings(threads=3), "device": "cpu", "audio": None,
+            "settings": DecodeSettings(threads=3), "device": "cpu", "audio": "samples",
             "pool": SimpleNamespace(new=lambda *args: args),
         }  # fmt: skip
         error = ""
@@ -455,9 +459,14 @@ def test_both_sides_are_what_the_user_named(run_test: Callable[..., Ran]) -> Non
         "limit": 0.05, "minutes": 7.0, "seed": "test_transcribe[it]", "listener": "display",
         "ours": (CASE, "our model", "cpu", 3),
         "baseline": (OTHER, "their model", "gpu", 3, OWN),
+        "first": (clips()["short"], clips()["short"].samples),
+        "then": (clips()["short"], "samples", DecodeSettings(threads=3)),
     }  # fmt: skip
     assert ran.recorded[1:] == (clips()["short"], "them", "their code", 0.05)
-    assert ran.judged == [(CASE, ["we heard"]), (OTHER, ["they heard"])]
+    assert ran.judged == [
+        (CASE, ["we heard"], "what ours says"),
+        (OTHER, ["they heard"], comparison().baseline.provenance),
+    ]
 
 
 def test_slower_side_fails_with_its_ratio_and_interval(run_test: Callable[..., Ran]) -> None:

@@ -20,6 +20,7 @@ from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub import embedded
+from whisper_speedtest.hub.lock import Lock, LockedModel, write_lock
 from whisper_speedtest.hub.model import (
     RepoError,
     Unavailable,
@@ -245,6 +246,36 @@ def test_nothing_selected_is_nothing_said(store: Store) -> None:
 
     assert session.lines == []
     assert prefetch.OUTCOMES not in session.stash
+
+
+def test_plan_knows_the_limit_and_where_libraries_may_have_the_files(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a library has fetched by itself is not downloaded, and no more than was allowed is."""
+    plan = Mock(wraps=store.plan)
+    monkeypatch.setattr(store, "plan", plan)
+    places = {BASE: {"weights.npz": [Path("/here/weights.npz")]}}
+
+    prefetch.fetch(FakeSession(store, max_download=5_000_000).as_config, places, places)
+
+    plan.assert_called_once_with([BASE], max_download=5_000_000, places=places)
+
+
+@pytest.mark.parametrize("no_requests", [True, False])
+def test_store_is_that_of_the_options_and_of_the_project_s_lock(
+    tmp_path: Path, no_requests: bool
+) -> None:
+    """A session has one, which remembers which hosts are out of reach."""
+    lock = Lock({str(BASE): LockedModel("c" * 40, {})})
+    write_lock(tmp_path / "models.lock", lock)
+    session = FakeSession(offline=no_requests)
+    session.rootpath = tmp_path
+
+    made = prefetch.session_store(session.as_config)
+
+    assert made.lock == lock
+    assert made.settings.offline is no_requests
+    assert prefetch.session_store(session.as_config) is made
 
 
 def test_interrupt_ends_the_session_as_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
