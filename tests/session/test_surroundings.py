@@ -151,11 +151,12 @@ def test_machine_cools_down_before_each_model(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     """And not between two tests of one, whose engines live."""
-    readings = [0.1, 0.2, 0.3, 0.102, 0.2]
+    readings = [0.1, 0.2, 0.3, 0.102, 0.2, 0.3]
+    sizes = ["tiny", "tiny", "base", "base"]
 
-    found = around_tests(monkeypatch, Config(60.0, 0.1), ["tiny", "tiny", "base"], readings)
+    found = around_tests(monkeypatch, Config(60.0, 0.1), sizes, readings)
 
-    assert found == [(0.1, 0.1, 0.2), (0.1, 0.2, 0.3), (0.1, 0.102, 0.2)]
+    assert found == [(0.1, 0.1, 0.2), (0.1, 0.2, 0.3), (0.1, 0.102, 0.2), (0.1, 0.2, 0.3)]
     assert waits == [1.0]
 
 
