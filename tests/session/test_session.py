@@ -15,15 +15,13 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from adapters import usable, why_not_installed
-from adapters.base import Case, WeightsError
+from adapters.base import Case
 from fixtures.audio import clips
-from tests.helpers.fake_session import FakeSession
 from tests.helpers.loads import busy_machine
 from tests.helpers.project import ROOT
 from tests.helpers.sessions import TOKEN, Sessions
@@ -35,7 +33,7 @@ from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.measure.samples import Repeats
-from whisper_speedtest.session.outcomes import ON_THE_GPU, pytest_runtest_makereport
+from whisper_speedtest.session.outcomes import ON_THE_GPU
 
 if TYPE_CHECKING:
     from adapters.base import Device
@@ -397,32 +395,3 @@ def test_variants_cover_what_can_go_wrong() -> None:
     sources = [Path(__file__), ROOT / "tests" / "engine" / "test_engine.py"]
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     assert [variant for variant in VARIANTS if f'"{variant}"' not in text] == []
-
-
-@pytest.mark.parametrize(
-    ("markers", "error", "shown"),
-    [
-        ({"over": pytest.mark.over(measure="load").mark}, WeightsError("wrong"), "wrong"),
-        ({"over": pytest.mark.over(measure="load").mark}, ValueError("wrong"), "a traceback"),
-        ({}, WeightsError("wrong"), "a traceback"),
-    ],
-    ids=["of the suite", "unexpected", "of another test"],
-)
-def test_failure_of_a_benchmark_is_shown_without_a_traceback_where_its_message_says_all(
-    markers: dict[str, pytest.Mark], error: Exception, shown: str
-) -> None:
-    """Whoever works on the suite needs the traceback of the same error in one of its own tests."""
-
-    def fail() -> None:
-        raise error
-
-    item: Any = SimpleNamespace(get_closest_marker=markers.get, stash=pytest.Stash())
-    item.config = FakeSession(device="cpu", fulltrace=False)
-    report: Any = SimpleNamespace(failed=True, skipped=False, passed=False, longrepr="a traceback")
-    hook = pytest_runtest_makereport(item, pytest.CallInfo.from_call(fail, "call"))
-    next(hook)
-
-    with pytest.raises(StopIteration):
-        hook.send(report)
-
-    assert report.longrepr == shown
