@@ -233,6 +233,15 @@ def test_all_processes_are_idle_before_each_call_after_a_pause(engine: FakeEngin
     assert engine.clock.now - 1000 == pytest.approx(sum(spent) + 6 * 5 + 22 * 0.001)
 
 
+def test_one_call_of_each_process_is_made_after_a_pause(engine: FakeEngine) -> None:
+    """Unless the user wants more, each of which would have to wait once more."""
+    engine.calls = [START, UNTIMED, 0.5]
+
+    calls = after_pause([engine], Rules(processes=1))
+
+    assert (calls.repeats.processes, calls.repeats.calls, len(calls.samples)) == (1, 1, 1)
+
+
 def test_short_calls_after_a_pause_are_made_one_by_one(engine: FakeEngine) -> None:
     """Each has its own pause: a second one right after it would be no call after a pause."""
     engine.calls = [START, UNTIMED, 0.1]

@@ -227,6 +227,20 @@ def test_record_has_each_clip_and_the_pooled_score(engine: FakeEngine, corpus: C
     assert from_json(to_json(result)) == result
 
 
+def test_clips_are_scored_in_the_language_that_is_spoken(
+    engine: FakeEngine, corpus: Corpus
+) -> None:
+    """By the normaliser of its texts, one for each clip and for all of them together."""
+    asked = replace(SETTINGS, language="de")
+    record = Recorder("test_corpus[id]", Measure.CORPUS, CASE, corpus, asked)
+
+    record.corpus(*timed(engine, corpus, 2.0))
+
+    result = record.ended(Outcome.PASSED)
+    scores = [*(each.score for each in result.clips), result.score]
+    assert {each and each.normaliser for each in scores} == {"whisper basic, marks kept"}
+
+
 def engine_texts(said: str) -> list[str]:
     """Return what was heard of the three clips."""
     return [said.replace("polite", "noisy"), "", "thank you"]

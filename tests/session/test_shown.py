@@ -347,6 +347,24 @@ def test_tests_that_were_not_skipped_tell_how_long_the_next_one_takes(
     assert left == ["test 1 of 4", "test 2 of 4", "test 3 of 4", last]
 
 
+def test_variant_that_was_skipped_says_nothing_of_how_long_the_next_takes() -> None:
+    """Its model may not be there, while that of the next one is."""
+    items: list[Any] = []
+    config = FakeSession(device="auto")
+    skipped, following = (shown_test(config, "short", items) for _ in range(2))
+    following.nodeid = "test_transcribe[int8]"
+    following.callspec.params["case"] = Case("faster-whisper", "tiny", "int8")
+
+    for item in (skipped, following):
+        protocol = shown.pytest_runtest_protocol(item)
+        next(protocol)
+        item.stash[RECORDER] = SimpleNamespace(result=SimpleNamespace(outcome=Outcome.SKIPPED))
+        with suppress(StopIteration):
+            protocol.send(None)
+
+    assert following.stash[shown.SHOWN].left(0.0) == "test 2 of 2"
+
+
 def test_what_was_skipped_of_a_variant_is_not_waited_for_in_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
