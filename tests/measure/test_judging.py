@@ -262,6 +262,21 @@ def test_limit_grows_by_the_cut_sentences_and_a_little_where_a_library_cuts() ->
     assert MAX_EXTRA_WER_OF_CUTS == 0.05
 
 
+def test_sentence_that_a_cut_goes_through_may_be_missing() -> None:
+    """Also of micro, which else is to have each word: where nothing is cut it is a failure."""
+    clip = clip_of(
+        "The ship sails. Many gulls. We wave from the shore.",
+        Sentence("The ship sails.", 0.0, 29.0),
+        Sentence("Many gulls.", 29.0, 31.0),
+        Sentence("We wave from the shore.", 31.0, 59.0),
+    )
+    text = "The ship sails. We wave from the shore."
+
+    judge(MICRO, clip, replace(EQUAL, batch_size=2), heard(text), PROVENANCE)
+    with pytest.raises(WrongTranscriptError, match=r"at most 0\.000, got WER 0\.200"):
+        judge(MICRO, clip, EQUAL, heard(text), PROVENANCE)
+
+
 # Times, silence, languages, corpora
 
 

@@ -105,7 +105,7 @@ def test_memory_of_its_own_is_that_of_the_smallest_gpu() -> None:
 @pytest.mark.usefixtures("told")
 def test_state_has_what_the_system_tells() -> None:
     """Of swap what is used, in bytes; of the load, that of the last minute."""
-    assert state() == State(
+    assert state(0.002, "mlx-whisper") == State(
         thermal="nominal",
         throttled=10,
         power_source="battery",
@@ -115,7 +115,10 @@ def test_state_has_what_the_system_tells() -> None:
         swap_used=15,
         load=17.5,
         reference=0.033,
+        gpu_reference=0.002,
+        gpu_reference_by="mlx-whisper",
     )
+    assert (state().gpu_reference, state().gpu_reference_by) == (None, None)
 
 
 def test_this_machine_is_known() -> None:

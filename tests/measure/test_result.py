@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from tests.helpers.comparisons import compared, comparison
 from tests.helpers.results import CLIP, MACHINE, cold, load, warm
 from whisper_speedtest.measure.contention import Contention
 from whisper_speedtest.measure.machine import Gpu, Machine, State
@@ -128,6 +129,19 @@ def test_result_is_contaminated_where_most_of_its_calls_are(
 ) -> None:
     """A call counts as clean where one of its tries was; half of them are not most."""
     assert result.is_contaminated is contaminated
+
+
+@pytest.mark.parametrize(("busy_blocks", "contaminated"), [(2, False), (3, True)])
+def test_comparison_is_contaminated_where_too_few_blocks_count(
+    busy_blocks: int, contaminated: bool
+) -> None:
+    """Of six, four are to have at least half of their turns clean, going by what was planned."""
+    turns = tuple(
+        msgspec.structs.replace(turn, contaminated=turn.block < busy_blocks)
+        for turn in comparison().turns
+    )
+
+    assert compared(comparison(turns=turns)).is_contaminated is contaminated
 
 
 def test_calls_of_all_processes_count_together() -> None:

@@ -96,6 +96,21 @@ def test_call_that_is_made_again_is_told_as_such(engine: FakeEngine, machine: Ma
     assert timed == [(1, False), (2, False), (2, True)]
 
 
+def test_pause_is_told_before_the_call_that_comes_after_it(engine: FakeEngine) -> None:
+    """It takes much longer than the call, and no clock runs meanwhile."""
+    engine.calls = [30.0, 50.0, 2.0]
+    processes = processes_of([engine], Rules(processes=1, calls=2))
+    processes.listener = told = Told(engine)
+
+    time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS, pause=5.0)
+
+    assert told.steps[-5:-1] == [
+        Step(doing, 1, 1, call, calls)
+        for call, calls in ((1, 0), (2, 2))
+        for doing in (Doing.PAUSE, Doing.TIMED_CALL)
+    ]
+
+
 @pytest.mark.parametrize(("room", "processes"), [(2, 2), (1, 1)])
 def test_number_of_processes_is_told_as_soon_as_it_is_known(
     engine: FakeEngine, room: int, processes: int
