@@ -268,6 +268,22 @@ def test_check_of_a_complete_selection_says_how_to_run_it(
     assert session.lines[-1].endswith("next: pytest benchmarks --benchmark-only")
 
 
+def test_check_counts_an_adapter_that_cannot_be_used_as_a_fault(
+    status: ModelStatus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows its models, so that not all of the selection is known to be right."""
+    monkeypatch.setattr(check, "unusable", lambda _: {"broken": "broken cannot be imported"})
+    looked = Looked(monkeypatch, [status])
+
+    told, printed = looked.run(), looked.run("json")
+
+    assert (told.testsfailed, printed.testsfailed) == (1, 1)
+    assert "not looked for: broken cannot be imported" in told.lines
+    document = json.loads(capsys.readouterr().out)
+    assert document["complete"] is False
+    assert document["unusable"] == [{"adapter": "broken", "reason": "broken cannot be imported"}]
+
+
 def test_check_loads_what_is_complete_within_the_limit_of_its_tests(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
