@@ -38,7 +38,11 @@ def _library(install: Install, monkeypatch: pytest.MonkeyPatch) -> Any:
     holder = SimpleNamespace(get_model=Mock())
     install("lightning_whisper_mlx.transcribe", ModelHolder=holder)
     monkeypatch.setattr(whisper_code, "make_tables", Mock())
-    model_class = type("Whisper", (), {"update": None, "decode": Mock(return_value="decoded")})
+
+    def decode(_: object, mel: str, options: Any) -> str:
+        return f"{mel} decoded at {options.temperature}"
+
+    model_class = type("Whisper", (), {"update": None, "decode": decode})
     install("lightning_whisper_mlx.whisper", Whisper=model_class)
     return install("lightning_whisper_mlx")
 
@@ -211,7 +215,8 @@ def decodes_at(adapter: LightningWhisperMLX, library: Any, *temperatures: float)
     def hear(*_: object, **__: object) -> Any:
         whisper = library.whisper.Whisper()
         for temperature in temperatures:
-            assert whisper.decode("mel", SimpleNamespace(temperature=temperature)) == "decoded"
+            decoded = whisper.decode("mel", SimpleNamespace(temperature=temperature))
+            assert decoded == f"mel decoded at {temperature}"
         return {"text": "", "segments": []}
 
     adapter._model.transcribe = hear

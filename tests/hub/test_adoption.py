@@ -131,13 +131,16 @@ def test_offline_a_model_of_which_one_file_is_not_right_is_not_completed(
 
 def test_offline_what_is_corrupt_is_told(store: Store, places: Mapping[ModelFiles, Places]) -> None:
     """No host says whether the file or the note of it is right; online that is found out."""
-    path, _ = store.prepare(BASE).files["weights.npz"]
-    flip_bit(path)
+    found = store.prepare(BASE).files
+    paths = [found[name][0] for name in BASE.files]
+    for path in paths:
+        flip_bit(path)
 
     refused = outcome(offline(store), places)
 
     assert type(refused) is VerificationError
-    assert f"at {path}; not replaced, since: {BASE}: offline" in str(refused)
+    assert f"at {paths[-1]}; not replaced, since: {BASE}: offline" in str(refused)
+    assert all(f" bytes at {path}; " in str(refused) for path in paths), "each file is told"
     assert isinstance(outcome(fresh(store), places), VerifiedModel)
 
 
