@@ -451,6 +451,7 @@ def test_history_has_each_day_of_what_was_measured_more_than_once() -> None:
         "mlx-whisper fp16, 2026-11-01: RTFx 6.0",
         "mlx-whisper fp16, 2026-11-02: RTFx 4.0",
     ]
+    assert found.chart.series == ("mlx-whisper fp16",), "the legend names each line"
 
 
 def test_history_says_what_changed_on_the_way() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock, call
@@ -141,6 +142,24 @@ def test_model_that_is_wrong_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(RepoError, match="no such repo"):
         inspect.unwrap(fixtures.model)(Bench().request, CASE)
+
+
+@pytest.mark.parametrize("why", ["", "measuring on the CPU, not the GPU: it has no memory"])
+def test_device_is_the_chosen_one_and_why_it_is_no_gpu_is_said(
+    monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """In a warning, which pytest shows once at the end."""
+    bench = Bench()
+    choose = Mock(return_value="cpu")
+    monkeypatch.setattr(fixtures, "choose_device", choose)
+    monkeypatch.setattr(fixtures, "why_not_gpu", Mock(return_value=why))
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert inspect.unwrap(fixtures.device)(bench.request, CASE, MODEL) == "cpu"
+
+    choose.assert_called_once_with(bench.session, CASE, MODEL)
+    assert [str(each.message) for each in warned] == [why] * bool(why)
 
 
 @pytest.mark.parametrize(
