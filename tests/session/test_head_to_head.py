@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.measure.turns import Sides
+    from whisper_speedtest.speech.clip import Clip
 
 CASE = Case("lightning-whisper-mlx", "micro", "fp16")
 MICRO = "lightning-whisper-mlx-micro-fp16"
@@ -417,7 +418,8 @@ def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
             told.update(then=(sides.clip, sides.audio, sides.settings))
             return found
 
-        def judge(case: Case, _clip: object, _settings: object, heard: Any, by: object) -> None:
+        def judge(case: Case, clip: Clip, settings: DecodeSettings, heard: Any, by: object) -> None:
+            assert (clip, settings) == (clips()["short"], DecodeSettings(threads=3))
             judged.append((case, heard, by))
 
         monkeypatch.setattr("whisper_speedtest.measure.turns.compare", compare)
