@@ -918,6 +918,20 @@ def test_call_that_begins_after_its_limit_is_not_waited_for(new_toy: Toys, audio
     assert running_engines() == []
 
 
+def test_limit_holds_again_after_a_block_within_its_own(new_toy: Toys, audio: Audio) -> None:
+    """Else an engine that hangs after that would never be ended."""
+    engine = new_toy("hangs")
+    engine.hear("clip", audio)
+
+    with alarm(10), engine.limited(0.3):
+        with engine.limited(30):
+            engine.memory()
+        with pytest.raises(EngineTimeoutError, match=r"within 0\.3 s"):
+            engine.transcribe("clip", SETTINGS)
+
+    assert running_engines() == []
+
+
 def test_limit_ends_with_its_block(new_toy: Toys, audio: Audio) -> None:
     """Each block has all of its time, and what comes after the last one has no limit."""
     engine = new_toy("slow")

@@ -71,13 +71,16 @@ class Child:
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Let the calls in the block take so many seconds together; end the child after that."""
-        self._limit = seconds
-        self._deadline = time.monotonic() + seconds
+        """Let the calls in the block take so many seconds together; end the child after that.
+
+        A block within another has a time of its own; after it the outer one's holds again.
+        """
+        outer = self._limit, self._deadline
+        self._limit, self._deadline = seconds, time.monotonic() + seconds
         try:
             yield
         finally:
-            self._limit = None
+            self._limit, self._deadline = outer
 
     def require(self, method: str) -> None:
         """Raise the failure if there is one, and an error if the child was closed."""
