@@ -103,7 +103,8 @@ def written(path: Path, *results: Result) -> bytes:
     journal = Journal(path)
     for result in results:
         journal.append(result)
-    journal.close()
+    for _ in range(2):
+        journal.close()
     return path.read_bytes()
 
 

@@ -6,7 +6,7 @@ import inspect
 import warnings
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock, call
+from unittest.mock import MagicMock, Mock, call
 
 import pytest
 
@@ -14,7 +14,9 @@ from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import COMMIT
+from whisper_speedtest.engine import pool as engine_pool
 from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
+from whisper_speedtest.measure import machine
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.recording import Recorder
 from whisper_speedtest.session import fixtures, prefetch
@@ -101,6 +103,41 @@ def test_variant_that_the_device_runs_slowly_is_only_started_there() -> None:
     assert skipped.value.cause == why
     assert bench.processes(SLOW, measure=Measure.COLD).wanted == 1
     assert bench.processes(SLOW, device="gpu").wanted == 3
+
+
+def test_pool_is_given_the_memory_that_there_is_and_a_folder_for_each_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And of a GPU's own memory; all engines end with the session."""
+    made = MagicMock()
+    monkeypatch.setattr(engine_pool, "EnginePool", made)
+    monkeypatch.setattr(engine_pool, "memory_limit_of_machine", lambda: 8_000)
+    monkeypatch.setattr(machine, "accelerator_memory", lambda _: 2_000)
+    monkeypatch.setattr(fixtures, "machine_of", Mock())
+    folders = Mock()
+
+    steps = inspect.unwrap(fixtures.pool)(Bench().request, folders)
+
+    assert next(steps) is made.return_value.__enter__.return_value
+    new_folder, *limits = made.call_args.args
+    assert limits == [8_000, 2_000]
+    assert new_folder() is folders.mktemp.return_value
+    folders.mktemp.assert_called_once_with("engine")
+    assert list(steps) == []
+    made.return_value.__exit__.assert_called_once()
+
+
+def test_folder_for_engines_that_cannot_be_made_is_told_with_what_names_another() -> None:
+    """No engine and no device is to blame."""
+    folders = Mock(getbasetemp=Mock(side_effect=OSError("no room")))
+
+    with pytest.raises(fixtures.NoFolderError) as told:
+        next(inspect.unwrap(fixtures.pool)(Bench().request, folders))
+
+    assert str(told.value) == (
+        "expected a folder for engines, got no room; name another one, with --basetemp or "
+        "PYTEST_DEBUG_TEMPROOT where you used that, else with TMPDIR"
+    )
 
 
 def test_engines_end_with_the_last_test_of_their_case() -> None:

@@ -157,6 +157,14 @@ def test_number_that_makes_no_sense_is_refused(
             parsed(f"{option}={text}")
 
 
+def test_language_that_is_none_is_refused_with_the_one_that_was_meant() -> None:
+    """In place of it the recordings would be transcribed as English."""
+    assert parsed("--language=de")["language"] == "de"
+    for text, hint in (("German", r"; did you mean de \(German\)\?"), ("xx", ""), ("", "")):
+        with pytest.raises(pytest.UsageError, match=rf"expected the code .+ got '{text}'{hint}"):
+            parsed(f"--language={text}")
+
+
 @pytest.mark.parametrize("name", ["audio", "corpus", "journal", "resume", "report"])
 def test_home_folder_is_expanded_in_every_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell leaves the `~` in --audio=~/talk.wav as it is; no user of the other name has one."""

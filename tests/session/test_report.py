@@ -233,6 +233,19 @@ def test_table_shows_both_places_of_each_model() -> None:
     ]
 
 
+def test_library_stands_once_above_its_models() -> None:
+    """However many there are."""
+    cases = [Case(name, "base", variant) for name in ("one", "two") for variant in ("fp16", "4bit")]
+
+    table = rows([status(case, BASE, GOOD) for case in cases])
+
+    named = [line for line in table if line in {"one", "two"} or line.startswith("base ")]
+    assert [line.split()[:2] for line in named] == [
+        *(["one"], ["base", "fp16"], ["base", "4bit"]),
+        *(["two"], ["base", "fp16"], ["base", "4bit"]),
+    ]
+
+
 def test_place_of_a_model_that_the_suite_makes_is_named_in_its_own_words() -> None:
     """Such files are in no hub cache; where there are models of both kinds, both are named."""
     made = ModelFiles("embedded/micro-mlx-fp16", ("w.npz",))
