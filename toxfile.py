@@ -21,10 +21,11 @@ EXTRAS = tuple(PROJECT["optional-dependencies"])
 def every_lock() -> str:
     """Return the lines that install everything, a lock that allows a source distribution last.
 
-    Any lock after it would forbid source distributions again.
+    Any lock after it would forbid source distributions again. A new extra has no lock yet when
+    `tox -e lock` is to write it.
     """
     locks = [ROOT / "requirements" / f"{extra}.txt" for extra in EXTRAS]
-    locks.sort(key=lambda lock: "--no-binary" in lock.read_text(encoding="utf-8"))
+    locks.sort(key=lambda lock: lock.exists() and "--no-binary" in lock.read_text(encoding="utf-8"))
     return "\n".join(f"-r requirements/{lock.name}" for lock in [Path("tests.txt"), *locks])
 
 

@@ -252,6 +252,18 @@ def test_tox_has_an_environment_of_each_extra(toxfile: Any) -> None:
     assert "-r requirements/{env_name}.txt" in TOX["testenv:library"]["deps"], "tox.ini"
 
 
+@pytest.mark.usefixtures("toxfile")
+def test_tox_runs_where_a_new_extra_has_no_lock_yet(tmp_path: Path) -> None:
+    """`tox -e lock` is to write it, so no lock is needed for tox to begin."""
+    for name in ("toxfile.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    every_lock = runpy.run_path(str(tmp_path / "toxfile.py"))["every_lock"]
+
+    installed = re.findall(r"-r requirements/(.*)\.txt", every_lock())
+
+    assert installed == ["tests", *EXTRAS], "toxfile.py, every_lock: a missing lock is an empty one"
+
+
 def test_libraries_environment_has_every_extra(toxfile: Any) -> None:
     """The environment of all libraries installs all their locks, the one with a build last."""
     installed = re.findall(r"-r requirements/(.*)\.txt", toxfile.every_lock())
