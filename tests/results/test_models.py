@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from adapters import REGISTRY, adapter_class
+from adapters.base import AdapterError
 from tests.helpers.project import ROOT
 from whisper_speedtest.hub.lock import NAME, Lock, LockedFile, LockedModel, read_lock
-from whisper_speedtest.results.models import page
+from whisper_speedtest.results.models import library_table, page, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def rows(text: str, adapter: str) -> dict[tuple[str, str], list[str]]:
@@ -22,8 +28,8 @@ def test_docs_have_the_page_that_the_check_maps_give() -> None:
     made = page(read_lock(ROOT / NAME))
 
     assert (ROOT / "docs" / "models.md").read_text(encoding="utf-8") == made, (
-        "docs/models.md is not what the check maps say: "
-        "python -m whisper_speedtest.results.models > docs/models.md"
+        "docs/models.md is not what the check maps say; run "
+        "`python -m whisper_speedtest.results.models`, which writes it"
     )
 
 
@@ -63,3 +69,58 @@ def test_size_is_left_out_where_a_file_is_not_locked() -> None:
     found = rows(page(Lock({str(files): entry})), "lightning-whisper-mlx")
 
     assert "MB" not in "".join(found["tiny", "fp16"])
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path) -> Path:
+    """A project with one extra, whose documents are out of date."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "models.md").write_text("old", encoding="utf-8")
+    extras = '[project.optional-dependencies]\nmlx-whisper = ["mlx-whisper"]\n'
+    (tmp_path / "pyproject.toml").write_text(extras, encoding="utf-8")
+    text = "before\n\n| library | extra | old |\n|---|---|\n| one | `\\1` |\n\nafter | | |\n"
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_documents_are_written(project: Path) -> None:
+    """The page of models whole, and in README.md the table alone; what is around it stays."""
+    write(project)
+
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    assert readme == f"before\n\n{library_table(['mlx-whisper'])}\nafter | | |\n"
+    assert (project / "docs" / "models.md").read_text(encoding="utf-8") == page(Lock())
+
+
+def test_library_is_an_extra_where_the_project_has_one_of_its_name() -> None:
+    """Its lock need not be written yet; any other library comes with the default install."""
+    rows = library_table(["transformers"]).splitlines()
+
+    assert [row.split(" | ")[:2] for row in rows[2:]] == [
+        [f"| {name}", "`requirements/transformers.txt`, PyTorch" if "former" in name else "default"]
+        for name in REGISTRY
+    ]
+
+
+def test_nothing_is_written_where_an_adapter_is_incomplete(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what it lacks."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Missing")
+    before = (project / "README.md").read_text(encoding="utf-8")
+
+    with pytest.raises(AdapterError, match=r'REGISTRY, "toy": .*has no attribute'):
+        write(project)
+
+    assert (project / "README.md").read_text(encoding="utf-8") == before
+    assert (project / "docs" / "models.md").read_text(encoding="utf-8") == "old"
+
+
+def test_nothing_is_written_where_the_readme_has_no_table(project: Path) -> None:
+    """The error says where to put it."""
+    (project / "README.md").write_text("no table\n", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"^README.md: expected a table .*, got none; put that"):
+        write(project)
+
+    assert (project / "docs" / "models.md").read_text(encoding="utf-8") == "old"

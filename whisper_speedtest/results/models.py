@@ -1,36 +1,42 @@
-"""The table of all models: which repo, revision and files each adapter, size and variant loads.
+"""Writes what the project's documents say of libraries and their models, from the check maps.
 
-    python -m whisper_speedtest.results.models > docs/models.md
+    python -m whisper_speedtest.results.models
 
-It is made from the check maps. Where the project has a lock of models, it also has the commits and
-the sizes in bytes of what is locked.
+docs/models.md has which repo, revision and files each adapter, size and variant loads; where the
+project has a lock of models, also the commits and the sizes in bytes of what is locked. README.md
+has the table of libraries.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters import REGISTRY, adapter_class
-from adapters.base import SIZES
-from whisper_speedtest.hub.lock import NAME, Lock, read_lock
+from adapters.base import SIZES, AdapterError
+from whisper_speedtest.hub.lock import NAME, Lock, LockError, read_lock
 from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.results.aspects import HASH_SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from adapters.base import ModelFiles
 
 PROJECT = Path(__file__).parents[2]
 
+TABLE = re.compile(r"^\| library \| extra \|.*\n(\|.*\n)*", re.MULTILINE)
+"""The table of libraries in README.md."""
+
 HEADING = """\
 # Which model does a size really load?
 
 This page is made from the check maps in `adapters/` by
-`python -m whisper_speedtest.results.models > docs/models.md`, and a test holds it to them. They in
-turn are held to what each library requests and opens (`tests/test_repo_consistency.py`).
+`python -m whisper_speedtest.results.models`, and a test holds it to them. They in turn are held to
+what each library requests and opens (`tests/test_repo_consistency.py`).
 `pytest --check-models -k SIZE` says what of it is on your machine.
 """
 
@@ -80,5 +86,45 @@ def _bytes(files: ModelFiles, lock: Lock) -> str:
     return human(sum(locked.files[name].size for name in files.files))
 
 
+def library_table(extras: Container[str]) -> str:
+    """Return the table of libraries for README.md: one row each, with how it is installed."""
+    lines = ["| library | extra | sizes | variants |", "|---|---|---|---|"]
+    for name in REGISTRY:
+        adapter = adapter_class(name)
+        torch = ", PyTorch" if "torch" in adapter.packages else ""
+        extra = f"`requirements/{name}.txt`{torch}" if name in extras else "default"
+        sizes = sorted(adapter.check_map, key=SIZES.index)
+        variants = dict.fromkeys(v for models in adapter.check_map.values() for v in models)
+        cells = (" ".join(f"`{cell}`" for cell in column) for column in (sizes, variants))
+        lines.append(f"| {' | '.join([name, extra, *cells])} |")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write(project: Path) -> None:
+    """Write docs/models.md, and the table of libraries in README.md, of a checkout of the project.
+
+    Nothing is written where one of them cannot be made.
+
+    Raises:
+        AdapterError: An adapter cannot be used; the message says why.
+        LockError: The lock of models cannot be read.
+        ValueError: README.md has no such table.
+    """
+    stated = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    table = library_table(stated["project"]["optional-dependencies"])
+    models = page(read_lock(project / NAME))
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    if not TABLE.search(readme):
+        raise ValueError(
+            "README.md: expected a table that begins with `| library | extra |`, got none; put "
+            "that line where the table is to stand"
+        )
+    (project / "docs" / "models.md").write_text(models, encoding="utf-8")
+    (project / "README.md").write_text(TABLE.sub(lambda _: table, readme), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(page(read_lock(PROJECT / NAME)))
+    try:
+        write(PROJECT)
+    except (AdapterError, LockError, ValueError) as error:
+        sys.exit(str(error))
