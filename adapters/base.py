@@ -186,6 +186,12 @@ class Traits:
     converts: bool = False
     """It makes each variant from the weights of fp16 while it loads them, so all share a repo."""
 
+    shows_weights: bool = True
+    """The weights of a loaded model can be read, so that `verify_load` compares each with its file.
+
+    Where they cannot, an exchanged file is found by its hash and by the time of its last change.
+    """
+
 
 class AdapterError(Exception):
     """An adapter that is unknown or cannot be used, or a model that an adapter does not have."""

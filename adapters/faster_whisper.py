@@ -61,7 +61,12 @@ class FasterWhisper(base.Adapter):
         for size, repo in REPOS.items()
     }
     traits = base.Traits(
-        has_model_table=True, batches=True, cuts="in batches", timestamps=True, converts=True
+        has_model_table=True,
+        batches=True,
+        cuts="in batches",
+        timestamps=True,
+        converts=True,
+        shows_weights=False,
     )
     tuned: ClassVar = {"batch_size": 8, "vad": True}  # the defaults of its batched pipeline
 

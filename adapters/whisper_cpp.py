@@ -56,7 +56,9 @@ class WhisperCpp(base.Adapter):
         size: {variant: _files(size, variant) for variant in variants}
         for size, variants in VARIANTS.items()
     }
-    traits = base.Traits(has_model_table=True, batches=False, cuts="never", timestamps=True)
+    traits = base.Traits(
+        has_model_table=True, batches=False, cuts="never", timestamps=True, shows_weights=False
+    )
     tuned: ClassVar = {"threads": fast_cores()}
     ignored_settings: ClassVar = {"beam_size": 1, "vad": False, "batch_size": 1}
 

@@ -15,13 +15,13 @@ from adapters.base import Traits
 from adapters.cores import fast_cores
 
 TRAITS = {
-    # table, batches, cuts, timestamps, converts
-    "lightning-whisper-mlx": (True, True, "always", False, False),
-    "mlx-whisper": (False, False, "never", True, False),
-    "faster-whisper": (True, True, "in batches", True, True),
-    "whisper.cpp": (True, False, "never", True, False),
-    "openai-whisper": (True, False, "never", True, False),
-    "transformers": (False, True, "always", True, False),
+    # table, batches, cuts, timestamps, converts, shows
+    "lightning-whisper-mlx": (True, True, "always", False, False, True),
+    "mlx-whisper": (False, False, "never", True, False, True),
+    "faster-whisper": (True, True, "in batches", True, True, False),
+    "whisper.cpp": (True, False, "never", True, False, False),
+    "openai-whisper": (True, False, "never", True, False, True),
+    "transformers": (False, True, "always", True, False, True),
 }
 TUNED: dict[str, dict[str, Any]] = {
     "lightning-whisper-mlx": {"batch_size": 12},
@@ -54,7 +54,7 @@ OWN_PACKAGE = {"whisper.cpp": "pywhispercpp"}
 @pytest.mark.parametrize("name", TRAITS)
 def test_traits_of_a_library(name: str) -> None:
     """They decide on its limits of error, its batch sizes, and what the consistency test asks."""
-    table, batches, cuts, timestamps, converts = TRAITS[name]
+    table, batches, cuts, timestamps, converts, shows = TRAITS[name]
 
     assert adapter_class(name).traits == Traits(
         has_model_table=table,
@@ -62,6 +62,7 @@ def test_traits_of_a_library(name: str) -> None:
         cuts=cuts,  # type: ignore[arg-type]  # one of the words
         timestamps=timestamps,
         converts=converts,
+        shows_weights=shows,
     )
 
 

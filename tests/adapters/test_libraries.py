@@ -14,8 +14,10 @@ import re
 import shutil
 import signal
 import threading
+import zipfile
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,12 +25,12 @@ import pytest
 from adapters import REGISTRY, adapter_class, all_cases, files_of, usable, why_not_installed
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
+from tests.helpers.harm import kept_times
 from tests.helpers.processes import running_engines
 from tests.helpers.spies import HIDES_DECODES, LISTENERS
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.measure.judging import computed_by
 from whisper_speedtest.measure.protocol import is_slow
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.base import Audio, Device, Transcript
+    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.result import Provenance
 
     Start = Callable[..., Engine]
@@ -229,6 +232,77 @@ def test_load_is_verified_and_says_what_it_computes_in(case: Case, start: Start)
     assert engine.facts.dtype.startswith(("float", "int8", case.variant))
 
 
+def with_one_weight_changed(path: Path) -> bytes:
+    """Return a file of weights in which one bit of one weight is another."""
+    content = bytearray(path.read_bytes())
+    if not zipfile.is_zipfile(path):
+        content[len(content) // 2] ^= 1
+        return bytes(content)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(out := BytesIO(), "w") as changed:
+        largest = max(archive.infolist(), key=lambda each: each.file_size)
+        for each in archive.infolist():
+            body = bytearray(archive.read(each))
+            if each is largest:
+                body[-2] ^= 1
+            changed.writestr(each.filename, body)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("case", UNQUANTISED, ids=str)
+def test_other_weight_in_memory_is_found(case: Case, start: Start, tmp_path: Path) -> None:
+    """The file of a loaded model, with one other weight, is put back before the load is verified.
+
+    The adapter has to see it in memory. Where its traits say that the library shows no weights, the
+    engine finds that the file was changed meanwhile.
+    """
+    if reason := why_not_installed(case.adapter):
+        pytest.skip(reason)
+    model = copied(model_of(case), tmp_path)
+    weights = largest_file(model)
+    changed, whole = with_one_weight_changed(weights), weights.read_bytes()
+    engine = start(case, model)
+    engine.lay_out()
+    engine.launch()
+    with kept_times(weights):
+        weights.write_bytes(changed)
+    engine.import_library()
+    engine.load()
+    with kept_times(weights):
+        weights.write_bytes(whole)
+
+    with pytest.raises(EngineError) as failure:
+        engine.verify_load()
+
+    adapter, told = adapter_class(case.adapter), str(failure.value)
+    seen = told.startswith(f"{case.label}: verify_load raised WeightsError: ")
+    if seen != adapter.traits.shows_weights:
+        got = "a WeightsError" if seen else "none"
+        pytest.fail(
+            f"{case.label}: one weight in memory is not the file's; with shows_weights="
+            f"{adapter.traits.shows_weights} in its traits, expected "
+            f"{'no' if seen else 'a'} WeightsError of verify_load, got {got}; compare each weight "
+            "there if the library shows them, and say in the traits whether it does\n"
+            f"what was found: {told}",
+            pytrace=False,
+        )
+    assert seen or f"{weights} was changed during the load" in told
+
+
+def copied(model: VerifiedModel, folder: Path) -> VerifiedModel:
+    """Return the same model with files in a folder, which may be changed."""
+    files = {}
+    for name, (path, proof) in model.files.items():
+        files[name] = (folder / name, proof)
+        shutil.copyfile(path, folder / name)
+    return replace(model, files=files)
+
+
+def largest_file(model: VerifiedModel) -> Path:
+    """Return the file of a model's weights."""
+    path, _ = max(model.files.values(), key=lambda file: file[1].size)
+    return path
+
+
 # On equal terms
 #
 # The tests of one library come together, those with another number of threads last: each library is
@@ -413,15 +487,11 @@ def test_corrupt_model_fails_its_load_only(
     """Weights that are no weights, though they hash as they should, are an error of that case."""
     if reason := why_not_installed(case.adapter):
         pytest.skip(reason)
-    whole = model_of(case)
-    largest = max(whole.files, key=lambda name: whole.files[name][1].size)
-    files = {}
-    for name, (path, _) in whole.files.items():
-        shutil.copyfile(path, tmp_path / name)
-        if name == largest:
-            (tmp_path / name).write_bytes(harm(path.read_bytes()))
-        files[name] = (tmp_path / name, prove(tmp_path / name))
-    engine = start(case, VerifiedModel(whole.repo, whole.revision, whole.commit, files))
+    model = copied(model_of(case), tmp_path)
+    weights = largest_file(model)
+    weights.write_bytes(harm(weights.read_bytes()))
+    proofs = {name: (path, prove(path)) for name, (path, _) in model.files.items()}
+    engine = start(case, replace(model, files=proofs))
     before = running_engines()
 
     with pytest.raises(EngineError) as failure:
