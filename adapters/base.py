@@ -233,7 +233,10 @@ class Adapter(ABC):
     traits: ClassVar[Traits]
 
     tuned: ClassVar[Mapping[str, Any]]
-    """Fields of DecodeSettings with the values that the library's own documentation recommends."""
+    """Fields of DecodeSettings with the values that the library's own documentation recommends.
+
+    Where it recommends none, there are none, and the test of them is skipped.
+    """
 
     ignored_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings the library ignores, with the value it uses anyway; None: unknown or not applicable.

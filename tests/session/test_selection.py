@@ -339,6 +339,21 @@ def test_what_is_in_another_language_is_left_out_with_the_reason(
     assert selected.why_skipped(measure, chosen) == why
 
 
+def test_library_that_recommends_no_settings_is_left_out_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the measure of recommended settings alone, which would be that of equal terms again."""
+    selected = Selected(TINY, clips()["long"])
+    recommended = selected.why_skipped(Measure.TUNED, None)
+    monkeypatch.setattr(adapter_class(TINY.adapter), "tuned", {})
+
+    assert recommended == ""
+    assert selected.why_skipped(Measure.TUNED, None) == (
+        f"the documentation of {TINY.adapter} recommends no settings"
+    )
+    assert selected.why_skipped(Measure.WARM, None) == ""
+
+
 # What a session has that selects nothing
 
 

@@ -56,6 +56,8 @@ ENGLISH_CLIPS = (
     "--corpus are transcribed, in {name}"
 )
 
+NONE_RECOMMENDED = "the documentation of {name} recommends no settings"
+
 BASELINE = pytest.StashKey["Case"]()
 """The case that each case takes turns with, where --baseline names one."""
 
@@ -112,8 +114,11 @@ class Selected:
     def why_skipped(self, measure: Measure, chosen: str | None) -> str:
         """Return why the item is skipped in the language of --language, or "" where it is not.
 
-        A start is measured with a clip in English, whatever is spoken later.
+        A start is measured with a clip in English, whatever is spoken later. There is nothing to
+        measure with recommended settings where the library's documentation recommends none.
         """
+        if measure is Measure.TUNED and not adapter_class(self.case.adapter).tuned:
+            return NONE_RECOMMENDED.format(name=self.case.adapter)
         wanted = self.language(chosen) if self.is_own else (chosen or ENGLISH)
         if wanted != ENGLISH and not self.is_own and not measure.of_a_start:
             return ENGLISH_CLIPS.format(code=wanted, name=LANGUAGES[wanted])
@@ -159,7 +164,7 @@ def case_of(item: pytest.Item) -> Case | None:
     """Return the case that a test runs over; None of any other test.
 
     The test that stands for a library which is not installed, or for an adapter that cannot be
-    used, runs over no case, and neither does one that is skipped for its language.
+    used, runs over no case, and neither does one that is skipped from the beginning.
     """
     if not isinstance(item, pytest.Function) or measure_of(item) is None:
         return None
