@@ -79,7 +79,8 @@ def _other(case: str, got: str, held: str, fitting: str) -> dict[str, str]:
 def _unlisted(case: str, got: str, expected: str) -> dict[str, str]:
     """Return what is said of a case whose entry is no published model."""
     size, _, variant = case.rpartition("-")
-    return {case: f"checked {got}, which is not in {LIST}; expected {size} {variant}, {expected}"}
+    unlisted = f"is not in {LIST} (if it is published, add a line for it there)"
+    return {case: f"checked {got}, which {unlisted}; expected {size} {variant}, {expected}"}
 
 
 def _lacking(case: str, file: str, repo: str, files: str) -> dict[str, str]:

@@ -26,6 +26,10 @@ FILES: Part = attrgetter("files")
 LIST = Path(__file__).with_suffix(".toml").relative_to(ROOT).as_posix()
 
 
+IF_NEW = " (if it is published, add a line for it there)"
+"""What to do about a right model that is not in the list."""
+
+
 def whole(entry: ModelFiles) -> object:
     """Return all of an entry."""
     return entry
@@ -148,7 +152,7 @@ def problem_of(case: Case, adapter: type[Adapter]) -> Problem | None:
     elif entry.by_url or not there:
         part = REVISION if any(one.entry.repo == entry.repo for one in published()) else REPO
     known = holders or (there if len(there) == 1 else [])
-    got = f"holds {_words(known[0], form)}" if known else f"is not in {LIST}"
+    got = f"holds {_words(known[0], form)}" if known else f"is not in {LIST}{IF_NEW}"
     expected = f"as in {_named(fitting[0].entry, part)}" if fitting else "of which it has none"
     return Problem(
         f"checked {_named(entry, part)}, which {got}; expected {case.size} {variant}, {expected}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from adapters import adapter_class
 from adapters.base import Case
+from adapters.lightning_whisper_mlx import LightningWhisperMLX
 from adapters.sizes import DIMENSIONS
 from tests.adding.adapter import ParrotAdapter
 from tests.consistency.compare import RepoFile, compare, describe
@@ -99,7 +101,6 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
 @pytest.mark.parametrize(
     ("observed", "complaint", "beginning"),
     [
-        (Observation(frozenset(), BYTES), "nothing was fetched, so nothing is known", ENTRY),
         (
             Observation(CHECKED, {path: file for path, file in BYTES.items() if "npz" in path}),
             f"checked config.json of {REPO}@main but does not load it",
@@ -133,7 +134,7 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
             ENTRY,
         ),
     ],
-    ids=["nothing", "unopened", "unknown", "extra", "repo", "failed", "size"],
+    ids=["unopened", "unknown", "extra", "repo", "failed", "size"],
 )
 def test_verdict_names_case_complaint_and_line(
     observed: Observation, complaint: str, beginning: str
@@ -145,6 +146,45 @@ def test_verdict_names_case_complaint_and_line(
     lines = (ROOT / SOURCE).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if text.startswith(beginning))
     assert str(found.value) == (f"parrot[tiny-fp16]: {complaint}; fix {SOURCE}:{line}")
+
+
+def test_model_of_which_nothing_is_published_is_told_first() -> None:
+    """There is no stand-in for it, so that whatever follows comes of that."""
+    observed = Observation(frozenset(), {}, "RepositoryNotFoundError: 401 Client Error.")
+
+    with pytest.raises(InconsistentError) as found:
+        check_load(CASE, ParrotAdapter, observed)
+
+    first, *others = (line.partition("; ")[0] for line in str(found.value).splitlines())
+    assert first == (
+        f"parrot[tiny-fp16]: checked {REPO}, which is not in tests/consistency/published.toml (if "
+        "it is published, add a line for it there)"
+    )
+    assert others == [
+        "parrot[tiny-fp16]: nothing was fetched, so nothing is known",
+        "parrot[tiny-fp16]: the load failed: RepositoryNotFoundError: 401 Client Error.",
+    ]
+
+
+def test_load_of_another_repo_than_the_right_one_may_be_what_is_wrong() -> None:
+    """Of a published model whose entry in the check map fits its size, both places are named."""
+    case, adapter = Case("lightning-whisper-mlx", "tiny", "fp16"), LightningWhisperMLX
+    files = frozenset(RepoFile("a/b", "main", file) for file in adapter.files(case).files)
+
+    with pytest.raises(InconsistentError) as found:
+        check_load(case, adapter, Observation(files, {file.file: file for file in files}))
+    with pytest.raises(InconsistentError) as nothing:
+        check_load(case, adapter, Observation(frozenset(), {}))
+
+    (told, _, where), (unknown, _, entry) = (
+        str(each.value).partition("; fix ") for each in (found, nothing)
+    )
+    label = "lightning-whisper-mlx[tiny-fp16]"
+    assert told == f"{label}: checked mlx-community/whisper-tiny but loads a/b"
+    assert unknown == f"{label}: nothing was fetched, so nothing is known"
+    line = r"adapters/lightning_whisper_mlx\.py:\d+"
+    assert re.fullmatch(f"{line}, or what load asks the library for", where), where
+    assert re.fullmatch(line, entry), entry
 
 
 @pytest.mark.parametrize("dimensions", [None, DIMENSIONS["tiny"]])

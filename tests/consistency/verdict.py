@@ -36,6 +36,10 @@ It must not open them.
 """
 
 
+OR_THE_LOAD = ", or what load asks the library for"
+"""Said where a library loads another repo than is checked, though that one is a published model."""
+
+
 class InconsistentError(AssertionError):
     """What is checked is not what is loaded: one line for each difference, with the line to fix."""
 
@@ -96,13 +100,15 @@ def check_load(case: Case, adapter: type[Adapter], observed: Observation) -> Non
     """Raise InconsistentError unless exactly the checked files were fetched, and then opened.
 
     A file of MAY_STAY_UNOPENED that was fetched and not opened is no difference. What was loaded
-    must have the dimensions of the case's size, as far as the library tells them.
+    must have the dimensions of the case's size, as far as the library tells them. Of a model that
+    is not in the list of what is published there is no stand-in, so nothing of it can be fetched.
     """
-    entry = adapter.files(case)
+    entry, unpublished = adapter.files(case), problem_of(case, adapter)
     failure = [f"the load failed: {observed.error}"] if observed.error else []
     if not observed.fetched:
         failure.insert(0, "nothing was fetched, so nothing is known")
-        _raise_for(case, adapter, [Problem(words, whole) for words in failure])
+        nothing = [Problem(words, whole) for words in failure]
+        _raise_for(case, adapter, [unpublished, *nothing] if unpublished else nothing)
     opened = frozenset(source for source in observed.opened.values() if source is not None)
     unknown = [
         f"opens {path}, which holds none of the files that were served"
@@ -119,7 +125,7 @@ def check_load(case: Case, adapter: type[Adapter], observed: Observation) -> Non
         failure += filter(None, [difference(case.size, real)])
     differences = [*_differences(entry, fetched), *_differences(entry, opened)]
     others = [Problem(words, whole) for words in (*unknown, *failure)]
-    _raise_for(case, adapter, [*differences, *others])
+    _raise_for(case, adapter, [*differences, *others], "" if unpublished else OR_THE_LOAD)
 
 
 def _differences(entry: ModelFiles, load: AbstractSet[RepoFile]) -> list[Problem]:
@@ -139,13 +145,19 @@ def _part_of(mismatch: Mismatch, entry: ModelFiles) -> Part:
     return REPO if entry.repo != loaded.repo else REVISION
 
 
-def _raise_for(case: Case, adapter: type[Adapter], problems: list[Problem]) -> None:
-    """Raise InconsistentError with each of the problems once, if there are any."""
+def _raise_for(
+    case: Case, adapter: type[Adapter], problems: list[Problem], or_else: str = ""
+) -> None:
+    """Raise InconsistentError with each of the problems once, if there are any.
+
+    `or_else` is said after the line to fix where a repo or its revision is wrong.
+    """
     if problems:
         once = {problem.words: problem.part for problem in problems}
         raise InconsistentError(
             "\n".join(
                 f"{case.label}: {words}; fix {line_to_fix(case, adapter, part)}"
+                f"{or_else if part in {REPO, REVISION} else ''}"
                 for words, part in once.items()
             )
         )
