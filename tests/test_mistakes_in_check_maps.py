@@ -79,7 +79,7 @@ def run(tree: Path, mistakes: list[Mistake], *arguments: str) -> Outcome:
     cases = list(ET.parse(tree / "told.xml").iter("testcase"))  # noqa: S314 - just written
     assert not [case.get("name") for case in cases if case.find("error") is not None]
     failures = {
-        str(case.get("name")): str(failure.get("message")).partition("InconsistentError: ")[2]
+        str(case.get("name")): str(failure.get("message")).partition("Failed: ")[2]
         for case in cases
         if (failure := case.find("failure")) is not None
     }

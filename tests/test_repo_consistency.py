@@ -33,6 +33,7 @@ from tests.consistency.verdict import (
     check_load,
     check_offer,
     check_table,
+    message_alone,
 )
 from tests.consistency.wrong_line import line_to_fix
 from tests.helpers.project import ROOT
@@ -100,6 +101,7 @@ def _library(observer_of: ObserverOf) -> Callable[[str], Observer]:
 
 
 @pytest.mark.parametrize("subject", PUBLISHED, ids=str)
+@message_alone()
 def test_library_names_the_repo_that_is_checked(
     subject: Case, library: Callable[[str], Observer]
 ) -> None:
@@ -108,6 +110,7 @@ def test_library_names_the_repo_that_is_checked(
 
 
 @pytest.mark.parametrize("adapter", REGISTRY)
+@message_alone()
 def test_all_that_a_library_names_is_checked(
     adapter: str, library: Callable[[str], Observer]
 ) -> None:
@@ -116,6 +119,7 @@ def test_all_that_a_library_names_is_checked(
 
 
 @pytest.mark.parametrize("subject", PUBLISHED, ids=str)
+@message_alone()
 def test_library_loads_the_files_that_are_checked(
     subject: Case, library: Callable[[str], Observer]
 ) -> None:

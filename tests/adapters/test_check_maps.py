@@ -6,13 +6,14 @@ import pytest
 
 from adapters import REGISTRY, adapter_class, all_cases, files_of
 from adapters.base import AdapterError, Case
-from tests.consistency.verdict import check_published
+from tests.consistency.verdict import check_published, message_alone
 
 CASES = all_cases()
 WITH_PLACES = [case for case in CASES if adapter_class(case.adapter).place(case) is not None]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@message_alone()
 def test_checked_files_are_a_published_model(case: Case) -> None:
     """Every entry of a check map is a published model of its case's size and variant.
 

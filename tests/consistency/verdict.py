@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
+
+from adapters.base import AdapterError
 from adapters.sizes import difference
 from tests.consistency.compare import RepoFile, compare, describe
 from tests.consistency.published import (
@@ -21,7 +25,7 @@ from tests.consistency.stand_ins import real_dimensions
 from tests.consistency.wrong_line import line_to_fix, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from adapters.base import Adapter, Case, ModelFiles, Table
@@ -57,6 +61,18 @@ class Observation:
     opened: Mapping[str, RepoFile | None]
     error: str | None = None
     dimensions: Dimensions | None = None
+
+
+@contextmanager
+def message_alone() -> Iterator[None]:
+    """Let pytest show the message of what is inconsistent alone, without the code that raised it.
+
+    It decorates a test. The same is done with an adapter that cannot be used.
+    """
+    try:
+        yield
+    except (InconsistentError, AdapterError) as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def check_published(case: Case, adapter: type[Adapter]) -> None:

@@ -398,8 +398,8 @@ def test_tests_of_other_adapters_pass(tmp_path: Path) -> None:
         for file, tests in OF_EACH_ADAPTER.items()
         for test in tests
     )
-    reason = 'AdapterError: adapters/__init__.py, REGISTRY, "openai-whisper": '
-    named = re.findall(rf"^E .*{re.escape(reason)}", ended.stdout, re.MULTILINE)
+    reason = re.escape('adapters/__init__.py, REGISTRY, "openai-whisper": ')
+    named = re.findall(rf"^(?:E .*AdapterError: )?{reason}", ended.stdout, re.MULTILINE)
     assert len(named) == len(failed)
     assert re.findall(r"^ERROR (\S+)", ended.stdout, re.MULTILINE) == [own]
     (passed,) = re.findall(r"(\d+) passed", ended.stdout)
