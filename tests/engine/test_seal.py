@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.project import ROOT, child_environment
+from whisper_speedtest.engine.seal import step_behind
+from whisper_speedtest.engine.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,3 +130,42 @@ def test_processes_of_this_machine_can_be_talked_to(listener: str) -> None:
     )
 
     assert outcomes == dict.fromkeys(outcomes, "done")
+
+
+def lacks_a_model(cache: Path) -> Exception:
+    """Return what huggingface_hub raises, without a network, of a repo that it does not have."""
+    from huggingface_hub import snapshot_download
+
+    with pytest.raises(OSError, match="online") as failure:
+        snapshot_download("org/other", cache_dir=cache, local_files_only=True)
+    return failure.value
+
+
+def test_library_that_asks_the_hub_for_another_model_is_told_what_helps(tmp_path: Path) -> None:
+    """In place of what huggingface_hub recommends; also where the library raises its own error."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    of_the_hub, own, quiet = lacks_a_model(tmp_path), OSError("cannot load"), ValueError("no")
+    own.__cause__, quiet.__context__, quiet.__cause__ = of_the_hub, own, None
+    of_itself = ValueError("its own cause")
+    of_itself.__cause__ = of_itself
+
+    steps = {step_behind(each) for each in (of_the_hub, own, quiet, OfflineModeIsEnabled("off"))}
+
+    helps = (
+        "an engine is offline, whatever HF_HUB_OFFLINE is, and the library asked for another repo, "
+        "revision or file than is checked: every file that it needs must stand in the adapter's "
+        "check map, and load must ask for what stands there"
+    )
+    assert steps == {helps}
+    assert {step_behind(each) for each in (None, FileNotFoundError("no"), of_itself)} == {""}
+
+
+def test_worker_tells_what_helps_after_the_error(tmp_path: Path) -> None:
+    """In its first line, after the text of the error."""
+    error = lacks_a_model(tmp_path)
+
+    told = Worker("tests.helpers.toy_adapter:Toy").told(error)
+
+    assert told.startswith("LocalEntryNotFoundError: Cannot find an appropriate cached snapshot")
+    assert told.partition("\n")[0].endswith(f"; {step_behind(error)}")

@@ -20,6 +20,11 @@ LOOKING_UP = frozenset(
 """Audit events that begin with the name or address that is looked up. `gethostbyname_ex` raises
 `socket.gethostbyname`, and `getfqdn` raises `socket.gethostbyaddr`."""
 
+NOT_THERE = frozenset({"LocalEntryNotFoundError", "OfflineModeIsEnabled"})
+"""What huggingface_hub raises where a file is not in its cache, and it has no network."""
+
+MUST_STAND = "every file that it needs must stand in the adapter's check map"
+
 
 def forbid_network() -> None:
     """Make every later attempt of this process to reach another host raise ConnectionRefusedError.
@@ -42,6 +47,24 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     raise ConnectionRefusedError(
-        f"an engine is offline, and the library asked for {where}: every file that it needs "
-        "must stand in the adapter's check map"
+        f"an engine is offline, and the library asked for {where}: {MUST_STAND}"
     )
+
+
+def step_behind(error: BaseException | None) -> str:
+    """Return what helps where a library asked huggingface_hub for what is not in reach; else "".
+
+    The library may have raised an error of its own because of it. What huggingface_hub itself
+    recommends, to let it go online, changes nothing in an engine.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if NOT_THERE & {each.__name__ for each in type(error).__mro__}:
+            return (
+                "an engine is offline, whatever HF_HUB_OFFLINE is, and the library asked for "
+                f"another repo, revision or file than is checked: {MUST_STAND}, and load must ask "
+                "for what stands there"
+            )
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return ""

@@ -32,7 +32,7 @@ from whisper_speedtest.engine.environment import COMPILED_BY_MLX, recorded
 from whisper_speedtest.engine.errors import LOG
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory, peak_footprint
-from whisper_speedtest.engine.seal import forbid_network
+from whisper_speedtest.engine.seal import forbid_network, step_behind
 from whisper_speedtest.engine.wire import VERSION, Wire
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Worker:
     def told(self, error: BaseException) -> str:
         """Return what is said of an error that a call has raised, and what helps."""
         said = said_of(error)
-        return with_step(said, self._adapter.advice(said))
+        return with_step(said, self._adapter.advice(said) or step_behind(error))
 
     def reference(self, products: int) -> float | None:
         """Compute the reference on the device, for which nothing has to be loaded."""
