@@ -142,11 +142,55 @@ def test_result_is_synced_to_the_disk_after_it_was_written(
     assert set(sizes) <= set(synced)
 
 
-def test_nothing_is_written_before_the_first_result(path: Path) -> None:
-    """A session that measures nothing leaves no file."""
-    Journal(path).close()
-
+def test_journal_without_a_result_is_left_only_where_it_was_there(path: Path) -> None:
+    """A session that measures nothing leaves no file, and takes none away."""
+    journal = Journal(path)
+    journal.open()
+    assert path.read_bytes() == HEADER, "nobody else may take this name"
+    journal.close()
     assert not path.exists()
+
+    for content in (b"", HEADER):
+        path.write_bytes(content)
+        journal.open()
+        journal.close()
+        assert path.read_bytes() == HEADER
+
+    path.unlink()
+    journal.append(RESULTS[0])
+    journal.close()
+    assert path.read_bytes() == HEADER + line_of(RESULTS[0])
+
+
+def test_journal_that_another_session_may_have_open_is_not_removed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have locked the file since it was made here, or the file system has no locks."""
+
+    def in_use(*_: object) -> bool:
+        raise BlockingIOError
+
+    journal = Journal(path)
+    monkeypatch.setattr("whisper_speedtest.results.journal.flock", in_use)
+    with pytest.raises(JournalError, match="got one that is in use"):
+        journal.open()
+    assert path.exists(), "the other session has lost its file"
+
+    path.unlink()
+    monkeypatch.setattr("whisper_speedtest.results.journal.flock", lambda *_: False)
+    journal.open()
+    journal.close()
+    assert path.read_bytes() == HEADER
+
+
+def test_new_journal_takes_no_file_that_is_there(path: Path) -> None:
+    """Not even an empty one: another session may just have made it."""
+    path.touch()
+
+    with pytest.raises(FileExistsError):
+        Journal(path).open(must_be_new=True)
+
+    assert path.read_bytes() == b""
 
 
 def test_journal_that_is_there_is_added_to(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +51,13 @@ def end(session: FakeSession, **changes: object) -> None:
     """Let a test end, with a result in which these fields are others."""
     session.stash[RESULTS].append(warm(1.0, **changes))
     keep(config_of(session))
+
+
+def begun(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a session have collected a test that measures something."""
+    monkeypatch.setattr(journal_plugin, "case_of", lambda _: CASE)
+    session.items = [cast("pytest.Item", SimpleNamespace(name="a"))]
+    journal_plugin.pytest_collection_finish(session.real)
 
 
 def test_each_result_is_written_once_and_at_once(session: FakeSession, tmp_path: Path) -> None:
@@ -139,15 +147,99 @@ def test_journal_is_found_where_another_plugin_runs_the_tests(
     )
 
 
-def test_two_sessions_of_one_second_have_two_journals(tmp_path: Path) -> None:
-    """No session writes to a file that another has made."""
-    paths = []
-    for _ in range(4):
-        paths.append(journal_plugin._new_file(tmp_path / "journals"))
-        paths[-1].touch()
+def test_sessions_of_one_second_have_a_journal_each(tmp_path: Path) -> None:
+    """Whether they measure at the same time or not, and whatever lies there by those names."""
+    folder = tmp_path / "journals"
+    journals = [journal_plugin._new_journal(folder) for _ in range(3)]
+    for number, journal in enumerate(journals):
+        assert journal.path.exists(), "the next session would take that name"
+        journal.append(warm(1.0, test=str(number)))
+        journal.close()
 
-    assert len({*paths}) == 4
-    assert all(path.suffix == ".jsonl" for path in paths)
+    journals.append(journal_plugin._new_journal(folder))
+
+    named = sorted(each.path.name for each in journals)
+    assert len({*named}) == 4, named
+    second = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-[2-4])?\.jsonl")
+    assert all(second.fullmatch(name) for name in named), named
+    for number, journal in enumerate(journals[:3]):
+        assert [result.test for result in read(journal.path).results] == [str(number)]
+
+
+def test_journal_is_locked_before_anything_is_measured(
+    session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two sessions that name one new file, the second is told so before it fetches a model."""
+    path = tmp_path / "run.jsonl"
+    begun(session, monkeypatch)
+    second = FakeSession()
+    second.stash[KEPT] = Kept(Journal(path))
+
+    with pytest.raises(pytest.UsageError) as caught:
+        begun(second, monkeypatch)
+
+    assert str(caught.value) == (
+        f"journal: {path}: expected a journal that no other session writes to, got one that is in "
+        "use; name another, or wait for that session to end"
+    )
+    journal_plugin.pytest_unconfigure(config_of(second))
+    assert path.exists(), "the session that was refused has removed the file of the other"
+    journal_plugin.pytest_unconfigure(config_of(session))
+    assert not path.exists(), "a session that has measured nothing has left a file"
+
+
+@pytest.mark.parametrize(
+    "option", [{"collectonly": True}, {"prefetch_only": True}, {"check_models": frozenset()}]
+)
+def test_session_that_runs_no_test_makes_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, object]
+) -> None:
+    """Neither where one is named, nor in the default folder."""
+    monkeypatch.setattr(journal_plugin, "FOLDER", tmp_path / "journals")
+    for journal in (Journal(tmp_path / "run.jsonl"), None):
+        session = FakeSession(**option)
+        session.stash[KEPT] = Kept(journal)
+        begun(session, monkeypatch)
+        journal_plugin.pytest_runtestloop(session.real)
+        assert not list(tmp_path.iterdir())
+
+
+def test_named_journal_that_cannot_be_written_is_refused(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is full, which nobody knows before they write; no part of it is left."""
+    kept = session.stash[KEPT]
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    assert kept.journal is not None
+    path = kept.journal.path
+    with pytest.raises(pytest.UsageError) as caught:
+        begun(session, monkeypatch)
+
+    assert str(caught.value) == (
+        f"journal: {path}: expected a file that can be written, got No space left on device; name "
+        "another"
+    )
+    assert not path.exists()
+
+
+def test_cut_line_is_said_to_be_removed_once(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the journal is opened, and not again where its results are taken over."""
+    journal = session.stash[KEPT].journal
+    assert journal is not None
+    journal.path.write_bytes(HEADER + b"{cut")
+    session.stash[KEPT].cut = 4
+
+    begun(session, monkeypatch)
+    journal_plugin.pytest_runtestloop(session.real)
+
+    assert session.lines == [f"journal: {journal.path}: 4 bytes of a line that was cut are removed"]
+    assert journal.path.read_bytes() == HEADER
 
 
 def test_journal_is_named_from_where_pytest_was_started(

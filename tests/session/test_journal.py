@@ -312,8 +312,12 @@ def test_place_that_cannot_be_written_costs_a_line(own_project: Sessions, kind: 
         reason = "File exists"
     else:
         (own_project.tree / "standing_in.py").write_text(
-            "import os\nreal = os.access\n"
-            "os.access = lambda path, mode: 'journals' not in str(path) and real(path, mode)\n",
+            "import os\nreal = os.open\n"
+            "def denied(path, *arguments, **named):\n"
+            "    if 'journals' in str(path):\n"
+            "        raise PermissionError(13, 'Permission denied')\n"
+            "    return real(path, *arguments, **named)\n"
+            "os.open = denied\n",
             encoding="utf-8",
         )
         reason = "Permission denied"

@@ -96,28 +96,43 @@ def read(path: Path) -> Content:
 
 
 class Journal:
-    """Writes a journal, which no other session can write to meanwhile.
+    """Writes a journal, which no other session can write to while it is open.
 
-    The file is made with the first result. One that is there is added to, and never overwritten.
+    A file that is there is added to, and never overwritten. One that was made here and that no
+    result was added to is removed as it is closed, unless its file system has no locks: there
+    nobody knows whether another session has it open.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._made_in_vain = False
+        """Whether the file was made here, is locked, and holds no result yet."""
 
-    def open(self) -> None:
+    def open(self, *, must_be_new: bool = False) -> None:
         """Make the file, or take it as it is and remove a line that was cut; and lock it.
 
         Raises:
             JournalError: It is no journal, or another session writes to it.
+            FileExistsError: It is there, and was to be a new one.
             OSError: It cannot be written.
         """
         if self._descriptor is not None:
             return
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        try:
+            descriptor = os.open(self.path, flags | os.O_EXCL, 0o666)
+            is_new = True
+        except FileExistsError:
+            if must_be_new:
+                raise
+            descriptor = os.open(self.path, flags, 0o666)
+            is_new = False
+        self._descriptor = descriptor
         try:
             try:
-                flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_locked = flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._made_in_vain = is_new and is_locked
             except BlockingIOError:
                 raise JournalError(
                     f"{self.path}: expected a journal that no other session writes to, got one "
@@ -129,9 +144,8 @@ class Journal:
             if size == content.cut:
                 _write(descriptor, HEADER)
         except BaseException:
-            os.close(descriptor)
+            self.close()
             raise
-        self._descriptor = descriptor
 
     def append(self, result: Result) -> None:
         """Add a result, which is on the disk once this returns. A failure leaves no part of it.
@@ -142,10 +156,15 @@ class Journal:
         self.open()
         assert self._descriptor is not None
         _write(self._descriptor, line_of(result))
+        self._made_in_vain = False
 
     def close(self) -> None:
-        """Close the file, if it is open."""
+        """Close the file, if it is open; remove it if it was made in vain."""
         if self._descriptor is not None:
+            if self._made_in_vain:  # while it is locked, so that nobody else has begun to write
+                with suppress(OSError):
+                    self.path.unlink()
+                self._made_in_vain = False
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -2,12 +2,12 @@
 
 A journal lies in `journals/` in the checkout, out of git, one file a session, unless --journal
 names another. There it is found beside what wrote it, as the folders of pytest and pytest-benchmark
-are. It is made with the first result, so that a session which measures nothing leaves no file.
+are. It is made and locked before anything is measured, so that no two sessions write to one file; a
+session that measures nothing removes what it has made.
 """
 
 from __future__ import annotations
 
-import errno
 import getpass
 import os
 import platform
@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,9 @@ class Kept:
 
         `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
         """
-        if count := len(self.taken_over):
+        if number := len(self.taken_over):
             left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
-            yield f"earlier:  {_results(count)} taken over from {self.name}{left_out}"
+            yield f"earlier:  {_results(number)} taken over from {self.name}{left_out}"
         if self.written:
             yield f"journal:  {_results(self.written)} added to {self.name}"
         if self.lost:
@@ -91,8 +92,8 @@ class Kept:
             yield f"unsaved:  {_results(self.lost)} not added to {name}: {self.fault}"
 
 
-def _results(count: int) -> str:
-    return f"{counted(count, 'result')} {'is' if count == 1 else 'are'}"
+def _results(number: int) -> str:
+    return f"{counted(number, 'result')} {'is' if number == 1 else 'are'}"
 
 
 KEPT = pytest.StashKey[Kept]()
@@ -125,12 +126,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[KEPT] = Kept(Journal(resumed), content.results, content.cut)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Open a journal that is named, before models are fetched: another session may write to it."""
+    if session.config.stash[KEPT].journal and _to_measure(session):
+        _open(session.config)
+
+
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Open the journal, and take over what it holds, once the models are there."""
-    config = session.config
-    if config.getoption("collectonly") or has_failed_to_collect(session):
-        return
-    items = [item for item in session.items if case_of(item)]
+    config, items = session.config, _to_measure(session)
     if not items:
         return
     _open(config)
@@ -153,47 +157,67 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     session.items[:] = [item for item in session.items if item.name not in decision.taken_over]
 
 
+def _to_measure(session: pytest.Session) -> list[pytest.Item]:
+    """Return the tests that this session is to measure; none where it ends before it runs any."""
+    asked = session.config.getoption
+    if asked("collectonly") or asked("prefetch_only") or asked("check_models") is not None:
+        return []
+    if has_failed_to_collect(session):
+        return []
+    return [item for item in session.items if case_of(item)]
+
+
 def _open(config: pytest.Config) -> None:
-    """Open a journal that is there; name a new one, or say why there can be none.
+    """Make and lock the journal, or take and lock one that is there, unless that is done.
+
+    Where there can be no new one in the default folder, it is said that results are not kept.
 
     Raises:
-        pytest.UsageError: The user's own is damaged, or another session writes to it.
+        pytest.UsageError: The user's own cannot be written, is damaged, or is in use.
     """
-    from whisper_speedtest.results.journal import Journal, JournalError
+    from whisper_speedtest.results.journal import JournalError
 
     kept = config.stash[KEPT]
+    out = config.get_terminal_writer()
     if kept.journal is None:
         try:
-            kept.journal = Journal(_new_file(FOLDER))
+            kept.journal = _new_journal(FOLDER)
         except OSError as error:
             kept.fault = f"{FOLDER} cannot be written: {error.strerror}"
-            line = f"journal: none, as {kept.fault}; name a file with --journal=FILE"
-            tell(config.get_terminal_writer(), line)
-    elif kept.journal.path.exists():
-        try:
-            kept.journal.open()
-        except JournalError as error:
-            raise pytest.UsageError(f"journal: {error}") from error
-        if kept.cut:
-            line = f"journal: {kept.name}: {kept.cut} bytes of a line that was cut are removed"
-            tell(config.get_terminal_writer(), line)
+            tell(out, f"journal: none, as {kept.fault}; name a file with --journal=FILE")
+        return
+    try:
+        kept.journal.open()
+    except JournalError as error:
+        raise pytest.UsageError(f"journal: {error}") from error
+    except OSError as error:
+        raise pytest.UsageError(
+            f"journal: {kept.journal.path}: expected a file that can be written, got "
+            f"{error.strerror}; name another"
+        ) from error
+    if kept.cut:
+        tell(out, f"journal: {kept.name}: {kept.cut} bytes of a line that was cut are removed")
+        kept.cut = 0
 
 
-def _new_file(folder: Path) -> Path:
-    """Return a path in a folder that is made where it is not there, named by the time, UTC.
+def _new_journal(folder: Path) -> Journal:
+    """Make and open a journal in a folder, which is made too; its name is the time, UTC.
+
+    No other session has it: of several that begin in the same second, each makes a file of its own.
 
     Raises:
         OSError: Nothing can be written there.
     """
+    from whisper_speedtest.results.journal import Journal
+
     folder.mkdir(exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    path, number = folder / f"{name}.jsonl", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.jsonl"
-    return path
+    for ending in chain(("",), (f"-{number}" for number in count(2))):
+        journal = Journal(folder / f"{name}{ending}.jsonl")
+        with suppress(FileExistsError):
+            journal.open(must_be_new=True)
+            break
+    return journal
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
