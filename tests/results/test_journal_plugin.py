@@ -189,15 +189,17 @@ def test_journal_is_locked_before_anything_is_measured(
 
 
 @pytest.mark.parametrize(
-    "option", [{"collectonly": True}, {"prefetch_only": True}, {"check_models": frozenset()}]
+    ("option", "value"),
+    [("collectonly", True), ("prefetch_only", True), ("check_models", frozenset())],
 )
 def test_session_that_runs_no_test_makes_no_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, object]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: object
 ) -> None:
     """Neither where one is named, nor in the default folder."""
     monkeypatch.setattr(journal_plugin, "FOLDER", tmp_path / "journals")
     for journal in (Journal(tmp_path / "run.jsonl"), None):
-        session = FakeSession(**option)
+        session = FakeSession()
+        session.set_options(**{option: value})
         session.stash[KEPT] = Kept(journal)
         begun(session, monkeypatch)
         journal_plugin.pytest_runtestloop(session.real)
@@ -279,6 +281,25 @@ def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
     ]
 
 
+def test_session_that_takes_nothing_over_says_so_and_why() -> None:
+    """Nobody sees in a journal that grows whether anything in it was of use."""
+
+    def told(*reasons: str) -> list[str]:
+        of_tests = dict(enumerate(reasons))
+        not_taken_over = {str(number): reason for number, reason in of_tests.items()}
+        return list(Kept(Journal(Path("j.jsonl")), (), not_taken_over=not_taken_over).lines(""))
+
+    assert told("failed", "failed") == [
+        "earlier:  no result of 2 tests is taken over from j.jsonl: failed"
+    ]
+    (line,) = told("failed", "not in the journal", "failed")
+    assert line == (
+        "earlier:  no result of 3 tests is taken over from j.jsonl, for 2 reasons, which stand "
+        "above the tests"
+    )
+    assert told() == [], "nothing was to be measured"
+
+
 def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
     """pytest-benchmark's JSON is of one session: who wants all of the results reads the journal."""
     assert told(1, 0, 0, saved_to="saved.json") == [
@@ -334,6 +355,7 @@ def test_results_that_are_taken_over_are_not_written_again(
     assert (told, left) == (["b", "d"], ["a", "c"])
     assert [result.test for result in session.stash[RESULTS]] == ["b", "d", "a"]
     assert kept.order == {"a": 0, "b": 1, "c": 2, "d": 3}
+    assert kept.not_taken_over == decision.run
     assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a"]
     assert [line.strip() for line in session.lines] == [
         f"resume: {tmp_path}/run.jsonl: 2 of 4 results taken over",

@@ -16,7 +16,14 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.measure.samples import Repeats
-from whisper_speedtest.results.resume import ABSENT, Decision, Planned, decide, differences
+from whisper_speedtest.results.resume import (
+    ABSENT,
+    COMPARED,
+    Decision,
+    Planned,
+    decide,
+    differences,
+)
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 from whisper_speedtest.speech.scoring import score
 
@@ -86,6 +93,21 @@ def test_test_of_which_the_journal_knows_nothing_is_run() -> None:
     assert decide([planned(test="test_x")], [stored()]).run == {"test_x": ABSENT}
     assert decide([planned(test="test_x")], [stored()]).taken_over == {}
     assert decide([], [stored()]) == Decision({}, {})
+
+
+def test_comparison_says_nothing_of_the_test_of_its_name() -> None:
+    """It is another measurement, however it ended; where the journal has both, that one is taken.
+
+    Nothing was run before, so nothing is run again.
+    """
+    compared = stored(measure=Measure.RATIO)
+    failed = stored(measure=Measure.RATIO, outcome=Outcome.FAILED)
+
+    decision = decide([planned()], [compared, failed])
+
+    assert decision == Decision({}, {compared.test: COMPARED})
+    assert decision.lines() == ["compared with another side in the journal: 1 test is run"]
+    assert decide([planned()], [stored(), compared]).taken_over == {compared.test: stored()}
 
 
 @pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.PASSED])

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import CASE, warm
 from whisper_speedtest.hub.model import ModelError
+from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results import resume_plugin
 from whisper_speedtest.results.journal import HEADER, line_of
 from whisper_speedtest.results.resume import Decision
@@ -44,6 +45,19 @@ def test_last_journal_is_the_one_that_was_written_last(tmp_path: Path) -> None:
     assert resume_plugin._last(tmp_path).name == "a.jsonl"
     (tmp_path / "a.jsonl").unlink()
     assert resume_plugin._last(tmp_path).name == "c.jsonl"
+
+
+def test_journal_of_comparisons_alone_is_not_resumed(tmp_path: Path) -> None:
+    """A session that goes on compares nothing; where another result is among them, it may."""
+    compared = line_of(warm(1.0, measure=Measure.RATIO))
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(HEADER + compared)
+
+    with pytest.raises(pytest.UsageError, match=f"found none but comparisons in {path}; run once "):
+        resume_plugin._last(tmp_path)
+
+    path.write_bytes(HEADER + line_of(warm(1.0)) + compared)
+    assert resume_plugin._last(tmp_path) == path
 
 
 def test_folder_is_no_journal_to_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,6 +200,8 @@ def test_cut_line_of_a_killed_session_is_no_result(sessions: Sessions, path: Pat
     size = len(whole) - len(HEADER) - 9
     assert f"journal: {path}: {size} bytes of a line that was cut are removed\n" in session.output
     assert "0 of 1 results taken over" in session.output
+    why = "not in the journal"
+    assert f"earlier:  no result of 1 test is taken over from {path}: {why}\n" in session.output
     assert ends(read(path).results) == [("test_transcribe[toy-micro-good-short]", Outcome.PASSED)]
 
 

@@ -59,6 +59,9 @@ class Kept:
     taken_over: Mapping[str, Result] = field(default_factory=dict)
     """Test → the result that was taken over."""
 
+    not_taken_over: Mapping[str, str] = field(default_factory=dict)
+    """Test → why its result is not taken over, of a session that goes on with a journal."""
+
     order: Mapping[str, int] = field(default_factory=dict)
     """Test → its place in the session, as the tests that are run come after the others."""
 
@@ -85,6 +88,12 @@ class Kept:
         if number := len(self.taken_over):
             left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
             yield f"earlier:  {_results(number)} taken over from {self.name}{left_out}"
+        elif tests := len(self.not_taken_over):
+            reason, *others = dict.fromkeys(self.not_taken_over.values())
+            several = f", for {len(others) + 1} reasons, which stand above the tests"
+            why = several if others else f": {reason}"
+            of_tests = counted(tests, "test")
+            yield f"earlier:  no result of {of_tests} is taken over from {self.name}{why}"
         if self.written:
             yield f"journal:  {_results(self.written)} added to {self.name}"
         if self.lost:
@@ -143,7 +152,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     decision = decide(config, items, kept.earlier)
     kept.order = {item.name: number for number, item in enumerate(items)}
-    kept.taken_over = decision.taken_over
+    kept.taken_over, kept.not_taken_over = decision.taken_over, decision.run
     out = config.get_terminal_writer()
     taken_over = f"{len(decision.taken_over)} of {len(items)} results taken over"
     tell(out, f"resume: {kept.name}: {taken_over}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.clip import Clip
 
 ABSENT = "not in the journal"
+COMPARED = "compared with another side in the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Decision:
             reasons[reason] = reasons.get(reason, 0) + 1
         return [
             f"{reason}: {counted(count, 'test')} {'is' if count == 1 else 'are'} run"
-            f"{'' if reason == ABSENT else ' again'}"
+            f"{'' if reason in {ABSENT, COMPARED} else ' again'}"
             for reason, count in reasons.items()
         ]
 
@@ -74,11 +75,14 @@ def decide(planned: Sequence[Planned], results: Sequence[Result]) -> Decision:
     """Decide what becomes of each planned test, by what a journal holds.
 
     Of several results that would do, the last one is taken. The order of the others, and of the
-    planned tests, changes nothing.
+    planned tests, changes nothing. A comparison with another side is another measurement, for all
+    that its test has the same name.
     """
     of_test: dict[str, list[Result]] = {}
     for result in results:
-        of_test.setdefault(result.test, []).append(result)
+        if result.measure is not Measure.RATIO:
+            of_test.setdefault(result.test, []).append(result)
+    compared = {result.test for result in results} - of_test.keys()
     taken_over: dict[str, Result] = {}
     run: dict[str, str] = {}
     for each in planned:
@@ -93,7 +97,8 @@ def decide(planned: Sequence[Planned], results: Sequence[Result]) -> Decision:
             differing = differing or differs
         else:
             outcomes = sorted({result.outcome for result in found})
-            run[each.result.test] = differing or ", ".join(outcomes) or ABSENT
+            absent = COMPARED if each.result.test in compared else ABSENT
+            run[each.result.test] = differing or ", ".join(outcomes) or absent
     return Decision(taken_over, run)
 
 

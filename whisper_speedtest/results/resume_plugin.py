@@ -59,17 +59,24 @@ def file_to_resume(resumed: Path, journal: Path | None, folder: Path) -> Path:
 
 
 def _last(folder: Path) -> Path:
-    """Return the journal with results that was written last."""
+    """Return the journal that was written last, of those that hold results beside comparisons.
+
+    Comparisons are not resumed, so a session that goes on is never one of them.
+    """
+    from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.results.journal import read
 
     files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    beside = ""
     for path in reversed(files):
-        if read(path).results:
-            return path
+        if results := read(path).results:
+            if any(each.measure is not Measure.RATIO for each in results):
+                return path
+            beside = " but comparisons"
     looked = ", ".join(map(str, files)) or f"{folder}/*.jsonl"
     raise pytest.UsageError(
-        f"--resume: expected a journal with results, found none in {looked}; run once without "
-        "--resume, or name a file with --resume=FILE"
+        f"--resume: expected a journal with results, found none{beside} in {looked}; run once "
+        "without --resume, or name a file with --resume=FILE"
     )
 
 
