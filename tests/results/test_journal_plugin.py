@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,7 +69,7 @@ def test_each_result_is_written_once_and_at_once(session: FakeSession, tmp_path:
         assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a", "b", "c"][
             :count
         ]
-    assert (session.stash[KEPT].written, session.stash[KEPT].lost) == (3, 0)
+    assert (session.stash[KEPT].written.total(), session.stash[KEPT].lost) == (3, 0)
 
 
 def test_result_is_written_without_names(session: FakeSession, tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_result_that_cannot_be_written_costs_no_other(
     end(session, test="c")
 
     kept = session.stash[KEPT]
-    assert (kept.written, kept.lost) == (2, 1)
+    assert (kept.written.total(), kept.lost) == (2, 1)
     assert kept.fault == "[Errno 28] No space left on device"
     assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a", "c"]
 
@@ -259,7 +260,11 @@ def told(count: int, written: int, lost: int, fault: str = "", saved_to: str = "
     """Return the lines on a journal from which so many results were taken over, and so on."""
     taken_over = {str(number): warm() for number in range(count)}
     kept = Kept(
-        Journal(Path("j.jsonl")), taken_over=taken_over, written=written, lost=lost, fault=fault
+        Journal(Path("j.jsonl")),
+        taken_over=taken_over,
+        written=Counter({Outcome.PASSED: written}),
+        lost=lost,
+        fault=fault,
     )
     return list(kept.lines(saved_to))
 
@@ -279,6 +284,27 @@ def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
     assert list(Kept(None, lost=1, fault="no place").lines("")) == [
         "unsaved:  1 result is not added to a journal: no place"
     ]
+
+
+def test_results_of_tests_that_did_not_pass_are_counted_as_such(
+    session: FakeSession, tmp_path: Path
+) -> None:
+    """Else a session in which nothing could be measured would seem to have kept results of it."""
+
+    def told(*outcomes: Outcome) -> str:
+        session.stash[KEPT].written.clear()
+        for each in outcomes:
+            end(session, outcome=each, reason="why")
+        (line,) = session.stash[KEPT].lines("")
+        return line.removesuffix(f" added to {tmp_path}/run.jsonl")
+
+    passed, skipped, failed = Outcome.PASSED, Outcome.SKIPPED, Outcome.FAILED
+    assert told(passed, failed, skipped, skipped, Outcome.BUSY) == (
+        "journal:  5 results (2 skipped, 1 failed, 1 busy) are"
+    )
+    assert told(skipped, skipped) == "journal:  2 results (all skipped) are"
+    assert told(Outcome.TIMED_OUT) == "journal:  1 result (timed out) is"
+    assert told(passed, passed) == "journal:  2 results are"
 
 
 def test_session_that_takes_nothing_over_says_so_and_why() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -441,11 +442,11 @@ def test_interrupted_session_ends_with_what_was_kept(
         "KeyboardInterrupt",
     )
     take_over(terminal, warm(2.0))
-    terminal.stash[KEPT].written = 1
+    terminal.stash[KEPT].written[Outcome.PASSED] = 1
     kept = "stopped:  2 results are kept in journal.jsonl; the same command with "
     kept += "--resume=journal.jsonl runs what is left"
     assert interrupted(terminal, "KeyboardInterrupt") == ([kept], "interrupted")
-    terminal.stash[KEPT].written = 0
+    terminal.stash[KEPT].written.clear()
     assert interrupted(terminal, "KeyboardInterrupt")[0] == [
         kept.replace("2 results are", "1 result is")
     ]
@@ -468,7 +469,7 @@ def test_session_that_ends_otherwise_says_nothing_of_that(
     assert interrupted(terminal, ended) == ([], ended)
     assert interrupted(terminal, "KeyboardInterrupt", cases=False) == ([], "KeyboardInterrupt")
     assert interrupted(terminal, "KeyboardInterrupt", check_models=()) == ([], "KeyboardInterrupt")
-    terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=1)
+    terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=Counter([Outcome.PASSED]))
     assert interrupted(terminal, ended)[0][0].startswith("stopped:  1 result is kept in journal.")
 
 

@@ -87,7 +87,8 @@ def test_each_test_is_a_line_however_it_ended(sessions: Sessions, path: Path) ->
     assert raised.reason.endswith("transcribe raised ValueError: the toy dislikes this audio")
     assert "was ended by SIGKILL" in killed.reason
     assert "did not end within" in hung.reason
-    assert f"journal:  5 results are added to {path}\n" in session.output
+    kinds = "2 failed, 1 timed out, 1 skipped"
+    assert f"journal:  5 results ({kinds}) are added to {path}\n" in session.output
     assert session.saved_names == {good.test}
 
 

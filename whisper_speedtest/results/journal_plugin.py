@@ -12,6 +12,7 @@ import getpass
 import os
 import platform
 import sys
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,7 +69,9 @@ class Kept:
     seen: int = 0
     """How many results of the session were dealt with."""
 
-    written: int = 0
+    written: Counter[Outcome] = field(default_factory=Counter)
+    """How many of them were written, by how their tests ended."""
+
     lost: int = 0
     """How many of them could not be written."""
 
@@ -94,15 +97,24 @@ class Kept:
             why = several if others else f": {reason}"
             of_tests = counted(tests, "test")
             yield f"earlier:  no result of {of_tests} is taken over from {self.name}{why}"
-        if self.written:
-            yield f"journal:  {_results(self.written)} added to {self.name}"
+        if number := self.written.total():
+            of_outcomes = _beside_passed(self.written)
+            yield f"journal:  {_results(number, of_outcomes)} added to {self.name}"
         if self.lost:
             name = self.name or "a journal"
             yield f"unsaved:  {_results(self.lost)} not added to {name}: {self.fault}"
 
 
-def _results(number: int) -> str:
-    return f"{counted(number, 'result')} {'is' if number == 1 else 'are'}"
+def _results(number: int, of_outcomes: str = "") -> str:
+    return f"{counted(number, 'result')}{of_outcomes} {'is' if number == 1 else 'are'}"
+
+
+def _beside_passed(written: Counter[Outcome]) -> str:
+    """Return how many results are of tests that did not pass: ` (27 skipped, 1 failed)`, or ""."""
+    counts = [(what, count) for what, count in written.most_common() if what is not Outcome.PASSED]
+    if [count for _, count in counts] == [written.total()]:
+        return f" ({'all ' if written.total() > 1 else ''}{counts[0][0]})"
+    return f" ({', '.join(f'{count:,} {what}' for what, count in counts)})" if counts else ""
 
 
 KEPT = pytest.StashKey[Kept]()
@@ -260,7 +272,7 @@ def keep(config: pytest.Config) -> None:
             continue
         try:
             kept.journal.append(neutral)
-            kept.written += 1
+            kept.written[neutral.outcome] += 1
         except (JournalError, OSError, ValueError) as error:
             kept.lost += 1
             kept.fault = str(error)

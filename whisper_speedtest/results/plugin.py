@@ -114,7 +114,7 @@ def pytest_sessionfinish(
 def _kept(config: pytest.Config) -> str:
     """Return what an interrupted session has kept, and how to run the rest; "" if it is nothing."""
     kept = config.stash[KEPT]
-    there = kept.written + len(kept.taken_over)
+    there = kept.written.total() + len(kept.taken_over)
     if not there:
         return ""
     are = "result is" if there == 1 else "results are"
