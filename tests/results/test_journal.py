@@ -162,6 +162,22 @@ def test_journal_without_a_result_is_left_only_where_it_was_there(path: Path) ->
     assert path.read_bytes() == HEADER + line_of(RESULTS[0])
 
 
+def test_folder_of_a_journal_is_made_and_stays_with_what_is_in_it(tmp_path: Path) -> None:
+    """Where nothing was written, no folder is left that was not there before."""
+    (tmp_path / "there").mkdir()
+    path = tmp_path / "there" / "a" / "b" / "run.jsonl"
+    journal = Journal(path)
+    for result in (None, RESULTS[0]):
+        journal.open()
+        assert path.exists()
+        if result:
+            journal.append(result)
+        journal.close()
+        assert path.exists() is bool(result)
+        assert (tmp_path / "there" / "a").exists() is bool(result)
+        assert (tmp_path / "there").exists()
+
+
 def test_journal_that_another_session_may_have_open_is_not_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

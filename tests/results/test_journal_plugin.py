@@ -404,6 +404,34 @@ def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
     assert not (tmp_path / "run.jsonl").exists()
 
 
+def test_folder_of_a_named_journal_need_not_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a report, it is refused only where it cannot be made, and nothing is made yet."""
+    (tmp_path / "run.jsonl").write_bytes(HEADER)
+    may_be_written = True
+    monkeypatch.setattr(os, "access", lambda *_: may_be_written)
+
+    def refused(name: str) -> str:
+        session = FakeSession(journal=tmp_path / name)
+        try:
+            journal_plugin.pytest_configure(config_of(session))
+        except pytest.UsageError as error:
+            return str(error).partition(", got ")[2].removesuffix("; name another")
+        return ""
+
+    assert (refused("a/b/run.jsonl"), refused("new.jsonl"), refused("run.jsonl")) == ("", "", "")
+    assert (
+        refused("run.jsonl/x")
+        == f"no folder {tmp_path}/run.jsonl, as {tmp_path}/run.jsonl is a file"
+    )
+    may_be_written = False
+    above = f"none, in {tmp_path}, which may not be written"
+    assert (refused("a/b/run.jsonl"), refused("new.jsonl")) == (above, above)
+    assert refused("run.jsonl") == "one that may not be written"
+    assert [each.name for each in tmp_path.iterdir()] == ["run.jsonl"]
+
+
 def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:
     """To begin or to go on with; without one it has none yet. What it holds is read at once."""
     path = tmp_path / "run.jsonl"

@@ -224,8 +224,8 @@ def test_file_of_something_else_is_refused(sessions: Sessions, path: Path) -> No
     ("arguments", "message"),
     [
         (
-            "--journal={0}/none/x",
-            "--journal: {0}/none/x: expected a file that can be written, got no folder {0}/none; ",
+            "--journal={0}/j/x",
+            "--journal: {0}/j/x: expected a file that can be written, got no folder {0}/j, as {0}/j ",
         ),
         ("--journal={0}", "--journal: {0}: expected a file that can be written, got a folder;"),
         (
@@ -239,7 +239,7 @@ def test_file_of_something_else_is_refused(sessions: Sessions, path: Path) -> No
             "--resume: expected to go on with {0}/j, got --journal={0}/x as well; leave that out",
         ),
     ],
-    ids=["no folder", "a folder", "no file", "resumed folder", "no journal", "two files"],
+    ids=["in a file", "a folder", "no file", "resumed folder", "no journal", "two files"],
 )  # fmt: skip
 def test_journal_that_cannot_be_used_is_refused(
     sessions: Sessions, tmp_path: Path, arguments: str, message: str

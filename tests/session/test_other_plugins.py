@@ -410,7 +410,7 @@ def test_users_strictness_is_for_tests(sessions: Sessions) -> None:
     [
         ("", "a folder"),
         ("none/x.json", "no folder {folder}/none"),
-        ("file/x.json", "no folder"),
+        ("file/x.json", "no folder {folder}/file, as {folder}/file is a file; name another"),
         ("n" * 300, "one that cannot be looked at: File name too long; name another"),
     ],
     ids=["a folder", "in no folder", "in a file", "too long a name"],

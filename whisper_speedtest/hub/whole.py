@@ -20,6 +20,19 @@ def look_at(path: Path) -> None:
         path.stat()
 
 
+def nearest(path: Path) -> Path:
+    """Return the path, or the nearest folder or file above it that is there, in full.
+
+    Raises:
+        OSError: Nobody can tell what is there.
+    """
+    there = path.absolute()
+    look_at(there)
+    while not there.exists():
+        there = there.parent
+    return there
+
+
 def write_whole(contents: Mapping[Path, bytes]) -> None:
     """Write some files, whose folders are there. None is replaced before all of them are written.
 

@@ -99,8 +99,8 @@ class Journal:
     """Writes a journal, which no other session can write to while it is open.
 
     A file that is there is added to, and never overwritten. One that was made here and that no
-    result was added to is removed as it is closed, unless its file system has no locks: there
-    nobody knows whether another session has it open.
+    result was added to is removed as it is closed, and so is a folder that was made for it, unless
+    its file system has no locks: there nobody knows whether another session has it open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -109,8 +109,11 @@ class Journal:
         self._made_in_vain = False
         """Whether the file was made here, is locked, and holds no result yet."""
 
+        self._made_folders: list[Path] = []
+        """The folders that were made for it, the innermost first."""
+
     def open(self, *, must_be_new: bool = False) -> None:
-        """Make the file, or take it as it is and remove a line that was cut; and lock it.
+        """Make the file and its folder, or take it and remove a line that was cut; and lock it.
 
         Raises:
             JournalError: It is no journal, or another session writes to it.
@@ -119,6 +122,9 @@ class Journal:
         """
         if self._descriptor is not None:
             return
+        folder = self.path.parent
+        self._made_folders = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         try:
             descriptor = os.open(self.path, flags | os.O_EXCL, 0o666)
@@ -164,6 +170,8 @@ class Journal:
             if self._made_in_vain:  # while it is locked, so that nobody else has begun to write
                 with suppress(OSError):
                     self.path.unlink()
+                    for folder in self._made_folders:
+                        folder.rmdir()
                 self._made_in_vain = False
             os.close(self._descriptor)
             self._descriptor = None

@@ -135,7 +135,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if resumed is None:
             assert path is not None
             config.stash[KEPT] = kept = Kept(Journal(path))
-            refuse_unless_writable("--journal", path)
+            refuse_unless_writable("--journal", path, is_folder_made=True)
             kept.cut = read(path).cut if path.exists() else 0
             return
         resumed = file_to_resume(resumed, path, FOLDER)

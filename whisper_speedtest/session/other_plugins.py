@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.hub.whole import look_at
+from whisper_speedtest.hub.whole import nearest
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.options import why_no_limit
 
@@ -116,23 +116,32 @@ def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
 
 
-def refuse_unless_writable(option: str, path: Path) -> None:
-    """Refuse an option's file that results cannot be written to, before they are measured."""
+def refuse_unless_writable(option: str, path: Path, *, is_folder_made: bool = False) -> None:
+    """Refuse an option's file that results cannot be written to, before they are measured.
+
+    `is_folder_made` says that whoever writes it makes its folder, and those above that.
+    """
+    if found := _why_not_writable(path, is_folder_made=is_folder_made):
+        raise pytest.UsageError(
+            f"{option}: {path}: expected a file that can be written, got {found}; name another"
+        )
+
+
+def _why_not_writable(path: Path, *, is_folder_made: bool) -> str:
+    """Return what is at a path where no file can be written; "" where one can."""
     try:
-        look_at(path)
+        there = nearest(path)
         if path.is_dir():
-            found = "a folder"
-        elif not path.parent.is_dir():
-            found = f"no folder {path.parent}"
-        elif not os.access(path if path.exists() else path.parent, os.W_OK):
-            found = "one that may not be written"
-        else:
-            return
+            return "a folder"
+        if there == path.absolute():
+            return "" if os.access(path, os.W_OK) else "one that may not be written"
+        if not there.is_dir():
+            return f"no folder {path.parent}, as {there} is a file"
+        if there != path.parent.absolute() and not is_folder_made:
+            return f"no folder {path.parent}"
+        return "" if os.access(there, os.W_OK) else f"none, in {there}, which may not be written"
     except OSError as error:
-        found = f"one that cannot be looked at: {error.strerror}"
-    raise pytest.UsageError(
-        f"{option}: {path}: expected a file that can be written, got {found}; name another"
-    )
+        return f"one that cannot be looked at: {error.strerror}"
 
 
 @pytest.hookimpl(wrapper=True)
