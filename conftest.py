@@ -9,6 +9,7 @@ import pytest
 
 PLUGINS = (
     "whisper_speedtest.session.options",
+    "whisper_speedtest.session.plain",
     "whisper_speedtest.session.shard",
     "whisper_speedtest.session.collection",
     "whisper_speedtest.session.outcomes",

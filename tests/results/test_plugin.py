@@ -17,6 +17,7 @@ from tests.helpers.results import measured, warm
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.result import ClipFacts
+from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results import plugin
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.journal import Journal
@@ -49,6 +50,7 @@ class Terminal:
 
     stash: pytest.Stash
     columns: int = 120
+    encoding: str = "utf-8"
     is_terminal: bool = False
     saved_to: str | None = None
     tbstyle: str = "auto"
@@ -165,6 +167,17 @@ def test_table_stands_above_the_notes(terminal: Terminal) -> None:
     assert table[7] == ""
     assert lines[-1] == "failed:   test_x: why"
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_columns_of_the_table_stay_where_plain_characters_are_printed(terminal: Terminal) -> None:
+    """The terminal makes `+-` of `±`, for which a space of the gap before it is left out."""
+    twice = tuple(Sample(process=number, order=0, seconds=2.0) for number in range(2))
+    terminal.stash[RESULTS] = [warm(samples=twice)]
+    (row,) = (line for line in summary(terminal) if " ±0.0% (2×1)" in line)
+    terminal.lines.clear()
+    terminal.encoding = "ascii"
+
+    assert row.replace(" ±", "+-") in summary(terminal)
 
 
 def test_colours_are_asked_of_pytest(terminal: Terminal) -> None:

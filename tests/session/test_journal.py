@@ -178,9 +178,11 @@ def test_another_version_of_a_library_is_measured_again(sessions: Sessions, path
     assert old.count(version) == 1
     path.write_bytes(old.replace(version, b'"versions": {"pytest": "1.0"}'))
 
-    session = run(sessions, GOOD, f"--resume={path}")
+    session = run(sessions, GOOD, f"--resume={path}", LC_ALL="C", PYTHONUTF8="0")
 
-    assert f"  pytest 1.0 → {pytest.__version__}: 1 test is run again\n" in session.output
+    assert session.output.isascii(), "the output can hold no other characters"
+    assert f"  pytest 1.0 -> {pytest.__version__}: 1 test is run again\n" in session.output
+    assert re.search(r"\n-{50,120}\ntoy ", session.output), "a plain rule is under the heading"
     assert told(session.output, "PASSED") == ["test_transcribe[toy-micro-good-short]"]
     assert [result.provenance and result.provenance.versions for result in read(path).results] == [
         {"pytest": "1.0"},
@@ -225,7 +227,7 @@ def test_file_of_something_else_is_refused(sessions: Sessions, path: Path) -> No
     [
         (
             "--journal={0}/j/x",
-            "--journal: {0}/j/x: expected a file that can be written, got no folder {0}/j, as {0}/j ",
+            "--journal: {0}/j/x: expected a file that can be written, got no folder {0}/j, as {0}",
         ),
         ("--journal={0}", "--journal: {0}: expected a file that can be written, got a folder;"),
         (

@@ -234,7 +234,7 @@ def test_what_is_shown_does_not_go_where_tests_print() -> None:
 
 
 def test_characters_that_the_output_cannot_have_end_nothing() -> None:
-    """They are replaced."""
+    """Plain ones stand for them."""
     ours, theirs = os.pipe()
     with os.fdopen(theirs, "w", encoding="ascii") as file, os.fdopen(ours, "rb") as read:
         lines = QuietLines(Reporter(file).real)
@@ -243,7 +243,7 @@ def test_characters_that_the_output_cannot_have_end_nothing() -> None:
         lines.close()
         file.close()
 
-        assert read.read() == b"toy[?]\n"
+        assert read.read() == b"toy[...]\n"
 
 
 def test_reader_that_has_gone_ends_nothing() -> None:

@@ -21,6 +21,7 @@ from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
+from whisper_speedtest.session.plain import in_columns
 from whisper_speedtest.session.selection import case_of
 from whisper_speedtest.session.width import edge_of, folded, tell, width_of
 
@@ -253,7 +254,8 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
         _print_paragraph(terminalreporter, [sentence], width, bold=True)
     if shown:
         for row in table_lines(shown, columns(shown, kept.taken_over), width):
-            terminalreporter.line(row.text, **MARKUP[row.style])
+            line = in_columns(row.text, out._file.encoding or "utf-8")
+            terminalreporter.line(line, **MARKUP[row.style])
         terminalreporter.line("")
     edge = edge_of(out)
     for line in lines:

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from whisper_speedtest.session.plain import PLAIN
 from whisper_speedtest.session.width import told_columns
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class _Written:
         os.close(self._descriptor)
 
     def _write(self, text: str) -> None:
-        data = text.encode(self._encoding, "replace")
+        data = text.encode(self._encoding, PLAIN)
         # Where nobody reads it any more, pytest itself says so as soon as it writes.
         with suppress(OSError):
             while data:
@@ -106,12 +107,13 @@ class StatusLine(_Written):
         return min(columns, told_columns() or columns) - 1
 
     def show(self, line: str) -> None:
-        """Rewrite the line."""
+        """Rewrite the line, which is cut where plain characters have made it too long."""
         begun = self._reporter._tw.width_of_current_line
         # After a character in the last column, the cursor moves to the next line only with the next
         # character. That has to happen here, as saving and restoring the cursor would undo it.
         wrapped = " \r" if begun and begun % self._columns() == 0 else ""
-        self._write(f"{wrapped}{DOWN_AND_BACK}{SAVE}\r\n{ERASE_LINE}{line}{RESTORE}")
+        plain = line.encode(self._encoding, PLAIN).decode(self._encoding)[: self.width]
+        self._write(f"{wrapped}{DOWN_AND_BACK}{SAVE}\r\n{ERASE_LINE}{plain}{RESTORE}")
 
     def clear(self) -> None:
         """Erase the line."""
