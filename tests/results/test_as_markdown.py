@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,8 @@ from tests.helpers.results import (
 )
 from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.measure.samples import Repeats
+from whisper_speedtest.measure.samples import Repeats, Sample
 from whisper_speedtest.results.as_markdown import (
-    LEGEND,
     MOST_BYTES,
     MOST_NOTED,
     Part,
@@ -363,25 +363,40 @@ def test_machines_stand_side_by_side_where_they_measured_the_same() -> None:
     assert "### The same on several machines" not in text_of(warm(3.0))
 
 
-def test_marks_are_explained() -> None:
-    """Each that a table may have."""
-    text = text_of(warm())
+def explained(*results: Result) -> list[str]:
+    """Return the headings and marks that a report of these results explains."""
+    _, _, told = text_of(*results).partition("<summary>How to read this</summary>\n\n")
+    return re.findall(r"^- `([^`]+)`: \S.*\.$", told, re.MULTILINE)
 
-    assert LEGEND in text
-    for mark in (
-        "±",
-        "(3×3)",
-        "busy",
-        "RTFx",
-        "×6",
-        "tuned",
-        "WER",
-        "unchecked",
-        "undecided",
-        "slower",
-        "≈",
-    ):
-        assert mark in LEGEND, f"{mark} is explained nowhere"
+
+def test_headings_and_marks_are_explained_where_they_occur() -> None:
+    """Each that is in a table, and no other: who reads of what is nowhere looks for it."""
+    one = (Sample(process=0, order=0, seconds=2.0),)
+    two = (*one, Sample(process=1, order=0, seconds=2.0))
+    usual = ["RTFx", "WER"]
+    timed = warm(samples=two)
+
+    assert explained(timed) == [*usual, "±2.1% (3×3)"]
+    assert explained(warm(samples=one), cold(1.0, 1.1)) == [
+        "RTFx", "cold start, peak memory", "WER", "(1×1)",
+    ]  # fmt: skip
+    assert explained(load(1.0, 1.1)) == ["load"], "no interval is shown of a start"
+    assert explained(timed, warm(samples=one, outcome=Outcome.BUSY, test="x", score=None)) == [
+        *usual, "±2.1% (3×3)", "busy", "unchecked",
+    ]  # fmt: skip
+    assert explained(of_corpus(0.1, samples=two)) == [*usual, "±2.1% (3×3)", "pooled"]
+    assert explained(warm(samples=one, measure=Measure.AFTER_PAUSE)) == [], "notes tell of it"
+    assert explained(warm(outcome=Outcome.FAILED, reason="why")) == []
+    assert "How to read this" not in text_of(warm(outcome=Outcome.FAILED, reason="why"))
+
+
+def test_verdict_is_explained_where_nobody_can_tell() -> None:
+    """Beside the ratio, which each comparison has."""
+    for verdict, told in ((Verdict.UNDECIDED, ["ratio", "undecided"]), (Verdict.SLOWER, ["ratio"])):
+        made = replace(COMPARISON, verdict=verdict)
+        compared = warm(measure=Measure.RATIO, comparison=made, samples=())
+        assert explained(compared) == told
+    assert explained(replace(compared, outcome=Outcome.BUSY)) == ["ratio", "busy"]
 
 
 @pytest.mark.parametrize(
@@ -460,7 +475,7 @@ def test_report_fits_into_a_comment_of_github() -> None:
     assert len(set(shown)) == 1
     assert text.count(f"… and {300 - shown[0]} more lines: results.csv has them all") == 3
     assert "\n```\n\n… and " in text
-    assert LEGEND in text
+    assert "- `±2.1% (3×3)`: three processes made three calls each" in text
     assert len(text_of(*failures).encode()) <= MOST_BYTES, "letters are counted for bytes"
 
 

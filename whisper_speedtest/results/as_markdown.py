@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.hub.sizes import printable, short
-from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
-from whisper_speedtest.results.marks import MARKS
+from whisper_speedtest.results.marks import marks_of
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.small_tables import across, in_turns
 from whisper_speedtest.results.table import COLUMNS, Row, rows
 from whisper_speedtest.results.units import counted
+from whisper_speedtest.results.verdicts import verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
@@ -39,19 +40,20 @@ MOST_SHOWN = 200
 MOST_NOTED = 800
 """Characters of one sentence or line of notes, at whose end often stands what to do."""
 
-_HEADINGS = {
-    "RTFx": "seconds of audio transcribed in a second",
-    "slower": "how many times as long as the fastest of that size and clip; ≈ where the intervals "
-    "leave open which of the two is faster",
-    "cold start, load, peak memory": "of the model, whichever the clip",
-    "WER": "word error rate",
-    "ratio": "the seconds of this side over those of the other, so that over 1 is slower",
-    "undecided": "the interval of a ratio holds the limit, so that nobody can tell, and it ranks "
-    "nothing",
+HEADINGS = {
+    ("RTFx",): "seconds of audio transcribed in a second",
+    ("slower",): "how many times as long as the fastest of that size and clip; ≈ where the "
+    "intervals leave open which of the two is faster",
+    ("cold start", "load", "peak memory"): "of the model, whichever the clip",
+    ("WER",): "word error rate",
+    ("ratio",): "the seconds of this side over those of the other, so that over 1 is slower",
+    (str(Verdict.UNDECIDED),): "the interval of a ratio holds the limit, so that nobody can tell, "
+    "and it ranks nothing",
 }
+"""Headings, and a verdict, that have one meaning → that meaning."""
 
-LEGEND = "\n".join(f"- `{mark}`: {meaning}." for mark, meaning in {**_HEADINGS, **MARKS}.items())
-"""What the headings and marks of the tables mean."""
+NO_ROW = {Measure.AFTER_PAUSE, Measure.COLD_FILES}
+"""Measures that are told in notes, and in no table."""
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|\b_|_\b")
 
@@ -63,6 +65,8 @@ class Part:
     lines: Sequence[str]
     head: Sequence[str] = ()
     foot: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    """The headings of a table."""
 
     def text(self, most: int) -> str:
         """Return the part with so many lines at most, and how many are left out."""
@@ -78,18 +82,42 @@ def as_markdown(merged: Merged) -> str:
     beside = [escaped(line, MOST_NOTED) for line in merged.remarks()]
     compared = list(_of_across(merged))
     machines = [list(_of_machine(machine)) for machine in merged.machines]
-    of_parts = [len(part.lines) for parts in (compared, *machines) for part in parts]
-    most = max([len(answers), len(machines), *of_parts])
+    tables = [part for parts in (compared, *machines) for part in parts]
+    explained = list(_how_to_read(merged, {each for part in tables for each in part.columns}))
+    most = max([len(answers), len(machines), *(len(part.lines) for part in tables)])
     while True:
         texts = [*_some(answers, most + 1, "answer"), *beside]
         texts += [part.text(most) for part in compared]
         of_machines = ["\n\n".join(part.text(most) for part in parts) for parts in machines]
         texts += _some(of_machines, most + 1, "machine")
-        texts.append(f"<details><summary>How to read this</summary>\n\n{LEGEND}\n\n</details>\n")
-        text = "\n\n".join(texts)
+        text = "\n\n".join([*texts, *explained]) + "\n"
         if len(text.encode()) <= MOST_BYTES or most == 0:
             return text
         most //= 2
+
+
+def _how_to_read(merged: Merged, headings: Collection[str]) -> Iterator[str]:
+    """Yield what the headings and marks that are in the tables mean; nothing where there are none.
+
+    `headings` are those of all tables.
+    """
+    measured = [each for on in merged.machines for each in on.comparable if each.is_measured]
+    verdicts = {verdict_of(each) for each in measured if each.comparison}
+    there = {*headings, *(verdicts & {Verdict.UNDECIDED})}
+    meanings = {
+        ", ".join(found): meaning
+        for names, meaning in HEADINGS.items()
+        if (found := [name for name in names if name in there])
+    }
+    shown = [
+        each
+        for each in measured
+        if each.measure not in NO_ROW and (not each.comparison or each.outcome is Outcome.BUSY)
+    ]
+    meanings |= marks_of(shown, [each for each in shown if not each.measure.of_a_start])
+    if meanings:
+        told = "\n".join(f"- `{mark}`: {meaning}." for mark, meaning in meanings.items())
+        yield f"<details><summary>How to read this</summary>\n\n{told}\n\n</details>"
 
 
 def _some(texts: Sequence[str], most: int, what: str) -> list[str]:
@@ -178,7 +206,7 @@ def _table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[
     if used:
         head = [[headings[number] for number in used], ["---"] * len(used)]
         lines = [[row[number] for number in used] for row in cells]
-        yield Part([_line(each) for each in lines], [_line(each) for each in head])
+        yield Part([_line(each) for each in lines], [_line(each) for each in head], (), head[0])
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.results.table import time_error
+from whisper_speedtest.results.units import MOST_MARGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whisper_speedtest.measure.result import Result
+
 MARKS = {
     "±2.1% (3×3)": "three processes made three calls each; what many more would give lies within "
     "about 2.1 % of the time, in 95 of 100 such runs",
@@ -19,3 +30,25 @@ MARKS = {
     "tuned": "on unequal terms: the settings that the library’s own documentation recommends",
 }
 """A mark → what it means."""
+
+
+def marks_of(shown: Sequence[Result], timed: Sequence[Result]) -> dict[str, str]:
+    """Return the marks that are in tables of these results, with their meaning.
+
+    `timed` are those of which the tables show how often they were timed.
+    """
+    passed = [each for each in timed if each.counted and each.outcome is Outcome.PASSED]
+    margins = [each.estimate.margin for each in passed]
+    there = {
+        "±2.1% (3×3)": any(each is not None and each <= MOST_MARGIN for each in margins),
+        ">±100% (3×3)": any(each is not None and each > MOST_MARGIN for each in margins),
+        "(1×1)": None in margins,
+        "busy": any(each.outcome is Outcome.BUSY for each in shown),
+        "unchecked": any(each.transcript is not None and each.score is None for each in shown),
+        "×6": any(each.measure is Measure.LONG_FORM for each in shown),
+        "CER": any(each.score and each.score.cer is not None for each in shown),
+        "pooled": any(each.measure is Measure.CORPUS and each.score for each in shown),
+        "64 ms (62)": any(map(time_error, shown)),
+        "tuned": any(each.measure is Measure.TUNED for each in shown),
+    }
+    return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}

@@ -14,14 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure.measures import Measure, Outcome
+from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results import page_rows, panels, small_tables
 from whisper_speedtest.results.header import header
-from whisper_speedtest.results.marks import MARKS
+from whisper_speedtest.results.marks import marks_of
 from whisper_speedtest.results.notes import notes
-from whisper_speedtest.results.table import time_error
 from whisper_speedtest.results.transcripts import side_by_side
-from whisper_speedtest.results.units import MOST_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,6 +97,7 @@ class Told:
 def html(merged: Merged) -> str:
     """Return the page of a report."""
     rows = page_rows.rows(merged)
+    latest = [series.latest for on in merged.machines for series in on.series]
     style, script = (_source(f"page.{kind}") for kind in ("css", "js"))
     return _template().render(
         style=style,
@@ -113,7 +112,7 @@ def html(merged: Merged) -> str:
         rows=rows[:MOST_ROWS],
         terms=page_rows.terms(rows[:MOST_ROWS]),
         more_rows=max(0, len(rows) - MOST_ROWS),
-        marks=_marks(merged),
+        marks=marks_of(latest, latest),
         remarks=merged.remarks(),
     )
 
@@ -200,26 +199,6 @@ def _sections(on: OnMachine) -> list[Section]:
         ),
     ]
     return [each for each in sections if each.panels or each.notes or any(each.tables)]
-
-
-def _marks(merged: Merged) -> dict[str, str]:
-    """Return the marks that are in the table, with their meaning."""
-    latest = [series.latest for on in merged.machines for series in on.series]
-    passed = [each for each in latest if each.counted and each.outcome is Outcome.PASSED]
-    margins = [each.estimate.margin for each in passed]
-    there = {
-        "±2.1% (3×3)": any(each is not None and each <= MOST_MARGIN for each in margins),
-        ">±100% (3×3)": any(each is not None and each > MOST_MARGIN for each in margins),
-        "(1×1)": None in margins,
-        "busy": any(each.outcome is Outcome.BUSY for each in latest),
-        "unchecked": any(each.transcript is not None and each.score is None for each in latest),
-        "×6": any(each.measure is Measure.LONG_FORM for each in latest),
-        "CER": any(each.score and each.score.cer is not None for each in latest),
-        "pooled": any(each.measure is Measure.CORPUS and each.score for each in latest),
-        "64 ms (62)": any(map(time_error, latest)),
-        "tuned": any(each.measure is Measure.TUNED for each in latest),
-    }
-    return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
