@@ -19,7 +19,7 @@ from tests.helpers.results import CASE, warm
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results import journal_plugin
 from whisper_speedtest.results.journal import HEADER, Journal, line_of, read
-from whisper_speedtest.results.journal_plugin import KEPT, NEUTRAL, Kept, keep
+from whisper_speedtest.results.journal_plugin import NEUTRAL, SESSION_JOURNAL, SessionJournal, keep
 from whisper_speedtest.results.neutral import Neutral
 from whisper_speedtest.results.resume import Decision
 from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
@@ -38,7 +38,7 @@ def _session(tmp_path: Path) -> FakeSession:
     """A session whose journal is `run.jsonl`, and in which nothing has ended yet."""
     session = FakeSession(device="auto")
     session.stash[RESULTS] = []
-    session.stash[KEPT] = Kept(Journal(tmp_path / "run.jsonl"))
+    session.stash[SESSION_JOURNAL] = SessionJournal(Journal(tmp_path / "run.jsonl"))
     session.stash[NEUTRAL] = Neutral.of({}, home=None, user="jane", host="", kept={})
     return session
 
@@ -69,7 +69,8 @@ def test_each_result_is_written_once_and_at_once(session: FakeSession, tmp_path:
         assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a", "b", "c"][
             :count
         ]
-    assert (session.stash[KEPT].written.total(), session.stash[KEPT].lost) == (3, 0)
+    kept = session.stash[SESSION_JOURNAL]
+    assert (kept.written.total(), kept.unwritten) == (3, 0)
 
 
 def test_result_is_written_without_names(session: FakeSession, tmp_path: Path) -> None:
@@ -95,9 +96,9 @@ def test_result_that_cannot_be_written_costs_no_other(
         end(session, test="b")
     end(session, test="c")
 
-    kept = session.stash[KEPT]
-    assert (kept.written.total(), kept.lost) == (2, 1)
-    assert kept.fault == "[Errno 28] No space left on device"
+    kept = session.stash[SESSION_JOURNAL]
+    assert (kept.written.total(), kept.unwritten) == (2, 1)
+    assert kept.why_unwritten == "[Errno 28] No space left on device"
     assert [result.test for result in read(tmp_path / "run.jsonl").results] == ["a", "c"]
 
 
@@ -107,7 +108,7 @@ def test_skip_is_left_out_where_the_journal_has_it_for_the_same_reason(
     """Another reason, another test, and a failure of the same words are written, each time."""
     old = warm(1.0, test="a", outcome=Outcome.SKIPPED, reason="offline")
     failed = warm(1.0, test="c", outcome=Outcome.FAILED, reason="it crashed")
-    session.stash[KEPT].earlier = (old, failed)
+    session.stash[SESSION_JOURNAL].earlier_results = (old, failed)
 
     end(session, test="a", outcome=Outcome.SKIPPED, reason="offline", transcript=None)
     end(session, test="a", outcome=Outcome.SKIPPED, reason="too slow")
@@ -128,7 +129,7 @@ def test_journal_is_found_where_another_plugin_runs_the_tests(
 ) -> None:
     """It is opened with the first result then; where there can be none, that is said once."""
     monkeypatch.setattr(journal_plugin, "FOLDER", tmp_path / "journals")
-    session.stash[KEPT] = Kept(None)
+    session.stash[SESSION_JOURNAL] = SessionJournal(None)
 
     end(session, test="a")
     end(session, test="b")
@@ -137,10 +138,10 @@ def test_journal_is_found_where_another_plugin_runs_the_tests(
     assert [result.test for result in read(path).results] == ["a", "b"]
     (tmp_path / "file").touch()
     monkeypatch.setattr(journal_plugin, "FOLDER", tmp_path / "file")
-    session.stash[KEPT] = Kept(None, seen=2)
+    session.stash[SESSION_JOURNAL] = SessionJournal(None, handled=2)
     end(session, test="c")
     end(session, test="d")
-    assert session.stash[KEPT].lost == 2
+    assert session.stash[SESSION_JOURNAL].unwritten == 2
     (line,) = session.lines
     assert line == (
         f"journal: none, as {tmp_path}/file cannot be written: File exists; name a file with "
@@ -174,7 +175,7 @@ def test_journal_is_locked_before_anything_is_measured(
     path = tmp_path / "run.jsonl"
     begun(session, monkeypatch)
     second = FakeSession()
-    second.stash[KEPT] = Kept(Journal(path))
+    second.stash[SESSION_JOURNAL] = SessionJournal(Journal(path))
 
     with pytest.raises(pytest.UsageError) as caught:
         begun(second, monkeypatch)
@@ -201,7 +202,7 @@ def test_session_that_runs_no_test_makes_no_journal(
     for journal in (Journal(tmp_path / "run.jsonl"), None):
         session = FakeSession()
         session.set_options(**{option: value})
-        session.stash[KEPT] = Kept(journal)
+        session.stash[SESSION_JOURNAL] = SessionJournal(journal)
         begun(session, monkeypatch)
         journal_plugin.pytest_runtestloop(session.real)
         assert not list(tmp_path.iterdir())
@@ -211,7 +212,7 @@ def test_named_journal_that_cannot_be_written_is_refused(
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a disk that is full, which nobody knows before they write; no part of it is left."""
-    kept = session.stash[KEPT]
+    kept = session.stash[SESSION_JOURNAL]
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -233,10 +234,10 @@ def test_cut_line_is_said_to_be_removed_once(
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the journal is opened, and not again where its results are taken over."""
-    journal = session.stash[KEPT].journal
+    journal = session.stash[SESSION_JOURNAL].journal
     assert journal is not None
     journal.path.write_bytes(HEADER + b"{cut")
-    session.stash[KEPT].cut = 4
+    session.stash[SESSION_JOURNAL].cut_bytes = 4
 
     begun(session, monkeypatch)
     journal_plugin.pytest_runtestloop(session.real)
@@ -251,20 +252,20 @@ def test_journal_is_named_from_where_pytest_was_started(
     """Below that folder briefly, elsewhere in full."""
     monkeypatch.chdir(tmp_path)
 
-    assert Kept(Journal(tmp_path / "a" / "b.jsonl")).name == "a/b.jsonl"
-    assert Kept(Journal(tmp_path.parent / "b.jsonl")).name == f"{tmp_path.parent}/b.jsonl"
-    assert Kept(None).name == ""
+    assert SessionJournal(Journal(tmp_path / "a" / "b.jsonl")).name == "a/b.jsonl"
+    assert SessionJournal(Journal(tmp_path.parent / "b.jsonl")).name == f"{tmp_path.parent}/b.jsonl"
+    assert SessionJournal(None).name == ""
 
 
 def told(count: int, written: int, lost: int, fault: str = "", saved_to: str = "") -> list[str]:
     """Return the lines on a journal from which so many results were taken over, and so on."""
     taken_over = {str(number): warm() for number in range(count)}
-    kept = Kept(
+    kept = SessionJournal(
         Journal(Path("j.jsonl")),
         taken_over=taken_over,
         written=Counter({Outcome.PASSED: written}),
-        lost=lost,
-        fault=fault,
+        unwritten=lost,
+        why_unwritten=fault,
     )
     return list(kept.lines(saved_to))
 
@@ -281,7 +282,7 @@ def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
         "journal:  1 result is added to j.jsonl",
         "unsaved:  1 result is not added to j.jsonl: it is full",
     ]
-    assert list(Kept(None, lost=1, fault="no place").lines("")) == [
+    assert list(SessionJournal(None, unwritten=1, why_unwritten="no place").lines("")) == [
         "unsaved:  1 result is not added to a journal: no place"
     ]
 
@@ -292,10 +293,10 @@ def test_results_of_tests_that_did_not_pass_are_counted_as_such(
     """Else a session in which nothing could be measured would seem to have kept results of it."""
 
     def told(*outcomes: Outcome) -> str:
-        session.stash[KEPT].written.clear()
+        session.stash[SESSION_JOURNAL].written.clear()
         for each in outcomes:
             end(session, outcome=each, reason="why")
-        (line,) = session.stash[KEPT].lines("")
+        (line,) = session.stash[SESSION_JOURNAL].lines("")
         return line.removesuffix(f" added to {tmp_path}/run.jsonl")
 
     passed, skipped, failed = Outcome.PASSED, Outcome.SKIPPED, Outcome.FAILED
@@ -313,7 +314,9 @@ def test_session_that_takes_nothing_over_says_so_and_why() -> None:
     def told(*reasons: str) -> list[str]:
         of_tests = dict(enumerate(reasons))
         not_taken_over = {str(number): reason for number, reason in of_tests.items()}
-        return list(Kept(Journal(Path("j.jsonl")), (), not_taken_over=not_taken_over).lines(""))
+        return list(
+            SessionJournal(Journal(Path("j.jsonl")), (), not_taken_over=not_taken_over).lines("")
+        )
 
     assert told("failed", "failed") == [
         "earlier:  no result of 2 tests is taken over from j.jsonl: failed"
@@ -371,13 +374,13 @@ def test_results_that_are_taken_over_are_not_written_again(
 ) -> None:
     """The journal has them; they keep their places in the session, whose other tests are run."""
     old = {name: warm(1.0, test=name) for name in ("b", "d")}
-    session.stash[KEPT].earlier = tuple(old.values())
+    session.stash[SESSION_JOURNAL].earlier_results = tuple(old.values())
     decision = Decision(old, {"a": "failed", "c": "its model is not there"})
 
     told, left = resumed(session, monkeypatch, decision)
     end(session, test="a")
 
-    kept = session.stash[KEPT]
+    kept = session.stash[SESSION_JOURNAL]
     assert (told, left) == (["b", "d"], ["a", "c"])
     assert [result.test for result in session.stash[RESULTS]] == ["b", "d", "a"]
     assert kept.order == {"a": 0, "b": 1, "c": 2, "d": 3}
@@ -395,7 +398,7 @@ def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
 ) -> None:
     """Such a session ends at once, and its journal stays closed."""
     session.testsfailed = 1
-    session.stash[KEPT].earlier = (warm(1.0, test="a"),)
+    session.stash[SESSION_JOURNAL].earlier_results = (warm(1.0, test="a"),)
 
     told, left = resumed(session, monkeypatch, Decision({"a": warm(1.0, test="a")}, {}))
 
@@ -440,8 +443,8 @@ def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:
     def kept(journal: Path | None, resume: Path | None) -> tuple[object, object, int]:
         session = FakeSession(journal=journal, resume=resume)
         journal_plugin.pytest_configure(config_of(session))
-        found = session.stash[KEPT]
-        return found.journal.path if found.journal else None, found.earlier, found.cut
+        found = session.stash[SESSION_JOURNAL]
+        return found.journal.path if found.journal else None, found.earlier_results, found.cut_bytes
 
     new = tmp_path / "new.jsonl"
     assert kept(None, None) == (None, None, 0)

@@ -21,7 +21,7 @@ from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results import plugin
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.journal import Journal
-from whisper_speedtest.results.journal_plugin import KEPT, Kept
+from whisper_speedtest.results.journal_plugin import SESSION_JOURNAL, SessionJournal
 from whisper_speedtest.results.plugin import (
     asks_for_tables,
     pytest_benchmark_update_commit_info,
@@ -119,7 +119,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stash[OWN_CLIPS] = []
     stash[NOT_USED] = []
     stash[OWN_CORPORA] = []
-    stash[KEPT] = Kept(None)
+    stash[SESSION_JOURNAL] = SessionJournal(None)
     return Terminal(stash)
 
 
@@ -455,11 +455,11 @@ def test_interrupted_session_ends_with_what_was_kept(
         "KeyboardInterrupt",
     )
     take_over(terminal, warm(2.0))
-    terminal.stash[KEPT].written[Outcome.PASSED] = 1
+    terminal.stash[SESSION_JOURNAL].written[Outcome.PASSED] = 1
     kept = "stopped:  2 results are kept in journal.jsonl; the same command with "
     kept += "--resume=journal.jsonl runs what is left"
     assert interrupted(terminal, "KeyboardInterrupt") == ([kept], "interrupted")
-    terminal.stash[KEPT].written.clear()
+    terminal.stash[SESSION_JOURNAL].written.clear()
     assert interrupted(terminal, "KeyboardInterrupt")[0] == [
         kept.replace("2 results are", "1 result is")
     ]
@@ -482,7 +482,9 @@ def test_session_that_ends_otherwise_says_nothing_of_that(
     assert interrupted(terminal, ended) == ([], ended)
     assert interrupted(terminal, "KeyboardInterrupt", cases=False) == ([], "KeyboardInterrupt")
     assert interrupted(terminal, "KeyboardInterrupt", check_models=()) == ([], "KeyboardInterrupt")
-    terminal.stash[KEPT] = Kept(Journal(Path("journal.jsonl")), written=Counter([Outcome.PASSED]))
+    terminal.stash[SESSION_JOURNAL] = SessionJournal(
+        Journal(Path("journal.jsonl")), written=Counter([Outcome.PASSED])
+    )
     assert interrupted(terminal, ended)[0][0].startswith("stopped:  1 result is kept in journal.")
 
 
@@ -549,9 +551,9 @@ def test_session_that_selects_nothing_speaks_of_a_file_that_is_there(
 def take_over(terminal: Terminal, *results: Result) -> None:
     """Let results be those of an earlier session, in the journal `journal.jsonl`."""
     terminal.stash[RESULTS] += results
-    kept = Kept(Journal(Path("journal.jsonl")), results)
+    kept = SessionJournal(Journal(Path("journal.jsonl")), results)
     kept.taken_over = {result.test: result for result in results}
-    terminal.stash[KEPT] = kept
+    terminal.stash[SESSION_JOURNAL] = kept
 
 
 def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
@@ -588,7 +590,7 @@ def test_clips_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
     )
     take_over(terminal, last)
     terminal.stash[RESULTS].append(first)
-    terminal.stash[KEPT].order = {"short": 0, "long": 1}
+    terminal.stash[SESSION_JOURNAL].order = {"short": 0, "long": 1}
 
     lines = summary(terminal)
 
@@ -598,7 +600,8 @@ def test_clips_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
 def test_journal_that_cannot_be_written_is_told(terminal: Terminal) -> None:
     """With what it lacks."""
     terminal.stash[RESULTS].append(warm(2.0))
-    terminal.stash[KEPT].lost, terminal.stash[KEPT].fault = 1, "no space left"
+    kept = terminal.stash[SESSION_JOURNAL]
+    kept.unwritten, kept.why_unwritten = 1, "no space left"
 
     assert summary(terminal)[-1] == ("unsaved:  1 result is not added to a journal: no space left")
 

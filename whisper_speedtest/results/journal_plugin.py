@@ -45,38 +45,46 @@ FOLDER = ROOT / "journals"
 
 
 @dataclass(slots=True)
-class Kept:
-    """The journal of a session, and what came of writing it."""
+class SessionJournal:
+    """The journal that a session writes to, what the session took over from it, and what it added.
+
+    The session keeps it in its stash from its configuration on, also where it writes no journal.
+    """
 
     journal: Journal | None
-    """None: in a new file, as soon as there is a test to measure."""
+    """The file. None where the user has named none, until the first test is to be run; and for good
+    where none can be made."""
 
-    earlier: tuple[Result, ...] | None = None
-    """What the journal held before; None where nothing is to be taken over."""
+    earlier_results: tuple[Result, ...] | None = None
+    """With --resume, the results that the file held when the session began; else None."""
 
-    cut: int = 0
-    """Bytes of a line at its end that was cut when an earlier session was killed."""
+    cut_bytes: int = 0
+    """The bytes of an unfinished last line in the file, of an earlier session that was killed. They
+    are removed as the file is opened; 0 from then on."""
 
     taken_over: Mapping[str, Result] = field(default_factory=dict)
-    """Test → the result that was taken over."""
+    """With --resume, test → its earlier result, which is taken over, so that the test is not run.
+    """
 
     not_taken_over: Mapping[str, str] = field(default_factory=dict)
-    """Test → why its result is not taken over, of a session that goes on with a journal."""
+    """With --resume, test → why it is run."""
 
     order: Mapping[str, int] = field(default_factory=dict)
-    """Test → its place in the session, as the tests that are run come after the others."""
+    """Test → its place among those that were selected, by which the closing table is sorted: tests
+    that are run end after those whose results are taken over."""
 
-    seen: int = 0
-    """How many results of the session were dealt with."""
+    handled: int = 0
+    """How many of the session's results, from the first on, need no writing any more: they were
+    taken over, were written, are in the file already, or could not be written."""
 
     written: Counter[Outcome] = field(default_factory=Counter)
-    """How many of them were written, by how their tests ended."""
+    """How many results this session has added to the file, by how their tests ended."""
 
-    lost: int = 0
-    """How many of them could not be written."""
+    unwritten: int = 0
+    """How many results could not be added to it."""
 
-    fault: str = ""
-    """Why results cannot be written."""
+    why_unwritten: str = ""
+    """Why the last of those could not be, or why no file can be made; "" where nothing failed."""
 
     @property
     def name(self) -> str:
@@ -84,7 +92,7 @@ class Kept:
         return shown_path(self.journal.path) if self.journal else ""
 
     def lines(self, saved_to: str) -> Iterator[str]:
-        """Yield what is in it, what came from it, and what it lacks.
+        """Yield how many results were taken over, how many were added, and how many could not be.
 
         `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
         """
@@ -100,9 +108,9 @@ class Kept:
         if number := self.written.total():
             of_outcomes = _beside_passed(self.written)
             yield f"journal:  {_results(number, of_outcomes)} added to {self.name}"
-        if self.lost:
+        if self.unwritten:
             name = self.name or "a journal"
-            yield f"unsaved:  {_results(self.lost)} not added to {name}: {self.fault}"
+            yield f"unsaved:  {_results(self.unwritten)} not added to {name}: {self.why_unwritten}"
 
 
 def _results(number: int, of_outcomes: str = "") -> str:
@@ -117,7 +125,7 @@ def _beside_passed(written: Counter[Outcome]) -> str:
     return f" ({', '.join(f'{count:,} {what}' for what, count in counts)})" if counts else ""
 
 
-KEPT = pytest.StashKey[Kept]()
+SESSION_JOURNAL = pytest.StashKey[SessionJournal]()
 NEUTRAL = pytest.StashKey["Neutral"]()
 
 
@@ -127,16 +135,16 @@ def pytest_configure(config: pytest.Config) -> None:
     path: Path | None = config.getoption("journal")
     resumed: Path | None = config.getoption("resume")
     if path is None and resumed is None:
-        config.stash[KEPT] = Kept(None)
+        config.stash[SESSION_JOURNAL] = SessionJournal(None)
         return  # and collection imports none of it
     from whisper_speedtest.results.journal import Journal, JournalError, read
 
     try:
         if resumed is None:
             assert path is not None
-            config.stash[KEPT] = kept = Kept(Journal(path))
+            config.stash[SESSION_JOURNAL] = kept = SessionJournal(Journal(path))
             refuse_unless_writable("--journal", path, is_folder_made=True)
-            kept.cut = read(path).cut if path.exists() else 0
+            kept.cut_bytes = read(path).cut if path.exists() else 0
             return
         resumed = file_to_resume(resumed, path, FOLDER)
         content = read(resumed)
@@ -144,12 +152,12 @@ def pytest_configure(config: pytest.Config) -> None:
         option = "--journal" if resumed is None else "--resume"
         raise pytest.UsageError(f"{option}: {error}") from error
     refuse_unless_writable("--resume", resumed)
-    config.stash[KEPT] = Kept(Journal(resumed), content.results, content.cut)
+    config.stash[SESSION_JOURNAL] = SessionJournal(Journal(resumed), content.results, content.cut)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Open a journal that is named, before models are fetched: another session may write to it."""
-    if session.config.stash[KEPT].journal and _to_measure(session):
+    if session.config.stash[SESSION_JOURNAL].journal and _to_measure(session):
         _open(session.config)
 
 
@@ -159,10 +167,10 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if not items:
         return
     _open(config)
-    kept = config.stash[KEPT]
-    if kept.earlier is None:
+    kept = config.stash[SESSION_JOURNAL]
+    if kept.earlier_results is None:
         return
-    decision = decide(config, items, kept.earlier)
+    decision = decide(config, items, kept.earlier_results)
     kept.order = {item.name: number for number, item in enumerate(items)}
     kept.taken_over, kept.not_taken_over = decision.taken_over, decision.run
     out = config.get_terminal_writer()
@@ -174,7 +182,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         if result := decision.taken_over.get(item.name):
             report_as_passed(config, item)
             config.stash[RESULTS].append(result)
-    kept.seen = len(config.stash[RESULTS])
+    kept.handled = len(config.stash[RESULTS])
     session.items[:] = [item for item in session.items if item.name not in decision.taken_over]
 
 
@@ -198,14 +206,14 @@ def _open(config: pytest.Config) -> None:
     """
     from whisper_speedtest.results.journal import JournalError
 
-    kept = config.stash[KEPT]
+    kept = config.stash[SESSION_JOURNAL]
     out = config.get_terminal_writer()
     if kept.journal is None:
         try:
             kept.journal = _new_journal(FOLDER)
         except OSError as error:
-            kept.fault = f"{FOLDER} cannot be written: {error.strerror}"
-            tell(out, f"journal: none, as {kept.fault}; name a file with --journal=FILE")
+            kept.why_unwritten = f"{FOLDER} cannot be written: {error.strerror}"
+            tell(out, f"journal: none, as {kept.why_unwritten}; name a file with --journal=FILE")
         return
     try:
         kept.journal.open()
@@ -216,9 +224,11 @@ def _open(config: pytest.Config) -> None:
             f"journal: {kept.journal.path}: expected a file that can be written, got "
             f"{error.strerror}; name another"
         ) from error
-    if kept.cut:
-        tell(out, f"journal: {kept.name}: {kept.cut} bytes of a line that was cut are removed")
-        kept.cut = 0
+    if kept.cut_bytes:
+        tell(
+            out, f"journal: {kept.name}: {kept.cut_bytes} bytes of a line that was cut are removed"
+        )
+        kept.cut_bytes = 0
 
 
 def _new_journal(folder: Path) -> Journal:
@@ -259,23 +269,25 @@ def keep(config: pytest.Config) -> None:
     """
     from whisper_speedtest.results.journal import JournalError
 
-    kept, results = config.stash[KEPT], config.stash[RESULTS]
-    for result in results[kept.seen :]:
-        kept.seen += 1
-        if kept.journal is None and not kept.fault:
+    kept, results = config.stash[SESSION_JOURNAL], config.stash[RESULTS]
+    for result in results[kept.handled :]:
+        kept.handled += 1
+        if kept.journal is None and not kept.why_unwritten:
             _open(config)  # where another plugin runs the tests in place of pytest
         neutral = neutral_of(config).result(result)
-        if neutral.outcome is Outcome.SKIPPED and _skip(neutral) in map(_skip, kept.earlier or ()):
+        if neutral.outcome is Outcome.SKIPPED and _skip(neutral) in map(
+            _skip, kept.earlier_results or ()
+        ):
             continue
         if kept.journal is None:
-            kept.lost += 1
+            kept.unwritten += 1
             continue
         try:
             kept.journal.append(neutral)
             kept.written[neutral.outcome] += 1
         except (JournalError, OSError, ValueError) as error:
-            kept.lost += 1
-            kept.fault = str(error)
+            kept.unwritten += 1
+            kept.why_unwritten = str(error)
 
 
 def _skip(result: Result) -> tuple[str, Outcome, str]:
@@ -312,11 +324,15 @@ def neutral_of(config: pytest.Config) -> Neutral:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session whose journal lacks a result; that it has no place was said as it began."""
-    if (kept := session.config.stash.get(KEPT, None)) and kept.journal and kept.lost:
+    if (
+        (kept := session.config.stash.get(SESSION_JOURNAL, None))
+        and kept.journal
+        and kept.unwritten
+    ):
         fail(session)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the journal."""
-    if (kept := config.stash.get(KEPT, None)) and kept.journal:
+    if (kept := config.stash.get(SESSION_JOURNAL, None)) and kept.journal:
         kept.journal.close()

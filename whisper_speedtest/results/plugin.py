@@ -14,7 +14,7 @@ import pytest
 
 from adapters import install_command, usable, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journal_plugin import KEPT
+from whisper_speedtest.results.journal_plugin import SESSION_JOURNAL
 from whisper_speedtest.results.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted
@@ -114,7 +114,7 @@ def pytest_sessionfinish(
 
 def _kept(config: pytest.Config) -> str:
     """Return what an interrupted session has kept, and how to run the rest; "" if it is nothing."""
-    kept = config.stash[KEPT]
+    kept = config.stash[SESSION_JOURNAL]
     there = kept.written.total() + len(kept.taken_over)
     if not there:
         return ""
@@ -221,7 +221,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the answer and the table, then a line for each thing skipped or failed and why."""
     config = terminalreporter.config
     stash = config.stash
-    kept, found, left_out = stash[KEPT], stash[RESULTS], stash[LEFT_OUT]
+    kept, found, left_out = stash[SESSION_JOURNAL], stash[RESULTS], stash[LEFT_OUT]
     reported = stash.get(REPORTED, "")
     more = [*stored_notes(config), *kept.lines(config.getoption("benchmark_json") or "")]
     more += [*_unsaved(config), *([reported] if reported else [])]
@@ -280,7 +280,7 @@ def _unsaved(config: pytest.Config) -> Iterator[str]:
     """
     if fault := config.stash.get(FAULT, ""):
         yield f"unsaved:  another plugin failed as the session ended: {fault}"
-    path, taken_over = config.getoption("benchmark_json"), config.stash[KEPT].taken_over
+    path, taken_over = config.getoption("benchmark_json"), config.stash[SESSION_JOURNAL].taken_over
     results = config.stash[RESULTS]
     new = [each for each in results if each.test not in taken_over]
     if not path or any(result.outcome is Outcome.PASSED for result in new):
