@@ -384,6 +384,8 @@ def test_headings_and_marks_are_explained_where_they_occur() -> None:
     assert explained(timed, warm(samples=one, outcome=Outcome.BUSY, test="x", score=None)) == [
         *usual, "±2.1% (3×3)", "busy", "unchecked",
     ]  # fmt: skip
+    busy_start = cold(1.0, 1.1, outcome=Outcome.BUSY)
+    assert explained(timed, busy_start)[-2:] == ["±2.1% (3×3)", "busy"], "its time is marked"
     assert explained(of_corpus(0.1, samples=two)) == [*usual, "±2.1% (3×3)", "pooled"]
     assert explained(warm(samples=one, measure=Measure.AFTER_PAUSE)) == [], "notes tell of it"
     assert explained(warm(outcome=Outcome.FAILED, reason="why")) == []
