@@ -326,10 +326,10 @@ def test_paper_has_no_sign_of_what_can_be_clicked(look: Looker, full: str) -> No
     Chromium repeats a heading on each page of a table only where no box of a button is in it.
     """
     page = look(full)
-    assert page.get_by_text("The arrow before a row").is_visible()
+    assert page.get_by_text("Click the arrow before a row").is_visible()
     page.emulate_media(media="print")
 
-    assert not page.get_by_text("The arrow before a row").is_visible()
+    assert not page.get_by_text("Click the arrow before a row").is_visible()
     arrows = page.evaluate(
         """() => [
             ["summary", null, "listStyleType"],

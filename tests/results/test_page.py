@@ -268,11 +268,11 @@ def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
     for results in ([bare], [mended], [bare, mended]):
         read = page(*results).section("All measurements")
 
-        told = read.one("p", class_="about").text.partition("opens what it takes to trace it: ")[2]
+        told = read.one("p", class_="about").text.partition("to see where its numbers come from: ")[2]
         rows = [[each.text for each in row.all("dt")] for row in read.all("tr", class_="how")]
         longest = max(rows, key=len)
         assert {term for row in rows for term in row} == set(longest), "one row has every term"
-        assert told == f"{', '.join(longest)}, which is the command that measures it again."
+        assert told == f"{', '.join(longest)} (the command that measures it again)."
 
 
 @pytest.mark.parametrize(
