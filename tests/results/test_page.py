@@ -268,7 +268,8 @@ def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
     for results in ([bare], [mended], [bare, mended]):
         read = page(*results).section("All measurements")
 
-        told = read.one("p", class_="about").text.partition("to see where its numbers come from: ")[2]
+        about = read.one("p", class_="about").text
+        told = about.partition("to see where its numbers come from: ")[2]
         rows = [[each.text for each in row.all("dt")] for row in read.all("tr", class_="how")]
         longest = max(rows, key=len)
         assert {term for row in rows for term in row} == set(longest), "one row has every term"
