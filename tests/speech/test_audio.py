@@ -620,6 +620,18 @@ def test_a_file_that_would_fill_the_memory_is_refused(
     assert len(read_audio(path)) == 16_000 // channels
 
 
+def test_a_cut_file_is_not_told_as_a_long_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is looked for first: libsndfile 1.2.0 takes a cut OGG file for one without length."""
+    monkeypatch.setattr(reading, "MAX_SAMPLES", 100)
+    path = tmp_path / "clip.ogg"
+    path.write_bytes(encoded(tones(16_000), container="OGG")[:-1])
+
+    with pytest.raises(AudioError, match=f"{NO_LAST_PAGE}; {EXPORT_AGAIN}$"):
+        read_audio(path)
+
+
 @pytest.mark.property
 @pytest.mark.parametrize(
     ("container", "subtype"),

@@ -145,6 +145,11 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[np.float32], int]:
     try:
         # From memory, so that libsndfile goes by the content and never by the file's suffix.
         with soundfile.SoundFile(_BytesForLibsndfile(data)) as sound:
+            # First of all, as some versions take a cut file for one that is endlessly long.
+            if reason := why_end_is_unknown(sound.format, data):
+                raise AudioError(f"{path}: {reason}; {_conversion(path)}")
+            if reason := why_end_is_missing(sound.format, data):
+                raise AudioError(f"{path}: {reason}; {_EXPORT_AGAIN}")
             if sound.frames * sound.channels > MAX_SAMPLES:
                 raise AudioError(
                     f"{path}: is too long or of unknown length: its header announces "
@@ -155,10 +160,6 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[np.float32], int]:
             samples = sound.read(sound.frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: {_why_not_decoded(path, data, error)}") from error
-    if reason := why_end_is_unknown(sound.format, data):
-        raise AudioError(f"{path}: {reason}; {_conversion(path)}")
-    if reason := why_end_is_missing(sound.format, data):
-        raise AudioError(f"{path}: {reason}; {_EXPORT_AGAIN}")
     if len(samples) < sound.frames:
         raise AudioError(
             f"{path}: is truncated: its header announces {sound.frames} samples, "
