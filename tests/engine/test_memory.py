@@ -120,14 +120,16 @@ def test_peak_on_macos_is_the_lifetime_s_largest_footprint(
     assert libproc.asked == (os.getpid(), 4)
 
 
-def test_macos_tells_of_any_process_how_long_it_has_waited(
+def test_macos_tells_of_any_process_how_long_it_ran_or_could_have_run(
     on_macos: Callable[[FakeLibproc], None],
 ) -> None:
-    """In ticks: how long it was ready and had no processor, beside its footprint."""
+    """In ticks, beside its footprint: as itself, in the system, and while it could run at all."""
     libproc = FakeLibproc()
     on_macos(libproc)
 
     assert memory.darwin_rusage(4242) == {
+        "user_time": 1_000_000 + FIELDS.index("ri_user_time"),
+        "system_time": 1_000_000 + FIELDS.index("ri_system_time"),
         "lifetime_max_phys_footprint": 5_000_000_000,
         "runnable_time": 24_000,
     }

@@ -193,7 +193,8 @@ def test_folder_on_another_disk_is_found_before_the_download(
 
     error = refusal(fresh(store), BASE)
 
-    assert f"cannot write to the hub cache {store.settings.cache} (Invalid cross" in str(error)
+    got = os.strerror(errno.EXDEV)
+    assert f"cannot write to the hub cache {store.settings.cache} ({got}" in str(error)
     assert "to the disk on which the other folders of its repo are" in str(error)
     assert requested(hub) == [("info", None)]
 

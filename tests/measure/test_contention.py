@@ -76,9 +76,11 @@ def test_threads_that_came_count_and_those_that_went_do_not() -> None:
 
 def test_rounding_takes_nothing_from_others() -> None:
     """Where the system seems to have done less than the engine alone, others did nothing."""
-    found = contention_between(FIRST, changed(LAST, busy=5006.39, steal=39.99, pressure=59.0))
+    less = changed(LAST, busy=5006.39, steal=39.99, pressure=59.0, waits={1: 0.4})
 
-    assert (found.others, found.steal, found.pressure) == (0, 0, 0)
+    found = contention_between(FIRST, less)
+
+    assert (found.others, found.steal, found.pressure, found.waited) == (0, 0, 0, 0)
 
 
 def test_engine_that_has_ended_spent_nothing() -> None:

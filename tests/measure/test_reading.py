@@ -218,8 +218,9 @@ class FakeDarwin:
         return SimpleNamespace(user=1000.0, nice=200.0, system=30.0, idle=4.0)
 
     def rusage(self, pid: int) -> dict[str, int]:
-        """Return what macOS counts of a process."""
-        return {"runnable_time": {100: 24_000_000, 200: 48_000_000, 300: 72_000_000}[pid]}
+        """Return what macOS counts of a process, in ticks: runnable is what runs or is ready to."""
+        ready = {100: 24_000_000, 200: 48_000_000, 300: 72_000_000}[pid]
+        return {"user_time": 500, "system_time": 70, "runnable_time": ready + 570}
 
 
 @pytest.fixture(name="on_macos")

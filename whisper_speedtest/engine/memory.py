@@ -39,7 +39,7 @@ def peak_footprint() -> int:
 
 
 _RUSAGE_INFO_V4 = 4
-_FIELDS = {"lifetime_max_phys_footprint": 28, "runnable_time": 34}
+_FIELDS = {"user_time": 0, "system_time": 1, "lifetime_max_phys_footprint": 28, "runnable_time": 34}
 """Field of struct rusage_info_v4 → its place among the 64-bit fields behind ri_uuid, from 0.
 
 Source: macOS SDK, sys/resource.h.

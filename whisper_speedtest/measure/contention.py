@@ -130,7 +130,8 @@ def contention_between(first: Reading, last: Reading) -> Contention:
     waited: float | None = None
     if first.waits is not None and last.waits is not None:
         begun = first.waits
-        waited = sum(now - begun.get(thread, 0.0) for thread, now in last.waits.items())
+        grown = sum(now - begun.get(thread, 0.0) for thread, now in last.waits.items())
+        waited = max(0.0, grown)  # macOS counts what ran and what could run at different moments
     return Contention(
         others=share(first.busy, last.busy, cpu + (last.own - first.own)),
         cpu=cpu / seconds,

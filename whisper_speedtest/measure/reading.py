@@ -137,10 +137,12 @@ def _read_darwin(pid: int) -> Reading:
     for process in processes:
         try:
             spent = process.cpu_times()
-            ready = darwin_rusage(process.pid)["runnable_time"]
+            told = darwin_rusage(process.pid)
         except (Error, OSError):  # It has ended, or is another user's.
             continue
         engine += spent.user + spent.system
+        # Runnable is what runs, too. Source: XNU, osfmk/kern/thread.h, runnable_timer.
+        ready = told["runnable_time"] - told["user_time"] - told["system_time"]
         waits[process.pid] = ready * _darwin_tick()
     system = psutil.cpu_times()
     return Reading(
