@@ -283,7 +283,7 @@ def test_cache_that_is_no_folder_is_told_offline_too(
 
 def test_name_of_a_cache_gives_no_orders_to_a_terminal(store: Store, tmp_path: Path) -> None:
     """A message is one line, whatever the folder is called."""
-    (odd := tmp_path / "a\x1b[31mb\nc\udce9").touch()
+    (odd := tmp_path / "a\x1b[31mb\nc\u202e").touch()
 
     error = str(refusal(fresh(store, cache=odd), BASE))
 
