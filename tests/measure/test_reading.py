@@ -284,11 +284,12 @@ while time.process_time() < 0.4: pass
 
 
 def test_children_of_a_real_engine_are_part_of_it() -> None:
-    """What a process has started counts as its own, while it runs and once it has ended.
+    """What a process has started counts as its own, while it runs and, on Linux, once it has ended.
 
     Either of two children takes 0.4 CPU seconds; then one ends, and the other sleeps until it loses
     its standard input, which is that of the process that started it.
     """
+    counted = 0.75 if sys.platform == "linux" else 0.35  # macOS tells nothing of what has ended
     children = "".join(
         f"subprocess.run([sys.executable, '-c', {CHILD.format(then)!r}])\n"
         for then in ("", "sys.stdin.read()")
@@ -296,7 +297,7 @@ def test_children_of_a_real_engine_are_part_of_it() -> None:
     begin = time.perf_counter()
     with running(children) as pid:
         watch = Watch(pid)
-        wait_until(lambda: watch.end().cpu * (time.perf_counter() - begin) > 0.75)
+        wait_until(lambda: watch.end().cpu * (time.perf_counter() - begin) > counted)
 
 
 def test_loop_that_shares_a_processor_waits_for_it() -> None:
