@@ -96,10 +96,16 @@ def test_what_a_mac_is() -> None:
 
 
 def test_virtual_mac(mac: Mac) -> None:
-    """Hosted runners are."""
-    mac.sysctl["kern.hv_vmm_present"] = "1"
+    """Hosted runners are; their cores are of one kind, and they show no GPU."""
+    mac.sysctl = {
+        "kern.hv_vmm_present": "1",
+        "hw.perflevel0.name": "Standard",
+        "hw.perflevel0.physicalcpu": "3",
+    }
+    mac.answers.clear()
 
     assert darwin.virtual() is True
+    assert darwin.cores() == {"standard": 3}
 
 
 @pytest.mark.usefixtures("mac")
