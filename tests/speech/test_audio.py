@@ -623,10 +623,10 @@ def test_a_file_that_would_fill_the_memory_is_refused(
 def test_a_cut_file_is_not_told_as_a_long_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its end is looked for first: libsndfile 1.2.0 takes a cut OGG file for one without length."""
+    """Its end is looked for first: to libsndfile 1.2.0, a cut OGG file has no known length."""
     monkeypatch.setattr(reading, "MAX_SAMPLES", 100)
     path = tmp_path / "clip.ogg"
-    path.write_bytes(encoded(tones(16_000), container="OGG")[:-1])
+    path.write_bytes(ogg_without_last_page())
 
     with pytest.raises(AudioError, match=f"{NO_LAST_PAGE}; {EXPORT_AGAIN}$"):
         read_audio(path)
