@@ -14,7 +14,7 @@ PLUGINS = (
     "whisper_speedtest.session.collection",
     "whisper_speedtest.session.outcomes",
     "whisper_speedtest.session.beginning",
-    "whisper_speedtest.session.shown",
+    "whisper_speedtest.session.display_plugin",
     "whisper_speedtest.session.other_plugins",
     "whisper_speedtest.session.prefetch",
     "whisper_speedtest.session.surroundings",

@@ -223,7 +223,7 @@ SENSITIVE = (
     "tests/session/test_check_models.py::test_loads_that_succeed_have_status_0",
     "tests/session/test_collection.py::test_collection_imports_nothing_heavy",
     "tests/session/test_options.py",
-    "tests/session/test_progress.py",
+    "tests/session/test_download_progress.py",
     "tests/session/test_report.py",
     "tests/speech/test_clip.py",
     "tests/speech/test_scoring.py",

@@ -28,7 +28,7 @@ from whisper_speedtest.hub.evidence import LONGEST_LISTING
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.settings import HubSettings
-from whisper_speedtest.hub.tries import Again, Retry, Watch
+from whisper_speedtest.hub.tries import Again, Retry, StallGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -502,7 +502,7 @@ def test_listing_without_a_file_names_the_commit_and_what_it_has(hub: Hub, store
     )
 
 
-class Noted(Watch):
+class Noted(StallGuard):
     """A watch that only notes when it is looked at."""
 
     def __init__(self, limit: float) -> None:
@@ -579,7 +579,7 @@ class Stream:
 def test_connection_that_was_encrypted_last_is_the_one_that_is_ended() -> None:
     """Once a connection speaks TLS, the plain one below it is nothing that can be ended."""
     plain, encrypted = Stream(), Stream()
-    with closing(Watch(60.0)) as watch:
+    with closing(StallGuard(60.0)) as watch:
         watch.trace("connection.connect_tcp.complete", {"return_value": plain})
         watch.trace("connection.start_tls.started", {})
         watch.trace("connection.start_tls.complete", {"return_value": encrypted})

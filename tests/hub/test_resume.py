@@ -25,7 +25,7 @@ from whisper_speedtest.hub.plan import Plan
 from whisper_speedtest.hub.sizes import human
 from whisper_speedtest.hub.staging import PARTS_KEPT, begun, staging
 from whisper_speedtest.session.display import Display
-from whisper_speedtest.session.progress import Lines
+from whisper_speedtest.session.download_progress import Lines
 from whisper_speedtest.session.report import plan_lines
 
 if TYPE_CHECKING:

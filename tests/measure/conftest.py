@@ -32,7 +32,7 @@ class Machine:
     """The process ids that were watched, each noted as its stretch ends."""
 
     def watch(self, pid: int) -> _Watch:
-        """Stand for `Watch`."""
+        """Stand for `ContentionMeter`."""
         return _Watch(self, pid)
 
 
@@ -56,7 +56,7 @@ def _machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         "whisper_speedtest.measure.contention.free_processors", lambda _: machine.free
     )
     for timing in ("calls", "starts"):
-        monkeypatch.setattr(f"whisper_speedtest.measure.{timing}.Watch", machine.watch)
+        monkeypatch.setattr(f"whisper_speedtest.measure.{timing}.ContentionMeter", machine.watch)
     return machine
 
 

@@ -202,7 +202,7 @@ def test_gap_holds_all_that_came_between_two_calls(
         engine.clock.take(0.5)
         return watch(pid)
 
-    monkeypatch.setattr("whisper_speedtest.measure.calls.Watch", take_half_a_second)
+    monkeypatch.setattr("whisper_speedtest.measure.calls.ContentionMeter", take_half_a_second)
 
     calls = of_one(engine, 2.0, 3.0)
 
@@ -264,7 +264,7 @@ def test_call_that_is_made_again_has_a_pause_as_well(
         begun.append(engine.clock.now)
         return watch(pid)
 
-    monkeypatch.setattr("whisper_speedtest.measure.calls.Watch", watch_from)
+    monkeypatch.setattr("whisper_speedtest.measure.calls.ContentionMeter", watch_from)
 
     calls = after_pause([engine], Rules(processes=1, calls=1))
 

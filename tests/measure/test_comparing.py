@@ -12,7 +12,7 @@ from tests.proofs.head_to_head import compared
 from tests.proofs.noise import USUAL, Noise
 from whisper_speedtest.measure.comparing import (
     LEVEL,
-    Ratio,
+    PairedRatio,
     are_too_few,
     block_estimates,
     blocks_of,
@@ -22,7 +22,6 @@ from whisper_speedtest.measure.comparing import (
     ratio_in,
     ratio_of,
     side_of,
-    verdict_of,
 )
 from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LOOKS
@@ -118,7 +117,7 @@ def test_verdict_says_on_which_side_of_the_limit_the_interval_lies(
     low: float, high: float, limit: float, verdict: Verdict
 ) -> None:
     """It is undecided where the interval holds the limit, and at the limit itself."""
-    assert verdict_of(Ratio((low * high) ** 0.5, low, high), limit) is verdict
+    assert PairedRatio((low * high) ** 0.5, low, high).verdict(limit) is verdict
 
 
 def test_sides_of_many_intervals() -> None:
@@ -130,12 +129,12 @@ def test_sides_of_many_intervals() -> None:
 
 def test_margin_reaches_to_the_upper_end() -> None:
     """As a share of the ratio; what it had to be reaches to the limit, from either side."""
-    ratio = Ratio(1.02, 1.0, 1.071)
+    ratio = PairedRatio(1.02, 1.0, 1.071)
 
     assert ratio.margin == pytest.approx(0.05)
     assert ratio.margin_needed(0.05) == pytest.approx(1.05 / 1.02 - 1)
-    assert Ratio(1.05, 1.0, 1.2).margin_needed(0.0) == pytest.approx(0.05)
-    assert Ratio(1.1, 1.0, 1.2).margin_needed(0.05) == pytest.approx(1.1 / 1.05 - 1)
+    assert PairedRatio(1.05, 1.0, 1.2).margin_needed(0.0) == pytest.approx(0.05)
+    assert PairedRatio(1.1, 1.0, 1.2).margin_needed(0.05) == pytest.approx(1.1 / 1.05 - 1)
 
 
 def test_looks_are_at_four_six_eight_and_twelve_blocks() -> None:

@@ -13,7 +13,7 @@ from whisper_speedtest.measure import contention as contention_module
 from whisper_speedtest.measure.contention import (
     TICKS_OF_NOBODY,
     Contention,
-    Watch,
+    ContentionMeter,
     averaged,
     contention_between,
     free_processors,
@@ -256,7 +256,7 @@ def test_busy_process_is_one_of_others_unless_it_is_the_engine() -> None:
     rounding = TICKS_OF_NOBODY * TICK
     with running(IDLE) as idle, running(BUSY) as busy:
         begin = time.perf_counter()
-        wider, narrower = Watch(idle), Watch(busy)
+        wider, narrower = ContentionMeter(idle), ContentionMeter(busy)
         inner = time.perf_counter()
         started = cpu_seconds(busy)
         wait_until(lambda: cpu_seconds(busy) > started + 0.5)

@@ -16,7 +16,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import Recorder
 from whisper_speedtest.measure.result import ClipFacts, from_json, to_json
 from whisper_speedtest.measure.samples import Repeats
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 from whisper_speedtest.speech.corpus import CorpusError
 
 if TYPE_CHECKING:
@@ -147,13 +147,13 @@ def test_each_clip_is_told_with_its_number(engine: FakeEngine, corpus: Corpus) -
     calls = time_corpus(processes, corpus, SETTINGS)
 
     assert told.steps[-4:] == [
-        Step(Doing.UNTIMED_CALL, 1, 1),
-        *(Step(Doing.CLIP, 1, 1, number, 3) for number in (1, 2, 3)),
+        Step(Activity.UNTIMED_CALL, 1, 1),
+        *(Step(Activity.CLIP, 1, 1, number, 3) for number in (1, 2, 3)),
     ]
     assert calls.sample.seconds == 6.0
-    assert str(Doing.CLIP) == "clip"
-    assert Doing.CLIP.timed
-    assert not Doing.CLIP.of_a_start
+    assert str(Activity.CLIP) == "clip"
+    assert Activity.CLIP.timed
+    assert not Activity.CLIP.of_a_start
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class Mac:
 def _mac(monkeypatch: pytest.MonkeyPatch) -> Mac:
     """A MacBook Pro on battery."""
     mac = Mac()
-    monkeypatch.setattr(darwin, "answer", mac.answer)
+    monkeypatch.setattr(darwin, "output_of", mac.answer)
     return mac
 
 

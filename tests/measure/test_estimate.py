@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from whisper_speedtest.measure.estimate import Estimate, Ratio, estimate, ratio
+from whisper_speedtest.measure.estimate import Estimate, UnpairedRatio, estimate, ratio
 from whisper_speedtest.measure.samples import Sample
 
 
@@ -132,19 +132,19 @@ def test_half_widths_of_both_add_as_squares_in_a_ratio() -> None:
 
 def test_ratio_is_decided_either_way_where_its_interval_leaves_1_out() -> None:
     """An interval that ends at 1, or holds it, says nothing about which is slower."""
-    assert Ratio(1.5, 1.01, 2.0).decided
-    assert Ratio(0.5, 0.2, 0.99).decided
-    assert not Ratio(1.5, 1.0, 2.0).decided
-    assert not Ratio(0.5, 0.2, 1.0).decided
-    assert not Ratio(1.0, 0.9, 1.1).decided
+    assert UnpairedRatio(1.5, 1.01, 2.0).decided
+    assert UnpairedRatio(0.5, 0.2, 0.99).decided
+    assert not UnpairedRatio(1.5, 1.0, 2.0).decided
+    assert not UnpairedRatio(0.5, 0.2, 1.0).decided
+    assert not UnpairedRatio(1.0, 0.9, 1.1).decided
 
 
 def test_ratio_with_one_process_has_no_interval_and_decides_nothing() -> None:
     """On whichever side it stands."""
     one, many = Estimate(1.0, None, None, (1,)), Estimate(9.0, 8.9, 9.1, (1, 1))
 
-    assert ratio(one, many) == Ratio(1 / 9, None, None)
-    assert ratio(many, one) == Ratio(9.0, None, None)
+    assert ratio(one, many) == UnpairedRatio(1 / 9, None, None)
+    assert ratio(many, one) == UnpairedRatio(9.0, None, None)
     assert not ratio(many, one).decided
 
 

@@ -17,7 +17,7 @@ from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.starts import time_start
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 from whisper_speedtest.measure.turns import Sides, compare
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.speech.clip import Clip
 
-CALLS = {Doing.FIRST_CALL, Doing.UNTIMED_CALL}
+CALLS = {Activity.FIRST_CALL, Activity.UNTIMED_CALL}
 
 
 class Exchanging(Listener):
@@ -37,11 +37,11 @@ class Exchanging(Listener):
         self.called = False
 
     def tell(self, step: Step) -> None:
-        self.tell_doing(step.doing)
+        self.tell_activity(step.activity)
 
-    def tell_doing(self, doing: Doing) -> None:
+    def tell_activity(self, activity: Activity) -> None:
         """Put the file back after the call."""
-        if doing in CALLS and not self.called:
+        if activity in CALLS and not self.called:
             self._file.write_text("other weights", "utf-8")
             self.called = True
         elif self.called:
@@ -68,7 +68,7 @@ def test_file_that_is_exchanged_for_the_first_call_is_found(
 
     def measure() -> None:
         if measured == "a start":
-            time_start(new(), 0, clip, audio, settings, rules, exchanging.tell_doing)
+            time_start(new(), 0, clip, audio, settings, rules, exchanging.tell_activity)
         else:
             sides = Sides(new, new, clip, audio, clip, audio, settings)
             compare(sides, rules, limit=0, minutes=1, seed="", listener=exchanging)

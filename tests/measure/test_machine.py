@@ -165,7 +165,7 @@ def test_mac_tells_neither_host_nor_user_nor_serial_numbers(
 ) -> None:
     """What its programs print has them: a host, who keeps it awake, numbers of its parts."""
     mac = Mac()
-    monkeypatch.setattr(darwin, "answer", mac.answer)
+    monkeypatch.setattr(darwin, "output_of", mac.answer)
     monkeypatch.setattr(machine_module, "here", darwin)
     private = (NAME, "19660899", "0x100000a5b", "/var/vm")
     printed = " ".join([*mac.answers.values(), *mac.sysctl.values()])

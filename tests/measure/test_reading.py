@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.loads import BUSY, IDLE, cpu_seconds, running, wait_until
 from whisper_speedtest.measure import reading
-from whisper_speedtest.measure.contention import Watch
+from whisper_speedtest.measure.contention import ContentionMeter
 from whisper_speedtest.measure.reading import read
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def test_children_of_a_real_engine_are_part_of_it() -> None:
     )
     begin = time.perf_counter()
     with running(children) as pid:
-        watch = Watch(pid)
+        watch = ContentionMeter(pid)
         wait_until(lambda: watch.end().cpu * (time.perf_counter() - begin) > counted)
 
 
@@ -308,7 +308,7 @@ def test_loop_that_shares_a_processor_waits_for_it() -> None:
         processor = min(os.sched_getaffinity(0))
         os.sched_setaffinity(one, {processor})
         os.sched_setaffinity(other, {processor})
-        watch, started = Watch(one), cpu_seconds(one)
+        watch, started = ContentionMeter(one), cpu_seconds(one)
         wait_until(lambda: cpu_seconds(one) > started + 0.3)
         found = watch.end()
 
@@ -321,7 +321,7 @@ def test_loop_that_shares_a_processor_waits_for_it() -> None:
 def test_engine_that_sleeps_spends_nothing_and_waits_for_nothing() -> None:
     """Whatever pytest does meanwhile is not the engine's."""
     with running(IDLE) as idle:
-        watch, end = Watch(idle), time.process_time() + 0.3
+        watch, end = ContentionMeter(idle), time.process_time() + 0.3
         while time.process_time() < end:
             pass
         found = watch.end()

@@ -26,7 +26,7 @@ from whisper_speedtest.measure.recording import UNTOLD, Recorder, provenance_of
 from whisper_speedtest.measure.result import from_json, to_json
 from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.measure.suite import code_hash
-from whisper_speedtest.measure.turns import Compared, Pair
+from whisper_speedtest.measure.turns import Pair, RunningComparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -357,10 +357,10 @@ def test_private_record_keeps_what_the_suite_itself_says(clip: Clip, outcome: Ou
 # Comparisons
 
 
-def compared(engine: FakeEngine, ratio: float) -> Compared:
+def compared(engine: FakeEngine, ratio: float) -> RunningComparison:
     """Return a comparison of four blocks, whose sides heard different things."""
     baseline = replace(engine, case=OTHER, told_device=None, repo="embedded/another")
-    return Compared(
+    return RunningComparison(
         planned=2,
         turns=[
             msgspec.structs.replace(turn, seconds=turn.seconds * (1 + turn.block / 100))

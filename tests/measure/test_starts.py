@@ -9,7 +9,7 @@ from tests.helpers.fake_processes import AUDIO
 from whisper_speedtest.measure import contention, starts
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.starts import time_start
-from whisper_speedtest.measure.telling import Doing
+from whisper_speedtest.measure.steps import Activity
 
 if TYPE_CHECKING:
     import pytest
@@ -74,7 +74,7 @@ def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_lo
         starts, "expect_none_in_memory", lambda model: engine.log.append(f"look at {model.repo}")
     )
     engine.calls = [8.0, 8.0]
-    told: list[Doing] = []
+    told: list[Activity] = []
 
     def start(*, cold_files: bool) -> Started:
         return time_start(
@@ -88,7 +88,7 @@ def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_lo
     assert steps[:6] == [
         "lay_out", f"evict {repo}", "launch", "import_library", f"look at {repo}", "load"
     ]  # fmt: skip
-    assert told[:3] == [Doing.LAY_OUT, Doing.EVICT, Doing.LAUNCH]
+    assert told[:3] == [Activity.LAY_OUT, Activity.EVICT, Activity.LAUNCH]
 
     engine.log.clear()
     start(cold_files=False)

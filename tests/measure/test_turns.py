@@ -17,10 +17,10 @@ from tests.measure.conftest import Machine
 from whisper_speedtest.measure import starts, turns
 from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 from whisper_speedtest.measure.turns import (
-    Compared,
     NoRoomError,
+    RunningComparison,
     Sides,
     TooLongError,
     await_rest,
@@ -112,7 +112,7 @@ class Court:
         minutes: float = 10_000,
         listener: Listener | None = None,
         seed: str = "seed",
-    ) -> Compared:
+    ) -> RunningComparison:
         """Compare both sides on the clip."""
         sides = Sides(
             ours=lambda: self.make("ours"),
@@ -134,8 +134,8 @@ def _court(
     clock = engine.clock
     monkeypatch.setattr("whisper_speedtest.measure.turns.time.monotonic", clock)
     monkeypatch.setattr("whisper_speedtest.measure.turns.time.sleep", clock.take)
-    monkeypatch.setattr(turns, "Watch", machine.watch)
-    monkeypatch.setattr(starts, "Watch", Machine().watch)
+    monkeypatch.setattr(turns, "ContentionMeter", machine.watch)
+    monkeypatch.setattr(starts, "ContentionMeter", Machine().watch)
     monkeypatch.setattr(turns, "read", lambda pid: FakeReading(0.0, clock()))  # noqa: ARG005
     return lambda seconds: Court(engine, clock, seconds)
 
@@ -241,7 +241,7 @@ def test_half_of_the_turns_begin_with_the_baseline_in_an_order_that_the_seed_dec
     """The order differs from block to block, and is the same for the same seed."""
     first, again, other = (court(noisy(1.5)).compare(seed=seed) for seed in ("a", "a", "b"))
 
-    def orders(found: Compared) -> list[tuple[bool, ...]]:
+    def orders(found: RunningComparison) -> list[tuple[bool, ...]]:
         return [
             tuple(turn.baseline_first for turn in found.turns if turn.block == block)
             for block in range(4)
@@ -338,7 +338,7 @@ def test_turn_that_stays_contaminated_is_left_out(
 
     found = court(noisy(1.5)).compare(listener=ear)
 
-    timed = [(step.call, step.again) for step in ear.steps if step.doing is Doing.TIMED_CALL]
+    timed = [(step.call, step.again) for step in ear.steps if step.activity is Activity.TIMED_CALL]
     assert timed[:4] == [(1, False), (1, True), (1, True), (2, False)]
 
     block = [turn for turn in found.turns if turn.block == 0]
@@ -494,12 +494,17 @@ def test_steps_are_told(court: Callable[..., Court]) -> None:
     court(noisy(1.5)).compare(listener=ear)
 
     first = [step for step in ear.steps if step.process == 1]
-    assert [step.doing for step in first[:12]] == [
-        *(Doing.LAY_OUT, Doing.LAUNCH, Doing.IMPORT, Doing.LOAD, Doing.FIRST_CALL, Doing.VERIFY),
+    assert [step.activity for step in first[:12]] == [
+        Activity.LAY_OUT,
+        Activity.LAUNCH,
+        Activity.IMPORT,
+        Activity.LOAD,
+        Activity.FIRST_CALL,
+        Activity.VERIFY,
     ] * 2
-    assert first[12] == Step(Doing.UNTIMED_CALL, 1, LOOKS[-1])
-    assert first[13] == Step(Doing.TIMED_CALL, 1, LOOKS[-1], 1, TURNS)
-    assert first[-1] == Step(Doing.TIMED_CALL, 1, LOOKS[-1], TURNS, TURNS)
+    assert first[12] == Step(Activity.UNTIMED_CALL, 1, LOOKS[-1])
+    assert first[13] == Step(Activity.TIMED_CALL, 1, LOOKS[-1], 1, TURNS)
+    assert first[-1] == Step(Activity.TIMED_CALL, 1, LOOKS[-1], TURNS, TURNS)
     assert ear.steps[-1].process == 4
 
 

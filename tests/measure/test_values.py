@@ -5,4 +5,4 @@ from tests.helpers.values import assert_values
 
 def test_dataclasses_are_frozen() -> None:
     """Each has slots, too, so that a misspelt name raises."""
-    assert_values("whisper_speedtest.measure", changing=["Compared", "Processes"])
+    assert_values("whisper_speedtest.measure", changing=["RunningComparison", "Processes"])

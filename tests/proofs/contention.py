@@ -36,7 +36,7 @@ from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.measure.calls import BURST_SECONDS
 from whisper_speedtest.measure.clock import seconds_of
-from whisper_speedtest.measure.contention import Contention, Watch, is_contaminated
+from whisper_speedtest.measure.contention import Contention, ContentionMeter, is_contaminated
 from whisper_speedtest.speech.audio import read_audio
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 def sample(engine: Engine, load: str, settings: DecodeSettings) -> Sample:
     """Time calls for a quarter of a second, as the clock of the benchmarks does."""
-    watch, seconds = Watch(engine.pid), list[float]()
+    watch, seconds = ContentionMeter(engine.pid), list[float]()
     while sum(seconds) < BURST_SECONDS:
         seconds.append(seconds_of(lambda: engine.transcribe("short", settings)))
     contention, length = watch.end(), sum(seconds)
@@ -93,7 +93,7 @@ def gets_quiet(patience: float) -> bool:
     deadline = time.monotonic() + patience
     with running(IDLE) as idle:
         while time.monotonic() < deadline:
-            watch = Watch(idle)
+            watch = ContentionMeter(idle)
             time.sleep(0.2)
             if (watch.end().others or 0.0) < QUIET:
                 return True

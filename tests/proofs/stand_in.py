@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.helpers.loads import IDLE, running
 from whisper_speedtest.measure.clock import seconds_of
-from whisper_speedtest.measure.contention import Watch
+from whisper_speedtest.measure.contention import ContentionMeter
 
 LOOP = """
 while True:
@@ -60,7 +60,7 @@ def measure(call: Any, steps: int, share: float, loops: int) -> tuple[list[float
         idle = beside.enter_context(running(IDLE))  # An engine that does nothing.
         end = time.monotonic() + SECONDS
         while len(seconds) < CALLS and time.monotonic() < end:
-            watch = Watch(idle)
+            watch = ContentionMeter(idle)
             seconds.append(seconds_of(lambda: call(steps)))
             others.append(watch.end().others or 0.0)
     return seconds, others

@@ -26,9 +26,9 @@ from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.session import check, prefetch
-from whisper_speedtest.session import status as status_module
+from whisper_speedtest.session import model_status as status_module
 from whisper_speedtest.session.check import as_json, faults, load_model, next_command
-from whisper_speedtest.session.status import ModelStatus
+from whisper_speedtest.session.model_status import ModelStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,11 @@ import pytest
 
 from tests.helpers.fake_engine import Clock
 from tests.helpers.fake_screen import FakeScreen, on, pass_time
-from whisper_speedtest.measure.telling import Doing, Step
+from whisper_speedtest.measure.steps import Activity, Step
 from whisper_speedtest.session.display import Display, Shown, sentence
 
-TIMED = Step(Doing.TIMED_CALL, 1, 3, call=2, calls=3)
-UNTIMED = Step(Doing.UNTIMED_CALL, 1, 3)
+TIMED = Step(Activity.TIMED_CALL, 1, 3, call=2, calls=3)
+UNTIMED = Step(Activity.UNTIMED_CALL, 1, 3)
 
 
 # On a terminal
@@ -83,13 +83,15 @@ def test_nothing_is_written_between_the_untimed_call_and_the_timed_one() -> None
         assert screen.times == [105.0]
 
 
-@pytest.mark.parametrize("first", [Doing.TIMED_CALL, Doing.LOAD, Doing.VERIFY, Doing.EMPTY_CALLS])
-def test_something_may_be_written_between_other_steps(first: Doing) -> None:
+@pytest.mark.parametrize(
+    "first", [Activity.TIMED_CALL, Activity.LOAD, Activity.VERIFY, Activity.EMPTY_CALLS]
+)
+def test_something_may_be_written_between_other_steps(first: Activity) -> None:
     """There no call has to follow at once."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
-        display.tell(TIMED._replace(doing=first))
+        display.tell(TIMED._replace(activity=first))
         clock.take(4.0)
         display.tell(TIMED)
 
@@ -103,15 +105,15 @@ def test_no_silence_is_longer_than_ten_seconds(rewrites: bool) -> None:
     from hypothesis import given
     from hypothesis import strategies as st
 
-    steps = st.lists(st.tuples(st.sampled_from(Doing), st.floats(0.01, 90.0)), min_size=1)
+    steps = st.lists(st.tuples(st.sampled_from(Activity), st.floats(0.01, 90.0)), min_size=1)
 
     @given(steps)
-    def hold(steps: list[tuple[Doing, float]]) -> None:
+    def hold(steps: list[tuple[Activity, float]]) -> None:
         clock, screen, display = on(rewrites=rewrites)
         wake = clock.now
         with display.showing(Shown("toy")):
-            for doing, seconds in steps:
-                display.tell(Step(doing, 1, 3))
+            for activity, seconds in steps:
+                display.tell(Step(activity, 1, 3))
                 end = clock.now + seconds
                 while wake < end:
                     clock.now = max(wake, clock.now)
@@ -196,7 +198,7 @@ def test_log_says_more_before_a_clock_that_keeps_it_silent() -> None:
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
-        display.tell(Step(Doing.VERIFY, 1, 3))
+        display.tell(Step(Activity.VERIFY, 1, 3))
         pass_time(display, clock, 3.9)
         display.tell(UNTIMED)
         assert screen.times == []
@@ -214,7 +216,7 @@ def test_verifying_a_load_is_no_clock() -> None:
 
     with display.showing(Shown("toy")):
         clock.take(8.0)
-        display.tell(Step(Doing.VERIFY, 1, 3))
+        display.tell(Step(Activity.VERIFY, 1, 3))
         assert screen.times == []
         pass_time(display, clock, 2.0)
 
@@ -338,16 +340,16 @@ TOY = Shown("lightning-whisper-mlx[medium-fp16] long", "medium-fp16 long", 1000.
     ("step", "words"),
     [
         (None, "lightning-whisper-mlx[medium-fp16] long"),
-        (Step(Doing.LOAD, 2, 3), "process 2 of 3, loading"),
-        (Step(Doing.UNTIMED_CALL, 1, 3), "process 1 of 3, untimed call"),
-        (Step(Doing.TIMED_CALL, 1, 3, 1), "process 1 of 3, call 1"),
-        (Step(Doing.TIMED_CALL, 1, 3, 2, 3), "process 1 of 3, call 2 of 3"),
+        (Step(Activity.LOAD, 2, 3), "process 2 of 3, loading"),
+        (Step(Activity.UNTIMED_CALL, 1, 3), "process 1 of 3, untimed call"),
+        (Step(Activity.TIMED_CALL, 1, 3, 1), "process 1 of 3, call 1"),
+        (Step(Activity.TIMED_CALL, 1, 3, 2, 3), "process 1 of 3, call 2 of 3"),
         (
-            Step(Doing.TIMED_CALL, 1, 3, 2, 3, again=True),
+            Step(Activity.TIMED_CALL, 1, 3, 2, 3, again=True),
             "process 1 of 3, call 2 of 3 again, as others used the machine",
         ),
-        (Step(Doing.CLIP, 1, 1, 2, 40), "process 1 of 1, clip 2 of 40"),
-        (Step(Doing.EMPTY_CALLS, 3, 3), "process 3 of 3, empty calls"),
+        (Step(Activity.CLIP, 1, 1, 2, 40), "process 1 of 1, clip 2 of 40"),
+        (Step(Activity.EMPTY_CALLS, 3, 3), "process 3 of 3, empty calls"),
     ],
 )
 def test_line_says_case_process_call_and_times(step: Step | None, words: str) -> None:

@@ -27,7 +27,7 @@ from whisper_speedtest.engine import checkout
 from whisper_speedtest.engine.checkout import OWN, Checkout, Entry
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
-from whisper_speedtest.measure.turns import Compared
+from whisper_speedtest.measure.turns import RunningComparison
 from whisper_speedtest.results.journal import read
 from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session.head_to_head import (
@@ -407,12 +407,12 @@ def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
         made = [
             turn for n in range(4) for turn in turns(4, ratios[n], ratios[n])[2 * n : 2 * n + 2]
         ]
-        found = Compared(2, made, cast("Any", ["we heard"]), cast("Any", ["they heard"]))
+        found = RunningComparison(2, made, cast("Any", ["we heard"]), cast("Any", ["they heard"]))
         told: dict[str, Any] = {}
         judged: list[tuple[Case, Any, Any]] = []
         recorded: list[Any] = []
 
-        def compare(sides: Sides, _rules: Rules, **how: Any) -> Compared:
+        def compare(sides: Sides, _rules: Rules, **how: Any) -> RunningComparison:
             told.update(how, ours=sides.ours(), baseline=sides.baseline())
             told.update(first=(sides.first_clip, len(sides.first_audio)))
             told.update(then=(sides.clip, sides.audio, sides.settings))

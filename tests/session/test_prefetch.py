@@ -27,7 +27,7 @@ from whisper_speedtest.hub.model import (
     VerificationError,
     VerifiedModel,
 )
-from whisper_speedtest.session import prefetch, status
+from whisper_speedtest.session import model_status, prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -390,7 +390,7 @@ def test_model_of_several_libraries_is_looked_for_where_each_of_them_looks(
     monkeypatch.setattr(prefetch, "needed", lambda _: dict.fromkeys(cases, 1.0))
     monkeypatch.setattr(prefetch, "files_of", lambda _: BASE)
     monkeypatch.setattr(
-        status, "library_places", lambda case, folder: {"weights.npz": folder / case.variant}
+        model_status, "library_places", lambda case, folder: {"weights.npz": folder / case.variant}
     )
     monkeypatch.setattr(prefetch, "fetch", lambda _, models, places: given.extend((models, places)))
 

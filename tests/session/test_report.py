@@ -16,6 +16,7 @@ from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.model import UNCONFIRMED, RepoError, Unavailable, VerifiedModel
 from whisper_speedtest.hub.plan import Plan, PlannedModel
+from whisper_speedtest.session.model_status import ModelStatus, all_complete
 from whisper_speedtest.session.report import (
     absent_lines,
     as_table,
@@ -25,7 +26,6 @@ from whisper_speedtest.session.report import (
     plan_lines,
     rendered,
 )
-from whisper_speedtest.session.status import ModelStatus, all_complete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from tests.helpers.terminal import Terminal
-from whisper_speedtest.session.width import edge_of, folded, tell, told_columns, width_of
+from whisper_speedtest.session.width import columns_variable, edge_of, folded, tell, width_of
 
 
 def writer(*, tty: bool, columns: int = 80) -> TerminalWriter:
@@ -48,7 +48,7 @@ def test_log_has_no_edge_and_a_table_in_it_120_columns(
         monkeypatch.setenv("COLUMNS", columns)
     out = writer(tty=False)
 
-    assert told_columns() is None
+    assert columns_variable() is None
     assert edge_of(out) is None
     assert width_of(out) == 120
 

@@ -13,7 +13,7 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from tests.helpers.fake_engine import Clock
-from whisper_speedtest.measure.telling import Doing, Step
+from whisper_speedtest.measure.steps import Activity, Step
 from whisper_speedtest.session.display import REWRITE, Display, Shown
 from whisper_speedtest.session.screen import StatusLine
 
@@ -59,14 +59,14 @@ def seconds_of_each(step: Callable[[], object]) -> float:
     return (time.thread_time() - begin) / TIMES
 
 
-@pytest.mark.parametrize("before", [Doing.UNTIMED_CALL, Doing.TIMED_CALL])
-def test_telling_takes_some_microseconds(line: StatusLine, before: Doing) -> None:
+@pytest.mark.parametrize("before", [Activity.UNTIMED_CALL, Activity.TIMED_CALL])
+def test_telling_takes_some_microseconds(line: StatusLine, before: Activity) -> None:
     """Where nothing is due to be written, and after an untimed call always."""
     display = Display(line, Clock(), threaded=False)
 
     def tell() -> None:
         display.tell(Step(before, 1, 3))
-        display.tell(Step(Doing.TIMED_CALL, 1, 3, 1, 3))
+        display.tell(Step(Activity.TIMED_CALL, 1, 3, 1, 3))
 
     with display.showing(Shown("lightning-whisper-mlx[medium-fp16] long")):
         seconds = seconds_of_each(tell) / 2
@@ -84,7 +84,7 @@ def test_writing_takes_little_of_a_call(line: StatusLine) -> None:
         display.look()
 
     with display.showing(Shown("lightning-whisper-mlx[medium-fp16] long")):
-        display.tell(Step(Doing.TIMED_CALL, 1, 3, 1, 3))
+        display.tell(Step(Activity.TIMED_CALL, 1, 3, 1, 3))
         share = seconds_of_each(write) / REWRITE
 
     assert share < MOST_OF_A_CALL, f"writing takes {share:.1e} s a second of a call"

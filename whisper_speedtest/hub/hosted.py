@@ -29,7 +29,7 @@ from whisper_speedtest.hub.model import (
 from whisper_speedtest.hub.plan import PlannedModel
 from whisper_speedtest.hub.sizes import human, printable, short
 from whisper_speedtest.hub.staging import Staging, begun, next_step, staging
-from whisper_speedtest.hub.tries import Cancelled, told
+from whisper_speedtest.hub.tries import Cancelled, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -327,7 +327,7 @@ class HostedModels:
         """
         files = local.files
         if not isinstance(error, ModelError):
-            error = Unavailable(f"{files}: {told(error)}; nobody foresaw this: please report it")
+            error = Unavailable(f"{files}: {quoted(error)}; nobody foresaw this: please report it")
         message = str(error)
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)

@@ -29,9 +29,9 @@ from whisper_speedtest.hub.tries import (
     NETWORK,
     Again,
     Cancelled,
-    Watch,
+    StallGuard,
     again_later,
-    told,
+    quoted,
 )
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Remote(ABC):
             send = partial(client.send, stream=True, follow_redirects=False)
             request = client.build_request(method, url, headers=headers, timeout=self._timeout)
         except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
-            reason = f"cannot make a request to {self._endpoint} ({told(error)})"
+            reason = f"cannot make a request to {self._endpoint} ({quoted(error)})"
             raise self._gave_up(subject, f"{reason}; {PROXY}, and SSL_CERT_FILE") from None
         home = request.url.netloc
         limit = _REDIRECTING * self._timeout
@@ -198,7 +198,7 @@ class Remote(ABC):
                 break
             host = "" if request.url.netloc == home else request.url.netloc.decode()
             self._check(subject, host)
-            watch = Watch(self._timeout)
+            watch = StallGuard(self._timeout)
             request.extensions["trace"] = watch.trace
             try:
                 with closing(watch), closing(send(request)) as response:
@@ -225,11 +225,11 @@ class Remote(ABC):
                     proxy, asked = proxy_of(request.url) or "the proxy", self._place(host)
                     reason = f"{proxy} answered {short(str(no))}, asked for {asked}"
                     raise Again(reason, advice=f"{NETWORK}; {PROXY}") from None
-                reason = f"cannot make a request to {self._place(host)} ({told(no)})"
+                reason = f"cannot make a request to {self._place(host)} ({quoted(no)})"
                 advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
                 raise self._gave_up(subject, f"{reason}; {advice}", host) from None
             except (httpx2.RequestError, ConnectionError) as error:
-                reason, advice, broken = told(error), NETWORK, False
+                reason, advice, broken = quoted(error), NETWORK, False
                 if watch.stalled:
                     reason = f"{request.url.host} sent no part of an answer"
                     reason += f" in {self._timeout:.3g} s, and yet bytes"

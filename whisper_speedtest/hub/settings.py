@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from whisper_speedtest.hub.model import Unavailable
 from whisper_speedtest.hub.sizes import short
-from whisper_speedtest.hub.tries import Retry, told
+from whisper_speedtest.hub.tries import Retry, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class HubSettings:
             from huggingface_hub import constants, file_download  # noqa: F401 - used by the cache
         except Exception as error:  # noqa: BLE001 - whatever somebody's code did
             raise Unavailable(
-                f"cannot use huggingface_hub ({told(error)}); install requirements/tests.txt anew"
+                f"cannot use huggingface_hub ({quoted(error)}); install requirements/tests.txt anew"
             ) from None
         finally:
             os.environ.update(hidden)
@@ -138,7 +138,7 @@ def _token() -> tuple[str | None, str]:
     try:
         token = get_token()
     except Exception as error:  # noqa: BLE001 - whatever it makes of the file or of a service
-        return None, f"it could not be read ({told(error)}); set HF_TOKEN"
+        return None, f"it could not be read ({quoted(error)}); set HF_TOKEN"
     for at, character in enumerate(token or "", 1):
         if not "!" <= character <= "~":
             wrong = f"character {at} of it is U+{ord(character):04X}, which no header may have"

@@ -101,7 +101,7 @@ _CONNECTIONS: WeakSet[Any] = WeakSet()
 """All that were made while somebody watched, and that are still there."""
 
 
-class Watch:
+class StallGuard:
     """Ends a connection, until it is closed itself, on which bytes come and yet nothing gets on.
 
     A client's time limit begins anew with each byte, so that it waits for ever for the end of a
@@ -162,7 +162,7 @@ class Watch:
         self._closed.set()
 
 
-def told(error: BaseException) -> str:
+def quoted(error: BaseException) -> str:
     """Return an error as a message quotes it."""
     return short(f"{type(error).__name__}: {error}")
 

@@ -9,10 +9,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.clock import seconds_of
-from whisper_speedtest.measure.contention import Watch, averaged, is_contaminated
+from whisper_speedtest.measure.contention import ContentionMeter, averaged, is_contaminated
 from whisper_speedtest.measure.protocol import MOST_CALLS, RETAKES, UNTIMED_SECONDS
 from whisper_speedtest.measure.samples import Repeats, Sample
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,18 +82,18 @@ def time_calls(
     count = calls = 0
     for number, engine in enumerate(processes.each()):
         count = count or processes.count
-        tell(Step(Doing.UNTIMED_CALL, number + 1, count))
+        tell(Step(Activity.UNTIMED_CALL, number + 1, count))
         taken.prepare(engine, processes)
-        done = taken.time(engine, Step(Doing.TIMED_CALL, number + 1, count, 1, calls), 1)
+        done = taken.time(engine, Step(Activity.TIMED_CALL, number + 1, count, 1, calls), 1)
         if number == 0:
             first = taken.samples[-1].seconds
             count, calls = rules.repeats(first, processes.count, engine.device, pause)
         while done < calls:
-            step = Step(Doing.TIMED_CALL, number + 1, count, done + 1, calls)
+            step = Step(Activity.TIMED_CALL, number + 1, count, done + 1, calls)
             done += taken.time(engine, step, calls - done)
         if number + 1 == count:
             break
-    tell(Step(Doing.EMPTY_CALLS, count, count))
+    tell(Step(Activity.EMPTY_CALLS, count, count))
     empty_call = time_empty_calls(engine, clip, settings)
     repeats = Repeats(
         processes=count,
@@ -153,7 +153,7 @@ class _Taken:
         most = 1 if self._pause else most
         for attempt in range(1 + RETAKES):
             self._be_idle(step)
-            watch = Watch(engine.pid)
+            watch = ContentionMeter(engine.pid)
             seconds: list[float] = []
             gaps: list[float] = []
             while len(seconds) < most and sum(seconds) < BURST_SECONDS:
@@ -184,7 +184,7 @@ class _Taken:
     def _be_idle(self, step: Step) -> None:
         """Wait until none of the processes has computed anything for as long as the pause is."""
         if self._pause:
-            self._listener.tell(step._replace(doing=Doing.PAUSE))
+            self._listener.tell(step._replace(activity=Activity.PAUSE))
         while (left := self._idle_since + self._pause - time.perf_counter()) > 0:
             time.sleep(left)
 
@@ -203,7 +203,7 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
     engine = processes.first()
     heard: list[Heard] = []
     taken: list[Contention] = []
-    tell(Step(Doing.UNTIMED_CALL, 1, 1))
+    tell(Step(Activity.UNTIMED_CALL, 1, 1))
     if engine.device == "gpu":
         with _held(engine, corpus, corpus.clips[0], rules) as key:
             limit = rules.call_limit(engine.case, corpus.clips[0].seconds)
@@ -212,9 +212,9 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
         limit = rules.call_limit(engine.case, processes.clip.seconds)
         _settle(engine, processes.clip.name, settings, limit)
     for number, clip in enumerate(corpus.clips, start=1):
-        tell(Step(Doing.CLIP, 1, 1, number, len(corpus.clips)))
+        tell(Step(Activity.CLIP, 1, 1, number, len(corpus.clips)))
         with _held(engine, corpus, clip, rules) as key:
-            watch = Watch(engine.pid)
+            watch = ContentionMeter(engine.pid)
             seconds, transcript = _timed_transcript(engine, key, settings)
             taken.append(watch.end())
         heard.append(Heard(clip, seconds, transcript))

@@ -38,7 +38,7 @@ VERDICTS = {1: Verdict.SLOWER, -1: Verdict.NOT_SLOWER, 0: Verdict.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class PairedRatio:
     """How many times as long as the baseline's call a call takes, and its interval."""
 
     ratio: float
@@ -53,6 +53,16 @@ class Ratio:
     def margin_needed(self, limit: float) -> float:
         """Return the margin that would decide, were the ratio still the same: 0.01 is 1 %."""
         return expm1(abs(log(self.ratio) - log(1 + limit)))
+
+    def verdict(self, limit: float) -> Verdict:
+        """Return on which side of a limit the interval lies.
+
+        `limit` is a share: 0.05 is 5 % slower than the baseline; 0 asks which side is slower.
+        """
+        import numpy as np
+
+        low, high = np.array(log(self.low)), np.array(log(self.high))
+        return VERDICTS[int(side_of(low, high, limit))]
 
 
 def block_estimates(logs: Array) -> Array:
@@ -103,20 +113,12 @@ def is_due(blocks: int) -> bool:
     return blocks in LOOKS
 
 
-def ratio_of(blocks: Iterable[float]) -> Ratio:
+def ratio_of(blocks: Iterable[float]) -> PairedRatio:
     """Return the ratio that some blocks tell, each by the logarithm of its own."""
     import numpy as np
 
     centre, low, high = interval(np.array(list(blocks)))
-    return Ratio(exp(centre), exp(low), exp(high))
-
-
-def verdict_of(found: Ratio, limit: float) -> Verdict:
-    """Return what a ratio says of a limit, which is a share; 0 asks which side is slower."""
-    import numpy as np
-
-    low, high = np.array(log(found.low)), np.array(log(found.high))
-    return VERDICTS[int(side_of(low, high, limit))]
+    return PairedRatio(exp(centre), exp(low), exp(high))
 
 
 def estimate_of(block: Iterable[Turn]) -> float:
@@ -141,7 +143,7 @@ def are_too_few(turns: Iterable[Turn], planned: int) -> bool:
     return len(blocks_of(turns, planned)) < LOOKS[0]
 
 
-def ratio_in(turns: Iterable[Turn], planned: int) -> Ratio:
+def ratio_in(turns: Iterable[Turn], planned: int) -> PairedRatio:
     """Return the ratio that turns tell: by the blocks that count, or by all if these are too few.
 
     Raises:

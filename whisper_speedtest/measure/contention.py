@@ -103,7 +103,7 @@ def averaged(seconds: Sequence[float], taken: Sequence[Contention]) -> Contentio
     )
 
 
-class Watch:
+class ContentionMeter:
     """Sees what the machine does from its making to `end`, for an engine whose process runs."""
 
     def __init__(self, pid: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from whisper_speedtest.measure.told import answer
+from whisper_speedtest.measure.system import output_of
 
 THERMAL_PRESSURE = ("nominal", "moderate", "heavy", "trapping", "sleeping")
 """By the number that macOS gives. Source: macOS SDK, OSThermalNotification.h."""
@@ -48,7 +48,7 @@ def cores() -> dict[str, int]:
             kinds[name.lower()] = int(count)
     of_gpu = re.search(
         r'"gpu-core-count" = (\d+)',
-        answer("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "AGXAccelerator"),
+        output_of("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "AGXAccelerator"),
     )
     return {**kinds, "gpu": int(of_gpu[1])} if of_gpu else kinds
 
@@ -61,7 +61,7 @@ def gpus() -> list[tuple[str, str, int | None]]:
 def thermal() -> str | None:
     """Return the thermal pressure."""
     key = "com.apple.system.thermalpressurelevel"
-    found = re.search(rf"^{key} (\d+)$", answer("/usr/bin/notifyutil", "-g", key), re.MULTILINE)
+    found = re.search(rf"^{key} (\d+)$", output_of("/usr/bin/notifyutil", "-g", key), re.MULTILINE)
     if found is None:
         return None
     level = int(found[1])
@@ -75,7 +75,7 @@ def throttled() -> int | None:
 
 def power_source() -> str | None:
     """Return where the power comes from."""
-    found = re.search(r"^Now drawing from '(\w+) Power'", answer("/usr/bin/pmset", "-g", "batt"))
+    found = re.search(r"^Now drawing from '(\w+) Power'", output_of("/usr/bin/pmset", "-g", "batt"))
     return SOURCES.get(found[1]) if found else None
 
 
@@ -84,7 +84,7 @@ def low_power_mode() -> bool | None:
 
     A Mac that has a high-power mode too lists one `powermode` instead: 0 is automatic, 1 is low.
     """
-    settings = answer("/usr/bin/pmset", "-g")
+    settings = output_of("/usr/bin/pmset", "-g")
     for name in ("lowpowermode", "powermode"):
         if found := re.search(rf"^ *{name} +(\d)", settings, re.MULTILINE):
             return found[1] == "1"
@@ -102,4 +102,4 @@ def frequency() -> float | None:
 
 
 def _sysctl(name: str) -> str | None:
-    return answer("/usr/sbin/sysctl", "-n", name).strip() or None
+    return output_of("/usr/sbin/sysctl", "-n", name).strip() or None

@@ -88,7 +88,7 @@ def students_t(freedom: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class UnpairedRatio:
     """What one estimate takes over what another takes, and the interval around that.
 
     `low` and `high` are None where one of the two has no interval.
@@ -104,7 +104,7 @@ class Ratio:
         return self.low is not None and self.high is not None and (self.low > 1 or self.high < 1)
 
 
-def ratio(this: Estimate, other: Estimate) -> Ratio:
+def ratio(this: Estimate, other: Estimate) -> UnpairedRatio:
     """Return how many times as long this takes as the other, measured apart on one machine.
 
     The logarithm of a ratio is the difference of two logarithms, each with an interval of its own
@@ -116,7 +116,7 @@ def ratio(this: Estimate, other: Estimate) -> Ratio:
     """
     value = this.seconds / other.seconds
     if this.high is None or other.high is None:
-        return Ratio(value, None, None)
+        return UnpairedRatio(value, None, None)
     widths = (log(this.high / this.seconds), log(other.high / other.seconds))
     width = hypot(*widths)
-    return Ratio(value, value * exp(-width), value * exp(width))
+    return UnpairedRatio(value, value * exp(-width), value * exp(width))

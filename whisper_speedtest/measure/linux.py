@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from adapters.cores import fast_cores
-from whisper_speedtest.measure.told import text_of
+from whisper_speedtest.measure.system import text_of
 
 PROC = "/proc"
 SYS = Path("/sys")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from whisper_speedtest.measure.part import Part, Seconds
 from whisper_speedtest.measure.reference import reference
-from whisper_speedtest.measure.told import answer
+from whisper_speedtest.measure.system import output_of
 
 if sys.platform == "darwin":
     from whisper_speedtest.measure import darwin as here
@@ -162,7 +162,7 @@ def suite_commit(root: Path = ROOT) -> str | None:
     if not (root / ".git").exists():
         return None
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    told = answer(
+    told = output_of(
         *("git", "-C", str(root), "--no-optional-locks", "status", "--porcelain=v2", "--branch"),
         "--untracked-files=no",
         environment=own,

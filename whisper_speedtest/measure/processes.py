@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
 from whisper_speedtest.measure.starts import time_start
-from whisper_speedtest.measure.telling import Listener, Step
+from whisper_speedtest.measure.steps import Listener, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.protocol import Rules
     from whisper_speedtest.measure.starts import Started
-    from whisper_speedtest.measure.telling import Doing
+    from whisper_speedtest.measure.steps import Activity
     from whisper_speedtest.speech.clip import Clip
 
 
@@ -148,8 +148,8 @@ class Processes:
             for engine in self._engines:
                 engine.close()
 
-        def tell(doing: Doing) -> None:
-            self.listener.tell(Step(doing, number + 1, self.count))
+        def tell(activity: Activity) -> None:
+            self.listener.tell(Step(activity, number + 1, self.count))
 
         return time_start(
             *(self.new_engine(), number, self.clip, self.audio, self.settings, self.rules, tell),

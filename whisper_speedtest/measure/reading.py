@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.engine.memory import darwin_rusage
-from whisper_speedtest.measure.told import text_of
+from whisper_speedtest.measure.system import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

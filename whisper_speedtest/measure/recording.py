@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.starts import Started
-    from whisper_speedtest.measure.turns import Compared
+    from whisper_speedtest.measure.turns import RunningComparison
     from whisper_speedtest.speech.clip import Clip
     from whisper_speedtest.speech.corpus import Corpus
 
@@ -172,7 +172,7 @@ class Recorder:
         self._heard(processes.clip, [each.transcript for each in starts])
 
     def compared(
-        self, found: Compared, clip: Clip, name: str, code: str | None, limit: float | None
+        self, found: RunningComparison, clip: Clip, name: str, code: str | None, limit: float | None
     ) -> None:
         """Record what turns with another side have come to.
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.clock import seconds_of
 from whisper_speedtest.measure.cold_files import evict, expect_none_in_memory
-from whisper_speedtest.measure.contention import Watch, is_contaminated
+from whisper_speedtest.measure.contention import ContentionMeter, is_contaminated
 from whisper_speedtest.measure.samples import Sample, Start
-from whisper_speedtest.measure.telling import Doing
+from whisper_speedtest.measure.steps import Activity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def time_start(
     audio: Audio,
     settings: DecodeSettings,
     rules: Rules,
-    tell: Callable[[Doing], None] = lambda _: None,
+    tell: Callable[[Activity], None] = lambda _: None,
     *,
     cold_files: bool = False,
 ) -> Started:
@@ -62,27 +62,27 @@ def time_start(
         engine.hear(clip.name, audio)
         transcripts.append(engine.transcribe(clip.name, settings))
 
-    def timed(doing: Doing, step: Callable[[], object]) -> float:
-        tell(doing)
+    def timed(activity: Activity, step: Callable[[], object]) -> float:
+        tell(activity)
         return seconds_of(step)
 
-    tell(Doing.LAY_OUT)
+    tell(Activity.LAY_OUT)
     engine.lay_out()
     if cold_files:
-        tell(Doing.EVICT)
+        tell(Activity.EVICT)
         evict(engine.model)
     with engine.limited(rules.start_limit(engine.case)):
-        launch = timed(Doing.LAUNCH, engine.launch)
-        watch = Watch(engine.pid)
-        import_library = timed(Doing.IMPORT, engine.import_library)
+        launch = timed(Activity.LAUNCH, engine.launch)
+        watch = ContentionMeter(engine.pid)
+        import_library = timed(Activity.IMPORT, engine.import_library)
         if cold_files:
             expect_none_in_memory(engine.model)
         phases = Start(
             process=number,
             launch=launch,
             import_library=import_library,
-            load=timed(Doing.LOAD, engine.load),
-            first_call=timed(Doing.FIRST_CALL, first_call),
+            load=timed(Activity.LOAD, engine.load),
+            first_call=timed(Activity.FIRST_CALL, first_call),
         )
         contention = watch.end()
     sample = Sample(
@@ -93,7 +93,7 @@ def time_start(
         contaminated=is_contaminated(contention, phases.total, rules.most_beside(engine)),
     )
     memory = engine.memory()
-    tell(Doing.VERIFY)
+    tell(Activity.VERIFY)
     with engine.limited(rules.start_limit(engine.case)):
         engine.verify_load()
     return Started(engine, phases, sample, transcripts[0], memory)

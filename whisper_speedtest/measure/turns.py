@@ -17,20 +17,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from whisper_speedtest.measure.clock import seconds_of
 from whisper_speedtest.measure.comparing import (
-    Ratio,
+    PairedRatio,
     are_too_few,
     blocks_of,
     is_due,
     ratio_in,
-    verdict_of,
 )
-from whisper_speedtest.measure.contention import Watch, is_contaminated
+from whisper_speedtest.measure.contention import ContentionMeter, is_contaminated
 from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
 from whisper_speedtest.measure.reading import read
 from whisper_speedtest.measure.samples import Turn
 from whisper_speedtest.measure.starts import time_start
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +82,7 @@ class Sides:
 
 
 @dataclass(slots=True)
-class Compared:
+class RunningComparison:
     """What a comparison has come to so far."""
 
     planned: int = TURNS
@@ -106,13 +105,13 @@ class Compared:
         return are_too_few(self.turns, self.planned)
 
     @property
-    def ratio(self) -> Ratio:
+    def ratio(self) -> PairedRatio:
         """What the blocks tell that count; of a busy comparison, all turns of all blocks."""
         return ratio_in(self.turns, self.planned)
 
     def verdict(self, limit: float) -> Verdict:
         """Return what the comparison says of a limit."""
-        return Verdict.UNDECIDED if self.is_busy else verdict_of(self.ratio, limit)
+        return Verdict.UNDECIDED if self.is_busy else self.ratio.verdict(limit)
 
 
 def compare(
@@ -123,7 +122,7 @@ def compare(
     minutes: float,
     seed: str,
     listener: Listener | None = None,
-) -> Compared:
+) -> RunningComparison:
     """Let two sides take turns until it is decided which side of the limit their ratio lies on.
 
     It ends after the last of LOOKS as well, and where a further block would take longer than the
@@ -133,7 +132,7 @@ def compare(
         TooLongError: The first blocks alone would take longer than the minutes.
         NoRoomError: The engines of both sides do not fit into the memory at once.
     """
-    found = Compared()
+    found = RunningComparison()
     order, listener = random.Random(seed), listener or Listener()
     end, longest, done = time.monotonic() + 60 * minutes, 0.0, 0
     for number in count():
@@ -158,7 +157,7 @@ class _Block:
         self,
         sides: Sides,
         rules: Rules,
-        found: Compared,
+        found: RunningComparison,
         order: random.Random,
         listener: Listener,
         number: int,
@@ -184,7 +183,7 @@ class _Block:
             for engine in self._shuffled(pair):
                 self._start(engine)
             started = time.monotonic()
-            self._tell(Doing.UNTIMED_CALL)
+            self._tell(Activity.UNTIMED_CALL)
             for engine in self._shuffled(pair):
                 self._transcribe(engine)
             if self._number == 0:
@@ -231,7 +230,7 @@ class _Block:
         self._order.shuffle(firsts)
         for number, baseline_first in enumerate(firsts):
             for attempt in range(1 + RETAKES):
-                self._tell(Doing.TIMED_CALL, number + 1, planned, again=attempt > 0)
+                self._tell(Activity.TIMED_CALL, number + 1, planned, again=attempt > 0)
                 turn = self._turn(pair, baseline_first=baseline_first)
                 self._found.turns.append(turn)
                 if not turn.contaminated:
@@ -244,7 +243,7 @@ class _Block:
         contaminated = False
         for engine, other in zip(order, reversed(order), strict=True):
             await_rest(other)
-            watch = Watch(engine.pid)
+            watch = ContentionMeter(engine.pid)
             seconds = taken[engine] = self._transcribe(engine)
             allowed = self._rules.most_beside(engine)
             contaminated |= is_contaminated(watch.end(), seconds, allowed)
@@ -264,8 +263,10 @@ class _Block:
         with engine.limited(self._rules.call_limit(engine.case, clip.seconds)):
             return seconds_of(lambda: heard.append(engine.transcribe(clip.name, settings)))
 
-    def _tell(self, doing: Doing, call: int = 0, calls: int = 0, *, again: bool = False) -> None:
-        step = Step(doing, self._number + 1, LOOKS[-1], call, calls, again)
+    def _tell(
+        self, activity: Activity, call: int = 0, calls: int = 0, *, again: bool = False
+    ) -> None:
+        step = Step(activity, self._number + 1, LOOKS[-1], call, calls, again)
         self._listener.tell(step)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from adapters.base import Case
-    from whisper_speedtest.measure.estimate import Ratio
+    from whisper_speedtest.measure.estimate import UnpairedRatio
     from whisper_speedtest.measure.result import Result
 
 
@@ -68,7 +68,7 @@ def lost_cases(stored: Iterable[Result], known: Iterable[Case], name: str) -> li
     ]
 
 
-def _told(found: Ratio, limit: float) -> str:
+def _told(found: UnpairedRatio, limit: float) -> str:
     """Return how much slower a test has become, with the interval where both runs have one."""
     if found.low is None or found.high is None:
         return f"{change(found.value)} (no interval)"

@@ -73,14 +73,14 @@ def _counting(found: Comparison) -> int:
 
 def said(found: Comparison) -> str:
     """Return what the verdict means; of an undecided one, how narrow the interval had to be."""
-    from whisper_speedtest.measure.comparing import Ratio
+    from whisper_speedtest.measure.comparing import PairedRatio
 
     limit = found.limit
     if found.verdict is Verdict.SLOWER:
         return "slower" if limit is None else f"slower than the {percent(limit, 1)} allowed"
     if found.verdict is Verdict.NOT_SLOWER:
         return "faster" if limit is None else f"not slower than the {percent(limit, 1)} allowed"
-    ratio = Ratio(found.ratio, found.low, found.high)
+    ratio = PairedRatio(found.ratio, found.low, found.high)
     needed = min(ratio.margin_needed(limit or 0.0), MOST_MARGIN)
     than = "either side slower" if limit is None else f"it over {percent(limit, 1)}, or under"
     return (

@@ -39,11 +39,11 @@ import pytest
 
 from whisper_speedtest.measure.judging import WrongTranscriptError
 from whisper_speedtest.session.device import choose_device, transcribe_once, why_not_gpu
+from whisper_speedtest.session.display_plugin import showing
 from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.options import given
 from whisper_speedtest.session.prefetch import exit_without_models, session_store
 from whisper_speedtest.session.selection import needed, skip_reasons, unusable
-from whisper_speedtest.session.shown import showing
 from whisper_speedtest.session.width import tell, width_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.hub.inspection import Inspection
     from whisper_speedtest.hub.model import VerifiedModel
-    from whisper_speedtest.session.status import ModelStatus
+    from whisper_speedtest.session.model_status import ModelStatus
 
 
 @pytest.hookimpl(trylast=True)
@@ -89,8 +89,8 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
     An adapter that cannot be used counts as one.
     """
     from whisper_speedtest.hub.model import Unavailable
+    from whisper_speedtest.session.model_status import check
     from whisper_speedtest.session.report import NOT_TRIED
-    from whisper_speedtest.session.status import check
 
     config = session.config
     store = session_store(config)
@@ -151,6 +151,7 @@ def _print(
 ) -> None:
     """Write the table, what is wrong, and what to do next."""
     from whisper_speedtest.hub import embedded
+    from whisper_speedtest.session.model_status import all_complete
     from whisper_speedtest.session.report import (
         HUB_CACHE,
         OWN_FOLDER,
@@ -162,7 +163,6 @@ def _print(
         explanations,
         rendered,
     )
-    from whisper_speedtest.session.status import all_complete
 
     config = session.config
     out = config.get_terminal_writer()
@@ -228,7 +228,7 @@ def as_json(
 
     `loads` are what loads came to, where they were tried, and `broken` adapters with their reasons.
     """
-    from whisper_speedtest.session.status import all_complete
+    from whisper_speedtest.session.model_status import all_complete
 
     return {
         "cache": str(cache),

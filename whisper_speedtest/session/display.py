@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from _pytest._io.wcwidth import wcswidth
 
 from whisper_speedtest.hub.sizes import printable
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +144,7 @@ class Display(Listener):
         A timed call must follow an untimed one at once, so nothing is written between these.
         """
         before, self._now = self._now.step, _Now(step, self._clock())
-        if before is None or before.doing is not Doing.UNTIMED_CALL:
+        if before is None or before.activity is not Activity.UNTIMED_CALL:
             self.look(between=True)
 
     def look(self, *, between: bool = False) -> float:
@@ -157,7 +157,7 @@ class Display(Listener):
             if self._screen is None or not self._shown:
                 return REWRITE_UNTIMED
             step, begun = self._now
-            timed = not between and step is not None and step.doing.timed
+            timed = not between and step is not None and step.activity.timed
             due = self._due(step, timed=timed)
             if timed:
                 due = max(due, begun + REWRITE)
@@ -178,7 +178,9 @@ class Display(Listener):
         assert self._screen is not None
         if self._screen.rewrites:
             return self._written + (REWRITE if timed else REWRITE_UNTIMED)
-        clock_follows = step is not None and (step.doing.timed or step.doing is Doing.UNTIMED_CALL)
+        clock_follows = step is not None and (
+            step.activity.timed or step.activity is Activity.UNTIMED_CALL
+        )
         return self._ahead if clock_follows and not timed else self._written + LOG_SILENCE
 
     @property
@@ -240,7 +242,7 @@ def _words(step: Step | None) -> tuple[str, str]:
         return "", ""
     process = f"process {step.process} of {step.processes}"
     if not step.call:
-        return process, str(step.doing)
+        return process, str(step.activity)
     of = f" of {step.calls}" if step.calls else ""
     again = " again, as others used the machine" if step.again else ""
-    return process, f"{step.doing} {step.call}{of}{again}"
+    return process, f"{step.activity} {step.call}{of}{again}"

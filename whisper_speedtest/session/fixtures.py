@@ -11,10 +11,10 @@ from adapters import files_of
 from adapters.base import DecodeSettings
 from fixtures.audio import clips
 from whisper_speedtest.session.device import choose_device, why_not_gpu
+from whisper_speedtest.session.display_plugin import display_of
 from whisper_speedtest.session.options import rules_of
 from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.selection import settings_of
-from whisper_speedtest.session.shown import display_of
 from whisper_speedtest.session.skips import NotMeasured
 from whisper_speedtest.session.surroundings import machine_of
 

@@ -20,6 +20,7 @@ from adapters import all_cases, files_of, why_not_installed
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.display_plugin import display_of
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.fixtures import STARTED_WITH, samples_of
 from whisper_speedtest.session.keywords import is_selected
@@ -33,7 +34,6 @@ from whisper_speedtest.session.options import (
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.prefetch import session_model
 from whisper_speedtest.session.selection import BASELINE, case_of, measure_of, parameters_of
-from whisper_speedtest.session.shown import display_of
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.recording import Recorder
-    from whisper_speedtest.measure.turns import Compared
+    from whisper_speedtest.measure.turns import RunningComparison
     from whisper_speedtest.session.values import Shard
     from whisper_speedtest.speech.clip import Clip
 
@@ -334,7 +334,7 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
         raise SlowerError(f"{case.label} on {clip.name}: {_slower(found, other_side.name, limit)}")
 
 
-def _slower(found: Compared, name: str, limit: float) -> str:
+def _slower(found: RunningComparison, name: str, limit: float) -> str:
     ratio = found.ratio
     return (
         f"expected at most {limit:.1%} slower than {name}, got {ratio.ratio - 1:.1%} "

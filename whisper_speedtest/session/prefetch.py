@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from adapters import files_of
+from whisper_speedtest.session.display_plugin import display_of, showing
 from whisper_speedtest.session.ending import has_failed_to_collect
 from whisper_speedtest.session.locking import lock_of, pinned_line, refresh, write
 from whisper_speedtest.session.options import max_download
 from whisper_speedtest.session.selection import needed, skip_reasons, unusable
 from whisper_speedtest.session.shard import SPLIT
-from whisper_speedtest.session.shown import display_of, showing
 from whisper_speedtest.session.width import tell, width_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if has_failed_to_collect(session):
         return None
-    from whisper_speedtest.session.status import library_places
+    from whisper_speedtest.session.model_status import library_places
 
     cases = needed(session.items)
     places: dict[ModelFiles, dict[str, list[Path]]] = {}
@@ -121,7 +121,7 @@ def fetch(
     models = list(models)
     if not models:
         return
-    from whisper_speedtest.session.progress import progress
+    from whisper_speedtest.session.download_progress import progress
     from whisper_speedtest.session.report import fetched_lines, plan_lines
 
     out = config.get_terminal_writer()

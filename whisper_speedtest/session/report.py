@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.hosted import Outcomes
     from whisper_speedtest.hub.inspection import FileState, Inspection
     from whisper_speedtest.hub.plan import Plan, PlannedModel
-    from whisper_speedtest.session.status import ModelStatus
+    from whisper_speedtest.session.model_status import ModelStatus
 
 _STYLES: dict[FileState, str] = {
     "complete": "green",

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from whisper_speedtest.session.plain import PLAIN
-from whisper_speedtest.session.width import told_columns
+from whisper_speedtest.session.width import columns_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ class StatusLine(_Written):
         COLUMNS may say fewer, but not more.
         """
         columns = self._columns()
-        return min(columns, told_columns() or columns) - 1
+        return min(columns, columns_variable() or columns) - 1
 
     def show(self, line: str) -> None:
         """Rewrite the line, which is cut where plain characters have made it too long."""
@@ -134,7 +134,7 @@ class QuietLines(_Written):
     @property
     def width(self) -> int:
         """What COLUMNS says; else more than a line has, as a log has no edge."""
-        return told_columns() or 500
+        return columns_variable() or 500
 
     def show(self, line: str) -> None:
         """Write a line."""

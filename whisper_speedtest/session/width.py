@@ -28,7 +28,7 @@ LABEL = re.compile(r"\w+(?: \w+)?: +| +(?:\w+(?: \w+)? {2,})?")
 where it takes several lines."""
 
 
-def told_columns() -> int | None:
+def columns_variable() -> int | None:
     """Return how many columns COLUMNS says; None where it is not set, or is no number over 0."""
     with suppress(ValueError):
         return max(int(os.environ.get("COLUMNS", "")), 0) or None
@@ -37,7 +37,7 @@ def told_columns() -> int | None:
 
 def edge_of(out: TerminalWriter) -> int | None:
     """Return the columns after which a line is broken, at least MIN_WIDTH; None where none is."""
-    columns = told_columns()
+    columns = columns_variable()
     if columns is None and out._file.isatty():
         columns = out.fullwidth
     return None if columns is None else max(MIN_WIDTH, columns)

@@ -10,7 +10,7 @@ from fixtures.audio import clips
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
 from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.protocol import Rules
-from whisper_speedtest.measure.telling import Doing, Listener, Step
+from whisper_speedtest.measure.steps import Activity, Listener, Step
 
 if TYPE_CHECKING:
     from tests.helpers.fake_engine import FakeEngine
@@ -20,12 +20,12 @@ TELLING = 1e6
 """Seconds that telling takes here: any clock that ran meanwhile would show it."""
 
 START = (
-    Doing.LAY_OUT,
-    Doing.LAUNCH,
-    Doing.IMPORT,
-    Doing.LOAD,
-    Doing.FIRST_CALL,
-    Doing.VERIFY,
+    Activity.LAY_OUT,
+    Activity.LAUNCH,
+    Activity.IMPORT,
+    Activity.LOAD,
+    Activity.FIRST_CALL,
+    Activity.VERIFY,
 )
 
 
@@ -38,7 +38,7 @@ class Told(Listener):
 
     def tell(self, step: Step) -> None:
         self.steps.append(step)
-        self._engine.log.append(f"told: {step.doing}")
+        self._engine.log.append(f"told: {step.activity}")
         self._engine.clock.take(TELLING)
 
 
@@ -59,22 +59,22 @@ def test_each_step_of_each_start_is_told(engine: FakeEngine) -> None:
     """With its process, counted from 1, of those that are wanted."""
     steps, _ = measured(engine, Rules(processes=2, calls=1))
 
-    started = [step for step in steps if step.doing.of_a_start]
-    assert started == [Step(doing, process, 2) for process in (1, 2) for doing in START]
+    started = [step for step in steps if step.activity.of_a_start]
+    assert started == [Step(activity, process, 2) for process in (1, 2) for activity in START]
 
 
 def test_each_call_of_each_process_is_told(engine: FakeEngine) -> None:
     """How many calls there will be is known only once the first of them has been timed."""
     steps, seconds = measured(engine, Rules(processes=2, calls=2))
 
-    assert [step for step in steps if not step.doing.of_a_start] == [
-        Step(Doing.UNTIMED_CALL, 1, 2),
-        Step(Doing.TIMED_CALL, 1, 2, call=1, calls=0),
-        Step(Doing.TIMED_CALL, 1, 2, call=2, calls=2),
-        Step(Doing.UNTIMED_CALL, 2, 2),
-        Step(Doing.TIMED_CALL, 2, 2, call=1, calls=2),
-        Step(Doing.TIMED_CALL, 2, 2, call=2, calls=2),
-        Step(Doing.EMPTY_CALLS, 2, 2),
+    assert [step for step in steps if not step.activity.of_a_start] == [
+        Step(Activity.UNTIMED_CALL, 1, 2),
+        Step(Activity.TIMED_CALL, 1, 2, call=1, calls=0),
+        Step(Activity.TIMED_CALL, 1, 2, call=2, calls=2),
+        Step(Activity.UNTIMED_CALL, 2, 2),
+        Step(Activity.TIMED_CALL, 2, 2, call=1, calls=2),
+        Step(Activity.TIMED_CALL, 2, 2, call=2, calls=2),
+        Step(Activity.EMPTY_CALLS, 2, 2),
     ]
     assert seconds == [2.0] * 4, "expected no clock to run while it is told"
 
@@ -83,7 +83,7 @@ def test_brief_calls_are_told_one_by_one(engine: FakeEngine) -> None:
     """Also those that are watched together."""
     steps, _ = measured(engine, Rules(processes=1, calls=4), calls=(0.01,))
 
-    assert [step.call for step in steps if step.doing is Doing.TIMED_CALL] == [1, 2, 3, 4]
+    assert [step.call for step in steps if step.activity is Activity.TIMED_CALL] == [1, 2, 3, 4]
 
 
 def test_call_that_is_made_again_is_told_as_such(engine: FakeEngine, machine: Machine) -> None:
@@ -92,7 +92,7 @@ def test_call_that_is_made_again_is_told_as_such(engine: FakeEngine, machine: Ma
 
     steps, _ = measured(engine, Rules(processes=1, calls=2))
 
-    timed = [(step.call, step.again) for step in steps if step.doing is Doing.TIMED_CALL]
+    timed = [(step.call, step.again) for step in steps if step.activity is Activity.TIMED_CALL]
     assert timed == [(1, False), (2, False), (2, True)]
 
 
@@ -127,7 +127,7 @@ def test_one_long_call_leaves_the_other_processes_out(engine: FakeEngine) -> Non
     """What is told last is of the one process that has made it."""
     steps, _ = measured(engine, Rules(), calls=(9.0,))
 
-    assert steps[-1] == Step(Doing.EMPTY_CALLS, 1, 1)
+    assert steps[-1] == Step(Activity.EMPTY_CALLS, 1, 1)
 
 
 def test_step_is_told_before_it_is_made(engine: FakeEngine) -> None:
@@ -139,21 +139,21 @@ def test_step_is_told_before_it_is_made(engine: FakeEngine) -> None:
     time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS)
 
     steps = [step for step in engine.log if "limited" not in step]
-    assert steps[: steps.index(f"told: {Doing.EMPTY_CALLS}")] == [
-        *(f"told: {Doing.LAY_OUT}", "lay_out"),
-        *(f"told: {Doing.LAUNCH}", "launch"),
-        *(f"told: {Doing.IMPORT}", "import_library"),
-        *(f"told: {Doing.LOAD}", "load"),
-        *(f"told: {Doing.FIRST_CALL}", "hear short", "transcribe short", "memory"),
-        *(f"told: {Doing.VERIFY}", "verify_load"),
-        *(f"told: {Doing.UNTIMED_CALL}", "hear paragraph", "transcribe short"),
-        *(f"told: {Doing.TIMED_CALL}", "transcribe paragraph"),
+    assert steps[: steps.index(f"told: {Activity.EMPTY_CALLS}")] == [
+        *(f"told: {Activity.LAY_OUT}", "lay_out"),
+        *(f"told: {Activity.LAUNCH}", "launch"),
+        *(f"told: {Activity.IMPORT}", "import_library"),
+        *(f"told: {Activity.LOAD}", "load"),
+        *(f"told: {Activity.FIRST_CALL}", "hear short", "transcribe short", "memory"),
+        *(f"told: {Activity.VERIFY}", "verify_load"),
+        *(f"told: {Activity.UNTIMED_CALL}", "hear paragraph", "transcribe short"),
+        *(f"told: {Activity.TIMED_CALL}", "transcribe paragraph"),
     ]
 
 
 def test_clock_runs_in_these_steps() -> None:
     """In them nothing may be written that could be written at another time."""
-    assert {doing for doing in Doing if not doing.timed} == {
-        *(Doing.LAY_OUT, Doing.EVICT, Doing.VERIFY, Doing.UNTIMED_CALL, Doing.PAUSE)
+    assert {activity for activity in Activity if not activity.timed} == {
+        *(Activity.LAY_OUT, Activity.EVICT, Activity.VERIFY, Activity.UNTIMED_CALL, Activity.PAUSE)
     }
-    assert {doing for doing in Doing if doing.of_a_start} == {*START, Doing.EVICT}
+    assert {activity for activity in Activity if activity.of_a_start} == {*START, Activity.EVICT}

@@ -22,7 +22,7 @@ def text_of(path: str) -> str:
         return ""
 
 
-def answer(*command: str, environment: Mapping[str, str] | None = None) -> str:
+def output_of(*command: str, environment: Mapping[str, str] | None = None) -> str:
     """Return what a program prints; "" where there is none, or it gives no answer in time.
 
     One that fails may have printed a part of what it was asked for, which is returned.

@@ -22,9 +22,9 @@ from tests.helpers.project import child_environment, edit
 from tests.helpers.sessions import make_toy_project
 from tests.helpers.terminal import Recording
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.session import gpu, shown
+from whisper_speedtest.session import display_plugin, gpu
+from whisper_speedtest.session.display_plugin import kinds, name_of
 from whisper_speedtest.session.outcomes import RECORDER
-from whisper_speedtest.session.shown import kinds, name_of
 from whisper_speedtest.session.time_left import Kind
 from whisper_speedtest.speech.corpus import Corpus
 
@@ -156,7 +156,7 @@ def _plain_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same project, that shows nothing."""
     tree = tmp_path_factory.mktemp("plain")
     make_toy_project(tree)
-    edit(tree / "conftest.py", '    "whisper_speedtest.session.shown",\n', "")
+    edit(tree / "conftest.py", '    "whisper_speedtest.session.display_plugin",\n', "")
     return tree
 
 
@@ -331,14 +331,14 @@ def test_tests_that_were_not_skipped_tell_how_long_the_next_one_takes(
     config = FakeSession(device="auto")
     tests = [shown_test(config, clip, items) for clip in ("short", "window", "noisy", "paragraph")]
     now = iter((100.0, 105.0, 200.0, 207.0, 300.0, 309.0, 400.0, 400.0))
-    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(display_plugin, "time", SimpleNamespace(monotonic=lambda: next(now)))
     recorder: Any = SimpleNamespace(result=SimpleNamespace(outcome=outcome))
     left = []
 
     for item in tests:
-        protocol = shown.pytest_runtest_protocol(item)
+        protocol = display_plugin.pytest_runtest_protocol(item)
         next(protocol)
-        left.append(item.stash[shown.SHOWN].left(0.0))
+        left.append(item.stash[display_plugin.SHOWN].left(0.0))
         item.stash[RECORDER] = recorder
         with suppress(StopIteration):
             protocol.send(None)
@@ -368,19 +368,19 @@ def test_what_was_skipped_of_a_variant_is_not_waited_for_in_the_next(
     """The case was measured, and one of its tests was skipped."""
     items: list[Any] = []
     config = FakeSession(device="auto")
-    monkeypatch.setattr(shown, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    monkeypatch.setattr(display_plugin, "time", SimpleNamespace(monotonic=lambda: 100.0))
     names = ("short", "noisy", "paragraph")
     tests = [shown_test(config, clip, items) for clip in names]
     outcomes = (Outcome.PASSED, Outcome.SKIPPED, Outcome.PASSED)
 
     for item, outcome in zip(tests, outcomes, strict=True):
-        protocol = shown.pytest_runtest_protocol(item)
+        protocol = display_plugin.pytest_runtest_protocol(item)
         next(protocol)
         recorder: Any = SimpleNamespace(result=SimpleNamespace(outcome=outcome))
         item.stash[RECORDER] = recorder
         with suppress(StopIteration):
             protocol.send(None)
 
-    (took,) = config.stash[shown.LEFT]._took.values()
+    (took,) = config.stash[display_plugin.LEFT]._took.values()
     assert list(took) == ["short", "noisy", "paragraph"]
     assert took["noisy"] == 0.0

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.measure import told
-from whisper_speedtest.measure.told import answer, text_of
+from whisper_speedtest.measure import system
+from whisper_speedtest.measure.system import output_of, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,19 +31,19 @@ def test_text_that_is_no_ascii_costs_nothing(tmp_path: Path) -> None:
     assert text_of(f"{tmp_path}/product_name") == "Bl\ufffd 1\n"
 
 
-def test_answer_of_a_program() -> None:
+def test_output_of_a_program() -> None:
     """What it prints counts, also where it could tell a part of it only; errors do not."""
     script = "import sys; print('known'); print('unknown', file=sys.stderr); sys.exit(1)"
 
-    assert answer(sys.executable, "-c", script) == "known\n"
-    assert answer("/no/such/program") == ""
+    assert output_of(sys.executable, "-c", script) == "known\n"
+    assert output_of("/no/such/program") == ""
 
 
 def test_program_is_asked_nothing() -> None:
     """It cannot wait for the user: it has no input."""
     script = "import sys; print(repr(sys.stdin.read()))"
 
-    assert answer(sys.executable, "-c", script) == "''\n"
+    assert output_of(sys.executable, "-c", script) == "''\n"
 
 
 def test_program_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_program_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_pat
 open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
 print("too early", flush=True)
 time.sleep(600)"""
-    monkeypatch.setattr(told, "SECONDS", 3.0)
+    monkeypatch.setattr(system, "SECONDS", 3.0)
 
-    assert answer(sys.executable, "-c", script) == ""
+    assert output_of(sys.executable, "-c", script) == ""
 
     from tests.helpers.processes import wait_until_gone
 
@@ -66,4 +66,4 @@ def test_environment_can_be_chosen() -> None:
     script = "import os; print(os.environ.get('OWN'), os.environ.get('HOME'))"
     own = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
 
-    assert answer(sys.executable, "-c", script, environment={**own, "OWN": "1"}) == "1 None\n"
+    assert output_of(sys.executable, "-c", script, environment={**own, "OWN": "1"}) == "1 None\n"

@@ -19,8 +19,8 @@ from whisper_speedtest.hub.cache import RepoFolder
 from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.inspection import CachedFile
 from whisper_speedtest.session.check import as_json
+from whisper_speedtest.session.model_status import check, find_origin
 from whisper_speedtest.session.report import explanations
-from whisper_speedtest.session.status import check, find_origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def _hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return done
 
     monkeypatch.setattr("whisper_speedtest.hub.cache.digest", counted)
-    monkeypatch.setattr("whisper_speedtest.session.status.digest", counted)
+    monkeypatch.setattr("whisper_speedtest.session.model_status.digest", counted)
     return counts
 
 

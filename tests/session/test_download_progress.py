@@ -14,7 +14,7 @@ from tests.helpers.fake_screen import on, pass_time
 from tests.helpers.terminal import Terminal
 from whisper_speedtest.hub.plan import Plan
 from whisper_speedtest.session.display import Display
-from whisper_speedtest.session.progress import Bars, Lines, progress
+from whisper_speedtest.session.download_progress import Bars, Lines, progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Doing(StrEnum):
+class Activity(StrEnum):
     """What a measurement does next."""
 
     LAY_OUT = "hashing its files"
@@ -32,21 +32,29 @@ class Doing(StrEnum):
     def timed(self) -> bool:
         """Whether a clock runs meanwhile."""
         return self not in {
-            *(Doing.LAY_OUT, Doing.EVICT, Doing.VERIFY, Doing.UNTIMED_CALL, Doing.PAUSE),
+            Activity.LAY_OUT,
+            Activity.EVICT,
+            Activity.VERIFY,
+            Activity.UNTIMED_CALL,
+            Activity.PAUSE,
         }
 
     @property
     def of_a_start(self) -> bool:
         """Whether this is a part of starting a process."""
         return self not in {
-            *(Doing.UNTIMED_CALL, Doing.PAUSE, Doing.TIMED_CALL, Doing.CLIP, Doing.EMPTY_CALLS),
+            Activity.UNTIMED_CALL,
+            Activity.PAUSE,
+            Activity.TIMED_CALL,
+            Activity.CLIP,
+            Activity.EMPTY_CALLS,
         }
 
 
 class Step(NamedTuple):
     """What a measurement does from now on, and in which of its processes and calls."""
 
-    doing: Doing
+    activity: Activity
     process: int
     """Counted from 1, as people do."""
 
