@@ -1,4 +1,4 @@
-"""Timed calls of the processes of a case: of one clip, and of each clip of a corpus."""
+"""Times calls of a case's processes: on one clip many times, or on each clip of a corpus once."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.corpus import Corpus
 
 EMPTY_CALLS = 21
-"""How many empty calls tell what a call through an engine costs; odd, so that one is the median."""
+"""How many empty calls are timed; odd, so that one of them is the median."""
 
 BURST_SECONDS = 0.25
-"""Calls that are shorter are made one right after another until they have taken so long together:
-systems count processor time in steps of 10 ms, which says too little of one brief call."""
+"""Brief calls are made in a burst, one right after another, that takes at least so many seconds.
+
+Contention is measured over the whole burst, since systems count processor time in steps of 10 ms,
+which are too coarse for one brief call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What timed calls took, and what was heard in each of them."""
+    """The samples and transcripts of the timed calls of one test."""
 
     repeats: Repeats
     samples: tuple[Sample, ...]
     transcripts: tuple[Transcript, ...]
     empty_call: float
-    """What a call through the engine costs by itself, in seconds."""
+    """Seconds that a call through the engine takes in which nothing is transcribed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one call made of one clip of a corpus."""
+    """One call on one clip of a corpus."""
 
     clip: Clip
     seconds: float
@@ -55,11 +57,11 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class CorpusCalls:
-    """What the calls took that transcribed a corpus, each clip once."""
+    """The calls that transcribed a corpus, each clip once."""
 
     repeats: Repeats
     sample: Sample
-    """Of all calls together."""
+    """All calls together, as one sample."""
 
     heard: tuple[Heard, ...]
 
@@ -71,27 +73,28 @@ def time_calls(
     settings: DecodeSettings,
     pause: float = 0.0,
 ) -> Calls:
-    """Time transcriptions of a clip by each of a case's processes; then some empty calls.
+    """Time transcriptions of a clip in each process of a case; then time some empty calls.
 
-    The first timed call tells how many of them there will be. With a `pause`, in seconds, none of
-    the processes computes anything for so long before each of them.
+    The seconds of the first timed call decide how many processes and calls there are (see
+    `Rules.repeats`). With a `pause`, in seconds, no process of the case computes anything for so
+    long before each timed call.
     """
     rules = processes.rules
     tell = processes.listener.tell
-    taken = _Taken(clip, audio, settings, rules, processes.listener, pause)
-    count = calls = 0
-    for number, engine in enumerate(processes.each()):
-        count = count or processes.count
-        tell(Step(Activity.UNTIMED_CALL, number + 1, count))
-        taken.prepare(engine, processes)
-        done = taken.time(engine, Step(Activity.TIMED_CALL, number + 1, count, 1, calls), 1)
-        if number == 0:
-            first = taken.samples[-1].seconds
-            count, calls = rules.repeats(first, processes.count, engine.device, pause)
+    sampler = _Sampler(clip, audio, settings, rules, processes.listener, pause)
+    processes.starts()  # which decides how many processes there are
+    count, calls = processes.count, 0
+    for number, engine in enumerate(processes.each(), start=1):
+        tell(Step(Activity.UNTIMED_CALL, number, count))
+        sampler.prepare(engine, processes)
+        done = sampler.time_burst(engine, Step(Activity.TIMED_CALL, number, count, 1, calls), 1)
+        if number == 1:
+            first = sampler.samples[-1].seconds
+            count, calls = rules.repeats(first, count, engine.device, pause)
         while done < calls:
-            step = Step(Activity.TIMED_CALL, number + 1, count, done + 1, calls)
-            done += taken.time(engine, step, calls - done)
-        if number + 1 == count:
+            step = Step(Activity.TIMED_CALL, number, count, done + 1, calls)
+            done += sampler.time_burst(engine, step, calls - done)
+        if number == count:
             break
     tell(Step(Activity.EMPTY_CALLS, count, count))
     empty_call = time_empty_calls(engine, clip, settings)
@@ -104,11 +107,11 @@ def time_calls(
         chosen=rules.chosen,
         timed_out=processes.timed_out,
     )
-    return Calls(repeats, tuple(taken.samples), tuple(taken.transcripts), empty_call)
+    return Calls(repeats, tuple(sampler.samples), tuple(sampler.transcripts), empty_call)
 
 
-class _Taken:
-    """The samples of one measurement, as they are taken."""
+class _Sampler:
+    """Takes the samples of one test."""
 
     def __init__(
         self,
@@ -130,30 +133,30 @@ class _Taken:
         self._idle_since = 0.0
 
     def prepare(self, engine: Engine, processes: Processes) -> None:
-        """Hand the audio over, and make the untimed calls that stand right before timed ones.
+        """Hand the audio over to an engine, and make its untimed calls.
 
-        On a GPU they are the same as these, since the first of its kind may compile something, and
-        the first after a pause is slow. On a CPU they are of the clip that every process began
-        with.
+        On a GPU they are on the clip that is timed, since the first call on it may compile
+        something, and the first call after a pause is slow. On a CPU they are on the clip that
+        every process starts with.
         """
         limit = self._rules.call_limit(engine.case, self._clip.seconds)
         clip = self._clip if engine.device == "gpu" else processes.clip
         with engine.limited(limit):
             engine.hear(self._clip.name, self._audio)
-        _settle(engine, clip.name, self._settings, limit)
+        _make_untimed_calls(engine, clip.name, self._settings, limit)
         self._idle_since = time.perf_counter()
 
-    def time(self, engine: Engine, step: Step, most: int) -> int:
-        """Time some calls, at most so many, and again where others took the machine meanwhile.
+    def time_burst(self, engine: Engine, step: Step, most: int) -> int:
+        """Time a burst of at most so many calls, beginning with that of `step`; return how many.
 
-        The first of them is the call of the step. Whether they are made again is decided by what
-        the others did, and never by the times, since who throws slow ones away gets fast ones.
-        Returns how many calls it were in the end: one where a pause comes before each.
+        The burst ends after BURST_SECONDS, and with a pause it is one call. If other processes used
+        the machine meanwhile, the burst is timed again, up to RETAKES times. The times themselves
+        never decide that: whoever throws slow calls away gets fast ones.
         """
         most = 1 if self._pause else most
         for attempt in range(1 + RETAKES):
             self._be_idle(step)
-            watch = ContentionMeter(engine.pid)
+            meter = ContentionMeter(engine.pid)
             seconds: list[float] = []
             gaps: list[float] = []
             while len(seconds) < most and sum(seconds) < BURST_SECONDS:
@@ -163,15 +166,15 @@ class _Taken:
                     gaps.append(time.perf_counter() - self._idle_since)
                     seconds.append(seconds_of(lambda: self._call(engine)))
                     self._idle_since = time.perf_counter()
-            contention = watch.end()
+            contention = meter.end()
             allowed = self._rules.most_beside(engine)
             contaminated = is_contaminated(contention, sum(seconds), allowed)
-            for each, gap in zip(seconds, gaps, strict=True):
+            for call_seconds, gap in zip(seconds, gaps, strict=True):
                 self.samples.append(
                     Sample(
                         process=step.process - 1,
                         order=len(self.samples),
-                        seconds=each,
+                        seconds=call_seconds,
                         gap=gap,
                         contention=contention,
                         contaminated=contaminated,
@@ -182,7 +185,7 @@ class _Taken:
         return len(seconds)
 
     def _be_idle(self, step: Step) -> None:
-        """Wait until none of the processes has computed anything for as long as the pause is."""
+        """Wait until no process of the case has computed anything for the length of the pause."""
         if self._pause:
             self._listener.tell(step._replace(activity=Activity.PAUSE))
         while (left := self._idle_since + self._pause - time.perf_counter()) > 0:
@@ -193,33 +196,32 @@ class _Taken:
 
 
 def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) -> CorpusCalls:
-    """Time one transcription of each clip of a corpus, by one process.
+    """Time one transcription of each clip of a corpus, in one process, after untimed calls.
 
-    A clip is read right before its call, and then forgotten. No call is made again, and what others
-    took of the machine is averaged over all of them: the speed stands beside the accuracy, which it
-    is measured for. Before the first call stand untimed ones, as before those of other tests.
+    A clip is read right before its call, and forgotten after it. This measures accuracy first, and
+    speed beside it: no call is made again, and the contention is averaged over all calls.
     """
     rules, tell = processes.rules, processes.listener.tell
     engine = processes.first()
     heard: list[Heard] = []
-    taken: list[Contention] = []
+    contentions: list[Contention] = []
     tell(Step(Activity.UNTIMED_CALL, 1, 1))
     if engine.device == "gpu":
-        with _held(engine, corpus, corpus.clips[0], rules) as key:
+        with _audio_in(engine, corpus, corpus.clips[0], rules) as key:
             limit = rules.call_limit(engine.case, corpus.clips[0].seconds)
-            _settle(engine, key, settings, limit)
+            _make_untimed_calls(engine, key, settings, limit)
     else:
         limit = rules.call_limit(engine.case, processes.clip.seconds)
-        _settle(engine, processes.clip.name, settings, limit)
+        _make_untimed_calls(engine, processes.clip.name, settings, limit)
     for number, clip in enumerate(corpus.clips, start=1):
         tell(Step(Activity.CLIP, 1, 1, number, len(corpus.clips)))
-        with _held(engine, corpus, clip, rules) as key:
-            watch = ContentionMeter(engine.pid)
+        with _audio_in(engine, corpus, clip, rules) as key:
+            meter = ContentionMeter(engine.pid)
             seconds, transcript = _timed_transcript(engine, key, settings)
-            taken.append(watch.end())
+            contentions.append(meter.end())
         heard.append(Heard(clip, seconds, transcript))
-    contention = averaged([each.seconds for each in heard], taken)
-    total = sum(each.seconds for each in heard)
+    contention = averaged([call.seconds for call in heard], contentions)
+    total = sum(call.seconds for call in heard)
     sample = Sample(
         process=0,
         order=0,
@@ -231,19 +233,21 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
     return CorpusCalls(repeats, sample, tuple(heard))
 
 
-def _settle(engine: Engine, name: str, settings: DecodeSettings, limit: float) -> None:
-    """Make untimed calls of a clip until the engine runs as it will; `limit` is that of a call."""
+def _make_untimed_calls(
+    engine: Engine, clip_name: str, settings: DecodeSettings, limit: float
+) -> None:
+    """Make calls on a clip for UNTIMED_SECONDS; each may take `limit` seconds."""
     taken = 0.0
     for _ in range(MOST_CALLS):
         with engine.limited(limit):
-            taken += seconds_of(lambda: engine.transcribe(name, settings))
+            taken += seconds_of(lambda: engine.transcribe(clip_name, settings))
         if taken >= UNTIMED_SECONDS:
             break
 
 
 @contextmanager
-def _held(engine: Engine, corpus: Corpus, clip: Clip, rules: Rules) -> Iterator[str]:
-    """Let an engine hold the audio of a clip while the block runs; yield the name of it there."""
+def _audio_in(engine: Engine, corpus: Corpus, clip: Clip, rules: Rules) -> Iterator[str]:
+    """Keep the audio of a clip in an engine while the block runs; yield its name there."""
     key = f"{corpus.name}/{clip.name}"
     audio = corpus.audio_of(clip)
     with engine.limited(rules.call_limit(engine.case, clip.seconds)):
@@ -255,16 +259,17 @@ def _held(engine: Engine, corpus: Corpus, clip: Clip, rules: Rules) -> Iterator[
 def _timed_transcript(
     engine: Engine, key: str, settings: DecodeSettings
 ) -> tuple[float, Transcript]:
-    """Return what a transcription takes, in seconds, and what was heard in it."""
+    """Return the seconds that a transcription takes, and the transcript."""
     transcripts: list[Transcript] = []
     seconds = seconds_of(lambda: transcripts.append(engine.transcribe(key, settings)))
     return seconds, transcripts[0]
 
 
 def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:
-    """Return what a call through an engine costs by itself, in seconds: the median of some.
+    """Return the seconds of a call through an engine that transcribes nothing, the median of some.
 
-    Request and answer are those of a transcription of the clip, which the engine has made before.
+    Its request and its answer are as large as those of a transcription of the clip, which the
+    engine must have made before.
     """
 
     def call() -> None:

@@ -1,4 +1,10 @@
-"""What else the machine does while a call is timed, and when that is too much."""
+"""What else the machine does during a timed call, and whether that spoils the call.
+
+A call counts as contaminated if all other processes together used more processors during it than
+they may. They may use MAX_OTHERS of the processors that the library needs, as noise that is always
+there, and SHARE_OF_FREE of the processors that it leaves free. A surplus of TICKS_OF_NOBODY or less
+is an error of rounding and never contaminates a call.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +21,15 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.reading import Reading
 
 TICKS_OF_NOBODY = 3
-"""So many ticks may seem to be of others though nobody took them, since the system counts several
-kinds of them, each rounded down."""
+"""How many ticks of CPU time may seem to be of other processes though nobody used them.
+
+The system counts several kinds of ticks, and rounds each of them down."""
 
 SHARE_OF_FREE = 0.5
-"""How much of the processors that a library leaves free others may take. All of them did no harm on
-16 cores (tests/proofs/stand_in.txt); half is what is left for caches, memory and heat to be shared.
-"""
+"""Which share of the processors that a library leaves free other processes may use.
+
+On 16 cores the use of all free ones did no harm (tests/proofs/stand_in.txt). Half is allowed, as
+caches, memory and heat are shared on other machines."""
 
 
 class Contention(Part, frozen=True, kw_only=True):
@@ -49,11 +57,10 @@ class Contention(Part, frozen=True, kw_only=True):
 
 
 def is_contaminated(contention: Contention, seconds: float, most: float | None) -> bool:
-    """Tell whether others took so much of the machine that the time says little of the library.
+    """Tell whether other processes used more than `most` processors during a call of `seconds`.
 
-    That is more than `most` processors for the length of the call, of so many seconds; None is any
-    number of them. The system counts in ticks: of a few of them nobody knows who took them, so
-    nothing is said of a call that is too short for more.
+    None allows any number of processors. A call so short that `most` processors are fewer than
+    TICKS_OF_NOBODY is contaminated only by more ticks than these.
     """
     if contention.others is None or most is None:
         return False
@@ -61,18 +68,19 @@ def is_contaminated(contention: Contention, seconds: float, most: float | None) 
 
 
 def most_of_others(max_others: float | None, threads: int) -> float | None:
-    """Return how many processors others may take beside a library with so many threads.
+    """Return how many processors others may use beside a library with so many threads.
 
-    That is `max_others` of those that it needs, and SHARE_OF_FREE of those that it leaves free.
+    That is `max_others`, of the processors that the library needs, plus SHARE_OF_FREE of those that
+    it leaves free. None, for any number, where `max_others` is None.
     """
     return None if max_others is None else max_others + SHARE_OF_FREE * free_processors(threads)
 
 
 def free_processors(threads: int) -> int:
-    """Return for how many of the processors a library with so many threads has none.
+    """Return how many processors a library with so many threads leaves free.
 
-    Of a core that shows itself as two, one counts: threads on both slow each other down. The slower
-    cores of Apple silicon count, since its system has them for what works in the background.
+    A core with two hardware threads counts once, as these slow each other down. Of cores of two
+    kinds the fast ones count; on macOS all, since its system runs background work on the slow ones.
     """
     import psutil
 
@@ -81,48 +89,48 @@ def free_processors(threads: int) -> int:
     return max(0, usable - threads)
 
 
-def averaged(seconds: Sequence[float], taken: Sequence[Contention]) -> Contention:
-    """Return the contention of some calls together, where each took so many seconds.
+def averaged(seconds: Sequence[float], contentions: Sequence[Contention]) -> Contention:
+    """Return the mean of the contentions of some calls, weighted by the seconds of each call.
 
-    A signal that one of them lacks is None.
+    A signal that is missing from one call is None in the mean.
     """
     total = sum(seconds)
 
-    def of(shares: Sequence[Share | None]) -> Share | None:
-        known = [each for each in shares if each is not None]
+    def mean(shares: Sequence[Share | None]) -> Share | None:
+        known = [share for share in shares if share is not None]
         if len(known) < len(shares) or total <= 0:
             return None
-        return sum(share * each for share, each in zip(known, seconds, strict=True)) / total
+        return sum(share * weight for share, weight in zip(known, seconds, strict=True)) / total
 
     return Contention(
-        others=of([each.others for each in taken]),
-        cpu=of([each.cpu for each in taken]) or 0.0,
-        waited=of([each.waited for each in taken]),
-        steal=of([each.steal for each in taken]),
-        pressure=of([each.pressure for each in taken]),
+        others=mean([call.others for call in contentions]),
+        cpu=mean([call.cpu for call in contentions]) or 0.0,
+        waited=mean([call.waited for call in contentions]),
+        steal=mean([call.steal for call in contentions]),
+        pressure=mean([call.pressure for call in contentions]),
     )
 
 
 class ContentionMeter:
-    """Sees what the machine does from its making to `end`, for an engine whose process runs."""
+    """Measures the contention beside an engine, from the moment it is made until `end`."""
 
     def __init__(self, pid: int) -> None:
-        """Take the first reading of the process of an engine, and of the system."""
+        """Take the first reading of the system and of an engine's process, which must run."""
         self._pid = pid
         self._first = read(pid)
 
     def end(self) -> Contention:
-        """Return what happened since."""
+        """Return the contention since this was made."""
         return contention_between(self._first, read(self._pid))
 
 
 def contention_between(first: Reading, last: Reading) -> Contention:
-    """Return what happened between two readings."""
+    """Return the contention between two readings."""
     seconds = last.when - first.when
     cpu = max(0.0, last.engine - first.engine)
 
     def share(before: float | None, after: float | None, without: float = 0.0) -> Share | None:
-        """Return what was added without a part of it; it may be less than that by rounding."""
+        """Return the growth of a counter less `without`; 0 where rounding makes it negative."""
         if before is None or after is None:
             return None
         return max(0.0, (after - before - without) / seconds)

@@ -1,4 +1,8 @@
-"""How often things are timed and how long they may take, decided before anything is measured."""
+"""How often calls and starts are timed, and how long they may take.
+
+All of it is decided before a measurement, but for the number of calls: that depends on how long the
+first timed call took.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.samples import Choice
 
 LIMITED_SECONDS = 120
-"""The length of the longest clip that the limits below are made for; those of longer ones grow."""
+"""The longest clip, in seconds, that the limits below are made for. A longer clip has more time."""
 
 TIME_LIMITS = {
     "micro": 240,
@@ -27,66 +31,72 @@ TIME_LIMITS = {
     "medium": 900,
     "large": 1800,
 }
-"""Seconds that one start or call may take, by the name that is part of the size."""
+"""Word in the name of a size → seconds that one start or one call may take."""
 
 NO_LIMIT = 1e6
-"""Seconds: eleven days, as the system lets nobody wait for more than 24."""
+"""Seconds that stand for no limit: eleven days. Systems refuse to wait for more than 24 days."""
 
 BATCH_SIZES = (1, 6, 12, 24)
-"""How many windows of 30 s are decoded at once, on long audio."""
+"""The batch sizes that are timed on long audio: how many windows of 30 s are decoded at once."""
 
 WINDOW_SECONDS = 30
 """The length of audio that a Whisper model hears at once."""
 
 PROCESSES = 3
-"""How many processes of a case are started, of which two would give an interval six times as wide.
+"""How many processes of a case are started. With two, the interval would be six times as wide.
 
-Of a variant that the device runs many times slower, it is one."""
+A variant that the device runs many times slower than others is measured in one process."""
 
 MOST_CALLS = 10
-"""How many calls of each process are timed at most."""
+"""The most calls that are timed in each process."""
 
 CALLS_ON_CPU = 3
-"""How many they are at most on a CPU, unless more fit into the budget of a GPU: three brief calls
-would see nothing of a machine that changes by the second."""
+"""The most calls that are timed in each process on a CPU, where calls are long.
+
+Where calls are brief, as many are timed as fit into the budget of a GPU: three brief calls would
+not show that the machine changes by the second."""
 
 UNTIMED_SECONDS = 0.5
-"""For how long untimed calls are made before timed ones: at least one, and no more than MOST_CALLS.
-Threads that were idle settle in so long: faster-whisper's calls came from 50 ms down to 30 ms."""
+"""How many seconds of untimed calls each process makes before its timed calls.
+
+It makes at least one and at most MOST_CALLS. Threads that were idle are slow at first: within half
+a second, calls of faster-whisper went from 50 ms down to 30 ms."""
 
 BUDGETS: Mapping[Device, float] = {"gpu": 6.0, "cpu": 20.0}
 """Seconds that the timed calls of one test may take together, by device."""
 
 PAUSES: Mapping[Device, float] = {"gpu": 5.0, "cpu": 0.0}
-"""Seconds in which nothing is computed before a call after a pause, by device; 0: there is none.
+"""Device → seconds of idleness before each call that is timed after a pause; 0: none is timed.
 
-Those of Apple slow down after about one (llama.cpp#10119), and a CPU is awake at once."""
+Apple's GPUs slow down after about one idle second (llama.cpp#10119). A CPU is awake at once."""
 
-SCARCE = 1.25
-"""Times the budget. Where a call of each process would take longer, one process makes one call."""
+OVERRUN = 1.25
+"""By what factor one call of each process, taken together, may exceed the budget.
+
+If they would take longer, one process makes a single call."""
 
 RETAKES = 2
-"""How often a call that was timed beside other work of the machine is made again."""
+"""How many times a call is made again, at most, because other processes used the machine."""
 
 LOOKS = (4, 6, 8, 12)
-"""After how many blocks of a comparison its interval is looked at."""
+"""The numbers of blocks after which a comparison computes its interval and may end."""
 
 TURNS = 10
-"""How many turns a block of a comparison has: each is a call of either side."""
+"""How many turns a block of a comparison has. In a turn, each side makes one call."""
 
 LEAST_TURNS = 3
-"""How many turns a block has at least, where calls are long."""
+"""The fewest turns that a block has, where calls are long."""
 
 MINUTES = 10.0
-"""How long a comparison may take."""
+"""How many minutes a comparison may take."""
 
 MAX_OTHERS = 0.1
-"""Processors that others may take, of those that a library needs, while a call is timed."""
+"""How much of the processors that a library needs other processes may use during a timed call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How calls are repeated; None where the user has left it to the suite."""
+    """How many processes and calls there are, and their limits; None: the suite chooses."""
 
     processes: int | None = None
     calls: int | None = None
@@ -96,17 +106,18 @@ class Rules:
     """Seconds that the timed calls of one test may take together."""
 
     max_others: float | None = MAX_OTHERS
-    """Processors that others may take beside a call, of those that the library needs; a call beside
-    more is made again. None: any."""
+    """How much of the processors that the library needs other processes may use during a call.
+
+    A call during which they use more is made again. None: they may use any number."""
 
     pause: float | None = None
     """Seconds of idleness before a call after a pause; 0: no such call is made."""
 
     timeout: float | None = None
-    """Seconds that the user gives each test, in place of the limits below; 0 is no limit."""
+    """The user's --timeout: seconds for a start or call, in place of TIME_LIMITS; 0: no limit."""
 
     def processes_of(self, case: Case, device: Device) -> int:
-        """Return how many processes of a case are wanted, before any of them is started."""
+        """Return how many processes of a case to start; memory may have room for fewer."""
         return self.processes or (1 if is_slow(case, device) else PROCESSES)
 
     def budget_on(self, device: Device) -> float:
@@ -114,29 +125,29 @@ class Rules:
         return BUDGETS[device] if self.budget is None else self.budget
 
     def pause_on(self, device: Device) -> float:
-        """Return the seconds of idleness before a call after a pause; 0: none is made there."""
+        """Return the seconds of idleness before a call after a pause; 0: no such call is made."""
         return PAUSES[device] if self.pause is None else self.pause
 
     @property
     def chosen(self) -> tuple[Choice, ...]:
-        """What the user has chosen of how calls are repeated."""
+        """The names of the values above that the user has chosen."""
         names: tuple[Choice, ...] = ("processes", "calls", "budget", "pause")
         return tuple(name for name in names if getattr(self, name) is not None)
 
     def repeats(
         self, first: float, processes: int, device: Device, pause: float = 0.0
     ) -> tuple[int, int]:
-        """Return how many processes make how many calls each, with a pause before each of them.
+        """Return how many processes make timed calls, and how many calls each of them makes.
 
-        `first` is what the first timed call of the first process took, in seconds. Nothing else
-        of what is measured is looked at: who goes on until the figures please gets pleasing ones.
-        After a pause each process makes one call, as a further one would have to wait once more.
+        `first` is how many seconds the first timed call of the first process took. No other
+        measurement has a say: whoever measures until the numbers please gets pleasing numbers.
+        With a `pause` before each call, each process makes one call only.
         """
         if self.calls is not None:
             return processes, self.calls
         budget = self.budget_on(device)
         once = processes * first
-        if once > SCARCE * budget and self.processes is None:
+        if once > OVERRUN * budget and self.processes is None:
             return 1, 1
         most = MOST_CALLS
         if device == "cpu" and self.budget is None:
@@ -144,9 +155,9 @@ class Rules:
         return processes, max(1, min(1 if pause else most, int(budget / once)))
 
     def most_beside(self, engine: Engine) -> float | None:
-        """Return how many processors others may take beside an engine.
+        """Return how many processors others may use while an engine computes; None: any number.
 
-        One on a GPU is counted as one thread, which feeds it.
+        An engine on a GPU counts as one thread, which hands the GPU its work.
         """
         threads = engine.threads if engine.device == "cpu" else 1
         return most_of_others(self.max_others, threads)
@@ -156,16 +167,15 @@ class Rules:
         return usual_limit(case) if self.timeout is None else self.timeout or NO_LIMIT
 
     def call_limit(self, case: Case, seconds: float) -> float:
-        """Return the seconds that one call of a case may take, with a clip of so many seconds."""
+        """Return the seconds that one call of a case may take, on a clip of `seconds`."""
         longer = max(1.0, seconds / LIMITED_SECONDS) if self.timeout is None else 1.0
         return self.start_limit(case) * longer
 
     def test_limit(self, case: Case, seconds: float, pause: float = 0.0) -> float:
-        """Return the seconds that a test of a case may take, with a clip of so many seconds.
+        """Return the seconds that a test of a case may take, on a clip of `seconds`.
 
-        That is the sum of the limits of all its starts and calls, on whichever device, with those
-        that are made again and the pauses before them. An engine that hangs is ended sooner, by the
-        limit of one call.
+        That is the sum of the limits of all its starts, its calls, the calls that are made again
+        and the pauses. An engine that hangs is ended sooner, by the limit of one call.
         """
         processes = self.processes or PROCESSES
         calls = MOST_CALLS if self.calls is None else self.calls
@@ -174,49 +184,52 @@ class Rules:
         return processes * self.start_limit(case) + called * call
 
     def corpus_limit(self, case: Case, seconds: Iterable[float]) -> float:
-        """Return the seconds that a test of a case may take, with clips of so many seconds each.
+        """Return the seconds that a test of a case may take, on a corpus of clips.
 
-        That is one start, as a process may be started for it, an untimed call, and a call a clip.
+        `seconds` has the length of each clip. The sum covers a start, since the test may be the
+        first of its case, an untimed call, and a call for each clip.
         """
-        calls = sum(self.call_limit(case, each) for each in seconds)
+        calls = sum(self.call_limit(case, length) for length in seconds)
         return 2 * self.start_limit(case) + calls
 
     def comparison_limit(self, sides: Sequence[Case], seconds: float, minutes: float) -> float:
-        """Return the seconds that a comparison of two cases may take that is given some minutes.
+        """Return the seconds after which a comparison of two cases is ended from outside.
 
-        Beside these, it is the sum of the limits of all starts and calls of its first blocks, with
-        those that are made again. An engine that hangs is ended sooner, by the limit of one call.
+        A comparison watches its `minutes` itself. To these this adds the limits of all starts and
+        calls of the blocks up to the first of LOOKS, with calls that are made again, and of one
+        more block. An engine that hangs is ended sooner, by the limit of one call.
         """
         called = 1 + TURNS * (1 + RETAKES)
         block = sum(
-            self.start_limit(each) + called * self.call_limit(each, seconds) for each in sides
+            self.start_limit(case) + called * self.call_limit(case, seconds) for case in sides
         )
         return 60 * minutes + (1 + LOOKS[0]) * block
 
 
 def usual_limit(case: Case) -> float:
-    """Return the seconds that one start or brief call of a case may take."""
+    """Return the seconds that one start, or one call on a clip up to LIMITED_SECONDS, may take."""
     return next(float(limit) for name, limit in TIME_LIMITS.items() if name in case.size)
 
 
 def probe_limit(case: Case) -> float:
     """Return the seconds that a library may take to show that it can compute on the GPU.
 
-    That is a start and one transcription of a short clip, for which half of a start's time is
-    ample. The tests of the case have all of theirs left.
+    It starts and transcribes one short clip. Half the limit of a start is ample for that, and takes
+    nothing from the limits of the case's tests.
     """
     return usual_limit(case) / 2
 
 
 def batch_sizes(case: Case) -> tuple[int, ...]:
-    """Return the batch sizes that a case's library can be told; (1,) where it cannot be told."""
+    """Return the batch sizes to time with a case's library; (1,) where it has no such setting."""
     return BATCH_SIZES if adapter_class(case.adapter).traits.batches else BATCH_SIZES[:1]
 
 
 def largest_batch(seconds: float, device: Device) -> int:
-    """Return the largest batch that is worth timing on audio of so many seconds.
+    """Return the largest batch size that is worth timing on audio of so many seconds.
 
-    On a CPU, a larger one would time the same work again, as all windows are in one batch of it.
+    On a CPU that is the number of its windows, or BATCH_SIZES[1] if that is more: with a larger
+    batch the work would be the same.
     """
     if device == "gpu":
         return BATCH_SIZES[-1]
@@ -224,5 +237,5 @@ def largest_batch(seconds: float, device: Device) -> int:
 
 
 def is_slow(case: Case, device: Device) -> bool:
-    """Tell whether a device runs a case's variant many times slower than others do."""
+    """Tell whether a device runs a case's variant many times slower than other variants."""
     return case.variant in adapter_class(case.adapter).slow_variants.get(device, ())

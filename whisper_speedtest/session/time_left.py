@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
-from whisper_speedtest.measure.protocol import CALLS_ON_CPU, SCARCE
+from whisper_speedtest.measure.protocol import CALLS_ON_CPU, OVERRUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ MOST_BUDGETS = 1 + 1 / CALLS_ON_CPU
 """How many times the budget of its timed calls a test takes at most, with the untimed call of each
 process, where the budget has room for CALLS_ON_CPU calls of each."""
 
-LIMITED_BUDGETS = 2 * SCARCE
+LIMITED_BUDGETS = 2 * OVERRUN
 """How many times its budget a test may have taken whose calls the budget limits. One that took
 longer made a single long call, untimed and timed, which another library may make much longer."""
 
