@@ -527,4 +527,4 @@ def test_engine_that_has_answered_is_left_to_rest(
 
     await_rest(cast("Engine", replace(engine)))
 
-    assert clock() - begin == pytest.approx(looks * turns.REST)
+    assert clock() - begin == pytest.approx(looks * turns.REST_WINDOW)

@@ -1,14 +1,16 @@
-"""Whether one side is slower than another, by the blocks of turns in which both were timed.
+"""The statistics of a comparison: whether one side is slower than the baseline, by how much.
 
-A block is a fresh process of each side; in a turn both make a call, one right after the other, so
-that what drifts is in both and cancels in their ratio. All that is computed here is in logarithms
-of such ratios, and every function takes many comparisons at once, in the leading axes of an array,
-so that a simulation runs the very code by which the suite decides (tests/proofs/head_to_head.py).
+A block is a fresh process of each side. In a turn of a block both sides make one call, one right
+after the other, so that a drift of the machine is in both calls and cancels in their ratio. A block
+is the unit of replication: the turns of one block resemble each other more than turns of different
+blocks, since processes differ.
 
-The blocks are what is repeated: the turns of one block resemble each other more than those of the
-next, since processes differ. They are looked at after LOOKS blocks, and no further one is begun
-once the interval lies on one side of the limit. Looking four times gives chance four tries, so each
-look is stricter than the whole is to be.
+The interval is computed after each of LOOKS blocks, and no further block is begun once the interval
+lies on one side of the limit. Four looks give chance four tries, so each look has to be stricter
+than the comparison as a whole.
+
+Computations are in logarithms of ratios. Functions on arrays take many comparisons at once, in the
+leading axes, so that a simulation runs the code that decides (tests/proofs/head_to_head.py).
 """
 
 from __future__ import annotations
@@ -31,15 +33,20 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[np.float64]
 
 LEVEL = 0.0022
-"""How often one end of the interval may exclude the truth, at each look. Four looks together do so
-in 0.7 % of comparisons, since what they look at is mostly the same; 1 % is promised."""
+"""The probability, at one look, that the true ratio lies below the interval; the same above it.
+
+Over all four looks it is 0.7 %, as each look has most blocks in common with the one before; the
+suite promises 1 %."""
 
 VERDICTS = {1: Verdict.SLOWER, -1: Verdict.NOT_SLOWER, 0: Verdict.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
 class PairedRatio:
-    """How many times as long as the baseline's call a call takes, and its interval."""
+    """A ratio that was measured in turns: seconds of our call over seconds of the baseline's.
+
+    `low` and `high` are the ends of its interval.
+    """
 
     ratio: float
     low: float
@@ -47,11 +54,11 @@ class PairedRatio:
 
     @property
     def margin(self) -> float:
-        """How far the upper end lies above the ratio, as a share of it: 0.02 is 2 %."""
+        """How far the upper end lies above the ratio, as a share of the ratio: 0.02 is 2 %."""
         return self.high / self.ratio - 1
 
     def margin_needed(self, limit: float) -> float:
-        """Return the margin that would decide, were the ratio still the same: 0.01 is 1 %."""
+        """Return the largest margin with which this ratio would be decided: 0.01 is 1 %."""
         return expm1(abs(log(self.ratio) - log(1 + limit)))
 
     def verdict(self, limit: float) -> Verdict:
@@ -66,11 +73,12 @@ class PairedRatio:
 
 
 def block_estimates(logs: Array) -> Array:
-    """Return what each block tells, of the logarithms of the ratios of its turns, the last axis.
+    """Return the estimate of each block, from the logarithms of its turns' ratios in the last axis.
 
-    That is the median of the means of all pairs of turns, each paired with itself as well (Hodges
-    and Lehmann): a spike moves it as little as it moves the median, and it is about as precise as
-    the mean. NaN stands for a turn that is left out; a block of these alone gives NaN.
+    It is the Hodges-Lehmann estimate: the median of the means of all pairs of turns, where each
+    turn is also paired with itself. An outlier moves it as little as it moves the median, and it is
+    about as precise as the mean. NaN stands for a turn that is left out; a block of nothing but NaN
+    gives NaN.
     """
     import numpy as np
 
@@ -80,10 +88,10 @@ def block_estimates(logs: Array) -> Array:
 
 
 def interval(blocks: Array) -> tuple[Array, Array, Array]:
-    """Return centre, lower and upper end of the interval of what some blocks tell, the last axis.
+    """Return centre, lower and upper end of the interval of the blocks in the last axis.
 
     Raises:
-        ValueError: There are fewer than two, of which nobody can tell how much they differ.
+        ValueError: There are fewer than two blocks, so that their spread is not known.
     """
     import numpy as np
     from scipy.special import stdtrit  # of scipy.stats' t, without the import of all of it
@@ -97,7 +105,7 @@ def interval(blocks: Array) -> tuple[Array, Array, Array]:
 
 
 def side_of(low: Array, high: Array, limit: float) -> NDArray[np.int_]:
-    """Tell on which side of a limit an interval lies: 1 above, -1 below, 0 holds it.
+    """Return 1 if an interval lies above a limit, -1 if below, 0 if the limit is inside it.
 
     `limit` is a share: 0.05 is 5 % slower than the baseline.
     """
@@ -114,7 +122,7 @@ def is_due(blocks: int) -> bool:
 
 
 def ratio_of(blocks: Iterable[float]) -> PairedRatio:
-    """Return the ratio that some blocks tell, each by the logarithm of its own."""
+    """Return the ratio and its interval, from the estimates of some blocks."""
     import numpy as np
 
     centre, low, high = interval(np.array(list(blocks)))
@@ -122,7 +130,7 @@ def ratio_of(blocks: Iterable[float]) -> PairedRatio:
 
 
 def estimate_of(block: Iterable[Turn]) -> float:
-    """Return the logarithm of the ratio that the turns of a block tell."""
+    """Return the estimate of one block: the logarithm of its ratio."""
     import numpy as np
 
     logs = [log(turn.seconds / turn.baseline_seconds) for turn in block]
@@ -130,21 +138,22 @@ def estimate_of(block: Iterable[Turn]) -> float:
 
 
 def blocks_of(turns: Iterable[Turn], planned: int) -> list[float]:
-    """Return what each block tells that counts, in their order, by its clean turns.
+    """Return the estimate of each block that counts, in the order of the blocks.
 
-    A block counts of which at least half as many turns as were planned are clean.
+    Contaminated turns are left out. A block counts if it has at least half as many other turns as
+    were planned.
     """
     blocks = _by_block(turn for turn in turns if not turn.contaminated)
     return [estimate_of(block) for block in blocks if 2 * len(block) >= planned]
 
 
 def are_too_few(turns: Iterable[Turn], planned: int) -> bool:
-    """Tell whether too few blocks count for a verdict, since others used the machine meanwhile."""
+    """Tell whether too few blocks count for a verdict, since other processes used the machine."""
     return len(blocks_of(turns, planned)) < LOOKS[0]
 
 
 def ratio_in(turns: Iterable[Turn], planned: int) -> PairedRatio:
-    """Return the ratio that turns tell: by the blocks that count, or by all if these are too few.
+    """Return the ratio of some turns: of the blocks that count, or of all if too few count.
 
     Raises:
         ValueError: There are fewer than two blocks.

@@ -79,8 +79,9 @@ def most_of_others(max_others: float | None, threads: int) -> float | None:
 def free_processors(threads: int) -> int:
     """Return how many processors a library with so many threads leaves free.
 
-    A core with two hardware threads counts once, as these slow each other down. Of cores of two
-    kinds the fast ones count; on macOS all, since its system runs background work on the slow ones.
+    A core with two hardware threads counts once, as these slow each other down. Cores that this
+    process may not use do not count. On macOS the slower cores count, too, since the system runs
+    background work on them.
     """
     import psutil
 

@@ -1,7 +1,7 @@
-"""What a measurement tells of itself as it goes on, to whoever shows that to people.
+"""The steps of a measurement, of which it tells a listener, so that people can see its progress.
 
-It tells outside every clock. Some of it stands between an untimed call and the timed one that must
-follow at once, so whoever is told then may do no more than take note.
+A listener is called while no clock runs. Between an untimed call and the timed call that must
+follow at once, it may do no more than take note.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Activity(StrEnum):
-    """What a measurement does next."""
+    """What a measurement does in one step, in the words that people see."""
 
     LAY_OUT = "hashing its files"
     LAUNCH = "launching"
@@ -24,13 +24,13 @@ class Activity(StrEnum):
     PAUSE = "idle"
     TIMED_CALL = "call"
     CLIP = "clip"
-    """A call whose clip is transcribed once, as one of many."""
+    """A call on one clip of a corpus."""
 
     EMPTY_CALLS = "empty calls"
 
     @property
     def timed(self) -> bool:
-        """Whether a clock runs meanwhile."""
+        """Whether a clock runs during it."""
         return self not in {
             Activity.LAY_OUT,
             Activity.EVICT,
@@ -41,7 +41,7 @@ class Activity(StrEnum):
 
     @property
     def of_a_start(self) -> bool:
-        """Whether this is a part of starting a process."""
+        """Whether it is a part of the start of a process."""
         return self not in {
             Activity.UNTIMED_CALL,
             Activity.PAUSE,
@@ -52,25 +52,27 @@ class Activity(StrEnum):
 
 
 class Step(NamedTuple):
-    """What a measurement does from now on, and in which of its processes and calls."""
+    """One step of a measurement: what it does, and in which process and call."""
 
     activity: Activity
     process: int
-    """Counted from 1, as people do."""
+    """Which process it is, counted from 1, as people do."""
 
     processes: int
+    """How many processes the measurement has."""
+
     call: int = 0
-    """Of the timed calls of this process, or of its clips, counted from 1; 0 of anything else."""
+    """Which timed call of the process, or which clip, counted from 1; 0 for any other activity."""
 
     calls: int = 0
-    """How many such calls this process makes; 0 where that is not known yet."""
+    """How many timed calls the process makes, or clips it has; 0 where that is not known yet."""
 
     again: bool = False
-    """Whether the call was made before, beside other work of the machine."""
+    """Whether the call is made again, as other processes used the machine before."""
 
 
 class Listener:
-    """Told of each step of a measurement as it begins. This one does nothing."""
+    """Is told of each step of a measurement as the step begins. This one does nothing."""
 
     def tell(self, step: Step) -> None:
-        """Say what is done from now on."""
+        """Take note that a step begins."""

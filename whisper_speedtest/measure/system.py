@@ -1,4 +1,4 @@
-"""What the system tells: its files, and the answers of its programs."""
+"""Reads files of the operating system, as below /proc, and the output of its programs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECONDS = 5.0
-"""How long a program may take to answer. Each of them usually takes a hundredth of a second."""
+"""How long a program may run. Each of them usually takes a hundredth of a second."""
 
 
 def text_of(path: str) -> str:
-    """Return the text of a file of the system's; "" where the system does not let it be read."""
+    """Return the text of a file; "" where it cannot be read."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - it is faster
             return file.read()
@@ -23,9 +23,9 @@ def text_of(path: str) -> str:
 
 
 def output_of(*command: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return what a program prints; "" where there is none, or it gives no answer in time.
+    """Return what a program prints to stdout; "" where it does not exist or runs too long.
 
-    One that fails may have printed a part of what it was asked for, which is returned.
+    What a program has printed before it fails is returned as well.
     """
     try:
         return subprocess.run(

@@ -1,9 +1,9 @@
-"""Two sides that transcribe a clip in turns, in blocks of fresh engines.
+"""Lets two sides transcribe a clip in turns, in blocks of fresh engines.
 
-How many turns a block has is decided by what the first, discarded, turn takes; whether there is a
-further block, by the interval after LOOKS blocks and by the time that is left. Whether a turn is
-taken again, or left out, is decided by what others did to the machine meanwhile, and never by what
-the turn took.
+The seconds of the first turn, which is discarded, decide how many turns each block has. The
+interval after LOOKS blocks, and the time that is left, decide whether there is a further block. The
+use of the machine by other processes decides whether a turn is taken again or left out; the seconds
+of the turn never do.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.clip import Clip
 
 SPARE_BLOCKS = 4
-"""How many blocks may be taken that do not count, as others used the machine meanwhile."""
+"""How many blocks may fail to count, because other processes used the machine."""
 
-REST = 0.005
-"""Seconds of a look at whether an engine rests."""
+REST_WINDOW = 0.005
+"""Seconds over which the CPU time of an engine is measured, to see whether it rests."""
 
-MOST_LOOKS = 200
-"""How often that is looked at before a call; then the call is made all the same."""
+MOST_REST_WINDOWS = 200
+"""How often that is measured before a call. Then the call is made in any case."""
 
 RESTING = 0.1
-"""CPU seconds a second: an engine that takes less has no thread that still spins."""
+"""CPU seconds per second: an engine that uses less has no thread that still spins."""
 
 
 class TooLongError(Exception):
-    """A comparison that would take longer than it may."""
+    """A comparison would take longer than it may."""
 
 
 class NoRoomError(Exception):
@@ -60,7 +60,7 @@ class NoRoomError(Exception):
 
 
 class Pair(NamedTuple):
-    """Something of each side."""
+    """The two engines of a block."""
 
     ours: Engine
     baseline: Engine
@@ -68,13 +68,13 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """How to make a fresh engine of each side, and what they transcribe."""
+    """How to make an engine of each side, and what the engines transcribe."""
 
     ours: Callable[[], Engine]
     baseline: Callable[[], Engine]
     first_clip: Clip
     first_audio: Audio
-    """What each engine transcribes as the last step of its start."""
+    """The samples of `first_clip`, which each engine transcribes as the last step of its start."""
 
     clip: Clip
     audio: Audio
@@ -83,34 +83,34 @@ class Sides:
 
 @dataclass(slots=True)
 class RunningComparison:
-    """What a comparison has come to so far."""
+    """The turns of a comparison so far, and what follows from them."""
 
     planned: int = TURNS
-    """Turns of each block."""
+    """How many turns each block is to have."""
 
     turns: list[Turn] = field(default_factory=list)
     transcripts: list[Transcript] = field(default_factory=list)
     baseline_transcripts: list[Transcript] = field(default_factory=list)
     last: Pair | None = None
-    """The engines of the last block, which are closed, and tell how and where they computed."""
+    """The engines of the last block. They are closed, but still know how they computed."""
 
     @property
     def blocks(self) -> list[float]:
-        """What each block tells that counts."""
+        """The estimate of each block that counts, as a logarithm."""
         return blocks_of(self.turns, self.planned)
 
     @property
     def is_busy(self) -> bool:
-        """Whether too few blocks count for a verdict, since others used the machine meanwhile."""
+        """Whether too few blocks count for a verdict, because other processes used the machine."""
         return are_too_few(self.turns, self.planned)
 
     @property
     def ratio(self) -> PairedRatio:
-        """What the blocks tell that count; of a busy comparison, all turns of all blocks."""
+        """The ratio of the blocks that count; if the comparison is busy, of all its turns."""
         return ratio_in(self.turns, self.planned)
 
     def verdict(self, limit: float) -> Verdict:
-        """Return what the comparison says of a limit."""
+        """Return whether we are slower than a limit, as a share; a busy comparison is undecided."""
         return Verdict.UNDECIDED if self.is_busy else self.ratio.verdict(limit)
 
 
@@ -123,56 +123,58 @@ def compare(
     seed: str,
     listener: Listener | None = None,
 ) -> RunningComparison:
-    """Let two sides take turns until it is decided which side of the limit their ratio lies on.
+    """Let two sides take turns until the interval of their ratio lies on one side of the limit.
 
-    It ends after the last of LOOKS as well, and where a further block would take longer than the
-    minutes that it may. The seed decides the order of the calls.
+    The comparison also ends after the last of LOOKS, after more than SPARE_BLOCKS that do not
+    count, and where a further block would exceed `minutes`. The seed decides the order of calls.
 
     Raises:
-        TooLongError: The first blocks alone would take longer than the minutes.
+        TooLongError: The blocks before the first of LOOKS would exceed `minutes`.
         NoRoomError: The engines of both sides do not fit into the memory at once.
     """
-    found = RunningComparison()
+    comparison = RunningComparison()
     order, listener = random.Random(seed), listener or Listener()
-    end, longest, done = time.monotonic() + 60 * minutes, 0.0, 0
+    end, longest, counted = time.monotonic() + 60 * minutes, 0.0, 0
     for number in count():
         begin = time.monotonic()
         if number >= LOOKS[0] and begin + longest > end:
             break
-        _Block(sides, rules, found, order, listener, number).take(minutes)
+        _Block(sides, rules, comparison, order, listener, number).take(minutes)
         longest = max(longest, time.monotonic() - begin)
-        before, done = done, len(found.blocks)
-        if done == before:
-            if number + 1 - done > SPARE_BLOCKS:
+        before, counted = counted, len(comparison.blocks)
+        if counted == before:
+            if number + 1 - counted > SPARE_BLOCKS:
                 break
-        elif is_due(done) and (done == LOOKS[-1] or found.verdict(limit) is not Verdict.UNDECIDED):
+        elif is_due(counted) and (
+            counted == LOOKS[-1] or comparison.verdict(limit) is not Verdict.UNDECIDED
+        ):
             break
-    return found
+    return comparison
 
 
 class _Block:
-    """A fresh engine of each side, and the turns that they take."""
+    """Takes the turns of one block, with a fresh engine of each side."""
 
     def __init__(
         self,
         sides: Sides,
         rules: Rules,
-        found: RunningComparison,
+        comparison: RunningComparison,
         order: random.Random,
         listener: Listener,
         number: int,
     ) -> None:
         self._sides = sides
         self._rules = rules
-        self._found = found
+        self._comparison = comparison
         self._order = order
         self._listener = listener
         self._number = number
 
     def take(self, minutes: float) -> None:
-        """Start both engines, take a turn that does not count, then those that do."""
+        """Start both engines, take one turn that is discarded, and then those that count."""
         pair = Pair(self._sides.ours(), self._sides.baseline())
-        self._found.last = pair
+        self._comparison.last = pair
         if pair.ours.closed:
             raise NoRoomError(
                 f"expected room in memory for an engine of {pair.ours.label} and one of "
@@ -209,13 +211,13 @@ class _Block:
             engine.hear(sides.clip.name, sides.audio)
 
     def _plan(self, start: float, turn: float, minutes: float) -> None:
-        """Decide how many turns each block has, by what the first start and turn have taken.
+        """Decide how many turns each block has, by the seconds of the first starts and first turn.
 
-        The blocks before the first look are to fit into the minutes, with their discarded turns.
+        The blocks before the first of LOOKS have to fit into the minutes, discarded turns included.
         """
         room = 60 * minutes / LOOKS[0] - start
-        self._found.planned = min(TURNS, int(room / turn) - 1)
-        if self._found.planned < LEAST_TURNS:
+        self._comparison.planned = min(TURNS, int(room / turn) - 1)
+        if self._comparison.planned < LEAST_TURNS:
             needed = ceil(LOOKS[0] * (start + (LEAST_TURNS + 1) * turn) / 60)
             raise TooLongError(
                 f"a comparison takes about {needed} minutes at least, as its first turn took "
@@ -225,43 +227,44 @@ class _Block:
 
     def _take_turns(self, pair: Pair) -> None:
         """Take the turns of the block, half of them with the baseline first."""
-        planned = self._found.planned
-        firsts = [turn % 2 == 0 for turn in range(planned)]
-        self._order.shuffle(firsts)
-        for number, baseline_first in enumerate(firsts):
+        planned = self._comparison.planned
+        baseline_is_first = [number % 2 == 0 for number in range(planned)]
+        self._order.shuffle(baseline_is_first)
+        for number, baseline_first in enumerate(baseline_is_first, start=1):
             for attempt in range(1 + RETAKES):
-                self._tell(Activity.TIMED_CALL, number + 1, planned, again=attempt > 0)
+                self._tell(Activity.TIMED_CALL, number, planned, again=attempt > 0)
                 turn = self._turn(pair, baseline_first=baseline_first)
-                self._found.turns.append(turn)
+                self._comparison.turns.append(turn)
                 if not turn.contaminated:
                     break
 
     def _turn(self, pair: Pair, *, baseline_first: bool) -> Turn:
-        """Let both sides make a call, one right after the other."""
+        """Time one call of each side, one right after the other."""
         order = (pair.baseline, pair.ours) if baseline_first else (pair.ours, pair.baseline)
-        taken: dict[Engine, float] = {}
+        seconds: dict[Engine, float] = {}
         contaminated = False
         for engine, other in zip(order, reversed(order), strict=True):
             await_rest(other)
-            watch = ContentionMeter(engine.pid)
-            seconds = taken[engine] = self._transcribe(engine)
+            meter = ContentionMeter(engine.pid)
+            seconds[engine] = self._transcribe(engine)
             allowed = self._rules.most_beside(engine)
-            contaminated |= is_contaminated(watch.end(), seconds, allowed)
+            contaminated |= is_contaminated(meter.end(), seconds[engine], allowed)
         return Turn(
             block=self._number,
             baseline_first=baseline_first,
-            seconds=taken[pair.ours],
-            baseline_seconds=taken[pair.baseline],
+            seconds=seconds[pair.ours],
+            baseline_seconds=seconds[pair.baseline],
             contaminated=contaminated,
         )
 
     def _transcribe(self, engine: Engine) -> float:
-        """Let an engine make one call; return what the call alone takes, in seconds."""
-        clip, settings, found = self._sides.clip, self._sides.settings, self._found
-        assert found.last is not None
-        heard = found.transcripts if engine is found.last.ours else found.baseline_transcripts
+        """Let an engine transcribe the clip, and return the seconds of that call."""
+        clip, settings, comparison = self._sides.clip, self._sides.settings, self._comparison
+        assert comparison.last is not None
+        is_ours = engine is comparison.last.ours
+        transcripts = comparison.transcripts if is_ours else comparison.baseline_transcripts
         with engine.limited(self._rules.call_limit(engine.case, clip.seconds)):
-            return seconds_of(lambda: heard.append(engine.transcribe(clip.name, settings)))
+            return seconds_of(lambda: transcripts.append(engine.transcribe(clip.name, settings)))
 
     def _tell(
         self, activity: Activity, call: int = 0, calls: int = 0, *, again: bool = False
@@ -271,14 +274,15 @@ class _Block:
 
 
 def await_rest(engine: Engine) -> None:
-    """Wait until an engine that has answered takes no processor from the other side.
+    """Wait until an engine that has made its call uses no processor any more.
 
-    Threads that share a computation spin for a while after it, up to 0.2 s in some libraries, for
-    the next to begin at once. A library whose threads never rest is not waited for.
+    Threads that share a computation spin after it, for up to 0.2 s in some libraries, so that the
+    next one can begin at once; they would slow the other side down. The wait ends after MOST_REST_WINDOWS
+    measurements, even if the threads still spin.
     """
     before = read(engine.pid)
-    for _ in range(MOST_LOOKS):
-        time.sleep(REST)
+    for _ in range(MOST_REST_WINDOWS):
+        time.sleep(REST_WINDOW)
         now = read(engine.pid)
         if now.engine - before.engine < RESTING * (now.when - before.when):
             return
