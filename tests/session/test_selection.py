@@ -20,7 +20,7 @@ from tests.helpers.project import ROOT
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session import gpu, selection
-from whisper_speedtest.session.defaults import is_default, selects, without_the_rest
+from whisper_speedtest.session.defaults import is_default, split_by_default, user_selects
 from whisper_speedtest.session.options import BY_DEFAULT, rules_of
 from whisper_speedtest.session.selection import (
     ENGLISH_CLIPS,
@@ -375,7 +375,7 @@ def test_user_selects_by_keyword_marker_id_last_failure_or_size(
     options: dict[str, Any], chosen: bool
 ) -> None:
     """A folder or a file of tests is no choice of models."""
-    assert selects(cast("pytest.Config", Config(**options))) is chosen
+    assert user_selects(cast("pytest.Config", Config(**options))) is chosen
 
 
 def test_default_is_fp16_of_the_sizes_that_a_quarter_of_an_hour_is_enough_for() -> None:
@@ -431,7 +431,7 @@ def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_ca
     large = Case("faster-whisper", "large-v3", "fp16")
     items = [listed(None, ""), listed(large, "warm"), listed(TINY, "warm"), listed(large, "load")]
 
-    kept, left_out = without_the_rest(items)
+    kept, left_out = split_by_default(items)
 
     assert (kept, left_out) == ([items[0], items[2]], [items[1], items[3]])
 

@@ -1,8 +1,9 @@
-"""What says which content a file in the hub cache must have, and how one differs from that.
+"""Which content a file in the hub cache must have, according to a host, a listing or a manifest.
 
-Our manifests say it, and huggingface_hub's listings of commits. Where there is neither, a file that
-a link leads to is still named by a hash. That proves that it is what somebody has put there under
-that name, and not that a host has it so. Such files are `unconfirmed`, and people are told so.
+Our manifests of verified models know the hash of each file, and so do huggingface_hub's listings of
+commits. Where there is neither, only the name of a file's blob holds its hash. A match with that
+proves that the file is undamaged, but not that its host has the same file, since anyone can put a
+blob into the cache. Such a file is `unconfirmed`, and the user is told.
 """
 
 from __future__ import annotations
@@ -20,27 +21,29 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.hashes import Proof
 
 UNREADABLE = (OSError, ValueError, RecursionError)
-"""What reading a JSON file raises that is not there, or is something else."""
+"""What reading a JSON file raises if the file is missing or malformed."""
 
 _Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
-"""Bytes of a file."""
-
+"""The size of a file, in bytes."""
 
 LONGEST_LISTING = 16_000_000
-"""Bytes of what is read of a listing or a manifest, wherever it is from; those of the repos that
-models come from are a thousandth of that."""
+"""The longest listing or manifest that is read, in bytes. Real ones have a thousandth of that."""
 
 ANY_SIZE = -1
-"""The size of a file of which the hash alone is known."""
+"""Stands for the size of a file if only its hash is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """What a file must be, as its host lists it or as something on this machine says.
+    """The size and hashes that a file must have.
 
-    `size` is in bytes, or ANY_SIZE. `etag` is the sha256 of a file in LFS or by URL, else git's
-    sha1, in hex; `sha256` is "" where only that one is said. `source` is who says it; "" where that
-    is the host. `unconfirmed` is for what no host has said, see above.
+    Attributes:
+        name: The file's path in its repo.
+        size: Bytes, or ANY_SIZE.
+        etag: In hex, the sha256 of a file in LFS or by URL, else git's sha1.
+        unconfirmed: Whether no host has confirmed the hash (see the module's docstring).
+        sha256: In hex; "" if only the etag is known.
+        source: Where on this machine these are from, as messages say it; "" if from the host.
     """
 
     name: str
@@ -51,7 +54,7 @@ class RemoteFile:
     source: str = ""
 
     def contradiction(self, proof: Proof, etag: str) -> str:
-        """Return how a file differs, with both sides; "" where it is the right one."""
+        """Return what was expected and what was found; "" if the file is the right one."""
         if (
             etag == self.etag
             and self.sha256 in {"", proof.sha256}
@@ -63,7 +66,7 @@ class RemoteFile:
         return f"expected {self}{source}, got {got}"
 
     def __str__(self) -> str:
-        """Return its hashes and its size, as messages say them."""
+        """Return the hashes and the size, as messages quote them."""
         size = f" of {self.size} bytes" if self.size != ANY_SIZE else ""
         return f"{hash_name(self.etag)} {_hashes(self.etag, self.sha256)}{size}"
 
@@ -74,7 +77,7 @@ def _hashes(etag: str, sha256: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of a repo at one commit, by name; `repo` is what the host calls that repo."""
+    """The files of a repo at one commit, by name. `repo` is the host's own name for the repo."""
 
     repo: str
     commit: str
@@ -82,9 +85,9 @@ class Listing:
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A manifest's entry for one file: what it was when it was verified.
+    """A manifest's entry for one file: its size and hashes when it was verified.
 
-    `unconfirmed` means that it was compared with the name of its own blob alone.
+    `unconfirmed` means that it was only compared with the name of its own blob.
     """
 
     size: _Size
@@ -93,15 +96,15 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     unconfirmed: bool = False
 
     def remote(self, name: str) -> RemoteFile:
-        """Return what a file of that name must be."""
+        """Return the size and hashes that the file must have."""
         source = "as when it was first seen" if self.unconfirmed else "as when it was verified"
         return RemoteFile(name, self.size, self.etag, self.unconfirmed, self.sha256, source)
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """Files of one commit, by name, as they were when they were verified.
+    """The verified files of one commit, by name.
 
-    `listed_as` is the repo that the hub led to; "" where that is `repo`.
+    `listed_as` is the repo to which the hub redirected; "" if it is `repo`.
     """
 
     repo: str
@@ -112,7 +115,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class _Listed(msgspec.Struct):
-    """What huggingface_hub's listing of a commit has of one file."""
+    """The entry for one file in huggingface_hub's listing of a commit."""
 
     size: _Size
     blob_id: str
@@ -120,7 +123,7 @@ class _Listed(msgspec.Struct):
 
 
 class Tree(msgspec.Struct):
-    """huggingface_hub's listing of a commit."""
+    """huggingface_hub's listing of a commit, as it lies in the hub cache."""
 
     format_version: Literal[1]
     files: dict[str, _Listed]

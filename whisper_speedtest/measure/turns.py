@@ -277,8 +277,8 @@ def await_rest(engine: Engine) -> None:
     """Wait until an engine that has made its call uses no processor any more.
 
     Threads that share a computation spin after it, for up to 0.2 s in some libraries, so that the
-    next one can begin at once; they would slow the other side down. The wait ends after MOST_REST_WINDOWS
-    measurements, even if the threads still spin.
+    next one can begin at once. They would slow the other side down. After MOST_REST_WINDOWS the
+    wait ends, even if threads still spin.
     """
     before = read(engine.pid)
     for _ in range(MOST_REST_WINDOWS):

@@ -1,4 +1,7 @@
-"""Refuses, before a session begins, what it could not run with, and says what to do."""
+"""Checks, before a session begins, that it can run; handles signals, and tries the adapters.
+
+A session that cannot run is refused with a UsageError that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse another project, an absent GPU, foreign packages and an environment that is full."""
+    """Check the project, the GPU and the packages; prepare for engines and adapters."""
     _refuse_another_project(config)
     refuse_absent_gpu(config)
     _refuse_foreign_packages()
-    _learn_how_processes_end()
+    _stop_ignoring_sigchld()
     _try_adapters()
 
 
 def _refuse_another_project(config: pytest.Config) -> None:
-    """Refuse to run by the settings of another project.
+    """Refuse to run with the settings of another project.
 
-    pytest chooses its project by all paths on the command line, and before it knows an option it
-    takes the option's value for a path.
+    pytest chooses the project by the paths on the command line. It does so before it knows our
+    options, so that it takes an option's value after a space for a path.
     """
     if config.inipath is None or config.inipath.resolve() != ROOT / "pyproject.toml":
         raise pytest.UsageError(
@@ -41,10 +44,10 @@ def _refuse_another_project(config: pytest.Config) -> None:
 
 
 def refuse_absent_gpu(config: pytest.Config) -> None:
-    """Refuse to measure on a GPU where there is none, before a test of each library fails for it.
+    """Refuse --device=gpu on a machine without a GPU, unless the session computes nothing.
 
-    No library is started for that. One that does not compute on the GPU that is there fails its own
-    tests. A session that computes nothing needs none.
+    No library is started for that. A library that cannot use a GPU that is there fails in its own
+    tests.
     """
     option, checks = config.getoption, config.getoption("check_models")
     only_checks = checks is not None and "load" not in checks
@@ -58,7 +61,7 @@ def refuse_absent_gpu(config: pytest.Config) -> None:
 
 
 def _refuse_foreign_packages() -> None:
-    """Refuse an environment in which engines would import another package in place of ours."""
+    """Refuse an environment where engines would import another package in place of one of ours."""
     for name in ("adapters", "whisper_speedtest"):
         if found := foreign_package(name, ROOT):
             raise pytest.UsageError(
@@ -68,10 +71,10 @@ def _refuse_foreign_packages() -> None:
             )
 
 
-def _learn_how_processes_end() -> None:
-    """Undo that SIGCHLD is ignored, as by some job servers that start pytest.
+def _stop_ignoring_sigchld() -> None:
+    """Set SIGCHLD to its default if it is ignored, as some job servers start pytest.
 
-    The system would then forget the exit status of each engine, and report 0 for all of them.
+    While it is ignored, the system discards the exit status of each engine, and Python reports 0.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
@@ -79,7 +82,7 @@ def _learn_how_processes_end() -> None:
 
 
 def _try_adapters() -> None:
-    """Find out which adapters pytest's process can import without harm, before it does."""
+    """Try in another process which adapters can be imported, before this process imports them."""
     try:
         try_registry()
     except OSError as error:
@@ -88,9 +91,9 @@ def _try_adapters() -> None:
 
 
 def pytest_sessionstart() -> None:
-    """End on SIGTERM and SIGHUP as on Ctrl-C: engines stopped, results so far written.
+    """Let SIGTERM and SIGHUP end the session as Ctrl-C does: engines stop, results are written.
 
-    A signal that is handled or ignored already stays so: nohup ignores SIGHUP.
+    A signal that is already handled or ignored is left as it is: nohup ignores SIGHUP.
     """
     if threading.current_thread() is not threading.main_thread():
         return  # only the main thread may handle signals

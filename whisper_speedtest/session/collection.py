@@ -1,4 +1,4 @@
-"""Which tests a session has: the user's own recordings, the parameters, the order."""
+"""Collects the tests of a session: their parameters, the default selection, and their order."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ OWN_CLIPS: pytest.StashKey[list[Clip]] = pytest.StashKey()
 """The user's own recordings."""
 
 NOT_USED = pytest.StashKey[list[str]]()
-"""Why files in folders of recordings were left out."""
+"""Why files in folders of the user's recordings are not used."""
 
 OWN_CORPORA: pytest.StashKey[list[Corpus]] = pytest.StashKey()
 """The user's own corpora."""
 
 BEYOND_DEFAULT = pytest.StashKey[list[pytest.Item]]()
-"""The tests that were left out as the user has selected nothing."""
+"""The tests that were left out because they are not in the default selection."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the user's own recordings, and say at once what is wrong with them."""
+    """Read the user's own recordings and corpora, whose errors end the session at once."""
     for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
     private = config.getoption("private")
@@ -48,12 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
-    """Make no items of a benchmark whose measure this session does not want."""
+    """Collect no items of a benchmark whose measure this session does not want."""
     marks: list[pytest.Mark] = (
         getattr(obj, "pytestmark", []) if isinstance(obj, FunctionType) else []
     )
     measures = [mark.kwargs["measure"] for mark in marks if mark.name == "over"]
-    wanted = all(selection.is_wanted(each, collector.config) for each in measures)
+    wanted = all(selection.is_wanted(measure, collector.config) for measure in measures)
     return None if wanted else []
 
 
@@ -64,7 +64,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let -k find a recording by its name; ids have letters outside of ASCII as numbers."""
+    """Let -k find a recording by its name, which the id has with escapes for non-ASCII letters."""
     if item.get_closest_marker("own") and isinstance(item, pytest.Function):
         audio = selection.parameters_of(item).audio
         assert audio is not None  # which is what the mark says
@@ -75,9 +75,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
-    """Leave out what a session that selects nothing has not; put the tests of one case together."""
-    if not defaults.selects(config):
-        items[:], left_out = defaults.without_the_rest(items)
+    """Apply the default selection if the user has made none, and group the tests by case."""
+    if not defaults.user_selects(config):
+        items[:], left_out = defaults.split_by_default(items)
         config.stash[BEYOND_DEFAULT] = left_out
         if left_out:
             config.hook.pytest_deselected(items=left_out)
@@ -87,15 +87,14 @@ def pytest_collection_modifyitems(
 
 
 def pytest_collection_finish() -> None:
-    """Let Python's garbage collector look no more at what was collected, as all of it is kept.
+    """Exempt the collected tests from Python's garbage collection, as all of them are kept.
 
-    Else each complete collection, of which pytest asks for two as it ends, goes through 100,000
-    objects and more.
+    Otherwise each full garbage collection would visit 100,000 objects and more; pytest runs two as
+    it ends.
     """
     gc.freeze()
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say what a session that selects nothing has left out, and how to have it."""
-    left_out = config.stash[BEYOND_DEFAULT]
-    return defaults.default_lines(left_out)
+    """Say how many models the default selection has left out, and how to select them."""
+    return defaults.lines_on_left_out(config.stash[BEYOND_DEFAULT])

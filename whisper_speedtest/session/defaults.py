@@ -1,4 +1,4 @@
-"""What a session has that selects nothing, and what it says of the rest."""
+"""The default selection: which tests run if the user has not said which ones to run."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEFAULT_SIZES = frozenset({"micro", "tiny", "base", "small"})
 DEFAULT_VARIANT = "fp16"
 
 
-def selects(config: pytest.Config) -> bool:
+def user_selects(config: pytest.Config) -> bool:
     """Tell whether the user has said which tests to run, or how much to download for them.
 
-    A path to a file says nothing of that, as each file has tests of every model.
+    A path to a file does not say it, as each file has tests of every model.
     """
     return bool(
         config.getoption("keyword")
@@ -34,15 +34,16 @@ def selects(config: pytest.Config) -> bool:
 
 
 def is_default(case: Case) -> bool:
-    """Tell whether a session that selects nothing has this case.
+    """Tell whether a case is in the default selection.
 
-    Such a session takes about a quarter of an hour, and fetches less than 1 GB for each library.
+    A session with that selection takes about a quarter of an hour, and downloads less than 1 GB for
+    each library.
     """
     return case.variant == DEFAULT_VARIANT and case.size in DEFAULT_SIZES
 
 
-def without_the_rest(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """Return the tests of a session that selects nothing, and those that it leaves out."""
+def split_by_default(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Return the tests that are in the default selection, and those that are not."""
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
@@ -51,8 +52,8 @@ def without_the_rest(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], l
     return kept, left_out
 
 
-def default_lines(left_out: Iterable[pytest.Item]) -> list[str]:
-    """Return the lines that say what a session that selects nothing has left out."""
+def lines_on_left_out(left_out: Iterable[pytest.Item]) -> list[str]:
+    """Return lines that say how many models were left out, and how to select them."""
     models = {files_of(case) for item in left_out if (case := case_of(item))}
     if not models:
         return []

@@ -1,4 +1,7 @@
-"""Records how each test over cases ended, and what the session ends with for it."""
+"""Records how each test over cases ended, and sets the exit status of the session accordingly.
+
+A test over cases is a benchmark: a test that is marked `over` and runs once for each case.
+"""
 
 from __future__ import annotations
 
@@ -21,37 +24,37 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
-"""The record of a benchmark's measurement; a benchmark is a test marked `over`."""
+"""The record of what a test over cases measures."""
 
 RESULTS: pytest.StashKey[list[Result]] = pytest.StashKey()
 """Every result of the session, in the order in which the tests ended."""
 
 LEFT_OUT = pytest.StashKey[dict[str, Outcome]]()
-"""Why libraries or cases were left out altogether: reason → whether it is a skip or a failure."""
+"""Reason why a library or case was left out altogether → whether that is a skip or a failure."""
 
 BUSY_REASON = "other processes used the machine while most of its calls were timed"
 
 ON_THE_GPU = "--device=auto measures on the CPU what does not work on the GPU"
-"""The next step where --device=gpu was given and an engine failed."""
+"""The advice that is added to the failure of an engine where --device=gpu was given."""
 
 OURS = ("adapters", "whisper_speedtest")
-"""The packages whose own errors are verdicts: their messages say all that a user needs."""
+"""Our packages. The messages of their errors say all that a user needs, without a traceback."""
 
 TIMEOUT = "Timeout "
-"""How the failure begins with which pytest-timeout ends a test."""
+"""The beginning of the message with which pytest-timeout ends a test."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin without results."""
+    """Set up the empty results of the session."""
     config.stash[LEFT_OUT] = {}
     config.stash[RESULTS] = []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin the record of a test over cases, so that a failure of its fixtures is in it, too.
+    """Begin the record of a test over cases before its fixtures run, as these may fail.
 
-    The test that stands for an adapter that cannot be used fails before it has any fixture.
+    A test that stands for an adapter that cannot be used fails here.
     """
     for reason in selection.unusable([item]).values():
         raise AdapterError(reason)
@@ -60,7 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def begin(item: pytest.Item) -> Recorder | None:
-    """Return the record of a test over cases before anything is measured; None of another test."""
+    """Return a record for a test over cases, in which nothing is measured yet; else None."""
     case, measure = selection.case_of(item), selection.measure_of(item)
     if case is None or measure is None or not isinstance(item, pytest.Function):
         return None
@@ -74,11 +77,11 @@ def begin(item: pytest.Item) -> Recorder | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Hand the samples of a test over cases to pytest-benchmark, once it has passed.
+    """Hand the samples of a test over cases to pytest-benchmark once the test has passed.
 
-    Until then pytest-benchmark knows nothing of it: no wrong transcript is saved as a good result,
-    and no time limit or Ctrl-C inside the clock costs the results of others. It never knows of
-    times that were taken while others used the machine, or in turns with another side.
+    So pytest-benchmark saves no time of a wrong transcript, and a time limit or Ctrl-C during a
+    measurement costs no results of other tests. Contaminated samples, and those of a comparison,
+    are never handed over.
     """
     outcome = yield
     recorder = item.stash.get(RECORDER, None)
@@ -93,8 +96,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _replay(benchmark: BenchmarkFixture, seconds: list[float]) -> None:
-    """Let pytest-benchmark time some rounds by a clock that shows what was measured before."""
-    readings = iter([reading for each in seconds for reading in (0.0, each)])
+    """Make pytest-benchmark record these seconds, by a timer that returns them."""
+    readings = iter([reading for duration in seconds for reading in (0.0, duration)])
 
     def recorded_seconds() -> float:
         return next(readings)
@@ -107,15 +110,15 @@ def _replay(benchmark: BenchmarkFixture, seconds: list[float]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Finish the record of a test over cases: how it ended and why.
+    """Finish the record of a test over cases with how it ended, and why.
 
-    Of the suite's own errors pytest shows the message alone, unless --full-trace is given; of any
-    other exception the traceback as well.
+    For an error of the suite's own, pytest shows the message without the traceback, unless
+    --full-trace is given.
     """
     report = yield
     if report.failed and call.excinfo and selection.measure_of(item):
         _add_next_step(call.excinfo.value, item.config)
-        report.longrepr = _verdict(call.excinfo.value, item.config) or report.longrepr
+        report.longrepr = _message_alone(call.excinfo.value, item.config) or report.longrepr
     recorder = item.stash.get(RECORDER, None)
     of_library = selection.measure_of(item) if report.skipped else selection.unusable([item])
     if recorder is None and of_library and call.excinfo:
@@ -144,11 +147,10 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End with status 5 where tests over cases were run and all of them were skipped.
+    """Set exit status 5 if all tests over cases were skipped, and 1 if a measurement failed.
 
-    A session that measured nothing is no success, but for a shard that has nothing to measure.
-    Neither is one in which a measurement failed, and another plugin ran its test again until it
-    passed.
+    A session that measured nothing is no success, unless it is a shard without tests over cases. A
+    failed measurement stays a failure where another plugin has run its test again until it passed.
     """
     stash = session.config.stash
     results = stash[RESULTS]
@@ -162,7 +164,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _add_next_step(error: BaseException, config: pytest.Config) -> None:
-    """Say what else to try where an engine failed on the GPU that the user has asked for."""
+    """Add the advice ON_THE_GPU to an engine's error where --device=gpu was given."""
     from whisper_speedtest.engine.errors import EngineError
 
     if config.getoption("device") != "gpu" or not isinstance(error, EngineError):
@@ -171,15 +173,15 @@ def _add_next_step(error: BaseException, config: pytest.Config) -> None:
         error.add_note(ON_THE_GPU)
 
 
-def _verdict(error: BaseException, config: pytest.Config) -> str:
-    """Return what is shown of an error in place of its traceback; "" of one that is not ours."""
+def _message_alone(error: BaseException, config: pytest.Config) -> str:
+    """Return an error's message and notes, to show without a traceback; "" if it is not ours."""
     if type(error).__module__.partition(".")[0] not in OURS or config.getoption("fulltrace"):
         return ""
     return "\n".join([str(error), *getattr(error, "__notes__", ())])
 
 
 def _is_timeout(error: BaseException | None) -> bool:
-    """Tell whether a time limit ended a test: an engine's own, or that of the whole test."""
+    """Tell whether the time limit of an engine, or of the whole test, ended a test."""
     from whisper_speedtest.engine.errors import EngineTimeoutError
 
     return isinstance(error, EngineTimeoutError) or (
@@ -188,9 +190,9 @@ def _is_timeout(error: BaseException | None) -> bool:
 
 
 def _first_lines(error: BaseException) -> str:
-    """Return the first line of an error, and of each note on it.
+    """Return the first line of an error, and the first line of each of its notes.
 
-    A note is what an engine knows of an error that is not its own, as of a time limit's.
+    An engine adds a note to errors that other code has raised, as the error of a time limit.
     """
     from whisper_speedtest.engine.errors import LAST_LINES
 
@@ -199,5 +201,5 @@ def _first_lines(error: BaseException) -> str:
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Leave the host's name out of what pytest-benchmark saves."""
+    """Remove the name of this machine from what pytest-benchmark saves."""
     del machine_info["node"]
