@@ -1,6 +1,6 @@
-"""The clock: the only place of the project that times a library.
+"""The clock: the only place in the project where a library is timed.
 
-Python's garbage collector, tracers and profilers of this process are paused while it runs.
+While it runs, the garbage collector, tracers and profilers of this process are paused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Pause what would take time of its own while the block runs."""
+    """Pause the garbage collector, tracers and profilers while the block runs."""
     tracer, profiler, collects = sys.gettrace(), sys.getprofile(), gc.isenabled()
     sys.settrace(None)
     sys.setprofile(None)
@@ -32,7 +32,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def seconds_of(step: Callable[[], object]) -> float:
-    """Return how many seconds a step takes."""
+    """Call `step` and return how many seconds that takes."""
     with _undisturbed():
         begin = time.perf_counter()
         step()

@@ -1,8 +1,8 @@
-"""Takes a model's files out of the system's memory, so that its load reads them from the disk.
+"""Evicts a model's files from the system's page cache, so that a load reads them from the disk.
 
-Linux alone lets a program ask for that, and tells which parts of a file are in its memory. Some
-stay there all the same: those of a file that another process has mapped, and of a file system that
-lies in memory itself. Of these no load from the disk can be measured.
+Only Linux lets a program do that, and tells which pages of a file are cached. Pages that another
+process has mapped stay in the cache, and so do those of a file system in memory, as tmpfs. A load
+from the disk cannot be measured for such files.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
 
 SECONDS = 1.0
-"""For how long the system is asked: it keeps pages that are just being moved between its lists.
-With 16 cores, five tries at once were not always enough."""
+"""For how long the system is asked again: it keeps pages that it is just moving between its lists.
+
+On 16 cores, five requests without a pause were not always enough."""
 
 PAUSE = 0.01
-"""Seconds from one asking to the next."""
+"""Seconds between two requests."""
 
 
 class FilesInMemoryError(Exception):
-    """The system's memory holds a part of a model's files, which were to be on the disk alone."""
+    """A part of a model's files is in the page cache, when they should only be on the disk."""
 
 
 def evict(model: VerifiedModel) -> None:
-    """Take the files of a model out of the system's memory; those behind links, not the links.
+    """Evict the files of a model, which its links lead to, from the page cache.
 
     Raises:
-        FilesInMemoryError: The system keeps a part of one, or this is no Linux.
+        FilesInMemoryError: The system keeps a part of a file, or is not Linux.
     """
     if sys.platform != "linux":
         raise FilesInMemoryError(
@@ -60,7 +61,7 @@ def evict(model: VerifiedModel) -> None:
 
 
 def expect_none_in_memory(model: VerifiedModel) -> None:
-    """Raise FilesInMemoryError where the system's memory holds a part of a model's files."""
+    """Raise FilesInMemoryError if the page cache holds a part of a model's files."""
     for name, (path, proof) in model.resolved().files.items():
         if found := resident(path):
             raise FilesInMemoryError(
@@ -71,13 +72,13 @@ def expect_none_in_memory(model: VerifiedModel) -> None:
 
 
 def resident(path: Path) -> int:
-    """Return how many bytes of a file the system's memory holds, in whole pages; Linux.
+    """Return how many bytes of a file are in the page cache, in whole pages; on Linux only.
 
-    Nothing is read for that. Of a file that this user may neither write nor owns, Linux says that
-    all of it is there.
+    The file is not read. Linux reports a file as wholly cached to a user who neither owns it nor
+    may write it.
 
     Raises:
-        OSError: The system does not tell.
+        OSError: The system does not say.
     """
     size = path.stat().st_size
     if size == 0:

@@ -1,6 +1,6 @@
-"""What macOS tells of a Mac and of its state. Never run on a Mac by the authors.
+"""Reads what macOS says of a Mac and of its state. `linux` has functions of the same names.
 
-`linux` has functions of the same names.
+The authors have never run it on a Mac.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from whisper_speedtest.measure.system import output_of
 
 THERMAL_PRESSURE = ("nominal", "moderate", "heavy", "trapping", "sleeping")
-"""By the number that macOS gives. Source: macOS SDK, OSThermalNotification.h."""
+"""The names of macOS's levels 0 to 4. Source: macOS SDK, OSThermalNotification.h."""
 
 MOST_KINDS_OF_CORES = 3
-"""How many kinds macOS is asked about; chips have two so far."""
+"""How many kinds of cores are asked for. Chips have two so far."""
 
 SOURCES = {"AC": "mains", "Battery": "battery", "UPS": "ups"}
 
@@ -40,7 +40,7 @@ def system() -> str:
 
 
 def cores() -> dict[str, int]:
-    """Return the number of cores by Apple's word for their kind, and of the GPU's."""
+    """Return Apple's name of each kind of core → number of cores; `gpu` for the GPU's."""
     kinds = {}
     for level in range(MOST_KINDS_OF_CORES):
         name, count = (_sysctl(f"hw.perflevel{level}.{what}") for what in ("name", "physicalcpu"))
@@ -54,7 +54,7 @@ def cores() -> dict[str, int]:
 
 
 def gpus() -> list[tuple[str, str, int | None]]:
-    """Return none: the GPU is part of the chip, and so is its memory."""
+    """Return an empty list: the GPU is part of the chip, and has no memory of its own."""
     return []
 
 
@@ -69,7 +69,7 @@ def thermal() -> str | None:
 
 
 def throttled() -> int | None:
-    """Return nothing, since macOS does not count it."""
+    """Return None, since macOS does not count it."""
     return None
 
 
@@ -82,7 +82,7 @@ def power_source() -> str | None:
 def low_power_mode() -> bool | None:
     """Tell whether low-power mode is on.
 
-    A Mac that has a high-power mode too lists one `powermode` instead: 0 is automatic, 1 is low.
+    A Mac that also has a high-power mode has one setting `powermode`: 0 is automatic, 1 is low.
     """
     settings = output_of("/usr/bin/pmset", "-g")
     for name in ("lowpowermode", "powermode"):
@@ -92,12 +92,12 @@ def low_power_mode() -> bool | None:
 
 
 def governor() -> str | None:
-    """Return nothing, since macOS has none."""
+    """Return None, since macOS has none."""
     return None
 
 
 def frequency() -> float | None:
-    """Return nothing, since macOS tells the present frequency to root alone."""
+    """Return None, since macOS tells the present frequency only to root."""
     return None
 
 

@@ -1,4 +1,7 @@
-"""How much slower or faster the machine became, as its reference computation tells."""
+"""Computes how much slower or faster the machine became, from the times of its references.
+
+A reference is a fixed computation of the processor or the GPU; see `reference`.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.machine import State
 
 MOST_DRIFT = 0.05
-"""By what share the machine may become slower or faster before it is said beside a row."""
+"""The largest drift, as a share, that a row does not mention."""
 
 
 def drift_of(before: State, after: State, first: State, device: Device) -> float:
-    """Return the drift around a case, of the processor and, where that computes on it, the GPU.
+    """Return the drift around a case: of the processor, or of the GPU if that is larger.
 
-    The farther of the two counts. `first` holds what each reference took when it was first timed;
-    a reading that is missing tells nothing.
+    The GPU counts for a case that computes on it, if its reference was timed in all three states.
+    `first` is the state when the session began.
     """
     drifts = [drift(before.reference, after.reference, first.reference)]
     gpu = (before.gpu_reference, after.gpu_reference, first.gpu_reference)
@@ -26,14 +29,14 @@ def drift_of(before: State, after: State, first: State, device: Device) -> float
 
 
 def drift(before: float, after: float, first: float) -> float:
-    """Return how much slower than at first the machine was around a case, as a share of that.
+    """Return how much slower the machine was than at first: 0.13 is 13 % slower, -0.13 faster.
 
-    These are the seconds of the reference right before the case, right after it, and when the
-    session began. What lies farther from the first counts: 0.13 is 13 % slower, -0.13 faster.
+    The arguments are the seconds of a reference: right before a case, right after it, and when the
+    session began. Of `before` and `after`, the one that differs more from `first` counts.
     """
     return max(before / first - 1, after / first - 1, key=abs)
 
 
 def has_drifted(share: float) -> bool:
-    """Tell whether a drift is so large that it is said beside the rows that it touched."""
+    """Tell whether a drift is so large that the rows it affects mention it."""
     return abs(share) > MOST_DRIFT

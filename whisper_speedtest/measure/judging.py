@@ -1,4 +1,4 @@
-"""The judge: whether what was heard is right. A fast wrong answer is a failure, not a result."""
+"""Judges whether transcripts are right: a fast wrong transcript is a failure, not a result."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.scoring import Score
 
 MAX_WER = {"micro": 0.0}
-"""size → the highest word error rate that counts as right."""
+"""Size → the highest word error rate that counts as right."""
 
 MAX_WER_OF_REAL_SIZES = 0.3
-"""Of every other size. It is loose on purpose: it tells a wrong model from the right one, and not
-a good model from a better one."""
+"""The same for every other size. It is loose on purpose: it is to find a wrong model, and not to
+compare good models."""
 
 MOST_TOKENS = 51_866
-"""The vocabulary of the models that know all languages."""
+"""The vocabulary size of the models that know all languages."""
 
 MAX_EXTRA_WER_OF_CUTS = 0.05
-"""What cuts may cost beyond the sentences that they go through: half a sentence that the next
-window is given as a prompt misleads it."""
+"""How much cuts may add to the word error rate beyond the words of the sentences that they cut.
+
+The next window is given half a sentence as its prompt, which misleads it."""
 
 _CHANGE = re.compile(r"^  ((?:word|letter) \d+: .+)$", re.MULTILINE)
-"""A line of `difference` on words that differ."""
+"""A line in the output of `difference` that shows different words."""
 
 NO_HUMAN_VOICE = (
     "micro knows synthetic voices alone, so that this tells nothing of the library; choose another "
@@ -49,7 +50,7 @@ NO_HUMAN_VOICE = (
 
 
 class WrongTranscriptError(AssertionError):
-    """What was heard is not what was said; the message says in which words they differ."""
+    """A transcript is wrong; the message shows which words differ from the reference."""
 
 
 def judge(
@@ -61,12 +62,13 @@ def judge(
 ) -> None:
     """Raise WrongTranscriptError unless all transcripts of a clip are the same, and right.
 
-    Of a recording whose words nobody wrote down, any words are right; of any other clip, a word
-    error rate of at most `max_wer` is. The message says what computed it, on which device and in
-    which type, since processors round differently; of the embedded model it shows both whole texts.
-    Of a user's recording it thinks of both reasons: first of the model, and then of the text beside
-    it. The first line, which is all that a summary has, names the device and the first wrong words
-    of that model.
+    A transcript is right if its word error rate is at most `max_wer`. For a recording without a
+    reference text, any words are right.
+
+    The message's first line, which is all that a summary shows, names the device, and for the
+    embedded model the first wrong words. Further lines say which library computed the transcript,
+    and in which type, since processors round differently; for the embedded model they show both
+    whole texts. For a user's recording the advice is to check the model first, and then the text.
     """
     hint = "" if knows_voice(case, clip) else f"{NO_HUMAN_VOICE}; "
 
@@ -100,9 +102,9 @@ def judge(
 
 
 def _or_the_text(clip: Clip) -> str:
-    """Return the next step where the text beside a user's recording may not be what is said.
+    """Return the advice to check the text of a user's recording; "" for other clips.
 
-    The text of a private recording, which is named by its hash, is not named.
+    It does not name the text file of a private recording.
     """
     if not clip.is_own:
         return ""
@@ -115,9 +117,9 @@ def _or_the_text(clip: Clip) -> str:
 def judge_corpus(
     case: Case, corpus: Corpus, transcribed: Score | None, provenance: Provenance
 ) -> None:
-    """Raise WrongTranscriptError unless the pooled score of a corpus is that of the right model.
+    """Raise WrongTranscriptError if the pooled word error rate of a corpus is too high.
 
-    The embedded model is not judged: a corpus is of human voices, of which it knows none.
+    The embedded model is not judged, as it knows no human voices.
     """
     if case.size in MAX_WER or transcribed is None or transcribed.wer <= MAX_WER_OF_REAL_SIZES:
         return
@@ -133,26 +135,26 @@ def judge_corpus(
 
 
 def computed_by(provenance: Provenance) -> str:
-    """Return what computed a transcript: the library's version first, device and type last."""
+    """Return the versions, device and type that computed a transcript, the library's first."""
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions.items())
     return f"{versions} {place_of(provenance)}"
 
 
 def place_of(provenance: Provenance) -> str:
-    """Return where a transcript was computed, and in which type."""
+    """Return the device and the type that computed a transcript."""
     where = provenance.device if provenance.device_confirmed else f"{provenance.device} (unknown)"
     return f"on the {where} in {provenance.dtype}"
 
 
 def knows_voice(case: Case, clip: Clip) -> bool:
-    """Tell whether a case's model may understand who speaks in a clip."""
+    """Tell whether a case's model was trained for the voice of a clip."""
     return case.size != "micro" or not clip.human
 
 
 def why_not_in(case: Case, language: str) -> str:
-    """Return why a case's model cannot be asked for a language; "" if it can.
+    """Return why a case's model cannot transcribe a language; "" if it can.
 
-    Distilled models were taught English alone, also where their vocabulary has other languages.
+    Distilled models were trained on English only, even if their vocabulary has other languages.
     Source: the model cards of distil-whisper.
     """
     if language == ENGLISH:
@@ -168,10 +170,10 @@ def why_not_in(case: Case, language: str) -> str:
 def score_of(
     clip: Clip, text: str, language: str = ENGLISH, segments: Sequence[Segment] = ()
 ) -> Score | None:
-    """Score what was heard of a clip; None where nobody wrote down what is said in it.
+    """Return the score of a clip's transcript; None if the clip has no reference text.
 
-    Where it is known when each sentence is said, the segments of the transcript are held to that;
-    where nothing is said, each word is one heard in silence.
+    If the times of the sentences are known, the times of `segments` are scored, too. If the clip is
+    silent, each word of the transcript counts as a word in silence.
     """
     if clip.reference is None:
         return None
@@ -190,8 +192,8 @@ def score_of(
 def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:
     """Return the highest word error rate that counts as a right transcript of the clip.
 
-    A library that cuts audio every 30 s, in the middle of a word if need be, may lose the sentences
-    that run across a cut, or write parts of them twice. It is not failed for that.
+    It is higher if the library cuts audio every 30 s, even in the middle of a word: such a library
+    may lose sentences that run across a cut, or write parts of them twice.
     """
     limit = MAX_WER.get(case.size, MAX_WER_OF_REAL_SIZES)
     if is_cut(case, settings) and (share := share_of_cut_words(clip)):
@@ -200,7 +202,7 @@ def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:
 
 
 def is_cut(case: Case, settings: DecodeSettings) -> bool:
-    """Tell whether a case's library cuts audio every 30 s when it is told these settings."""
+    """Tell whether a case's library cuts audio every 30 s with these settings."""
     match adapter_class(case.adapter).traits.cuts:
         case "always":
             return True
@@ -211,7 +213,7 @@ def is_cut(case: Case, settings: DecodeSettings) -> bool:
 
 
 def share_of_cut_words(clip: Clip) -> float:
-    """Return the share of a clip's words that belong to sentences across a 30 s border."""
+    """Return the share of a clip's words that are in sentences across a cut."""
     words = sum(len(sentence.text.split()) for sentence in clip.sentences)
     cut = sum(
         len(sentence.text.split())

@@ -1,4 +1,4 @@
-"""What Linux tells of a machine and of its state. `darwin` has functions of the same names."""
+"""Reads what Linux says of a machine and of its state. `darwin` has functions of the same names."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NVIDIA = "libnvidia-ml.so.1"
 
 
 def chip() -> str | None:
-    """Return the name of the processor; None where it is not told, as on most of Arm's."""
+    """Return the name of the processor; None where it is not known, as on most Arm processors."""
     found = re.search(r"^model name\s*: (.+)$", text_of(f"{PROC}/cpuinfo"), re.MULTILINE)
     return found[1].strip() if found else None
 
 
 def model() -> str | None:
-    """Return what the maker calls the computer."""
+    """Return the maker's name of the computer; None where it is not known."""
     return text_of(f"{SYS}/class/dmi/id/product_name").strip() or None
 
 
 def virtual() -> bool | None:
-    """Tell whether this is a virtual machine; None where processors do not say so."""
+    """Tell whether this is a virtual machine; None where processors have no flag for it."""
     flags = re.findall(r"^flags\s*:.*$", text_of(f"{PROC}/cpuinfo"), re.MULTILINE)
     return any("hypervisor" in line.split() for line in flags) if flags else None
 
@@ -44,7 +44,7 @@ def system() -> str:
 
 
 def cores() -> dict[str, int]:
-    """Return the number of cores, and of processors that they show themselves as."""
+    """Return the number of physical cores, and of logical ones."""
     import psutil
 
     counts = {"physical": psutil.cpu_count(logical=False), "logical": psutil.cpu_count()}
@@ -54,7 +54,7 @@ def cores() -> dict[str, int]:
 
 
 def gpus() -> list[tuple[str, str, int | None]]:
-    """Return name, driver and bytes of memory of each NVIDIA GPU, as its driver tells them."""
+    """Return the name, driver and bytes of memory of each NVIDIA GPU."""
     try:
         library = ctypes.CDLL(NVIDIA)
     except OSError:  # There is no such driver.
@@ -70,7 +70,7 @@ def gpus() -> list[tuple[str, str, int | None]]:
 
 
 def _gpu(library: ctypes.CDLL, number: int) -> tuple[str, str, int | None]:
-    """Return name, driver and bytes of memory of one GPU. Source: NVIDIA, nvml.h."""
+    """Return the name, driver and bytes of memory of one GPU. Source: NVIDIA, nvml.h."""
     device, name, driver = ctypes.c_void_p(), *map(ctypes.create_string_buffer, (96, 80))
     memory = (ctypes.c_ulonglong * 3)()  # total, free, used
     library.nvmlDeviceGetHandleByIndex_v2(number, ctypes.byref(device))
@@ -81,7 +81,7 @@ def _gpu(library: ctypes.CDLL, number: int) -> tuple[str, str, int | None]:
 
 
 def thermal() -> str | None:
-    """Tell whether a processor is slowed down to cool; None where none can be."""
+    """Return `throttled` if a processor is slowed down for heat, else `nominal`; None: unknown."""
     states = [
         text_of(f"{device}/cur_state").strip()
         for device in SYS.glob("class/thermal/cooling_device*")
@@ -91,14 +91,14 @@ def thermal() -> str | None:
 
 
 def throttled() -> int | None:
-    """Return how often cores were slowed down for heat, all together, since the system began."""
+    """Return how often all cores together were slowed down for heat since the system started."""
     pattern = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
     counts = [int(text) for file in SYS.glob(pattern) if (text := text_of(str(file)))]
     return sum(counts) if counts else None
 
 
 def power_source() -> str | None:
-    """Return where the power comes from; None where nothing is known of any supply."""
+    """Return where the power comes from; None where no power supply is known."""
     supplies = [
         (text_of(f"{supply}/type").strip(), text_of(f"{supply}/online").strip())
         for supply in SYS.glob("class/power_supply/*")
@@ -110,13 +110,13 @@ def power_source() -> str | None:
 
 
 def low_power_mode() -> bool | None:
-    """Tell whether the firmware was told to save power."""
+    """Tell whether the firmware is set to save power."""
     profile = text_of(f"{SYS}/firmware/acpi/platform_profile").strip()
     return profile == "low-power" if profile else None
 
 
 def governor() -> str | None:
-    """Return what decides the frequency of the processors; all that do, where they differ."""
+    """Return the kernel's frequency governor, or all of them if processors have different ones."""
     files = SYS.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
     names = {text_of(str(file)).strip() for file in files}
     return ", ".join(sorted(names - {""})) or None

@@ -1,6 +1,7 @@
-"""The machine that computes, and the state that it is in, as far as it tells without root.
+"""Reads what the machine is and in which state it is, as far as that needs no root.
 
-What cannot be read is None. No host, user, folder, serial number or address is among it.
+What cannot be read is None. Names of hosts, users and folders, serial numbers and addresses are not
+read.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Machine(Part, frozen=True, kw_only=True):
 
     gpus: tuple[Gpu, ...]
     suite: str | None
-    """The commit of the suite's own checkout, with `-dirty` behind it where a file differs from
-    that; None where it is no checkout of git's."""
+    """The commit of this checkout of the suite, with `-dirty` behind it if a file was changed; None
+    if this is no git checkout."""
 
 
 class State(Part, frozen=True, kw_only=True):
@@ -81,7 +82,7 @@ class State(Part, frozen=True, kw_only=True):
 
     low_power_mode: bool | None
     governor: str | None
-    """What decides the frequency of the processors; Linux."""
+    """The kernel's frequency governor; Linux."""
 
     frequency: float | None
     """MHz, the mean of the processors; Linux on x86."""
@@ -93,19 +94,19 @@ class State(Part, frozen=True, kw_only=True):
     """The system's load average of the last minute."""
 
     reference: Seconds
-    """What the reference computation took on one core; see `reference`."""
+    """Seconds of the reference computation on one core; see `reference`."""
 
     gpu_reference: Seconds | None = None
-    """What one product of the GPU's reference took; None in a session that measures nothing there,
-    and where that failed."""
+    """Seconds of one product of the GPU's reference; None if the session measures nothing on a GPU,
+    or the reference failed."""
 
     gpu_reference_by: str | None = None
-    """The adapter whose library computed the GPU's reference, as `mlx-whisper`; None where there is
-    none, and where an older version measured."""
+    """The adapter whose library computed the GPU's reference, as `mlx-whisper`; None if there is
+    none, or an older version of the suite measured."""
 
 
 def machine() -> Machine:
-    """Return what this machine is. Asking programs of the system takes a tenth of a second."""
+    """Return what this machine is. That takes a tenth of a second, as programs are run."""
     import psutil
 
     return Machine(
@@ -124,17 +125,17 @@ def machine() -> Machine:
 
 
 def accelerator_memory(machine: Machine) -> int | None:
-    """Return the bytes of a GPU's own memory: of the smallest, as nobody knows which one is used.
+    """Return the bytes of memory of the smallest GPU, as it is not known which GPU is used.
 
-    None where there is no GPU with memory of its own, or it does not tell.
+    None if no GPU has memory of its own, or the size is not known.
     """
     return min((gpu.memory for gpu in machine.gpus if gpu.memory), default=None)
 
 
 def state(gpu_reference: float | None = None, gpu_reference_by: str | None = None) -> State:
-    """Return the state that this machine is in now. This takes as long as the reference, 0.2 s.
+    """Return the present state of this machine. It takes 0.2 s, for the reference computation.
 
-    `gpu_reference` is what a product of the GPU's reference took just now, in seconds, and
+    `gpu_reference` is the seconds that a product of the GPU's reference has just taken, and
     `gpu_reference_by` the adapter whose library computed it.
     """
     import psutil
@@ -155,9 +156,9 @@ def state(gpu_reference: float | None = None, gpu_reference_by: str | None = Non
 
 
 def suite_commit(root: Path = ROOT) -> str | None:
-    """Return the commit of a checkout, with `-dirty` behind it where a file of it was changed.
+    """Return the commit of a checkout, with `-dirty` behind it if a file was changed.
 
-    None where the folder is no checkout of its own, or git is missing or does not trust it.
+    None if `root` is not the top folder of a checkout, or git is missing or does not trust it.
     """
     if not (root / ".git").exists():
         return None

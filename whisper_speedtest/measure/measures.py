@@ -1,6 +1,6 @@
-"""What can be measured, and how a measurement can end.
+"""Names what can be measured, how a measurement can end, and what a comparison can find.
 
-Imports the standard library alone, as collection needs it.
+It imports only the standard library, as it is imported at collection.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ class Measure(StrEnum):
     """Loading the model, in a process that has just imported the library."""
 
     WARM = "warm"
-    """Transcribing a clip with a model that has transcribed before, on equal terms."""
+    """Transcribing a clip with a model that has transcribed before, with equal settings for all."""
 
     TUNED = "tuned"
-    """The same as warm, with the settings that the library's own documentation recommends."""
+    """As warm, with the settings that the library's own documentation recommends."""
 
     LONG_FORM = "long-form"
-    """Transcribing long audio, so many windows of 30 s at once."""
+    """Transcribing long audio, with several windows of 30 s in a batch."""
 
     AFTER_PAUSE = "after a pause"
-    """Transcribing a clip after some seconds in which nothing was computed."""
+    """Transcribing a clip after some seconds of idleness."""
 
     COLD_FILES = "cold files"
-    """As cold, with the model's files out of the system's memory."""
+    """As cold, with the model's files evicted from the page cache."""
 
     CORPUS = "corpus"
-    """Transcribing many clips, each once: for its accuracy more than for its speed."""
+    """Transcribing many clips, each once, for accuracy more than for speed."""
 
     RATIO = "ratio"
-    """Transcribing a clip in turns with another side: what a call takes as a share of its call."""
+    """Transcribing a clip in turns with a baseline: our seconds over the baseline's."""
 
     @property
     def of_a_start(self) -> bool:
-        """Whether this times a start, and so belongs to the model and not to a clip."""
+        """Whether this times a start, which depends on the model and on no clip."""
         return self in {Measure.COLD, Measure.COLD_FILES, Measure.LOAD}
 
 
@@ -60,22 +60,22 @@ class Outcome(StrEnum):
     """A call or a start took longer than its limit."""
 
     BUSY = "busy"
-    """It was measured beside other work of the machine, so its times are not to be trusted."""
+    """Other processes used the machine during it, so its times are not to be trusted."""
 
     @property
     def was_right(self) -> bool:
-        """Whether every transcript was right; other work of the machine changes no word."""
+        """Whether every transcript was right. Other processes only spoil times."""
         return self in {Outcome.PASSED, Outcome.BUSY}
 
 
 class Verdict(StrEnum):
-    """What a comparison with another side says of a limit."""
+    """Whether a comparison has found us slower than the baseline, by more than a limit."""
 
     SLOWER = "slower"
-    """Slower than the limit allows, for all that noise can explain."""
+    """The whole interval lies above the limit."""
 
     NOT_SLOWER = "not slower"
-    """Within the limit, for all that noise can explain."""
+    """The whole interval lies below the limit."""
 
     UNDECIDED = "undecided"
-    """The interval holds the limit, so that nobody can tell."""
+    """The limit lies inside the interval, or the comparison is busy."""

@@ -1,4 +1,4 @@
-"""What every part of a result is made of."""
+"""The base class of every part of a result, and the types of their numbers."""
 
 from __future__ import annotations
 

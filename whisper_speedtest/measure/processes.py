@@ -1,4 +1,4 @@
-"""The processes of one case: the unit of which a measurement needs several."""
+"""Starts and keeps the processes of one case; a process is the unit of replication."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Processes:
-    """The engines of one case with one set-up, which all its tests share.
+    """The processes of one case on one device, each with an engine, which all tests share.
 
-    They are started one after another, each in the same way, whichever tests are selected: launch,
-    import, load, first call with `clip`, peak of the memory, verification. So their starts are what
-    the tests of starts measure.
+    They are started one after another, and always in the same way: launch, import, load, first call
+    with `clip`, reading the peak of memory, verification. So the tests of starts measure the starts
+    of these very processes.
 
-    They live at once, as far as there is memory for them, going by the peak of the first. Where
-    there is too little, there are fewer; where the user has chosen their number, one lives at a
-    time, and each test starts them anew. There are fewer, too, where a start other than the first
-    takes longer than its limit.
+    All engines live at once if the memory, going by the peak of the first one, has room for them.
+    If it has not, there are fewer processes; but if the user has chosen their number, one engine
+    lives at a time, and each test starts them anew. A process whose start takes longer than its
+    limit is left out, unless it is the first.
     """
 
     new_engine: Callable[[], Engine]
     room_for: Callable[[Engine], int]
-    """How many engines like one that has loaded may live at once; at least 1."""
+    """Returns how many engines like this one, whose model is loaded, have room; at least 1."""
 
     wanted: int
     rules: Rules
@@ -45,13 +45,13 @@ class Processes:
     audio: Audio
     settings: DecodeSettings
     listener: Listener = field(default_factory=Listener)
-    """Told of each step of the starts and of the timed calls."""
+    """Is told of each step of the starts and of the timed calls."""
 
     end_engines: Callable[[], None] = lambda: None
-    """Ends every engine of the case, also those of another set-up."""
+    """Ends every engine of the case, also those with other settings."""
 
     timed_out: int = 0
-    """How many starts took longer than their limit, so that there are fewer processes."""
+    """How many processes were left out because their start took longer than its limit."""
 
     _starts: list[Started] = field(default_factory=list)
     _engines: list[Engine] = field(default_factory=list)
@@ -61,20 +61,20 @@ class Processes:
 
     @property
     def count(self) -> int:
-        """How many processes there are, once the first one has told what memory it takes."""
+        """How many processes there are; before the first start, how many are wanted."""
         return self._count or self.wanted
 
     def starts(self) -> Sequence[Started]:
-        """Return the first start of each process; starts those that have not been.
+        """Return the first start of each process, after starting those that were not yet started.
 
-        Where one fails, every further call fails as well: a new one would fare no better. One that
-        takes too long costs no more than its own process, if another was started before it.
+        After a start has failed, every further call raises its error, as another try would fail as
+        well. A start that takes too long only loses its own process, unless it is the first.
         """
         self._start_until(None)
         return self._starts
 
     def _start_until(self, most: int | None) -> None:
-        """Start processes that have not been started until there are so many; None: all."""
+        """Start processes until so many have been started; None: all of them."""
         if self._failure:
             raise self._failure
         try:
@@ -101,18 +101,18 @@ class Processes:
         return self._starts
 
     def first(self) -> Engine:
-        """Return the engine of the first process, which has transcribed before; start no other."""
+        """Return the engine of the first process, which has transcribed, and start no other."""
         self._start_until(1)
         return self._open(0)
 
     def starts_from_disk(self) -> Sequence[Started]:
-        """Start each process once more, while the system's memory holds none of the model's files.
+        """Start each process once more, with none of the model's files in the page cache.
 
-        One engine of the case lives at a time, and none when this returns, as those that have the
-        files mapped keep them in memory. Tests that come later start theirs anew.
+        Every engine of the case is ended before each start, and after the last one, as engines that
+        have the files mapped keep them in the cache. Later tests start theirs anew.
 
         Raises:
-            FilesInMemoryError: The files cannot be taken out of the system's memory here.
+            FilesInMemoryError: The files cannot be evicted from the page cache.
         """
         found = []
         try:
@@ -126,13 +126,13 @@ class Processes:
     def each(self) -> Iterator[Engine]:
         """Yield the engine of each process, which has transcribed before.
 
-        One that failed after its start, or was ended to make room for others, is started anew.
+        An engine that failed after its start, or was ended to make room, is started anew.
         """
         for number, _ in enumerate(self.starts()):
             yield self._open(number)
 
     def _open(self, number: int) -> Engine:
-        """Return the engine of a process, started anew where it was closed."""
+        """Return the engine of a process, after starting it anew if it was closed."""
         if self._engines[number].closed:
             self._engines[number] = self._start(number).engine
         return self._engines[number]
@@ -158,7 +158,7 @@ class Processes:
 
 
 def peak_memory(starts: Sequence[Started]) -> Memory:
-    """Return the highest peak of the host's memory, and of the accelerator's, of some starts."""
+    """Return the highest peaks of host memory and of accelerator memory among some starts."""
     peaks = [start.memory for start in starts]
     known = [peak.accelerator for peak in peaks if peak.accelerator is not None]
     return Memory(max(peak.footprint for peak in peaks), max(known, default=None))

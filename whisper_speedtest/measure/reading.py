@@ -1,4 +1,4 @@
-"""What the system has counted up to a moment, as far as it tells without root.
+"""Reads the system's counters of CPU time and waiting, as far as that needs no root.
 
 A reading is taken before a call and another after it, both outside the clock. On Linux one takes
 0.15 ms for an engine of one thread, and 0.01 ms more for each further thread. On macOS psutil lists
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROC = "/proc"
-"""Where Linux tells about itself and its processes."""
+"""The folder in which Linux describes itself and its processes."""
 
 TICK = 0.01
-"""In seconds: Linux and macOS count the CPU time of the whole system in hundredths of a second."""
+"""The unit, in seconds, in which Linux and macOS count the CPU time of the whole system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What had been counted at one moment. All are seconds since a moment long ago."""
+    """The counters at one moment, in seconds. Only their differences have a meaning."""
 
     when: float
     busy: float | None
-    """CPU time of everything that runs on this system; None where it does not tell."""
+    """CPU time of all processes of the system; None where the system does not count it."""
 
     own: float
     """CPU time of this process."""
 
     engine: float
-    """CPU time of the engine's process and of those that it has started. On macOS, of those that
-    still run."""
+    """CPU time of the engine's process and of those that it has started; on macOS, only of those
+    that still run."""
 
     waits: Mapping[int, float] | None
     """How long each thread (on macOS: each process) was ready to run and had no processor."""
 
     steal: float | None
-    """CPU time that a hypervisor gave to other machines; None where nobody tells."""
+    """CPU time that a hypervisor gave to other machines; None where that is not counted."""
 
     pressure: float | None
-    """How long at least one process waited for a processor; None where nobody tells."""
+    """How long at least one process waited for a processor; None where that is not counted."""
 
 
 def read(pid: int) -> Reading:
-    """Take a reading of the process `pid`, of what it has started, and of the system.
+    """Take a reading of the process `pid`, of the processes that it has started, and of the system.
 
-    A process that has ended has spent nothing: its next call tells how it ended.
+    A process that has ended counts with 0 s; the next call to its engine raises the reason.
     """
     return _read_darwin(pid) if sys.platform == "darwin" else _read_linux(pid)
 
@@ -88,11 +88,11 @@ def _read_linux(pid: int) -> Reading:
 
 
 def _system(when: float) -> tuple[float | None, float | None]:
-    """Return the CPU seconds that the system was busy, and that were stolen, up to a moment.
+    """Return the CPU seconds that the system was busy, and those that were stolen, up to `when`.
 
-    Busy is what is not idle: the kernel counts idleness exactly, while of what runs it takes a
-    sample with each tick. Over 30 ms the one errs by 2 ms and the other by 6 ms (sd). A system that
-    has never been idle does not count.
+    Busy time is computed as time that is not idle. The kernel counts idle time exactly, but samples
+    busy time once a tick: over 30 ms the standard errors are 2 ms and 6 ms. None on a system that
+    has no idle time at all, as it does not count.
     """
     lines = re.findall(r"^cpu\d*((?: +\d+)+)$", text_of(f"{PROC}/stat"), re.MULTILINE)
     if not lines:
@@ -105,7 +105,7 @@ def _system(when: float) -> tuple[float | None, float | None]:
 
 
 def _cpu_seconds(process: int) -> float:
-    """Return the CPU seconds of a process, and of those of its children that have ended."""
+    """Return the CPU seconds of a process, and of its children that have ended."""
     clock = ~process << 3 | 2  # Source: Linux, posix-timers_types.h, make_process_cpuclock
     try:
         seconds = time.clock_gettime(clock)
@@ -116,7 +116,7 @@ def _cpu_seconds(process: int) -> float:
 
 
 def _threads(process: int) -> list[int]:
-    """Return the threads of a process; none where it has ended."""
+    """Return the ids of a process's threads; none if it has ended."""
     try:
         return [int(entry.name) for entry in os.scandir(f"{PROC}/{process}/task")]
     except (FileNotFoundError, ProcessLookupError):
@@ -124,7 +124,7 @@ def _threads(process: int) -> list[int]:
 
 
 def _read_darwin(pid: int) -> Reading:
-    """Take a reading on macOS. Never run on a Mac by the authors."""
+    """Take a reading on macOS. The authors have never run this on a Mac."""
     import psutil
     from psutil import Error
 

@@ -1,4 +1,4 @@
-"""Fills in the record of one measurement, step by step, so that a failure keeps what was known."""
+"""Builds the result of one measurement step by step, so that a failure keeps what is known."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.corpus import Corpus
 
 UNTOLD = "left out, as --private was given, and it may quote what a recording says"
-"""The reason of a failure that may quote what is said in a private recording."""
+"""The reason that a result gives for a failure that may quote a private recording."""
 
 
 def provenance_of(engine: Engine) -> Provenance:
-    """Return how and where an engine computes; its load was verified before."""
+    """Return how and where an engine computes, whose load was verified."""
     facts = engine.facts
     return Provenance(
         device=engine.device,
@@ -63,7 +63,7 @@ def provenance_of(engine: Engine) -> Provenance:
 
 
 def model_facts(model: VerifiedModel) -> ModelFacts:
-    """Return what a result holds of a verified model."""
+    """Return the part of a result that describes a verified model."""
     return ModelFacts(
         repo=model.repo,
         revision=model.revision,
@@ -75,7 +75,7 @@ def model_facts(model: VerifiedModel) -> ModelFacts:
 
 
 def now() -> str:
-    """Return the time as results hold it: UTC, to a thousandth of a second."""
+    """Return the present time as results write it: in UTC, with milliseconds."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
@@ -105,8 +105,8 @@ class Recorder:
     ) -> None:
         """Begin with what is known before anything runs.
 
-        Settings that the library ignores stand in the record with the values it uses anyway. A
-        private record takes no words: no transcript, and no failure, which may quote one.
+        A setting that the library ignores is recorded with the value that the library uses. A
+        private record has no transcript, and no failure's message, which may quote one.
         """
         self._private = private
         files = files_of(case)
@@ -124,16 +124,16 @@ class Recorder:
         )
 
     def model(self, model: VerifiedModel) -> None:
-        """Record which files the measurement is of, as they were verified."""
+        """Record the model, as its files were verified."""
         self._add(model=model_facts(model))
 
     def calls(self, processes: Processes, clip: Clip, calls: Calls) -> None:
-        """Record timed calls of warm engines."""
+        """Record timed calls on one clip."""
         self._processes(processes.starts(), calls.repeats, calls.samples, calls.empty_call)
         self._heard(clip, calls.transcripts)
 
     def corpus(self, processes: Processes, calls: CorpusCalls) -> None:
-        """Record one call a clip of a corpus, the score of each, and the one pooled over all."""
+        """Record the calls on a corpus: the score of each clip, and the pooled score."""
         assert self.result.settings is not None, "a corpus is transcribed with some settings"
         language = self.result.settings.language
         self._processes(processes.begun[:1], calls.repeats, [calls.sample])
@@ -145,7 +145,7 @@ class Recorder:
         )
 
     def _clip(self, heard: Heard, language: str) -> ClipScore:
-        """Return what became of one clip of a corpus."""
+        """Return the part of a result that describes one clip of a corpus."""
         clip, transcript = heard.clip, heard.transcript
         return ClipScore(
             name=private_name(clip.sha256) if self._private else clip.name,
@@ -165,7 +165,7 @@ class Recorder:
         self._processes(starts, _once_each(processes, starts), samples)
 
     def starts(self, processes: Processes, starts: Sequence[Started]) -> None:
-        """Record some starts: the samples are the sums of their phases."""
+        """Record some starts. Each sample is the sum of the phases of a start."""
         samples = [each.sample for each in starts]
         self._processes(starts, _once_each(processes, starts), samples)
         self._add(starts=tuple(each.phases for each in starts))
@@ -174,11 +174,11 @@ class Recorder:
     def compared(
         self, found: RunningComparison, clip: Clip, name: str, code: str | None, limit: float | None
     ) -> None:
-        """Record what turns with another side have come to.
+        """Record a comparison with a baseline.
 
-        That side has a name; `code` is the sha256 of its Python files where it is another checkout.
-        `limit` is how much slower it may be, as a share; without one it is 0, and not in the
-        record.
+        `name` is the baseline's name, and `code` the sha256 of its Python files if it is another
+        checkout. `limit` is how much slower we may be, as a share; without one, the verdict is of a
+        limit of 0.
         """
         assert found.last is not None, "no block was taken"
         ours, baseline = found.last
@@ -212,7 +212,7 @@ class Recorder:
         samples: Sequence[Sample],
         empty_call: float | None = None,
     ) -> None:
-        """Record which model was timed how often, how it computes, and the memory that it took."""
+        """Record the model, how often it was timed, how it computes, and its peak of memory."""
         engine = starts[-1].engine
         self.model(engine.model)
         self._add(
@@ -223,7 +223,7 @@ class Recorder:
         )
 
     def _heard(self, clip: Clip, transcripts: Sequence[Transcript]) -> None:
-        """Record what was heard in the last call, and how near it comes to what was said."""
+        """Record the transcript of the last call and its score."""
         last, settings = transcripts[-1], self.result.settings
         language = settings.language if settings else ENGLISH
         self._add(
@@ -233,21 +233,21 @@ class Recorder:
         )
 
     def on(self, machine: Machine) -> None:
-        """Record the machine, also of what will not be measured there."""
+        """Record the machine; this is called for skipped measurements, too."""
         self._add(machine=machine)
 
     def around(self, first: State, before: State, after: State) -> None:
-        """Record the machine's state as the session began, and before and after the measurement."""
+        """Record the machine's state when the session began, and around the measurement."""
         self._add(first=first, before=before, after=after)
 
     @property
     def provenance(self) -> Provenance:
-        """How and where it was computed, once that was recorded."""
+        """How and where it was computed. It must have been recorded before."""
         assert self.result.provenance is not None, "nothing was recorded yet"
         return self.result.provenance
 
     def ended(self, outcome: Outcome, reason: str = "", cause: str = "") -> Result:
-        """Record how it ended, and return the result."""
+        """Record how the measurement ended, and return the result."""
         if self._private and outcome is Outcome.FAILED:
             reason, cause = UNTOLD, ""
         self._add(outcome=outcome, reason=reason, cause=cause, when=now())

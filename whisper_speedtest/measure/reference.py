@@ -1,8 +1,8 @@
-"""A fixed computation that is timed between the cases: whether the machine is as fast as before.
+"""References: fixed computations, timed between the cases, that show if the machine slows down.
 
-It is the same work each time, so that whatever its time tells is of the machine: heat, another
-frequency, a guest beside it on the same host. The processor's is a computation of numpy's. The
-GPU's is made by an engine, with what the library computes with.
+The work is the same each time, so its time depends only on the machine: on heat, frequency, or
+another guest on the same host. numpy computes the processor's reference; an engine computes the
+GPU's, with the framework of its library.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.process import Engine
 
 ROUNDS = 32
-"""Of the computation; a current core takes about 1 ms for each."""
+"""How often the work is repeated in one try; each round takes a current core about 1 ms."""
 
 TRIES = 5
-"""Odd ones are slow for reasons of a moment, and none is quick for any: the quickest counts."""
+"""How many tries there are. The fastest counts: chance can make a try slow, but never fast."""
 
 GPU_CALL = 0.05
-"""How many seconds the products that are timed together take on a GPU, at least."""
+"""The fewest seconds for which products on a GPU are timed together."""
 
 GPU_SECONDS = 0.25
-"""For how long, at least, the GPU's reference is computed each time."""
+"""The fewest seconds for which the GPU's reference is computed."""
 
 GPU_LIMIT = 60.0
-"""How many seconds that may take; a GPU that has not answered by then hangs."""
+"""The most seconds for which it is computed. A GPU that takes longer hangs."""
 
 
 def reference() -> float:
-    """Return the seconds that the computation takes on one core, of which numpy uses no more here.
+    """Return the seconds of the processor's reference, which runs on one core.
 
-    It takes 64 signals of 4,096 samples to their spectra and back, which gives the same signals.
+    It transforms 64 signals of 4,096 samples to their spectra and back.
 
     Raises:
-        ArithmeticError: It did not: then this machine computes nothing that could be trusted.
+        ArithmeticError: The signals have changed, so this machine's computations are wrong.
     """
     import numpy as np
 
@@ -63,14 +63,14 @@ def reference() -> float:
 
 
 class GpuReference:
-    """Products of matrices on a GPU, made by an engine whose library has been imported.
+    """The GPU's reference: products of matrices, made by an engine whose library is imported.
 
-    How many are made at a time is found out at first, as fast GPUs make hundreds while slow ones
-    make ten: with few of them, the call would be timed and not the GPU.
+    So many products are timed together that they take GPU_CALL seconds: with fewer, the call would
+    be timed and not the GPU.
     """
 
     def __init__(self, engine: Engine) -> None:
-        """Find out how many products take GPU_CALL seconds; raises what `seconds` does."""
+        """Find out how many products take GPU_CALL seconds; raise the same errors as `seconds`."""
         self._engine = engine
         self._products = 1
         with engine.limited(GPU_LIMIT):
@@ -81,12 +81,12 @@ class GpuReference:
     def seconds(self) -> float:
         """Return the seconds that one product takes.
 
-        They are made at least TRIES times and for GPU_SECONDS, as a GPU that has been idle takes a
-        moment until it is fast; the quickest time counts.
+        There are at least TRIES tries, over GPU_SECONDS at least, as a GPU that was idle is slow at
+        first. The fastest counts.
 
         Raises:
             EngineError: A call failed.
-            ArithmeticError: A result was wrong: this GPU computes nothing that could be trusted.
+            ArithmeticError: A result was wrong, so this GPU's computations cannot be trusted.
         """
         tries: list[float] = []
         with self._engine.limited(GPU_LIMIT):

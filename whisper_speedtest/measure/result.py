@@ -1,7 +1,7 @@
-"""The product of this project: a result, which is one measurement with all it takes to believe it.
+"""Defines the result: one measurement, with everything that is needed to trust it.
 
 Results are frozen and typed. `to_json` and `from_json` are exact inverses of each other, and
-`json_schema` describes what is written; docs/results.md names the parts. Every number carries its
+`json_schema` describes the JSON, and docs/results.md names the parts. Every number carries its
 unit in its name or its description: times are seconds, sizes are bytes.
 """
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.estimate import Estimate
 
 SCHEMA = Path(__file__).with_name("result.schema.json")
-"""Describes results for other programs; `write_schema` writes it."""
+"""The JSON Schema of results, for other programs; `write_schema` writes it."""
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Moment = Annotated[str, Meta(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)?$")]
-"""A time in UTC, as `2026-11-26T07:14:33.250Z`, so that sorting the texts sorts the times; "" where
-nobody knows."""
+"""A time in UTC, as `2026-11-26T07:14:33.250Z`, so that sorting the texts sorts the times; "" if it
+is not known."""
 
 
 class ClipFacts(Part, frozen=True, kw_only=True):
@@ -49,10 +49,10 @@ class ClipFacts(Part, frozen=True, kw_only=True):
 
 
 class ClipScore(Part, frozen=True, kw_only=True):
-    """What became of one clip of a corpus."""
+    """The call on one clip of a corpus, and its score."""
 
     name: str
-    """Its path in the corpus; of a private one, `own-` and the beginning of its hash."""
+    """Its path in the corpus; if it is private, `own-` and the beginning of its hash."""
 
     sha256: Sha256
     """Of the file."""
@@ -61,10 +61,10 @@ class ClipScore(Part, frozen=True, kw_only=True):
     """Its length."""
 
     call: Seconds
-    """What the one call took that transcribed it."""
+    """Seconds of the call that transcribed it."""
 
     transcript: str | None = None
-    """None of a private one."""
+    """None if it is private."""
 
     score: Score | None = None
 
@@ -77,53 +77,52 @@ class ModelFacts(Part, frozen=True, kw_only=True):
 
     revision: str
     commit: str | None = None
-    """What the revision stood for; None until the files were verified."""
+    """The commit of the revision; None until the files were verified."""
 
     listed_as: str = ""
-    """The other repo, of the same commit, that the hub led to; "" where it led to none."""
+    """The repo with the same commit to which the hub redirected; "" where it did not redirect."""
 
     unconfirmed: bool = False
-    """Whether no host has said of some of the files that they are right: they have the hashes that
-    the hub cache names them by."""
+    """Whether some files could only be compared with the hash in the name of their own blob, which
+    no host has confirmed."""
 
     files: dict[str, Proof] = msgspec.field(default_factory=dict)
     """Each file's name, size in bytes and sha256, as verified right before and after the load."""
 
 
 class Provenance(Part, frozen=True, kw_only=True):
-    """How and where it was computed; asked of the engine's process, which does the computing."""
+    """How and where it was computed, according to the engine's process."""
 
     device: Device
     device_confirmed: bool
-    """Whether the library says itself that the model computes there; False where it cannot be
-    asked, so that nobody knows."""
+    """Whether the library itself says that the model computes there; False where it cannot be
+    asked."""
 
     dtype: str
     """The type that the model computes in, as `float16`."""
 
     threads: int | None
-    """CPU threads that the library computes with; None where nobody can tell."""
+    """CPU threads that the library computes with; None where that is not known."""
 
     versions: dict[str, str]
-    """Distribution → version, of the library and of what it computes with."""
+    """Distribution → version, of the library and of the packages that it computes with."""
 
     mends: tuple[str, ...]
     """What had to be done for the library to load at all; empty where it runs as released."""
 
     compiler: str | None
-    """The compiler that has made some of the code which computed, as `x86_64-linux-gnu-g++-13`: mlx
-    compiles parts of a model on the CPU. None where nothing was compiled with one, as where mlx
-    does without. Earlier versions of the suite named the compiler that the engine's process finds,
-    of every library and device."""
+    """The compiler that mlx has compiled parts of the model with, as `x86_64-linux-gnu-g++-13`; it
+    does so on the CPU. None where nothing was compiled. Earlier versions of the suite named the
+    compiler that the engine's process could find, for every library and device."""
 
     environment: dict[str, str]
-    """Variables of the engine's process: what the suite sets, and what bears on speed, of which the
-    shell's is left out but for what finds a GPU. `~` is the engine's own folder, and there is no
-    other path here."""
+    """Environment variables of the engine's process: those that the suite sets, and those that
+    affect its speed. Of the shell's, only variables that select a GPU reach the engine. `~` is the
+    engine's own folder, and no other path is included."""
 
     empty_call: Seconds | None = None
-    """What a call through the engine costs by itself: the median of some empty calls whose request
-    and answer are those of a transcription; None where starts were measured."""
+    """Seconds of a call through the engine that transcribes nothing, but has the request and answer
+    of a transcription: the median of some. None where starts were measured."""
 
 
 class Side(Part, frozen=True, kw_only=True):
@@ -136,27 +135,27 @@ class Side(Part, frozen=True, kw_only=True):
     model: ModelFacts
     provenance: Provenance
     code: Sha256 | None = None
-    """Of its Python files, where it is another checkout."""
+    """The hash of its Python files, where it is another checkout."""
 
 
 class Comparison(Part, frozen=True, kw_only=True):
-    """What a call takes as a share of what a call of another side takes, measured in turns."""
+    """The ratio of our call to the baseline's call, measured in turns."""
 
     baseline: Side
     turns: tuple[Turn, ...]
     planned: Annotated[int, Meta(ge=1)] = 10
-    """Turns that each block was to have, apart from those that are taken again. A block of which
-    fewer than half are clean does not count."""
+    """How many turns each block was to have, without those that are taken again. A block counts if
+    at least half as many turns are clean."""
 
     ratio: Annotated[float, Meta(gt=0)]
-    """This side's seconds over the baseline's: more than 1 is slower."""
+    """Seconds of our call over seconds of the baseline's: more than 1 is slower."""
 
     low: Annotated[float, Meta(gt=0)]
     high: Annotated[float, Meta(gt=0)]
-    """The interval of the ratio, at the confidence that is kept over all looks at it."""
+    """The ends of the ratio's interval, at the confidence of the whole comparison."""
 
     limit: Annotated[float, Meta(ge=0)] | None = None
-    """How much slower it may be, as a share: 0.05 is 5 %. None where no limit was given."""
+    """How much slower we may be, as a share: 0.05 is 5 %. None where no limit was given."""
 
     verdict: Verdict
 
@@ -165,7 +164,7 @@ class Result(Part, frozen=True, kw_only=True):
     """One measurement of one case, however it ended."""
 
     version: Literal[2] = 2
-    """Of this form. It grows with each change that an older reader would misread."""
+    """The version of this format. It grows with a change that an older reader would misread."""
 
     test: str
     """The test's id without its file, which is a stored key."""
@@ -174,10 +173,10 @@ class Result(Part, frozen=True, kw_only=True):
     case: Case
     outcome: Outcome = Outcome.PASSED
     reason: str = ""
-    """Why it did not pass; empty where it passed."""
+    """Why it did not pass; "" where it passed."""
 
     cause: str = ""
-    """The part of the reason that results of other cases share; empty where there is none."""
+    """The part of the reason that results of other cases share; "" where there is none."""
 
     when: Moment = ""
     """When it ended."""
@@ -187,7 +186,8 @@ class Result(Part, frozen=True, kw_only=True):
     """The clip, or the corpus: its name, a hash of all its clips, and their length together."""
 
     settings: DecodeSettings | None = None
-    """What the library decoded with; a field is None where it cannot be told, or nobody knows."""
+    """What the library decoded with; a field is None where the library has no such setting, or its
+    value is not known."""
 
     repeats: Repeats | None = None
     samples: tuple[Sample, ...] = ()
@@ -196,27 +196,27 @@ class Result(Part, frozen=True, kw_only=True):
 
     memory: Memory | None = None
     """The highest peaks of its processes, read after the first call and before the load was
-    verified, which takes memory of its own."""
+    verified, as that takes memory, too."""
 
     transcript: str | None = None
-    """What was heard in the last call."""
+    """The transcript of the last call."""
 
     fallback: bool | None = None
-    """Whether a library decoded anything anew at a higher temperature, in any of the calls."""
+    """Whether the library decoded something again at a higher temperature, in any of the calls."""
 
     score: Score | None = None
-    """Of the transcript against the reference; None where nobody knows what was said. Of a corpus,
-    pooled over its clips: all their errors over all their words."""
+    """The score of the transcript; None without a reference text. For a corpus it is pooled: the
+    errors of all clips over the words of all clips."""
 
     clips: tuple[ClipScore, ...] = ()
     """The clips of a corpus, in its order."""
 
     comparison: Comparison | None = None
-    """With another side, in turns; None where there was none."""
+    """The comparison with a baseline, in turns; None where there was none."""
 
     provenance: Provenance | None = None
     code: Sha256 | None = None
-    """Of the suite's own Python files: results with the same were measured the same way."""
+    """The hash of the suite's Python files: results that have it in common were measured alike."""
 
     machine: Machine | None = None
     before: State | None = None
@@ -226,8 +226,8 @@ class Result(Part, frozen=True, kw_only=True):
     """The state of the machine right after the last sample."""
 
     first: State | None = None
-    """The state of the machine as the session began, from which its drift is reckoned; None where
-    an older version measured."""
+    """The state of the machine when the session began, which its drift is relative to; None where
+    an older version of the suite measured."""
 
     @property
     def seconds(self) -> list[float]:
@@ -236,10 +236,10 @@ class Result(Part, frozen=True, kw_only=True):
 
     @property
     def counted(self) -> tuple[Sample, ...]:
-        """The samples that the estimate is made of: the clean ones; of a busy result, all.
+        """The samples that the estimate is made of: the clean ones, or all if the result is busy.
 
-        The first of several cold starts stands apart: what a library compiles in it, and keeps,
-        the others find.
+        The first of several cold starts is left out: a library may compile something in it, and
+        keep that for the next starts.
         """
         busy = self.outcome is Outcome.BUSY
         counted = tuple(each for each in self.samples if busy or not each.contaminated)
@@ -249,12 +249,12 @@ class Result(Part, frozen=True, kw_only=True):
 
     @property
     def is_measured(self) -> bool:
-        """Whether it says how long something takes, be it beside other work."""
+        """Whether it has times, even if they were measured beside other work."""
         return self.outcome.was_right and bool(self.counted or self.comparison)
 
     @property
     def is_contaminated(self) -> bool:
-        """Whether most of the calls were timed beside too much other work, each time they were."""
+        """Whether fewer than half of the planned calls were timed without contamination."""
         if self.comparison is not None:
             from whisper_speedtest.measure.comparing import are_too_few  # imports numpy
 
@@ -266,7 +266,7 @@ class Result(Part, frozen=True, kw_only=True):
 
     @property
     def estimate(self) -> Estimate:
-        """What a call takes. Raises ValueError where there is no sample that counts."""
+        """What a call takes. Raises ValueError if no sample counts."""
         from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate  # imports scipy
 
         if not self.counted:
@@ -276,18 +276,18 @@ class Result(Part, frozen=True, kw_only=True):
 
     @property
     def rtfx(self) -> float | None:
-        """Seconds of audio transcribed in a second; None of a start, and where nobody can say."""
+        """Seconds of audio transcribed per second; None for a start, a busy result or no sample."""
         return self.rtfx_of(self.estimate) if self.counted else None
 
     def rtfx_of(self, estimate: Estimate) -> float | None:
-        """Return the same where the estimate is at hand, which takes long to make."""
+        """Return `rtfx` from an estimate that is at hand, as an estimate takes long to compute."""
         if self.clip is None or self.measure.of_a_start or self.outcome is Outcome.BUSY:
             return None
         return self.clip.seconds / estimate.seconds
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """Return a result as JSON's own types: dicts, lists, strings and numbers."""
+    """Return a result as plain dicts, lists, strings and numbers, ready for JSON."""
     plain: dict[str, Any] = msgspec.to_builtins(result)
     return plain
 

@@ -1,4 +1,4 @@
-"""What is timed: calls, starts and turns, and how often each was to be."""
+"""The parts of a result that hold times: samples, starts and turns, and how often each repeats."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from whisper_speedtest.measure.contention import Contention
 from whisper_speedtest.measure.part import Part, Seconds
 
 Choice = Literal["processes", "calls", "budget", "pause"]
-"""What a user can choose of how often something is measured."""
+"""The options by which a user chooses how often something is measured."""
 
 
 class Sample(Part, frozen=True, kw_only=True):
     """One timed call."""
 
     process: Annotated[int, Meta(ge=0)]
-    """Which engine of this measurement made it, counted from 0."""
+    """Which process of this measurement made it, counted from 0."""
 
     order: Annotated[int, Meta(ge=0)]
-    """When it was made, counted from 0 over all processes of this measurement."""
+    """Its place among the calls of all processes of this measurement, counted from 0."""
 
     seconds: Seconds
     gap: Seconds | None = None
-    """How long no process of the case had computed anything before it; None of a start."""
+    """How long all processes of the case had been idle before it; None for a start."""
 
     contention: Contention | None = None
-    """What else the machine did meanwhile; None where nobody looked."""
+    """What else the machine did during the call; None where that was not measured."""
 
     contaminated: bool = False
-    """Whether others took so much of the machine that the time says little of the library. A call
-    of which that is so is made again, a limited number of times."""
+    """Whether other processes used so much of the machine that the time says little of the library.
+    Such a call is made again, a limited number of times."""
 
 
 class Start(Part, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Start(Part, frozen=True, kw_only=True):
     """Which start of this measurement it was, counted from 0."""
 
     launch: Seconds
-    """From nothing to an interpreter that answers, without the library."""
+    """Starting the interpreter, until it answers; the library is not imported yet."""
 
     import_library: Seconds
     """Importing the library and selecting the device."""
@@ -51,49 +51,50 @@ class Start(Part, frozen=True, kw_only=True):
     """Loading the model through the library's own public call."""
 
     first_call: Seconds
-    """The first transcription, with the audio handed over."""
+    """Handing the audio over, and the first transcription."""
 
     @property
     def total(self) -> float:
-        """Seconds from nothing to the first transcript."""
+        """Seconds from the start of the process to its first transcript."""
         return self.launch + self.import_library + self.load + self.first_call
 
 
 class Repeats(Part, frozen=True, kw_only=True):
-    """How often it was to be measured, decided by what the first call took and by nothing else."""
+    """How often it was to be measured, which only the seconds of the first call decide."""
 
     processes: Annotated[int, Meta(ge=1)]
     calls: Annotated[int, Meta(ge=1)]
     """Timed calls of each process, or the one start."""
 
     max_others: float | None
-    """Processors that others might take beside a call, of those that the library needs; half of the
-    others besides. A sample beside more is contaminated. None: any number, so that no sample is."""
+    """How much of the processors that the library needs other processes might use during a call, in
+    addition to half of the free processors. A sample beside more is contaminated. None: no sample
+    is, whatever others use."""
 
     budget: Seconds | None = None
-    """What the timed calls might take together; None where that decided nothing, as of starts."""
+    """Seconds that the timed calls might take together; None where that decided nothing."""
 
     pause: Seconds = 0.0
-    """How long nothing was to be computed before each timed call; each sample has the true gap."""
+    """How long the processes were to be idle before each timed call; a sample has its real gap."""
 
     chosen: tuple[Choice, ...] = ()
-    """What of this the user has chosen; the rest was left to the suite."""
+    """Which of these the user has chosen; the suite has chosen the others."""
 
     timed_out: Annotated[int, Meta(ge=0)] = 0
-    """How many further processes there would have been, had their starts not taken too long."""
+    """How many more processes were to be measured, whose starts took too long."""
 
 
 class Turn(Part, frozen=True, kw_only=True):
-    """A call of each side, right after one another."""
+    """A call of each side, one right after the other."""
 
     block: Annotated[int, Meta(ge=0)]
     """Which pair of fresh engines made it, counted from 0."""
 
     baseline_first: bool
     seconds: Seconds
-    """Of this side's call."""
+    """Seconds of our call."""
 
     baseline_seconds: Seconds
     contaminated: bool = False
-    """Whether others took so much of the machine beside one of them that the turn does not count.
-    It is then taken again, a limited number of times."""
+    """Whether other processes used so much of the machine that the turn does not count. Such a turn
+    is taken again, a limited number of times."""

@@ -1,4 +1,4 @@
-"""A start of an engine under the clock, phase by phase."""
+"""Times the start of an engine, phase by phase."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An engine that was started under the clock, what it heard first, and the memory it took."""
+    """An engine whose start was timed, with its first transcript and its peak of memory."""
 
     engine: Engine
     phases: Start
     sample: Sample
-    """Of all phases together."""
+    """All phases together, as one sample."""
 
     transcript: Transcript
     memory: Memory
@@ -47,14 +47,14 @@ def time_start(
 ) -> Started:
     """Time a new engine, the process `number` of its case, up to its first transcript.
 
-    What belongs to no start is outside the clock: laying out the verified files, and verifying the
-    load, which comes last, since it adds to the peak of the engine's memory. `tell` is told of each
-    step as it begins. With `cold_files`, the system's memory holds none of the model's files when
-    the load begins: they were taken out of it after they had been hashed.
+    Two steps are not timed: laying out the verified files, and verifying the load. The latter comes
+    after the peak of the engine's memory is read, as it takes memory, too. `tell` is called with
+    each step as it begins. With `cold_files`, the model's files are evicted from the page cache
+    after they were hashed, so that the load reads them from the disk.
 
     Raises:
-        FilesInMemoryError: With `cold_files`, some of them cannot be taken out of memory, or came
-            back before the load.
+        FilesInMemoryError: With `cold_files`, some files cannot be evicted from the page cache, or
+            came back before the load.
     """
     transcripts: list[Transcript] = []
 
@@ -73,7 +73,7 @@ def time_start(
         evict(engine.model)
     with engine.limited(rules.start_limit(engine.case)):
         launch = timed(Activity.LAUNCH, engine.launch)
-        watch = ContentionMeter(engine.pid)
+        meter = ContentionMeter(engine.pid)
         import_library = timed(Activity.IMPORT, engine.import_library)
         if cold_files:
             expect_none_in_memory(engine.model)
@@ -84,7 +84,7 @@ def time_start(
             load=timed(Activity.LOAD, engine.load),
             first_call=timed(Activity.FIRST_CALL, first_call),
         )
-        contention = watch.end()
+        contention = meter.end()
     sample = Sample(
         process=number,
         order=number,

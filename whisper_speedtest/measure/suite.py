@@ -1,7 +1,7 @@
-"""The code of this suite, by which sessions that measure the same way know each other.
+"""Hashes the code of this suite: results with the same hash were measured in the same way.
 
-A commit does not tell that: it says nothing of what was changed since, an unpacked archive has
-none, and a new one may have changed no code at all.
+A commit would not do: files may have changed since, an unpacked archive has none, and a new commit
+may have changed no code.
 """
 
 from __future__ import annotations

@@ -97,4 +97,5 @@ def pytest_collection_finish() -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say how many models the default selection has left out, and how to select them."""
-    return defaults.lines_on_left_out(config.stash[BEYOND_DEFAULT])
+    left_out = config.stash[BEYOND_DEFAULT]
+    return defaults.lines_on_left_out(left_out)
