@@ -105,9 +105,9 @@ def test_pause_is_told_before_the_call_that_comes_after_it(engine: FakeEngine) -
     time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS, pause=5.0)
 
     assert told.steps[-5:-1] == [
-        Step(doing, 1, 1, call, calls)
+        Step(activity, 1, 1, call, calls)
         for call, calls in ((1, 0), (2, 2))
-        for doing in (Doing.PAUSE, Doing.TIMED_CALL)
+        for activity in (Activity.PAUSE, Activity.TIMED_CALL)
     ]
 
 

@@ -353,13 +353,13 @@ def test_variant_that_was_skipped_says_nothing_of_how_long_the_next_takes() -> N
     item = shown_test(config, "short", [])
     item.session.items = [item]
 
-    protocol = shown.pytest_runtest_protocol(item)
+    protocol = display_plugin.pytest_runtest_protocol(item)
     next(protocol)
     item.stash[RECORDER] = SimpleNamespace(result=SimpleNamespace(outcome=Outcome.SKIPPED))
     with suppress(StopIteration):
         protocol.send(None)
 
-    assert config.stash[shown.LEFT]._took == {}
+    assert config.stash[display_plugin.LEFT]._took == {}
 
 
 def test_what_was_skipped_of_a_variant_is_not_waited_for_in_the_next(

@@ -21,7 +21,7 @@ from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.recording import Recorder
 from whisper_speedtest.session import fixtures, prefetch
 from whisper_speedtest.session.display import Display
-from whisper_speedtest.session.shown import DISPLAY
+from whisper_speedtest.session.display_plugin import DISPLAY
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
