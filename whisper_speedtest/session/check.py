@@ -1,10 +1,10 @@
-"""`--check-models`: says whether the models of the selection are there, right, and can be loaded.
+"""`--check-models`: says whether the selected models are there and right, and whether they load.
 
-With `=json` a document is all that stands on stdout:
+With `=json`, stdout has only this document:
 
     cache                  the hub cache
     complete               whether every model is complete there, and no adapter is unusable
-    unusable[]             adapter and reason, of those whose models cannot be known
+    unusable[]             adapter and reason, of adapters that cannot be used
     models[]               in the order of the tests
       adapter, size, variant
       repo, revision       on the hub; or a folder's URL, and the sha256 of the one file
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep stdout for the document alone where one was asked for."""
+    """With `=json`, let nothing but the document go to stdout."""
     checks = config.getoption("check_models")
     if checks is None:
         return
@@ -122,7 +122,7 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
 
 
 def none_tried(models: Sequence[ModelStatus]) -> str:
-    """Say that no load was tried, as none of the models is complete, and what to do."""
+    """Return the line that says why no load was tried: no model is complete."""
     from whisper_speedtest.session.report import HUB_CACHE, cache_names
 
     places = cache_names(models)
@@ -200,9 +200,9 @@ def _print(
 
 
 def next_command(arguments: Sequence[str | os.PathLike[str]], *, fetch: bool) -> str:
-    """Return the command line that fetches, or runs, what this one selected.
+    """Return the command that fetches, or runs, what this command selected.
 
-    What is fetched is not fetched offline.
+    A command that fetches does not have --offline.
     """
     from whisper_speedtest.session.values import CHECKS
 
@@ -226,7 +226,8 @@ def as_json(
 ) -> dict[str, Any]:
     """Return the document that this module's docstring describes.
 
-    `loads` are what loads came to, where they were tried, and `broken` adapters with their reasons.
+    `loads` has the outcome of each load if loads were tried; `broken` maps adapters that cannot be
+    used to the reasons.
     """
     from whisper_speedtest.session.model_status import all_complete
 
@@ -274,10 +275,10 @@ def _place_as_json(place: Inspection) -> dict[str, Any]:
 
 
 def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds: float) -> str:
-    """Load a model in an engine; return "loads", or why it does not within so many seconds.
+    """Load a model in an engine within `seconds`; return "loads", or why it does not load.
 
-    On a GPU it has to transcribe a short clip as well: a library may load there and fail at its
-    first call. What finds out whether there is a GPU takes a time of its own.
+    On a GPU the engine also transcribes a short clip, as a library may load there and fail at its
+    first call. Finding out whether the GPU works has a time limit of its own.
     """
     from whisper_speedtest.engine.errors import LAST_LINES, EngineError
     from whisper_speedtest.engine.process import Engine

@@ -1,9 +1,9 @@
-"""What a library computes on in this session, and how it shows that it can.
+"""Chooses the device that each library computes on: the GPU or the CPU.
 
-With `--device=auto` that is the GPU where the library has really loaded a model and transcribed a
-short clip on it, rightly and in time. It does so in a process of its own, before the first test of
-the case begins, so that this takes nothing of any test's time. Where there is plainly no GPU, the
-library says so before it loads anything.
+With `--device=auto` it is the GPU if a probe succeeds: in a process of its own, the library loads a
+model and transcribes a short clip on the GPU, correctly and in time. The probe runs before the
+first test of a case, outside the time limits of tests. If there is no GPU, the library says so
+before it loads a model.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
 
 CLIP = "short"
-"""What is transcribed to see whether a library computes."""
+"""The clip that a probe transcribes."""
 
 
 @dataclass(slots=True)
 class Probes:
-    """What the probes of a session have shown. One that was interrupted has shown nothing."""
+    """The outcomes of the session's probes. An interrupted probe has none."""
 
     works: set[tuple[str, str]] = field(default_factory=set)
-    """Adapter and variant of whatever has computed on the GPU; other sizes use the same code."""
+    """Adapter and variant of each probe that succeeded; other sizes use the same code."""
 
     refused: dict[str, str] = field(default_factory=dict)
-    """adapter → why its library takes no GPU here, as it says before it loads anything."""
+    """Adapter → why its library finds no GPU here, as it says before it loads a model."""
 
     ended: dict[str, str] = field(default_factory=dict)
-    """adapter → how its engine ended before the load otherwise, as by a crash or a time-out."""
+    """Adapter → how else its engine ended before the load, as by a crash or a timeout."""
 
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
     """Adapter and variant → why they compute on the CPU and not on the GPU."""
 
     neither: dict[Case, str] = field(default_factory=dict)
-    """Case → what fails on the GPU, and on the CPU as well, so that it says nothing of the GPU; or
-    why no process could be started to try it."""
+    """Case → why it fails on the GPU and the CPU alike, so that the GPU is not to blame; or why no
+    process could be started to try it."""
 
     def fault(self, case: Case) -> str | None:
-        """Return why a case is not measured on the GPU; "" where it is; None where none knows."""
+        """Return why a case is not measured on the GPU; "" if it is; None if not yet probed."""
         kind = (case.adapter, case.variant)
         if kind in self.works:
             return ""
@@ -72,9 +72,9 @@ PROBES = pytest.StashKey[Probes]()
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Choose the device of a test's case before the test, and its time limit, begin.
+    """Choose the device of a test's case before the test and its time limit begin.
 
-    Also begin to watch the GPU's speed, where that is the device.
+    If it is the GPU, also begin to time the GPU's reference.
     """
     case = case_of(item)
     if case is not None and "device" in getattr(item, "fixturenames", ()):
@@ -88,7 +88,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def choose_device(config: pytest.Config, case: Case, model: VerifiedModel) -> Device:
-    """Return what a case's library is to compute on; try the GPU where nobody knows yet.
+    """Return the device of a case's library, after probing the GPU if that was not yet done.
 
     Raises:
         ModelError: A file of the model has changed.
@@ -104,9 +104,9 @@ def choose_device(config: pytest.Config, case: Case, model: VerifiedModel) -> De
 
 
 def why_not_gpu(config: pytest.Config, case: Case) -> str:
-    """Return why a case is measured on the CPU where a GPU was to be expected; "" elsewhere.
+    """Return why a case is measured on the CPU although a GPU was to be expected; else "".
 
-    Every Mac has a GPU. On another machine a library that finds none is nothing to speak of.
+    Every Mac has a GPU. On other machines, a library that finds no GPU is nothing unusual.
     """
     probes = config.stash.get(PROBES, Probes())
     fault = probes.fault(case)
@@ -122,9 +122,9 @@ def transcribe_once(engine: Engine) -> None:
     library may open more files.
 
     Raises:
-        EngineError: It failed, or was not done within the engine's limit.
-        WrongTranscriptError: A word of the embedded model's transcript is wrong, or another model
-            heard nothing. How well that one hears is not asked here.
+        EngineError: The engine failed, or exceeded its limit.
+        WrongTranscriptError: The transcript of the embedded model has a wrong word, or that of
+            another model is empty. The words of other models are not compared here.
     """
     from whisper_speedtest.measure.recording import provenance_of
     from whisper_speedtest.speech.audio import read_audio
@@ -140,10 +140,10 @@ def transcribe_once(engine: Engine) -> None:
 
 
 def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
-    """Have a case's library compute on the GPU, and note what that shows.
+    """Probe whether a case's library computes on the GPU, and note the outcome.
 
-    Where it fails, the CPU is tried as well: what fails there too is the fault of the case and not
-    of the GPU, and must not cost other cases of the library their GPU.
+    If it fails, the CPU is tried as well. If that fails, too, the case is to blame and not the GPU,
+    so that other cases of the library may still use the GPU.
     """
     from whisper_speedtest.engine.errors import EngineError
 
@@ -181,7 +181,7 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
 
 @contextmanager
 def _limited_engine(case: Case, model: VerifiedModel, device: Device) -> Iterator[Engine]:
-    """Give an engine that is not started, for no longer than a probe may take."""
+    """Yield an engine that is not started yet, with the time limit of a probe."""
     from whisper_speedtest.engine.process import Engine
 
     with (

@@ -1,9 +1,9 @@
-"""Shows what goes on while nothing else is written: a line that moves, or whole lines in a log.
+"""Shows the progress of a session: in a line that is rewritten, or in whole lines in a log.
 
-Neither is silent for ten seconds. A thread writes, which sleeps most of the time. It disturbs no
-measurement: while a clock runs it writes nothing for the first REWRITE seconds of a step, and from
-then on once every REWRITE seconds, so that a call shorter than that never meets it. What it costs
-is measured by tests/speed/test_display_speed.py.
+Neither is silent for ten seconds. A thread writes the lines, and sleeps most of the time. It
+disturbs no measurement: while a clock runs, it writes nothing for the first REWRITE seconds of a
+step, and then once every REWRITE seconds, so that it never writes during a shorter call.
+tests/speed/test_display_speed.py measures what it costs.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
     from whisper_speedtest.session.screen import Screen
 
 REWRITE = 5.0
-"""Seconds after which a moving line is rewritten while a clock runs."""
+"""Seconds after which the line is rewritten while a clock runs."""
 
 REWRITE_UNTIMED = 1.0
-"""The same while none does; also the seconds after which it first appears."""
+"""Seconds after which it is rewritten while no clock runs, and after which it first appears."""
 
 LOG_SILENCE = 9.0
-"""Seconds of silence after which a log says what goes on."""
+"""Seconds of silence after which a line is added to a log."""
 
 CUT = "…"
-"""What stands in place of the end of a name."""
+"""Stands for the end of a name that was cut."""
 
 
 @dataclass(slots=True)
 class Shown:
-    """Something that goes on, and since when."""
+    """An activity of the session that the display shows, and when it began."""
 
     subject: str
     short: str = ""
-    """The same in fewer words, for a narrow terminal."""
+    """The subject in fewer words, for a narrow terminal."""
 
     since: float = 0.0
     left: Callable[[float], str] = lambda _: ""
-    """How much longer the session takes after so many seconds of this, or ""."""
+    """Returns the text on the time left in the session, given the seconds since it began; or ""."""
 
 
 class _Now(NamedTuple):
-    """The step of a measurement, and when it began."""
+    """The present step of a measurement, and when the step began."""
 
     step: Step | None
     begun: float
 
 
 class Display(Listener):
-    """Shows what goes on, on a screen; on None nothing.
+    """Shows the session's progress on a screen; without a screen, it shows nothing.
 
-    Its thread lives as long as something is shown. Without a thread, its owner has to `look`.
+    Its thread lives while something is shown. With `threaded=False`, the owner has to call `look`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Display(Listener):
 
     @contextmanager
     def showing(self, shown: Shown) -> Iterator[None]:
-        """Show something while the block runs, in place of what a block around it shows."""
+        """Show an activity while the block runs, in place of that of an outer block."""
         if self._screen is None:
             yield
             return
@@ -99,7 +99,7 @@ class Display(Listener):
 
     @contextmanager
     def _looked_at(self) -> Iterator[None]:
-        """Have a thread look while the block runs."""
+        """Let a thread call `look` again and again while the block runs."""
         stopped = threading.Event()
 
         def run() -> None:
@@ -130,27 +130,27 @@ class Display(Listener):
                 self._written = now  # What is brief does not flicker.
 
     def subject(self, subject: str) -> None:
-        """Show another subject of what is shown."""
+        """Change the subject of the activity that is shown."""
         if self._shown:
             self._shown[-1].subject = subject
 
     def wrote(self) -> None:
-        """Take note that pytest has written something."""
+        """Take note that something was written, so that the next line can wait."""
         self._written = self._clock()
 
     def tell(self, step: Step) -> None:
-        """Show what a measurement is at, at once if it is time to.
+        """Take note that a step begins, and write a line if it is time to.
 
-        A timed call must follow an untimed one at once, so nothing is written between these.
+        After an untimed call nothing is written, as the timed call has to follow at once.
         """
         before, self._now = self._now.step, _Now(step, self._clock())
         if before is None or before.activity is not Activity.UNTIMED_CALL:
             self.look(between=True)
 
     def look(self, *, between: bool = False) -> float:
-        """Write if it is time to; return after how many seconds to look again.
+        """Write a line if it is time to; return the seconds after which to call this again.
 
-        `between` steps no clock runs, whatever the next step is.
+        `between` says that one step has ended and the next has not begun, so no clock runs.
         """
         with self._lock:
             now = self._clock()
@@ -174,7 +174,7 @@ class Display(Listener):
             self._screen = None
 
     def _due(self, step: Step | None, *, timed: bool) -> float:
-        """Return when to write next, by when something was written last."""
+        """Return the time at which to write next, counted from the last line."""
         assert self._screen is not None
         if self._screen.rewrites:
             return self._written + (REWRITE if timed else REWRITE_UNTIMED)
@@ -185,10 +185,10 @@ class Display(Listener):
 
     @property
     def _ahead(self) -> float:
-        """When a log has to say something before a clock runs.
+        """The time at which a log needs a line if a clock will run soon.
 
-        That is early enough to be silent for REWRITE seconds of a timed step, which may follow an
-        untimed call at once.
+        A line then allows REWRITE seconds of silence in the timed step without LOG_SILENCE being
+        exceeded.
         """
         return self._written + LOG_SILENCE - REWRITE
 
@@ -205,10 +205,10 @@ class Display(Listener):
 
 
 def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:
-    """Return what goes on and since when, in no more columns than `width`.
+    """Return the line on the present activity and step, in at most `width` columns.
 
-    Where that is too little, these are left out, one after another: the library's name, the
-    process, the time left, the call. Then the name of what goes on is cut, and at last all of it.
+    If it is too long, parts are left out in this order: the library's name, the process, the time
+    left, the call. If it is still too long, the subject is cut, and finally the whole line.
     """
     process, call = _words(step)
     seconds = now - shown.since
@@ -230,14 +230,14 @@ def sentence(shown: Shown, step: Step | None, now: float, width: int) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    """Return as much of the beginning of a text as fits into so many columns."""
+    """Return the beginning of a text that fits into `width` columns."""
     while text and wcswidth(text) > width:
         text = text[:-1]
     return text
 
 
 def _words(step: Step | None) -> tuple[str, str]:
-    """Return the words for the process and for the call, or what else is done."""
+    """Return the words for the process, and those for the call or other activity."""
     if step is None:
         return "", ""
     process = f"process {step.process} of {step.processes}"

@@ -1,6 +1,6 @@
-"""What is shown while a session goes on: each test over cases, and what is done before the tests.
+"""The plugin that shows each test over cases on the session's display, while the test runs.
 
-It is taken away after each phase of a test, so that nothing is shown while pytest writes.
+The display is cleared after each phase of a test, before pytest writes.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LIMITED = {Measure.WARM, Measure.TUNED, Measure.LONG_FORM}
-"""The measures whose timed calls have a budget, and that wait for nothing between calls."""
+"""The measures whose timed calls have a budget and no pauses."""
 
 DISPLAY = pytest.StashKey[Display]()
 SHOWN = pytest.StashKey[Shown]()
-"""What is shown of a test."""
+"""What the display shows of a test."""
 
 LEFT = pytest.StashKey[TimeLeft]()
 
 
 def display_of(config: pytest.Config) -> Display:
-    """Return what shows people that the session goes on."""
+    """Return the session's display; one that shows nothing if there is none."""
     return config.stash.get(DISPLAY, None) or Display(None)
 
 
 def showing(config: pytest.Config, subject: str) -> AbstractContextManager[None]:
-    """Show people what goes on while the block runs."""
+    """Show a subject on the session's display while the block runs."""
     return display_of(config).showing(Shown(subject))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Begin to show, where there is a reporter: a worker of pytest-xdist has none."""
+    """Make the display, if there is a reporter: a worker of pytest-xdist has none."""
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     config.stash[DISPLAY] = Display(screen_of(reporter) if reporter else None)
@@ -60,7 +60,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Show a test over cases from now on."""
+    """Decide what to show of a test over cases, and note how long the test took."""
     stash = item.config.stash
     for test, kind in kinds([item]).items():
         if LEFT not in stash:
@@ -85,7 +85,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def _shown(item: pytest.Item) -> Generator[None, T, T]:
-    """Show a test in one of its phases."""
+    """Show a test during one of its phases."""
     if SHOWN not in item.stash:
         return (yield)
     with display_of(item.config).showing(item.stash[SHOWN]):
@@ -94,30 +94,30 @@ def _shown(item: pytest.Item) -> Generator[None, T, T]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Show it while its fixtures are made."""
+    """Show the test while its fixtures are set up."""
     return (yield from _shown(item))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Show it while it runs."""
+    """Show the test while it runs."""
     return (yield from _shown(item))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Show it while its fixtures end; pytest has just said how it went."""
+    """Show the test while its fixtures end, after pytest has written its outcome."""
     display_of(item.config).wrote()
     return (yield from _shown(item))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the thread."""
+    """Close the display."""
     display_of(config).close()
 
 
 def name_of(measure: Measure, clip: Clip | Corpus | None, batch_size: int | None) -> str:
-    """Return what a test measures of its case, in few words: `load`, `short`, `long batch6`."""
+    """Return what a test measures, in few words: `load`, `short`, `long batch6`."""
     if measure.of_a_start or clip is None:
         return str(measure)
     words = [str(measure)] if measure in {Measure.TUNED, Measure.CORPUS} else []
@@ -128,7 +128,7 @@ def name_of(measure: Measure, clip: Clip | Corpus | None, batch_size: int | None
 
 
 def kinds(items: Iterable[pytest.Item]) -> dict[str, Kind]:
-    """Return what each test over cases measures, by its id."""
+    """Return the id of each test over cases → what the test measures."""
     found: dict[str, Kind] = {}
     for item in items:
         case, measure = case_of(item), measure_of(item)
@@ -142,9 +142,9 @@ def kinds(items: Iterable[pytest.Item]) -> dict[str, Kind]:
 
 
 def _budget(config: pytest.Config) -> float | None:
-    """Return the seconds that the timed calls of a test may take together, on whichever device.
+    """Return the seconds that the timed calls of a test may take together.
 
-    None where the user has chosen how many calls are timed, however long they take.
+    None if the user has chosen the number of calls or processes, however long they take.
     """
     rules = rules_of(config)
     if rules.calls is not None or rules.processes is not None:
@@ -153,12 +153,12 @@ def _budget(config: pytest.Config) -> float | None:
 
 
 def _is_on_cpu(config: pytest.Config) -> bool:
-    """Tell whether it is known before any test that all libraries compute on the CPU."""
+    """Tell whether it is known before the tests that all libraries compute on the CPU."""
     return config.getoption("device") == "cpu" or not gpu.may_have_gpu()
 
 
 def _is_skipped_on_cpu(measure: Measure, selected: Selected) -> bool:
-    """Tell whether a test will be skipped where its library computes on the CPU."""
+    """Tell whether a test is skipped if its library computes on the CPU."""
     if is_slow(selected.case, "cpu"):
         return not measure.of_a_start
     batch = selected.batch_size or 1

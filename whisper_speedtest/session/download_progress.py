@@ -1,4 +1,4 @@
-"""How a pre-fetch shows its downloads: as bars on a terminal, as lines elsewhere."""
+"""Shows the downloads of a pre-fetch: as bars on a terminal, as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(plan: Plan, out: Any, display: Display) -> Iterator[Watcher]:
-    """Give the watcher of a plan's downloads."""
+    """Yield a watcher that shows the downloads of a plan."""
     if not is_watched(sys.stdout):
         with display.showing(Shown("downloading")):
             yield Lines(out, display, plan.download_size)
@@ -48,7 +48,7 @@ def progress(plan: Plan, out: Any, display: Display) -> Iterator[Watcher]:
 
 
 class Bars(Watcher):
-    """A bar for each download that is under way, and one for all."""
+    """Shows a bar for each download that is under way, and one for all downloads."""
 
     def __init__(self, bars: Progress, total: int) -> None:
         self._bars = bars
@@ -60,27 +60,27 @@ class Bars(Watcher):
         self._tasks[repo, file] = self._bars.add_task(f"{repo} {file}", total=size)
 
     def wait(self, repo: str, file: str, size: int) -> None:
-        """Say on the bar how far the other session is."""
+        """Say on the file's bar how much another session has of it."""
         from whisper_speedtest.hub.sizes import human
 
         described = f"{repo} {file} (another session has {human(size)})"
         self._bars.update(self._tasks[repo, file], description=described)
 
     def advance(self, repo: str, file: str, size: int) -> None:
-        """Move two bars on, or back."""
+        """Move the file's bar and the bar for all, forth or back."""
         task = self._tasks[repo, file]
         self._bars.update(task, advance=size, description=f"{repo} {file}")
         self._bars.advance(self._all, size)
 
     def finish(self, repo: str, file: str) -> None:
-        """Take a bar away."""
+        """Remove the file's bar."""
         self._bars.remove_task(self._tasks[repo, file])
 
 
 class Lines(Watcher):
-    """A line for each download, as it begins. Failures are told at the end, with their reason.
+    """Writes a line for each download as it begins, and nothing of failures, which come at the end.
 
-    While nothing new begins, the display says how much of `total` bytes is there.
+    Between the lines, the display shows how much of `total` bytes has been downloaded.
     """
 
     def __init__(self, out: Any, display: Display, total: int) -> None:
@@ -92,13 +92,13 @@ class Lines(Watcher):
         self._waiting: set[tuple[str, str]] = set()
 
     def start(self, repo: str, file: str, size: int) -> None:
-        """Write a line."""
+        """Write the line of a download."""
         from whisper_speedtest.hub.sizes import human
 
         self._say(f"  download   {repo} {file}: {human(size)}")
 
     def wait(self, repo: str, file: str, size: int) -> None:
-        """Write a line, once."""
+        """Write, once for each file, that another session downloads it."""
         from whisper_speedtest.hub.sizes import human
 
         if (repo, file) not in self._waiting:
@@ -106,7 +106,7 @@ class Lines(Watcher):
             self._say(f"  waiting    {repo} {file}: another session has {human(size)} of it")
 
     def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
-        """Count the bytes of all downloads."""
+        """Count the bytes of all downloads, and show the sum."""
         from whisper_speedtest.hub.sizes import human
 
         with self._one_at_a_time:

@@ -1,4 +1,4 @@
-"""What ends a session early, and the exit status that it ends with."""
+"""Helpers for plugins that end a session, or set its exit status."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def has_failed_to_collect(session: pytest.Session) -> bool:
 
 
 def fail(session: pytest.Session) -> None:
-    """Let a session end with status 1, unless it has failed in another way."""
+    """Set exit status 1, unless the session has already failed with another status."""
     if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

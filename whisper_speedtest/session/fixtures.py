@@ -1,4 +1,4 @@
-"""What the benchmarks are given: a case, its verified model, an engine, a clip, a record."""
+"""The fixtures of the benchmarks: a case, its verified model, its processes, a clip, a record."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STARTED_WITH = "short"
 
 
 class NoFolderError(Exception):
-    """There is no folder in which engines could run; no engine and no device is to blame."""
+    """No folder for engines could be made, for which no engine and no device is to blame."""
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def pool(
 
 @pytest.fixture(scope="session")
 def set_ups() -> dict[SetUp, Processes]:
-    """The processes of the case under test."""
+    """The processes of the case under test, by device and number of threads."""
     return {}
 
 
@@ -99,7 +99,7 @@ def corpus(request: pytest.FixtureRequest) -> Corpus:
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> DecodeSettings:
-    """What the library is told about decoding."""
+    """The decode settings for the library."""
     return settings_of(request.node)
 
 
@@ -117,7 +117,7 @@ def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
 
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest, case: Case, model: VerifiedModel) -> Device:
-    """What the case's library computes on: what --device says, or the GPU where it works."""
+    """The device of the case's library: that of --device, or else the GPU if it works."""
     chosen = choose_device(request.config, case, model)
     if reason := why_not_gpu(request.config, case):
         warnings.warn(reason, stacklevel=1)
@@ -126,7 +126,7 @@ def device(request: pytest.FixtureRequest, case: Case, model: VerifiedModel) -> 
 
 @pytest.fixture
 def pause(request: pytest.FixtureRequest, case: Case, device: Device) -> float:
-    """Seconds of idleness before each call; where there are none, the test is skipped."""
+    """Seconds of idleness before each call; if there are none, the test is skipped."""
     seconds = rules_of(request.config).pause_on(device)
     if not seconds:
         raise NotMeasured(
@@ -142,7 +142,7 @@ def audio(clip: Clip) -> Audio:
 
 
 def samples_of(clip: Clip) -> Audio:
-    """Return a clip's samples, if its file is the one that it is to be."""
+    """Return a clip's samples, after checking that its file has the expected hash."""
     from whisper_speedtest.speech.audio import read_audio
 
     clip.verify()
@@ -170,9 +170,9 @@ def processes(
     settings: DecodeSettings,
     set_ups: dict[SetUp, Processes],
 ) -> Processes:
-    """The case's engines, which its tests share; none is started before it is asked for.
+    """The case's processes, which its tests share. A process is started when it is first needed.
 
-    Of variants that the device runs many times slower than others do, only starts are measured.
+    For variants that the device runs many times slower, only tests of starts are not skipped.
     """
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.protocol import is_slow

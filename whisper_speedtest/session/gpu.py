@@ -1,4 +1,4 @@
-"""Whether there is a GPU that a library might find, by what the system shows without asking one."""
+"""Tells from the system's files, without a library, whether the machine may have a GPU."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import sys
 from pathlib import Path
 
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-"""Files that a driver of NVIDIA's or AMD's makes on Linux, and Windows in its Linux."""
+"""Files that the drivers of NVIDIA and AMD make on Linux, and Windows in its Linux (WSL)."""
 
 GRAPHICS = "/dev/dri"
-"""Where Linux has a file for each graphics card, whoever made it."""
+"""The folder in which Linux has a file for each graphics card of any maker."""
 
 
 def may_have_gpu() -> bool:
-    """Tell whether a library might find a GPU here, without asking any: every Mac has one."""
+    """Tell whether a library might find a GPU here. Every Mac has one."""
     return sys.platform == "darwin" or any(Path(device).exists() for device in GPU_DEVICES)
 
 
 def has_no_gpu() -> bool:
-    """Tell whether there is nothing here that any library could take for a GPU."""
+    """Tell whether there is certainly no GPU here, not even a graphics card."""
     return not may_have_gpu() and not Path(GRAPHICS).exists()

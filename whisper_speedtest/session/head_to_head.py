@@ -1,8 +1,9 @@
-"""`--head-to-head` and `--against`: each case takes turns with another side; `--fail-slower`.
+"""`--head-to-head` and `--against` compare each case with another side; also `--fail-slower`.
 
-The other side is the case of --baseline, or the same case in another checkout of this suite. A test
-that times a warm model becomes one that measures their ratio, under the id that it has; what else
-is selected is left out. The sides are of the same model bytes where they are of the same case.
+The other side is the case of --baseline, or the same case in another checkout of this suite. The
+test that times warm calls of a case then measures their ratio in turns with the other side, under
+the same id. All other tests are left out. If both sides are of one case, their model files must be
+the same.
 """
 
 from __future__ import annotations
@@ -50,51 +51,52 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.clip import Clip
 
 USUAL_CLIP = "short"
-"""The clip of a comparison, unless the user names others."""
+"""The clip that is compared on, unless the user names others."""
 
 OF_SINGLE_CASES = (
     *("--resume", "--corpus", "--cold-files", "--pause", "--processes", "--calls", "--budget"),
 )
-"""Options of sessions that time each case by itself. A comparison has its own measure and number of
-calls, and its own limit, --minutes."""
+"""Options that are only for sessions that time each case by itself.
+
+A comparison has its own measure and number of calls, and its own limit, --minutes."""
 
 JOURNAL = ".jsonl"
-"""How the name of a journal ends, which --baseline may be as well."""
+"""The suffix of a journal, which --baseline may also name."""
 
 
 @dataclass(slots=True)
 class OtherSide:
-    """The other side of a session's comparisons."""
+    """The side that a session compares each case with."""
 
     name: str
     checkout: Checkout
     code: str | None = None
-    """The sha256 of another checkout's Python files."""
+    """The sha256 of its Python files, if it is another checkout."""
 
     is_ours: bool = False
-    """Whether it is the same code as on this side, run by the same interpreter."""
+    """Whether it has the same code and the same interpreter as we have."""
 
     left_out: int = 0
-    """How many selected tests compare nothing."""
+    """How many selected tests were left out, as they compare nothing."""
 
     lost: list[str] = field(default_factory=list)
-    """What the other side can measure and this one cannot, each with what to do."""
+    """A line for each case that the other side can measure and we cannot, with the next step."""
 
 
 OTHER_SIDE = pytest.StashKey[OtherSide]()
 
 
 class SlowerError(AssertionError):
-    """One side is slower than the other, by more than the user allows."""
+    """We are slower than the other side, by more than the user allows."""
 
 
 class RefusedError(AssertionError):
-    """The two sides are not to be compared."""
+    """The two sides must not be compared."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once what is wrong with the other side."""
+    """Find the other side, and refuse options that do not go with it."""
     baseline, against = config.getoption("baseline"), config.getoption("against")
     if not is_head_to_head(config):
         _refuse_half(config, baseline)
@@ -120,7 +122,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
-    """Refuse what makes no sense without another side."""
+    """Refuse options that make no sense without another side."""
     if baseline and not baseline.endswith(JOURNAL):
         raise pytest.UsageError(
             f"--baseline: expected a journal, as its name ends in {JOURNAL}, got {baseline}; add "
@@ -141,7 +143,7 @@ def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
 
 
 def _case(name: str) -> Case:
-    """Return the case that ids name so."""
+    """Return the case of this name, as ids have it."""
     known = {str(case): case for case in all_cases()}
     if name not in known:
         from difflib import get_close_matches
@@ -183,10 +185,10 @@ def _other_checkout(text: str, here: Path) -> OtherSide:
 
 
 def split(text: str, here: Path) -> tuple[Path, str]:
-    """Return folder and interpreter of `DIR[:PYTHON]`, which is "" where there is none.
+    """Split `DIR[:PYTHON]` into folder and interpreter; the latter is "" if there is none.
 
-    Both are seen from the folder in which pytest was started. A folder may have a colon in it, and
-    each of them may begin with `~`, the user's home, which no shell expands in an option.
+    Both may be relative to `here`, where pytest was started. The folder may have a colon in its
+    name. Both may begin with `~`, the user's home, which no shell expands inside an option.
     """
     text = ":".join(map(os.path.expanduser, text.split(":")))
     folder, _, python = text.rpartition(":")
@@ -196,7 +198,7 @@ def split(text: str, here: Path) -> tuple[Path, str]:
 
 
 def name_of(commit: str | None, code: str) -> str:
-    """Return what to call a checkout: by its commit, or by its code where it has none."""
+    """Return a short name of a checkout: its commit, or the hash of its code if it has none."""
     if commit is None:
         return f"code {code[:12]}"
     number, _, dirty = commit.partition("-")
@@ -205,7 +207,7 @@ def name_of(commit: str | None, code: str) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what compares nothing, and all clips but the usual one unless one is named."""
+    """Leave out tests that compare nothing, and clips that are neither USUAL_CLIP nor named."""
     other_side = config.stash.get(OTHER_SIDE, None)
     if other_side is None:
         return
@@ -236,7 +238,7 @@ def _clip_of(item: pytest.Item) -> str:
 
 
 def names_a_clip(config: pytest.Config) -> bool:
-    """Tell whether the user names a clip, by -k, -m or a test's id, or brings one by --audio."""
+    """Tell whether the user names a clip, by -k, -m, a test's id or --audio."""
     ids = [argument.partition("::")[2] for argument in config.args]
     texts = [config.getoption("keyword"), config.getoption("markexpr"), *ids]
     words = {word for text in texts for word in re.findall(r"\w+", text)}
@@ -244,7 +246,7 @@ def names_a_clip(config: pytest.Config) -> bool:
 
 
 def lost(name: str, theirs: Iterable[Case], ours: Sequence[Case], keyword: str) -> list[str]:
-    """Return a line for each case that the other side has and this one lacks, as -k selects."""
+    """Return a line for each case, selected by -k, that the other side has and we lack."""
     known = set(ours)
     return [
         f"{case}: {name} measures this case, and this checkout has none of that name; put it back, "
@@ -256,7 +258,7 @@ def lost(name: str, theirs: Iterable[Case], ours: Sequence[Case], keyword: str) 
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say what is compared, and how much of the selection compares nothing."""
+    """Say what is compared, and how many selected tests compare nothing."""
     other_side = config.stash.get(OTHER_SIDE, None)
     if other_side is None:
         return []
@@ -274,7 +276,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Let both sides take turns, in the place of what the test does otherwise."""
+    """Compare the case with the other side instead of running the test's own function."""
     other_side = pyfuncitem.config.stash.get(OTHER_SIDE, None)
     if other_side is None or measure_of(pyfuncitem) is not Measure.RATIO:
         return None
@@ -283,7 +285,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def _run(item: pytest.Function, other_side: OtherSide) -> None:
-    """Compare a case with the other side, record it and judge what both have heard."""
+    """Compare a case with the other side, record that, and judge the transcripts of both."""
     from whisper_speedtest.measure.judging import WrongTranscriptError, judge
     from whisper_speedtest.measure.turns import Sides, compare
 
@@ -345,10 +347,10 @@ def _slower(found: RunningComparison, name: str, limit: float) -> str:
 def _model_of(
     config: pytest.Config, other_side: OtherSide, case: Case, model: VerifiedModel, other: Case
 ) -> VerifiedModel:
-    """Return the other side's verified model, which of the same case is the same.
+    """Return the other side's verified model, which is ours if both sides are of one case.
 
     Raises:
-        NotMeasured: It cannot be had, or that side has no such case or no such library.
+        NotMeasured: The model cannot be had, or the other side lacks the case or the library.
         RefusedError: The other checkout checks other files for this case.
     """
     from whisper_speedtest.hub.model import Unavailable
@@ -378,14 +380,14 @@ def _files(files: ModelFiles) -> str:
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:
-    """Let the closing summary say what the other side has and this one lacks."""
+    """Add the cases that the other side has and we lack to the closing summary."""
     if other_side := config.stash.get(OTHER_SIDE, None):
         config.stash[LEFT_OUT] |= dict.fromkeys(other_side.lost, Outcome.FAILED)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End with status 1 where a case was lost, and with UNDECIDED where nobody can tell of one."""
+    """Set exit status 1 if a case is lost, and UNDECIDED if a comparison is undecided."""
     other_side = session.config.stash.get(OTHER_SIDE, None)
     if other_side is None or session.config.getoption("collectonly"):
         return

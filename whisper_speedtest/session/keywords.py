@@ -1,6 +1,6 @@
-"""`-k`: whether it selects what is not there to be asked, or selects by what its words do not mean.
+"""Evaluates `-k` for tests that are not collected, and warns of words that select by accident.
 
-And what to say at the end if it selects nothing, or `-m own` does.
+It also gives advice at the end if `-k` or `-m own` selects nothing.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
     from whisper_speedtest.session.selection import Selected
 
 COLLECTED = pytest.StashKey[tuple[str, ...]]()
-"""The ids of all tests that there are, before -k."""
+"""The ids of all collected tests, before -k is applied."""
 
 OVER = pytest.StashKey[tuple[str, ...]]()
-"""Those of them that are of tests over cases."""
+"""The ids among them that are of tests over cases."""
 
 MARKED = pytest.StashKey[frozenset[frozenset[str]]]()
-"""The names of the marks that tests have, before -m: one set for all tests that have the same."""
+"""The distinct sets of marks that collected tests have, before -m is applied."""
 
 OWN = "own"
-"""The mark of a test of a recording that --audio names."""
+"""The mark of tests on a recording that --audio names."""
 
 WITHOUT_OWN = (
     "-m own stands for your own recordings, and none was given; add --audio=FILE",
     "for a corpus, leave -m own out: --corpus=DIR -k test_corpus",
 )
-"""What to say where -m asks for the user's own recordings, and there are none."""
+"""The advice if -m asks for the user's own recordings, and there are none."""
 
 LISTS_ALL = "pytest benchmarks --collect-only -q lists what there is"
-"""What to say where a selection finds no test."""
+"""The advice if a selection finds no test."""
 
 _OPERATORS = {"and", "or", "not"}
 _WORD = re.compile(r"[^\s()]+")
 _LETTERS = re.compile(r"[^\W_]+")
-"""What pieces of a test's id are separated by others than these: letters and digits."""
+"""A piece of a test's id: letters and digits, between other characters."""
 
 
 def is_selected(test: str, keyword: str) -> bool:
-    """Tell whether -k selects a test that is not there to be asked, by its id."""
+    """Tell whether -k would select a test, of which only the id is known."""
     if not keyword:
         return True
 
@@ -64,21 +64,21 @@ def is_selected(test: str, keyword: str) -> bool:
 
 @cache
 def _compiled(keyword: str) -> Expression:
-    """Return -k as pytest evaluates it; thousands of ids may be asked about."""
+    """Return -k compiled as pytest compiles it; cached, as it is used for thousands of ids."""
     return Expression.compile(keyword)
 
 
 def words_of(keyword: str) -> list[str]:
-    """Return the words of -k without its operators, in small letters, each once."""
+    """Return the words of -k without its operators, in lower case, each once."""
     words = [each.lower() for each in _WORD.findall(keyword)]
     return [each for each in dict.fromkeys(words) if each not in _OPERATORS]
 
 
 def misleading_word(selected: Selected, test: str, keyword: str) -> str:
-    """Return the word of -k by which a recording's name, and no model, decides about a test; or "".
+    """Return a word of -k that selects a test by its recording's name but means models; else "".
 
-    `test` is the id of a test of one of the user's recordings. A word that is a part of models'
-    names means these, so that `-k tiny` is not to select each size with a recording `tiny`.
+    `test` is the id of a test on one of the user's recordings. A word that is part of model names
+    is taken to mean models: `-k tiny` must not select every size on a recording named `tiny`.
     """
     assert selected.audio is not None
     name, whole = selected.audio.name.lower(), f"{test} {selected.audio.name}".lower()
@@ -94,16 +94,16 @@ def misleading_word(selected: Selected, test: str, keyword: str) -> str:
 
 @cache
 def model_with(word: str) -> str:
-    """Return two parts of a case's id, one of which has a word in it; "" where none has."""
+    """Return two adjacent parts of a case's id that contain a word; "" if no case has it."""
     pairs = ((f"{case.size}-{case.variant}", f"{case.adapter}-{case.size}") for case in all_cases())
     return next((part for part in chain.from_iterable(pairs) if word in part.lower()), "")
 
 
 def refuse_misleading(items: Sequence[pytest.Item], keyword: str) -> None:
-    """Refuse a -k of which a word that means models selects tests by a recording's name.
+    """Refuse a -k in which a word that means models selects tests by a recording's name.
 
     Raises:
-        pytest.UsageError: It names the word, the recording, and what to write.
+        pytest.UsageError: The message names the word, the recording, and what to write.
     """
     for item in items:
         if not isinstance(item, pytest.Function) or case_of(item) is None:
@@ -120,9 +120,9 @@ def refuse_misleading(items: Sequence[pytest.Item], keyword: str) -> None:
 
 
 def parts_lines(keyword: str, tests: Collection[str]) -> list[str]:
-    """Return a line for each word of -k that is a whole piece of some ids and a part of others'.
+    """Return a line for each word of -k that is a whole piece of some ids, and in pieces of others.
 
-    As `en`, which is a piece of `tiny.en` and a part of `openai`; `.en` is what was meant.
+    For example, `en` is a piece of `tiny.en` and a part of `openai`; the user means `.en`.
     """
     pieces = set(_LETTERS.findall(" ".join(tests).lower()))
     found = {
@@ -138,9 +138,9 @@ def parts_lines(keyword: str, tests: Collection[str]) -> list[str]:
 
 
 def selected_name(test: str, adapter: str, keyword: str) -> str:
-    """Return an id that -k selects of the tests that an adapter would have; "" if it selects none.
+    """Return the id of a test that an unusable adapter would have and -k selects; "" if none.
 
-    An adapter that cannot be used has no cases to ask, so it is taken to have all that others have.
+    Its cases are not known, so it is assumed to have all cases that other adapters have.
     """
     variants = dict.fromkeys(case.variant for case in all_cases())
     ids = (
@@ -153,7 +153,7 @@ def selected_name(test: str, adapter: str, keyword: str) -> str:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let -k find what stands for an adapter that cannot be used as it would find its tests."""
+    """Let -k find the test that stands for an unusable adapter as it would find its real tests."""
     keyword = item.config.getoption("keyword")
     for adapter in unusable([item]) if keyword else ():
         assert isinstance(item, pytest.Function)
@@ -163,7 +163,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note what there is, before anything is deselected."""
+    """Note all ids and marks before any test is deselected."""
     if keyword := config.getoption("keyword"):
         try:
             refuse_misleading(items, keyword)
@@ -178,16 +178,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say which words of -k are parts of others."""
+    """Warn of words of -k that select by accident, as `en` in `openai`."""
     tests: tuple[str, ...] = config.stash.get(OVER, ())
     return parts_lines(config.getoption("keyword"), tests)
 
 
 def lacks_own(expression: str, marked: Collection[frozenset[str]]) -> bool:
-    """Tell whether -m selects nothing, and would if there were recordings of the user's own.
+    """Tell whether -m selects nothing, but would select tests on the user's own recordings.
 
-    `marked` are the names of the marks of all tests. Such a recording is given to some of them, and
-    they have the mark `own` then, beside the others.
+    `marked` has the marks of each test. A test on such a recording has the mark `own` besides.
     """
     if not expression or any(OWN in names for names in marked):
         return False
@@ -200,9 +199,9 @@ def lacks_own(expression: str, marked: Collection[frozenset[str]]) -> bool:
 
 
 def advice(keyword: str, tests: Collection[str], missing: Sequence[str]) -> list[str]:
-    """Return what to say where -k matches none of the tests that there are, given by their ids.
+    """Return the advice if -k selects none of the collected tests, whose ids are `tests`.
 
-    Of the libraries that are missing, those are named that a word of it means.
+    It names those of the `missing` libraries that a word of -k means.
     """
     words = words_of(keyword)
     said = [f'no test matches -k "{keyword}"']
@@ -217,9 +216,9 @@ def advice(keyword: str, tests: Collection[str], missing: Sequence[str]) -> list
 
 
 def near_words(word: str) -> list[str]:
-    """Return the libraries, sizes, variants and clips that a word may mean, if it is none itself.
+    """Return at most three libraries, sizes, variants or clips that a misspelt word may mean.
 
-    The nearest comes first; there are three at most. Where no name is near, a part of one may be.
+    The nearest comes first. If no name is near, names with a part that is near are returned.
     """
     known = [*usable(), *SIZES, *dict.fromkeys(case.variant for case in all_cases()), *clips()]
     if word in known:
@@ -232,12 +231,12 @@ def near_words(word: str) -> list[str]:
 
 
 def not_installed_line(libraries: Sequence[str]) -> str:
-    """Return the line that names libraries that are missing, and the command that adds them."""
+    """Return the line that names missing libraries, and the command that installs them."""
     return f"not installed: {', '.join(libraries)}; add with: {install_command(libraries)}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say it at the end, where nobody has to look for it."""
+    """Write the advice at the end, where it is easy to find."""
     config, session = terminalreporter.config, terminalreporter._session
     keyword, tests = config.getoption("keyword"), config.stash.get(COLLECTED, ())
     if not tests or session is None or session.items or session.testsfailed:

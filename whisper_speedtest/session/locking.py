@@ -1,4 +1,7 @@
-"""What `--lock-models` and `--refresh` do: the lock of the models, and a look at what has moved."""
+"""`--lock-models` writes the lock of models; `--refresh` looks for revisions that have moved.
+
+The lock pins each model to a commit and the hashes of its files.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def lock_path(config: pytest.Config) -> Path:
-    """Return where the lock of the models is: at the top of the project."""
+    """Return the path of the lock, at the top of the project."""
     from whisper_speedtest.hub.lock import NAME
 
     return config.rootpath / NAME
 
 
 def lock_of(config: pytest.Config) -> Lock:
-    """Return the project's lock of models; an empty one where there is none.
+    """Return the project's lock of models; an empty one if there is no file.
 
     Raises:
         pytest.UsageError: The file is no lock.
@@ -38,7 +41,7 @@ def lock_of(config: pytest.Config) -> Lock:
 
 
 def pinned_line(store: Store, models: Iterable[ModelFiles]) -> str:
-    """Say how many models the lock pins, and which it does not; "" where there is no lock."""
+    """Return a line on how many models the lock pins, and which not; "" if there is no lock."""
     hosted = [files for files in models if not files.embedded]
     others = [str(files) for files in hosted if not store.lock.of(files)]
     if not hosted or not store.lock.models:
@@ -48,7 +51,7 @@ def pinned_line(store: Store, models: Iterable[ModelFiles]) -> str:
 
 
 def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> Iterator[str]:
-    """Say of which models the revision stands for another commit now; take that if told to."""
+    """Yield a line for each model whose revision now means another commit; adopt it if `take`."""
     from whisper_speedtest.hub.model import ModelError
 
     models = list(models)
@@ -72,9 +75,9 @@ def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> Iterat
 
 
 def write(config: pytest.Config, store: Store, outcomes: Outcomes) -> str:
-    """Write what was verified into the lock; return the line that says so.
+    """Write the verified models into the lock, and return a line that says so.
 
-    A model that could not be verified keeps the entry that it had before the session.
+    A model that could not be verified keeps its former entry.
     """
     from whisper_speedtest.hub.lock import LockError, write_lock
     from whisper_speedtest.hub.model import VerifiedModel

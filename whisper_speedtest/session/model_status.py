@@ -1,10 +1,10 @@
-"""What `--check-models` says of a model: where its files lie, and whether they are the right ones.
+"""Finds out for `--check-models` where the files of models are, and whether they are right.
 
-Each file is hashed, in the hub cache and in the place where the library itself would look: below
-the current folder, below the user's home or, again, in the hub cache. What several cases have in
-common is hashed once. No request is made.
+Each file is hashed in two places: in the hub cache, and where the library itself would look for it,
+which is below the current folder, below the user's home or also in the hub cache. A file that
+several cases share is hashed once. No request is made.
 
-A model that the project makes is complete in its own folder, which stands for the hub cache.
+For a model that the project makes itself, its folder takes the place of the hub cache.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _ANY_GIT_SHA1 = "0" * 40
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """One case's model, in the hub cache and in the library's own place, which may be the same.
+    """The state of one case's model in the hub cache, and in the place where the library looks.
 
-    `verified` is None unless it is complete in the hub cache.
+    Both may be the same place. `verified` is None unless the model is complete in the hub cache.
     """
 
     case: Case
@@ -48,12 +48,12 @@ class ModelStatus:
 
     @property
     def absent(self) -> bool:
-        """Whether no file of it is in either place."""
+        """Whether neither place has any file of the model."""
         return {self.cache.state, self.own_place.state} == {"missing"}
 
 
 def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus]:
-    """Look each case up in the hub cache of `store`, and where its library looks from `folder`."""
+    """Return the status of each case's model; libraries are taken to be run in `folder`."""
     models: dict[Case, ModelFiles] = {}
     places: dict[Case, list[tuple[ModelFiles, str, Path]]] = {}
     for case in cases:
@@ -88,9 +88,9 @@ def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus
 
 
 def library_places(case: Case, folder: Path) -> dict[str, Path]:
-    """Return where the library of a case looks for each file, but for the hub cache.
+    """Return file name → where a case's library looks for it outside of the hub cache.
 
-    A library that is used from `folder` looks there, or in the user's home.
+    That is below `folder`, where the library is run, or below the user's home.
     """
     places = adapter_class(case.adapter).place(case) or {}
     return {
@@ -100,7 +100,7 @@ def library_places(case: Case, folder: Path) -> dict[str, Path]:
 
 
 def _in_cache(cache: Path, inspection: Inspection) -> Inspection:
-    """Return what was found in the hub cache, with the origin of the files that are others'."""
+    """Return an inspection with the origin of each file that belongs to another model."""
     findings = dict(inspection.findings)
     for name, each in inspection.findings.items():
         if each.state not in {"corrupt", "unknown"} or each.proof is None:
@@ -113,7 +113,7 @@ def _in_cache(cache: Path, inspection: Inspection) -> Inspection:
 
 
 def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> Finding:
-    """Compare the file at `path` with the etag that the hub cache knows it by, "" if none."""
+    """Compare the file at `path` with the etag that the hub cache has for it, which may be ""."""
     name, etag = cached.name, cached.etag
 
     def found(
@@ -142,10 +142,10 @@ def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> 
 
 
 def _is_other(origin: CachedFile, files: ModelFiles, cached: Finding) -> bool:
-    """Tell whether an origin is another file than the one that was looked for.
+    """Tell whether an origin is another file than the expected one.
 
-    In the same repo, that is a file of another name, or where it is known what is right, a file of
-    another commit. A blob to which no commit links says nothing.
+    It is if its repo differs, or its name, or, where the right etag is known, its commit. A blob to
+    which no snapshot links has no name, and does not count as another file.
     """
     if origin.repo != files.repo:
         return True
@@ -153,9 +153,9 @@ def _is_other(origin: CachedFile, files: ModelFiles, cached: Finding) -> bool:
 
 
 def find_origin(cache: Path, path: Path, sha256: str, besides: Path) -> CachedFile | None:
-    """Return the cached repo's file whose bytes are those at `path`, known by its blob's name.
+    """Return the file of a cached repo whose blob has the hash of the file at `path`, or None.
 
-    The link `besides` is no answer, as what it leads to is in question.
+    The link `besides` does not count, as it leads to the file in question.
     """
     repos = cached_repos(cache)
     return _blob_named(repos, sha256, besides) or _blob_named(
@@ -177,5 +177,5 @@ def _blob_named(repos: Sequence[RepoFolder], etag: str, besides: Path) -> Cached
 
 
 def all_complete(models: Sequence[ModelStatus]) -> bool:
-    """Return whether every model is complete in the hub cache; False where there is no model."""
+    """Return whether every model is complete in the hub cache; False if there are no models."""
     return bool(models) and all(model.verified for model in models)

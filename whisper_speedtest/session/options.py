@@ -1,4 +1,4 @@
-"""The options of the suite; how their values are read is in `values`."""
+"""Defines the options of the suite, and what they mean together; `values` parses their values."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ if TYPE_CHECKING:
     import pytest
 
 MAX_DOWNLOAD = "4GB"
-"""What a session may download where the user says nothing."""
+"""How much a session may download by default."""
 
 BY_DEFAULT = "fp16 of micro, tiny, base and small"
-"""The models of a session that selects nothing; `defaults.is_default` knows them."""
+"""The models of the default selection in words; `defaults.is_default` decides which they are."""
 
 UNDECIDED = 6
-"""The exit status of a session that was to find something slower, and could not tell."""
+"""The exit status of a session with --fail-slower in which a comparison is undecided."""
 
 LAST_JOURNAL = Path()
-"""What --resume is where it stands alone: this very object, and no path that is equal to it."""
+"""The value of --resume without a path: this very object, and not one that is equal to it."""
 
 USUAL = {"--device": "auto", "--max-others": MAX_OTHERS}
-"""What some options are where the user does not give them."""
+"""The defaults of some options."""
 
 NOT_GIVEN: tuple[object, ...] = (None, False, [], "")
-"""What any other option is where the user does not give it."""
+"""The values that other options may have if the user does not give them."""
 
 SHORTEST_LIMIT, LONGEST_LIMIT = 0.001, 1e9
-"""Seconds of a time limit. Longer ones than some 30 years, and shorter ones, no timer takes."""
+"""The range of time limits, in seconds, that timers take; the longest is some 30 years."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what a user can choose."""
+    """Add the options of the suite."""
     name_nearest(parser)
     group = parser.getgroup("whisper-speedtest")
     group.addoption(
@@ -296,7 +296,7 @@ def minutes_of(config: pytest.Config) -> float:
 
 
 def given(config: pytest.Config, options: Iterable[str]) -> list[str]:
-    """Return those of some options that the user has given; 0 asks for nothing, as in --pause=0."""
+    """Return those of some options that the user has given; 0, as in --pause=0, does not count."""
     return [
         each
         for each in options
@@ -305,7 +305,7 @@ def given(config: pytest.Config, options: Iterable[str]) -> list[str]:
 
 
 def rules_of(config: pytest.Config) -> Rules:
-    """Return how calls are repeated in a session."""
+    """Return the rules of a session for processes, calls and limits."""
     return Rules(
         processes=config.getoption("processes"),
         calls=config.getoption("calls"),
@@ -317,7 +317,7 @@ def rules_of(config: pytest.Config) -> Rules:
 
 
 def why_no_limit(config: pytest.Config) -> str | None:
-    """Return what is wrong with the time limits that the user chose, or None: 0 is no limit."""
+    """Return what is wrong with the time limits that the user has chosen, or None."""
     for name, value in {
         "--timeout": config.getoption("timeout", None),
         "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
@@ -335,7 +335,7 @@ def why_no_limit(config: pytest.Config) -> str | None:
 
 
 def _timeout(config: pytest.Config) -> float | None:
-    """Return the seconds that the user gives each test, by --timeout or PYTEST_TIMEOUT, or None."""
+    """Return the time limit of a test in seconds, from --timeout or PYTEST_TIMEOUT, or None."""
     chosen: float | None = config.getoption("timeout", None)
     variable = os.environ.get("PYTEST_TIMEOUT")
     return float(variable) if chosen is None and variable else chosen

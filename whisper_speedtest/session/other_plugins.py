@@ -1,4 +1,4 @@
-"""Other plugins: what benchmarks must not be run with, and what a plugin's fault may cost."""
+"""Refuses plugins and options that benchmarks cannot run with, and contains errors of plugins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 FAULT = pytest.StashKey[str]()
-"""What another plugin raised as the session ended: most likely, results could not be saved."""
+"""The error of another plugin as the session ended, most likely of saving results."""
 
 NEEDED = {
     "benchmark": "which saves and compares times",
@@ -30,23 +30,23 @@ NEEDED = {
     "timeout": "which ends what hangs",
     "tmpdir": "which makes a folder for each engine",
 }
-"""Plugins that can be turned off, and what they are needed for.
+"""Plugin that can be turned off → what benchmarks need it for.
 
-pytest itself refuses to do without some others.
+pytest itself refuses to run without some others.
 """
 
 INSTALLED_APART = {"benchmark": "pytest-benchmark", "timeout": "pytest-timeout"}
-"""Those of them that pytest does not bring, and the packages that do.
+"""Needed plugin that is not part of pytest → its package.
 
-They are no `required_plugins` of pytest's settings: pytest says of these neither what they are
-needed for nor what to do.
+They are not in pytest's setting `required_plugins`, as pytest's error would say neither what they
+are needed for nor what to do.
 """
 
 DRAWN_BY = ("pygal", "pygaljs")
-"""What pytest-benchmark draws with; it finds out when everything is measured."""
+"""The packages that pytest-benchmark draws with. It would miss them only after measuring."""
 
 SAVED_BY = ("benchmark_json", "benchmark_save", "benchmark_autosave")
-"""Options with which pytest-benchmark saves results, as pytest names them."""
+"""The options with which pytest-benchmark saves results, by their names in pytest."""
 
 SPREAD_OVER_WORKERS = (
     "benchmarks: expected one process that runs one test at a time, got workers of pytest-xdist, "
@@ -55,9 +55,9 @@ SPREAD_OVER_WORKERS = (
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Refuse to run without a plugin that benchmarks need, wherever it was turned off.
+    """Refuse to run without a plugin that benchmarks need.
 
-    That is done before options are read, as those of such a plugin would be unknown.
+    This is done before options are read, as the options of that plugin would be unknown.
     """
     for name, plugin in pluginmanager.list_name_plugin():
         if plugin is None and (name in NEEDED or name.startswith("whisper_speedtest.")):
@@ -74,10 +74,10 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse at once what would cost the results at the end; keep warnings from ending the session.
+    """Refuse options that would lose the results, and keep warnings from ending the session.
 
-    A user who turns warnings into errors means those of tests, before each of which pytest sets the
-    filters anew. Warnings of plugins outside of tests are only shown.
+    A user who turns warnings into errors means warnings in tests, for which pytest sets its filters
+    anew each time. Warnings of plugins outside of tests are only shown.
     """
     if any(action == "error" for action, *_ in warnings.filters):
         warnings.simplefilter("default")
@@ -95,9 +95,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Refuse options that save results where pytest-benchmark is turned off, and would save none.
+    """Refuse options that save results if pytest-benchmark is turned off.
 
-    That is known once it has been configured. It turns itself off below a worker of pytest-xdist.
+    That is known only once it is configured, as it turns itself off in workers of pytest-xdist.
     """
     config = session.config
     asked = [option for option in SAVED_BY if config.getoption(option)]
@@ -111,15 +111,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(ids: Sequence[str]) -> None:
-    """Refuse workers for benchmarks; that these were selected, the first worker knows."""
+    """Refuse pytest-xdist if benchmarks are selected, as soon as a worker has collected them."""
     if any(test.startswith("benchmarks/") for test in ids):
         raise pytest.UsageError(SPREAD_OVER_WORKERS)
 
 
 def refuse_unless_writable(option: str, path: Path, *, is_folder_made: bool = False) -> None:
-    """Refuse an option's file that results cannot be written to, before they are measured.
+    """Refuse an option whose file cannot be written, before anything is measured.
 
-    `is_folder_made` says that whoever writes it makes its folder, and those above that.
+    `is_folder_made` says that missing folders of its path will be made when it is written.
     """
     if found := _why_not_writable(path, is_folder_made=is_folder_made):
         raise pytest.UsageError(
@@ -128,7 +128,7 @@ def refuse_unless_writable(option: str, path: Path, *, is_folder_made: bool = Fa
 
 
 def _why_not_writable(path: Path, *, is_folder_made: bool) -> str:
-    """Return what is at a path where no file can be written; "" where one can."""
+    """Return why no file can be written to a path: what is there instead; "" if one can."""
     try:
         there = nearest(path)
         if path.is_dir():
@@ -146,9 +146,9 @@ def _why_not_writable(path: Path, *, is_folder_made: bool) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """Let a fault of another plugin, as it ends the session, cost neither table nor summary.
+    """Catch the error of another plugin as the session ends, so that the table is still printed.
 
-    The session then ends with status 1, unless it has failed in another way.
+    The session then ends with status 1, unless it has already failed with another status.
     """
     try:
         return (yield)

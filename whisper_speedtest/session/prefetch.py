@@ -1,8 +1,8 @@
-"""The models of a session: planned, fetched and verified before the first test.
+"""Fetches and verifies the models of a session before its first test.
 
-The models that the selected tests need are verified or downloaded outside every time limit and
-every clock. What comes of that is what the fixture `model` gives, without hashing it again. A
-selection that needs only models that the project makes itself says nothing, and needs no hub.
+The models that the selected tests need are planned, downloaded and verified outside all time limits
+and clocks. The fixture `model` returns them without hashing them again. If a selection only needs
+models that the project makes itself, nothing is printed, and no hub is used.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 STORE: pytest.StashKey[Store] = pytest.StashKey()
 OUTCOMES: pytest.StashKey[Outcomes] = pytest.StashKey()
-"""What became of each model that this session has asked for."""
+"""The outcome for each model that this session has asked for: verified, or an error."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Fetch the models that the collected tests need; True ends the session there."""
+    """Fetch the models that the collected tests need; return True to end the session then."""
     config = session.config
     if config.getoption("check_models") is not None or config.getoption("collectonly"):
         return None
@@ -63,10 +63,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def exit_without_models(session: pytest.Session) -> NoReturn:
-    """End a session that is about models, and whose selection needs none.
+    """End a session with --check-models or --prefetch-only whose selection needs no models.
 
-    That is a failure where it needs an adapter that cannot be used, and none where the models are
-    those of other shards.
+    It is a failure if the selection has an adapter that cannot be used, and a success if all models
+    are in other shards.
     """
     broken = list(unusable(session.items).values())
     split = session.config.stash.get(SPLIT, None)
@@ -81,7 +81,7 @@ def exit_without_models(session: pytest.Session) -> NoReturn:
 
 
 def session_store(config: pytest.Config) -> Store:
-    """Return the session's one store, made when it is first asked for."""
+    """Return the session's only store, which is made when it is first needed."""
     from whisper_speedtest.hub.store import Store
 
     if STORE not in config.stash:
@@ -91,12 +91,12 @@ def session_store(config: pytest.Config) -> Store:
 
 
 def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
-    """Return a model as the pre-fetch verified it, which is not done again.
+    """Return a verified model, without verifying again what the pre-fetch has verified.
 
-    A model that was not pre-fetched is verified, or fetched, now.
+    A model that was not pre-fetched is fetched and verified now.
 
     Raises:
-        ModelError: It cannot be had, or is not right; each time the same for the same model.
+        ModelError: The model cannot be had, or is not right. The same error is raised each time.
     """
     outcomes = config.stash.setdefault(OUTCOMES, {})
     if files not in outcomes:
@@ -114,9 +114,9 @@ def fetch(
     models: Iterable[ModelFiles],
     places: Mapping[ModelFiles, Places] | None = None,
 ) -> None:
-    """Plan, say so, and fetch; keep what became of each model for `session_model`.
+    """Print a plan for some models and fetch them; keep the outcomes for `session_model`.
 
-    What a library has already put into one of the `places` where it looks is not downloaded again.
+    A file that a library has already put into its own place, as `places` says, is not downloaded.
     """
     models = list(models)
     if not models:
@@ -156,7 +156,7 @@ def fetch(
 
 
 def _report(config: pytest.Config, models: Sequence[ModelFiles]) -> int:
-    """Print how the pre-fetch ended; return how many models are not there."""
+    """Print the outcome of the pre-fetch; return how many models are missing."""
     from whisper_speedtest.session.report import complete_line
 
     outcomes = config.stash[OUTCOMES]

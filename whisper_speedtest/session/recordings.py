@@ -1,4 +1,4 @@
-"""The user's own recordings: what `--audio` names, files or folders of files, and `--corpus`."""
+"""Reads the user's own recordings: files and folders of `--audio`, and corpora of `--corpus`."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.corpus import Corpus
 
 UNREADABLE = (".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mka", ".mov", ".mp4", ".webm", ".wma")
-"""How names of recordings end whose formats are not read; see `speech.containers`."""
+"""The suffixes of recordings whose formats are not read; see `speech.containers`."""
 
 
 def own_clips(paths: Sequence[Path], left_out: list[str], *, private: bool = False) -> list[Clip]:
     """Read the user's own recordings.
 
-    Their names become parts of test ids, so each of them has to be there once, and no clip of the
-    project may have it. Private ones are named by their content, as `own-88cde86b`: that says
-    nothing of it, and is the same in each session, as ids are stored keys. A file of a folder that
-    cannot be used, or has a name that is taken, is left out, as long as there are others; why is
-    added to `left_out`.
+    Their names become parts of test ids, so they must be unique, also among the project's clips. A
+    private recording is named by its hash, as `own-88cde86b`, which reveals nothing and is the same
+    in each session. If a file in a folder cannot be used, or its name is taken, it is left out and
+    the reason is added to `left_out`.
 
     Raises:
-        pytest.UsageError: A file that is named itself, or each of a folder, cannot be used or has a
-            name that is taken; or a folder has no sound files.
+        pytest.UsageError: A file that the user has named, or every file of a folder, cannot be used
+            or has a name that is taken; or a folder has no sound files.
     """
     taken = dict(clips())
     for path in paths:
@@ -59,7 +58,7 @@ def own_clips(paths: Sequence[Path], left_out: list[str], *, private: bool = Fal
 
 
 def _why_not_beside(other: Clip, clip: Clip) -> str:
-    """Return why a recording cannot be measured beside another clip of its name."""
+    """Return why a recording cannot be measured besides another clip of the same name."""
     if other.is_own and other.sha256 == clip.sha256:
         return (
             f"expected each recording once, got one with the content of {other.path}; leave one out"
@@ -73,10 +72,10 @@ def _why_not_beside(other: Clip, clip: Clip) -> str:
 def own_corpora(
     folders: Sequence[Path], language: str | None = None, *, private: bool = False
 ) -> list[Corpus]:
-    """Read the user's own corpora, each named after its folder, or if private by its content.
+    """Read the user's own corpora, each named after its folder, or by its hash if it is private.
 
     Raises:
-        pytest.UsageError: An entry of one is wrong, or a name is there twice.
+        pytest.UsageError: An entry of a corpus is wrong, or two corpora have the same name.
     """
     taken: dict[str, Corpus] = {}
     for folder in folders:
@@ -101,11 +100,10 @@ def own_corpora(
 
 
 def _files(path: Path) -> tuple[list[Path], list[str]]:
-    """Return a file, or the sound files in a folder, by name; at least one.
+    """Return the file, or the sound files in a folder sorted by name; there is at least one.
 
-    Hidden files are left out, as macOS writes its notes on `memo.wav` to `._memo.wav` on disks of
-    other systems; so are folders in it. Also returned is what to say of recordings in it whose
-    formats are not read.
+    The second list has a line on recordings in the folder whose formats are not read. Subfolders
+    and hidden files are skipped: on foreign disks macOS keeps data on `memo.wav` in `._memo.wav`.
     """
     try:
         if not path.is_dir():

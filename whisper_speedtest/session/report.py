@@ -1,6 +1,6 @@
-"""What is told to people of models: the plan of a pre-fetch, and the state of a selection.
+"""Writes lines and tables about models: the plan of a pre-fetch, and the state of a selection.
 
-There may be hundreds, so what many have in common is said once, with their names below.
+There may be hundreds of models, so what many have in common is written once, above their names.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _STYLES: dict[FileState, str] = {
     "unknown": "yellow",
 }
 LOADS, NOT_TRIED = "loads", "not tried"
-"""What a load comes to, other than the reason why it failed."""
+"""The outcomes of a load, besides the reason why it failed."""
 
 HUB_CACHE, SUITE_CACHE = "hub cache", "suite's cache"
-"""The places out of which the suite gives a library its files: those of the hub and of plain web
-servers, and those of the models that the suite makes itself."""
+"""The places of models that the suite uses: one for models of the hub and of plain web servers, the
+other for models that the suite makes itself."""
 
 OWN_FOLDER = "own folder"
-"""The place where the library by itself would look for them."""
+"""The place where a library by itself looks for a model."""
 
 
 def rendered(table: RenderableType, width: int, *, styled: bool) -> str:
-    """Return a table as text, so many columns wide, with its styles where they are shown."""
+    """Return a table as text of `width` columns, with its styles if `styled`."""
     from rich.console import Console
 
     text = io.StringIO()
@@ -56,14 +56,14 @@ def rendered(table: RenderableType, width: int, *, styled: bool) -> str:
 
 
 def short_name(files: ModelFiles) -> str:
-    """Return `repo@revision`; of a file by URL, whose revision is a long hash, `URL file`."""
+    """Return `repo@revision`; for a file by URL, whose revision is a long hash, `URL file`."""
     return f"{files.repo} {files.files[0]}" if files.by_url and files.files else str(files)
 
 
 def plan_lines(plan: Plan, width: int) -> list[str]:
-    """Return the plan: what is there, what is to come, and what is left out and why.
+    """Return lines on a plan: what is there, what to download, and what is left out and why.
 
-    Names are wrapped to `width`, in columns.
+    Names are wrapped to `width` columns.
     """
     from whisper_speedtest.hub.sizes import human
 
@@ -99,7 +99,7 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
 
 
 def fetched_lines(plan: Plan, outcomes: Outcomes) -> list[tuple[str, bool]]:
-    """Return a line for each model that was to be fetched, and whether it is good news."""
+    """Return a line for each model that was to be fetched, and whether that succeeded."""
     lines = []
     for model in plan.to_fetch:
         outcome = outcomes[model.files]
@@ -111,17 +111,17 @@ def fetched_lines(plan: Plan, outcomes: Outcomes) -> list[tuple[str, bool]]:
 
 
 def complete_line(complete: Mapping[ModelFiles, bool]) -> str:
-    """Return how many of some models are complete; one that several cases share counts once."""
+    """Return a line on how many models are complete; a model of several cases counts once."""
     return f"models: {sum(complete.values())} of {len(complete)} complete and verified"
 
 
 def _led_to(listed_as: str) -> str:
-    """Return what is added to a repo's name where the hub led to another one of the same commit."""
+    """Return what to add to a repo's name if the hub redirected to another repo; else ""."""
     return f" (which the hub calls {listed_as} now, at the same commit)" if listed_as else ""
 
 
 def _by_owner(models: Iterable[ModelFiles]) -> Mapping[str, list[str]]:
-    """Return the names of models under what they have in common: an owner on the hub, or a URL."""
+    """Return the owner on the hub, or the URL → the names of its models."""
     owners: dict[str, dict[str, int]] = {}
     for files in models:
         if files.by_url:
@@ -138,7 +138,7 @@ def _by_owner(models: Iterable[ModelFiles]) -> Mapping[str, list[str]]:
 
 
 def _wrapped(head: str, names: Iterable[str], width: int, indent: int) -> list[str]:
-    """Return `head` and the names, indented, with no name broken."""
+    """Return `head` and the names in lines of `width` columns, without breaking a name."""
     text = head + ", ".join(name.replace(" ", "\0") for name in names)
     return [
         line.replace("\0", " ")
@@ -154,12 +154,12 @@ def _wrapped(head: str, names: Iterable[str], width: int, indent: int) -> list[s
 
 
 def cache_name(files: ModelFiles) -> str:
-    """Return the name of the place out of which the suite gives a library the files of a model."""
+    """Return the name of the place from which the suite uses a model."""
     return SUITE_CACHE if files.embedded else HUB_CACHE
 
 
 def cache_names(models: Iterable[ModelStatus]) -> list[str]:
-    """Return the names of all such places that some models have, the hub cache first."""
+    """Return the names of the places from which the suite uses some models, hub cache first."""
     names = {cache_name(model.files) for model in models}
     return [each for each in (HUB_CACHE, SUITE_CACHE) if each in names]
 
@@ -167,7 +167,7 @@ def cache_names(models: Iterable[ModelStatus]) -> list[str]:
 def as_table(
     models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
 ) -> RenderableType:
-    """Return a table, a few lines for each model of which there is any file."""
+    """Return a table with a few lines for each model that has any file."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -214,9 +214,9 @@ def as_table(
 
 
 def absent_lines(models: Sequence[ModelStatus], width: int) -> list[str]:
-    """Return the models of which there is no file anywhere: adapter, repo, then sizes and variants.
+    """Return lines on the models that have no file anywhere: adapter, repo, sizes and variants.
 
-    They are wrapped to `width`, in columns.
+    They are wrapped to `width` columns.
     """
     adapters: dict[str, dict[str, dict[str, list[str]]]] = {}
     for model in models:
@@ -236,7 +236,7 @@ def absent_lines(models: Sequence[ModelStatus], width: int) -> list[str]:
 def explanations(
     models: Sequence[ModelStatus], loads: Mapping[Case, str] | None = None
 ) -> list[str]:
-    """Return a line for each file that is there and wrong, or unconfirmed, and for failed loads."""
+    """Return a line for each wrong file, each unconfirmed file and each failed load."""
     reasons: dict[str, list[str]] = {}
     for model in models:
         cache = cache_name(model.files)

@@ -1,7 +1,7 @@
-"""Where a session shows what goes on: one line that is rewritten, or whole lines one after another.
+"""Writes the lines of the display: into one line that is rewritten, or as whole lines of a log.
 
-pytest takes over the descriptors of stdout while a test runs, so what is shown goes to a copy of
-the one that pytest's own reporter writes to.
+While a test runs, pytest captures stdout. So the lines are written to a copy of the descriptor that
+pytest's own reporter writes to.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     import pytest
 
 WITHOUT_MOVES = {"", "dumb", "unknown"}
-"""Kinds of terminal whose cursor cannot be moved."""
+"""Values of TERM for terminals whose cursor cannot be moved."""
 
 USUAL_WIDTH = 80
-"""Columns, where a terminal does not tell."""
+"""Columns of a terminal that does not say how many it has."""
 
 DOWN_AND_BACK = "\x1bD\x1b[A"
-"""Makes sure that there is a line below the cursor, and leaves the cursor where it is."""
+"""Makes sure that there is a line below the cursor, and moves the cursor back."""
 
 SAVE, RESTORE = "\x1b7", "\x1b8"
 ERASE_LINE = "\x1b[2K"
 ERASE_BELOW = "\x1b[J"
-"""Erases what stands right of the cursor and below it."""
+"""Erases everything right of the cursor and below it."""
 
 
 def is_watched(file: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a person sits before a file, to whom a line that moves says something.
+    """Tell whether a person may watch a file, so that a line can be rewritten in it.
 
-    That is a terminal whose cursor can be moved. In CI nobody looks, whatever it pretends to be.
+    It has to be a terminal whose cursor can be moved. In CI nobody watches, even if there is one.
     """
     if not file.isatty() or environment.get("CI"):
         return False
@@ -45,26 +45,26 @@ def is_watched(file: TextIO, environment: Mapping[str, str] = os.environ) -> boo
 
 
 class Screen(Protocol):
-    """Where to show what goes on. What pytest has on its current line stays whole."""
+    """Where the display writes its lines, without damage to pytest's current line."""
 
     rewrites: bool
-    """Whether one line is rewritten in place; else each is there for good."""
+    """Whether one line is rewritten in place. Otherwise lines are added and stay."""
 
     @property
     def width(self) -> int:
         """How many columns a line may fill."""
 
     def begin(self) -> None:
-        """Let all that pytest has written come first; not while it captures output."""
+        """Flush what pytest has written. It must not be called while pytest captures output."""
 
     def show(self, line: str) -> None:
-        """Write a line, in place of what was shown before where it is rewritten."""
+        """Write a line, in place of the one before if the screen rewrites."""
 
     def clear(self) -> None:
-        """Take away what is shown, so that pytest can write."""
+        """Erase the line if the screen rewrites, so that pytest can write."""
 
     def close(self) -> None:
-        """Write nothing any more."""
+        """Close the descriptor; nothing may be written after that."""
 
 
 class _Written:
@@ -77,7 +77,7 @@ class _Written:
         self._descriptor = os.dup(file.fileno())
 
     def begin(self) -> None:
-        """Let all that pytest has written come first."""
+        """Flush what pytest has written."""
         self._reporter._tw.flush()
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class _Written:
 
 
 class StatusLine(_Written):
-    """The line below the one that pytest writes on; the cursor stays where pytest left it."""
+    """Rewrites the line below the one that pytest writes on; pytest's cursor stays in place."""
 
     rewrites = True
 
@@ -127,13 +127,13 @@ class StatusLine(_Written):
 
 
 class QuietLines(_Written):
-    """Whole lines, for a log. One that pytest has begun ends before them and is begun anew."""
+    """Adds whole lines to a log. A line that pytest has begun is ended first, and begun anew."""
 
     rewrites = False
 
     @property
     def width(self) -> int:
-        """What COLUMNS says; else more than a line has, as a log has no edge."""
+        """The columns of COLUMNS, else more than any line has, as a log has no edge."""
         return columns_variable() or 500
 
     def show(self, line: str) -> None:
@@ -146,11 +146,11 @@ class QuietLines(_Written):
         self._reporter.currentfspath = None
 
     def clear(self) -> None:
-        """Leave them."""
+        """Do nothing, as the lines of a log stay."""
 
 
 def screen_of(reporter: pytest.TerminalReporter) -> Screen | None:
-    """Return where a session can show what goes on; None where pytest writes to no descriptor."""
+    """Return the screen of a session; None if pytest's output has no descriptor."""
     file = reporter._tw._file
     try:
         return StatusLine(reporter) if is_watched(file) else QuietLines(reporter)

@@ -1,4 +1,4 @@
-"""Which tests there are: each benchmark over the cases, clips and batch sizes that suit it."""
+"""Parametrises each benchmark over the cases, clips, batch sizes and corpora that suit it."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ ENGLISH_CLIPS = (
 NONE_RECOMMENDED = "the documentation of {name} recommends no settings"
 
 BASELINE = pytest.StashKey["Case"]()
-"""The case that each case takes turns with, where --baseline names one."""
+"""The case of --baseline, which each case is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What one item of a benchmark is about; its parts are the item's parameters."""
+    """What one item of a benchmark measures; the fields are the item's parameters."""
 
     case: Case
     clip: Clip | None = None
@@ -78,7 +78,7 @@ class Selected:
 
     @property
     def is_own(self) -> bool:
-        """Whether what is transcribed is the user's own."""
+        """Whether the clip or corpus is the user's own."""
         return self.corpus is not None or (self.clip is not None and self.clip.is_own)
 
     @property
@@ -90,9 +90,9 @@ class Selected:
         return "-".join(parts)
 
     def time_limit(self, config: pytest.Config, rules: Rules, pause: float = 0.0) -> float:
-        """Return the seconds that the item may take by the session's rules.
+        """Return the time limit of the item in seconds, by the session's rules.
 
-        `pause` is the seconds of idleness before each call.
+        `pause` is how many seconds of idleness precede each call.
         """
         seconds = self.clip.seconds if self.clip else 0.0
         if self.corpus:
@@ -103,19 +103,20 @@ class Selected:
         return rules.test_limit(self.case, seconds, pause)
 
     def language(self, chosen: str | None) -> str:
-        """Return the language that is spoken; `chosen` is that of --language, or None.
+        """Return the language that is spoken in the audio; `chosen` is that of --language or None.
 
-        It is the language of the user's recordings; the project's own clips are in English.
+        --language is the language of the user's recordings. The project's clips are in English.
         """
         if self.corpus:
             return self.corpus.language
         return (chosen or ENGLISH) if self.is_own else ENGLISH
 
     def why_skipped(self, measure: Measure, chosen: str | None) -> str:
-        """Return why the item is skipped in the language of --language, or "" where it is not.
+        """Return why the item is skipped, for its language or settings; "" if it is not.
 
-        A start is measured with a clip in English, whatever is spoken later. There is nothing to
-        measure with recommended settings where the library's documentation recommends none.
+        `chosen` is the language of --language, or None. A start is measured with a clip in English in any case, and is never skipped for that.
+        With recommended settings there is nothing to measure if the library's documentation
+        recommends none.
         """
         if measure is Measure.TUNED and not adapter_class(self.case.adapter).tuned:
             return NONE_RECOMMENDED.format(name=self.case.adapter)
@@ -145,10 +146,10 @@ def measure_of(item: pytest.Item) -> Measure | None:
 
 
 def is_wanted(measure: Measure, config: pytest.Config) -> bool:
-    """Tell whether a session has tests of a measure; of some, only one that asks for them has.
+    """Tell whether a session collects tests of a measure; for some, the user has to ask.
 
-    Pauses are measured on GPUs, and on a CPU where the user asks for them. That there is no GPU at
-    all is known now; whether a library computes on it is known only once its tests run.
+    Calls after a pause are measured on GPUs, and on a CPU if the user asks for it. Whether there is
+    a GPU at all is known at collection; whether a library uses it is known when its tests run.
     """
     if measure is Measure.COLD_FILES:
         return bool(config.getoption("cold_files"))
@@ -174,10 +175,10 @@ def case_of(item: pytest.Item) -> Case | None:
 
 
 def settings_of(item: pytest.Item) -> DecodeSettings:
-    """Return what the library of a test over cases is told about decoding.
+    """Return the decode settings for a test over cases.
 
-    That is what all libraries are compared by, with the test's batch size and the language that is
-    spoken; for a test marked `tuned`, it is what the library's own documentation recommends.
+    They are the same for all libraries, besides the batch size and the language. For a test marked
+    `tuned`, they are those that the library's own documentation recommends.
     """
     assert isinstance(item, pytest.Function)
     selected = parameters_of(item)
@@ -196,9 +197,9 @@ def select(
 ) -> Iterator[Selected]:
     """Yield what a test with the marker `over` runs over, in the order of the cases.
 
-    A marker that names clips gives each case with each of these clips that suits it, and with the
-    user's `own` where it says so; one with `batches` gives each of these with each batch size that
-    the library can be told. A marker with `corpora` gives each case with each corpus.
+    If the marker names clips, each case is combined with each clip that suits it, and with the
+    clips of `own` if the marker says so. With `batches`, each of these is combined with each batch
+    size of the library. With `corpora`, each case is combined with each corpus.
     """
     if marker.kwargs.get("corpora"):
         for case, corpus in product(cases, corpora):
@@ -216,7 +217,7 @@ def select(
 def suits(case: Case, clip: Clip) -> bool:
     """Tell whether a case is measured on a clip: the embedded model understands no human voice.
 
-    The user's own recordings are transcribed by every model that the user selects.
+    Every model transcribes the user's own recordings.
     """
     return clip.is_own or knows_voice(case, clip)
 
@@ -229,8 +230,9 @@ def parametrize(
 ) -> None:
     """Give a test marked `over` its items, with case, clip, batch size and corpus as parameters.
 
-    A library that is not installed has one item, which is skipped with the way to install it. An
-    adapter that cannot be used has one, too, last and with parameters that are None; it fails.
+    A library that is not installed gets one item, which is skipped with the way to install it. An
+    adapter that cannot be used also gets one item, the last one, which fails; its parameters are
+    None.
     """
     marker = metafunc.definition.get_closest_marker("over")
     if marker is None:
@@ -279,11 +281,11 @@ def _limit(seconds: float) -> pytest.MarkDecorator:
 
 
 def sort(items: list[pytest.Item]) -> None:
-    """Put the tests of one case together, so that one case's models at a time are in memory.
+    """Group the tests by case, so that only one model at a time is in memory.
 
-    Starts come first, as the engine that they leave has loaded the model; those with cold files
-    come last, as they leave none. All other tests come before these, and those that stand for an
-    adapter that cannot be used after them.
+    In a case, tests of starts come first, as they leave an engine that other tests use; those with
+    cold files come last, as they leave none. Tests over no case come before all cases, and tests
+    that stand for an adapter that cannot be used come after them.
     """
     order: dict[Case | None, int] = {case: number for number, case in enumerate(all_cases())}
     order[None] = len(order)
@@ -301,9 +303,9 @@ def sort(items: list[pytest.Item]) -> None:
 
 
 def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
-    """Return the cases that some tests run over, each with the seconds that one start may take.
+    """Return each case that some tests run over → the seconds that one start of it may take.
 
-    The case of --baseline, with which each other takes turns, is among them.
+    The case of --baseline is among them.
     """
     needs = {}
     for item in items:
@@ -314,7 +316,7 @@ def needed(items: Sequence[pytest.Item]) -> dict[Case, float]:
 
 
 def skip_reasons(items: Sequence[pytest.Item]) -> list[str]:
-    """Return why some tests will be skipped, so that their models are not looked for; each once.
+    """Return, each once, why some tests will be skipped, so that they need no models.
 
     Their library is not installed, or their model or clip is in another language.
     """
@@ -323,6 +325,6 @@ def skip_reasons(items: Sequence[pytest.Item]) -> list[str]:
 
 
 def unusable(items: Sequence[pytest.Item]) -> dict[str, str]:
-    """Return the adapters that cannot be used and that tests stand for, each with the reason."""
+    """Return each adapter that cannot be used, and has a test that says so → the reason."""
     marks = [item.get_closest_marker("unusable") for item in items]
     return {mark.kwargs["adapter"]: mark.kwargs["reason"] for mark in marks if mark}

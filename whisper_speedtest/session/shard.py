@@ -1,7 +1,7 @@
-"""`--shard K/N`: which part of a selection is run here, so that several machines share the work.
+"""`--shard K/N` runs one part of a selection, so that several machines can share the work.
 
-A part is empty by chance where there are few cases. That is no fault, so such a session ends with
-exit status 0, and says so; a selection that is empty itself ends with 5, as ever.
+If there are few cases, a part may be empty by chance. Such a session says so and ends with exit
+status 0. If the whole selection is empty, it ends with 5, as pytest always does.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What became of a selection."""
+    """How many cases of a selection are in this part, and in all."""
 
     shard: Shard
     cases: int
-    """How many are in this part."""
+    """Cases in this part."""
 
     of_cases: int
-    """How many there are in all parts."""
+    """Cases in all parts."""
 
     tests: int
     of_tests: int
 
     @property
     def is_empty(self) -> bool:
-        """Whether all of a selection is in other parts."""
+        """Whether all tests of a selection are in other parts."""
         return not self.tests and self.of_tests > 0
 
     @property
@@ -45,7 +45,7 @@ class Split:
 
     @property
     def line(self) -> str:
-        """What to say of it."""
+        """The line that says which part is run."""
         told = f"{self.cases} of {self.of_cases} cases, {self.tests} of {self.of_tests} tests"
         others = "all of this selection is" if self.is_empty else "the others are"
         return f"shard {self.shard}: {told}; {others} in other shards"
@@ -55,9 +55,10 @@ SPLIT = pytest.StashKey[Split]()
 
 
 def subject_of(item: pytest.Item) -> str:
-    """Return what decides which part a test is in: its case, and nothing else.
+    """Return the text that alone decides in which part a test is: the name of its case.
 
-    A test that stands for a whole library goes by the library; one over no case by its own id.
+    For a test that stands for a whole library it is the library, and for a test over no case its
+    own id.
     """
     if case := case_of(item):
         return str(case)
@@ -70,14 +71,14 @@ def subject_of(item: pytest.Item) -> str:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
-    """Split what all other options have selected, so once they have."""
+    """Split the selection after all other options and plugins have made it."""
     outcome = yield
     take_part(config, items)
     return outcome
 
 
 def take_part(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is in other parts."""
+    """Leave out the tests that are in other parts."""
     shard: Shard | None = config.getoption("shard")
     if shard is None:
         return
@@ -94,16 +95,16 @@ def _cases(items: Sequence[pytest.Item]) -> int:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say how much of the selection is run here."""
+    """Say how many cases of the selection are run here."""
     split = config.stash.get(SPLIT, None)
     return [split.line] if split else []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End with status 0 where the selection is not empty, but this part of it is.
+    """Set exit status 0 if the selection is not empty, but this part of it is.
 
-    A status that another plugin has set by now, as for a case that was lost, stays.
+    A status that another plugin has already set, as for a lost case, is left.
     """
     split = session.config.stash.get(SPLIT, None)
     if split and split.is_empty and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:

@@ -1,4 +1,4 @@
-"""A skip that says which case it is of, and what it has in common with others."""
+"""A skip that names its case, and the cause that skips of other cases may share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class NotMeasured(pytest.skip.Exception):  # type: ignore[misc, name-defined]
     """Skips a test of a case.
 
-    `cause` is what tests of other cases may be skipped for as well: the summary says it once.
-    `reason` is the whole of it where that says more.
+    The summary shows each `cause` once, with all tests that were skipped for it. `reason` is a
+    longer text for this test.
     """
 
     def __init__(self, case: Case, cause: str, reason: str = "") -> None:

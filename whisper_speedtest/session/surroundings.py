@@ -1,4 +1,4 @@
-"""Records the machine of each measurement, and its state before and after."""
+"""Records the machine of each measurement, and the machine's state before and after it."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 
 MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
 FIRST: pytest.StashKey[State] = pytest.StashKey()
-"""The state of the machine before the first measurement, and before the first one on a GPU."""
+"""The state of the machine before the first measurement; GPU values from the first on a GPU."""
 
 LAST: pytest.StashKey[State] = pytest.StashKey()
-"""The state after the last measurement, which is the one before the next."""
+"""The state after the latest measurement, which is also the state before the next."""
 
 LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
 
 GPU: pytest.StashKey[GpuReference | None] = pytest.StashKey()
-"""The reference on the GPU; None where that has failed."""
+"""The GPU's reference; None if it has failed."""
 
 GPU_BY: pytest.StashKey[str] = pytest.StashKey()
-"""The adapter whose library computes that reference."""
+"""The adapter whose library computes the GPU's reference."""
 
 GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
-"""Why the GPU's speed is not watched; "" once a warning has said so."""
+"""Why the GPU's reference is not timed; "" after a warning has said so."""
 
 PAUSE = 1.0
-"""Seconds between two looks at a machine that is cooling down."""
+"""Seconds between two measurements of a machine that is cooling down."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Record the machine of a test over cases, before anything can skip it or let it fail."""
+    """Record the machine of a test over cases before the test can be skipped or fail."""
     if recorder := item.stash.get(RECORDER, None):
         recorder.on(machine_of(item.config))
 
@@ -76,7 +76,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def machine_of(config: pytest.Config) -> Machine:
-    """Return the machine, of which the system is asked once a session."""
+    """Return the machine, which is read once a session."""
     if MACHINE not in config.stash:
         from whisper_speedtest.measure.machine import machine
 
@@ -85,11 +85,11 @@ def machine_of(config: pytest.Config) -> Machine:
 
 
 def watch_gpu(config: pytest.Config, case: Case) -> None:
-    """Time a reference on the GPU from now on, between the tests of the session.
+    """Time a reference on the GPU between the tests of the session from now on.
 
-    It is computed in a process of its own, with what the library of the first case on the GPU
-    computes with. Where that library computes nothing but transcripts, another one that is
-    installed does it. Where none can, a warning says why, and the GPU is not watched.
+    It is computed in a process of its own, by the library of the first case on the GPU, or by
+    another installed library if that one can only transcribe. If none can, a warning says why, and
+    no reference on the GPU is timed.
     """
     if GPU in config.stash:
         return
@@ -122,9 +122,9 @@ def watch_gpu(config: pytest.Config, case: Case) -> None:
 
 
 def watchers(case: Case) -> list[Case]:
-    """Return whose libraries may compute the reference: a case's own, or else all that can.
+    """Return `case` alone if its library can compute the reference, else a case of each that can.
 
-    Their model is the embedded one, which is not loaded.
+    The latter are cases of the embedded model, so that nothing is fetched; no model is loaded.
     """
     if adapter_class(case.adapter).reference is not Adapter.reference:
         return [case]
@@ -138,7 +138,7 @@ def watchers(case: Case) -> list[Case]:
 
 
 def _gpu_reference(config: pytest.Config, case: Case) -> GpuReference:
-    """Return the reference as the library of a case computes it, until the session ends."""
+    """Return the reference, computed by an engine of a case that lives until the session ends."""
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.protocol import probe_limit
     from whisper_speedtest.measure.reference import GpuReference
@@ -158,7 +158,7 @@ def _gpu_reference(config: pytest.Config, case: Case) -> GpuReference:
 
 
 def cool_down(config: pytest.Config) -> None:
-    """Wait until the machine is as fast as at first, no longer than --cooldown says."""
+    """Wait until the machine is as fast as at first, but at most as long as --cooldown says."""
     from whisper_speedtest.measure.drift import drift_of, has_drifted
 
     deadline = time.monotonic() + config.getoption("cooldown")
@@ -173,7 +173,7 @@ def cool_down(config: pytest.Config) -> None:
 
 
 def _state(config: pytest.Config) -> State:
-    """Return the machine's state now, and how fast its GPU is where that is watched."""
+    """Return the machine's present state, with the GPU's reference if that is timed."""
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.measure.machine import state
 

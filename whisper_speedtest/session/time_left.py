@@ -1,4 +1,4 @@
-"""How much longer a session takes, as far as what it has measured so far tells."""
+"""Estimates how much longer a session takes, from the tests that have ended so far."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ if TYPE_CHECKING:
     from adapters.base import Case
 
 FEWEST_CALLS = 3
-"""How many tests of calls a case must have measured before they say what its others take."""
+"""How many tests of calls a case must have measured before its other tests are estimated."""
 
 FEWEST_VARIANTS = 2
-"""How many variants of a library must have been begun before they say what its others take: the
-second one shows whether variants differ much."""
+"""How many variants of a library must have been measured before its others are estimated: the second
+one shows how much variants differ."""
 
 MOST_GUESSED = 0.25
-"""How long what is only guessed may take, as a share of what is known. A library that was not met
-yet may be five times as fast as those before it."""
+"""How long the tests that are only guessed may take, as a share of those that are estimated.
+
+A library that was not measured yet may be five times as fast as the libraries before it."""
 
 MOST_BUDGETS = 1 + 1 / CALLS_ON_CPU
-"""How many times the budget of its timed calls a test takes at most, with the untimed call of each
-process, where the budget has room for CALLS_ON_CPU calls of each."""
+"""How many budgets a test takes at most, if its budget has room for CALLS_ON_CPU calls per process:
+one for the timed calls, and a part for the untimed call of each process."""
 
 LIMITED_BUDGETS = 2 * OVERRUN
-"""How many times its budget a test may have taken whose calls the budget limits. One that took
-longer made a single long call, untimed and timed, which another library may make much longer."""
+"""How many budgets a test can take whose number of calls the budget limits.
+
+A longer test made a single long call, untimed and timed, and another library may take much longer
+for such a call."""
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it: `63 s`, `12 min`, `2.5 h`."""
+    """Return a time in the largest suitable unit: `63 s`, `12 min`, `2.5 h`."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if seconds < 99.5 * 60:
@@ -42,50 +45,52 @@ def duration(seconds: float) -> str:
 
 
 class Kind(NamedTuple):
-    """What a test measures, and of which case."""
+    """What a test measures, and for which case."""
 
     case: Case
     what: str
     """Measure, clip and batch size."""
 
     of_a_start: bool = False
-    """Whether it times starts and not calls."""
+    """Whether it times starts and no calls."""
 
     skipped: bool = False
-    """Whether it is known to be skipped, before it begins."""
+    """Whether it is known beforehand that it will be skipped."""
 
     budget: float | None = None
-    """Seconds that its timed calls may take together; None where nothing limits them so."""
+    """Seconds that its timed calls may take together; None if there is no such limit."""
 
 
 class _Expected(NamedTuple):
     seconds: float
     guessed: bool
-    """Whether it is only what other libraries took, or a variant that may differ much."""
+    """Whether it is only known from other libraries, or from one variant, which may differ much."""
 
 
 class TimeLeft:
-    """Estimates what the tests to come will take by what those before them took.
+    """Estimates the seconds of the remaining tests from the tests that have ended.
 
-    A test is expected to take what the same test of another variant of its library and size took,
-    as many times as long as the case's own tests so far; where there was none, what the case's
-    other tests took. What other libraries took is a guess: libraries come one after another, and
-    the first ones say little of the next. Where too much is guessed, what the budget of its calls
-    leaves to each such test is said to be the most. Where that is not known either, nothing is.
+    The estimate of a test is the time of the same test of another variant of its library and size,
+    scaled by how the tests of both cases compare so far. If there is none, it is the usual time of
+    the case's other tests. Without either, the time that other libraries took is a guess: libraries
+    come one after another, and the first ones say little about the next.
+
+    If too much is guessed, the text gives the most that the guessed tests can take by their
+    budgets. If that is not known, it gives no time.
     """
 
     def __init__(self, tests: Mapping[str, Kind]) -> None:
-        """Take all tests of the session that measure something, by id, in any order."""
+        """Take the tests of the session that measure something, by id, in any order."""
         self._tests = dict(tests)
         self._to_come = dict(tests)
         self._took: dict[Case, dict[str, float]] = {}
-        """Case → what → seconds; 0 of what was skipped."""
+        """Case → what a test measures → seconds; 0 if it was skipped."""
 
         self._starts = frozenset(kind.what for kind in tests.values() if kind.of_a_start)
         self._own = 0.0
         self._rest = 0.0
         self._said = ""
-        """What the sum of both is: `about`, `at most about`, or "" where it is not known."""
+        """How the sum of both is introduced: `about`, `at most about`, or "" if it is not known."""
 
     def begin(self, test: str) -> None:
         """Take note that a test begins."""
@@ -105,24 +110,24 @@ class TimeLeft:
             self._rest = sum(rest)
 
     def end(self, test: str, seconds: float) -> None:
-        """Take note of what a test took."""
+        """Take note that a test ended after so many seconds."""
         kind = self._tests[test]
         self._took.setdefault(kind.case, {})[kind.what] = seconds
 
     def skip(self, test: str) -> None:
         """Take note that a test was skipped.
 
-        That says something of other cases only where the case was measured: else its model may
-        simply not be there.
+        If no other test of its case was measured, its model may simply be missing. Then the skip
+        says nothing about other cases, and is ignored.
         """
         kind = self._tests[test]
         if kind.case in self._took:
             self._took[kind.case][kind.what] = 0.0
 
     def left(self, elapsed: float) -> str:
-        """Return how much longer the session takes, where the test has taken so many seconds.
+        """Return the text on the time left, given the seconds that the present test has taken.
 
-        Where that is not known, or the test takes longer than expected, it is the number of the
+        If it is not known, or the test takes longer than expected, the text is the number of the
         test.
         """
         if self._said and elapsed < self._own:
@@ -131,7 +136,7 @@ class TimeLeft:
         return f"test {number} of {len(self._tests)}"
 
     def _expect(self, kind: Kind) -> _Expected | None:
-        """Return what a test of a kind is expected to take, or None."""
+        """Return the estimate for a test of a kind; None if there is none."""
         if kind.skipped:
             return _Expected(0.0, guessed=False)
         case = kind.case
@@ -148,10 +153,10 @@ class TimeLeft:
         return _Expected(fmean(guesses), guessed=True) if guesses else None
 
     def _most(self, kind: Kind, expected: _Expected | None) -> float | None:
-        """Return what a test of a kind takes at most; None where that is not known.
+        """Return the most seconds that a test of a kind takes; None if that is not known.
 
-        That takes another library that has measured the same of the same size: nobody knows whether
-        the budget limits the calls of a size or of a clip that was not met yet.
+        It is known only if another library has measured the same at the same size. Otherwise it is
+        not known whether the budget limits the number of calls.
         """
         if expected and not expected.guessed:
             return expected.seconds
@@ -164,7 +169,7 @@ class TimeLeft:
         return max(longest, MOST_BUDGETS * kind.budget)
 
     def _of_variants(self, kind: Kind, family: list[Case]) -> Iterator[float]:
-        """Yield what a test took of each variant, as many times as long as the case's own calls."""
+        """Yield the time of the same test of each other variant, scaled to the case's own speed."""
         own = self._calls(kind.case)
         for other in family:
             took = self._took[other]
@@ -173,7 +178,7 @@ class TimeLeft:
                 yield took[kind.what] * (1.0 if kind.of_a_start or not ratios else median(ratios))
 
     def _calls(self, case: Case) -> dict[str, float]:
-        """Return what the tests of a case took that time calls and were not skipped."""
+        """Return the seconds of the tests of a case that timed calls and were not skipped."""
         return {
             what: seconds
             for what, seconds in self._took.get(case, {}).items()
@@ -182,5 +187,5 @@ class TimeLeft:
 
 
 def _library(case: Case) -> tuple[str, str]:
-    """Return what variants of one size have in common."""
+    """Return the adapter and size, which variants have in common."""
     return case.adapter, case.size

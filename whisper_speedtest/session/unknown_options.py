@@ -13,33 +13,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 UNKNOWN = "unrecognized arguments: "
-"""How argparse begins to name what it does not know."""
+"""The beginning of argparse's error about unknown options."""
 
 MOST_NAMED = 3
 """How many options are named for one that does not exist."""
 
 LEAST_LIKENESS = 0.7
-"""How much an option must be like the one that was written, where 1 is the same."""
+"""The least similarity of an option that is named, where 1 is equality."""
 
 AS_NEAR = 0.05
-"""How much less like it others may be that are named beside the nearest one."""
+"""How much less similar than the nearest one other named options may be."""
 
 WHERE_ALL_ARE = "docs/options.md has this suite's options, and pytest --help all of them"
 
 
 def name_nearest(parser: pytest.Parser) -> None:
-    """Let pytest's error of an unknown option name the nearest ones that there are.
+    """Let pytest's error about an unknown option name the nearest options.
 
-    pytest knows them all once this file is read, as every plugin has added its own by the time that
-    it reports the error. It takes no beginning of a name for the whole of it, so that --process is
-    unknown, too.
+    Every plugin has added its options by the time pytest reports the error. pytest does not accept
+    an abbreviated option, so --process is unknown, too.
     """
     known = parser.optparser
     known.error = partial(_refuse, known.error, known._option_string_actions)  # type: ignore[method-assign]
 
 
 def _refuse(usual: Callable[[str], NoReturn], names: Iterable[str], message: str) -> NoReturn:
-    """Raise pytest's own error, with what to say of the options that it does not know."""
+    """Raise pytest's own error, with a hint for the unknown options."""
     try:
         usual(message)
     except pytest.UsageError as error:
@@ -49,7 +48,7 @@ def _refuse(usual: Callable[[str], NoReturn], names: Iterable[str], message: str
 
 
 def about_unknown(message: str, names: Iterable[str]) -> str:
-    """Return what to say of the options that a message of argparse does not know; else ""."""
+    """Return the hint for the unknown options that argparse's message names; "" if none."""
     if not message.startswith(UNKNOWN):
         return ""
     words = [word.partition("=")[0] for word in message.removeprefix(UNKNOWN).split()]
@@ -63,9 +62,9 @@ def about_unknown(message: str, names: Iterable[str]) -> str:
 
 
 def nearest(word: str, names: Iterable[str]) -> list[str]:
-    """Return the options that are most like a word, the nearest first.
+    """Return the options that are most similar to a word, the nearest first.
 
-    An option that begins with the word is as near as one that is hardly misspelt.
+    An option that begins with the word counts like one with a slight misspelling.
     """
     likeness = {
         name: max(

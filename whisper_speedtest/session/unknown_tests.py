@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 NOT_FOUND = ("file or directory not found: ", "not found: ", "path cannot contain [] ")
-"""How pytest's errors begin that name an argument which is no path, and no id of a test."""
+"""The beginnings of pytest's errors about an argument that is neither a path nor a test's id."""
 
 NAMES = pytest.StashKey[dict[Path, list[str]]]()
-"""The tests in each file that pytest has looked into, by what their ids have after the file."""
+"""File that pytest has collected → the ids of its tests, without the file."""
 
 _TEST = re.compile(r"test_\w+(\[.*\])?")
-"""The name of a test, with or without what it is about."""
+"""The name of a test, with or without its parameters in brackets."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Note the tests that pytest finds in a file, whether it goes on with them or not."""
+    """Note all tests that pytest finds in a file, whether they are selected or not."""
     report = yield
     names = collector.config.stash.setdefault(NAMES, {})
     for node in report.result or ():
@@ -48,7 +48,7 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Raise pytest's own error, with what to say of the arguments that it has not found."""
+    """Raise pytest's own error, with a hint for each argument that it has not found."""
     try:
         return (yield)
     except pytest.UsageError as error:
@@ -64,9 +64,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def about_unknown(
     arguments: Sequence[str], folder: Path, names: Mapping[Path, Sequence[str]]
 ) -> list[str]:
-    """Return the lines that say what the arguments may mean that are no paths and no ids.
+    """Return hints for arguments that are neither paths nor ids of tests.
 
-    `names` are those of the tests in each file; paths in the arguments are relative to `folder`.
+    `names` has the tests of each file. Paths in the arguments are relative to `folder`.
     """
     words, said = [], []
     for argument in arguments:
@@ -84,12 +84,12 @@ def about_unknown(
 
 
 def means_tests(word: str) -> bool:
-    """Tell whether -k takes a word for models, clips or a test."""
+    """Tell whether a word, as part of -k, would select models, clips or a test."""
     return bool(model_with(word.lower()) or word in clips() or _TEST.fullmatch(word))
 
 
 def _about_id(file: str, name: str, names: Sequence[str]) -> list[str]:
-    """Return the line that says which test of a file an id may mean that none of them has."""
+    """Return the hint for an unknown id: the test of the file that it may mean."""
     if any(each == name or each.startswith((f"{name}[", f"{name}::")) for each in names):
         return []
     if absent := [each for each in usable() if f"[{each}-" in name and why_not_installed(each)]:

@@ -1,4 +1,4 @@
-"""How the values of options are read: each function returns one, or says what was expected."""
+"""Parses the values of options; each function raises an error that says what was expected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from whisper_speedtest.speech.languages import parse_language
 
 CHECKS = ("load", "json")
-"""What --check-models can be told, either of them or both."""
+"""The values of --check-models, which can be combined."""
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -27,11 +27,11 @@ class Shard:
     count: int
 
     def __str__(self) -> str:
-        """Return it as the option takes it."""
+        """Return the part as --shard takes it."""
         return f"{self.number}/{self.count}"
 
     def has(self, case: str) -> bool:
-        """Tell whether a case is in this part. Nothing but its name and the count decides that."""
+        """Tell whether a case is in this part. Only its name and the number of parts decide that."""
         digest = hashlib.sha256(case.encode()).digest()
         return int.from_bytes(digest) % self.count == self.number - 1
 
@@ -45,16 +45,16 @@ def parse_code(text: str) -> str:
 
 
 def parse_text(text: str) -> str:
-    """Return a text that is not empty: an empty one is most likely of an unset variable."""
+    """Return a text that is not empty; an empty one most likely comes from an unset variable."""
     if not text:
         raise argparse.ArgumentTypeError("expected a value, got ''")
     return text
 
 
 def parse_path(text: str) -> Path:
-    """Return a path, with `~` as the user's home: of --audio=~/x no shell makes that.
+    """Return a path, with `~` expanded to the user's home, as no shell does in --audio=~/x.
 
-    An empty one, most likely of an unset variable, is not the working folder.
+    An empty text, most likely from an unset variable, is an error and not the current folder.
     """
     if not text:
         raise argparse.ArgumentTypeError("expected a path, got ''")
@@ -67,14 +67,14 @@ def parse_path(text: str) -> Path:
 
 
 def parse_count(text: str) -> int:
-    """Return a whole number of at least 1, with which times can still be reckoned."""
+    """Return a whole number of at least 1, small enough to compute times with."""
     if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 999999, got {text!r}")
     return int(text)
 
 
 def parse_shard(text: str) -> Shard:
-    """Return which part of how many: "2/5" is the second of five."""
+    """Return a part of a selection: "2/5" is the second of five parts."""
     match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
     part, count = map(int, match.groups()) if match else (0, 0)
     if not 1 <= part <= count:
@@ -85,7 +85,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def parse_seconds(text: str) -> float:
-    """Return a number of seconds of more than 0."""
+    """Return a number of seconds greater than 0."""
     if (seconds := number(text)) is None or not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
     return seconds
@@ -99,16 +99,16 @@ def parse_pause(text: str) -> float:
 
 
 def parse_minutes(text: str) -> float:
-    """Return a number of minutes of more than 0."""
+    """Return a number of minutes greater than 0."""
     if (minutes := number(text)) is None or not 0 < minutes < math.inf:
         raise argparse.ArgumentTypeError(f"expected minutes, more than 0, got {text!r}")
     return minutes
 
 
 def parse_share(text: str) -> float:
-    """Return a share: 0.05 of "5%" and of "5".
+    """Return a percentage as a share: 0.05 for "5%" and for "5".
 
-    A number below 1 is to have its percent sign, as 0.05 may be meant for 5 % or for 0.05 %.
+    A number below 1 needs its percent sign, as 0.05 might mean 5 % or 0.05 %.
     """
     percent = number(text.removesuffix("%"))
     if percent is None or not 0 <= percent < math.inf:
@@ -121,14 +121,14 @@ def parse_share(text: str) -> float:
 
 
 def parse_processors(text: str) -> float | None:
-    """Return a number of processors, which may be a part of one; None of "inf": any number."""
+    """Return a number of processors, which may be a fraction; None for "inf", any number."""
     if (processors := number(text)) is None or not processors >= 0:
         raise argparse.ArgumentTypeError(f"expected processors, at least 0, or inf, got {text!r}")
     return None if math.isinf(processors) else processors
 
 
 def number(text: str) -> float | None:
-    """Return the number that a text is, which may be infinite or NaN; None where it is none."""
+    """Return a text as a number, which may be infinite or NaN; None if it is no number."""
     try:
         return float(text)
     except ValueError:
@@ -146,7 +146,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_checks(text: str) -> frozenset[str]:
-    """Return what --check-models is told: "load", "json" or both, joined by a comma."""
+    """Return the values of --check-models: "load", "json" or both, joined by a comma."""
     checks = frozenset(text.split(","))
     if not checks <= set(CHECKS):
         raise argparse.ArgumentTypeError(

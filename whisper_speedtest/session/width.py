@@ -1,8 +1,8 @@
-"""How wide is what the suite writes: one rule for terminals, files, pipes and logs.
+"""Decides how wide the suite's output is, on terminals and in files, pipes and logs.
 
-COLUMNS says it wherever it is set, and else the terminal does. Files, pipes and logs have no edge:
-there a line is whole, however long, so that it can be searched; a table, and what stands above it,
-has LOG_WIDTH columns.
+The width is COLUMNS if that is set, and otherwise the width of the terminal. Files, pipes and logs
+have no edge: there a line is never broken, so that it can be searched, and a table has LOG_WIDTH
+columns.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from _pytest._io import TerminalWriter
 
 MIN_WIDTH = 40
-"""Columns that are filled at least; in fewer, hardly a word of a table would stay whole."""
+"""The least width in columns; with fewer, hardly a word of a table would stay whole."""
 
 LOG_WIDTH = 120
-"""Columns of a table that is written where there is no edge. Whoever reads a log of CI cannot run
-it again in a wider window."""
+"""Columns of a table in output without an edge. A log of CI cannot be printed again in a wider
+window."""
 
 LABEL = re.compile(r"\w+(?: \w+)?: +| +(?:\w+(?: \w+)? {2,})?")
-"""What a line may begin with, as `failed:   ` and `  left out   `; what it says is indented as far
-where it takes several lines."""
+"""The label that a line may begin with, as `failed:   ` or `  left out   `. Further lines of its text
+are indented by the label's width."""
 
 
 def columns_variable() -> int | None:
-    """Return how many columns COLUMNS says; None where it is not set, or is no number over 0."""
+    """Return the variable COLUMNS; None if it is not set, or not a number above 0."""
     with suppress(ValueError):
         return max(int(os.environ.get("COLUMNS", "")), 0) or None
     return None
 
 
 def edge_of(out: TerminalWriter) -> int | None:
-    """Return the columns after which a line is broken, at least MIN_WIDTH; None where none is."""
+    """Return the columns after which lines are broken, at least MIN_WIDTH; None: never."""
     columns = columns_variable()
     if columns is None and out._file.isatty():
         columns = out.fullwidth
@@ -50,10 +50,10 @@ def width_of(out: TerminalWriter) -> int:
 
 
 def folded(text: str, edge: int | None) -> list[str]:
-    """Return a text in lines of at most `edge` columns, which begin under the words of the first.
+    """Break a text into lines of at most `edge` columns, indented like the text of the first line.
 
-    It is broken at spaces alone, so that names and paths stay whole. It is not for commands. What
-    are several lines already stay so.
+    Lines are only broken at spaces, so that names and paths stay whole, and line breaks of the text
+    are kept. It is not for commands.
     """
     if edge is None:
         return [text]
@@ -61,7 +61,7 @@ def folded(text: str, edge: int | None) -> list[str]:
 
 
 def _folded(text: str, edge: int) -> list[str]:
-    """Return one line as several."""
+    """Break one line into several."""
     label = LABEL.match(text)
     end = label.end() if label else 0
     unbroken = text[:end].replace(" ", "\0") + text[end:]
@@ -72,6 +72,6 @@ def _folded(text: str, edge: int) -> list[str]:
 
 
 def tell(out: TerminalWriter, text: str, **markup: bool) -> None:
-    """Write a text, in as many lines as it takes."""
+    """Write a text, broken into lines that fit."""
     for line in folded(text, edge_of(out)):
         out.line(line, **markup)
