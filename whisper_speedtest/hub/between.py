@@ -1,4 +1,4 @@
-"""What may be between here and a host, as far as it can be known, and what to do about it."""
+"""Finds out what may be between this machine and a host, as a proxy, and what to do about it."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _STEPS = {
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
 }
-"""What to do about a host that cannot be reached, by words in the error; the first counts."""
+"""Words in the error → what to do about a host that cannot be reached; the first match counts."""
 
 _OF_A_HUB = ("X-Error-Code", "X-Error-Message", "RateLimit")
-"""Headers by which a hub's own refusals are known: nothing in between sends them."""
+"""Headers that only a hub itself sends with a refusal, and nothing in between."""
 
 
 def named(headers: Mapping[str, str]) -> str:
-    """Return what those who answer say of themselves; "" where they say nothing."""
+    """Return the names that the senders of an answer give in its headers; "" if none."""
     names = map(headers.get, ("Via", "WWW-Authenticate", "Server"))
     return short(next(filter(None, names), "") or "")
 
@@ -62,9 +62,9 @@ def proxy_of(url: httpx2.URL) -> str:
 
 
 def proxies_are_in() -> str:
-    """Return what to check where requests to some hosts go through a proxy; "" where none do.
+    """Return where to check the proxies, if requests to some hosts go through one; else "".
 
-    macOS has some in its settings, where no variable is set.
+    macOS takes proxies from its settings if no variable is set.
     """
     if not getproxies().keys() - {"no"}:
         return ""
@@ -72,9 +72,9 @@ def proxies_are_in() -> str:
 
 
 def next_step(said: str, named_in: str) -> str:
-    """Return what to do about a host that cannot be reached, by what the error says.
+    """Return what to do about a host that cannot be reached, from the words of the error.
 
-    `named_in` is what its address is in; "" of a host that another one redirects to.
+    `named_in` is where its address is set; "" if another host has redirected to it.
     """
     step = next((step for words, step in _STEPS.items() if words in said), "")
     step = step or limit_told(said) or NETWORK
@@ -86,10 +86,10 @@ def next_step(said: str, named_in: str) -> str:
 
 
 def answering(who: str, url: httpx2.URL, headers: Mapping[str, str], *, hub: bool) -> str:
-    """Return who has sent an error that any host or proxy may send: `who`, as far as is known.
+    """Return who has sent an error: `who`, or something between, as a proxy.
 
-    A hub (`hub`) has headers of its own, without which it may be something else. Of other hosts
-    that is said where there is a proxy, or an answer tells what it went through.
+    An error of a hub has headers of its own; without them something else may have sent it. For
+    other hosts that is considered if there is a proxy, or the headers name one.
     """
     proxy, via = proxy_of(url), "Via" in headers
     if any(name in headers for name in _OF_A_HUB) or not (hub or proxy or via):

@@ -1,21 +1,21 @@
-"""The hub cache: what lies there, and what it must be.
+"""Reads the hub cache: which files are there, and whether they are what they must be.
 
     models--org--name/
       blobs/<etag>                      a file's bytes; 64 hex digits: sha256, 40: git's sha1
       snapshots/<commit>/<file>         a link to its blob
-      refs/<revision>                   the commit that a branch or tag stood for
+      refs/<revision>                   the commit of a branch or tag
       trees/<commit>.json               the hub's listing of a commit, kept by `snapshot_download`
       .speedtest/<revision>@<commit>.json   our manifest of what was verified
-      .speedtest/staging-*/             downloads under way, locked by the run that they are of
+      .speedtest/staging-*/             a run's downloads under way, locked by that run
       .speedtest/part-<etag>/           a download under way or cut off, locked likewise
 
-All but our own folder is huggingface_hub's layout, so that its tools see the files; they look at
-nothing else. Where a file system has no links, the file itself lies in the snapshot. A blob may
-itself be a link into huggingface_hub's store of blobs shared by repos: what is hashed is what is
-read, and what is replaced is the link.
+All but `.speedtest` is huggingface_hub's layout, so that its tools find the files; they ignore
+`.speedtest`. On a file system without links, the snapshot has the file itself. A blob may be a link
+into a store of blobs that huggingface_hub shares between repos; then the file in the store is
+hashed, and only the link is ever replaced.
 
-A file by URL lies there in the same way, in `models--host--path`, without a ref: its commit is its
-revision, which is its sha256.
+A file by URL is kept in the same way, in `models--host--path`, but without a ref: its commit and
+its revision are both its sha256.
 Source: huggingface_hub 2.4.0, file_download.py, _tree_cache.py, utils/_cache_manager.py and
 utils/_shared_blobs.py.
 """
@@ -58,7 +58,7 @@ _MODELS = "models--"
 
 
 def _read(path: Path) -> bytes:
-    """Return what a small file holds; raise ValueError for one that would fill the memory."""
+    """Return the content of a small file; raise ValueError if it is longer than LONGEST_LISTING."""
     with open_file(path) as file:
         if len(text := file.read(LONGEST_LISTING + 1)) > LONGEST_LISTING:
             wrong = f"expected at most {human(LONGEST_LISTING)}"
@@ -67,13 +67,13 @@ def _read(path: Path) -> bytes:
 
 
 def existing(path: Path) -> Path:
-    """Return the first that is there of a path and the folders above it."""
+    """Return a path if it exists, else the nearest folder above it that does."""
     # Path.exists fails for a folder that may not be looked into.
     return next(filter(os.path.exists, (path, *path.absolute().parents)))
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
-    """Return what is in a folder, by a pattern; nothing where it cannot be read."""
+    """Return the paths in a folder that match a pattern; none if the folder cannot be read."""
     with suppress(OSError):
         return list(folder.glob(pattern))
     return []
@@ -82,8 +82,8 @@ def matches(folder: Path, pattern: str) -> list[Path]:
 def folder_name(repo: str) -> str:
     """Return the name of a repo's folder in a hub cache.
 
-    For a repo on the hub it is huggingface_hub's own. A URL, a model that the project makes, and an
-    id that the hub could not have get one of the same form.
+    For a repo on the hub it is the name that huggingface_hub uses. A URL, a model that the project
+    makes, and an id that is impossible on the hub get names of the same form.
     """
     if "://" not in repo and not repo.startswith(EMBEDDED):
         from huggingface_hub.errors import HFValidationError
@@ -95,11 +95,11 @@ def folder_name(repo: str) -> str:
 
 
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
-    """Find and hash a model's files in the hub cache `cache`; makes no request, changes nothing.
+    """Find and hash a model's files in the hub cache `cache`; make no request, change nothing.
 
-    The revision stands for the first of the commits that it may stand for of which all files are
-    there; if there is none, for the first. One that nobody confirmed does not take the place of one
-    that is not what a manifest says, nor of one that was verified and is not there any more.
+    Of the commits that the revision may mean (see `RepoFolder.commits`), the first whose files are
+    all there is taken, or else the first. An unconfirmed commit is not taken in place of a verified
+    one whose files have changed or are missing.
     """
     folder = RepoFolder(cache, files.repo)
     inspections: list[Inspection] = []
@@ -122,7 +122,7 @@ def inspect(cache: Path, files: ModelFiles) -> Inspection:
 
 
 def cached_repos(cache: Path) -> list[RepoFolder]:
-    """Return the folders of the model repos in the cache, by the names of their repos."""
+    """Return the folders of the model repos in the cache, sorted by repo."""
     with suppress(OSError):
         names = os.listdir(cache)  # noqa: PTH208 - of a thousand entries only the names
         # A name that cannot be printed is no repo's.
@@ -133,16 +133,16 @@ def cached_repos(cache: Path) -> list[RepoFolder]:
 
 
 def is_safe(name: str) -> bool:
-    """Return whether a file of this name stays inside the folder that it is put in."""
+    """Return whether a file of this name stays inside its folder, so has no `..`, for example."""
     parts = name.split("/")
     return not ({"", ".", ".."} & set(parts) or "\\" in name or "\0" in name)
 
 
 class RepoFolder:
-    """One repo's folder in the hub cache; a repo may be the URL of a folder on a web server."""
+    """The folder of one repo in the hub cache; a repo may be the URL of a folder on a server."""
 
     def __init__(self, cache: Path, repo: str, name: str = "") -> None:
-        """Describe the folder of `repo`, or the one called `name`; it need not exist."""
+        """Describe the folder of `repo`, or the folder called `name`; it need not exist."""
         self.root = cache / (name or folder_name(repo))
         self.blobs = self.root / "blobs"
         self.own = self.root / ".speedtest"
@@ -150,7 +150,7 @@ class RepoFolder:
         self.by_url = "://" in self.repo
 
     def _repo(self) -> str:
-        """Return the repo whose folder this is. Of a URL, the manifests know the scheme."""
+        """Return the repo whose folder this is. The scheme of a URL is read from a manifest."""
         repo = self.root.name.removeprefix(_MODELS).replace("--", "/")
         owner, *names = repo.split("/")
         if len(names) < 2 and not {".", ":"} & set(owner):  # an id on the hub, and no host's name
@@ -161,11 +161,11 @@ class RepoFolder:
         return f"https://{repo}" if len(names) > 1 else repo
 
     def pointer(self, commit: str, name: str) -> Path:
-        """Return where a file of a commit lies, or would."""
+        """Return the path of a file in a commit's snapshot, whether it exists or not."""
         return self.root / "snapshots" / commit / name
 
     def commit(self, revision: str) -> str | None:
-        """Return the commit that a revision stands for, as far as huggingface_hub noted it."""
+        """Return the commit of a revision, as huggingface_hub noted it; None if it did not."""
         if self._may_be(revision, revision):
             return revision
         with suppress(OSError, ValueError):
@@ -174,12 +174,12 @@ class RepoFolder:
         return None
 
     def commits(self, files: ModelFiles) -> list[str]:
-        """Return the commits that a model's revision may stand for, the likeliest first.
+        """Return the commits that a model's revision may mean, the likeliest first.
 
-        That is the commit that huggingface_hub noted, if something says what its files must be.
-        Another tool may have gone on to a newer commit, of which it has a part, or nothing but
-        links that agree with themselves. Then the ones in our manifests come first. Where some of
-        all these were confirmed, the others are not among them.
+        The commit that huggingface_hub noted comes first if there is evidence of its files. There
+        is none if another tool has noted a newer commit, but fetched only a part of it or no
+        listing; then the commits of our manifests come first. If a host has confirmed files of any
+        of these commits, only confirmed commits are returned.
         """
         verified = self.manifests(files.revision)
         noted = self.commit(files.revision)
@@ -189,12 +189,12 @@ class RepoFolder:
         return [each for each in commits if self._is_confirmed(each, files)] or commits
 
     def _is_confirmed(self, commit: str, files: ModelFiles) -> bool:
-        """Return whether a host has said of some of a model's files what they are at a commit."""
+        """Return whether a host has confirmed some of a model's files at a commit."""
         known = (self.evidence(commit, name) for name in files.files)
         return any(each and not each.unconfirmed for each in known)
 
     def beside(self, found: Inspection, noted: str) -> Inspection:
-        """Return what was found, where what is missing is unknown if the commit `noted` has it."""
+        """Return an inspection in which a missing file is unknown if the commit `noted` has it."""
         said = (
             f"expected commit {found.commit}, which was verified, got commit {noted}, which no "
             "host has confirmed"
@@ -208,7 +208,7 @@ class RepoFolder:
         return replace(found, findings=findings)
 
     def listing(self, commit: str, files: ModelFiles) -> Listing | None:
-        """Return what a model's files must be at a commit; None where nothing says it of each."""
+        """Return what a model's files must be at a commit; None without evidence of each file."""
         listed = {}
         for name in files.files:
             if not (known := self.evidence(commit, name)):
@@ -217,16 +217,16 @@ class RepoFolder:
         return Listing(self.listed_as(commit) or self.repo, commit, listed)
 
     def _may_be(self, revision: str, commit: str) -> bool:
-        """Return whether a revision can stand for a commit; by URL they are the same sha256."""
+        """Return whether a revision can mean a commit. For a file by URL they must be equal."""
         return is_sha256(commit) and commit == revision if self.by_url else is_sha1(commit)
 
     def evidence(self, commit: str, name: str) -> RemoteFile | None:
-        """Return what says which content a file of a commit must have, other than its own link.
+        """Return what a file of a commit must be, from other evidence than its own link; or None.
 
-        The etag of a file by URL is its commit. Of other files our manifests say it, of whatever
-        revision, if they have it from a host's listing and agree; then huggingface_hub's listing of
-        the commit; and then what our manifests have of a file that nobody confirmed. Those that
-        contradict each other say nothing.
+        For a file by URL the etag is the commit. For other files the evidence is, in this order:
+        confirmed entries of our manifests, of any revision; huggingface_hub's listing of the
+        commit; unconfirmed entries of our manifests. Entries that contradict each other are
+        ignored.
         """
         if self.by_url:
             return RemoteFile(name, ANY_SIZE, commit)
@@ -242,7 +242,7 @@ class RepoFolder:
         return next(iter(recorded)).remote(name) if len(recorded) == 1 else None
 
     def _recorded(self, commit: str, name: str) -> dict[Record, Path]:
-        """Return what our manifests say of a file, each with one that says so, the last first."""
+        """Return each entry for a file in our manifests → the manifest, the newest first."""
         recorded: dict[Record, Path] = {}
         for manifest in self.manifests_of(commit):
             if record := manifest.files.get(name):
@@ -250,7 +250,7 @@ class RepoFolder:
         return recorded
 
     def _lacking(self, commit: str, name: str) -> str:
-        """Return why manifests say nothing of a file that may have said something; "" if none."""
+        """Return how our manifests contradict each other, or why one is unreadable; or ""."""
         recorded = self._recorded(commit, name)
         if len(recorded) < 2:
             return self._read_manifests()[1]
@@ -265,11 +265,11 @@ class RepoFolder:
         )
 
     def look(self, commit: str, name: str) -> Finding:
-        """Hash one file of a commit, and compare that with what it must be.
+        """Hash one file of a commit, and compare it with the evidence.
 
-        Where there is no evidence, the file must have the etag that its blob is named by, if it is
-        a link to one. That is not enough where manifests contradict each other, or one cannot be
-        understood, which may do so. Then, and where there is no link, nothing says what is right.
+        Without evidence, a link to a blob is compared with the name of that blob, and is
+        unconfirmed if they match. The file is `unknown` if it is no link, or if manifests
+        contradict each other or cannot be understood.
         """
         path = self.pointer(commit, name)
         evidence, lacking = self.evidence(commit, name), ""
@@ -307,9 +307,9 @@ class RepoFolder:
     def holds(
         self, commit: str, file: RemoteFile, places: Iterable[Path]
     ) -> tuple[Path, Proof] | None:
-        """Return where the content of a commit's file lies, and its proof; None if nowhere.
+        """Return a path with the content of a commit's file, and its proof; None if there is none.
 
-        That may be its blob, its snapshot, one of `places` or the snapshot of another commit.
+        The path may be its blob, its snapshot, one of `places` or the snapshot of another commit.
         """
         snapshots = (path / file.name for path in matches(self.root, "snapshots/*"))
         blob, pointer = self.blobs / file.etag, self.pointer(commit, file.name)
@@ -325,11 +325,11 @@ class RepoFolder:
         return None
 
     def has_at(self, path: Path, commit: str, file: RemoteFile) -> bool:
-        """Return whether `path` is where the content of a commit's file belongs."""
+        """Return whether `path` is the place in the cache where a commit's file belongs."""
         return path in {self.blobs / file.etag, self.pointer(commit, file.name)}
 
     def may_link(self, path: Path) -> bool:
-        """Return whether a file lies on the disk of the blobs; from another one it is copied."""
+        """Return whether a file is on the same disk as the blobs; if not, it has to be copied."""
         return existing(self.blobs).stat().st_dev == path.stat().st_dev
 
     def linked(self, path: Path) -> str:
@@ -341,11 +341,11 @@ class RepoFolder:
         return ""
 
     def listed_as(self, commit: str) -> str:
-        """Return the repo that the hub led to when it listed a commit; "" if none, or not known."""
+        """Return the repo to which the hub redirected for a commit; "" if none or not known."""
         return next((manifest.listed_as for manifest in self.manifests_of(commit)), "")
 
     def manifests_of(self, commit: str = "") -> list[Manifest]:
-        """Return our manifests, or those of this repo's commit, the one written last first."""
+        """Return our manifests of a commit, or all, the newest first."""
         return [
             manifest
             for manifest in self._read_manifests()[0]
@@ -353,10 +353,10 @@ class RepoFolder:
         ]
 
     def _read_manifests(self) -> tuple[list[Manifest], str]:
-        """Return our manifests, the one written last first, and what is wrong with another; or "".
+        """Return our manifests, the newest first, and what is wrong with another manifest; or "".
 
-        What is of something else than its name says, or cannot be read or understood, is none.
-        Hidden files are left out: macOS writes `._NAME` beside a file on disks of other systems.
+        A manifest that cannot be read or understood, or whose content does not match its name, is
+        left out. So are hidden files: on foreign disks macOS writes `._NAME` beside a file.
         """
 
         def none(path: Path, error: Exception) -> str:
@@ -384,7 +384,7 @@ class RepoFolder:
         return [manifest for _, manifest in found], wrong
 
     def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
-        """Return each commit of a revision that was verified, the last first, with its files."""
+        """Return each verified commit of a revision → its files, the newest first."""
         return {
             manifest.commit: manifest.files
             for manifest in self.manifests_of()
@@ -393,5 +393,5 @@ class RepoFolder:
         }
 
     def manifest_path(self, revision: str, commit: str) -> Path:
-        """Return where the manifest of a revision's commit lies, or would."""
+        """Return the path of the manifest of a revision's commit, whether it exists or not."""
         return self.own / f"{quote(revision, safe='')}@{commit}.json"

@@ -1,9 +1,9 @@
 """Models that the project makes itself: exports of a checkpoint in fixtures/models.
 
-They are kept in `.cache/models`, which is laid out as a hub cache; where that cannot be written to,
-in a temporary folder, for as long as the process lasts. What stands for the commit there is a hash
-of all that an export is made from: the checkpoint, the exporters and the versions of the packages
-that they use. No hub has any part in this, and huggingface_hub is not imported.
+They are kept in `.cache/models`, which has the layout of a hub cache, or in a temporary folder if
+that is not writable. In place of the commit there is a hash of everything that an export is made
+from: the checkpoint, the exporters and the versions of the packages that they use. No hub is used,
+and huggingface_hub is not imported.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
 
 _once = threading.Lock()
-"""Lets one thread at a time ask for the temporary folder, of which there is one."""
+"""Lets one thread at a time ask for the temporary folder, so that only one is made."""
 
 
 def inspect(files: ModelFiles) -> Inspection:
-    """Return what there is of a model, which is made first unless an intact export is there.
+    """Return the state of a model's export, which is made first unless an intact one exists.
 
-    Its commit is the sha256 of the checkpoint that it is exported from. The files of an export that
-    cannot be made are corrupt, with the reason.
+    Its commit is the sha256 of the checkpoint. If the export cannot be made, its files are corrupt,
+    with the reason.
     """
     return plan(files).local
 
 
 def plan(files: ModelFiles) -> PlannedModel:
-    """Return a model for which nothing is left to do: it is complete, or has a problem."""
+    """Return a plan without downloads: the model is complete, or has a problem."""
     try:
         try:
             return PlannedModel(files, _made(files, CACHE))
@@ -93,7 +93,7 @@ def _temporary_folder() -> Path:
 
 
 def _made(files: ModelFiles, folder: Path) -> Inspection:
-    """Return an intact export in a folder, old or new."""
+    """Return the export in a folder, after making it if there is no intact one."""
     try:
         checkpoint, form, variant = files.repo.removeprefix(EMBEDDED).split("-", 2)
         exporter = import_module(f"fixtures.models.{checkpoint}.export")
@@ -122,13 +122,13 @@ def _made(files: ModelFiles, folder: Path) -> Inspection:
 
 
 def _is_intact(found: Inspection) -> bool:
-    """Return whether all files of an export are there, as they were when it was made."""
+    """Return whether all files of an export exist and are as they were when it was made."""
     return found.state == "complete" and not found.unconfirmed
 
 
 @contextmanager
 def _others_waiting(folder: Path) -> Iterator[None]:
-    """Let no other thread or process make an export while the block runs."""
+    """Keep all other threads and processes from making an export while the block runs."""
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w", encoding="utf-8") as lock:
         flock(lock.fileno(), fcntl.LOCK_EX)  # without locks, both make it, and it is the same
@@ -136,7 +136,7 @@ def _others_waiting(folder: Path) -> Iterator[None]:
 
 
 def _key(source: Path, packages: Iterable[str]) -> str:
-    """Return a hash, in the form of a commit, of all that decides on the bytes of an export."""
+    """Return a hash, in the form of a commit, of everything that an export is made from."""
     digest = hashlib.sha256()
     for package in packages:
         digest.update(f"{package}=={version(package)}\n".encode())
@@ -147,7 +147,7 @@ def _key(source: Path, packages: Iterable[str]) -> str:
 
 
 def _require_room(folder: Path, stage: Staging) -> None:
-    """Raise OSError unless there is room on a folder's disk for any of the exports."""
+    """Raise OSError unless a folder's disk has MARGIN bytes free, enough for any of the exports."""
     free = shutil.disk_usage(folder).free
     if free < MARGIN:
         lacking = f"{os.strerror(errno.ENOSPC)}: expected {human(MARGIN)} free, got {human(free)}"
@@ -156,10 +156,10 @@ def _require_room(folder: Path, stage: Staging) -> None:
 
 
 def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: str) -> None:
-    """Export in another process, since that imports much, and move the files into the cache.
+    """Export in another process, as that imports much, and move the files into the cache.
 
     Raises:
-        OSError: There is no room for it, which is looked for before, and again where that failed.
+        OSError: There is no room, which is checked before the export, and after one that failed.
     """
     with staging(RepoFolder(folder, files.repo)) as stage:
         made = stage.new()

@@ -1,4 +1,4 @@
-"""The hashes that files and commits are known by, and how they are computed."""
+"""Recognises and computes the hashes of files and commits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 CHUNK = 1 << 20
-"""Bytes that are read, written or hashed at once."""
+"""How many bytes are read, written or hashed at once."""
 
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -23,7 +23,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a file is: its size in bytes, and the sha256 of its content in hex digits."""
+    """Identifies the content of a file: its size in bytes, and its sha256 in hex."""
 
     size: int
     sha256: str
@@ -45,14 +45,14 @@ def is_etag(text: str) -> bool:
 
 
 def hash_name(etag: str) -> str:
-    """Return which kind of hash an etag is."""
+    """Return the name of the kind of hash that an etag is."""
     return "git sha1" if is_sha1(etag) else "sha256"
 
 
 class FileDigest:
     """Hashes a file of a known size, piece by piece.
 
-    `etag` is the hash that the file should have; where that is a git sha1, one is computed too.
+    `etag` is the hash that the file should have. If it is a git sha1, that is computed, too.
     """
 
     def __init__(self, size: int, etag: str) -> None:
@@ -70,7 +70,7 @@ class FileDigest:
             self._git.update(chunk)
 
     def result(self) -> tuple[Proof, str]:
-        """Return what the bytes are, and their etag: a git sha1 where one was computed."""
+        """Return the proof of the bytes, and their etag: the git sha1 if it was computed."""
         sha256 = self._sha256.hexdigest()
         return Proof(self.received, sha256), self._git.hexdigest() if self._git else sha256
 
@@ -83,7 +83,7 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def digest(path: Path, etag: str) -> tuple[Proof, str]:
-    """Read a file once; return what it is, and its etag, of the same kind as `etag`."""
+    """Read a file once; return its proof, and its etag of the same kind as `etag`."""
     with open_file(path) as file:
         content = FileDigest(os.fstat(file.fileno()).st_size, etag)
         buffer = memoryview(bytearray(CHUNK))
@@ -93,5 +93,5 @@ def digest(path: Path, etag: str) -> tuple[Proof, str]:
 
 
 def prove(path: Path) -> Proof:
-    """Read a file once; return what it is."""
+    """Read a file once; return its proof."""
     return digest(path, "")[0]

@@ -1,4 +1,4 @@
-"""Models that come from a hub or a web server, and are kept in the hub cache."""
+"""Plans and fetches models from a hub or a web server, which are kept in the hub cache."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ if TYPE_CHECKING:
 
 _POLL = 0.2  # seconds
 _PATIENCE = 6
-"""How many of the settings' time limits another session may take without a byte."""
+"""How many timeouts of the settings another session may spend without receiving a byte."""
 
 _USER = re.compile(r"://[^/@\s]*@")
 
 
 class Watcher:
-    """Told of downloads as they go on, from several threads at once. This one does nothing."""
+    """Is told of the progress of downloads, by several threads at once. This one does nothing."""
 
     def start(self, repo: str, file: str, size: int) -> None:
-        """Say that a file is being downloaded, of which `size` bytes have to come."""
+        """Take note that a download of `size` bytes of a file begins."""
 
     def wait(self, repo: str, file: str, size: int) -> None:
-        """Say that another session is downloading it, and has `size` bytes of it by now."""
+        """Take note that another session downloads the file, and has `size` bytes of it."""
 
     def advance(self, repo: str, file: str, size: int) -> None:
-        """Say that `size` more bytes are there; negative when a try was in vain."""
+        """Take note that `size` more bytes were received; negative if bytes were discarded."""
 
     def finish(self, repo: str, file: str) -> None:
-        """Say that the file is verified and in place, or given up."""
+        """Take note that the file is verified and in place, or was given up."""
 
 
 class HostedModels:
-    """The hub cache, with the hub and the web servers that its files come from. Thread-safe."""
+    """The models in the hub cache, and the hosts that they come from. Thread-safe."""
 
     def __init__(self, settings: HubSettings) -> None:
         self.settings = settings
@@ -80,11 +80,11 @@ class HostedModels:
         self._servers: dict[str, web.WebServer] = {}
 
     def inspect(self, files: ModelFiles) -> Inspection:
-        """Return what the hub cache holds of a model, every byte hashed; makes no request."""
+        """Return the state of a model in the hub cache; hash every byte, and make no request."""
         return cache.inspect(self.settings.cache, files)
 
     def commit(self, files: ModelFiles, cancelled: threading.Event) -> str | ModelError:
-        """Ask what a model's revision stands for now; return why the host does not say."""
+        """Return the present commit of a model's revision, or why the host does not say it."""
         try:
             return self._remote(files).listing(files, cancelled).commit
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
@@ -97,7 +97,7 @@ class HostedModels:
         places: Places,
         locked: LockedModel | None = None,
     ) -> PlannedModel:
-        """Plan one model by itself; never raises for it, see `PlannedModel.problem`."""
+        """Plan one model. An error of the model is its `problem`, and is not raised."""
         local = Inspection(files, None, {})
         try:
             remote = self._remote(files)
@@ -116,10 +116,10 @@ class HostedModels:
         return model
 
     def _remote(self, files: ModelFiles) -> Remote:
-        """Return whom to ask for a model; each host apart, as each may be out of reach alone.
+        """Return the host of a model. Hosts have an object each, as one alone may be out of reach.
 
         Raises:
-            RepoError: The check map's entry is none that can be fetched and verified.
+            RepoError: The check map's entry cannot be fetched and verified.
         """
         if not files.files or not all(map(is_safe, files.files)):
             raise RepoError(
@@ -133,7 +133,7 @@ class HostedModels:
         return self._servers.setdefault(origin, server)
 
     def _require_memory(self, model: PlannedModel) -> None:
-        """Raise Unavailable where the files are larger than this machine's memory."""
+        """Raise Unavailable if the files are larger than this machine's memory."""
         memory, size = self.settings.memory, model.size
         if memory and size and size > memory:
             cause = f"more than this machine's {human(memory)} of memory"
@@ -143,9 +143,10 @@ class HostedModels:
             )
 
     def _without_host(self, local: Inspection, places: Places) -> PlannedModel:
-        """Complete a model from what lies on this machine, if its cache says what that must be.
+        """Plan a model without asking a host, if the cache has evidence of all its files.
 
-        What contradicts its cache is told, and no host can say which of the two is right.
+        If a file contradicts the evidence, the problem says so, as no host can decide which of the
+        two is right.
         """
         files = local.files
         folder = RepoFolder(self.settings.cache, files.repo)
@@ -165,7 +166,7 @@ class HostedModels:
         raise Unavailable(f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that")
 
     def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
-        """Compare what is there with what the model's files must be."""
+        """Plan a model by comparing the files on this machine with the host's listing."""
         files, commit = local.files, listing.commit
         folder = RepoFolder(self.settings.cache, files.repo)
         listed_as = listing.repo if listing.repo != files.repo else ""
@@ -195,7 +196,7 @@ class HostedModels:
         return PlannedModel(files, local, commit, tuple(required), held, parts, copied, listed_as)
 
     def _record(self, local: Inspection) -> None:
-        """Write the manifest of a model that is there without one; none contradicts it."""
+        """Write the manifest of a complete model that has none."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
         noted = folder.manifests(local.files.revision).get(local.commit or "", {})
         if local.records.items() <= noted.items():
@@ -205,7 +206,7 @@ class HostedModels:
             stage.note(local)
 
     def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> Outcomes:
-        """Download what is planned for some models; return what became of each."""
+        """Download what is planned for some models; return the outcome of each."""
         outcomes: Outcomes = {}
         stages: dict[str, Staging] = {}
         jobs: dict[Key, Future[Proof]] = {}
@@ -244,7 +245,7 @@ class HostedModels:
         watcher: Watcher,
         cancelled: threading.Event,
     ) -> Proof:
-        """Bring one file among the blobs, unless another session has done so."""
+        """Download one file to the blobs, unless another session has done so."""
         repo = model.files.repo
         folder = RepoFolder(self.settings.cache, repo)
         known = model.begun.get(file.etag, 0)
@@ -271,7 +272,7 @@ class HostedModels:
     def _patience(
         self, repo: str, file: RemoteFile, watcher: Watcher, cancelled: threading.Event
     ) -> Callable[[int], bool]:
-        """Return what waits for another session; False once that has brought nothing for long."""
+        """Return a function to wait for another session; it returns False when that seems stuck."""
         seen, since = -1, 0.0
 
         def wait(size: int) -> bool:
@@ -288,7 +289,7 @@ class HostedModels:
     def _finish(
         self, model: PlannedModel, stage: Staging, jobs: Mapping[Key, Future[Proof]]
     ) -> VerifiedModel | ModelError:
-        """Wait for a model's downloads; then make the commit, and the revision, consist of them."""
+        """Wait for a model's downloads; then link its snapshot to them and write its manifest."""
         files, commit = model.files, model.commit or ""
         try:
             findings = {}
@@ -321,9 +322,9 @@ class HostedModels:
         return self.explained(local, refused)
 
     def explained(self, local: Inspection, error: Exception) -> ModelError:
-        """Add to a refusal what the cache holds, and how near it comes; leave the token out.
+        """Return the error with what the cache has of the model, and without the token.
 
-        An error of another kind is one that somebody's code has raised, and that says little.
+        An error that is no ModelError is unexpected, and is made into one.
         """
         files = local.files
         if not isinstance(error, ModelError):
@@ -349,7 +350,7 @@ class HostedModels:
     def _showable(self, text: str) -> str:
         """Return a text without the token, and without users and passwords in addresses.
 
-        The name of a folder may hold an order to a terminal; it is left out as well.
+        Control characters for terminals, which the name of a folder may have, are replaced as well.
         """
         if token := self.settings.token:
             text = text.replace(token, "(token)")
@@ -358,7 +359,7 @@ class HostedModels:
 
 @contextmanager
 def threads(count: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
-    """Give threads, and the event that ends what they do when the block fails or is interrupted."""
+    """Yield threads, and the event that is set to end their work if the block fails."""
     cancelled = threading.Event()
     with ThreadPoolExecutor(count, thread_name_prefix="hub") as pool:
         try:

@@ -1,4 +1,4 @@
-"""A Hugging Face hub: lists repos by its API, and takes a token."""
+"""Lists and downloads the files of a Hugging Face hub, with its API and token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAMED = 20
 _STALE = "Invalid credentials in Authorization header"
 _DISABLED = "Access to this resource is disabled."
 _ABSENT = {"RepoNotFound": "repo", "RevisionNotFound": "revision", "EntryNotFound": "file"}
-"""What it is that lacks, by the hub's own error code."""
+"""The hub's error code → what it does not have."""
 
 
 class _Lfs(msgspec.Struct):
@@ -52,7 +52,7 @@ class _Info(msgspec.Struct):
 
 
 class HuggingFaceHub(Remote):
-    """The hub that some settings describe."""
+    """The hub of some settings."""
 
     name: ClassVar = "the hub"
     gives: ClassVar = "a hub's data"
@@ -146,7 +146,7 @@ class HuggingFaceHub(Remote):
 
 
 def _fault_of_id(repo: str) -> str:
-    """Return why no repo on the hub can have this id; "" where one can."""
+    """Return why no repo on the hub can have this id; "" if one can."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
@@ -158,7 +158,7 @@ def _fault_of_id(repo: str) -> str:
 
 
 def _checked(files: ModelFiles, info: _Info) -> Listing:
-    """Return a listing that has all files of a model, and no file that leads out of a folder."""
+    """Return the hub's listing, after checking that it has all files of a model and safe names."""
     pinned = files.revision if is_sha1(files.revision) else ""
     for what, got, right in (
         ("a commit", info.sha, is_sha1(info.sha)),

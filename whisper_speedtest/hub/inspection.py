@@ -1,4 +1,4 @@
-"""What a look at a model's files found: in the hub cache, or where a library looks."""
+"""The state of a model's files in one place: the hub cache, or where a library looks."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ FileState = Literal["complete", "incomplete", "missing", "corrupt", "other model
 """The state of one file, or of all files of a model in one place.
 
 complete: every byte was hashed, and is right.
-incomplete: of a model only; some of its files are complete and the others are missing.
+incomplete: some files are complete and the others are missing; only the state of a model.
 missing: there is no such file.
-corrupt: the file has other content than it must have, or cannot be read.
+corrupt: the file differs from what it must be, or cannot be read.
 other model: the file has the content of another file in the hub cache.
-unknown: nothing in the hub cache says what the file must be, or what says it cannot be understood.
+unknown: the hub cache has no evidence of what the file must be, or it cannot be understood.
 """
 
 _DECISIVE: tuple[FileState, ...] = ("other model", "corrupt", "unknown")
-"""One file in such a state gives the whole model its state; the first of these wins."""
+"""A model has such a state if one of its files has it; the first of these states wins."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A file of a repo in the hub cache; `commit` and `file` are "" where no link leads to it."""
+    """A file of a repo in the hub cache. `commit` and `file` are "" for a blob without a link."""
 
     repo: str
     commit: str
@@ -46,17 +46,17 @@ class CachedFile:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a look at one file found.
+    """The state of one file.
 
     Attributes:
         name: The file's name in its repo.
         state: Any but "incomplete".
-        path: Where the file lies or would lie.
-        etag: The hash that the file must have; "" where nothing says.
-        proof: What the file is; None where it is missing or cannot be read.
+        path: The path of the file, whether it exists or not.
+        etag: The hash that the file must have; "" without evidence.
+        proof: Size and hash of the file; None if it is missing or cannot be read.
         reason: What is wrong with it; "" for a complete file.
-        origin: The cached file that has this content, where that was looked for and found.
-        unconfirmed: It is complete, and nothing but its own blob's name says that it is right.
+        origin: The cached file that has this content, if one was searched for and found.
+        unconfirmed: Whether it is complete, but only compared with the name of its own blob.
     """
 
     name: str
@@ -69,16 +69,16 @@ class Finding:
     unconfirmed: bool = False
 
     def matches(self, file: RemoteFile) -> bool:
-        """Return whether the file is complete, and is the one that a host lists."""
+        """Return whether the file is complete and is the one that a host lists."""
         return self.state == "complete" and self.etag == file.etag
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """All files of a model in one place, by their names.
+    """The state of all files of a model in one place, by their names.
 
-    `commit` is the one that the revision stands for; None where the place does not know.
-    `listed_as` is the repo that the hub led to for it; "" where that is the one asked for.
+    `commit` is the commit of the revision, or None if it is not known. `listed_as` is the repo to
+    which the hub redirected; "" if it did not.
     """
 
     files: ModelFiles
@@ -88,7 +88,7 @@ class Inspection:
 
     @property
     def state(self) -> FileState:
-        """One word for all files."""
+        """The state of the model as a whole."""
         states = {finding.state for finding in self.findings.values()}
         for state in _DECISIVE:
             if state in states:
@@ -99,12 +99,12 @@ class Inspection:
 
     @property
     def size(self) -> int:
-        """Bytes of the files that are there."""
+        """Bytes of the files that exist."""
         return sum(each.proof.size for each in self.findings.values() if each.proof)
 
     @property
     def records(self) -> dict[str, Record]:
-        """What a manifest has of the files that are there."""
+        """The entries of a manifest for the files that exist."""
         return {
             name: Record(each.proof.size, each.proof.sha256, each.etag, each.unconfirmed)
             for name, each in self.findings.items()
@@ -118,7 +118,7 @@ class Inspection:
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether nothing but the names of the cache itself says that some files are right."""
+        """Whether some files were only compared with the names of their own blobs."""
         return any(each.unconfirmed for each in self.findings.values())
 
     def verified(self) -> VerifiedModel:

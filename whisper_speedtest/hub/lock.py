@@ -1,4 +1,4 @@
-"""The lock of models, `models.lock`: which bytes each repo stood for when it was written.
+"""The lock of models, `models.lock`, which pins each repo's revision to a commit and hashes.
 
     {
       "format": "whisper-speedtest lock of models",
@@ -11,8 +11,8 @@
       }
     }
 
-A store that has a lock asks for the locked commit in place of the revision, and takes no other
-bytes than the locked ones. Models that the project makes itself are in no lock.
+A store with a lock requests the locked commit instead of the revision, and accepts only files with
+the locked hashes. Models that the project makes itself are not locked.
 """
 
 from __future__ import annotations
@@ -44,29 +44,29 @@ VERSION = 1
 
 
 class LockError(Exception):
-    """A lock of models that is none, or that cannot be read or written."""
+    """The lock of models is malformed, or cannot be read or written."""
 
 
 class LockedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file must be: its size in bytes, and its sha256 in hex digits."""
+    """The size in bytes and the sha256 in hex that a file must have."""
 
     size: Annotated[int, msgspec.Meta(ge=0)]
     sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
     def __str__(self) -> str:
-        """Return what an error message says of it."""
+        """Return the hash and the size, as messages quote them."""
         return f"sha256 {self.sha256} of {self.size} bytes"
 
 
 class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a repo's revision stands for: a commit, and what each of its files must be."""
+    """The commit of a repo's revision, and what each of its files must be."""
 
     commit: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{40}|[0-9a-f]{64})\Z")]
     files: dict[str, LockedFile]
 
     @classmethod
     def of(cls, model: VerifiedModel) -> Self:
-        """Return the entry of a model that was verified."""
+        """Return the entry of a verified model."""
         files = {
             name: LockedFile(proof.size, proof.sha256)
             for name, (_, proof) in sorted(model.files.items())
@@ -74,7 +74,7 @@ class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(model.commit, files)
 
     def contradiction(self, proofs: Mapping[str, Proof]) -> str:
-        """Return how files differ from their entries; "" where none does, or has one."""
+        """Return how files differ from their entries; "" if none differs, or none has an entry."""
         wrong = []
         for name, proof in proofs.items():
             locked, got = self.files.get(name), LockedFile(proof.size, proof.sha256)
@@ -83,10 +83,10 @@ class LockedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "; ".join(wrong)
 
     def judged(self, found: Inspection) -> Inspection:
-        """Return what was found, as the lock has it: it outranks what the hub cache says.
+        """Return an inspection judged by the lock, which outranks the evidence in the hub cache.
 
-        A file that differs is corrupt. One that does not is complete and confirmed, also where
-        nothing else says what it must be; then its sha256 is what it is known by.
+        A file that differs from its entry is corrupt. A file that matches is complete and
+        confirmed, even without other evidence; its etag is then its sha256.
         """
         findings = dict(found.findings)
         for name, each in found.findings.items():
@@ -108,7 +108,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: dict[str, LockedModel]
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a commit is said to be another one."""
+        """Raise ValueError if an entry has another commit than its revision says."""
         for key, entry in self.models.items():
             revision = key.rpartition("@")[2]
             if is_etag(revision) and entry.commit != revision:
@@ -123,19 +123,19 @@ class Lock:
     models: Mapping[str, LockedModel] = field(default_factory=dict)
 
     def of(self, files: ModelFiles) -> LockedModel | None:
-        """Return what a model must be; None where the lock says nothing of it."""
+        """Return the entry of a model; None if the lock has none."""
         return self.models.get(str(files))
 
     def moved_to(self, commits: Mapping[ModelFiles, str]) -> Lock:
-        """Return the lock with other commits, of which it does not know the files."""
+        """Return the lock with new commits for some models, but no hashes of their files yet."""
         entries = {str(files): LockedModel(commit, {}) for files, commit in commits.items()}
         return Lock({**self.models, **entries})
 
     def with_models(self, models: Iterable[VerifiedModel]) -> Lock:
-        """Return the lock with further models, each in place of an older entry of its own.
+        """Return the lock with further models, which replace older entries of theirs.
 
-        A model whose files are a part of those that its repo has at the same commit adds to the
-        entry, since several cases may need several files of one repo.
+        Files of the same repo and commit are added to one entry, since several cases may need
+        different files of one repo.
         """
         entries = dict(self.models)
         for model in models:
@@ -151,7 +151,7 @@ def read_lock(path: Path) -> Lock:
     """Return the lock in a file; an empty one where there is no file.
 
     Raises:
-        LockError: It cannot be read, or is no lock of models; the message names what is wrong.
+        LockError: The file cannot be read, or is malformed; the message names what is wrong.
     """
     try:
         return Lock(msgspec.json.decode(path.read_bytes(), type=_File).models)
@@ -170,7 +170,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     """Write a lock to a file, whole or not at all.
 
     Raises:
-        LockError: It cannot be written.
+        LockError: The file cannot be written.
     """
     models: Any = msgspec.to_builtins(lock.models)
     text = json.dumps({"format": FORMAT, "version": VERSION, "models": models}, indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""A verified model, and the errors that say why there is none."""
+"""Defines the verified model, and the errors that say why a model is not available."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ UNCONFIRMED = (
     "unconfirmed: no host has said what its files must be, and they have the hashes that the hub "
     "cache names them by; to know, delete the repo's folder there and fetch it anew"
 )
-"""What is said of an unconfirmed model; see `hub.evidence`."""
+"""The explanation of an unconfirmed model; see `hub.evidence`."""
 
 
 class ModelError(Exception):
     """There is no verified model; the subclasses say why.
 
-    `cause` is the part of the message that other models may share, so that it can be said once for
-    all of them; "" where the whole message is about this model.
+    `cause` is the part of the message that errors of other models may share, so that it can be
+    shown once for all of them; "" if the whole message is about this model.
     """
 
     def __init__(self, message: str, cause: str = "") -> None:
@@ -34,11 +34,11 @@ class ModelError(Exception):
 
 
 class VerificationError(ModelError):
-    """A file has other content than it must have, and could not be replaced."""
+    """A file differs from what it must be, and could not be replaced."""
 
 
 class Unavailable(ModelError):  # noqa: N818 - skips a test, and is no error of anybody's
-    """The model cannot be had here and now; the message says what would help."""
+    """The model cannot be fetched here and now; the message says what would help."""
 
 
 class RepoError(ModelError):
@@ -47,12 +47,11 @@ class RepoError(ModelError):
 
 @dataclass(frozen=True, slots=True)
 class VerifiedModel:
-    """The files of one model: where each lies, and what it was when it was verified.
+    """The files of one model: the path of each, and its proof from when it was verified.
 
-    `revision` is what the check map names, and `commit` what that stood for: on the hub a git sha1;
-    for a file by URL, and for a model that the project makes, a sha256. `listed_as` is the repo
-    that the hub led to; "" where that is `repo`. It is `unconfirmed` where nothing but the names of
-    the hub cache says that some of the files are right; see `hub.evidence`.
+    `revision` is that of the check map, and `commit` is its commit: on the hub a git sha1; for a
+    file by URL, and for a model that the project makes, a sha256. `listed_as` is the repo to which
+    the hub redirected; "" if it is `repo`. For `unconfirmed` see `hub.evidence`.
     """
 
     repo: str
@@ -68,7 +67,7 @@ class VerifiedModel:
         return sum(proof.size for _, proof in self.files.values())
 
     def resolved(self) -> Self:
-        """Return the model with each path the file itself, whatever befalls the links to it."""
+        """Return the model with paths of the files themselves, in place of links to them."""
         found = {
             name: (Path(os.path.realpath(path)), proof)  # Path.resolve fails where links go round
             for name, (path, proof) in self.files.items()
@@ -76,7 +75,7 @@ class VerifiedModel:
         return replace(self, files=found)
 
     def recheck(self) -> None:
-        """Hash every file again; raise VerificationError for the first that has changed."""
+        """Hash every file again; raise VerificationError for the first one that has changed."""
         for name, (path, proof) in self.files.items():
             check_file(f"{self.repo}@{self.commit[:12]} {name}", path, proof)
 
@@ -84,7 +83,7 @@ class VerifiedModel:
 def check_file(subject: str, path: Path, expected: Proof) -> None:
     """Raise VerificationError unless a file has the expected size and hash; `subject` is its name.
 
-    The size is compared first, since that takes no reading.
+    The size is compared first, as the file need not be read for that.
     """
     if not path.is_file():
         raise VerificationError(f"{subject}: expected {expected.size} bytes at {path}, got no file")

@@ -1,4 +1,4 @@
-"""The part of a file that has come so far: written piece by piece, and hashed on the way."""
+"""Writes a download piece by piece, and hashes it on the way."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 class Part:
-    """What there is of a file that its host lists."""
+    """The part of a listed file that has been received so far."""
 
     def __init__(self, out: BinaryIO, file: RemoteFile, advance: Callable[[int], None]) -> None:
-        """Take what `out` holds for the file's beginning, unless that is too long.
+        """Take the content of `out` as the file's beginning, unless it is too long.
 
-        `advance` is told of each further piece, in bytes; less than 0 where what came was in vain.
+        `advance` is called with the bytes of each further piece, and with a negative number when
+        bytes are discarded.
         """
         self._out = out
         self._file = file
@@ -35,18 +36,18 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """How many bytes have been received."""
         return self._digest.received
 
     def start_over(self) -> None:
-        """Throw away what is there."""
+        """Discard everything that has been received."""
         self._advance(-self.size)
         self._out.seek(0)
         self._out.truncate()
         self._digest = FileDigest(self._file.size, self._file.etag)
 
     def add(self, pieces: Iterable[bytes]) -> None:
-        """Add pieces as they come, up to the first with which the file is too long."""
+        """Add pieces as they arrive; stop at the first one that makes the file too long."""
         together = bytearray()  # as each write and hash lets other threads go first
         try:
             for piece in pieces:
@@ -66,10 +67,10 @@ class Part:
         self._advance(size)
 
     def proof(self) -> Proof:
-        """Return the proof of the whole file, which is what was listed.
+        """Return the proof of the whole file, which matches the listing.
 
         Raises:
-            Again: It is not whole; or it is another one, and nothing is there any more.
+            Again: The file is incomplete, or it differs from the listing and was discarded.
         """
         file = self._file
         if self.size < file.size:

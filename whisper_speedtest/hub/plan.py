@@ -1,4 +1,4 @@
-"""What a pre-fetch will do, decided before the first byte is downloaded."""
+"""Plans what a pre-fetch will do, before the first byte is downloaded."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import ModelError
 
 MARGIN = 50_000_000
-"""Bytes that stay free on the disk: an engine, and other programs, need some while tests run."""
+"""Bytes of the disk that stay free for engines and other programs."""
 
 Key = tuple[str, str]
-"""A repo and an etag: one download, which may be of several models and under several names."""
+"""A repo and an etag, which identify a download. Several models and names may share it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """What is to be done for one model.
+    """The plan for one model.
 
     Attributes:
-        files: What the check map names.
-        local: What is there.
-        commit: What the revision stands for, as the host says; None where none was asked, as for a
-            complete model.
-        required: The files that are needed, as the host lists them; empty where none was asked.
-        held: Those of them whose content is on this machine, with the path at which it is and its
-            proof; the others have to come.
-        begun: Bytes of each etag that another run has downloaded; no more than its file has.
-        copied: Bytes of each etag that lies on another disk, and will be copied.
-        listed_as: The repo that the hub led to; "" where that is the one that was asked for.
-        problem: Why nothing will be fetched; then it is the outcome of `Store.fetch`.
+        files: The entry of the check map.
+        local: The state of the model in the cache.
+        commit: The commit of the revision according to the host; None if no host was asked, as for
+            a complete model.
+        required: The needed files as the host lists them; empty if no host was asked.
+        held: Of these, the files whose content is on this machine, with its path and proof. The
+            others have to be downloaded.
+        begun: Etag → bytes that an earlier run has downloaded, at most the size of the file.
+        copied: Etag → bytes that are on another disk and will be copied.
+        listed_as: The repo to which the hub redirected; "" if it did not.
+        problem: Why nothing will be fetched. It is then the outcome of `Store.fetch`.
     """
 
     files: ModelFiles
@@ -56,26 +56,26 @@ class PlannedModel:
 
     @property
     def complete(self) -> bool:
-        """Whether the model is there, every byte verified."""
+        """Whether the model is in the cache, with every byte verified."""
         return self.problem is None and self.local.state == "complete"
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether nothing but names in the hub cache says that some of the files are right."""
+        """Whether some of the files were only compared with the names of their own blobs."""
         if self.complete:
             return self.local.unconfirmed
         return self.problem is None and any(file.unconfirmed for file in self.required)
 
     @property
     def download(self) -> tuple[RemoteFile, ...]:
-        """The files to download; none where there is a problem."""
+        """The files to download; none if there is a problem."""
         if self.problem:
             return ()
         return tuple(file for file in self.required if file.name not in self.held)
 
     @property
     def sizes(self) -> dict[Key, int]:
-        """Bytes that each download has to bring; a file needed under two names comes once."""
+        """Each file to download → its remaining bytes; a file with two names is there once."""
         return {
             (self.files.repo, file.etag): file.size - self.begun.get(file.etag, 0)
             for file in self.download
@@ -83,7 +83,7 @@ class PlannedModel:
 
     @property
     def room(self) -> dict[Key, int]:
-        """Bytes that each of the files needs on the cache's disk that is not there yet."""
+        """Each file to download or copy → the bytes that it will add to the cache's disk."""
         if self.problem:
             return {}
         return self.sizes | {(self.files.repo, etag): size for etag, size in self.copied.items()}
@@ -95,12 +95,12 @@ class PlannedModel:
 
     @property
     def size_begun(self) -> int:
-        """Bytes of the downloads that are there from before."""
+        """Bytes of the downloads that earlier runs have received."""
         return sum(self.begun.get(etag, 0) for _, etag in self.sizes)
 
     @property
     def size(self) -> int | None:
-        """Bytes of all required files; None where neither the cache nor the host said."""
+        """Bytes of all required files; None if neither the cache nor a host has said."""
         if self.required:
             return sum(file.size for file in self.required)
         return self.local.size if self.local.state == "complete" else None
@@ -108,10 +108,10 @@ class PlannedModel:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pre-fetch will do.
+    """The plan of a pre-fetch.
 
-    `free` is the room on the hub cache's disk, in bytes; None where that does not say it, or where
-    no model has to do with the hub cache, since the project makes them all itself.
+    `free` is the number of free bytes on the hub cache's disk; None if it is not known, or if no
+    model needs the hub cache, as the project makes all of them itself.
     """
 
     models: tuple[PlannedModel, ...]
@@ -119,12 +119,12 @@ class Plan:
 
     @property
     def complete(self) -> tuple[PlannedModel, ...]:
-        """The models that are there, every byte verified."""
+        """The models that are in the cache, with every byte verified."""
         return tuple(model for model in self.models if model.complete)
 
     @property
     def to_fetch(self) -> tuple[PlannedModel, ...]:
-        """The models that will be completed, by downloads or by links to what is there."""
+        """The models that will be completed, by downloads or by links to files on this machine."""
         return tuple(model for model in self.models if not model.complete and not model.problem)
 
     @property
@@ -134,13 +134,13 @@ class Plan:
 
     @property
     def download_size(self) -> int:
-        """Bytes to download; a file that several models share counts once."""
+        """Bytes to download. A file that several models share counts once."""
         downloads = {key: size for model in self.models for key, size in model.sizes.items()}
         return sum(downloads.values())
 
     @property
     def size_there(self) -> int:
-        """Bytes of the complete models; a file that several share counts once."""
+        """Bytes of the complete models. A file that several models share counts once."""
         found = (finding for model in self.complete for finding in model.local.findings.values())
         return sum({each.path: each.proof.size for each in found if each.proof}.values())
 
@@ -148,11 +148,11 @@ class Plan:
 def without_room(
     models: Iterable[PlannedModel], max_download: int | None, free: int, cache: Path
 ) -> dict[ModelFiles, Unavailable]:
-    """Return the models whose downloads and copies do not fit, each with the reason.
+    """Return each model whose downloads and copies do not fit → the reason.
 
-    The smallest come first, and what does not fit takes no room from the next. There is room for
-    `max_download` downloaded bytes, None being any number, and on the disk of `cache` for `free`
-    bytes less MARGIN.
+    The smallest models come first, and a model that does not fit takes no room from the next. There
+    is room for `max_download` downloaded bytes (None: any number), and for `free` bytes less MARGIN
+    on the disk of `cache`.
     """
     models = tuple(sorted(models, key=lambda model: sum(model.room.values())))
     for_all = Plan(models, free).download_size

@@ -1,12 +1,12 @@
-"""What hubs and web servers have in common: listing and downloading files, tries and refusals.
+"""The base class of hubs and web servers: lists and downloads files, tries again, explains errors.
 
-Files are read through huggingface_hub's own session, and not by `hf_hub_download`: that asks again
-for what the listing said, waits for up to minutes between tries of its own, hashes nothing, and
-starts a cut download anew in the next run. Here the bytes are hashed as they come, and a cut
-download goes on where it stopped, in the same run or in the next one.
+Files are downloaded through huggingface_hub's HTTP session, but not by its `hf_hub_download`: that
+repeats the request of the listing, waits for up to minutes between tries of its own, hashes
+nothing, and starts a cut download anew in the next run. Here the bytes are hashed as they arrive,
+and a cut download is continued in the same run or in the next one.
 
-No exception that is raised here has a cause or context: pytest shows the arguments of each function
-in a traceback, and in huggingface_hub's those are headers with the token.
+No exception that is raised here has a cause or context. pytest would show the arguments of their
+functions in a traceback, and for those of huggingface_hub these are headers with the token.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ Value = TypeVar("Value")
 
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _PASSING = {"502", "503", "504"}
-"""What a proxy answers that cannot reach a host, and may reach it later."""
+"""Statuses of a proxy that cannot reach a host now, but may reach it later."""
 _NOTHING = "Server disconnected"
-"""How httpx begins to say that an answer has not even begun."""
+"""The beginning of httpx's error if no answer has begun."""
 
 _PAGES = ("text/html", "application/xhtml")
 _REDIRECTS = 10
@@ -60,24 +60,24 @@ _REDIRECTING = 3  # time limits, of all redirects together
 
 
 class Remote(ABC):
-    """A host of files, with those that it redirects to. Thread-safe.
+    """A host of files, with the hosts that it redirects to. Thread-safe.
 
-    Remembers which of them cannot be asked, so that one model waits for all.
+    It remembers which of them cannot be reached, so that only one model waits for each.
     """
 
     name: ClassVar[str]
-    """What errors call it."""
+    """The name of the host in errors."""
     gives: ClassVar[str]
-    """What it answers with."""
+    """What its answers are, in errors."""
     named_in: ClassVar[str]
-    """What its address is in."""
+    """Where its address is set."""
     is_hub: ClassVar[bool] = False
-    """Whether its errors are known by headers of its own."""
+    """Whether it is a hub, whose errors have headers of their own."""
     own_limit: ClassVar[str] = ""
-    """How to have a limit on requests that is not everybody's; it follows other advice."""
+    """Advice on how to get a limit on requests of one's own, which is added to other advice."""
 
     def __init__(self, endpoint: str, retry: Retry, timeout: float) -> None:
-        """Describe the host; makes no request. `timeout` is in seconds without a byte."""
+        """Describe the host, and make no request. `timeout` is in seconds without a byte."""
         self._endpoint = endpoint.rstrip("/")
         self._retry = retry
         self._timeout = timeout
@@ -92,7 +92,7 @@ class Remote(ABC):
 
         Raises:
             Unavailable: The host cannot be reached, or does not show the repo to this user.
-            RepoError: No such repo, revision or file.
+            RepoError: There is no such repo, revision or file.
             Cancelled: `cancelled` was set.
         """
 
@@ -106,19 +106,19 @@ class Remote(ABC):
 
     @abstractmethod
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
-        """Ask for a listing, once."""
+        """Request a listing, once."""
 
     @abstractmethod
     def _url(self, files: ModelFiles, commit: str, name: str) -> str:
         """Return a file's address."""
 
     def _headers(self) -> Mapping[str, str]:
-        """Return what this host is told with each request."""
+        """Return the headers of each request to this host."""
         return {}
 
     @abstractmethod
     def _refusal(self, said: str, files: ModelFiles, response: httpx2.Response) -> ModelError:
-        """Return what an answer of status 300 or more means that will be the same the next time.
+        """Return the error for a status of 300 or more that another try would not change.
 
         `said` names the subject, the host, the status and its reason.
         """
@@ -132,16 +132,16 @@ class Remote(ABC):
         advance: Callable[[int], None],
         cancelled: threading.Event,
     ) -> Proof:
-        """Write a file of a commit to `target`, and return its proof: it is what was listed.
+        """Download a file of a commit to `target`, and return its proof, which matches the listing.
 
-        What `target` holds already is taken for the file's beginning, until the hash of the whole
-        shows that it is not. `advance` is told of each further piece, in bytes; less than 0 where
-        a try, or what was there, was in vain.
+        If `target` has content, the download continues after it; if the hash of the whole then
+        differs, it starts over. `advance` is called with the bytes of each further piece, and with
+        a negative number when bytes are discarded.
 
         Raises:
             Unavailable: A host cannot be reached, breaks off each time, is too slow, or refuses.
-            RepoError: No such file.
-            VerificationError: Other bytes than were listed, each time.
+            RepoError: There is no such file.
+            VerificationError: Each try brought other bytes than were listed.
             Cancelled: `cancelled` was set.
         """
         url = self._url(files, commit, file.name)
@@ -170,10 +170,10 @@ class Remote(ABC):
     def _open(
         self, subject: str, files: ModelFiles, method: str, url: str, start: int = 0
     ) -> Iterator[httpx2.Response]:
-        """Give the answer from byte `start` on or, where it has status 200, all of it.
+        """Yield the answer from byte `start` on, or all of it if its status is 200.
 
-        Redirects are followed one by one, so that it is known who answers, or does not. A token
-        goes to the endpoint alone: httpx leaves it out where a redirect leads elsewhere.
+        Redirects are followed one by one, so that it is known which host answers or fails. A token
+        is only sent to the endpoint: httpx removes it from a redirect to another host.
         """
         import httpx2
 
@@ -247,13 +247,13 @@ class Remote(ABC):
         )
 
     def _client(self) -> httpx2.Client:
-        """Return what makes requests; raises anything."""
+        """Return the HTTP client; huggingface_hub may raise any exception here."""
         from huggingface_hub import get_session
 
         return get_session()
 
     def _pieces(self, response: httpx2.Response, cancelled: threading.Event) -> Iterator[bytes]:
-        """Yield an answer's bytes as they come; raise Again where they come too slowly."""
+        """Yield an answer's bytes as they arrive; raise Again if they arrive too slowly."""
         began, came = time.monotonic(), 0
         for piece in response.iter_bytes():
             if cancelled.is_set():
@@ -276,7 +276,7 @@ class Remote(ABC):
         cancelled: threading.Event,
         received: Callable[[], int] = int,
     ) -> Value:
-        """Do `once` until it succeeds, fails for good or has failed too often."""
+        """Call `once` until it succeeds, fails for good or has failed too often."""
         attempt = 0
         while True:
             before = received()
@@ -302,21 +302,21 @@ class Remote(ABC):
                 raise Cancelled
 
     def _place(self, host: str) -> str:
-        """Return what errors call a host that did not answer, with who sent the request there."""
+        """Return how errors name a host that did not answer, and which host redirected to it."""
         return f"{host}, to which {self._sent_by[host]} redirects" if host else self._endpoint
 
     def _check(self, subject: str, host: str) -> None:
-        """Raise the reason why a host is asked no more, if there is one."""
+        """Raise the remembered error of a host that cannot be reached, if there is one."""
         if reason := self._away.get(host):
             raise Unavailable(f"{subject}: {reason}", reason)
 
     def _gave_up(self, subject: str, reason: str, host: str = "") -> Unavailable:
-        """Return the error for a host that no model can be had from now, and remember it."""
+        """Return the error for a host that cannot be reached, and remember it."""
         self._away[host] = reason
         return Unavailable(f"{subject}: {reason}", reason)
 
     def _judge(self, subject: str, files: ModelFiles, host: str, response: httpx2.Response) -> None:
-        """Raise what an answer means unless it is a file or a listing."""
+        """Raise the error of an answer that is neither a file nor a listing."""
         status, headers = response.status_code, response.headers
         who = host or self.name
         page = headers.get("Content-Type", "").lower().startswith(_PAGES)
@@ -351,7 +351,7 @@ class Remote(ABC):
         raise self._refusal(f"{subject}: {said}", files, response)
 
     def _web_page(self, subject: str, host: str) -> Unavailable:
-        """Return the error for a web page in place of an answer."""
+        """Return the error for a host that answers with a web page."""
         place = f"{self._endpoint} led to {host}, which" if host else self._endpoint
         reason = (
             f"{place} answered with something else than {self.gives}; it looks like the sign-in "
@@ -362,5 +362,5 @@ class Remote(ABC):
 
 
 def _shown(url: httpx2.URL) -> str:
-    """Return an address as a message quotes it: what follows `?` may be the right to a download."""
+    """Return an address for messages, without its query, which may contain a secret."""
     return short(str(url.copy_with(query=None, fragment=None)))

@@ -1,4 +1,4 @@
-"""Where the hub cache and the hub are, and the limits of both."""
+"""The settings of the hub cache and the hub: where they are, and their limits."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _USER = re.compile(r"^(\w+://)?.*@", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class HubSettings:
-    """A hub cache, the hub behind it, and the limits of both.
+    """Where the hub cache and the hub are, and their limits.
 
     Attributes:
-        cache: The hub cache, as HF_HUB_CACHE. It is made absolute, as engines work elsewhere.
+        cache: The folder of HF_HUB_CACHE. It is made absolute, as engines run in other folders.
         endpoint: The hub's address, as HF_ENDPOINT.
         token: Sent to the endpoint only, and to no other server; never shown.
-        no_token: Why there is no token although one was meant to be; "" where none was.
-        no_hub: Why the hub cannot be asked, by the variables that say how; "" where it can.
-        offline: Make no request at all.
-        memory: The machine's, in bytes; a larger model is not fetched. None: not looked at.
-        retry: When to try again.
+        no_token: Why there is no token although the user meant to give one; else "".
+        no_hub: Which variables make the hub unusable, and why; "" if none does.
+        offline: Whether no request may be made.
+        memory: Bytes of the machine's memory; larger models are not fetched. None: any are.
+        retry: How often, and when, requests are made again.
         timeout: Seconds without a byte, for connecting and for reading.
         workers: How many models are verified, and how many files downloaded, at once.
     """
@@ -62,10 +62,10 @@ class HubSettings:
 
     @classmethod
     def from_environment(cls, *, offline: bool = False) -> Self:
-        """Return the settings in HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and their kin.
+        """Return the settings of HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and similar variables.
 
-        huggingface_hub reads them when it is first imported. It is not shown those that no hub can
-        be asked with, as some would make that fail. `offline` adds to HF_HUB_OFFLINE.
+        huggingface_hub reads them when it is first imported. Unusable values are hidden from it, as
+        some would make the import fail. `offline` makes it offline even without HF_HUB_OFFLINE.
 
         Raises:
             Unavailable: huggingface_hub cannot be imported.
@@ -117,7 +117,7 @@ _EXPECTED = {
 
 
 def unusable(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that no hub can be asked with, each with what is wrong with it."""
+    """Return each variable that makes the hub unusable → what is wrong with it."""
     wrong = {}
     for name, (is_right, expected) in _EXPECTED.items():
         if name in variables and not is_right(variables[name]):
@@ -127,9 +127,9 @@ def unusable(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _token() -> tuple[str | None, str]:
-    """Return the token that huggingface_hub finds, and why there is none where one was meant to be.
+    """Return the token that huggingface_hub finds, or why there is none although one was given.
 
-    Public repos need none, so that nothing fails before a host asks for one.
+    Public repos need no token, so a missing one is no error until a host asks for it.
     """
     from huggingface_hub import constants, get_token
 

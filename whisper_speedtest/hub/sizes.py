@@ -1,4 +1,4 @@
-"""How messages say numbers of bytes, and what others said."""
+"""Formats numbers of bytes, and texts from elsewhere, for messages."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def flag(size: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text with a question mark for what would be an order to a terminal."""
+    """Return a text with a question mark for each character that is not printable."""
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def short(text: str, most: int = 200) -> str:
-    """Return a text of somebody else's as a message quotes it: so many characters, on one line.
+    """Return a text from elsewhere as messages quote it: on one line, at most `most` characters.
 
-    What cannot be printed becomes a question mark.
+    Characters that are not printable become question marks.
     """
     line = printable(" ".join(text[: 4 * most].split()))
     return line if len(line) <= most else f"{line[:most]}…"

@@ -1,7 +1,7 @@
-"""How files get into the hub cache: written beside it, moved in at once, and read back there.
+"""Puts files into the hub cache: they are written beside it, moved in at once, and read back.
 
-Not every file system can do all that is wanted of it. Where one has no symbolic links, a file is
-hard-linked or moved to where the link would be. Where one has no locks, no leftovers are removed.
+On a file system without symbolic links, a file is hard-linked or moved to the place of the link. On
+one without locks, the leftovers of other runs are not removed.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _LOCK = "lock"
 _CONTENT = "content"
 
 PARTS_KEPT = 14 * 24 * 3600
-"""Seconds that a part of a file is kept in which no run goes on with it."""
+"""Seconds for which a partial download is kept that no run continues."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
 def staging(folder: RepoFolder) -> Iterator[Staging]:
-    """Give a folder for a repo's downloads, which is removed when the block ends.
+    """Yield a folder for a repo's downloads, which is removed when the block ends.
 
-    First removes what killed runs left behind. The folders of runs that go on are locked, and stay.
+    The leftovers of killed runs are removed first. Folders of running ones are locked, and stay.
     """
     # Without snapshots/, huggingface_hub's tools take the folder for a broken repo.
     for path in (folder.root / "snapshots", folder.blobs, folder.own):
@@ -87,9 +87,9 @@ def next_step(error: OSError, folder: Path) -> str:
 
 
 class Staging:
-    """A folder of one run's own, on the cache's file system, from which files are moved in.
+    """One run's folder on the cache's file system, from which files are moved into the cache.
 
-    What is moved appears at once and whole, and what it replaces is there until then.
+    A moved file appears as a whole, and the file that it replaces exists until then.
     """
 
     def __init__(self, folder: RepoFolder, path: Path) -> None:
@@ -99,7 +99,7 @@ class Staging:
         self._moved: dict[str, Path] = {}
 
     def require(self, revision: str, commit: str, files: Iterable[RemoteFile]) -> None:
-        """Raise OSError where a file could not be moved to its place, before it is downloaded."""
+        """Raise OSError, before a download, if a file could not be moved to its place."""
         folder = self._folder
         places = [folder.root / "refs" / revision, folder.manifest_path(revision, commit)]
         for file in files:
@@ -118,11 +118,11 @@ class Staging:
 
     @contextmanager
     def part(self, etag: str, wait: Callable[[int], bool]) -> Iterator[Path]:
-        """Give the file that a blob is downloaded into. If that fails, it is kept for the next run.
+        """Yield the path that a blob is downloaded to. If the block fails, the file is kept.
 
-        One run has it at a time. The others call `wait`, with its size in bytes, until it is theirs
-        or that is false: then, and where there are no locks, they get a file of their own, which is
-        not kept.
+        Only one run has the file at a time. Other runs call `wait` with its size in bytes until
+        they get the file, or `wait` returns False. Then, and on file systems without locks, they
+        get a file of their own, which is not kept.
         """
         folder = _part(self._folder, etag)
         content = folder / _CONTENT
@@ -147,7 +147,7 @@ class Staging:
         yield self.new()
 
     def publish(self, staged: Path, etag: str) -> Proof:
-        """Move a verified file among the blobs; return the proof of what is there then.
+        """Move a verified file to the blobs, read it back, and return its proof.
 
         Raises:
             VerificationError: The disk has not kept what was written.
@@ -155,7 +155,7 @@ class Staging:
         return self._placed(staged, self._folder.blobs / etag, etag)
 
     def adopt(self, path: Path, etag: str) -> Proof:
-        """Put a file from outside the cache among the blobs, as `publish` does; it stays there."""
+        """Copy or link a file from outside the cache to the blobs, as `publish` moves one."""
         staged = self.new()
         try:
             os.link(path.resolve(), staged)
@@ -177,7 +177,7 @@ class Staging:
         return proof
 
     def link(self, commit: str, name: str, etag: str) -> Path:
-        """Make a file of a commit a link to its blob, or its content; return where it is."""
+        """Link a snapshot's file to its blob, or put the content there; return the path."""
         pointer = self._folder.pointer(commit, name)
         if self._folder.linked(pointer) == etag:
             return pointer
@@ -193,9 +193,9 @@ class Staging:
         return pointer
 
     def _put_without_link(self, blob: Path, pointer: Path, etag: str) -> None:
-        """Put a blob's content where a link to it cannot be, without taking more room if possible.
+        """Put a blob's content into a snapshot without a symbolic link.
 
-        As huggingface_hub does, the blob itself is moved there, which leaves none behind.
+        If it cannot be hard-linked, the blob itself is moved there, as huggingface_hub does.
         """
         staged = self.new()
         try:
@@ -209,15 +209,16 @@ class Staging:
         self._placed(staged, pointer, etag)
 
     def refer(self, revision: str, commit: str) -> None:
-        """Note which commit a revision stands for, as huggingface_hub does."""
+        """Write the commit of a revision to its ref, as huggingface_hub does."""
         if self._folder.commit(revision) != commit:
             self._write(self._folder.root / "refs" / revision, commit.encode())
 
     def note(self, found: Inspection) -> None:
-        """Write a manifest of what was verified, adding to one of the same commit.
+        """Write the verified files to the manifest of their revision and commit.
 
-        What manifests of other revisions of that commit have of the same files is corrected. When
-        they were written stays, since that says which commit a revision stood for last.
+        Its other entries are kept. Confirmed entries also replace those of the same files in the
+        manifests of other revisions of the commit. Those manifests keep their times of writing, as
+        these show which commit of a revision is the newest.
         """
         revision, commit = found.files.revision, found.commit or ""
         files = self._folder.manifests(revision).get(commit, {}) | found.records
@@ -244,7 +245,7 @@ class Staging:
 
 
 def _require_writable(folder: Path) -> None:
-    """Raise OSError unless files can be put into a folder."""
+    """Raise OSError unless files can be written to a folder."""
     if not folder.is_dir():
         raise _error(errno.ENOTDIR, folder)
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -257,7 +258,7 @@ def _error(code: int, path: Path) -> OSError:
 
 
 def begun(folder: RepoFolder, etag: str) -> int:
-    """Return how many bytes of a blob an earlier run has left, or another run has by now."""
+    """Return how many bytes of a blob an earlier or another run has downloaded so far."""
     with suppress(OSError):
         content = _part(folder, etag) / _CONTENT
         return content.stat().st_size if content.is_file() else 0
@@ -270,10 +271,11 @@ def _part(folder: RepoFolder, etag: str) -> Path:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool | None]:
-    """Lock a folder while the block runs; False where another run has it or removed it.
+    """Lock a folder while the block runs, and yield whether that succeeded.
 
-    The lock goes with the process that holds it, however that ends. None: it cannot be locked, as
-    there are no locks here, or it is no folder of this user's.
+    Yields False if another run holds or has removed the folder, and None if it cannot be locked:
+    the file system has no locks, or the folder is another user's. The system releases the lock when
+    the process ends.
     """
     lock = folder / _LOCK
     try:
@@ -294,7 +296,7 @@ def _locked(folder: Path) -> Iterator[bool | None]:
 
 
 def flock(descriptor: int, operation: int) -> bool:
-    """Lock an open file; return whether its file system has locks at all.
+    """Lock an open file; return False if its file system has no locks.
 
     Raises:
         BlockingIOError: Another process holds the lock, and `operation` says not to wait.
@@ -309,5 +311,5 @@ def flock(descriptor: int, operation: int) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a staging folder. Another run may be doing so, too; what stays is for the next one."""
+    """Remove a staging folder, as far as possible; another run may be removing it, too."""
     shutil.rmtree(folder, ignore_errors=True)

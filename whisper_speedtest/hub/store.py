@@ -6,9 +6,9 @@
     model = store.prepare(files)                             # one model; raises the error
 
 A model comes from the project itself, from a repo on the hub, or from a web server, as one file by
-its URL and sha256. Of a model in the store's lock, the locked commit is asked for, and no other
-bytes are taken. The errors are Unavailable (no network, no licence, no room), RepoError (the check
-map names what the host has not) and VerificationError (wrong bytes).
+its URL and sha256. For a model in the store's lock, the locked commit is requested, and files with
+other hashes are refused. The errors are Unavailable (no network, no licence, no room), RepoError
+(the host lacks what the check map names) and VerificationError (wrong bytes).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Where a session gets its models. Thread-safe.
+    """Plans, fetches and verifies the models of a session. Thread-safe.
 
-    Keep one for a whole session, as it remembers a host that cannot be reached.
+    Keep one for a whole session, as it remembers which hosts cannot be reached.
     """
 
     def __init__(
         self, settings: HubSettings | Callable[[], HubSettings], lock: Lock | None = None
     ) -> None:
-        """Describe the store; settings that are a function are read when first needed."""
+        """Describe the store. If `settings` is a function, it is called when they are needed."""
         self._given = settings
         self.lock = lock or Lock()
 
@@ -54,19 +54,19 @@ class Store:
     def from_environment(cls, *, offline: bool = False, lock: Lock | None = None) -> Self:
         """Return the store that huggingface_hub's own variables describe (HF_HUB_CACHE, ...).
 
-        `offline` adds to HF_HUB_OFFLINE. For models that the project makes nothing of this is read,
-        and huggingface_hub is not imported.
+        `offline` makes it offline even without HF_HUB_OFFLINE. For models that the project makes
+        itself, the variables are not read, and huggingface_hub is not imported.
         """
         return cls(partial(HubSettings.from_environment, offline=offline), lock)
 
     @cached_property
     def settings(self) -> HubSettings:
-        """The hub cache, and the hub behind it; raises Unavailable where nothing can be read."""
+        """The settings of the hub cache and the hub; raises Unavailable if they cannot be read."""
         return self._given if isinstance(self._given, HubSettings) else self._given()
 
     @property
     def cache(self) -> Path | None:
-        """The hub cache; None while no model has needed it, so that nothing was read of it."""
+        """The hub cache; None until a model needs it."""
         return self.settings.cache if "settings" in vars(self) else None
 
     @cached_property
@@ -74,18 +74,18 @@ class Store:
         return HostedModels(self.settings)
 
     def inspect(self, files: ModelFiles) -> Inspection:
-        """Return what there is of a model, every byte hashed; makes no request."""
+        """Return the state of a model on this machine; hash every byte, and make no request."""
         if files.embedded:
             return embedded.inspect(files)
         found, locked = self._hosted.inspect(self._asked(files)), self.lock.of(files)
         return replace(locked.judged(found), files=files) if locked else found
 
     def moved(self, models: Iterable[ModelFiles]) -> dict[ModelFiles, tuple[str, str] | ModelError]:
-        """Ask what each model's revision stands for now; return what is not as it was.
+        """Return each model whose revision has moved → its known and its present commit.
 
-        Each has the commit that the lock, or else the cache, knows, and the one of now; or the
-        error of a host that does not say. A revision that can stand for one commit alone is not
-        asked for, and neither is a model that was never fetched.
+        The known commit is that of the lock, or else of the cache. If a host does not answer, the
+        model has the error instead. Models that were never fetched, and revisions that cannot move,
+        are skipped.
         """
         hosted = [files for files in dict.fromkeys(models) if not (files.embedded or files.by_url)]
         try:
@@ -105,17 +105,17 @@ class Store:
         }
 
     def _known(self, files: ModelFiles) -> str:
-        """Return the commit that a revision stood for when it was last looked up; "" if never."""
+        """Return the commit of a revision when it was last looked up; "" if it never was."""
         locked = self.lock.of(files)
         return locked.commit if locked else self._hosted.inspect(files).commit or ""
 
     def _asked(self, files: ModelFiles) -> ModelFiles:
-        """Return what a host or the cache is asked for: a locked model by its commit."""
+        """Return a model as requests name it: a locked one by its commit."""
         locked = self.lock.of(files)
         return replace(files, revision=locked.commit) if locked else files
 
     def _planned(self, files: ModelFiles, model: PlannedModel) -> PlannedModel:
-        """Return a plan under the revision's own name; refuse what the lock contradicts."""
+        """Return a plan under the revision's own name; a problem if it contradicts the lock."""
         if not (locked := self.lock.of(files)):
             return model
         known = {
@@ -137,7 +137,7 @@ class Store:
         )
 
     def _fetched(self, files: ModelFiles, outcome: Outcome) -> Outcome:
-        """Return an outcome under the revision's own name; refuse what the lock contradicts."""
+        """Return an outcome under the revision's own name; an error if it contradicts the lock."""
         locked = self.lock.of(files)
         if not locked or not isinstance(outcome, VerifiedModel):
             return outcome
@@ -153,11 +153,12 @@ class Store:
         max_download: int | None = None,
         places: Mapping[ModelFiles, Places] | None = None,
     ) -> Plan:
-        """Verify what is there, resolve the rest; never raises for a model, see `problem`.
+        """Verify the models on this machine, and plan the downloads of the others.
 
-        `max_download`, in bytes, goes to the smallest models first; so does the room on the disk.
-        Makes requests only for models that are not complete, one for each. A file of theirs that
-        lies in one of `places` with the right content is not downloaded.
+        An error of a model is its `problem`, and is not raised. `max_download`, in bytes, and the
+        room on the disk are given to the smallest models first. Each incomplete model takes one
+        request. A file that is already in one of `places`, with the right content, is not
+        downloaded.
         """
         distinct = tuple(dict.fromkeys(models))
         made = {files: embedded.plan(files) for files in distinct if files.embedded}
@@ -197,10 +198,10 @@ class Store:
         return Plan(tuple(planned[files] for files in distinct), free)
 
     def fetch(self, plan: Plan, watcher: Watcher | None = None) -> Outcomes:
-        """Download what the plan says; return what became of each model.
+        """Download what the plan says; return the outcome of each model.
 
-        A failure concerns its own model alone. What was verified before one fails is kept for the
-        next run, but a revision never comes to stand for a commit of which files are missing.
+        An error only affects its own model. Its verified files are kept for the next run, but its
+        revision is not moved to a commit whose files are incomplete.
         """
         outcomes: Outcomes = {}
         asked = {model.files: self._asked(model.files) for model in plan.to_fetch}
@@ -217,9 +218,9 @@ class Store:
         """Return a verified model, fetching what is missing or corrupt.
 
         Raises:
-            Unavailable: It cannot be had here and now.
+            Unavailable: The model cannot be fetched here and now.
             RepoError: The host has no such repo, revision or file.
-            VerificationError: Bytes are wrong, and could not be replaced by right ones.
+            VerificationError: A file is wrong, and could not be replaced.
         """
         outcome = self.fetch(self.plan([files]), watcher)[files]
         if isinstance(outcome, VerifiedModel):
@@ -230,7 +231,7 @@ class Store:
 def _of_unknown_room(
     models: Iterable[PlannedModel], cache: Path, error: OSError
 ) -> dict[ModelFiles, Unavailable]:
-    """Return the models that need room on a disk that does not say how much it has."""
+    """Return the models that need room, if the disk does not say how much it has."""
     cause = (
         f"expected the disk of {cache} to say how much room it has, got {error.strerror or error}; "
         "set HF_HUB_CACHE to a folder on another disk"
@@ -246,7 +247,7 @@ def _renamed(model: PlannedModel, files: ModelFiles) -> PlannedModel:
 
 
 def _unlike_lock(files: ModelFiles, wrong: str) -> VerificationError:
-    """Return the refusal of a model that is not what the lock has."""
+    """Return the error of a model that differs from the lock."""
     return VerificationError(
         f"{files}: {wrong}; if the lock is wrong, take this model out of it and write it anew with "
         "--lock-models"

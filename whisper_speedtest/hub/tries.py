@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NETWORK = "check the network, or try again later"
 
 FAR = 3600
-"""Seconds. No try is made any more where a host asks for a longer wait."""
+"""Seconds. If a host asks for a longer wait, no further try is made."""
 
 _IN_DAYS = 86_400  # seconds from which a date is told
 _EPOCH = 1_000_000_000  # seconds: what is no less is no wait, but a time since 1970
@@ -36,21 +36,21 @@ _SPENT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
 _MOST = re.compile(r"\bq\s*=\s*(\d{1,9})(?!\d)")
 
 FIRST_TRIES = 2
-"""How often a host is tried that has never answered: most likely there is no network."""
+"""How often a host is tried that has never answered, as most likely there is no network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a request is made that ends in 408, 429, 5xx, a timeout, a cut or wrong bytes.
+    """How often a request is made again after 408, 429, 5xx, a timeout, a cut or wrong bytes.
 
     Attributes:
-        attempts: Tries in all.
+        attempts: The most tries.
         delay: Seconds to wait after the first try; each further wait is twice as long.
-        longest: No wait is longer than this, in seconds.
-        progress: A try that brought so many bytes is not counted, so that a large file can be
-            fetched over a bad line.
-        slowest: A try is given up that brings fewer bytes per second than this.
-        window: Seconds over which that rate is taken.
+        longest: The longest wait, in seconds.
+        progress: A try that brings at least so many bytes is not counted, so that a large file can
+            be fetched over a bad line.
+        slowest: A try that brings fewer bytes per second is given up.
+        window: The seconds over which that rate is measured.
     """
 
     attempts: int = 5
@@ -61,20 +61,20 @@ class Retry:
     window: float = 30.0
 
     def wait(self, attempt: int, asked: float) -> float:
-        """Return the seconds to wait after `attempt` tries, where the host asks for `asked`."""
+        """Return the seconds to wait after `attempt` tries, if the host asks for `asked`."""
         return min(max(self.delay * 2.0 ** max(attempt - 1, 0), asked), self.longest)
 
 
 class Cancelled(BaseException):
-    """The pre-fetch was given up. No Exception, so that nobody takes it for a fault."""
+    """The pre-fetch was given up. It is no Exception, so that no code handles it as an error."""
 
 
 class Again(Exception):  # noqa: N818 - a reason to try again
-    """A try failed in a way that the next may not.
+    """A try failed, but another one may succeed.
 
-    `wait` is what the host asks for, in seconds, and `advice` what to do after the last try. `host`
-    is the one that gave no answer, None where one did; it is `absent` if no connection was made.
-    What it sent is `broken` where that is no answer by the rules of HTTP.
+    `wait` is the wait that the host asks for, in seconds. `final` is the error to raise after the
+    last try, with `advice`. `host` is the host that did not answer, or None; `absent` says that no
+    connection to it was made, and `broken` that it sent something that is not HTTP.
     """
 
     def __init__(
@@ -98,15 +98,15 @@ class Again(Exception):  # noqa: N818 - a reason to try again
 
 
 _CONNECTIONS: WeakSet[Any] = WeakSet()
-"""All that were made while somebody watched, and that are still there."""
+"""The connections that were made under a StallGuard and still exist."""
 
 
 class StallGuard:
-    """Ends a connection, until it is closed itself, on which bytes come and yet nothing gets on.
+    """Ends the connection of an exchange that makes no progress, even if single bytes arrive.
 
-    A client's time limit begins anew with each byte, so that it waits for ever for the end of a
-    header that comes byte by byte. Here each part of an exchange has the limit, in seconds, and so
-    has each piece of a body; it may take twice as long until one is missed.
+    A client's timeout begins anew with each byte, so it never ends a header that arrives byte by
+    byte. Here each part of an exchange, and each piece of a body, has to end within `limit`
+    seconds. A part that does not is noticed after twice as long at most.
     """
 
     def __init__(self, limit: float) -> None:
@@ -120,7 +120,7 @@ class StallGuard:
         self._closed = threading.Event()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of a part that begins or ends: httpx calls this extension of a request."""
+        """Take note that a part of the exchange begins or ends. httpx calls this for a request."""
         self._parts += 1
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._made = info["return_value"]
@@ -136,7 +136,7 @@ class StallGuard:
             self.look()
 
     def look(self) -> None:
-        """End the connection if nothing has got on since the last look."""
+        """End the connection if there was no progress since the last look."""
         now = self._parts, self.response.num_bytes_downloaded if self.response else 0
         self.stalled |= now == self._before
         self._before = now
@@ -146,10 +146,10 @@ class StallGuard:
                     socket.socket.shutdown(connection.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def _connections(self) -> list[Any]:
-        """Return the connection of this exchange.
+        """Return the connection of this exchange, or all if it is not known.
 
-        Of one that was there before, nothing tells which it is until its answer begins. Then all
-        are ended; the other exchanges go on in their next try, where they stopped.
+        A reused connection is not known until its answer begins. If all are ended, the other
+        exchanges continue with their next try where they stopped.
         """
         if self._made is not None:
             return [self._made]
@@ -158,21 +158,21 @@ class StallGuard:
         return list(_CONNECTIONS)
 
     def close(self) -> None:
-        """End the watch."""
+        """Stop guarding."""
         self._closed.set()
 
 
 def quoted(error: BaseException) -> str:
-    """Return an error as a message quotes it."""
+    """Return an error as messages quote it: type and text, shortened."""
     return short(f"{type(error).__name__}: {error}")
 
 
 def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: str) -> Again:
-    """Return what a status means that may be another one later: when, and of which limit it is.
+    """Return the reason to try again later for a status, with the wait that the host asks for.
 
-    A hub that limits requests says when it will take more; any server may send Retry-After, and
-    many send X-RateLimit-Reset, a number of seconds from now or since 1970. `own_limit` says how to
-    have a limit that is not everybody's.
+    A hub that limits requests says when it accepts more. Any server may send Retry-After, and many
+    send X-RateLimit-Reset, in seconds from now or since 1970. `own_limit` is the advice on how to
+    get a limit of one's own.
     Source: draft-ietf-httpapi-ratelimit-headers-09, as far as huggingface_hub reads it; RFC 9110,
     10.2.3; GitHub's "Rate limits for the REST API" and others like it.
     """
@@ -192,7 +192,7 @@ def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: s
 
 
 def _seconds(asked: str) -> float:
-    """Return the seconds until a number of them has passed, or a date comes; 0 for all else."""
+    """Return the seconds of a Retry-After, which is a number or a date; 0 for anything else."""
     if _NUMBER.fullmatch(asked):
         return float(asked)
     from email.utils import parsedate_to_datetime
@@ -203,14 +203,14 @@ def _seconds(asked: str) -> float:
 
 
 def _until(reset: str) -> float:
-    """Return the seconds from now until X-RateLimit-Reset; 0 where it is past, or no number."""
+    """Return the seconds until X-RateLimit-Reset; 0 if it is past, or no number."""
     number = _RESET.fullmatch(reset)
     seconds = float(number[1]) if number else 0.0
     return max(0.0, (seconds - time.time()) // 1) if seconds >= _EPOCH else seconds
 
 
 def _when(wait: float) -> str:
-    """Return when a wait is over: `in 55 s`, or from a day on `on 2065-01-31`."""
+    """Return when a wait ends: `in 55 s`, or `on 2065-01-31` if it takes a day or more."""
     if wait < _IN_DAYS:
         return f"in {wait:.0f} s"
     return f"on {datetime.now(UTC) + timedelta(seconds=wait):%Y-%m-%d}"

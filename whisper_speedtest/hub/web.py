@@ -29,7 +29,7 @@ def origin(files: ModelFiles) -> str:
     """Return the scheme, host and port of a file by URL.
 
     Raises:
-        RepoError: The check map's entry is none that can be fetched and verified.
+        RepoError: The check map's entry cannot be fetched and verified.
     """
     if not (folder := _FOLDER.fullmatch(files.repo)):
         wrong = (
@@ -46,14 +46,14 @@ def origin(files: ModelFiles) -> str:
 
 
 class WebServer(Remote):
-    """The server of some folders: one origin. Is never told who asks."""
+    """A web server at one origin. Requests to it carry no token."""
 
     name: ClassVar = "the server"
     gives: ClassVar = "a file"
     named_in: ClassVar = "the URL in the adapter's check map"
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:  # noqa: ARG002
-        """Ask for the size alone; the check map says the rest."""
+        """Ask only for the size of the file; the check map has the rest."""
         (name,) = files.files
         url = self._url(files, files.revision, name)
         with self._open(str(files), files, "HEAD", url) as response:

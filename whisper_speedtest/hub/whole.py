@@ -1,4 +1,4 @@
-"""Files that users name: whether they can be looked at, and written whole or not at all."""
+"""Checks files that users name, and writes files whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def look_at(path: Path) -> None:
-    """Raise OSError where nobody can tell what is at a path; nothing may be there.
+    """Raise OSError if it cannot be found out whether a path exists.
 
-    `Path.is_dir` and `Path.exists` raise nothing from Python 3.14 on, and are just False.
+    From Python 3.14 on, `Path.is_dir` and `Path.exists` do not raise, but return False.
     """
     with suppress(FileNotFoundError, NotADirectoryError):
         path.stat()
@@ -34,12 +34,12 @@ def nearest(path: Path) -> Path:
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
-    """Write some files, whose folders are there. None is replaced before all of them are written.
+    """Write some files into folders that exist. None is replaced before all of them are written.
 
-    Each is written beside its place and then moved there, so that nobody ever reads a part of it.
+    Each file is written beside its place and then moved there, so that it is never seen in part.
 
     Raises:
-        OSError: One cannot be written; what was there before is still whole, and nothing else is.
+        OSError: A file cannot be written. The old files are unchanged, and nothing else is left.
     """
     new = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
     try:

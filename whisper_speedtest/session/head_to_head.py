@@ -56,9 +56,8 @@ USUAL_CLIP = "short"
 OF_SINGLE_CASES = (
     *("--resume", "--corpus", "--cold-files", "--pause", "--processes", "--calls", "--budget"),
 )
-"""Options that are only for sessions that time each case by itself.
-
-A comparison has its own measure and number of calls, and its own limit, --minutes."""
+"""Options of sessions that time each case by itself. A comparison has its own measure, number of
+calls and limit, --minutes."""
 
 JOURNAL = ".jsonl"
 """The suffix of a journal, which --baseline may also name."""

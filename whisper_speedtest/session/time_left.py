@@ -16,8 +16,9 @@ FEWEST_CALLS = 3
 """How many tests of calls a case must have measured before its other tests are estimated."""
 
 FEWEST_VARIANTS = 2
-"""How many variants of a library must have been measured before its others are estimated: the second
-one shows how much variants differ."""
+"""How many variants of a library must have been measured before its others are estimated.
+
+The second one shows how much variants differ."""
 
 MOST_GUESSED = 0.25
 """How long the tests that are only guessed may take, as a share of those that are estimated.

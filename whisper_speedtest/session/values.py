@@ -31,7 +31,7 @@ class Shard:
         return f"{self.number}/{self.count}"
 
     def has(self, case: str) -> bool:
-        """Tell whether a case is in this part. Only its name and the number of parts decide that."""
+        """Tell whether a case is in this part; only its name and the number of parts decide."""
         digest = hashlib.sha256(case.encode()).digest()
         return int.from_bytes(digest) % self.count == self.number - 1
 

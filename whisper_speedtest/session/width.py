@@ -24,8 +24,9 @@ LOG_WIDTH = 120
 window."""
 
 LABEL = re.compile(r"\w+(?: \w+)?: +| +(?:\w+(?: \w+)? {2,})?")
-"""The label that a line may begin with, as `failed:   ` or `  left out   `. Further lines of its text
-are indented by the label's width."""
+"""The label that a line may begin with, as `failed:   ` or `  left out   `.
+
+Further lines of its text are indented by the width of the label."""
 
 
 def columns_variable() -> int | None:

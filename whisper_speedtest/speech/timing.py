@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class Stretch(Protocol):
+class TimedText(Protocol):
     """A stretch of audio with what is said in it: a sentence, or a segment of a transcript."""
 
     @property
@@ -69,7 +69,7 @@ class _Word(NamedTuple):
 
 
 def timing(
-    sentences: Sequence[Stretch], segments: Sequence[Stretch], language: str = ENGLISH
+    sentences: Sequence[TimedText], segments: Sequence[TimedText], language: str = ENGLISH
 ) -> Timing:
     """Compare the segments of a transcript to the sentences that were said, both in their order."""
     import jiwer
@@ -100,7 +100,7 @@ def timing(
     )
 
 
-def _words(stretches: Sequence[Stretch], language: str) -> list[_Word]:
+def _words(stretches: Sequence[TimedText], language: str) -> list[_Word]:
     """Return the normalised words of some stretches, one after the other."""
 
     def of(place: int, text: str) -> Iterator[_Word]:
@@ -111,6 +111,6 @@ def _words(stretches: Sequence[Stretch], language: str) -> list[_Word]:
     return [word for place, each in enumerate(stretches) for word in of(place, each.text)]
 
 
-def _overlaps(segment: Stretch, sentences: Sequence[Stretch]) -> bool:
+def _overlaps(segment: TimedText, sentences: Sequence[TimedText]) -> bool:
     """Tell whether anybody speaks while a segment lasts; one that only touches speech has none."""
     return any(each.start < segment.end and segment.start < each.end for each in sentences)
