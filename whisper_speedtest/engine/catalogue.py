@@ -1,4 +1,4 @@
-"""What a checkout of the suite can measure, asked of a process that runs its code."""
+"""Answers, in a process that runs a checkout's code, what that checkout can measure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from adapters import REGISTRY, adapter_class, all_cases, files_of, usable, why_n
 
 
 class Catalogue:
-    """The calls of a process that holds no model; its answers are builtins and cases."""
+    """The calls of a process without a model. Its answers are builtins and cases."""
 
     def contents(self) -> dict[str, Any]:
         """Return the checkout's folder, its cases, and why adapters lack their library.
 
-        Of each case: itself, `module:class` of its adapter, repo, revision and files of its check
-        map, and the places where the library looks for them, or None.
+        For each case: the case, `module:class` of its adapter, the repo, revision and files of its
+        check map, and the places where the library looks for the files, or None.
         """
         adapters = {name: adapter_class(name) for name in usable()}
         entries = []

@@ -1,7 +1,7 @@
 """The checkout of this suite that an engine runs, and the interpreter that runs it.
 
-An engine is usually of the same checkout and interpreter as pytest. In a comparison, those of one
-side may be of another checkout, under an interpreter with another version of the library.
+An engine usually runs the same checkout and interpreter as pytest. In a comparison, the engines of
+the other side may run another checkout, in an interpreter with another version of the library.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ ENTRY = Path("whisper_speedtest", "engine", "__main__.py")
 """The file of a checkout that an engine runs."""
 
 SECONDS_TO_ANSWER = 60.0
-"""How long another checkout may take to say what it can measure: it imports all its adapters."""
+"""How long another checkout may take to answer what it can measure: it imports all adapters."""
 
 
 class CheckoutError(Exception):
-    """A folder is no checkout of this suite, or an interpreter does not run its engine."""
+    """A folder is no checkout of this suite, or the interpreter cannot run its engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class Checkout:
     root: Path
     python: str
     name: str = ""
-    """What messages call it; "" for the one that pytest runs."""
+    """Its name in messages; "" for the checkout that pytest runs."""
 
     entries: Mapping[Case, Entry] = field(default_factory=dict)
-    """What another checkout can measure."""
+    """The cases that another checkout can measure."""
 
     not_installed: Mapping[str, str] = field(default_factory=dict)
-    """Adapter → why its library cannot be used by that interpreter, and what would help."""
+    """Adapter → why that interpreter cannot use its library, and what would help."""
 
     @property
     def entry(self) -> Path:
@@ -83,10 +83,10 @@ class Checkout:
     def start(
         self, adapter: str, folder: Path, environment: Mapping[str, str], log: BinaryIO
     ) -> tuple[subprocess.Popen[bytes], Wire]:
-        """Start an engine's process in a folder; return it, and this end of its wire.
+        """Start an engine's process in a folder; return the process and our end of the wire.
 
         Raises:
-            OSError: The system does not start it.
+            OSError: The system cannot start it.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -113,7 +113,7 @@ class Checkout:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that a checkout has started, and all that it has started itself."""
+    """Kill a process that a checkout has started, and all processes that it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     assert process.stdin is not None
@@ -126,10 +126,10 @@ OWN = Checkout(Path(__file__).resolve().parents[2], sys.executable)
 
 
 def look_into(root: Path, python: str, name: str) -> Checkout:
-    """Return another checkout with what it can measure, as its own code says in its interpreter.
+    """Return another checkout with what it can measure, according to its own code.
 
     Raises:
-        CheckoutError: The folder is no checkout, or the interpreter does not run its engine.
+        CheckoutError: The folder is no checkout, or the interpreter cannot run its engine.
     """
     checkout = Checkout(root, python, name)
     if not checkout.entry.is_file():
@@ -159,7 +159,7 @@ def look_into(root: Path, python: str, name: str) -> Checkout:
 
 
 def _ask(checkout: Checkout, wire: Wire) -> Checkout:
-    """Return a checkout with what its process says of it."""
+    """Return the checkout with what its process has answered."""
     if not wire.has_come(SECONDS_TO_ANSWER):
         raise WireError(
             f"expected an engine that is up within {SECONDS_TO_ANSWER:g} s, got none; see that "
@@ -192,7 +192,7 @@ def _ask(checkout: Checkout, wire: Wire) -> Checkout:
 
 
 def _refuse(checkout: Checkout, process: subprocess.Popen[bytes], log: Path) -> NoReturn:
-    """Say that a process ended before it had answered."""
+    """Raise the error of a process that ended before it answered."""
     status = process.wait()
     raise CheckoutError(
         f"{checkout.root}: expected an engine that speaks version {VERSION} of the wire under "

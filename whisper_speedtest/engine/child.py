@@ -1,4 +1,4 @@
-"""A child process that is asked one call at a time, and whose misbehaviour becomes one error."""
+"""Makes calls to a child process, one at a time, and turns each way of failing into one error."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ SECONDS_TO_END = 10.0
 class Child:
     """The process of an engine, and the failure that ends it.
 
-    It fails when it ends by itself, answers late, or answers what cannot be read, and when a time
-    limit or Ctrl-C interrupts a call. It is then ended, and every further call raises the same
-    failure: nothing that comes after a crash can be trusted.
+    It fails if it ends by itself, answers too late or with something unreadable, or if a time limit
+    or Ctrl-C interrupts a call. Then it is ended, and every further call raises the same failure,
+    as nothing can be trusted after a crash.
     """
 
     def __init__(self, label: str, log: Path, tidy: Callable[[], None]) -> None:
-        """Start nothing. `label` is the subject of each error; `log` takes what is printed.
+        """Start nothing. `label` is the subject of each error; `log` takes the child's output.
 
-        `tidy` removes what a failed process may have left half done, once it has ended.
+        `tidy` is called after a failed process has ended, to remove what it left half written.
         """
         self.failure: EngineError | None = None
         self.closed = False
@@ -93,7 +93,7 @@ class Child:
             )
 
     def start(self, start: Callable[[BinaryIO], tuple[subprocess.Popen[bytes], Wire]]) -> None:
-        """Start the process, which prints to the file that `start` is given; wait for its greeting.
+        """Start the process, whose output goes to `log`, and wait for its greeting.
 
         Call it within `failing_in`.
         """
@@ -135,7 +135,7 @@ class Child:
 
     @contextmanager
     def failing_in(self, method: str) -> Iterator[None]:
-        """Make whatever goes wrong in the block the failure, and end the process."""
+        """Turn any exception in the block into the failure, and end the process."""
         try:
             yield
         except EngineError:
@@ -180,7 +180,7 @@ class Child:
 
     @contextmanager
     def _reading(self, method: str) -> Iterator[None]:
-        """Say how the process ended, or what it said, where it does not answer as it should."""
+        """Turn errors of reading an answer into the failure, which says how the process ended."""
         try:
             yield
         except (EOFError, OSError) as error:
@@ -193,7 +193,7 @@ class Child:
             raise self.fail(f"its answer to {method} could not be read: {error}") from error
 
     def _await_answer(self, method: str) -> None:
-        """Wait for the answer to `method`; raise the failure where it is late."""
+        """Wait for the answer to `method`; raise the failure if it is late."""
         assert self._wire is not None
         if self._limit is not None:
             left = max(0.0, self._deadline - time.monotonic())

@@ -1,9 +1,9 @@
-"""What is compiled while a library runs, in a folder that the engines of a case share.
+"""Guards the folder for code that libraries compile while they run, shared by a case's engines.
 
-A compiler that is killed leaves its output half written, under the name that it has when it is
-whole. mlx loads whatever has that name (seen with 0.32.4 on a CPU): of an empty file it says that
-it is too short, a torn one ends the process, and one that only lacks its end is computed with. So
-an engine that fails takes back what was written there since it was last known to be whole.
+A compiler that is killed leaves a half-written file under its final name. mlx loads it all the same
+(seen with 0.32.4 on a CPU): an empty file is an error, a torn one ends the process, and one that
+only lacks its end is computed with. So an engine that fails removes the files that were written
+since all were last known to be whole.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stamp(NamedTuple):
-    """What changes when a file is written to, or another one takes its place."""
+    """Values that change when a file is written to or replaced."""
 
     inode: int
     size: int
@@ -29,7 +29,7 @@ class Stamp(NamedTuple):
 
 
 class Compiled:
-    """The shared folder as one engine sees it, which reaches it through links in its own folder."""
+    """The shared folder of one engine, which uses it through links in its own folder."""
 
     def __init__(self, folder: Path, shared: Path | None) -> None:
         """Take the engine's folder and the shared one; None: the engine shares nothing."""
@@ -38,11 +38,11 @@ class Compiled:
         self._whole: Mapping[Path, Stamp] | None = None
 
     def note_whole(self) -> None:
-        """Take note that every file is whole now, as no engine of the case is at work."""
+        """Take note that every file is whole now, as no engine of the case is computing."""
         self._whole = self._stamps()
 
     def take_back(self) -> None:
-        """Remove what was written since every file was whole; the engine's process was killed."""
+        """Remove files written since every file was whole; the engine's process must have ended."""
         if self._whole is None:  # It was never started.
             return
         for place in COMPILED:

@@ -16,15 +16,14 @@ HF_HOME = "huggingface"
 _SCRATCH = "tmp"
 
 COMPILED_BY_MLX = f"{_SCRATCH}/mlx"
-"""The folder in an engine's folder for what mlx compiles: with g++ on the CPU, and on CUDA for the
-driver."""
+"""The folder in an engine's folder for code that mlx compiles, with g++ on the CPU or for CUDA."""
 
 COMPILED = (COMPILED_BY_MLX, ".nv", ".triton", ".cache/torch/kernels", "numba", "torchinductor")
-"""The folders in an engine's folder for what is compiled while a library runs.
+"""The folders in an engine's folder for code that is compiled while a library runs.
 
-The driver's own cache, Triton's, and that of PyTorch's kernels are in the home. Numba and PyTorch's
-inductor are told where by variables. On a Mac, Metal's compiler has a cache of the system's, which
-no variable moves.
+The caches of NVIDIA's driver, of Triton and of PyTorch's kernels are in the home folder; variables
+set those of Numba and PyTorch's inductor. On a Mac, Metal's compiler uses a cache of the system,
+which cannot be moved.
 """
 
 # How variables begin that would let a library look beyond its engine's folder, or hand it a secret.
@@ -62,8 +61,8 @@ _NUMBER_OF_A_GPU = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F-]+")
 def sealed_environment(folder: Path, compiled: Path | None = None) -> dict[str, str]:
     """Return an environment in which every cache that a library knows of lies inside `folder`.
 
-    What is compiled while a library runs is kept in `compiled`, to which links in `folder` lead, so
-    that several engines may share it. None: each engine compiles all of it anew.
+    Code that is compiled while a library runs is kept in `compiled`, to which links in `folder`
+    lead, so that several engines can share it. None: each engine compiles everything anew.
     """
     inherited: Mapping[str, str] = {
         name: value
@@ -81,7 +80,7 @@ def sealed_environment(folder: Path, compiled: Path | None = None) -> dict[str, 
 
 
 def _set_by_the_suite(folder: str) -> dict[str, str]:
-    """Return the variables that every engine is given, whose home is `folder`."""
+    """Return the variables that every engine gets; its home folder is `folder`."""
     return {
         "HOME": folder,
         "TMPDIR": f"{folder}/{_SCRATCH}",
@@ -100,11 +99,11 @@ def _set_by_the_suite(folder: str) -> dict[str, str]:
 
 
 def recorded(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what belongs into a result of an engine's environment, as its process has it.
+    """Return the variables of an engine's process that a result records.
 
-    That is what the suite has set, and every variable that bears on speed: those that were let
-    through, and those that a library has set itself. `~` stands for the engine's folder. Any other
-    path is left out, and so is the number that tells one GPU from all others.
+    These are the variables that the suite has set, and all that affect speed, whether they came
+    from the shell or a library has set them. `~` stands for the engine's folder. Any other path is
+    left out, and so is the UUID of a GPU.
     """
     home, ours = environment["HOME"], _set_by_the_suite("")
     return {

@@ -1,4 +1,4 @@
-"""How an engine fails, as whoever uses one sees it."""
+"""The errors of engines, and the texts that explain them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG = "engine.log"
-"""The file in an engine's folder that takes what the child prints."""
+"""The file in an engine's folder for the child's output."""
 
 LAST_LINES = "; the last lines of its output:"
-"""Stands in an error before the end of an engine's log, which takes all that it prints."""
+"""Introduces the end of an engine's log in an error."""
 
 LOG_LINES = 20
 """How many of the last lines of an engine's log an error shows."""
 
 LOG_BYTES = 1 << 16
-"""How much of the end of a log is read for that: a library may print without end."""
+"""How many bytes at the end of a log are read for that, as a library may print without end."""
 
 LINE_LENGTH = 500
 """How many characters of each line are shown."""
 
 MOST_COMMANDS = 3
-"""How many programs are told that a library has started."""
+"""How many programs that a library has started are named."""
 
 COMMAND_LENGTH = 60
-"""How many characters of the command line of each."""
+"""How many characters of each program's command line are shown."""
 
 MARGIN = "  | "
-"""Stands before each of these lines."""
+"""Stands before each line of a log."""
 
 NO_LINES = f"{MARGIN}(nothing)"
-"""Stands in the place of the lines of a log that is empty."""
+"""Stands for the lines of an empty log."""
 
 TRY_ANOTHER = "try another version of the library"
 AT_LAUNCH = (
@@ -49,23 +49,23 @@ NEXT_STEPS: Mapping[int, str] = {
     signal.SIGILL: "install a build of the library for this processor",
     signal.SIGXCPU: "allow it more processor time, with `ulimit -t unlimited`",
 }
-"""Signal that ended an engine → what to do; TRY_ANOTHER after any other, and any exit status."""
+"""Signal that ended an engine → what to do. For other signals and exit statuses: TRY_ANOTHER."""
 
 
 class EngineError(Exception):
-    """An engine that crashed, hung, ran out of memory or could not do what it was asked."""
+    """An engine crashed, hung, ran out of memory or could not answer a call."""
 
     raised_in = ""
-    """The call that the library answered with an exception, as `import_library`; "" where it did
-    not, as where its process has ended."""
+    """The call in which the library raised an exception, as `import_library`; "" for other
+    failures, as when its process ended."""
 
 
 class EngineTimeoutError(EngineError):
-    """An engine that did not answer within its time limit, and was ended."""
+    """An engine did not answer within its time limit, and was ended."""
 
 
 def meanwhile(process: subprocess.Popen[bytes] | None) -> str:
-    """Return which programs a child has started that still run, as the end of a sentence.
+    """Return, as the end of a sentence, which programs that a child has started still run.
 
     A library may wait for one of them, as mlx does for g++.
     """
@@ -81,7 +81,7 @@ def meanwhile(process: subprocess.Popen[bytes] | None) -> str:
 
 
 def last_lines(log: Path) -> str:
-    """Return the end of what a child has printed, as an error shows it."""
+    """Return the last lines of a child's output, as errors show them."""
     if not log.exists():
         return NO_LINES
     with log.open("rb") as file:
@@ -92,10 +92,10 @@ def last_lines(log: Path) -> str:
 
 
 def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str, log: Path) -> str:
-    """Say how a child ended that has closed its end of the wire, and what to do about it.
+    """Return how a child ended that has closed its end of the wire, and what to do about it.
 
-    It is waited for so many seconds at most. `during` says in which call it was. The last line of
-    its log most likely says why.
+    The child may take `seconds` to end. `during` names the call. The last line of its log most
+    likely says why it ended.
     """
     try:
         code = process.wait(seconds)
