@@ -114,9 +114,9 @@ class Selected:
     def why_skipped(self, measure: Measure, chosen: str | None) -> str:
         """Return why the item is skipped, for its language or settings; "" if it is not.
 
-        `chosen` is the language of --language, or None. A start is measured with a clip in English in any case, and is never skipped for that.
-        With recommended settings there is nothing to measure if the library's documentation
-        recommends none.
+        `chosen` is the language of --language, or None. A start is measured with a clip in English
+        in any case, and is not skipped for the language. A test with recommended settings is
+        skipped if the library's documentation recommends none.
         """
         if measure is Measure.TUNED and not adapter_class(self.case.adapter).tuned:
             return NONE_RECOMMENDED.format(name=self.case.adapter)
