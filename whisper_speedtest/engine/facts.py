@@ -1,4 +1,4 @@
-"""What only the engine's own process knows about a loaded model."""
+"""The facts about a loaded model that only the engine's own process knows."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What the child process said of itself and of its model once the load was verified."""
+    """What the child process says of itself and its model, after the load was verified."""
 
     versions: Mapping[str, str]
     """Distribution → installed version, for the packages that the adapter names."""
 
     threads: int | None
-    """CPU threads that the library computes with; None where it cannot be asked."""
+    """CPU threads that the library computes with; None if it does not say."""
 
     dtype: str
     """The number type that the model computes in, as `float16`."""
 
     mends: tuple[str, ...]
-    """A line for each thing that had to be changed for the library to load at all."""
+    """A line for each change that the library needed to load at all."""
 
     device: Device | None
-    """What the library says that the model computes on; None where it does not tell."""
+    """The device that the model computes on according to the library; None if it does not say."""
 
     compiler: str | None
-    """The compiler of some of the code that computes; None where nothing was compiled with one.
+    """The compiler that mlx has compiled parts of the model with, as `x86_64-linux-gnu-g++-13`.
 
-    As `x86_64-linux-gnu-g++-13`. mlx compiles parts of a model on the CPU, and computes them
-    otherwise where no compiler runs.
+    None if nothing was compiled: mlx does it on the CPU only, and not if no compiler runs.
     """
 
     environment: Mapping[str, str]
-    """The variables that the suite has set, and those that bear on speed; `~` is the engine's own
-    folder, and no other path stands in it."""
+    """The variables that the suite has set, and those that affect speed; `~` is the engine's
+    folder, and no other path is included."""

@@ -1,8 +1,8 @@
-"""The links through which a library finds the verified files, and whether any was touched since.
+"""Makes the links through which a library finds the verified files, and notices changes to them.
 
-A file that is exchanged for the time of a load and then put back has the right bytes before and
-after. But the system notes when a file was changed last (ctime), and no program can set that time
-back: writing to a file changes it, and so does moving the file away and back.
+A file that is exchanged during a load and then put back has the right bytes before and after. But
+the system notes when a file was last changed (ctime), and no program can set that time back. Both
+writing to a file and moving it change its ctime.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def begin_cache(folder: Path, model: VerifiedModel) -> dict[str, str]:
-    """Begin a hub cache in an engine's folder, for one model; return where its files belong."""
+    """Make a hub cache for one model in an engine's folder; return file name → its place there."""
     repo = f"{HF_HOME}/hub/{folder_name(model.repo)}"
     reference = folder / repo / "refs" / model.revision
     reference.parent.mkdir(parents=True)
@@ -42,7 +42,7 @@ class Link:
         self._before = self._look()
 
     def change(self) -> str:
-        """Return how the link or the file was changed since the link was made; "" if not at all."""
+        """Return how the link or the file was changed since the link was made; "" if it was not."""
         if not self._link.is_symlink() or self._link.readlink() != self._file:
             return (
                 f"{self._place} changed during the load: expected a link to the verified "
@@ -59,7 +59,7 @@ class Link:
         return ""
 
     def _look(self) -> dict[Path, os.stat_result]:
-        """Return what the system says of the link, of the file and of each folder above that."""
+        """Return the status of the link, of the file, and of each folder above the file."""
         folders = {folder: folder.stat() for folder in self._file.parents}
         return {self._link: self._link.lstat(), self._file: self._link.stat()} | folders
 
@@ -67,12 +67,12 @@ class Link:
 def _touched(before: os.stat_result, after: os.stat_result, *, folder: bool) -> bool:
     """Tell whether a file was written to or moved, or a folder was moved, even if moved back.
 
-    Files that come into a folder or leave it do not count: these set its time of writing as well.
+    Files that are added to or removed from a folder do not count; they also set its mtime.
     """
     entries = folder and before.st_mtime_ns != after.st_mtime_ns
     return before.st_ctime_ns != after.st_ctime_ns and not entries
 
 
 def _shown(found: os.stat_result) -> str:
-    """Return when something was changed last, in UTC."""
+    """Return the time of the last change, in UTC, for messages."""
     return datetime.fromtimestamp(found.st_ctime, UTC).isoformat(" ", "microseconds")

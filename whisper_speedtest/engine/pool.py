@@ -1,4 +1,4 @@
-"""The engines of a session: several may live at once, within a share of the machine's memory."""
+"""Makes the engines of a session, and keeps them within a share of the machine's memory."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.model import VerifiedModel
 
 DEFAULT_SHARE = 0.5
-"""The part of the machine's memory that all engines together may take; the rest is for the system,
-its cache of files, and pytest. Of a GPU's own memory, the rest is for what a library takes there
-besides its arrays, and for others."""
+"""The share of the machine's memory that all engines together may take.
+
+The rest is for the system, its page cache and pytest. The share also applies to a GPU's own memory,
+where the rest is for other programs, and for what a library takes besides its arrays."""
 
 LIBRARY_BYTES = 500_000_000
-"""An estimate of what a library takes by itself. With the embedded model, of 3 to 19 MB, the six
-libraries took between 104 MB (whisper.cpp) and 525 MB (transformers), on Linux."""
+"""An estimate of the memory that a library takes without its model. With the embedded model, of 3
+to 19 MB, the six libraries took 104 MB (whisper.cpp) to 525 MB (transformers) on Linux."""
 
 BYTES_PER_MODEL_BYTE = 4
-"""An estimate of the memory that a model takes at its peak, over the size of its files. Weights
-stored as float16 become float32 on a CPU, which is twice the size, and the load's verification
-reads them from the files once more."""
+"""An estimate of the peak memory of a model, relative to the size of its files. Float16 weights
+become float32 on a CPU, which doubles their size, and the verification of the load reads the files
+once more."""
 
 
 def memory_limit_of_machine() -> int:
@@ -46,17 +47,17 @@ def memory_limit_of_machine() -> int:
 class EnginePool:
     """Makes engines, and ends all of them.
 
-    Before an engine is made, those that were made longest ago are closed, until what the
-    remaining ones and the new one take fits into the limit. The new one is made in any case.
-    What an engine takes is its peak footprint; until that is known, the largest one of its case;
-    and until there is one, an estimate: LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
+    Before an engine is made, the oldest engines are closed until the memory of the others and of
+    the new one fits into the limit. The new one is made in any case. The memory of an engine is its
+    peak footprint. Until that is known, it is the largest footprint in its case, or an estimate:
+    LIBRARY_BYTES + BYTES_PER_MODEL_BYTE × size of the model.
 
-    Where a GPU has memory of its own, that bounds those that compute on it in the same way, by the
-    library's own figure; the estimate is without LIBRARY_BYTES, as the library is no array.
+    If a GPU has memory of its own, engines on it are limited by that in the same way, by the
+    library's figure for its arrays; the estimate is then without LIBRARY_BYTES.
 
-    The engines of a case, of one checkout and interpreter, share what their library compiles while
-    it runs. So the first one starts as on a machine where the library never ran, and the others as
-    they do from then on.
+    The engines of a case, in one checkout and interpreter, share the code that their library
+    compiles while it runs. So the first engine starts as on a machine where the library never ran,
+    and the others start as they always do later.
     """
 
     def __init__(
@@ -65,10 +66,10 @@ class EnginePool:
         memory_limit: int,
         accelerator_memory: int | None = None,
     ) -> None:
-        """Take a function that returns a new, empty folder, and the memory that there is, in bytes.
+        """Take a function that returns a new, empty folder, and limits of memory in bytes.
 
-        `memory_limit` is what all engines may take of the host's; `accelerator_memory` is all that
-        a GPU has of its own, of which they may take DEFAULT_SHARE; None where it has none.
+        `memory_limit` is what all engines together may take of the host's memory. They may take
+        DEFAULT_SHARE of `accelerator_memory`, which is a GPU's own memory; None: it has none.
         """
         self._new_folder = new_folder
         self._bounds = [_Bound(memory_limit, LIBRARY_BYTES)]
@@ -95,7 +96,7 @@ class EnginePool:
         threads: int | None = None,
         checkout: Checkout = OWN,
     ) -> Engine:
-        """Return a further engine of this set-up, not started."""
+        """Return a new engine, not started, after making room for it."""
         if self._closed:
             raise RuntimeError(f"{case.label}: the pool was closed; make engines before its end")
         self._make_room(case, model, device)
@@ -108,7 +109,7 @@ class EnginePool:
         return engine
 
     def room_for(self, engine: Engine) -> int:
-        """Return how many engines like this one, which has loaded, may live at once; at least 1."""
+        """Return how many engines like this one, whose model is loaded, have room; at least 1."""
         self.note_memory(engine, engine.memory())
         return max(1, min(bound.room_for(engine) for bound in self._bounds))
 
@@ -155,32 +156,32 @@ class _SetUp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A limit on one kind of memory, in bytes, and what engines have taken of that."""
+    """A limit on one kind of memory, in bytes, and the peaks of engines in it."""
 
     limit: int
     of_library: int
-    """What a library is expected to take of it by itself."""
+    """An estimate of what a library takes of it without its model."""
 
     accelerator: bool = False
-    """Whether it is a GPU's own memory, of which nothing else takes anything."""
+    """Whether it is a GPU's own memory, which only engines on a GPU take."""
 
     measured: dict[Engine, int] = field(default_factory=dict)
     largest: dict[Case, int] = field(default_factory=dict)
 
     def note(self, engine: Engine, peak: Memory) -> None:
-        """Take note of what an engine took at its peak, where that is known."""
+        """Take note of an engine's peak, if it is known."""
         taken = peak.accelerator if self.accelerator else peak.footprint
         if taken is not None and self._takes(engine):
             self.measured[engine] = max(taken, self.measured.get(engine, 0))
             self.largest[engine.case] = max(taken, self.largest.get(engine.case, 0))
 
     def room_for(self, engine: Engine) -> int:
-        """Return how many engines like this one the limit holds; any number where none is known."""
+        """Return how many engines like this one fit into the limit; any number if not known."""
         taken = self.largest.get(engine.case, 0) if self._takes(engine) else 0
         return self.limit // taken if taken else sys.maxsize
 
     def is_exceeded(self, live: Sequence[Engine], new: _SetUp) -> bool:
-        """Tell whether a new engine does not fit beside those that live."""
+        """Tell whether a new engine does not fit into the limit beside the live ones."""
         if not self._takes(new):
             return False
         return self._expected(new) + sum(map(self._taken, live)) > self.limit
@@ -191,7 +192,7 @@ class _Bound:
         return self._expected(engine) if measured is None else measured
 
     def _expected(self, engine: Engine | _SetUp) -> int:
-        """Return the bytes to count for an engine that was not measured yet."""
+        """Return the bytes to count for an engine whose peak is not known yet."""
         estimate = self.of_library + BYTES_PER_MODEL_BYTE * engine.model.size
         return self.largest.get(engine.case, estimate) if self._takes(engine) else 0
 

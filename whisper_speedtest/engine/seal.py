@@ -1,4 +1,4 @@
-"""No network in an engine, whichever way a library asks Python for it."""
+"""Blocks the network in an engine, whichever way a library asks Python for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOKING_UP = frozenset(
         "socket.getnameinfo",
     }
 )
-"""Audit events that begin with the name or address that is looked up. `gethostbyname_ex` raises
+"""Audit events whose first argument is the name or address to look up. `gethostbyname_ex` raises
 `socket.gethostbyname`, and `getfqdn` raises `socket.gethostbyaddr`."""
 
 NOT_THERE = frozenset({"LocalEntryNotFoundError", "OfflineModeIsEnabled"})

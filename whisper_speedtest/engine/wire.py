@@ -1,14 +1,13 @@
-"""The wire between pytest's process and an engine: builtins and bytes, in a form with a version.
+"""The wire: the versioned protocol between pytest's process and an engine, of builtins and bytes.
 
-The two may be of different checkouts of this suite and run in different interpreters, so nothing
-that only one of them can read goes through it. The engine begins with a line that says which
-version of the wire it speaks. Each request and each answer is then JSON, after its length in four
-bytes, the most significant first:
+Both ends may run different checkouts of this suite in different interpreters, so nothing is sent
+that only one of them can read. The engine first sends a line with the version of its wire. Then
+each request and each answer is JSON, after its length in four bytes, the most significant first:
 
     ["transcribe", ["short", {"!DecodeSettings": ["en", …]}], 0]    method, arguments, audio's bytes
     {"value": {"!Transcript": ["…", [[0.0, 2.5, "…"], …], false]}} or {"error": "…"}
 
-Samples of audio follow their request as they are: float32, the least significant byte first.
+Samples of audio follow their request as raw float32, the least significant byte first.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
     from adapters.base import Audio
 
 VERSION = 1
-"""Of the wire. It grows with each change of this module, of the calls that an engine answers, and
-of the fields of KINDS."""
+"""The version of the wire. It grows with each change of this module, of the calls that an engine
+answers, and of the fields of KINDS."""
 
 KINDS: dict[str, type[Any]] = {
     each.__name__: each for each in (Case, DecodeSettings, Transcript, EngineFacts, Memory)
 }
-"""What goes through the wire besides builtins: as `{"!Name": [its fields, in their order]}`."""
+"""Types that are sent besides builtins, as `{"!Name": [its fields, in their order]}`."""
 
 _MARKED = {f"!{name}": kind for name, kind in KINDS.items()}
 _FIELDS = {kind: tuple(each.name for each in fields(kind)) for kind in KINDS.values()}
@@ -46,13 +45,13 @@ MOST_BYTES = 1 << 26
 """The longest request or answer, without audio: a transcript of 100 hours is a tenth of it."""
 
 MOST_SECONDS = 1e9
-"""No audio is as long."""
+"""More seconds than any audio has."""
 
 MEND = "mend transcribe in its adapter"
 
 
 class WireError(Exception):
-    """What came through the wire cannot be read, or is of another version."""
+    """A message cannot be read, or has another version of the wire."""
 
 
 class Wire:
@@ -62,15 +61,15 @@ class Wire:
         self._connection = connection
 
     def greet(self) -> None:
-        """Say which version this end speaks: the first thing that an engine does."""
+        """Send the version of this end, which is the first thing that an engine does."""
         self._connection.sendall(f"{_GREETING}{VERSION}\n".encode())
 
     def await_greeting(self) -> None:
-        """Wait until the engine has said which version it speaks.
+        """Wait for the version of the engine, and check it.
 
         Raises:
-            WireError: It speaks another one, or says something else.
-            EOFError: It has ended, or hung up.
+            WireError: The engine has another version, or sent something else.
+            EOFError: The engine has ended, or closed its end.
         """
         line = b""
         while not line.endswith(b"\n") and len(line) < 100:
@@ -88,7 +87,7 @@ class Wire:
         """Send a request or an answer, and the samples that belong to it.
 
         Raises:
-            TypeError: There is something in it that is no builtin and none of KINDS.
+            TypeError: The message has a value that is neither a builtin nor one of KINDS.
             OSError: The other end is closed.
         """
         text = json.dumps(message, default=_plain).encode()
@@ -100,7 +99,7 @@ class Wire:
         """Return the next request or answer, without its audio.
 
         Raises:
-            WireError: It cannot be read.
+            WireError: The message cannot be read.
             EOFError, OSError: The other end is closed.
         """
         (length,) = _LENGTH.unpack(self._received(_LENGTH.size))
@@ -112,13 +111,13 @@ class Wire:
             raise WireError(f"{type(error).__name__}: {error}") from error
 
     def receive_audio(self, size: int) -> Audio:
-        """Return samples of so many bytes, which can be written to."""
+        """Return the next `size` bytes as samples, in an array that can be written to."""
         import numpy as np
 
         return np.frombuffer(self._received(size), dtype="<f4")
 
     def has_come(self, seconds: float) -> bool:
-        """Wait so many seconds at most for the other end; tell whether anything has come."""
+        """Wait at most so many seconds for the other end; tell whether anything has arrived."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
@@ -128,7 +127,7 @@ class Wire:
         self._connection.close()
 
     def _received(self, size: int) -> bytearray:
-        """Return the next bytes, so many of them."""
+        """Return the next `size` bytes."""
         content = bytearray(size)
         rest = memoryview(content)
         while rest:
@@ -140,10 +139,10 @@ class Wire:
 
 
 def samples_as_bytes(audio: Audio) -> memoryview:
-    """Return the bytes of mono float32 samples, which are not copied.
+    """Return the bytes of mono float32 samples without copying them.
 
     Raises:
-        ValueError: They are not that, or do not lie one after another.
+        ValueError: The samples have another shape or type, or are not contiguous.
     """
     view = memoryview(cast("Buffer", audio))  # numpy's types say so from Python 3.12 on
     if view.format != "f" or view.ndim != 1 or not view.c_contiguous:
@@ -160,7 +159,7 @@ def size_of(audio: Audio | None) -> int:
 
 
 def _plain(value: object) -> object:
-    """Return what stands in JSON for something that JSON does not know."""
+    """Return the JSON form of a value that is no builtin."""
     if isinstance(value, Transcript):
         segments = [[each.start, each.end, each.text] for each in value.segments]
         return {"!Transcript": [value.text, segments, value.fallback]}
@@ -173,7 +172,7 @@ def _plain(value: object) -> object:
 
 
 def _built(found: dict[str, Any]) -> object:
-    """Return what a JSON object stands for. Lists in fields become tuples."""
+    """Return the value of which a JSON object is the form. Lists in fields become tuples."""
     if len(found) != 1:
         return found
     ((mark, values),) = found.items()
@@ -190,12 +189,12 @@ def _built(found: dict[str, Any]) -> object:
 
 
 def _checked(transcript: Transcript) -> Transcript:
-    """Return a transcript whose texts are texts, and whose times are numbers of seconds.
+    """Return a transcript, after checking the types of its texts and times.
 
-    A library may give anything, and what is no number can be neither compared nor written to JSON.
+    A library may return anything, and wrong types could neither be compared nor written to JSON.
 
     Raises:
-        TypeError: Something is not what it is to be.
+        TypeError: A text is no string, or a time is no number of seconds.
     """
     if not isinstance(transcript.text, str):
         raise TypeError(f"expected a transcript with a text, got {transcript.text!r:.80}; {MEND}")
@@ -209,5 +208,5 @@ def _checked(transcript: Transcript) -> Transcript:
 
 
 def _is_time(value: object) -> bool:
-    """Tell whether this is a number of seconds: neither nan nor an infinity is."""
+    """Tell whether a value is a number of seconds, and neither NaN nor infinite."""
     return isinstance(value, (int, float)) and abs(value) < MOST_SECONDS

@@ -1,7 +1,7 @@
-"""Plain characters for a terminal or file whose encoding has no others, as with LC_ALL=C.
+"""Replaces special characters in output whose encoding lacks them, as with LC_ALL=C.
 
-Python asks an error handler what to write in place of a character that an encoding cannot hold. The
-one here answers for all that is printed: table, notes, progress, and what pytest says of failures.
+Python calls an error handler for a character that an encoding lacks. The handler here is used for
+everything that is printed: table, notes, progress, and pytest's own output.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ INSTEAD = {
     "“": '"',
     "”": '"',
 }
-"""A character that the suite writes → what stands for it."""
+"""Special character that the suite writes → its replacement."""
 
 _TABLE = str.maketrans(INSTEAD)
 
 
 def replaced(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for characters of ours, and a backslash and a number for the user's."""
+    """Return the replacements of our characters; others get a backslash and their number."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     ours = error.object[error.start : error.end].translate(_TABLE)
@@ -60,9 +60,9 @@ def can_hold(text: str, encoding: str) -> bool:
 
 
 def in_columns(line: str, encoding: str) -> str:
-    """Return a line of a table whose columns stay where they are with what stands for `±`.
+    """Return a line of a table whose columns stay aligned if `±` is replaced.
 
-    That is one character longer, and takes a space of the gap before its column.
+    The replacement is one character longer, so it takes a space of the gap before its column.
     """
     if can_hold("±", encoding):
         return line
@@ -71,13 +71,13 @@ def in_columns(line: str, encoding: str) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main() -> Generator[None, object, object]:
-    """Let what is printed from now on be plain where it must be."""
+    """Replace special characters in stdout and stderr from now on, if their encoding lacks them."""
     for file in (sys.stdout, sys.stderr):
         make_plain(file)
     return (yield)
 
 
 def make_plain(file: TextIO) -> None:
-    """Let a file whose encoding has not all characters of ours write plain ones."""
+    """Make a file replace special characters if its encoding lacks any of ours."""
     if isinstance(file, io.TextIOWrapper) and not can_hold("".join(INSTEAD), file.encoding):
         file.reconfigure(errors=PLAIN)

@@ -1,10 +1,10 @@
 """A corpus: a folder of many recordings, each with the words that are said in it.
 
-What lies in the folder tells which recordings there are, the first of these that is there:
+The recordings are listed by the first of these that the folder has:
 
-- a manifest: `manifest.jsonl`, `manifest.tsv` or `manifest.csv`, with the fields `audio`, a path
-  from the folder, `text`, and if need be `language`, the same in all entries. A line of JSON each,
-  or a table whose first line names the columns; further fields are ignored;
+- a manifest: `manifest.jsonl`, with a JSON object in each line, or a table `manifest.tsv` or
+  `manifest.csv`, whose first line names the columns. Its fields are `audio`, a path relative to the
+  folder, `text`, and optionally `language`, the same in all entries. Other fields are ignored;
 - LibriSpeech's own layout: files `*.trans.txt` at any depth, of which each line begins with the
   name of a FLAC file beside it, without its suffix;
 - sound files, each with its words in a text file of the same name with the suffix `.txt`.
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 MANIFESTS = ("manifest.jsonl", "manifest.tsv", "manifest.csv")
 TRANSCRIPTS = "*.trans.txt"
-"""What LibriSpeech calls the texts of a chapter."""
+"""The names of LibriSpeech's files with the texts of a chapter."""
 
 ORIGIN = "--corpus"
 MOST_SHOWN = 10
-"""How many wrong entries a message lists."""
+"""The most wrong entries that a message lists."""
 
 
 class CorpusError(ValueError):
@@ -52,16 +52,16 @@ class Corpus:
     name: str
     folder: Path
     language: str
-    """The code of the language that is spoken in all of them."""
+    """The code of the language that is spoken in all recordings."""
 
     clips: tuple[Clip, ...]
     """In the order of the manifest, each with a reference."""
 
     sha256: str
-    """Of the hashes of all sound files, with their words and the language, in whatever order."""
+    """The sha256 of the hashes of all sound files, their texts and the language, in any order."""
 
     stamps: Mapping[str, tuple[int, int]]
-    """Clip → size in bytes and time of the last change in ns, as its file was hashed."""
+    """Clip → size in bytes and mtime in ns of its file, when it was hashed."""
 
     @property
     def seconds(self) -> float:
@@ -85,10 +85,10 @@ class Corpus:
 
 
 class _Entry(NamedTuple):
-    """What a manifest says of one recording, not yet looked at."""
+    """A manifest's entry for one recording, which is not checked yet."""
 
     where: str
-    """The line, as messages name it."""
+    """Where the entry is, as messages name it: manifest and line."""
 
     audio: str
     """A path from the corpus's folder."""

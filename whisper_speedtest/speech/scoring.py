@@ -55,20 +55,20 @@ class Score:
     """Words of the transcript that the reference lacks."""
 
     time_error: float | None = None
-    """How far begins and ends of segments are off, in seconds: the median over those that a segment
-    and a sentence share, as `timing` says. None where there is none, or nobody knows the times."""
+    """How far the beginnings and ends of segments are off, in seconds: the median over those that a
+    segment shares with a sentence (see `timing`). None if there are none, or no times are known."""
 
     boundaries: int = 0
-    """How many begins and ends the time error is made of."""
+    """How many beginnings and ends the time error is made of."""
 
     words_in_silence: int | None = None
-    """Words heard while nobody speaks; None where nobody knows when somebody does."""
+    """Words of the transcript while nobody speaks; None if it is not known when somebody speaks."""
 
     cer: float | None = None
-    """Letter error rate, which is the word error rate of letters. None where words are counted."""
+    """Character error rate, in languages in which letters are counted; None where words are."""
 
     normaliser: str = ENGLISH_NORMALISER
-    """What both texts went through before they were compared."""
+    """The name of the normaliser that both texts went through."""
 
     @property
     def errors(self) -> int:
@@ -138,19 +138,19 @@ def difference(
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Words that follow each other: those of the reference, and those heard in their place."""
+    """A run of words of the reference, and the words that the transcript has in their place."""
 
     said: str
     heard: str
 
     @property
     def same(self) -> bool:
-        """Whether these words were heard as they were said."""
+        """Whether both have the same words."""
         return self.said == self.heard
 
 
 def stretches(reference: str, hypothesis: str, language: str = ENGLISH) -> list[Stretch]:
-    """Return both texts, in normalised words, cut where they begin and where they end to differ."""
+    """Return both texts as runs of normalised words, alternately the same and different."""
     words = _align(reference, hypothesis, language)
     said, heard = words.references[0], words.hypotheses[0]
     found: list[Stretch] = []

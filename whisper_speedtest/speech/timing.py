@@ -1,17 +1,15 @@
-"""When a transcript says that something was said, held to when it was.
+"""Compares the times of a transcript's segments with the times at which the sentences were spoken.
 
-A library returns segments: a text with its begin and end, of one sentence, of several, or of a part
-of one. Only a boundary that both a segment and a sentence have can be right or wrong. So the words
-of both are aligned, with the fewest errors, and these are compared:
+A segment is a text with its beginning and end. It may cover one sentence, several, or a part of
+one. Only a boundary that both a segment and a sentence have can be right or wrong. So the words of
+both are aligned with the fewest errors, and these times are compared:
 
-- the begin of a segment and that of a sentence, where the first word of one is the first word of
-  the other, and was heard right;
-- the end of both, in the same way, by their last words.
+- the beginnings of a segment and a sentence, if their first words are aligned and the same;
+- the ends of a segment and a sentence, if their last words are.
 
-The time error is the median of their distances. It is 0 of segments that are the sentences; if all
-segments come later by some seconds, it is those seconds; and cutting a segment where no sentence
-begins or ends changes nothing. A boundary that is in the midst of a sentence, or that a library
-does not give, counts in nothing: the number of those that count stands beside the time error.
+The time error is the median of their differences. It is 0 if the segments are the sentences. If all
+segments are late by some seconds, it is those seconds. A boundary inside a sentence, or one that a
+library does not return, does not count; the number of boundaries that count is given as well.
 """
 
 from __future__ import annotations
@@ -45,16 +43,16 @@ class TimedText(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How the times of a transcript's segments compare to those of the sentences."""
+    """The comparison of a transcript's segments with the sentences."""
 
     error: float | None
-    """The median distance of the boundaries that both have, in seconds; None where none is."""
+    """The median difference of the boundaries that both have, in seconds; None without any."""
 
     boundaries: int
-    """How many boundaries that is, begins and ends together."""
+    """How many boundaries both have, beginnings and ends together."""
 
     words_in_silence: int
-    """Words that are not right, in segments that lie where nobody speaks."""
+    """Words without a match in the reference, in segments during which nobody speaks."""
 
 
 class _Word(NamedTuple):
