@@ -1,9 +1,9 @@
 """What else the machine does during a timed call, and whether that spoils the call.
 
-A call counts as contaminated if all other processes together used more processors during it than
-they may. They may use MAX_OTHERS of the processors that the library needs, as noise that is always
-there, and SHARE_OF_FREE of the processors that it leaves free. A surplus of TICKS_OF_NOBODY or less
-is an error of rounding and never contaminates a call.
+A call is contaminated if all other processes together used more of the processors during it than
+they may. They may use MAX_OTHERS of the processors that the library needs, plus SHARE_OF_FREE of
+those that it leaves free. TICKS_OF_NOBODY or fewer ticks of CPU time never contaminate a call, as
+they may be an error of rounding.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Contention(Part, frozen=True, kw_only=True):
 def is_contaminated(contention: Contention, seconds: float, most: float | None) -> bool:
     """Tell whether other processes used more than `most` processors during a call of `seconds`.
 
-    None allows any number of processors. A call so short that `most` processors are fewer than
-    TICKS_OF_NOBODY is contaminated only by more ticks than these.
+    None allows any number of processors. A use of TICKS_OF_NOBODY ticks or fewer never counts, as
+    it may be an error of rounding.
     """
     if contention.others is None or most is None:
         return False
