@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.session.skips import NotMeasured
-
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -137,8 +135,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test out of which the skip of a benchmark comes: it would be skipped for it itself."""
     try:
         return (yield)
-    except NotMeasured as skipped:
-        raise AssertionError(f"{item.name}: expected no skip, got: {skipped}") from skipped
+    except pytest.skip.Exception as skipped:
+        from whisper_speedtest.session.skips import NotMeasured
+
+        if isinstance(skipped, NotMeasured):
+            raise AssertionError(f"{item.name}: expected no skip, got: {skipped}") from skipped
+        raise
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
