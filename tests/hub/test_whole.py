@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whisper_speedtest.hub.whole import look_at, nearest, write_whole
+from whisper_speedtest.hub.whole import existing, look_at, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -27,14 +27,13 @@ def test_place_is_looked_at_whether_something_is_there_or_not(tmp_path: Path) ->
 def test_nearest_place_that_is_there_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The path itself, or a folder or file above it, in full; no other path is looked for."""
+    """The path itself as it is, or a folder or file above it in full."""
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
 
-    assert nearest(Path("file")) == nearest(tmp_path / "file" / "a" / "b") == tmp_path / "file"
-    assert nearest(Path("a/b/c")) == nearest(Path()) == tmp_path
-    with pytest.raises(OSError, match="File name too long"):
-        nearest(tmp_path / ("n" * 300))
+    assert existing(Path("file")) == Path("file")
+    assert existing(tmp_path / "file" / "a" / "b") == tmp_path / "file"
+    assert existing(Path("a/b/c")) == existing(tmp_path / ("n" * 300)) == tmp_path
 
 
 def test_files_are_written_or_replaced(tmp_path: Path) -> None:

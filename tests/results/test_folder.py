@@ -162,7 +162,7 @@ def test_folder_that_cannot_be_looked_at_is_told(
     def gone(_: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("whisper_speedtest.hub.whole.look_at", gone)
+    monkeypatch.setattr("whisper_speedtest.results.folder.look_at", gone)
 
     assert why_not_writable(tmp_path) == "one that cannot be looked at: Input/output error"
 

@@ -18,22 +18,31 @@ from fixtures.audio import clips
 from tests.helpers.project import ROOT, child_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.helpers.sessions import Sessions
 
 COLLECT = ("--collect-only", "-q", "-p", "no:cacheprovider")
 
 
-def collect(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Collect tests, and do not run them."""
+def python(
+    *arguments: str | Path, cwd: Path = ROOT, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *COLLECT, *arguments],
-        cwd=ROOT,
-        env=child_environment(**variables),
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=child_environment(**(variables or {})),
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+
+
+def collect(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Collect tests, and do not run them."""
+    return python("-m", "pytest", *COLLECT, *arguments, variables=variables)
 
 
 @pytest.mark.parametrize("name", ["adapters", "whisper_speedtest"])
@@ -47,15 +56,7 @@ def test_foreign_package_of_one_of_our_names_is_refused_in_a_line(
     path = f"import sys, pytest; sys.path.append({str(tmp_path)!r})"
     code = f"{path}; sys.exit(pytest.main({list(COLLECT)}))"
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = python("-c", code)
 
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert f"ERROR: {name}: expected no other package of this name" in ended.stderr
@@ -81,15 +82,7 @@ def test_session_of_a_folder_above_is_refused(tmp_path: Path) -> None:
         shutil.copytree(ROOT / "benchmarks", benchmarks)
         shutil.copy(ROOT / "conftest.py", benchmarks.parent)
 
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-k", "micro"],
-        cwd=tmp_path,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = python("-m", "pytest", "-k", "micro", cwd=tmp_path)
 
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert ended.stderr.strip() == (

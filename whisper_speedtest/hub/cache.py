@@ -45,6 +45,7 @@ from whisper_speedtest.hub.evidence import (
 from whisper_speedtest.hub.hashes import digest, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.hub.inspection import Finding, Inspection
 from whisper_speedtest.hub.sizes import human, short
+from whisper_speedtest.hub.whole import existing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,12 +65,6 @@ def _read(path: Path) -> bytes:
             wrong = f"expected at most {human(LONGEST_LISTING)}"
             raise ValueError(wrong)
         return text
-
-
-def existing(path: Path) -> Path:
-    """Return a path if it exists, else the nearest folder above it that does."""
-    # Path.exists fails for a folder that may not be looked into.
-    return next(filter(os.path.exists, (path, *path.absolute().parents)))
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapters.errors import limit_behind
-from whisper_speedtest.hub.cache import existing, matches
+from whisper_speedtest.hub.cache import matches
 from whisper_speedtest.hub.evidence import Manifest
 from whisper_speedtest.hub.hashes import digest, hash_name
 from whisper_speedtest.hub.model import VerificationError
+from whisper_speedtest.hub.whole import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

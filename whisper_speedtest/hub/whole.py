@@ -1,4 +1,4 @@
-"""Checks files that users name, and writes files whole or not at all."""
+"""Tells which paths exist, and writes files whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,17 +20,10 @@ def look_at(path: Path) -> None:
         path.stat()
 
 
-def nearest(path: Path) -> Path:
-    """Return the path, or the nearest folder or file above it that is there, in full.
-
-    Raises:
-        OSError: Nobody can tell what is there.
-    """
-    there = path.absolute()
-    look_at(there)
-    while not there.exists():
-        there = there.parent
-    return there
+def existing(path: Path) -> Path:
+    """Return a path if it exists, else the nearest folder or file above it that does."""
+    # Path.exists fails for a folder that may not be looked into.
+    return next(filter(os.path.exists, (path, *path.absolute().parents)))
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:

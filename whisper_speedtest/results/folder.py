@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.whole import nearest, write_whole
+from whisper_speedtest.hub.whole import existing, look_at, write_whole
 from whisper_speedtest.results.as_csv import as_csv
 from whisper_speedtest.results.as_markdown import as_markdown
 from whisper_speedtest.results.journal import HEADER, line_of
@@ -62,7 +62,8 @@ def why_not_writable(folder: Path) -> str:
     The folder may be one that `write` has yet to make, with those above it; none is made here.
     """
     try:
-        there = nearest(folder)
+        look_at(folder)
+        there = existing(folder.absolute())
         if not there.is_dir():
             return "a file" if there == folder.absolute() else f"a file at {there}"
         if not os.access(there, os.W_OK | os.X_OK):

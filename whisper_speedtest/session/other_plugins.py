@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.hub.whole import nearest
+from whisper_speedtest.hub.whole import existing, look_at
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.options import why_no_limit
 
@@ -130,7 +130,8 @@ def refuse_unless_writable(option: str, path: Path, *, is_folder_made: bool = Fa
 def _why_not_writable(path: Path, *, is_folder_made: bool) -> str:
     """Return why no file can be written to a path: what is there instead; "" if one can."""
     try:
-        there = nearest(path)
+        look_at(path)
+        there = existing(path.absolute())
         if path.is_dir():
             return "a folder"
         if there == path.absolute():
