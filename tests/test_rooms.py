@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PACKAGE = "whisper_speedtest"
-FLOW = (("adapters", "speech"), ("hub",), ("engine",), ("measure",), ("session",), ("results",))
+FLOW = (
+    ("adapters", "speech"),
+    ("cache",),
+    ("hub",),
+    ("engine",),
+    ("measure",),
+    ("session",),
+    ("results",),
+)
 """Data flows from left to right. A room may import itself and what stands to the left of it."""
 
 RANKS = {
@@ -23,6 +31,8 @@ RANKS = {
     for room in rooms
 }
 """Rooms by the name that they are imported by. Other packages may be called hub or engine too."""
+
+HUB = f"{PACKAGE}.hub"
 
 WITH_PYTEST = (
     "session/",
@@ -78,6 +88,8 @@ def wrong_imports(source: str, file: str) -> list[str]:
             tuple(f"{PACKAGE}/{place}" for place in WITH_PYTEST)
         ):
             rule = f"pytest is for {' and '.join(WITH_PYTEST)} alone"
+        elif other in {"httpx2", "requests", "socket"} and RANKS[room] < RANKS[HUB]:
+            rule = "requests are for hub/, and the rooms before it make none"
         else:
             continue
         wrong.append(f"{file}:{line} imports {name}: {rule}")
@@ -204,6 +216,7 @@ def test_every_folder_of_the_package_is_a_known_room() -> None:
             "results.table: whisper_speedtest.session may",
         ),
         ("results/a.py", "from tests.helpers import project", "no room knows tests/"),
+        ("cache/a.py", "def f():\n    import httpx2", "httpx2: requests are for hub/"),
     ],
 )
 def test_import_against_the_flow_is_found(file: str, source: str, expected: str) -> None:
@@ -222,7 +235,7 @@ def test_import_against_the_flow_is_found(file: str, source: str, expected: str)
             "import pytest\nfrom whisper_speedtest.session.outcomes import RECORDER",
         ),
         ("session/fixtures.py", "from whisper_speedtest.measure import clock\nimport pytest"),
-        ("hub/cache.py", "from adapters.base import ModelFiles\nfrom .model import Proof"),
+        ("cache/folders.py", "from adapters.base import ModelFiles\nfrom .model import Proof"),
         ("engine/worker.py", "import engine, hub.session, results"),
     ],
 )

@@ -217,8 +217,8 @@ RUNNER = {
 """What a workflow's runner or a shell sets, or may set; TERM is not among it."""
 
 SENSITIVE = (
-    "tests/hub/test_evidence.py",
-    "tests/hub/test_places.py::test_hf_agrees_about_a_cache_that_the_store_filled",
+    "tests/cache/test_evidence.py",
+    "tests/cache/test_places.py::test_hf_agrees_about_a_cache_that_the_store_filled",
     "tests/results/test_plugin.py",
     "tests/session/test_check_models.py::test_loads_that_succeed_have_status_0",
     "tests/session/test_collection.py::test_collection_imports_nothing_heavy",

@@ -28,9 +28,9 @@ from fixtures.audio import clips
 from tests.helpers.harm import kept_times
 from tests.helpers.processes import running_engines
 from tests.helpers.spies import HIDES_DECODES, LISTENERS
+from whisper_speedtest.cache.hashes import prove
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.measure.judging import computed_by
 from whisper_speedtest.measure.protocol import is_slow
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.base import Audio, Device, Transcript
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.measure.result import Provenance
 
     Start = Callable[..., Engine]

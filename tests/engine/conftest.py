@@ -10,9 +10,9 @@ from adapters import REGISTRY
 from adapters.base import Case
 from tests.helpers.processes import running_engines
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

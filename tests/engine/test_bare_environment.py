@@ -18,10 +18,10 @@ from fixtures.audio import clips
 from tests.engine.test_checkout import CASE, make_checkout
 from tests.helpers.project import ROOT
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.checkout import OWN, Checkout, look_into
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

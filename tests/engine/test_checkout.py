@@ -14,11 +14,11 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import running_engines
 from tests.helpers.project import ROOT, edit
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.checkout import OWN, Checkout, CheckoutError, look_into
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from pathlib import Path

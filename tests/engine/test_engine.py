@@ -17,6 +17,8 @@ from adapters.cores import usual_threads
 from tests.engine.conftest import TEXT
 from tests.helpers.processes import Interrupted, alarm, running_engines, wait_until_gone
 from tests.helpers.toy_adapter import ENDS, FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerificationError, VerifiedModel
 from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.errors import (
     AT_LAUNCH,
@@ -26,8 +28,6 @@ from whisper_speedtest.engine.errors import (
 )
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.engine.wire import Wire
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

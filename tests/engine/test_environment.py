@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from adapters.base import Audio
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 SETTINGS = DecodeSettings()
-ROOMS = ("hub", "engine", "results", "session", "measure", "speech")
+ROOMS = ("cache", "hub", "engine", "results", "session", "measure", "speech")
 FOLDERS = ("fixtures", "tests", "benchmarks")
 OF_SPEED = (
     *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY"),

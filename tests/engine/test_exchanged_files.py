@@ -24,10 +24,10 @@ from tests.helpers.harm import kept_times, notes_moves
 from tests.helpers.processes import running_engines
 from tests.helpers.project import edit
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:

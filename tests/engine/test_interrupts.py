@@ -23,12 +23,12 @@ from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import Interrupted, alarm, running_engines, wait_until_gone
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.child import Child
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.interrupts import signals_held
 from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.engine.wire import Wire
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -360,8 +360,8 @@ import numpy as np
 from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 
 REGISTRY["toy"] = "tests.helpers.toy_adapter:Toy"
 file = Path("{FILE}")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.harm import await_next_tick, flip_bit, notes_moves
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.links import Link, begin_cache
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

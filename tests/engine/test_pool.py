@@ -13,6 +13,8 @@ from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from adapters.cores import usual_threads
 from tests.helpers.processes import running_engines, wait_until_gone
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine import pool as pool_module
 from whisper_speedtest.engine.checkout import OWN, Checkout
 from whisper_speedtest.engine.errors import EngineError
@@ -23,8 +25,6 @@ from whisper_speedtest.engine.pool import (
     EnginePool,
     memory_limit_of_machine,
 )
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from adapters.base import Case, Segment, Transcript
 from tests.helpers.results import COMMIT, SHA256
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.model import VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from whisper_speedtest.session import prefetch
 
 if TYPE_CHECKING:
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
 DEFAULTS: dict[str, Any] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.base import Case, DecodeSettings
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.machine import Machine, State
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts, Provenance, Result

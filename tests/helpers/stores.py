@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.model import ModelError
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.model import ModelError
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.hub.tries import Retry
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 FAST = Retry(attempts=3, delay=0.01, longest=0.02)
 NOWHERE = "http://127.0.0.1:9"

@@ -22,11 +22,11 @@ from adapters.base import ModelFiles
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, HARMS, QUANTISED, content, link_other_blob, weights
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
-from whisper_speedtest.hub.cache import RepoFolder
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.model import ModelError, VerifiedModel
+from whisper_speedtest.cache.staging import Staging
 from whisper_speedtest.hub.hosted import Watcher
-from whisper_speedtest.hub.model import ModelError, VerifiedModel
 from whisper_speedtest.hub.settings import HubSettings
-from whisper_speedtest.hub.staging import Staging
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.hub.tries import Retry
 
@@ -301,7 +301,7 @@ class Sessions(RuleBasedStateMachine):
             return guard
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("whisper_speedtest.hub.staging.shutil.rmtree", lambda *_, **__: None)
+            patch.setattr("whisper_speedtest.cache.staging.shutil.rmtree", lambda *_, **__: None)
             if point != "advance":
                 patch.setattr(Staging, point, guarded(getattr(Staging, point)))
             try:

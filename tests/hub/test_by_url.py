@@ -17,9 +17,9 @@ from fixtures.hub import Hub
 from tests.helpers.harm import BASE, HARMS, content, flip_bit, link_other_blob, weights
 from tests.helpers.stores import FAST, NOWHERE, fresh, offline, read, refusal, repo_folder
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
-from whisper_speedtest.hub.cache import RepoFolder, cached_repos
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import (
+from whisper_speedtest.cache.folders import RepoFolder, cached_repos
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import (
     ModelError,
     RepoError,
     Unavailable,

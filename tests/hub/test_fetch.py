@@ -11,9 +11,9 @@ import pytest
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.model import RepoError, Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.hosted import Watcher
-from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store

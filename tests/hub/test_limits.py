@@ -24,9 +24,9 @@ from tests.helpers.dripping import DrippingServer
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.loads import wait_until
 from tests.helpers.stores import FAST, fresh, read, refusal
-from whisper_speedtest.hub.evidence import LONGEST_LISTING
+from whisper_speedtest.cache.evidence import LONGEST_LISTING
+from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
-from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.tries import Again, Retry, StallGuard
 

@@ -13,7 +13,7 @@ from fixtures.hub import Fault
 from tests.helpers.client import get
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, held_files, offline, read, refusal, repo_folder
-from whisper_speedtest.hub.model import RepoError, Unavailable
+from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.session.report import fetched_lines, plan_lines
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
 from tests.hub.test_remote import Host, error_of
-from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
+from whisper_speedtest.cache.model import RepoError, Unavailable, VerifiedModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

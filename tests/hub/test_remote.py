@@ -21,11 +21,11 @@ from fixtures.hub import CAPTIVE_PORTAL, Fault
 from tests.helpers.harm import BASE, content, weights
 from tests.helpers.stores import FAST, fresh, read, refusal
 from tests.helpers.web_server import Trouble, WebServer
+from whisper_speedtest.cache.evidence import Listing, RemoteFile
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.model import RepoError, Unavailable, VerificationError
 from whisper_speedtest.hub import web
-from whisper_speedtest.hub.evidence import Listing, RemoteFile
-from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
-from whisper_speedtest.hub.model import RepoError, Unavailable, VerificationError
 from whisper_speedtest.hub.remote import Remote
 from whisper_speedtest.hub.tries import FIRST_TRIES, NETWORK, Cancelled, Retry
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.hub.store import Store
 
 FILES = ModelFiles("org/model", ("a.npz",), "v1")

@@ -19,11 +19,11 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, content, flip_bit
 from tests.helpers.stores import fresh, leftovers, read, refusal, repo_folder
 from tests.hub.test_runs_at_once import child
+from whisper_speedtest.cache.model import Unavailable, VerificationError
+from whisper_speedtest.cache.plan import Plan
+from whisper_speedtest.cache.sizes import human
+from whisper_speedtest.cache.staging import PARTS_KEPT, begun, staging
 from whisper_speedtest.hub.hosted import Watcher
-from whisper_speedtest.hub.model import Unavailable, VerificationError
-from whisper_speedtest.hub.plan import Plan
-from whisper_speedtest.hub.sizes import human
-from whisper_speedtest.hub.staging import PARTS_KEPT, begun, staging
 from whisper_speedtest.session.display import Display
 from whisper_speedtest.session.download_progress import Lines
 from whisper_speedtest.session.report import plan_lines

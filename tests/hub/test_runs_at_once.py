@@ -14,7 +14,7 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import fresh, leftovers, offline, read
-from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.cache.hashes import prove
 from whisper_speedtest.hub.hosted import Watcher
 
 if TYPE_CHECKING:

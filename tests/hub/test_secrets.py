@@ -14,7 +14,7 @@ from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import NOWHERE, fresh, refusal
-from whisper_speedtest.hub.model import ModelError
+from whisper_speedtest.cache.model import ModelError
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.tries import Retry
 

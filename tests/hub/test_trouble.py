@@ -20,7 +20,7 @@ from tests.helpers.stores import (
     refusal,
     repo_folder,
 )
-from whisper_speedtest.hub.model import (
+from whisper_speedtest.cache.model import (
     ModelError,
     RepoError,
     Unavailable,

@@ -30,9 +30,9 @@ from tests.helpers.talking_models import (
     mlx_weights,
     npz,
 )
+from whisper_speedtest.cache.model import VerificationError
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.model import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from adapters.base import Device
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
     Prepare = Callable[[Case, Mapping[str, bytes]], VerifiedModel]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.measure import cold_files
 from whisper_speedtest.measure.cold_files import (
     FilesInMemoryError,

@@ -11,10 +11,10 @@ from adapters import REGISTRY
 from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import running_engines
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.starts import time_start
 from whisper_speedtest.measure.steps import Activity, Listener, Step

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.helpers.fake_engine import FakeEngine
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 
 @pytest.fixture(name="engines")

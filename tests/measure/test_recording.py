@@ -16,9 +16,9 @@ from tests.helpers.comparisons import turns
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import AUDIO, SETTINGS, processes_of, three
 from tests.helpers.results import COMMIT, MACHINE, SHA256, state
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.engine.errors import EngineTimeoutError
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.calls import time_calls
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import all_cases, files_of
-from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.cache.model import Unavailable
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.store import Store
 

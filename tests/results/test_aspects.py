@@ -22,8 +22,8 @@ from tests.helpers.results import (
     state,
     warm,
 )
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import Comparison, Provenance, Result, Side
 from whisper_speedtest.measure.samples import Repeats, Turn

@@ -28,7 +28,7 @@ from whisper_speedtest.session.outcomes import RESULTS
 from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 NO_MODEL = cast("VerifiedModel", None)
 

@@ -9,7 +9,7 @@ import pytest
 from adapters import REGISTRY, adapter_class
 from adapters.base import AdapterError
 from tests.helpers.project import ROOT
-from whisper_speedtest.hub.lock import NAME, Lock, LockedFile, LockedModel, read_lock
+from whisper_speedtest.cache.lock import NAME, Lock, LockedFile, LockedModel, read_lock
 from whisper_speedtest.results.models import library_table, page, write
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.audio import clips
 from tests.helpers.results import CLIP, MODEL, PROVENANCE, SETTINGS, warm
-from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.measure.machine import Machine
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import Rules

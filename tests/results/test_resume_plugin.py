@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import CASE, warm
-from whisper_speedtest.hub.model import ModelError
+from whisper_speedtest.cache.model import ModelError
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results import resume_plugin
 from whisper_speedtest.results.journal import HEADER, line_of
@@ -22,7 +22,7 @@ from whisper_speedtest.session.values import parse_path
 
 if TYPE_CHECKING:
     from adapters.base import Device
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 NO_MODEL = cast("VerifiedModel", None)
 FOLDER = Path("/nowhere")

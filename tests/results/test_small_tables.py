@@ -24,8 +24,8 @@ from tests.helpers.results import (
     of_corpus,
     score,
 )
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import ModelFacts
 from whisper_speedtest.measure.samples import Sample

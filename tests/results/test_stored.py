@@ -21,7 +21,7 @@ from tests.helpers.results import (
     cold,
     warm,
 )
-from whisper_speedtest.hub.hashes import Proof
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.samples import Sample

@@ -18,11 +18,11 @@ from adapters.base import Case, ModelFiles
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.hashes import Proof, prove
+from whisper_speedtest.cache.inspection import CachedFile, Finding, Inspection
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.hashes import Proof, prove
-from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
-from whisper_speedtest.hub.model import VerifiedModel
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.session import check, prefetch

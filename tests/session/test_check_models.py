@@ -24,8 +24,8 @@ from adapters.base import Case
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import flip_bit, kept_times, truncate
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.hub.cache import RepoFolder, inspect
-from whisper_speedtest.hub.hashes import prove
+from whisper_speedtest.cache.folders import RepoFolder, inspect
+from whisper_speedtest.cache.hashes import prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,10 +16,10 @@ from tests.helpers.processes import Interrupted, alarm, running_engines
 from tests.helpers.project import edit
 from tests.helpers.sessions import Sessions, make_toy_project
 from tests.helpers.toy_adapter import FILE
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerificationError, VerifiedModel
 from whisper_speedtest.engine.checkout import Checkout
 from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerificationError, VerifiedModel
 from whisper_speedtest.measure.protocol import probe_limit, usual_limit
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.session import device

@@ -12,7 +12,7 @@ from _pytest._io import TerminalWriter
 
 from tests.helpers.fake_screen import on, pass_time
 from tests.helpers.terminal import Terminal
-from whisper_speedtest.hub.plan import Plan
+from whisper_speedtest.cache.plan import Plan
 from whisper_speedtest.session.display import Display
 from whisper_speedtest.session.download_progress import Bars, Lines, progress
 

@@ -14,8 +14,8 @@ from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import COMMIT
+from whisper_speedtest.cache.model import RepoError, Unavailable, VerifiedModel
 from whisper_speedtest.engine import pool as engine_pool
-from whisper_speedtest.hub.model import RepoError, Unavailable, VerifiedModel
 from whisper_speedtest.measure import machine
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.recording import Recorder
@@ -26,7 +26,7 @@ from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:
     from adapters.base import Device
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.measure.processes import Processes
 
 CASE = Case("mlx-whisper", "micro", "fp16")

@@ -12,8 +12,8 @@ from fixtures.hub import Fault
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import NOWHERE, fresh, offline
-from whisper_speedtest.hub.lock import Lock, read_lock
-from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.cache.lock import Lock, read_lock
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.hub.store import Store
 from whisper_speedtest.session.locking import lock_of, refresh
 

@@ -14,10 +14,10 @@ from adapters.base import Case, CheckMap, ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, weights
 from tests.helpers.toy_adapter import Toy
 from tests.helpers.web_server import WebServer
-from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.inspection import CachedFile
+from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.inspection import CachedFile
 from whisper_speedtest.session.check import as_json
 from whisper_speedtest.session.model_status import check, find_origin
 from whisper_speedtest.session.report import explanations
@@ -71,7 +71,7 @@ def _libraries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(name="hashed")
 def _hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each file is hashed, by its name."""
-    from whisper_speedtest.hub import hashes
+    from whisper_speedtest.cache import hashes
 
     counts: Counter[str] = Counter()
     digest = hashes.digest
@@ -81,7 +81,7 @@ def _hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts[path.name] += 1
         return done
 
-    monkeypatch.setattr("whisper_speedtest.hub.cache.digest", counted)
+    monkeypatch.setattr("whisper_speedtest.cache.folders.digest", counted)
     monkeypatch.setattr("whisper_speedtest.session.model_status.digest", counted)
     return counts
 

@@ -18,15 +18,15 @@ from fixtures.hub import Fault
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline
-from whisper_speedtest.engine.process import Engine
-from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.lock import Lock, LockedModel, write_lock
-from whisper_speedtest.hub.model import (
+from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.lock import Lock, LockedModel, write_lock
+from whisper_speedtest.cache.model import (
     RepoError,
     Unavailable,
     VerificationError,
     VerifiedModel,
 )
+from whisper_speedtest.engine.process import Engine
 from whisper_speedtest.session import model_status, prefetch
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.base import Case, ModelFiles
-from whisper_speedtest.hub.evidence import RemoteFile
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import UNCONFIRMED, RepoError, Unavailable, VerifiedModel
-from whisper_speedtest.hub.plan import Plan, PlannedModel
+from whisper_speedtest.cache.evidence import RemoteFile
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.model import UNCONFIRMED, RepoError, Unavailable, VerifiedModel
+from whisper_speedtest.cache.plan import Plan, PlannedModel
 from whisper_speedtest.session.model_status import ModelStatus, all_complete
 from whisper_speedtest.session.report import (
     absent_lines,
@@ -30,8 +30,8 @@ from whisper_speedtest.session.report import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from whisper_speedtest.hub.inspection import FileState
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.inspection import FileState
+    from whisper_speedtest.cache.model import ModelError
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 SITE = "https://models.example.org/whisper/models"

@@ -26,8 +26,8 @@ from tests.helpers.loads import busy_machine
 from tests.helpers.project import ROOT
 from tests.helpers.sessions import TOKEN, Sessions
 from tests.helpers.toy_adapter import VARIANTS
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.measure.cold_files import FilesInMemoryError, evict
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome

@@ -15,8 +15,8 @@ from fixtures.audio import clips
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.turns import timed
 from tests.speed.conftest import MEASURED
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import VerifiedModel
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import VerifiedModel
 from whisper_speedtest.speech.audio import read_audio
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ def test_prefetch_and_snapshot_download(
     """
     from huggingface_hub import snapshot_download
 
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
     def ours() -> None:
         store = _new_store(endpoint, tmp_path / "cache")

@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.cache.folders import folder_name
 from whisper_speedtest.engine.environment import HF_HOME
-from whisper_speedtest.hub.cache import folder_name
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 
 def begin_cache(folder: Path, model: VerifiedModel) -> dict[str, str]:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import Case, Device
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.engine.memory import Memory
-    from whisper_speedtest.hub.model import VerifiedModel
 
 DEFAULT_SHARE = 0.5
 """The share of the machine's memory that all engines together may take.

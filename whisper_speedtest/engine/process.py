@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.base import Transcript
 from adapters.cores import usual_threads
+from whisper_speedtest.cache.model import ModelError
 from whisper_speedtest.engine.checkout import OWN
 from whisper_speedtest.engine.child import Child
 from whisper_speedtest.engine.compiled import Compiled
@@ -14,7 +15,6 @@ from whisper_speedtest.engine.errors import LOG, EngineError
 from whisper_speedtest.engine.facts import EngineFacts
 from whisper_speedtest.engine.links import Link, begin_cache
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.model import ModelError
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Self
 
     from adapters.base import Audio, Case, DecodeSettings, Device
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.engine.wire import Wire
-    from whisper_speedtest.hub.model import VerifiedModel
 
 T = TypeVar("T")
 

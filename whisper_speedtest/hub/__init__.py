@@ -1,1 +1,1 @@
-"""Which bytes a case runs on: resolve, fetch, verify. Imports no Whisper library."""
+"""Gets what is lacking: resolves, fetches and verifies a model. Imports no Whisper library."""

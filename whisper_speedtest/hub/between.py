@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 from adapters.errors import limit_told
-from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.cache.sizes import short
 from whisper_speedtest.hub.tries import NETWORK
 
 if TYPE_CHECKING:

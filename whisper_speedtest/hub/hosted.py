@@ -15,20 +15,21 @@ from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub import cache, web
-from whisper_speedtest.hub.cache import RepoFolder, cached_repos, is_safe
-from whisper_speedtest.hub.huggingface import HuggingFaceHub
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import (
+from whisper_speedtest.cache import folders
+from whisper_speedtest.cache.folders import RepoFolder, cached_repos, is_safe
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.model import (
     ModelError,
     RepoError,
     Unavailable,
     VerificationError,
     VerifiedModel,
 )
-from whisper_speedtest.hub.plan import PlannedModel
-from whisper_speedtest.hub.sizes import human, printable, short
-from whisper_speedtest.hub.staging import Staging, begun, next_step, staging
+from whisper_speedtest.cache.plan import PlannedModel
+from whisper_speedtest.cache.sizes import human, printable, short
+from whisper_speedtest.cache.staging import Staging, begun, next_step, staging
+from whisper_speedtest.hub import web
+from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.tries import Cancelled, quoted
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.evidence import Listing, RemoteFile
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.lock import LockedModel
-    from whisper_speedtest.hub.plan import Key
+    from whisper_speedtest.cache.evidence import Listing, RemoteFile
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.lock import LockedModel
+    from whisper_speedtest.cache.plan import Key
     from whisper_speedtest.hub.remote import Remote
     from whisper_speedtest.hub.settings import HubSettings
 
@@ -81,7 +82,7 @@ class HostedModels:
 
     def inspect(self, files: ModelFiles) -> Inspection:
         """Return the state of a model in the hub cache; hash every byte, and make no request."""
-        return cache.inspect(self.settings.cache, files)
+        return folders.inspect(self.settings.cache, files)
 
     def commit(self, files: ModelFiles, cancelled: threading.Event) -> str | ModelError:
         """Return the present commit of a model's revision, or why the host does not say it."""
@@ -343,7 +344,7 @@ class HostedModels:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
         others = {each.repo: each.root for each in cached_repos(self.settings.cache)}
         close = difflib.get_close_matches(files.repo, others.keys() - {files.repo}, 5, 0.7)
-        if near := [repo for repo in close if cache.matches(others[repo], "snapshots/*")]:
+        if near := [repo for repo in close if folders.matches(others[repo], "snapshots/*")]:
             message += f"; the cache holds {', '.join(near)}, never used in its place"
         return kind(self._showable(message), self._showable(cause))
 

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from whisper_speedtest.cache.evidence import LONGEST_LISTING, Listing, RemoteFile
+from whisper_speedtest.cache.folders import is_safe
+from whisper_speedtest.cache.hashes import is_etag, is_sha1
+from whisper_speedtest.cache.model import RepoError, Unavailable
+from whisper_speedtest.cache.sizes import human, short
 from whisper_speedtest.hub.between import BETWEEN, named
-from whisper_speedtest.hub.cache import is_safe
-from whisper_speedtest.hub.evidence import LONGEST_LISTING, Listing, RemoteFile
-from whisper_speedtest.hub.hashes import is_etag, is_sha1
-from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.remote import Remote
-from whisper_speedtest.hub.sizes import human, short
 
 if TYPE_CHECKING:
     import threading
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.hub.settings import HubSettings
 
 _NAMED = 20

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.hashes import CHUNK, FileDigest
-from whisper_speedtest.hub.model import VerificationError
+from whisper_speedtest.cache.hashes import CHUNK, FileDigest
+from whisper_speedtest.cache.model import VerificationError
 from whisper_speedtest.hub.tries import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import BinaryIO
 
-    from whisper_speedtest.hub.evidence import RemoteFile
-    from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.cache.evidence import RemoteFile
+    from whisper_speedtest.cache.hashes import Proof
 
 
 class Part:

@@ -19,10 +19,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from whisper_speedtest.cache.model import Unavailable, VerificationError
+from whisper_speedtest.cache.sizes import human, short
 from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, next_step, proxy_of
-from whisper_speedtest.hub.model import Unavailable, VerificationError
 from whisper_speedtest.hub.part import Part
-from whisper_speedtest.hub.sizes import human, short
 from whisper_speedtest.hub.tries import (
     FAR,
     FIRST_TRIES,
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     import httpx2
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.evidence import Listing, RemoteFile
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.evidence import Listing, RemoteFile
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.hub.tries import Retry
 
 Value = TypeVar("Value")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from whisper_speedtest.hub.model import Unavailable
-from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.cache.model import Unavailable
+from whisper_speedtest.cache.sizes import short
 from whisper_speedtest.hub.tries import Retry, quoted
 
 if TYPE_CHECKING:

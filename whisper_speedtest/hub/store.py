@@ -18,15 +18,15 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.hashes import Proof, is_sha256
+from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.hashes import Proof, is_sha256
+from whisper_speedtest.cache.inspection import Inspection
+from whisper_speedtest.cache.lock import Lock
+from whisper_speedtest.cache.model import ModelError, Unavailable, VerificationError, VerifiedModel
+from whisper_speedtest.cache.plan import Plan, PlannedModel, without_room
+from whisper_speedtest.cache.whole import existing
 from whisper_speedtest.hub.hosted import HostedModels, Watcher, threads
-from whisper_speedtest.hub.inspection import Inspection
-from whisper_speedtest.hub.lock import Lock
-from whisper_speedtest.hub.model import ModelError, Unavailable, VerificationError, VerifiedModel
-from whisper_speedtest.hub.plan import Plan, PlannedModel, without_room
 from whisper_speedtest.hub.settings import HubSettings
-from whisper_speedtest.hub.whole import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

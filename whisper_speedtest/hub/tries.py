@@ -13,15 +13,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from whisper_speedtest.hub.model import Unavailable
-from whisper_speedtest.hub.sizes import short
+from whisper_speedtest.cache.model import Unavailable
+from whisper_speedtest.cache.sizes import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx2
 
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
 
 NETWORK = "check the network, or try again later"
 

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
+from whisper_speedtest.cache.evidence import Listing, RemoteFile
+from whisper_speedtest.cache.hashes import is_sha256
+from whisper_speedtest.cache.model import RepoError, Unavailable
+from whisper_speedtest.cache.sizes import short
 from whisper_speedtest.hub.between import BETWEEN
-from whisper_speedtest.hub.evidence import Listing, RemoteFile
-from whisper_speedtest.hub.hashes import is_sha256
-from whisper_speedtest.hub.model import RepoError, Unavailable
 from whisper_speedtest.hub.remote import Remote
-from whisper_speedtest.hub.sizes import short
 
 if TYPE_CHECKING:
     import threading
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
 
 _FOLDER = re.compile(r"(https?://[\w.-]+(?::\d+)?)(?:/[^\s/?#@\\]+)*")
 

@@ -12,12 +12,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.sizes import human
+from whisper_speedtest.cache.sizes import human
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
 
 SECONDS = 1.0
 """For how long the system is asked again: it keeps pages that it is just moving between its lists.

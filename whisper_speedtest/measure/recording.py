@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from adapters.base import Case, DecodeSettings, Transcript
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.calls import Calls, CorpusCalls, Heard
     from whisper_speedtest.measure.machine import Machine, State
     from whisper_speedtest.measure.measures import Measure

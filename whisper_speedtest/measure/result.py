@@ -17,8 +17,8 @@ from msgspec import Meta
 
 # msgspec reads these annotations when the program runs.
 from adapters.base import Case, DecodeSettings, Device
+from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.engine.memory import Memory
-from whisper_speedtest.hub.hashes import Proof
 from whisper_speedtest.measure.machine import Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.part import Part, Seconds

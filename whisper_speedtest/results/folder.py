@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.whole import existing, look_at, write_whole
+from whisper_speedtest.cache.whole import existing, look_at, write_whole
 from whisper_speedtest.results.as_csv import as_csv
 from whisper_speedtest.results.as_markdown import as_markdown
 from whisper_speedtest.results.journal import HEADER, line_of

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.hub.sizes import short
-from whisper_speedtest.hub.staging import flock
-from whisper_speedtest.hub.whole import look_at
+from whisper_speedtest.cache.sizes import short
+from whisper_speedtest.cache.staging import flock
+from whisper_speedtest.cache.whole import look_at
 from whisper_speedtest.measure.result import Result, from_json, to_json
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.model import UNCONFIRMED
+from whisper_speedtest.cache.model import UNCONFIRMED
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import shortened

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import adapter_class, files_of
-from whisper_speedtest.hub.whole import look_at
+from whisper_speedtest.cache.whole import look_at
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.outcomes import begin
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from adapters.base import Case, Device
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.resume import Decision, Planned
@@ -84,7 +84,7 @@ def decide(
     config: pytest.Config, items: Sequence[pytest.Item], earlier: Sequence[Result]
 ) -> Decision:
     """Decide what is taken over. A test whose model is not there is run, and says why it is not."""
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.measure.machine import machine
     from whisper_speedtest.results import resume
 

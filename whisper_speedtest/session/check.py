@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from adapters.base import Case
-    from whisper_speedtest.hub.inspection import Inspection
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.inspection import Inspection
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.session.model_status import ModelStatus
 
 
@@ -88,7 +88,7 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
 
     An adapter that cannot be used counts as one.
     """
-    from whisper_speedtest.hub.model import Unavailable
+    from whisper_speedtest.cache.model import Unavailable
     from whisper_speedtest.session.model_status import check
     from whisper_speedtest.session.report import NOT_TRIED
 
@@ -150,7 +150,7 @@ def _print(
     cache: Path,
 ) -> None:
     """Write the table, what is wrong, and what to do next."""
-    from whisper_speedtest.hub import embedded
+    from whisper_speedtest.cache import embedded
     from whisper_speedtest.session.model_status import all_complete
     from whisper_speedtest.session.report import (
         HUB_CACHE,
@@ -280,9 +280,9 @@ def load_model(config: pytest.Config, case: Case, model: VerifiedModel, seconds:
     On a GPU the engine also transcribes a short clip, as a library may load there and fail at its
     first call. Finding out whether the GPU works has a time limit of its own.
     """
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.engine.errors import LAST_LINES, EngineError
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.hub.model import ModelError
     from whisper_speedtest.session.report import LOADS
 
     try:

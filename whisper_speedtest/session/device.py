@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from adapters.base import Case, Device
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.hub.model import VerifiedModel
 
 CLIP = "short"
 """The clip that a probe transcribes."""

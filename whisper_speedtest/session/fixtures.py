@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from adapters.base import Audio, Case, Device
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.pool import EnginePool
-    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.processes import Processes
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.speech.clip import Clip
@@ -106,7 +106,7 @@ def settings(request: pytest.FixtureRequest) -> DecodeSettings:
 @pytest.fixture(scope="session")
 def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
     """The case's verified files; a model that cannot be had skips the test with the reason."""
-    from whisper_speedtest.hub.model import Unavailable
+    from whisper_speedtest.cache.model import Unavailable
     from whisper_speedtest.session.prefetch import session_model
 
     try:

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from adapters.base import Case, DecodeSettings, Device, ModelFiles
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.engine.pool import EnginePool
     from whisper_speedtest.engine.process import Engine
-    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.measure.turns import RunningComparison
     from whisper_speedtest.session.values import Shard
@@ -352,7 +352,7 @@ def _model_of(
         NotMeasured: The model cannot be had, or the other side lacks the case or the library.
         RefusedError: The other checkout checks other files for this case.
     """
-    from whisper_speedtest.hub.model import Unavailable
+    from whisper_speedtest.cache.model import Unavailable
 
     if other != case:
         try:

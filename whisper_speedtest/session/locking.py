@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.cache.lock import Lock
     from whisper_speedtest.hub.hosted import Outcomes
-    from whisper_speedtest.hub.lock import Lock
     from whisper_speedtest.hub.store import Store
 
 
 def lock_path(config: pytest.Config) -> Path:
     """Return the path of the lock, at the top of the project."""
-    from whisper_speedtest.hub.lock import NAME
+    from whisper_speedtest.cache.lock import NAME
 
     return config.rootpath / NAME
 
@@ -32,7 +32,7 @@ def lock_of(config: pytest.Config) -> Lock:
     Raises:
         pytest.UsageError: The file is no lock.
     """
-    from whisper_speedtest.hub.lock import LockError, read_lock
+    from whisper_speedtest.cache.lock import LockError, read_lock
 
     try:
         return read_lock(lock_path(config))
@@ -52,7 +52,7 @@ def pinned_line(store: Store, models: Iterable[ModelFiles]) -> str:
 
 def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> Iterator[str]:
     """Yield a line for each model whose revision now means another commit; adopt it if `take`."""
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.model import ModelError
 
     models = list(models)
     moved = store.moved(models)
@@ -79,8 +79,8 @@ def write(config: pytest.Config, store: Store, outcomes: Outcomes) -> str:
 
     A model that could not be verified keeps its former entry.
     """
-    from whisper_speedtest.hub.lock import LockError, write_lock
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.lock import LockError, write_lock
+    from whisper_speedtest.cache.model import VerifiedModel
 
     before = lock_of(config)
     verified = [

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters import adapter_class, files_of
-from whisper_speedtest.hub.cache import cached_repos
-from whisper_speedtest.hub.hashes import digest, hash_name
-from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
+from whisper_speedtest.cache.folders import cached_repos
+from whisper_speedtest.cache.hashes import digest, hash_name
+from whisper_speedtest.cache.inspection import CachedFile, Finding, Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from adapters.base import Case, ModelFiles
-    from whisper_speedtest.hub.cache import RepoFolder
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.inspection import FileState
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.folders import RepoFolder
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.inspection import FileState
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
 _THREADS = 8

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.hub.whole import existing, look_at
+from whisper_speedtest.cache.whole import existing, look_at
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.options import why_no_limit
 

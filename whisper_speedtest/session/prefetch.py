@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.base import ModelFiles
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.hub.hosted import Outcomes, Places
-    from whisper_speedtest.hub.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
 STORE: pytest.StashKey[Store] = pytest.StashKey()

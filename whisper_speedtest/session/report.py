@@ -9,7 +9,7 @@ import io
 import textwrap
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.model import UNCONFIRMED
+from whisper_speedtest.cache.model import UNCONFIRMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from adapters.base import Case, ModelFiles
+    from whisper_speedtest.cache.inspection import FileState, Inspection
+    from whisper_speedtest.cache.plan import Plan, PlannedModel
     from whisper_speedtest.hub.hosted import Outcomes
-    from whisper_speedtest.hub.inspection import FileState, Inspection
-    from whisper_speedtest.hub.plan import Plan, PlannedModel
     from whisper_speedtest.session.model_status import ModelStatus
 
 _STYLES: dict[FileState, str] = {
@@ -65,7 +65,7 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
 
     Names are wrapped to `width` columns.
     """
-    from whisper_speedtest.hub.sizes import human
+    from whisper_speedtest.cache.sizes import human
 
     coming = f"{human(plan.download_size)} to download"
     free = "" if plan.free is None else f", {human(plan.free)} free on the disk"
@@ -172,7 +172,7 @@ def as_table(
     from rich.table import Table
     from rich.text import Text
 
-    from whisper_speedtest.hub.sizes import human
+    from whisper_speedtest.cache.sizes import human
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
     table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=12)

@@ -93,8 +93,8 @@ def watch_gpu(config: pytest.Config, case: Case) -> None:
     """
     if GPU in config.stash:
         return
+    from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.engine.errors import EngineError
-    from whisper_speedtest.hub.model import ModelError
 
     config.stash[GPU] = None
     faults = []

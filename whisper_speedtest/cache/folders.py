@@ -33,7 +33,7 @@ from urllib.parse import quote
 import msgspec
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub.evidence import (
+from whisper_speedtest.cache.evidence import (
     ANY_SIZE,
     LONGEST_LISTING,
     UNREADABLE,
@@ -42,18 +42,18 @@ from whisper_speedtest.hub.evidence import (
     RemoteFile,
     Tree,
 )
-from whisper_speedtest.hub.hashes import digest, is_etag, is_sha1, is_sha256, open_file
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.sizes import human, short
-from whisper_speedtest.hub.whole import existing
+from whisper_speedtest.cache.hashes import digest, is_etag, is_sha1, is_sha256, open_file
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.sizes import human, short
+from whisper_speedtest.cache.whole import existing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.evidence import Record
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.inspection import FileState
+    from whisper_speedtest.cache.evidence import Record
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.inspection import FileState
 
 _MODELS = "models--"
 

@@ -13,12 +13,12 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import written
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.hub import staging as module
-from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.evidence import Record
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.staging import Staging, staging
+from whisper_speedtest.cache import staging as module
+from whisper_speedtest.cache.evidence import Record
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.staging import Staging, staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,8 +158,8 @@ def test_manifest_can_be_read_by_people(folder: RepoFolder, stage: Staging) -> N
 HOLD = """
 import sys
 from pathlib import Path
-from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.staging import staging
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.staging import staging
 with staging(RepoFolder(Path(sys.argv[1]), "org/model")) as stage:
     stage.new().write_bytes(b"half a file")
     print("staged", flush=True)

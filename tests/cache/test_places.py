@@ -16,8 +16,8 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder
-from whisper_speedtest.hub.model import Unavailable, VerificationError, VerifiedModel
-from whisper_speedtest.hub.staging import Staging
+from whisper_speedtest.cache.model import Unavailable, VerificationError, VerifiedModel
+from whisper_speedtest.cache.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ import os, sys, tempfile
 from pathlib import Path
 from adapters.base import ModelFiles
 from whisper_speedtest.hub.settings import HubSettings
-from whisper_speedtest.hub.model import Unavailable
+from whisper_speedtest.cache.model import Unavailable
 from whisper_speedtest.hub.store import Store
 cache, endpoint, *repos = sys.argv[1:]
 with tempfile.TemporaryDirectory() as scratch:  # imports all there is, while it may be read

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.model import Unavailable
-from whisper_speedtest.hub.sizes import flag, human
+from whisper_speedtest.cache.model import Unavailable
+from whisper_speedtest.cache.sizes import flag, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.evidence import RemoteFile
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.inspection import Inspection
-    from whisper_speedtest.hub.model import ModelError
+    from whisper_speedtest.cache.evidence import RemoteFile
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.inspection import Inspection
+    from whisper_speedtest.cache.model import ModelError
 
 MARGIN = 50_000_000
 """Bytes of the disk that stay free for engines and other programs."""

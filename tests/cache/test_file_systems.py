@@ -19,9 +19,9 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, failing, weights
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.model import Unavailable, VerificationError
-from whisper_speedtest.hub.staging import next_step, staging
+from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.model import Unavailable, VerificationError
+from whisper_speedtest.cache.staging import next_step, staging
 
 if TYPE_CHECKING:
     from fixtures.hub import Hub

@@ -15,18 +15,18 @@ import pytest
 
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub.cache import cached_repos
-from whisper_speedtest.hub.evidence import LONGEST_LISTING
-from whisper_speedtest.hub.hashes import open_file, prove
+from whisper_speedtest.cache.evidence import LONGEST_LISTING
+from whisper_speedtest.cache.folders import cached_repos
+from whisper_speedtest.cache.hashes import open_file, prove
+from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.hub.hosted import Watcher
-from whisper_speedtest.hub.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.cache import RepoFolder
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.folders import RepoFolder
+    from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
 NAME = "weights.npz"

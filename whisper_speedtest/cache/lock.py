@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from whisper_speedtest.hub.hashes import is_etag
-from whisper_speedtest.hub.sizes import short
-from whisper_speedtest.hub.whole import write_whole
+from whisper_speedtest.cache.hashes import is_etag
+from whisper_speedtest.cache.sizes import short
+from whisper_speedtest.cache.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.inspection import Inspection
-    from whisper_speedtest.hub.model import VerifiedModel
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.inspection import Inspection
+    from whisper_speedtest.cache.model import VerifiedModel
 
 NAME = "models.lock"
 FORMAT = "whisper-speedtest lock of models"

@@ -10,11 +10,11 @@ import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import flip_bit, truncate
-from whisper_speedtest.hub import model as module
-from whisper_speedtest.hub.evidence import Listing, RemoteFile
-from whisper_speedtest.hub.hashes import Proof, prove
-from whisper_speedtest.hub.inspection import CachedFile, Finding, Inspection
-from whisper_speedtest.hub.model import (
+from whisper_speedtest.cache import model as module
+from whisper_speedtest.cache.evidence import Listing, RemoteFile
+from whisper_speedtest.cache.hashes import Proof, prove
+from whisper_speedtest.cache.inspection import CachedFile, Finding, Inspection
+from whisper_speedtest.cache.model import (
     ModelError,
     RepoError,
     Unavailable,
@@ -22,7 +22,7 @@ from whisper_speedtest.hub.model import (
     VerifiedModel,
     check_file,
 )
-from whisper_speedtest.hub.plan import Plan, PlannedModel
+from whisper_speedtest.cache.plan import Plan, PlannedModel
 from whisper_speedtest.hub.settings import HubSettings
 from whisper_speedtest.hub.tries import Retry
 

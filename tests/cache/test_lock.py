@@ -16,8 +16,8 @@ from adapters.base import ModelFiles
 from fixtures.hub import Fault
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.lock import (
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.lock import (
     Lock,
     LockedFile,
     LockedModel,
@@ -25,7 +25,7 @@ from whisper_speedtest.hub.lock import (
     read_lock,
     write_lock,
 )
-from whisper_speedtest.hub.model import Unavailable, VerificationError, VerifiedModel
+from whisper_speedtest.cache.model import Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 
 from adapters.base import ModelFiles
 from tests.helpers.harm import flip_bit
-from whisper_speedtest.hub.cache import RepoFolder, cached_repos, folder_name, inspect, is_safe
-from whisper_speedtest.hub.evidence import RemoteFile
-from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.cache.evidence import RemoteFile
+from whisper_speedtest.cache.folders import RepoFolder, cached_repos, folder_name, inspect, is_safe
+from whisper_speedtest.cache.hashes import Proof, prove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -452,7 +452,7 @@ def test_content_is_not_read_twice_nor_out_of_a_pipe(
         digested.append(path)
         return Proof(0, etag), "another"
 
-    monkeypatch.setattr("whisper_speedtest.hub.cache.digest", digest)
+    monkeypatch.setattr("whisper_speedtest.cache.folders.digest", digest)
 
     folder.holds(OLD, RemoteFile("a.npz", 5, sha256(b"right")), ())
     assert digested == [folder.blobs / sha256(b"right")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whisper_speedtest.hub.sizes import flag, human, short
+from whisper_speedtest.cache.sizes import flag, human, short
 from whisper_speedtest.session.values import parse_size
 
 

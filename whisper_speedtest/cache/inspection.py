@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from whisper_speedtest.hub.evidence import Record
-from whisper_speedtest.hub.model import VerificationError, VerifiedModel
+from whisper_speedtest.cache.evidence import Record
+from whisper_speedtest.cache.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.evidence import RemoteFile
-    from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.cache.evidence import RemoteFile
+    from whisper_speedtest.cache.hashes import Proof
 
 FileState = Literal["complete", "incomplete", "missing", "corrupt", "other model", "unknown"]
 """The state of one file, or of all files of a model in one place.

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from whisper_speedtest.hub.hashes import hash_name
+from whisper_speedtest.cache.hashes import hash_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whisper_speedtest.hub.hashes import Proof
+    from whisper_speedtest.cache.hashes import Proof
 
 UNREADABLE = (OSError, ValueError, RecursionError)
 """What reading a JSON file raises if the file is missing or malformed."""

@@ -16,8 +16,8 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, written
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub.lock import Lock
-from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.cache.lock import Lock
+from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.hub.store import Store
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.hub.hashes import (
+from whisper_speedtest.cache.hashes import (
     CHUNK,
     FileDigest,
     Proof,

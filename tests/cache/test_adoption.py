@@ -23,10 +23,10 @@ from tests.helpers.stores import (
     repo_folder,
     requested,
 )
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import ModelError, Unavailable, VerificationError, VerifiedModel
-from whisper_speedtest.hub.plan import MARGIN
-from whisper_speedtest.hub.staging import staging
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.model import ModelError, Unavailable, VerificationError, VerifiedModel
+from whisper_speedtest.cache.plan import MARGIN
+from whisper_speedtest.cache.staging import staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

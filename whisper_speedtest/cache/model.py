@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.hub.hashes import Proof, prove
+from whisper_speedtest.cache.hashes import Proof, prove
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ UNCONFIRMED = (
     "unconfirmed: no host has said what its files must be, and they have the hashes that the hub "
     "cache names them by; to know, delete the repo's folder there and fetch it anew"
 )
-"""The explanation of an unconfirmed model; see `hub.evidence`."""
+"""The explanation of an unconfirmed model; see `cache.evidence`."""
 
 
 class ModelError(Exception):
@@ -51,7 +51,7 @@ class VerifiedModel:
 
     `revision` is that of the check map, and `commit` is its commit: on the hub a git sha1; for a
     file by URL, and for a model that the project makes, a sha256. `listed_as` is the repo to which
-    the hub redirected; "" if it is `repo`. For `unconfirmed` see `hub.evidence`.
+    the hub redirected; "" if it is `repo`. For `unconfirmed` see `cache.evidence`.
     """
 
     repo: str

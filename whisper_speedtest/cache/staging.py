@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapters.errors import limit_behind
-from whisper_speedtest.hub.cache import matches
-from whisper_speedtest.hub.evidence import Manifest
-from whisper_speedtest.hub.hashes import digest, hash_name
-from whisper_speedtest.hub.model import VerificationError
-from whisper_speedtest.hub.whole import existing
+from whisper_speedtest.cache.evidence import Manifest
+from whisper_speedtest.cache.folders import matches
+from whisper_speedtest.cache.hashes import digest, hash_name
+from whisper_speedtest.cache.model import VerificationError
+from whisper_speedtest.cache.whole import existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from whisper_speedtest.hub.cache import RepoFolder
-    from whisper_speedtest.hub.evidence import RemoteFile
-    from whisper_speedtest.hub.hashes import Proof
-    from whisper_speedtest.hub.inspection import Inspection
+    from whisper_speedtest.cache.evidence import RemoteFile
+    from whisper_speedtest.cache.folders import RepoFolder
+    from whisper_speedtest.cache.hashes import Proof
+    from whisper_speedtest.cache.inspection import Inspection
 
 _PREFIX = "staging-"
 _PART = "part-"

@@ -12,11 +12,11 @@ import pytest
 from adapters.base import ModelFiles
 from tests.helpers.harm import weights
 from tests.helpers.stores import fresh, refusal
-from whisper_speedtest.hub.evidence import RemoteFile
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import RepoError, Unavailable
-from whisper_speedtest.hub.plan import MARGIN, Plan, PlannedModel, without_room
+from whisper_speedtest.cache.evidence import RemoteFile
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.model import RepoError, Unavailable
+from whisper_speedtest.cache.plan import MARGIN, Plan, PlannedModel, without_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ import pytest
 
 from tests.helpers.harm import BASE, QUANTISED, content, written
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub.hashes import is_sha256
-from whisper_speedtest.hub.model import VerificationError
+from whisper_speedtest.cache.hashes import is_sha256
+from whisper_speedtest.cache.model import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,16 +21,16 @@ from adapters.base import ModelFiles
 from tests.helpers.harm import BASE, failing, flip_bit, truncate
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import read
-from whisper_speedtest.hub import embedded
-from whisper_speedtest.hub.hashes import is_sha1
-from whisper_speedtest.hub.model import (
+from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.hashes import is_sha1
+from whisper_speedtest.cache.model import (
     ModelError,
     RepoError,
     Unavailable,
     VerificationError,
     VerifiedModel,
 )
-from whisper_speedtest.hub.plan import MARGIN
+from whisper_speedtest.cache.plan import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +126,7 @@ def test_processes_at_once_make_one_export(tmp_path: Path) -> None:
     """Of several processes that need an export, one makes it, and none takes it from another."""
     script = (
         "import sys; from pathlib import Path; from adapters.base import ModelFiles;"
-        "from whisper_speedtest.hub import embedded; embedded.CACHE = Path(sys.argv[1]);"
+        "from whisper_speedtest.cache import embedded; embedded.CACHE = Path(sys.argv[1]);"
         "made = []; export = embedded._export;"
         "embedded._export = lambda *args: (made.append(1), export(*args));"
         f"embedded.inspect({MICRO!r}).verified(); print(len(made))"

@@ -11,9 +11,9 @@ from adapters.base import ModelFiles
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, HARMS, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
-from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.hashes import prove
-from whisper_speedtest.hub.model import Unavailable, VerificationError
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.model import Unavailable, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,27 +20,27 @@ import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache as cached
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.hub import cache
-from whisper_speedtest.hub.cache import RepoFolder
-from whisper_speedtest.hub.hashes import CHUNK, prove
-from whisper_speedtest.hub.inspection import Finding, Inspection
-from whisper_speedtest.hub.model import ModelError, RepoError, Unavailable, VerificationError
-from whisper_speedtest.hub.plan import MARGIN, PlannedModel
-from whisper_speedtest.hub.sizes import human
-from whisper_speedtest.hub.staging import flock, staging
+from whisper_speedtest.cache import folders
+from whisper_speedtest.cache.folders import RepoFolder
+from whisper_speedtest.cache.hashes import CHUNK, prove
+from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.model import ModelError, RepoError, Unavailable, VerificationError
+from whisper_speedtest.cache.plan import MARGIN, PlannedModel
+from whisper_speedtest.cache.sizes import human
+from whisper_speedtest.cache.staging import flock, staging
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.staging import Staging
+    from whisper_speedtest.cache.staging import Staging
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
@@ -84,7 +84,7 @@ def plan(files: ModelFiles) -> PlannedModel:
     return PlannedModel(files, Inspection(files, None, findings), problem=problem)
 
 
-@cached
+@cache
 def _temporary_folder() -> Path:
     """Make a folder, which is removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="whisper-speedtest-models-")
@@ -105,13 +105,13 @@ def _made(files: ModelFiles, folder: Path) -> Inspection:
         ) from None
     source = ROOT / "fixtures" / "models" / checkpoint
     kept = replace(files, revision=_key(source, packages))
-    found = cache.inspect(folder, kept)
+    found = folders.inspect(folder, kept)
     if not _is_intact(found):
         with _others_waiting(folder):
             # Somebody else may have made it while this one waited.
-            if not _is_intact(cache.inspect(folder, kept)):
+            if not _is_intact(folders.inspect(folder, kept)):
                 _export(kept, folder, exporter.__name__, form, variant)
-        found = cache.inspect(folder, kept)
+        found = folders.inspect(folder, kept)
     if found.state != "complete":
         lacking = ", ".join(fault.name for fault in found.faults) or "file at all"
         raise RepoError(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from adapters.base import ModelFiles
-from whisper_speedtest.hub.evidence import RemoteFile
-from whisper_speedtest.hub.hashes import Proof
-from whisper_speedtest.hub.inspection import CachedFile, FileState, Finding, Inspection
-from whisper_speedtest.hub.model import VerificationError
+from whisper_speedtest.cache.evidence import RemoteFile
+from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.inspection import CachedFile, FileState, Finding, Inspection
+from whisper_speedtest.cache.model import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
