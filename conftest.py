@@ -24,9 +24,9 @@ PLUGINS = (
     "whisper_speedtest.session.keywords",
     "whisper_speedtest.session.unknown_tests",
     "whisper_speedtest.session.head_to_head",
-    "whisper_speedtest.results.resume_plugin",
-    "whisper_speedtest.results.journal_plugin",
-    "whisper_speedtest.results.report_plugin",
+    "whisper_speedtest.results.journals.resume_plugin",
+    "whisper_speedtest.results.journals.journal_plugin",
+    "whisper_speedtest.results.report.report_plugin",
     "whisper_speedtest.results.stored_plugin",
     "whisper_speedtest.results.plugin",
 )

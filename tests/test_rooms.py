@@ -37,9 +37,9 @@ HUB = f"{PACKAGE}.hub"
 WITH_PYTEST = (
     "session/",
     "results/plugin.py",
-    "results/journal_plugin.py",
-    "results/resume_plugin.py",
-    "results/report_plugin.py",
+    "results/journals/journal_plugin.py",
+    "results/journals/resume_plugin.py",
+    "results/report/report_plugin.py",
     "results/stored_plugin.py",
 )
 """Where pytest may be imported, from the package."""

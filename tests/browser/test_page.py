@@ -11,8 +11,8 @@ from tests.browser.looking import DARK, DESK, PHONE, VIEWS
 from tests.helpers.reports import everything, many
 from tests.helpers.results import MACHINE, load, measured
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.merged import merge
-from whisper_speedtest.results.page import html
+from whisper_speedtest.results.report.merged import merge
+from whisper_speedtest.results.report.page import html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -14,8 +14,8 @@ import pytest
 
 from adapters import install_command, usable, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journal_plugin import SESSION_JOURNAL
-from whisper_speedtest.results.report_plugin import REPORTED
+from whisper_speedtest.results.journals.journal_plugin import SESSION_JOURNAL
+from whisper_speedtest.results.report.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA

@@ -1,0 +1,342 @@
+"""Keeps a session's journal, which with --resume is that of an earlier session.
+
+A journal lies in `journals/` in the checkout, out of git, one file a session, unless --journal
+names another. There it is found beside what wrote it, as the folders of pytest and pytest-benchmark
+are. It is made and locked before anything is measured, so that no two sessions write to one file; a
+session that measures nothing removes what it has made.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.journals.resume_plugin import (
+    decide,
+    file_to_resume,
+    report_as_passed,
+)
+from whisper_speedtest.results.units import counted, shown_path
+from whisper_speedtest.session.beginning import ROOT
+from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.ending import fail, has_failed_to_collect
+from whisper_speedtest.session.other_plugins import refuse_unless_writable
+from whisper_speedtest.session.outcomes import RESULTS
+from whisper_speedtest.session.prefetch import STORE
+from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.width import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.results.journals.journal import Journal
+    from whisper_speedtest.results.journals.neutral import Neutral
+
+FOLDER = ROOT / "journals"
+
+
+@dataclass(slots=True)
+class SessionJournal:
+    """The journal that a session writes to, what the session took over from it, and what it added.
+
+    The session keeps it in its stash from its configuration on, also where it writes no journal.
+    """
+
+    journal: Journal | None
+    """The file. None where the user has named none, until the first test is to be run; and for good
+    where none can be made."""
+
+    earlier_results: tuple[Result, ...] | None = None
+    """With --resume, the results that the file held when the session began; else None."""
+
+    cut_bytes: int = 0
+    """The bytes of an unfinished last line in the file, of an earlier session that was killed. They
+    are removed as the file is opened; 0 from then on."""
+
+    taken_over: Mapping[str, Result] = field(default_factory=dict)
+    """With --resume, test → its earlier result, which is taken over, so that the test is not run.
+    """
+
+    not_taken_over: Mapping[str, str] = field(default_factory=dict)
+    """With --resume, test → why it is run."""
+
+    order: Mapping[str, int] = field(default_factory=dict)
+    """Test → its place among those that were selected, by which the closing table is sorted: tests
+    that are run end after those whose results are taken over."""
+
+    handled: int = 0
+    """How many of the session's results, from the first on, need no writing any more: they were
+    taken over, were written, are in the file already, or could not be written."""
+
+    written: Counter[Outcome] = field(default_factory=Counter)
+    """How many results this session has added to the file, by how their tests ended."""
+
+    unwritten: int = 0
+    """How many results could not be added to it."""
+
+    why_unwritten: str = ""
+    """Why the last of those could not be, or why no file can be made; "" where nothing failed."""
+
+    @property
+    def name(self) -> str:
+        """The journal as messages call it; "" where there is none."""
+        return shown_path(self.journal.path) if self.journal else ""
+
+    def lines(self, saved_to: str) -> Iterator[str]:
+        """Yield how many results were taken over, how many were added, and how many could not be.
+
+        `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
+        """
+        if number := len(self.taken_over):
+            left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
+            yield f"earlier:  {_results(number)} taken over from {self.name}{left_out}"
+        elif tests := len(self.not_taken_over):
+            reason, *others = dict.fromkeys(self.not_taken_over.values())
+            several = f", for {len(others) + 1} reasons, which stand above the tests"
+            why = several if others else f": {reason}"
+            of_tests = counted(tests, "test")
+            yield f"earlier:  no result of {of_tests} is taken over from {self.name}{why}"
+        if number := self.written.total():
+            of_outcomes = _beside_passed(self.written)
+            yield f"journal:  {_results(number, of_outcomes)} added to {self.name}"
+        if self.unwritten:
+            name = self.name or "a journal"
+            yield f"unsaved:  {_results(self.unwritten)} not added to {name}: {self.why_unwritten}"
+
+
+def _results(number: int, of_outcomes: str = "") -> str:
+    return f"{counted(number, 'result')}{of_outcomes} {'is' if number == 1 else 'are'}"
+
+
+def _beside_passed(written: Counter[Outcome]) -> str:
+    """Return how many results are of tests that did not pass: ` (27 skipped, 1 failed)`, or ""."""
+    counts = [(what, count) for what, count in written.most_common() if what is not Outcome.PASSED]
+    if [count for _, count in counts] == [written.total()]:
+        return f" ({'all ' if written.total() > 1 else ''}{counts[0][0]})"
+    return f" ({', '.join(f'{count:,} {what}' for what, count in counts)})" if counts else ""
+
+
+SESSION_JOURNAL = pytest.StashKey[SessionJournal]()
+NEUTRAL = pytest.StashKey["Neutral"]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once what is wrong with a journal that the user names."""
+    path: Path | None = config.getoption("journal")
+    resumed: Path | None = config.getoption("resume")
+    if path is None and resumed is None:
+        config.stash[SESSION_JOURNAL] = SessionJournal(None)
+        return  # and collection imports none of it
+    from whisper_speedtest.results.journals.journal import Journal, JournalError, read
+
+    try:
+        if resumed is None:
+            assert path is not None
+            config.stash[SESSION_JOURNAL] = kept = SessionJournal(Journal(path))
+            refuse_unless_writable("--journal", path, is_folder_made=True)
+            kept.cut_bytes = read(path).cut if path.exists() else 0
+            return
+        resumed = file_to_resume(resumed, path, FOLDER)
+        content = read(resumed)
+    except JournalError as error:
+        option = "--journal" if resumed is None else "--resume"
+        raise pytest.UsageError(f"{option}: {error}") from error
+    refuse_unless_writable("--resume", resumed)
+    config.stash[SESSION_JOURNAL] = SessionJournal(Journal(resumed), content.results, content.cut)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Open a journal that is named, before models are fetched: another session may write to it."""
+    if session.config.stash[SESSION_JOURNAL].journal and _to_measure(session):
+        _open(session.config)
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Open the journal, and take over what it holds, once the models are there."""
+    config, items = session.config, _to_measure(session)
+    if not items:
+        return
+    _open(config)
+    kept = config.stash[SESSION_JOURNAL]
+    if kept.earlier_results is None:
+        return
+    decision = decide(config, items, kept.earlier_results)
+    kept.order = {item.name: number for number, item in enumerate(items)}
+    kept.taken_over, kept.not_taken_over = decision.taken_over, decision.run
+    out = config.get_terminal_writer()
+    taken_over = f"{len(decision.taken_over)} of {len(items)} results taken over"
+    tell(out, f"resume: {kept.name}: {taken_over}")
+    for line in decision.lines():
+        tell(out, f"  {line}")
+    for item in items:
+        if result := decision.taken_over.get(item.name):
+            report_as_passed(config, item)
+            config.stash[RESULTS].append(result)
+    kept.handled = len(config.stash[RESULTS])
+    session.items[:] = [item for item in session.items if item.name not in decision.taken_over]
+
+
+def _to_measure(session: pytest.Session) -> list[pytest.Item]:
+    """Return the tests that this session is to measure; none where it ends before it runs any."""
+    asked = session.config.getoption
+    if asked("collectonly") or asked("prefetch_only") or asked("check_models") is not None:
+        return []
+    if has_failed_to_collect(session):
+        return []
+    return [item for item in session.items if case_of(item)]
+
+
+def _open(config: pytest.Config) -> None:
+    """Make and lock the journal, or take and lock one that is there, unless that is done.
+
+    Where there can be no new one in the default folder, it is said that results are not kept.
+
+    Raises:
+        pytest.UsageError: The user's own cannot be written, is damaged, or is in use.
+    """
+    from whisper_speedtest.results.journals.journal import JournalError
+
+    kept = config.stash[SESSION_JOURNAL]
+    out = config.get_terminal_writer()
+    if kept.journal is None:
+        try:
+            kept.journal = _new_journal(FOLDER)
+        except OSError as error:
+            kept.why_unwritten = f"{FOLDER} cannot be written: {error.strerror}"
+            tell(out, f"journal: none, as {kept.why_unwritten}; name a file with --journal=FILE")
+        return
+    try:
+        kept.journal.open()
+    except JournalError as error:
+        raise pytest.UsageError(f"journal: {error}") from error
+    except OSError as error:
+        raise pytest.UsageError(
+            f"journal: {kept.journal.path}: expected a file that can be written, got "
+            f"{error.strerror}; name another"
+        ) from error
+    if kept.cut_bytes:
+        tell(
+            out, f"journal: {kept.name}: {kept.cut_bytes} bytes of a line that was cut are removed"
+        )
+        kept.cut_bytes = 0
+
+
+def _new_journal(folder: Path) -> Journal:
+    """Make and open a journal in a folder, which is made too; its name is the time, UTC.
+
+    No other session has it: of several that begin in the same second, each makes a file of its own.
+
+    Raises:
+        OSError: Nothing can be written there.
+    """
+    from whisper_speedtest.results.journals.journal import Journal
+
+    folder.mkdir(exist_ok=True)
+    name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    for ending in chain(("",), (f"-{number}" for number in count(2))):
+        journal = Journal(folder / f"{name}{ending}.jsonl")
+        with suppress(FileExistsError):
+            journal.open(must_be_new=True)
+            break
+    return journal
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write each result down as its test ends, before anybody is told of it."""
+    report = yield
+    keep(item.config)
+    return report
+
+
+def keep(config: pytest.Config) -> None:
+    """Write the results that are new. What cannot be written costs the session nothing else.
+
+    A skip that the journal holds already is not written again, so that resuming a session in which
+    there is nothing to be run changes nothing.
+    """
+    from whisper_speedtest.results.journals.journal import JournalError
+
+    kept, results = config.stash[SESSION_JOURNAL], config.stash[RESULTS]
+    for result in results[kept.handled :]:
+        kept.handled += 1
+        if kept.journal is None and not kept.why_unwritten:
+            _open(config)  # where another plugin runs the tests in place of pytest
+        neutral = neutral_of(config).result(result)
+        if neutral.outcome is Outcome.SKIPPED and _skip(neutral) in map(
+            _skip, kept.earlier_results or ()
+        ):
+            continue
+        if kept.journal is None:
+            kept.unwritten += 1
+            continue
+        try:
+            kept.journal.append(neutral)
+            kept.written[neutral.outcome] += 1
+        except (JournalError, OSError, ValueError) as error:
+            kept.unwritten += 1
+            kept.why_unwritten = str(error)
+
+
+def _skip(result: Result) -> tuple[str, Outcome, str]:
+    return result.test, result.outcome, result.reason
+
+
+def neutral_of(config: pytest.Config) -> Neutral:
+    """Return what makes texts name nothing of this machine."""
+    from whisper_speedtest.results.journals.neutral import Neutral
+
+    if NEUTRAL not in config.stash:
+        kept = {ROOT: "<project>", Path(sys.prefix): "<python>", Path(sys.base_prefix): "<python>"}
+        if STORE in config.stash and (cache := config.stash[STORE].cache):
+            kept[cache] = "<hub cache>"
+        user, home = "", None
+        with suppress(OSError, KeyError, ImportError):  # nobody has this user's number
+            user = getpass.getuser()
+        with suppress(RuntimeError):
+            home = Path.home()
+        config.stash[NEUTRAL] = Neutral.of(
+            os.environ,
+            home=home,
+            user=user,
+            host=platform.node(),
+            kept=kept,
+            private=[
+                config.invocation_params.dir,
+                *(clip.path.parent for clip in config.stash[OWN_CLIPS]),
+                *(corpus.folder for corpus in config.stash[OWN_CORPORA]),
+            ],
+        )
+    return config.stash[NEUTRAL]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a session whose journal lacks a result; that it has no place was said as it began."""
+    if (
+        (kept := session.config.stash.get(SESSION_JOURNAL, None))
+        and kept.journal
+        and kept.unwritten
+    ):
+        fail(session)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the journal."""
+    if (kept := config.stash.get(SESSION_JOURNAL, None)) and kept.journal:
+        kept.journal.close()

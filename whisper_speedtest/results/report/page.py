@@ -1,0 +1,236 @@
+"""The report as one HTML page: it stands alone, and no request leaves it.
+
+Styles and script are in it, and its content security policy allows these alone, by their hashes.
+Every text of a result is escaped by the templates; what is drawn escapes its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whisper_speedtest.measure.measures import Measure
+from whisper_speedtest.results.header import header
+from whisper_speedtest.results.notes import notes
+from whisper_speedtest.results.report import page_rows, panels, small_tables
+from whisper_speedtest.results.report.marks import marks_of
+from whisper_speedtest.results.report.transcripts import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jinja2 import Template
+
+    from whisper_speedtest.results.report.merged import Merged, OnMachine
+    from whisper_speedtest.results.report.panels import Panel
+    from whisper_speedtest.results.report.small_tables import Table
+    from whisper_speedtest.results.report.transcripts import OfClip
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+MOST_ROWS = 1000
+"""Rows of the table of all measurements; more are left to the files beside the page."""
+
+UNBROKEN = re.compile(
+    r"""
+    (?<![^\s(\[“"'`])          # An option begins a word, or stands behind what opens
+    (?:-[A-Za-z]\ (?:"[^"]*"|'[^']*'|\S+) | --?[A-Za-z]\S*)
+    | \d[\d.,–]*\ (?:%|ms|s|[kMGT]i?B)(?!\w)  # a number and its unit
+    """,
+    re.VERBOSE,
+)
+"""What is read as one: an option with what belongs to it, and a number with its unit."""
+
+MOST_UNBROKEN = 30
+"""Letters that stand on one line of a phone; what is longer has to be broken."""
+
+ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy", "corpus", "quality"})
+"""Kinds of notes whose subjects have a place of their own on a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of what is told of a machine. Each has panels, tables or notes."""
+
+    key: str
+    heading: str
+    text: str = ""
+    """How its panels are read, where there are any."""
+
+    panels: Sequence[Panel] = ()
+    tables: Sequence[Table | None] = ()
+    """None in it stands for a table of which there is nothing to tell."""
+
+    notes: Sequence[str] = ()
+    """What is in none of its panels, and why."""
+
+    legend: Sequence[str] = ()
+    """What the colours of its panels stand for, in the order of charts.SERIES."""
+
+    wide: bool = False
+    """Whether the first panel is for wide pages, and the second one for narrow ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of one machine."""
+
+    key: str
+    name: str
+    header: Sequence[tuple[str, str]]
+    """What kind of fact, and the fact."""
+
+    sections: Sequence[Section]
+    transcripts: Sequence[OfClip]
+    transcripts_left_out: int
+    notes: Sequence[tuple[str, str]]
+    """What kind of note, and the note."""
+
+    unmeasured: Table | None
+
+
+def html(merged: Merged) -> str:
+    """Return the page of a report."""
+    rows = page_rows.rows(merged)
+    latest = [series.latest for on in merged.machines for series in on.series]
+    style, script = (_source(f"page.{kind}") for kind in ("css", "js"))
+    return _template().render(
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        names=[each.name for each in merged.distinct],
+        sentences=merged.sentences(),
+        across=small_tables.across(merged),
+        machines=[_told(number, on) for number, on in enumerate(merged.machines, start=1)],
+        columns=page_rows.columns(merged),
+        rows=rows[:MOST_ROWS],
+        terms=page_rows.terms(rows[:MOST_ROWS]),
+        more_rows=max(0, len(rows) - MOST_ROWS),
+        marks=marks_of(latest, latest),
+        remarks=merged.remarks(),
+    )
+
+
+def _told(number: int, on: OnMachine) -> Told:
+    transcripts, left_out = side_by_side(on.comparable)
+    lines = [_split(line) for line in notes(on.comparable) if not line.startswith(" ")]
+    return Told(
+        key=f"m{number}",
+        name=on.name,
+        header=[_split(line) for line in header(on.comparable)],
+        sections=_sections(on),
+        transcripts=transcripts,
+        transcripts_left_out=left_out,
+        notes=[each for each in lines if each[0] not in ELSEWHERE and each[1]],
+        unmeasured=small_tables.unmeasured(on),
+    )
+
+
+def _split(line: str) -> tuple[str, str]:
+    """Return what kind of line it is, as it stands before the first colon, and the rest."""
+    kind, _, text = line.partition(":")
+    return kind, text.strip()
+
+
+def _sections(on: OnMachine) -> list[Section]:
+    """Return what there is to tell of a machine, in the order in which people ask."""
+    speeds, undrawn = panels.speed(on)
+    pauses, undecided = panels.pauses(on)
+    sections = [
+        Section(
+            "speed",
+            "Speed by size and library",
+            "RTFx: seconds of audio transcribed in a second; more is faster. Within the line on a "
+            "bar lies what many more processes would give, in 95 of 100 such runs; (3×3) is three "
+            "processes with three calls each. Each panel has its own scale.",
+            speeds,
+            notes=[f"Nothing can be ranked: {'; '.join(undrawn)}."] if undrawn else (),
+        ),
+        Section("accuracy", "Speed against accuracy", "", panels.accuracy(on), wide=True),
+        *(
+            Section(
+                measure.replace(" ", "-"),
+                heading,
+                "From a new process to its first transcript. The first start ever stands apart, as "
+                "a library may compile in it what later starts find.",
+                panels.starts(on, measure),
+                legend=tuple(panels.PHASES.values()),
+            )
+            for measure, heading in (
+                (Measure.COLD, "Cold start by phase"),
+                (Measure.COLD_FILES, "Cold start, model files not in memory"),
+            )
+        ),
+        Section(
+            "pause",
+            "After a pause",
+            "A call right after another (hollow), and one after some seconds in which nothing was "
+            "computed (full), which is what a user feels.",
+            pauses,
+            notes=[f"Cannot be told apart: {'; '.join(undecided)}."] if undecided else (),
+        ),
+        Section(
+            "memory",
+            "Peak memory",
+            "The highest footprint of a process that starts and transcribes once; what the library "
+            "counts as its accelerator’s stands beside it.",
+            panels.memory(on),
+        ),
+        Section("long", "Coverage and time error", tables=[small_tables.coverage(on)]),
+        Section("corpus", "Corpora", tables=small_tables.corpora(on)),
+        Section(
+            "quantised",
+            "Quantised and unquantised",
+            tables=[small_tables.quantised(on), small_tables.no_worse(on)],
+        ),
+        Section("turns", "Measured in turns", tables=[small_tables.in_turns(on)]),
+        Section(
+            "history",
+            "History",
+            "Runs of different days are not measured in turns: the machine may have changed. A "
+            "line ends where the model’s bytes, the settings or a version changed.",
+            panels.histories(on),
+        ),
+    ]
+    return [each for each in sections if each.panels or each.notes or any(each.tables)]
+
+
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield a text piece by piece, each with whether a line must not end within it."""
+    end = 0
+    for found in UNBROKEN.finditer(text):
+        if len(found[0]) <= MOST_UNBROKEN:
+            yield text[end : found.start()], False
+            yield found[0], True
+            end = found.end()
+    yield text[end:], False
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pieces"] = pieces
+    return environment.get_template("page.html")
+
+
+def _source(name: str) -> str:
+    return TEMPLATES.joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _hash(source: str) -> str:
+    """Return the hash of an inline style or script, as a content security policy has it."""
+    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
