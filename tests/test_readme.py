@@ -16,7 +16,7 @@ from adapters import REGISTRY
 from fixtures.audio import clips
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import cold, load, measured, warm
-from whisper_speedtest.results.journals.journal import HEADER, line_of
+from whisper_speedtest.results.journal.journal_file import HEADER, line_of
 from whisper_speedtest.results.layout import lines
 from whisper_speedtest.results.models import TABLE, library_table
 from whisper_speedtest.results.table import columns, rows

@@ -37,8 +37,8 @@ HUB = f"{PACKAGE}.hub"
 WITH_PYTEST = (
     "session/",
     "results/plugin.py",
-    "results/journals/journal_plugin.py",
-    "results/journals/resume_plugin.py",
+    "results/journal/journal_plugin.py",
+    "results/journal/resume_plugin.py",
     "results/report/report_plugin.py",
     "results/stored_plugin.py",
 )

@@ -32,7 +32,7 @@ from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate, students_t
 from whisper_speedtest.measure.machine import machine
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.journal import read
+from whisper_speedtest.results.journal.journal_file import read
 from whisper_speedtest.results.units import percent, seconds
 
 if TYPE_CHECKING:

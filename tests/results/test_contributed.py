@@ -11,7 +11,7 @@ from tests.helpers.project import ROOT
 from tests.helpers.results import warm
 from whisper_speedtest.measure.machine import Machine
 from whisper_speedtest.measure.result import ClipFacts
-from whisper_speedtest.results.journals.journal import HEADER, JournalError, line_of, read
+from whisper_speedtest.results.journal.journal_file import HEADER, JournalError, line_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

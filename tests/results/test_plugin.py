@@ -20,8 +20,8 @@ from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results import plugin
 from whisper_speedtest.results.header import header
-from whisper_speedtest.results.journals.journal import Journal
-from whisper_speedtest.results.journals.journal_plugin import SESSION_JOURNAL, SessionJournal
+from whisper_speedtest.results.journal.journal_file import Journal
+from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL, SessionJournal
 from whisper_speedtest.results.plugin import (
     asks_for_tables,
     pytest_benchmark_update_commit_info,

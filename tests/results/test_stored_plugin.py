@@ -10,7 +10,7 @@ from adapters.base import Case
 from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.journal import HEADER, Journal
+from whisper_speedtest.results.journal.journal_file import HEADER, Journal
 from whisper_speedtest.results.stored_plugin import (
     STORED,
     pytest_configure,

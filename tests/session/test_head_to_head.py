@@ -28,7 +28,7 @@ from whisper_speedtest.engine.checkout import OWN, Checkout, Entry
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.turns import RunningComparison
-from whisper_speedtest.results.journals.journal import read
+from whisper_speedtest.results.journal.journal_file import read
 from whisper_speedtest.session import head_to_head
 from whisper_speedtest.session.head_to_head import (
     OTHER_SIDE,

@@ -19,7 +19,7 @@ from tests.helpers.project import child_environment
 from tests.helpers.sessions import TOKEN, Session, Sessions, make_toy_project
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.recording import UNTOLD
-from whisper_speedtest.results.journals.journal import HEADER, Journal, line_of, parse, read
+from whisper_speedtest.results.journal.journal_file import HEADER, Journal, line_of, parse, read
 from whisper_speedtest.results.report.merged import merge
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def test_session_that_cannot_finish_its_journal_is_no_success(
     """As on a disk that is full: whoever keeps that file would find nothing in it."""
     (own_project.tree / "full_disk.py").write_text(
         "import errno\n"
-        "from whisper_speedtest.results.journals.journal import Journal\n"
+        "from whisper_speedtest.results.journal.journal_file import Journal\n"
         "def append(journal, result):\n"
         "    raise OSError(errno.ENOSPC, 'No space left on device')\n"
         "Journal.append = append\n",
@@ -483,7 +483,7 @@ def test_session_that_is_killed_at_any_moment_loses_no_result(
 
     Each goes on with the journal of the one before, and a new one begins after every fourth. What
     any of them had told of is in the journal, once, as it was; a test that ran is all that is lost.
-    What is killed while it writes, `tests/results/journals/test_journal.py` has.
+    What is killed while it writes, `tests/results/journal/test_journal_file.py` has.
     """
     random.seed(20)
     chosen = "toy and (good or slow or lazy) and not long"

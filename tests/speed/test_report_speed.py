@@ -11,8 +11,8 @@ import pytest
 from adapters import all_cases
 from tests.helpers.results import MACHINE, cold, load, warm
 from tests.helpers.turns import timed
-from whisper_speedtest.results.journals.journal import HEADER, line_of
-from whisper_speedtest.results.journals.sources import read_all
+from whisper_speedtest.results.journal.journal_file import HEADER, line_of
+from whisper_speedtest.results.journal.sources import read_all
 from whisper_speedtest.results.report.folder import write
 from whisper_speedtest.results.report.merged import merge
 

@@ -14,7 +14,7 @@ import pytest
 
 from adapters import install_command, usable, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.journal_plugin import SESSION_JOURNAL
+from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL
 from whisper_speedtest.results.report.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted

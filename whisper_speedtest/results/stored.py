@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.resume import field_differences, model_differences
+from whisper_speedtest.results.journal.resume import field_differences, model_differences
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.results.verdicts import change, slower_by
 

@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     baseline = config.getoption("baseline")
     if baseline is None or is_head_to_head(config):
         return
-    from whisper_speedtest.results.journals.journal import JournalError, read
+    from whisper_speedtest.results.journal.journal_file import JournalError, read
 
     try:
         config.stash[STORED] = read(config.invocation_params.dir / parse_path(baseline)).results

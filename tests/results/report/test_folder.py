@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.results import MACHINE, warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.journal import read
+from whisper_speedtest.results.journal.journal_file import read
 from whisper_speedtest.results.report import folder as folder_module
 from whisper_speedtest.results.report.as_csv import as_csv
 from whisper_speedtest.results.report.as_markdown import as_markdown

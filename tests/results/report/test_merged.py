@@ -24,8 +24,8 @@ from tests.helpers.results import (
 )
 from tests.results.test_aspects import COMPARISON
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.results.journals.journal import HEADER, line_of
-from whisper_speedtest.results.journals.sources import read_all
+from whisper_speedtest.results.journal.journal_file import HEADER, line_of
+from whisper_speedtest.results.journal.sources import read_all
 from whisper_speedtest.results.order import place
 from whisper_speedtest.results.report.folder import FILES
 from whisper_speedtest.results.report.merged import UNKNOWN, Merged, merge

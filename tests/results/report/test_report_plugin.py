@@ -18,9 +18,9 @@ from tests.helpers.pages import read_page
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.results import MACHINE, MODEL, PROVENANCE, samples, warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.journal import HEADER, line_of, read
-from whisper_speedtest.results.journals.journal_plugin import NEUTRAL
-from whisper_speedtest.results.journals.neutral import Neutral
+from whisper_speedtest.results.journal.journal_file import HEADER, line_of, read
+from whisper_speedtest.results.journal.journal_plugin import NEUTRAL
+from whisper_speedtest.results.journal.neutral import Neutral
 from whisper_speedtest.results.report import report_plugin
 from whisper_speedtest.results.report.folder import FILES
 from whisper_speedtest.results.report.merged import merge

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.cache.whole import existing, look_at, write_whole
-from whisper_speedtest.results.journals.journal import HEADER, line_of
+from whisper_speedtest.results.journal.journal_file import HEADER, line_of
 from whisper_speedtest.results.report.as_csv import as_csv
 from whisper_speedtest.results.report.as_markdown import as_markdown
 

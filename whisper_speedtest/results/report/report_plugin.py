@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.results.journals.journal_plugin import neutral_of
+from whisper_speedtest.results.journal.journal_plugin import neutral_of
 from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.options import LAST_JOURNAL, given
 from whisper_speedtest.session.outcomes import RESULTS
@@ -56,8 +56,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
             f"--from: expected a report of all that journals hold, got {useless}, which is for "
             f"sessions that run tests; leave {useless} out"
         )
-    from whisper_speedtest.results.journals.journal import JournalError
-    from whisper_speedtest.results.journals.sources import REMEDY, read_all
+    from whisper_speedtest.results.journal.journal_file import JournalError
+    from whisper_speedtest.results.journal.sources import REMEDY, read_all
     from whisper_speedtest.results.summary import nothing_measured
     from whisper_speedtest.results.units import counted
 

@@ -20,7 +20,7 @@ from whisper_speedtest.measure.machine import Gpu, Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.result import to_json
 from whisper_speedtest.measure.samples import Sample, Start
-from whisper_speedtest.results.journals.journal import (
+from whisper_speedtest.results.journal.journal_file import (
     HEADER,
     Content,
     Journal,
@@ -44,7 +44,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from tests.helpers.results import warm
-from whisper_speedtest.results.journals.journal import Journal
+from whisper_speedtest.results.journal.journal_file import Journal
 
 journal = Journal(Path(sys.argv[1]))
 journal.append(warm(1.0, test="theirs"))
@@ -58,7 +58,7 @@ KILLED_WRITERS = """
 import os, random, signal, sys, time
 from pathlib import Path
 from tests.helpers.results import warm
-from whisper_speedtest.results.journals.journal import Journal
+from whisper_speedtest.results.journal.journal_file import Journal
 
 random.seed(30)
 told_of = []
@@ -187,13 +187,13 @@ def test_journal_that_another_session_may_have_open_is_not_removed(
         raise BlockingIOError
 
     journal = Journal(path)
-    monkeypatch.setattr("whisper_speedtest.results.journals.journal.flock", in_use)
+    monkeypatch.setattr("whisper_speedtest.results.journal.journal_file.flock", in_use)
     with pytest.raises(JournalError, match="got one that is in use"):
         journal.open()
     assert path.exists(), "the other session has lost its file"
 
     path.unlink()
-    monkeypatch.setattr("whisper_speedtest.results.journals.journal.flock", lambda *_: False)
+    monkeypatch.setattr("whisper_speedtest.results.journal.journal_file.flock", lambda *_: False)
     journal.open()
     journal.close()
     assert path.read_bytes() == HEADER

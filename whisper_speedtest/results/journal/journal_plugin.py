@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.resume_plugin import (
+from whisper_speedtest.results.journal.resume_plugin import (
     decide,
     file_to_resume,
     report_as_passed,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from whisper_speedtest.measure.result import Result
-    from whisper_speedtest.results.journals.journal import Journal
-    from whisper_speedtest.results.journals.neutral import Neutral
+    from whisper_speedtest.results.journal.journal_file import Journal
+    from whisper_speedtest.results.journal.neutral import Neutral
 
 FOLDER = ROOT / "journals"
 
@@ -141,7 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is None and resumed is None:
         config.stash[SESSION_JOURNAL] = SessionJournal(None)
         return  # and collection imports none of it
-    from whisper_speedtest.results.journals.journal import Journal, JournalError, read
+    from whisper_speedtest.results.journal.journal_file import Journal, JournalError, read
 
     try:
         if resumed is None:
@@ -208,7 +208,7 @@ def _open(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: The user's own cannot be written, is damaged, or is in use.
     """
-    from whisper_speedtest.results.journals.journal import JournalError
+    from whisper_speedtest.results.journal.journal_file import JournalError
 
     kept = config.stash[SESSION_JOURNAL]
     out = config.get_terminal_writer()
@@ -243,7 +243,7 @@ def _new_journal(folder: Path) -> Journal:
     Raises:
         OSError: Nothing can be written there.
     """
-    from whisper_speedtest.results.journals.journal import Journal
+    from whisper_speedtest.results.journal.journal_file import Journal
 
     folder.mkdir(exist_ok=True)
     name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
@@ -271,7 +271,7 @@ def keep(config: pytest.Config) -> None:
     A skip that the journal holds already is not written again, so that resuming a session in which
     there is nothing to be run changes nothing.
     """
-    from whisper_speedtest.results.journals.journal import JournalError
+    from whisper_speedtest.results.journal.journal_file import JournalError
 
     kept, results = config.stash[SESSION_JOURNAL], config.stash[RESULTS]
     for result in results[kept.handled :]:
@@ -300,7 +300,7 @@ def _skip(result: Result) -> tuple[str, Outcome, str]:
 
 def neutral_of(config: pytest.Config) -> Neutral:
     """Return what makes texts name nothing of this machine."""
-    from whisper_speedtest.results.journals.neutral import Neutral
+    from whisper_speedtest.results.journal.neutral import Neutral
 
     if NEUTRAL not in config.stash:
         kept = {ROOT: "<project>", Path(sys.prefix): "<python>", Path(sys.base_prefix): "<python>"}

@@ -11,8 +11,8 @@ import pytest
 
 from tests.helpers.results import samples, warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.journal import HEADER, JournalError, line_of
-from whisper_speedtest.results.journals.sources import read_all
+from whisper_speedtest.results.journal.journal_file import HEADER, JournalError, line_of
+from whisper_speedtest.results.journal.sources import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.measure.machine import Machine
     from whisper_speedtest.measure.result import Result
-    from whisper_speedtest.results.journals.resume import Decision, Planned
+    from whisper_speedtest.results.journal.resume import Decision, Planned
 
 NO_MODEL = "its model is not there"
 TAKEN_OVER = "taken over"
@@ -64,7 +64,7 @@ def _last(folder: Path) -> Path:
     Comparisons are not resumed, so a session that goes on is never one of them.
     """
     from whisper_speedtest.measure.measures import Measure
-    from whisper_speedtest.results.journals.journal import read
+    from whisper_speedtest.results.journal.journal_file import read
 
     files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     beside = ""
@@ -86,7 +86,7 @@ def decide(
     """Decide what is taken over. A test whose model is not there is run, and says why it is not."""
     from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.measure.machine import machine
-    from whisper_speedtest.results.journals import resume
+    from whisper_speedtest.results.journal import resume
 
     planned: list[Planned] = []
     without: dict[str, str] = {}
@@ -110,7 +110,7 @@ def _planned(
     """Return a test as it would be run now."""
     import msgspec
 
-    from whisper_speedtest.results.journals.resume import Planned
+    from whisper_speedtest.results.journal.resume import Planned
 
     record = begin(item)
     assert record is not None

@@ -16,7 +16,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.result import ClipFacts
 from whisper_speedtest.measure.samples import Repeats
-from whisper_speedtest.results.journals.resume import (
+from whisper_speedtest.results.journal.resume import (
     ABSENT,
     COMPARED,
     Decision,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.cache.whole import look_at
-from whisper_speedtest.results.journals.journal import JournalError, read
+from whisper_speedtest.results.journal.journal_file import JournalError, read
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.values import parse_path
 

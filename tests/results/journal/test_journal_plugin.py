@@ -17,16 +17,16 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.project import ROOT
 from tests.helpers.results import CASE, warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals import journal_plugin
-from whisper_speedtest.results.journals.journal import HEADER, Journal, line_of, read
-from whisper_speedtest.results.journals.journal_plugin import (
+from whisper_speedtest.results.journal import journal_plugin
+from whisper_speedtest.results.journal.journal_file import HEADER, Journal, line_of, read
+from whisper_speedtest.results.journal.journal_plugin import (
     NEUTRAL,
     SESSION_JOURNAL,
     SessionJournal,
     keep,
 )
-from whisper_speedtest.results.journals.neutral import Neutral
-from whisper_speedtest.results.journals.resume import Decision
+from whisper_speedtest.results.journal.neutral import Neutral
+from whisper_speedtest.results.journal.resume import Decision
 from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.options import LAST_JOURNAL
 from whisper_speedtest.session.outcomes import RESULTS

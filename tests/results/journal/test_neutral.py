@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
-from whisper_speedtest.results.journals.neutral import Neutral
+from whisper_speedtest.results.journal.neutral import Neutral
 
 ENVIRONMENT = {
     "HF_TOKEN": "not-hf-0123",

@@ -13,10 +13,10 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import CASE, warm
 from whisper_speedtest.cache.model import ModelError
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.results.journals import resume_plugin
-from whisper_speedtest.results.journals.journal import HEADER, line_of
-from whisper_speedtest.results.journals.resume import Decision
-from whisper_speedtest.results.journals.resume_plugin import file_to_resume
+from whisper_speedtest.results.journal import resume_plugin
+from whisper_speedtest.results.journal.journal_file import HEADER, line_of
+from whisper_speedtest.results.journal.resume import Decision
+from whisper_speedtest.results.journal.resume_plugin import file_to_resume
 from whisper_speedtest.session.options import LAST_JOURNAL
 from whisper_speedtest.session.values import parse_path
 
@@ -153,7 +153,7 @@ def test_test_whose_model_is_not_there_is_run_and_counted_as_such(
     monkeypatch.setattr("whisper_speedtest.measure.machine.machine", lambda: None)
     monkeypatch.setattr(resume_plugin, "_planned", lambda *_: None)
     monkeypatch.setattr(
-        "whisper_speedtest.results.journals.resume.decide",
+        "whisper_speedtest.results.journal.resume.decide",
         lambda *_: Decision({}, {"there": "failed"}),
     )
     items = [cast("pytest.Item", SimpleNamespace(name=name)) for name in ("absent", "there")]

@@ -1,1 +1,0 @@
-"""Tests of whisper_speedtest/results/journals/."""
