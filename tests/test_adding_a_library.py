@@ -152,7 +152,7 @@ def test_added_library_passes_every_test(run: Run) -> None:
     """
     told = run(
         *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
-        *("tests/session/test_selection.py", "tests/session/test_collection.py"),
+        *("tests/session/choice/test_selection.py", "tests/session/choice/test_collection.py"),
         "tests/consistency/test_published.py",
         "tests/results/test_models.py",
         "tests/test_readme.py::test_table_is_the_registry",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tests.helpers.fake_engine import Clock
-from whisper_speedtest.session.display import Display
+from whisper_speedtest.session.terminal.display import Display
 
 
 @dataclass

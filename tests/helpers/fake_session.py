@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from _pytest._io import TerminalWriter
 
-from whisper_speedtest.session import prefetch
+from whisper_speedtest.session.models import prefetch
 
 if TYPE_CHECKING:
     from adapters.base import ModelFiles

@@ -14,7 +14,7 @@ from tests.helpers.client import get
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, held_files, offline, read, refusal, repo_folder
 from whisper_speedtest.cache.model import RepoError, Unavailable
-from whisper_speedtest.session.report import fetched_lines, plan_lines
+from whisper_speedtest.session.models.model_report import fetched_lines, plan_lines
 
 if TYPE_CHECKING:
     from fixtures.hub import Hub

@@ -24,9 +24,9 @@ from whisper_speedtest.cache.plan import Plan
 from whisper_speedtest.cache.sizes import human
 from whisper_speedtest.cache.staging import PARTS_KEPT, begun, staging
 from whisper_speedtest.hub.hosted import Watcher
-from whisper_speedtest.session.display import Display
-from whisper_speedtest.session.download_progress import Lines
-from whisper_speedtest.session.report import plan_lines
+from whisper_speedtest.session.models.model_report import plan_lines
+from whisper_speedtest.session.terminal.display import Display
+from whisper_speedtest.session.terminal.download_progress import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -29,7 +29,7 @@ from whisper_speedtest.results.plugin import (
     pytest_terminal_summary,
 )
 from whisper_speedtest.results.summary import sentences
-from whisper_speedtest.session.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.choice.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 

@@ -17,8 +17,8 @@ from whisper_speedtest.results.stored_plugin import (
     pytest_sessionfinish,
     stored_notes,
 )
+from whisper_speedtest.session.choice.values import Shard
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
-from whisper_speedtest.session.values import Shard
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -369,7 +369,7 @@ OF_EACH_ADAPTER = {
     "tests/consistency/test_compare.py": (),
     "tests/helpers/test_spies.py": ("test_every_adapter_has_a_spy",),
     "tests/measure/test_judging.py": ("test_library_is_cut_as_its_traits_say",),
-    "tests/session/test_selection.py": (),
+    "tests/session/choice/test_selection.py": (),
     "tests/test_repo_consistency.py": ("test_all_that_a_library_names_is_checked",),
 }
 """Files whose tests run over the adapters, and those of their tests that run over broken ones."""

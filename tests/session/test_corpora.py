@@ -14,8 +14,8 @@ from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure
-from whisper_speedtest.session.recordings import own_corpora
-from whisper_speedtest.session.selection import is_wanted
+from whisper_speedtest.session.choice.recordings import own_corpora
+from whisper_speedtest.session.choice.selection import is_wanted
 
 if TYPE_CHECKING:
     from tests.helpers.sessions import Session, Sessions

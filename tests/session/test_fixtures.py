@@ -19,10 +19,11 @@ from whisper_speedtest.engine import pool as engine_pool
 from whisper_speedtest.measure import machine
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.recording import Recorder
-from whisper_speedtest.session import fixtures, prefetch
-from whisper_speedtest.session.display import Display
-from whisper_speedtest.session.display_plugin import DISPLAY
+from whisper_speedtest.session import fixtures
+from whisper_speedtest.session.models import prefetch
 from whisper_speedtest.session.skips import NotMeasured
+from whisper_speedtest.session.terminal.display import Display
+from whisper_speedtest.session.terminal.display_plugin import DISPLAY
 
 if TYPE_CHECKING:
     from adapters.base import Device

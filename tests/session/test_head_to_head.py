@@ -30,6 +30,9 @@ from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.turns import RunningComparison
 from whisper_speedtest.results.journal.journal_file import read
 from whisper_speedtest.session import head_to_head
+from whisper_speedtest.session.choice.options import UNDECIDED
+from whisper_speedtest.session.choice.selection import BASELINE, Selected, measure_of
+from whisper_speedtest.session.choice.values import Shard
 from whisper_speedtest.session.head_to_head import (
     OTHER_SIDE,
     OtherSide,
@@ -40,11 +43,8 @@ from whisper_speedtest.session.head_to_head import (
     names_a_clip,
     split,
 )
-from whisper_speedtest.session.options import UNDECIDED
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
-from whisper_speedtest.session.selection import BASELINE, Selected, measure_of
 from whisper_speedtest.session.skips import NotMeasured
-from whisper_speedtest.session.values import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

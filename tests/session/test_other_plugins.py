@@ -229,7 +229,12 @@ def test_failure_that_was_run_again_is_still_a_failure(sessions: Sessions) -> No
 
 OWN_PLUGINS = [
     f"whisper_speedtest.{room}"
-    for room in ("session.options", "session.prefetch", "session.fixtures", "results.plugin")
+    for room in (
+        "session.choice.options",
+        "session.models.prefetch",
+        "session.fixtures",
+        "results.plugin",
+    )
 ]
 REFUSED = [*NEEDED, *OWN_PLUGINS, "fixtures", "runner"]
 

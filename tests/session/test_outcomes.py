@@ -20,10 +20,10 @@ from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import UNTOLD, Recorder
 from whisper_speedtest.measure.samples import Repeats
 from whisper_speedtest.session import outcomes
+from whisper_speedtest.session.choice.shard import SPLIT, Split
+from whisper_speedtest.session.choice.values import Shard
 from whisper_speedtest.session.outcomes import BUSY_REASON, LEFT_OUT, ON_THE_GPU, RECORDER, RESULTS
-from whisper_speedtest.session.shard import SPLIT, Split
 from whisper_speedtest.session.skips import NotMeasured
-from whisper_speedtest.session.values import Shard
 from whisper_speedtest.speech.clip import OWN_ORIGIN
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ def test_check_of_one_size_is_ten_times_as_fast_as_a_scan_of_the_cache(
 
     from whisper_speedtest.hub.settings import HubSettings
     from whisper_speedtest.hub.store import Store
-    from whisper_speedtest.session.model_status import all_complete, check
+    from whisper_speedtest.session.models.model_status import all_complete, check
 
     store = Store(HubSettings(large_cache, "http://127.0.0.1:9"))
 

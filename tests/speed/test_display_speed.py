@@ -14,8 +14,8 @@ from _pytest._io import TerminalWriter
 
 from tests.helpers.fake_engine import Clock
 from whisper_speedtest.measure.steps import Activity, Step
-from whisper_speedtest.session.display import REWRITE, Display, Shown
-from whisper_speedtest.session.screen import StatusLine
+from whisper_speedtest.session.terminal.display import REWRITE, Display, Shown
+from whisper_speedtest.session.terminal.screen import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,12 +18,12 @@ from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL
 from whisper_speedtest.results.report.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted
-from whisper_speedtest.session.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.choice.collection import NOT_USED, OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.choice.selection import case_of
 from whisper_speedtest.session.other_plugins import FAULT
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
-from whisper_speedtest.session.plain import in_columns
-from whisper_speedtest.session.selection import case_of
-from whisper_speedtest.session.width import edge_of, folded, tell, width_of
+from whisper_speedtest.session.terminal.plain import in_columns
+from whisper_speedtest.session.terminal.width import edge_of, folded, tell, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping

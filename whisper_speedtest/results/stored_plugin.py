@@ -10,15 +10,15 @@ import pytest
 
 from adapters import all_cases
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.session.choice.keywords import is_selected
+from whisper_speedtest.session.choice.options import is_head_to_head
+from whisper_speedtest.session.choice.values import parse_path
 from whisper_speedtest.session.ending import fail
-from whisper_speedtest.session.keywords import is_selected
-from whisper_speedtest.session.options import is_head_to_head
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
-from whisper_speedtest.session.values import parse_path
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
-    from whisper_speedtest.session.values import Shard
+    from whisper_speedtest.session.choice.values import Shard
 
 STORED: pytest.StashKey[tuple[Result, ...]] = pytest.StashKey()
 """The results of the stored run."""

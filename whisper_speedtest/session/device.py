@@ -22,10 +22,10 @@ from adapters.base import DecodeSettings
 from fixtures.audio import clips
 from whisper_speedtest.measure.judging import MAX_WER, WrongTranscriptError, judge
 from whisper_speedtest.measure.protocol import probe_limit
-from whisper_speedtest.session.display_plugin import showing
-from whisper_speedtest.session.prefetch import session_model
-from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.choice.selection import case_of
+from whisper_speedtest.session.models.prefetch import session_model
 from whisper_speedtest.session.surroundings import watch_gpu
+from whisper_speedtest.session.terminal.display_plugin import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

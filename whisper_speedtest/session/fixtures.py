@@ -10,13 +10,13 @@ import pytest
 from adapters import files_of
 from adapters.base import DecodeSettings
 from fixtures.audio import clips
+from whisper_speedtest.session.choice.options import rules_of
+from whisper_speedtest.session.choice.selection import settings_of
 from whisper_speedtest.session.device import choose_device, why_not_gpu
-from whisper_speedtest.session.display_plugin import display_of
-from whisper_speedtest.session.options import rules_of
 from whisper_speedtest.session.outcomes import RECORDER
-from whisper_speedtest.session.selection import settings_of
 from whisper_speedtest.session.skips import NotMeasured
 from whisper_speedtest.session.surroundings import machine_of
+from whisper_speedtest.session.terminal.display_plugin import display_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def settings(request: pytest.FixtureRequest) -> DecodeSettings:
 def model(request: pytest.FixtureRequest, case: Case) -> VerifiedModel:
     """The case's verified files; a model that cannot be had skips the test with the reason."""
     from whisper_speedtest.cache.model import Unavailable
-    from whisper_speedtest.session.prefetch import session_model
+    from whisper_speedtest.session.models.prefetch import session_model
 
     try:
         return session_model(request.config, files_of(case))

@@ -20,22 +20,22 @@ import pytest
 from adapters import all_cases, files_of, why_not_installed
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.session.device import choose_device
-from whisper_speedtest.session.display_plugin import display_of
-from whisper_speedtest.session.ending import fail
-from whisper_speedtest.session.fixtures import STARTED_WITH, samples_of
-from whisper_speedtest.session.keywords import is_selected
-from whisper_speedtest.session.options import (
+from whisper_speedtest.session.choice.keywords import is_selected
+from whisper_speedtest.session.choice.options import (
     UNDECIDED,
     given,
     is_head_to_head,
     minutes_of,
     rules_of,
 )
+from whisper_speedtest.session.choice.selection import BASELINE, case_of, measure_of, parameters_of
+from whisper_speedtest.session.device import choose_device
+from whisper_speedtest.session.ending import fail
+from whisper_speedtest.session.fixtures import STARTED_WITH, samples_of
+from whisper_speedtest.session.models.prefetch import session_model
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
-from whisper_speedtest.session.prefetch import session_model
-from whisper_speedtest.session.selection import BASELINE, case_of, measure_of, parameters_of
 from whisper_speedtest.session.skips import NotMeasured
+from whisper_speedtest.session.terminal.display_plugin import display_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.recording import Recorder
     from whisper_speedtest.measure.turns import RunningComparison
-    from whisper_speedtest.session.values import Shard
+    from whisper_speedtest.session.choice.values import Shard
     from whisper_speedtest.speech.clip import Clip
 
 USUAL_CLIP = "short"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisper_speedtest.cache.whole import existing, look_at
+from whisper_speedtest.session.choice.options import why_no_limit
 from whisper_speedtest.session.ending import fail
-from whisper_speedtest.session.options import why_no_limit
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.base import AdapterError
 from whisper_speedtest.measure.measures import Measure, Outcome
-from whisper_speedtest.session import selection
-from whisper_speedtest.session.shard import SPLIT
+from whisper_speedtest.session.choice import selection
+from whisper_speedtest.session.choice.shard import SPLIT
 from whisper_speedtest.session.skips import NotMeasured
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 
 from adapters import adapter_class, files_of, missing_packages, usable
 from adapters.base import Adapter, Case
-from whisper_speedtest.session.display_plugin import showing
+from whisper_speedtest.session.choice.selection import case_of
+from whisper_speedtest.session.models.prefetch import session_model
 from whisper_speedtest.session.outcomes import RECORDER
-from whisper_speedtest.session.prefetch import session_model
-from whisper_speedtest.session.selection import case_of
+from whisper_speedtest.session.terminal.display_plugin import showing
 
 if TYPE_CHECKING:
     from collections.abc import Generator

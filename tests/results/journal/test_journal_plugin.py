@@ -27,8 +27,8 @@ from whisper_speedtest.results.journal.journal_plugin import (
 )
 from whisper_speedtest.results.journal.neutral import Neutral
 from whisper_speedtest.results.journal.resume import Decision
-from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
-from whisper_speedtest.session.options import LAST_JOURNAL
+from whisper_speedtest.session.choice.collection import OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.choice.options import LAST_JOURNAL
 from whisper_speedtest.session.outcomes import RESULTS
 from whisper_speedtest.speech.corpus import Corpus
 

@@ -17,8 +17,8 @@ from whisper_speedtest.results.journal import resume_plugin
 from whisper_speedtest.results.journal.journal_file import HEADER, line_of
 from whisper_speedtest.results.journal.resume import Decision
 from whisper_speedtest.results.journal.resume_plugin import file_to_resume
-from whisper_speedtest.session.options import LAST_JOURNAL
-from whisper_speedtest.session.values import parse_path
+from whisper_speedtest.session.choice.options import LAST_JOURNAL
+from whisper_speedtest.session.choice.values import parse_path
 
 if TYPE_CHECKING:
     from adapters.base import Device

@@ -32,7 +32,7 @@ from whisper_speedtest.results.report.report_plugin import (
     pytest_configure,
     pytest_sessionfinish,
 )
-from whisper_speedtest.session.options import LAST_JOURNAL, USUAL, pytest_addoption
+from whisper_speedtest.session.choice.options import LAST_JOURNAL, USUAL, pytest_addoption
 from whisper_speedtest.session.outcomes import RESULTS
 
 if TYPE_CHECKING:

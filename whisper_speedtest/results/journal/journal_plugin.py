@@ -30,13 +30,13 @@ from whisper_speedtest.results.journal.resume_plugin import (
 )
 from whisper_speedtest.results.units import counted, shown_path
 from whisper_speedtest.session.beginning import ROOT
-from whisper_speedtest.session.collection import OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.choice.collection import OWN_CLIPS, OWN_CORPORA
+from whisper_speedtest.session.choice.selection import case_of
 from whisper_speedtest.session.ending import fail, has_failed_to_collect
+from whisper_speedtest.session.models.prefetch import STORE
 from whisper_speedtest.session.other_plugins import refuse_unless_writable
 from whisper_speedtest.session.outcomes import RESULTS
-from whisper_speedtest.session.prefetch import STORE
-from whisper_speedtest.session.selection import case_of
-from whisper_speedtest.session.width import tell
+from whisper_speedtest.session.terminal.width import tell
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping

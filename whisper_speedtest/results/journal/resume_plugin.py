@@ -12,11 +12,11 @@ import pytest
 
 from adapters import adapter_class, files_of
 from whisper_speedtest.cache.whole import look_at
+from whisper_speedtest.session.choice.options import LAST_JOURNAL, rules_of
+from whisper_speedtest.session.choice.selection import case_of, parameters_of
 from whisper_speedtest.session.device import choose_device
-from whisper_speedtest.session.options import LAST_JOURNAL, rules_of
+from whisper_speedtest.session.models.prefetch import session_model
 from whisper_speedtest.session.outcomes import begin
-from whisper_speedtest.session.prefetch import session_model
-from whisper_speedtest.session.selection import case_of, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.cache.whole import look_at
 from whisper_speedtest.results.journal.journal_file import JournalError, read
 from whisper_speedtest.results.units import counted
-from whisper_speedtest.session.values import parse_path
+from whisper_speedtest.session.choice.values import parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

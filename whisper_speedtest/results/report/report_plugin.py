@@ -15,7 +15,7 @@ import pytest
 
 from whisper_speedtest.results.journal.journal_plugin import neutral_of
 from whisper_speedtest.results.units import shown_path
-from whisper_speedtest.session.options import LAST_JOURNAL, given
+from whisper_speedtest.session.choice.options import LAST_JOURNAL, given
 from whisper_speedtest.session.outcomes import RESULTS
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What a session runs: the options, and the tests that they select."""
