@@ -172,7 +172,7 @@ def test_offline_a_revision_is_the_commit_of_which_all_files_are_there(
             name: Finding(name, "complete", path, proof.sha256, proof, "")
             for name, (path, proof) in older.files.items()
         }
-        stage.note(Inspection(BASE, older.commit, findings))
+        stage.write_manifest(Inspection(BASE, older.commit, findings))
     empty(store)
 
     model = outcome(offline(store), places)

@@ -151,7 +151,7 @@ def test_ref_that_was_moved_to_a_commit_without_evidence_is_not_followed(store: 
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     for name in BASE.files:
-        etag = etag_like(folder.linked(model.files[name][0]), OTHER[name])
+        etag = etag_like(folder.linked_etag(model.files[name][0]), OTHER[name])
         (folder.blobs / etag).write_bytes(OTHER[name])
         link = folder.pointer("d" * 40, name)
         link.parent.mkdir(exist_ok=True)

@@ -318,7 +318,7 @@ def test_what_is_not_kept_is_not_verified(
     assert f" {blob.name} to be read back from {blob}, got " in str(error)
     assert "check the disk" in str(error)
     assert not blob.exists()
-    assert (folder.commit("main"), folder.manifests("main")) == (None, {})
+    assert (folder.commit("main"), folder.verified_commits("main")) == (None, {})
     assert read(fresh(store).prepare(BASE)) == content(BASE)
 
 
@@ -343,4 +343,4 @@ def test_copy_that_is_not_kept_is_not_verified(
 
     assert isinstance(error, VerificationError)
     assert f"to be read back from {pointer}, got " in str(error)
-    assert repo_folder(store, files).manifests("main") == {}
+    assert repo_folder(store, files).verified_commits("main") == {}

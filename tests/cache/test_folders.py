@@ -165,7 +165,7 @@ def test_last_manifest_that_has_all_files_is_believed(folder: RepoFolder) -> Non
         put(folder, commit, "b.json", b"{}")
         note(folder, commit, at, a_npz=commit.encode(), b_json=b"{}")
 
-    assert list(folder.manifests("main")) == [THIRD, NEW, OLD]
+    assert list(folder.verified_commits("main")) == [THIRD, NEW, OLD]
     assert inspect(folder.root.parent, FILES).commit == THIRD
 
     folder.pointer(THIRD, "b.json").unlink()
@@ -222,7 +222,7 @@ def test_harmed_commit_gives_way_to_a_recorded_one_alone(folder: RepoFolder) -> 
 
     (folder.root / "refs" / "main").unlink()
     manifest = note(folder, NEW, 100, a_npz=NEW.encode(), b_json=b"{}")
-    assert list(folder.manifests("main")) == [OLD, NEW]
+    assert list(folder.verified_commits("main")) == [OLD, NEW]
     assert (inspect(cache, FILES).commit, inspect(cache, FILES).state) == (NEW, "complete")
 
     manifest.unlink()
@@ -290,11 +290,11 @@ def test_manifest_of_something_else_counts_as_none(
 ) -> None:
     """Of another repo, revision or commit than its name says, or with hashes that are none."""
     path = note(folder, OLD, 100, a_npz=b"a")
-    assert list(folder.manifests("main")) == [OLD]
+    assert list(folder.verified_commits("main")) == [OLD]
 
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), encoding="utf-8")
 
-    assert folder.manifests("main") == {}
+    assert folder.verified_commits("main") == {}
 
 
 def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoFolder) -> None:
@@ -303,7 +303,7 @@ def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoF
 
     assert path.parent == folder.own
     assert path.name == f"refs%2Fpr%2F1@{OLD}.json"
-    assert folder.manifests("refs/pr/1") == {}
+    assert folder.verified_commits("refs/pr/1") == {}
 
 
 # One file
@@ -311,7 +311,7 @@ def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoF
 
 def look(folder: RepoFolder, name: str = "a.npz") -> tuple[str, str]:
     """Return the state of a file of the old commit, and what is wrong with it."""
-    found = folder.look(OLD, name)
+    found = folder.inspect_file(OLD, name)
     return found.state, found.reason
 
 
@@ -319,14 +319,14 @@ def test_linked_file_must_have_the_hash_that_its_blob_is_named_by(folder: RepoFo
     """Right, changed, and gone; both hashes, the size and the place are told."""
     link = put(folder, OLD, "a.npz", b"right")
     assert look(folder) == ("complete", "")
-    assert folder.look(OLD, "a.npz").etag == sha256(b"right")
+    assert folder.inspect_file(OLD, "a.npz").etag == sha256(b"right")
 
-    assert folder.look(OLD, "a.npz").unconfirmed
+    assert folder.inspect_file(OLD, "a.npz").unconfirmed
 
     flip_bit(link)
     got = prove(link)
 
-    assert not folder.look(OLD, "a.npz").unconfirmed
+    assert not folder.inspect_file(OLD, "a.npz").unconfirmed
     assert look(folder) == (
         "corrupt",
         f"a.npz: expected sha256 {sha256(b'right')}, got {got.sha256} of 5 bytes at {link}",
@@ -353,7 +353,7 @@ def test_file_that_is_no_link_is_compared_with_the_manifest(folder: RepoFolder) 
     note(folder, OLD, 100, a_npz=b"right")
 
     assert look(folder) == ("complete", "")
-    assert folder.look(OLD, "a.npz").etag == sha256(b"right")
+    assert folder.inspect_file(OLD, "a.npz").etag == sha256(b"right")
 
     link.write_bytes(b"wrong, and longer")
 
@@ -394,7 +394,7 @@ def test_file_that_cannot_be_read_is_corrupt(folder: RepoFolder) -> None:
 def test_link_counts_only_into_the_blobs_of_its_own_repo(folder: RepoFolder) -> None:
     """And only to a name that is a hash."""
     link = put(folder, OLD, "deep/a.npz", b"right")
-    assert folder.linked(link) == sha256(b"right")
+    assert folder.linked_etag(link) == sha256(b"right")
 
     other = RepoFolder(folder.root.parent, "org/other")
     other.blobs.mkdir(parents=True)
@@ -403,10 +403,10 @@ def test_link_counts_only_into_the_blobs_of_its_own_repo(folder: RepoFolder) -> 
     for target in (other.blobs / sha256(b"right"), folder.blobs / "no-hash"):
         link.unlink()
         link.symlink_to(target)
-        assert folder.linked(link) == "", f"a link to {target}"
+        assert folder.linked_etag(link) == "", f"a link to {target}"
     link.unlink()
     link.write_bytes(b"right")
-    assert folder.linked(link) == ""
+    assert folder.linked_etag(link) == ""
 
 
 def test_blob_is_held_if_it_has_the_listed_size_and_hash(folder: RepoFolder) -> None:
@@ -415,13 +415,13 @@ def test_blob_is_held_if_it_has_the_listed_size_and_hash(folder: RepoFolder) -> 
     listed = RemoteFile("a.npz", 5, sha256(b"right"))
 
     blob = folder.blobs / sha256(b"right")
-    assert folder.holds(OLD, listed, ()) == (blob, Proof(5, sha256(b"right")))
-    assert folder.holds(OLD, RemoteFile("a.npz", 6, sha256(b"right")), ()) is None
-    assert folder.holds(OLD, RemoteFile("a.npz", 5, sha256(b"other")), ()) is None
+    assert folder.find_content(OLD, listed, ()) == (blob, Proof(5, sha256(b"right")))
+    assert folder.find_content(OLD, RemoteFile("a.npz", 6, sha256(b"right")), ()) is None
+    assert folder.find_content(OLD, RemoteFile("a.npz", 5, sha256(b"other")), ()) is None
 
     flip_bit(blob)
 
-    assert folder.holds(OLD, listed, ()) is None
+    assert folder.find_content(OLD, listed, ()) is None
 
 
 def test_content_is_found_in_other_places_if_it_is_right(
@@ -435,7 +435,7 @@ def test_content_is_found_in_other_places_if_it_is_right(
         (tmp_path / name).write_bytes(body)
     names = ("absent", "folder", "pipe", "wrong", "long", "ok", "2")
 
-    found = folder.holds(OLD, listed, [tmp_path / name for name in names])
+    found = folder.find_content(OLD, listed, [tmp_path / name for name in names])
 
     assert found == (tmp_path / "ok", Proof(5, sha256(b"right")))
 
@@ -454,9 +454,9 @@ def test_content_is_not_read_twice_nor_out_of_a_pipe(
 
     monkeypatch.setattr("whisper_speedtest.cache.folders.digest", digest)
 
-    folder.holds(OLD, RemoteFile("a.npz", 5, sha256(b"right")), ())
+    folder.find_content(OLD, RemoteFile("a.npz", 5, sha256(b"right")), ())
     assert digested == [folder.blobs / sha256(b"right")]
-    folder.holds(NEW, RemoteFile("a.npz", 0, sha256(b"")), [tmp_path / "pipe"])
+    folder.find_content(NEW, RemoteFile("a.npz", 0, sha256(b"")), [tmp_path / "pipe"])
     assert len(digested) == 1
 
 
@@ -469,9 +469,9 @@ def test_content_is_found_in_snapshots_without_links(folder: RepoFolder) -> None
         path.parent.mkdir(parents=True)
         path.write_bytes(b"right")
 
-    found = folder.holds(OLD, listed, ())
-    own = folder.holds(THIRD, listed, ())
-    linked = folder.holds(OLD, RemoteFile("deep/a.npz", 5, sha256(b"other")), ())
+    found = folder.find_content(OLD, listed, ())
+    own = folder.find_content(THIRD, listed, ())
+    linked = folder.find_content(OLD, RemoteFile("deep/a.npz", 5, sha256(b"other")), ())
 
     assert found is not None
     assert found[0] in {folder.pointer(commit, "deep/a.npz") for commit in (NEW, THIRD)}

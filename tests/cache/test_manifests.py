@@ -628,7 +628,7 @@ def test_file_without_a_byte_is_one_of_the_manifest(hub: Hub, store: Store) -> N
 
     model = store.prepare(files)
 
-    (found,) = repo_folder(store, files).manifests("main").values()
+    (found,) = repo_folder(store, files).verified_commits("main").values()
     assert {name: record.size for name, record in found.items()} == {
         "vocab.txt": 0,
         "weights.npz": 7,

@@ -37,7 +37,7 @@ ONE_DOWNLOAD = [("info", None), ("resolve", NAME)]
 def place_of(what: str, model: VerifiedModel, folder: RepoFolder) -> Path:
     """Return where something of a model lies."""
     link, _ = model.files[NAME]
-    blob = folder.blobs / folder.linked(link)
+    blob = folder.blobs / folder.linked_etag(link)
     return {
         "link": link,
         "blob": blob,
@@ -220,7 +220,7 @@ def test_blob_that_is_a_link_is_what_it_leads_to(hub: Hub, store: Store, target:
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     blob = clear(place_of("blob", model, folder))
-    config = folder.blobs / folder.linked(model.files["config.json"][0])
+    config = folder.blobs / folder.linked_etag(model.files["config.json"][0])
     blob.symlink_to(
         {"another blob": config, "itself": blob, "nothing": blob.with_name("no")}[target]
     )

@@ -207,7 +207,7 @@ def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -
     assert sizes == {BASE.repo: model.size, refused.repo: 0}
 
 
-@pytest.mark.parametrize("step", ["publish", "link", "refer", "note"])
+@pytest.mark.parametrize("step", ["publish", "link", "write_ref", "write_manifest"])
 def test_disk_that_fails_at_any_step_is_told(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

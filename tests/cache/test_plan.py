@@ -86,7 +86,7 @@ def test_model_that_is_there_and_may_not_be_used_is_not_complete() -> None:
 
     assert not large.complete
     assert Plan((large,), 0).complete == Plan((large,), 0).to_fetch == ()
-    assert Plan((large,), 0).size_there == 0
+    assert Plan((large,), 0).size_complete == 0
 
 
 def test_size_of_a_complete_model_is_that_of_its_files() -> None:
@@ -120,7 +120,7 @@ def test_what_models_share_counts_once() -> None:
 
     assert Plan(tuple(alike), 0).download_size == 57
     assert Plan((planned("a", 50), planned("b", 50)), 0).download_size == 100
-    assert Plan(tuple(there), 0).size_there == 25
+    assert Plan(tuple(there), 0).size_complete == 25
 
 
 def left_out(

@@ -94,10 +94,10 @@ def test_link_that_is_right_is_left_alone(folder: RepoFolder, stage: Staging) ->
 
     moved = stage.link(COMMIT, "a", "0" * 64)
 
-    assert folder.linked(moved) == "0" * 64
+    assert folder.linked_etag(moved) == "0" * 64
     moved.unlink()
     moved.write_bytes(b"a file")
-    assert folder.linked(stage.link(COMMIT, "a", ETAG)) == ETAG
+    assert folder.linked_etag(stage.link(COMMIT, "a", ETAG)) == ETAG
 
 
 def found(commit: str, **records: Record) -> Inspection:
@@ -111,18 +111,18 @@ def found(commit: str, **records: Record) -> Inspection:
 
 def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Staging) -> None:
     """A branch with a slash is a path; a commit needs no ref, nor does one that is right."""
-    stage.refer("main", COMMIT)
-    stage.refer("refs/pr/1", "d" * 40)
-    stage.refer(COMMIT, COMMIT)
+    stage.write_ref("main", COMMIT)
+    stage.write_ref("refs/pr/1", "d" * 40)
+    stage.write_ref(COMMIT, COMMIT)
     before = written(folder.root / "refs" / "main")
-    stage.refer("main", COMMIT)
+    stage.write_ref("main", COMMIT)
 
     assert (folder.root / "refs" / "main").read_text("utf-8") == COMMIT
     assert (folder.root / "refs" / "refs" / "pr" / "1").read_text("utf-8") == "d" * 40
     assert not (folder.root / "refs" / COMMIT).exists()
     assert written(folder.root / "refs" / "main") == before
 
-    stage.refer("main", "e" * 40)
+    stage.write_ref("main", "e" * 40)
 
     assert folder.commit("main") == "e" * 40
 
@@ -130,18 +130,18 @@ def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Stag
 def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Staging) -> None:
     """Two models of one repo may have different files of it; the newer record of a file wins."""
     newer = Record(1, "0" * 64, "0" * 64)
-    stage.note(found(COMMIT, b=RECORD, a=RECORD))
-    stage.note(found(COMMIT, c=RECORD, a=newer))
-    stage.note(found("d" * 40, x=RECORD))
+    stage.write_manifest(found(COMMIT, b=RECORD, a=RECORD))
+    stage.write_manifest(found(COMMIT, c=RECORD, a=newer))
+    stage.write_manifest(found("d" * 40, x=RECORD))
 
-    assert folder.manifests("main")[COMMIT] == {"a": newer, "b": RECORD, "c": RECORD}
-    assert list(folder.manifests("main")[COMMIT]) == ["a", "b", "c"]
-    assert folder.manifests("main")["d" * 40] == {"x": RECORD}
+    assert folder.verified_commits("main")[COMMIT] == {"a": newer, "b": RECORD, "c": RECORD}
+    assert list(folder.verified_commits("main")[COMMIT]) == ["a", "b", "c"]
+    assert folder.verified_commits("main")["d" * 40] == {"x": RECORD}
 
 
 def test_manifest_can_be_read_by_people(folder: RepoFolder, stage: Staging) -> None:
     """It says what was verified, one thing a line."""
-    stage.note(found(COMMIT, a=RECORD))
+    stage.write_manifest(found(COMMIT, a=RECORD))
 
     text = folder.manifest_path("main", COMMIT).read_text("utf-8")
     assert text.splitlines()[:4] == [
@@ -214,8 +214,8 @@ def test_two_stagings_of_one_repo_do_not_meet(folder: RepoFolder) -> None:
 def test_folder_that_another_run_has_removed_is_not_this_runs(folder: RepoFolder) -> None:
     """What cannot be locked at all is neither, as where there are no locks."""
     with staging(folder):
-        with module._locked(folder.own / "gone") as gone:
-            assert gone is False
+        with module._lock(folder.own / "gone") as gone:
+            assert gone == "lost"
         (folder.own / "file").touch()
-        with module._locked(folder.own / "file") as file:
-            assert file is None
+        with module._lock(folder.own / "file") as file:
+            assert file == "impossible"

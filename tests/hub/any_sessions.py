@@ -283,7 +283,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(
         files=st.sampled_from(MODELS),
-        point=st.sampled_from(["advance", "publish", "link", "refer", "note"]),
+        point=st.sampled_from(["advance", "publish", "link", "write_ref", "write_manifest"]),
         calls=st.integers(0, 2),
     )
     def kill(self, files: ModelFiles, point: str, calls: int) -> None:

@@ -65,7 +65,7 @@ def test_lies_in_the_hub_cache_as_any_model(
     assert model.files == {NAME: (pointer, prove(pointer))}
     assert pointer.readlink() == Path("..", "..", "blobs", sha256)
     assert pointer.read_bytes() == BODY
-    assert set(repo_folder(store, tiny).manifests(sha256)) == {sha256}
+    assert set(repo_folder(store, tiny).verified_commits(sha256)) == {sha256}
     assert sorted(path.name for path in folder.iterdir()) == [".speedtest", "blobs", "snapshots"]
     path = f"/models/{sha256}/{NAME}"
     assert asked(server) == [("HEAD", path), ("GET", path)]

@@ -73,7 +73,7 @@ def test_what_hf_downloaded_is_recognised(hub: Hub, store: Store) -> None:
     model = store.prepare(BASE)
 
     assert (read(model), hub.requests) == (content(BASE), [])
-    manifests = repo_folder(store, BASE).manifests("main")
+    manifests = repo_folder(store, BASE).verified_commits("main")
     assert {commit: set(files) for commit, files in manifests.items()} == {
         model.commit: set(BASE.files)
     }

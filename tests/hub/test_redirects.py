@@ -146,7 +146,7 @@ def test_manifest_of_a_time_without_other_names_is_read(store: Store) -> None:
     path.write_text(json.dumps(manifest))
 
     assert offline(store).prepare(BASE) == model
-    assert set(repo_folder(store, BASE).manifests("main")) == {model.commit}
+    assert set(repo_folder(store, BASE).verified_commits("main")) == {model.commit}
 
 
 def test_repo_of_its_own_name_has_no_other(store: Store) -> None:

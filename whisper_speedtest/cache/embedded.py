@@ -61,12 +61,7 @@ def inspect(files: ModelFiles) -> Inspection:
 def plan(files: ModelFiles) -> PlannedModel:
     """Return a plan without downloads: the model is complete, or has a problem."""
     try:
-        try:
-            return PlannedModel(files, _made(files, CACHE))
-        except OSError:
-            with _once:
-                folder = _temporary_folder()
-            return PlannedModel(files, _made(files, folder))
+        return PlannedModel(files, _made_somewhere(files))
     except ModelError as error:
         problem = error
     except PackageNotFoundError as error:
@@ -78,15 +73,23 @@ def plan(files: ModelFiles) -> PlannedModel:
             f"{files}: cannot be made in {CACHE}, nor in a temporary folder: {error}; make one of "
             "them writable, or make room there"
         )
-    findings = {
-        name: Finding(name, "corrupt", CACHE, "", None, str(problem)) for name in files.files
-    }
+    findings = {name: Finding(name, "corrupt", CACHE, reason=str(problem)) for name in files.files}
     return PlannedModel(files, Inspection(files, None, findings), problem=problem)
+
+
+def _made_somewhere(files: ModelFiles) -> Inspection:
+    """Return the export in CACHE or, if nothing can be written there, in a temporary folder."""
+    try:
+        return _made(files, CACHE)
+    except OSError:
+        with _once:
+            folder = _temporary_folder()
+        return _made(files, folder)
 
 
 @cache
 def _temporary_folder() -> Path:
-    """Make a folder, which is removed when the process ends."""
+    """Make this process's temporary folder, which is removed when the process ends."""
     folder = tempfile.mkdtemp(prefix="whisper-speedtest-models-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder, "models")
@@ -108,7 +111,7 @@ def _made(files: ModelFiles, folder: Path) -> Inspection:
     found = folders.inspect(folder, kept)
     if not _is_intact(found):
         with _others_waiting(folder):
-            # Somebody else may have made it while this one waited.
+            # Another process may have made it while this one waited.
             if not _is_intact(folders.inspect(folder, kept)):
                 _export(kept, folder, exporter.__name__, form, variant)
         found = folders.inspect(folder, kept)
@@ -152,7 +155,8 @@ def _require_room(folder: Path, stage: Staging) -> None:
     if free < MARGIN:
         lacking = f"{os.strerror(errno.ENOSPC)}: expected {human(MARGIN)} free, got {human(free)}"
         raise OSError(errno.ENOSPC, lacking, str(folder))
-    stage.new().write_bytes(bytes(CHUNK))  # what a quota leaves is not told
+    # A quota may leave less than the disk has free. Only writing something shows that.
+    stage.new().write_bytes(bytes(CHUNK))
 
 
 def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: str) -> None:
@@ -182,5 +186,5 @@ def _export(files: ModelFiles, folder: Path, exporter: str, form: str, variant: 
             etag = prove(file).sha256
             proof = stage.publish(file, etag)
             path = stage.link(files.revision, file.name, etag)
-            findings[file.name] = Finding(file.name, "complete", path, etag, proof, "")
-        stage.note(Inspection(files, files.revision, findings))
+            findings[file.name] = Finding(file.name, "complete", path, etag, proof)
+        stage.write_manifest(Inspection(files, files.revision, findings))

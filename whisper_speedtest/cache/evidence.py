@@ -62,8 +62,8 @@ class RemoteFile:
         ):
             return ""
         source = f" ({self.source})" if self.source else ""
-        got = f"{_hashes(etag, self.sha256 and proof.sha256)} of {proof.size} bytes"
-        return f"expected {self}{source}, got {got}"
+        sha256 = proof.sha256 if self.sha256 else ""
+        return f"expected {self}{source}, got {_hashes(etag, sha256)} of {proof.size} bytes"
 
     def __str__(self) -> str:
         """Return the hashes and the size, as messages quote them."""
@@ -72,6 +72,7 @@ class RemoteFile:
 
 
 def _hashes(etag: str, sha256: str) -> str:
+    """Return the etag and the sha256 for messages, or one of them if both say the same."""
     return etag if sha256 in {"", etag} else f"{etag} and sha256 {sha256}"
 
 
@@ -96,7 +97,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     unconfirmed: bool = False
 
     def remote(self, name: str) -> RemoteFile:
-        """Return the size and hashes that the file must have."""
+        """Return what the file called `name` must be, according to this entry."""
         source = "as when it was first seen" if self.unconfirmed else "as when it was verified"
         return RemoteFile(name, self.size, self.etag, self.unconfirmed, self.sha256, source)
 

@@ -53,18 +53,19 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from whisper_speedtest.cache.evidence import Record
     from whisper_speedtest.cache.hashes import Proof
-    from whisper_speedtest.cache.inspection import FileState
 
 _MODELS = "models--"
+"""How the name of each model repo's folder begins."""
 
 
 def _read(path: Path) -> bytes:
     """Return the content of a small file; raise ValueError if it is longer than LONGEST_LISTING."""
     with open_file(path) as file:
-        if len(text := file.read(LONGEST_LISTING + 1)) > LONGEST_LISTING:
-            wrong = f"expected at most {human(LONGEST_LISTING)}"
-            raise ValueError(wrong)
-        return text
+        text = file.read(LONGEST_LISTING + 1)
+    if len(text) > LONGEST_LISTING:
+        wrong = f"expected at most {human(LONGEST_LISTING)}"
+        raise ValueError(wrong)
+    return text
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
@@ -92,28 +93,30 @@ def folder_name(repo: str) -> str:
 def inspect(cache: Path, files: ModelFiles) -> Inspection:
     """Find and hash a model's files in the hub cache `cache`; make no request, change nothing.
 
-    Of the commits that the revision may mean (see `RepoFolder.commits`), the first whose files are
-    all there is taken, or else the first. An unconfirmed commit is not taken in place of a verified
-    one whose files have changed or are missing.
+    Of the commits that the revision may mean (see `RepoFolder.commits`), it takes the first that
+    has all of the files, or else the first of all. It takes no unconfirmed commit in place of a
+    verified one whose files have changed or are missing.
     """
     folder = RepoFolder(cache, files.repo)
     inspections: list[Inspection] = []
     commits = folder.commits(files)
     for commit in commits:
-        findings = {name: folder.look(commit, name) for name in files.files}
+        findings = {name: folder.inspect_file(commit, name) for name in files.files}
         found = Inspection(files, commit, findings, folder.listed_as(commit))
         harmed = any(each.state == "corrupt" for each in inspections)
         if found.state == "complete" and not (harmed and found.unconfirmed):
             return found
         inspections.append(found)
-    if inspections:
-        first, noted = inspections[0], folder.commit(files.revision)
-        return first if noted in {None, *commits} else folder.beside(first, noted or "")
-    nothing = {
-        name: Finding(name, "missing", folder.root, "", None, f"{name}: not in the cache")
-        for name in files.files
-    }
-    return Inspection(files, None, nothing)
+    if not inspections:
+        nothing = {
+            name: Finding(name, "missing", folder.root, reason=f"{name}: not in the cache")
+            for name in files.files
+        }
+        return Inspection(files, None, nothing)
+    first, noted = inspections[0], folder.commit(files.revision)
+    if noted and noted not in commits:
+        return folder.with_unknown_files(first, noted)
+    return first
 
 
 def cached_repos(cache: Path) -> list[RepoFolder]:
@@ -150,7 +153,7 @@ class RepoFolder:
         owner, *names = repo.split("/")
         if len(names) < 2 and not {".", ":"} & set(owner):  # an id on the hub, and no host's name
             return repo
-        for noted in (manifest.repo for manifest in self.manifests_of()):
+        for noted in (manifest.repo for manifest in self.manifests()):
             if folder_name(noted) == self.root.name:
                 return noted
         return f"https://{repo}" if len(names) > 1 else repo
@@ -161,11 +164,11 @@ class RepoFolder:
 
     def commit(self, revision: str) -> str | None:
         """Return the commit of a revision, as huggingface_hub noted it; None if it did not."""
-        if self._may_be(revision, revision):
+        if self._can_mean(revision, revision):
             return revision
         with suppress(OSError, ValueError):
             noted = _read(self.root / "refs" / revision).decode().strip()
-            return noted if self._may_be(revision, noted) else None
+            return noted if self._can_mean(revision, noted) else None
         return None
 
     def commits(self, files: ModelFiles) -> list[str]:
@@ -176,20 +179,25 @@ class RepoFolder:
         listing; then the commits of our manifests come first. If a host has confirmed files of any
         of these commits, only confirmed commits are returned.
         """
-        verified = self.manifests(files.revision)
+        commits = list(self.verified_commits(files.revision))
         noted = self.commit(files.revision)
-        proven = noted and self.listing(noted, files)
-        either = [noted, *verified] if proven else [*verified, noted]
-        commits = list(filter(None, dict.fromkeys(either)))
-        return [each for each in commits if self._is_confirmed(each, files)] or commits
+        if noted:
+            has_evidence = self.listing(noted, files) is not None
+            commits = [noted, *commits] if has_evidence else [*commits, noted]
+        commits = list(dict.fromkeys(commits))
+        confirmed = [each for each in commits if self._is_confirmed(each, files)]
+        return confirmed or commits
 
     def _is_confirmed(self, commit: str, files: ModelFiles) -> bool:
         """Return whether a host has confirmed some of a model's files at a commit."""
         known = (self.evidence(commit, name) for name in files.files)
         return any(each and not each.unconfirmed for each in known)
 
-    def beside(self, found: Inspection, noted: str) -> Inspection:
-        """Return an inspection in which a missing file is unknown if the commit `noted` has it."""
+    def with_unknown_files(self, found: Inspection, noted: str) -> Inspection:
+        """Return an inspection in which missing files are unknown if another commit has them.
+
+        `noted` is that commit: huggingface_hub noted it for the revision, but no host confirmed it.
+        """
         said = (
             f"expected commit {found.commit}, which was verified, got commit {noted}, which no "
             "host has confirmed"
@@ -211,7 +219,7 @@ class RepoFolder:
             listed[name] = known
         return Listing(self.listed_as(commit) or self.repo, commit, listed)
 
-    def _may_be(self, revision: str, commit: str) -> bool:
+    def _can_mean(self, revision: str, commit: str) -> bool:
         """Return whether a revision can mean a commit. For a file by URL they must be equal."""
         return is_sha256(commit) and commit == revision if self.by_url else is_sha1(commit)
 
@@ -225,8 +233,8 @@ class RepoFolder:
         """
         if self.by_url:
             return RemoteFile(name, ANY_SIZE, commit)
-        recorded = self._recorded(commit, name)
-        confirmed = [record for record in recorded if not record.unconfirmed]
+        entries = self._entries(commit, name)
+        confirmed = [entry for entry in entries if not entry.unconfirmed]
         if len(confirmed) == 1:
             return confirmed[0].remote(name)
         tree = self.root / "trees" / f"{commit}.json"
@@ -234,32 +242,31 @@ class RepoFolder:
             listed = msgspec.json.decode(_read(tree), type=Tree).files[name]
             if is_etag(etag := listed.lfs_sha256 or listed.blob_id):
                 return RemoteFile(name, listed.size, etag, source=f"as {tree} lists it")
-        return next(iter(recorded)).remote(name) if len(recorded) == 1 else None
+        return next(iter(entries)).remote(name) if len(entries) == 1 else None
 
-    def _recorded(self, commit: str, name: str) -> dict[Record, Path]:
-        """Return each entry for a file in our manifests → the manifest, the newest first."""
-        recorded: dict[Record, Path] = {}
-        for manifest in self.manifests_of(commit):
-            if record := manifest.files.get(name):
-                recorded.setdefault(record, self.manifest_path(manifest.revision, commit))
-        return recorded
+    def _entries(self, commit: str, name: str) -> dict[Record, Path]:
+        """Return each distinct entry for a file → its newest manifest; the newest entry first."""
+        entries: dict[Record, Path] = {}
+        for manifest in self.manifests(commit):
+            if entry := manifest.files.get(name):
+                entries.setdefault(entry, self.manifest_path(manifest.revision, commit))
+        return entries
 
-    def _lacking(self, commit: str, name: str) -> str:
+    def _fault_of_manifests(self, commit: str, name: str) -> str:
         """Return how our manifests contradict each other, or why one is unreadable; or ""."""
-        recorded = self._recorded(commit, name)
-        if len(recorded) < 2:
+        entries = self._entries(commit, name)
+        if len(entries) < 2:
             return self._read_manifests()[1]
+        confirmed = {entry: path for entry, path in entries.items() if not entry.unconfirmed}
         got = " and ".join(
-            f"{record.remote(name)} ({path})"
-            for record, path in recorded.items()
-            if not record.unconfirmed or all(each.unconfirmed for each in recorded)
+            f"{entry.remote(name)} ({path})" for entry, path in (confirmed or entries).items()
         )
         return (
             f"{name}: expected our manifests to agree on what it is at commit {commit[:12]}, got "
             f"{got}; what the hub lists decides"
         )
 
-    def look(self, commit: str, name: str) -> Finding:
+    def inspect_file(self, commit: str, name: str) -> Finding:
         """Hash one file of a commit, and compare it with the evidence.
 
         Without evidence, a link to a blob is compared with the name of that blob, and is
@@ -267,39 +274,29 @@ class RepoFolder:
         contradict each other or cannot be understood.
         """
         path = self.pointer(commit, name)
-        evidence, lacking = self.evidence(commit, name), ""
+        evidence, fault = self.evidence(commit, name), ""
         if not evidence:
-            lacking = self._lacking(commit, name)
-            if linked := self.linked(path):
+            fault = self._fault_of_manifests(commit, name)
+            if linked := self.linked_etag(path):
                 evidence = RemoteFile(name, ANY_SIZE, linked, unconfirmed=True)
         etag = evidence.etag if evidence else ""
-
-        def found(state: FileState, proof: Proof | None, reason: str) -> Finding:
-            known = "" if state == "unknown" else etag
-            by_itself = state == "complete" and evidence is not None and evidence.unconfirmed
-            told = reason if reason == lacking else f"{name}: {reason}"
-            return Finding(name, state, path, known, proof, told, unconfirmed=by_itself)
-
         try:
             proof, got = digest(path, etag)
         except FileNotFoundError:
-            return found("missing", None, "not in the cache")
+            return Finding(name, "missing", path, etag, reason=f"{name}: not in the cache")
         except OSError as error:
-            return found("corrupt", None, f"cannot be read: {error}")
+            return Finding(name, "corrupt", path, etag, reason=f"{name}: cannot be read: {error}")
         if evidence and (wrong := evidence.contradiction(proof, got)):
-            return found("corrupt", proof, f"{wrong} at {path}")
-        if lacking:
-            return found("unknown", proof, lacking)
-        if not evidence:
-            return found(
-                "unknown",
-                proof,
-                "expected a hash to compare with, from a link to a blob, a manifest or trees/, "
-                f"got none for sha256 {got} of {proof.size} bytes at {path}",
+            return Finding(name, "corrupt", path, etag, proof, f"{name}: {wrong} at {path}")
+        if fault or not evidence:
+            no_hash = (
+                f"{name}: expected a hash to compare with, from a link to a blob, a manifest or "
+                f"trees/, got none for sha256 {got} of {proof.size} bytes at {path}"
             )
-        return found("complete", proof, "")
+            return Finding(name, "unknown", path, proof=proof, reason=fault or no_hash)
+        return Finding(name, "complete", path, etag, proof, unconfirmed=evidence.unconfirmed)
 
-    def holds(
+    def find_content(
         self, commit: str, file: RemoteFile, places: Iterable[Path]
     ) -> tuple[Path, Proof] | None:
         """Return a path with the content of a commit's file, and its proof; None if there is none.
@@ -310,8 +307,8 @@ class RepoFolder:
         blob, pointer = self.blobs / file.etag, self.pointer(commit, file.name)
         for path in (blob, pointer, *places, *snapshots):
             with suppress(OSError):
-                # What a link leads to is that blob, or one of another content.
-                if self.linked(path) or not path.is_file():
+                # A link to a blob is passed over: its blob is looked at first, or has other bytes.
+                if self.linked_etag(path) or not path.is_file():
                     continue
                 if file.size in {ANY_SIZE, path.stat().st_size}:
                     proof, etag = digest(path, file.etag)
@@ -319,7 +316,7 @@ class RepoFolder:
                         return path, proof
         return None
 
-    def has_at(self, path: Path, commit: str, file: RemoteFile) -> bool:
+    def is_place_of(self, path: Path, commit: str, file: RemoteFile) -> bool:
         """Return whether `path` is the place in the cache where a commit's file belongs."""
         return path in {self.blobs / file.etag, self.pointer(commit, file.name)}
 
@@ -327,8 +324,11 @@ class RepoFolder:
         """Return whether a file is on the same disk as the blobs; if not, it has to be copied."""
         return existing(self.blobs).stat().st_dev == path.stat().st_dev
 
-    def linked(self, path: Path) -> str:
-        """Return the etag of the blob of this repo that `path` is a link to, "" if it is none."""
+    def linked_etag(self, path: Path) -> str:
+        """Return the etag of this repo's blob to which `path` is a link; "" if it is no such link.
+
+        It is the blob's name, and nobody has compared the blob's content with it.
+        """
         with suppress(OSError):  # no link, or one into nowhere
             target = path.parent / path.readlink()
             if is_etag(target.name) and target.parent.samefile(self.blobs):
@@ -337,10 +337,10 @@ class RepoFolder:
 
     def listed_as(self, commit: str) -> str:
         """Return the repo to which the hub redirected for a commit; "" if none or not known."""
-        return next((manifest.listed_as for manifest in self.manifests_of(commit)), "")
+        return next((manifest.listed_as for manifest in self.manifests(commit)), "")
 
-    def manifests_of(self, commit: str = "") -> list[Manifest]:
-        """Return our manifests of a commit, or all, the newest first."""
+    def manifests(self, commit: str = "") -> list[Manifest]:
+        """Return our manifests, or only those of one commit, the newest first."""
         return [
             manifest
             for manifest in self._read_manifests()[0]
@@ -348,45 +348,50 @@ class RepoFolder:
         ]
 
     def _read_manifests(self) -> tuple[list[Manifest], str]:
-        """Return our manifests, the newest first, and what is wrong with another manifest; or "".
+        """Return our manifests, the newest first, and the fault of the first bad one, or "".
 
-        A manifest that cannot be read or understood, or whose content does not match its name, is
-        left out. So are hidden files: on foreign disks macOS writes `._NAME` beside a file.
+        A bad manifest cannot be read or understood, or belongs under another name; it is left out.
+        So are hidden files: on foreign disks macOS writes `._NAME` beside a file.
         """
-
-        def none(path: Path, error: Exception) -> str:
-            if not os.path.lexists(path):  # there is no folder yet, or somebody has removed it
-                return ""
-            said = short(str(error))
-            return f"expected the manifest {path} to say what was verified, got none ({said})"
-
-        found, wrong = [], ""
+        found, fault = [], ""
         try:
             paths = sorted(path for path in self.own.iterdir() if path.match("[!.]*@*.json"))
         except OSError as error:
-            return [], none(self.own, error)
+            return [], _fault_of_manifest(self.own, error)
         for path in paths:
             try:
-                manifest = msgspec.json.decode(_read(path), type=Manifest)
-                right = self.manifest_path(manifest.revision, manifest.commit)
-                if (path, folder_name(manifest.repo)) != (right, self.root.name):
-                    other = f"it is of {manifest.repo}@{manifest.revision}, {manifest.commit}"
-                    raise ValueError(other)
+                manifest = self._read_manifest(path)
                 found.append((path.stat().st_mtime_ns, manifest))
             except UNREADABLE as error:
-                wrong = wrong or none(path, error)
+                fault = fault or _fault_of_manifest(path, error)
         found.sort(key=itemgetter(0), reverse=True)
-        return [manifest for _, manifest in found], wrong
+        return [manifest for _, manifest in found], fault
 
-    def manifests(self, revision: str) -> dict[str, dict[str, Record]]:
-        """Return each verified commit of a revision → its files, the newest first."""
+    def _read_manifest(self, path: Path) -> Manifest:
+        """Return one of our manifests; raise one of UNREADABLE if it is bad."""
+        manifest = msgspec.json.decode(_read(path), type=Manifest)
+        right = self.manifest_path(manifest.revision, manifest.commit)
+        if (path, folder_name(manifest.repo)) != (right, self.root.name):
+            other = f"it is of {manifest.repo}@{manifest.revision}, {manifest.commit}"
+            raise ValueError(other)
+        return manifest
+
+    def verified_commits(self, revision: str) -> dict[str, dict[str, Record]]:
+        """Return each verified commit of a revision, the newest first, with its files' entries."""
         return {
             manifest.commit: manifest.files
-            for manifest in self.manifests_of()
+            for manifest in self.manifests()
             if (manifest.repo, manifest.revision) == (self.repo, revision)
-            and self._may_be(revision, manifest.commit)
+            and self._can_mean(revision, manifest.commit)
         }
 
     def manifest_path(self, revision: str, commit: str) -> Path:
         """Return the path of the manifest of a revision's commit, whether it exists or not."""
         return self.own / f"{quote(revision, safe='')}@{commit}.json"
+
+
+def _fault_of_manifest(path: Path, error: Exception) -> str:
+    """Return why a manifest, or the folder of all, cannot be used; "" if it does not exist."""
+    if not os.path.lexists(path):
+        return ""
+    return f"expected the manifest {path} to say what was verified, got none ({short(str(error))})"

@@ -50,7 +50,7 @@ class Finding:
 
     Attributes:
         name: The file's name in its repo.
-        state: Any but "incomplete".
+        state: Any state but "incomplete", which only a whole model can have.
         path: The path of the file, whether it exists or not.
         etag: The hash that the file must have; "" without evidence.
         proof: Size and hash of the file; None if it is missing or cannot be read.
@@ -62,9 +62,9 @@ class Finding:
     name: str
     state: FileState
     path: Path
-    etag: str
-    proof: Proof | None
-    reason: str
+    etag: str = ""
+    proof: Proof | None = None
+    reason: str = ""
     origin: CachedFile | None = None
     unconfirmed: bool = False
 
@@ -126,11 +126,13 @@ class Inspection:
         if self.commit is None or self.state != "complete":
             faults = "; ".join(fault.reason for fault in self.faults) or "it names no file"
             raise VerificationError(f"{self.files}: expected every file complete, got: {faults}")
-        files = {
-            each.name: (each.path, each.proof) for each in self.findings.values() if each.proof
-        }
-        wanted = self.files
         return VerifiedModel(
-            *(wanted.repo, wanted.revision, self.commit, files, self.listed_as),
+            repo=self.files.repo,
+            revision=self.files.revision,
+            commit=self.commit,
+            files={
+                each.name: (each.path, each.proof) for each in self.findings.values() if each.proof
+            },
+            listed_as=self.listed_as,
             unconfirmed=self.unconfirmed,
         )

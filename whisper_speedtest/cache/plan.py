@@ -38,7 +38,7 @@ class PlannedModel:
         required: The needed files as the host lists them; empty if no host was asked.
         held: Of these, the files whose content is on this machine, with its path and proof. The
             others have to be downloaded.
-        begun: Etag → bytes that an earlier run has downloaded, at most the size of the file.
+        begun: Etag → bytes of the file that an earlier run has already downloaded.
         copied: Etag → bytes that are on another disk and will be copied.
         listed_as: The repo to which the hub redirected; "" if it did not.
         problem: Why nothing will be fetched. It is then the outcome of `Store.fetch`.
@@ -139,7 +139,7 @@ class Plan:
         return sum(downloads.values())
 
     @property
-    def size_there(self) -> int:
+    def size_complete(self) -> int:
         """Bytes of the complete models. A file that several models share counts once."""
         found = (finding for model in self.complete for finding in model.local.findings.values())
         return sum({each.path: each.proof.size for each in found if each.proof}.values())
@@ -164,27 +164,30 @@ def without_room(
         if needed == taken:
             continue
         total = sum((downloads | model.sizes).values())
-        size = human(model.download_size)
         if max_download is not None and total > max_download:
             problems[model.files] = Unavailable(
-                f"{model.files}: {size} to download do not fit into the {human(max_download)} that "
-                f"may be; raise that with --max-download {flag(total)}",
+                f"{model.files}: {human(model.download_size)} to download do not fit into the "
+                f"{human(max_download)} that may be; raise that with --max-download {flag(total)}",
                 f"no room in the {human(max_download)} that may be downloaded; "
                 f"for all there is with --max-download {flag(for_all)}",
             )
         elif sum(needed.values()) + MARGIN > free:
-            disk = (
-                f"on the disk of {cache}, which has {human(free)} free, with {human(MARGIN)} to "
-                "spare; make room "
-                "(hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
-            )
-            coming = "download or copy from another disk" if model.copied else "download"
-            problems[model.files] = Unavailable(
-                f"{model.files}: {human(sum(model.room.values()))} to {coming}, "
-                f"{human(sum(needed.values()))} with the smaller models, do not fit {disk}",
-                f"no room {disk}",
-            )
+            problems[model.files] = _too_large(model, sum(needed.values()), free, cache)
         else:
             downloads |= model.sizes
             taken = needed
     return problems
+
+
+def _too_large(model: PlannedModel, needed: int, free: int, cache: Path) -> Unavailable:
+    """Return why a model does not fit on the disk; `needed` are its and smaller models' bytes."""
+    disk = (
+        f"on the disk of {cache}, which has {human(free)} free, with {human(MARGIN)} to spare; "
+        "make room (hf cache ls, hf cache rm), or set HF_HUB_CACHE to a folder on a larger disk"
+    )
+    coming = "download or copy from another disk" if model.copied else "download"
+    return Unavailable(
+        f"{model.files}: {human(sum(model.room.values()))} to {coming}, {human(needed)} with the "
+        f"smaller models, do not fit {disk}",
+        f"no room {disk}",
+    )

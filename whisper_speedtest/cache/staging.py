@@ -15,7 +15,7 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -29,7 +29,7 @@ from whisper_speedtest.cache.whole import existing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from whisper_speedtest.cache.evidence import RemoteFile
+    from whisper_speedtest.cache.evidence import Record, RemoteFile
     from whisper_speedtest.cache.folders import RepoFolder
     from whisper_speedtest.cache.hashes import Proof
     from whisper_speedtest.cache.inspection import Inspection
@@ -42,6 +42,15 @@ _CONTENT = "content"
 PARTS_KEPT = 14 * 24 * 3600
 """Seconds for which a partial download is kept that no run continues."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+"""The errors of a disk, or of a quota, that has no room left."""
+
+_Locking = Literal["locked", "lost", "impossible"]
+"""What became of the attempt to lock a folder.
+
+locked: this run holds the lock.
+lost: another run holds the lock, or has removed the folder.
+impossible: the file system has no locks, or the folder belongs to another user.
+"""
 
 
 @contextmanager
@@ -54,20 +63,27 @@ def staging(folder: RepoFolder) -> Iterator[Staging]:
     for path in (folder.root / "snapshots", folder.blobs, folder.own):
         path.mkdir(parents=True, exist_ok=True)
     _require_writable(folder.own)
-    for left in [*matches(folder.own, f"{_PREFIX}*"), *matches(folder.own, f"{_PART}*")]:
-        with _locked(left) as abandoned:
-            kept = 0 if left.name.startswith(_PREFIX) else PARTS_KEPT
-            if abandoned and left.stat().st_mtime <= time.time() - kept:
-                _remove(left)
+    _remove_leftovers(folder)
     while True:
         path = Path(tempfile.mkdtemp(dir=folder.own, prefix=_PREFIX))
-        with _locked(path) as ours:
-            if ours is not False:  # until it was locked, another run could take it for a leftover
-                try:
-                    yield Staging(folder, path)
-                finally:
-                    _remove(path)
-                return
+        with _lock(path) as locking:
+            if locking == "lost":
+                continue  # before it was locked, another run took it for a leftover
+            try:
+                yield Staging(folder, path)
+            finally:
+                _remove(path)
+            return
+
+
+def _remove_leftovers(folder: RepoFolder) -> None:
+    """Remove the staging folders of runs that were killed, and old partial downloads."""
+    kept = [(path, 0) for path in matches(folder.own, f"{_PREFIX}*")]
+    kept += [(path, PARTS_KEPT) for path in matches(folder.own, f"{_PART}*")]
+    for path, seconds in kept:
+        with _lock(path) as locking:
+            if locking == "locked" and path.stat().st_mtime <= time.time() - seconds:
+                _remove(path)
 
 
 def next_step(error: OSError, folder: Path) -> str:
@@ -128,22 +144,22 @@ class Staging:
         folder = _part(self._folder, etag)
         content = folder / _CONTENT
         while True:
-            with suppress(FileExistsError):  # mkdir's exist_ok fails where it goes meanwhile
+            with suppress(FileExistsError):  # exist_ok=True raises if another run removes it now
                 folder.mkdir()
-            with _locked(folder) as ours:
-                odd = content.is_symlink() or (content.exists() and not content.is_file())
-                if ours and not odd:
+            with _lock(folder) as locking:
+                no_file = content.is_symlink() or (content.exists() and not content.is_file())
+                if locking == "locked" and not no_file:
                     try:
-                        with suppress(OSError):  # it says how old the part is, and nothing else
+                        with suppress(OSError):  # the time only says how old the part is
                             os.utime(folder)
                         yield content
                     finally:
                         if not begun(self._folder, etag):
                             _remove(folder)
                     return
-            if ours is None:
+            if locking == "impossible":
                 _remove(folder)
-            if ours is not False or not wait(begun(self._folder, etag)):
+            if locking != "lost" or not wait(begun(self._folder, etag)):
                 break
         yield self.new()
 
@@ -153,7 +169,7 @@ class Staging:
         Raises:
             VerificationError: The disk has not kept what was written.
         """
-        return self._placed(staged, self._folder.blobs / etag, etag)
+        return self._move(staged, self._folder.blobs / etag, etag)
 
     def adopt(self, path: Path, etag: str) -> Proof:
         """Copy or link a file from outside the cache to the blobs, as `publish` moves one."""
@@ -164,8 +180,8 @@ class Staging:
             shutil.copyfile(path, staged)
         return self.publish(staged, etag)
 
-    def _placed(self, staged: Path, path: Path, etag: str) -> Proof:
-        """Move a file to `path`, and read it back."""
+    def _move(self, staged: Path, path: Path, etag: str) -> Proof:
+        """Move a file to `path`, read it back, and return its proof; see `publish`."""
         staged.replace(path)
         proof, got = digest(path, etag)
         if got != etag:
@@ -180,13 +196,13 @@ class Staging:
     def link(self, commit: str, name: str, etag: str) -> Path:
         """Link a snapshot's file to its blob, or put the content there; return the path."""
         pointer = self._folder.pointer(commit, name)
-        if self._folder.linked(pointer) == etag:
+        if self._folder.linked_etag(pointer) == etag:
             return pointer
         pointer.parent.mkdir(parents=True, exist_ok=True)
         link, blob = self.new(), self._folder.blobs / etag
         try:
             link.symlink_to(os.path.relpath(blob, pointer.parent))
-            link.readlink()  # fails where a file was made in place of it
+            link.readlink()  # raises OSError if the file system has made a file instead
         except OSError:
             self._put_without_link(blob, pointer, etag)
         else:
@@ -207,38 +223,46 @@ class Staging:
             else:
                 blob.replace(staged)
                 self._moved[etag] = pointer
-        self._placed(staged, pointer, etag)
+        self._move(staged, pointer, etag)
 
-    def refer(self, revision: str, commit: str) -> None:
+    def write_ref(self, revision: str, commit: str) -> None:
         """Write the commit of a revision to its ref, as huggingface_hub does."""
         if self._folder.commit(revision) != commit:
-            self._write(self._folder.root / "refs" / revision, commit.encode())
+            self._write_file(self._folder.root / "refs" / revision, commit.encode())
 
-    def note(self, found: Inspection) -> None:
-        """Write the verified files to the manifest of their revision and commit.
+    def write_manifest(self, found: Inspection) -> None:
+        """Add the verified files to the manifest of their revision and commit.
 
-        Its other entries are kept. Confirmed entries also replace those of the same files in the
-        manifests of other revisions of the commit. Those manifests keep their times of writing, as
-        these show which commit of a revision is the newest.
+        Its other entries are kept. The manifests of other revisions of the same commit are
+        corrected where they have other entries for files that a host has confirmed.
         """
         revision, commit = found.files.revision, found.commit or ""
-        files = self._folder.manifests(revision).get(commit, {}) | found.records
-        self._note(Manifest(self._folder.repo, revision, commit, files, found.listed_as))
+        files = self._folder.verified_commits(revision).get(commit, {}) | found.records
+        self._write(Manifest(self._folder.repo, revision, commit, files, found.listed_as))
         confirmed = {name: each for name, each in found.records.items() if not each.unconfirmed}
-        for other in self._folder.manifests_of(commit):
+        for other in self._folder.manifests(commit):
             right = {name: each for name, each in confirmed.items() if name in other.files}
             if not right.items() <= other.files.items():
-                path = self._folder.manifest_path(other.revision, commit)
-                before = path.stat()
-                self._note(msgspec.structs.replace(other, files=other.files | right))
-                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+                self._correct(other, right)
 
-    def _note(self, manifest: Manifest) -> None:
+    def _correct(self, manifest: Manifest, right: dict[str, Record]) -> None:
+        """Replace some entries of a manifest, but keep its time of writing.
+
+        The times show which commit of a revision is the newest.
+        """
+        path = self._folder.manifest_path(manifest.revision, manifest.commit)
+        before = path.stat()
+        self._write(msgspec.structs.replace(manifest, files=manifest.files | right))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def _write(self, manifest: Manifest) -> None:
+        """Write a manifest with its entries in the order of their names."""
         manifest = msgspec.structs.replace(manifest, files=dict(sorted(manifest.files.items())))
         text = msgspec.json.format(msgspec.json.encode(manifest))
-        self._write(self._folder.manifest_path(manifest.revision, manifest.commit), text)
+        self._write_file(self._folder.manifest_path(manifest.revision, manifest.commit), text)
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write_file(self, path: Path, content: bytes) -> None:
+        """Write a small file beside its place, and move it there."""
         path.parent.mkdir(parents=True, exist_ok=True)
         new = self.new()
         new.write_bytes(content)
@@ -271,29 +295,35 @@ def _part(folder: RepoFolder, etag: str) -> Path:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool | None]:
-    """Lock a folder while the block runs, and yield whether that succeeded.
+def _lock(folder: Path) -> Iterator[_Locking]:
+    """Try to lock a folder while the block runs, and yield what became of that.
 
-    Yields False if another run holds or has removed the folder, and None if it cannot be locked:
-    the file system has no locks, or the folder is another user's. The system releases the lock when
-    the process ends.
+    Should this process be killed, the system releases the lock.
     """
     lock = folder / _LOCK
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
-    except OSError as error:  # removed, or nothing that can be locked
-        yield False if isinstance(error, FileNotFoundError) else None
+    except FileNotFoundError:
+        yield "lost"
         return
-    held: bool | None = None
+    except OSError:
+        yield "impossible"
+        return
     try:
-        if flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            held = lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat())
-    except (BlockingIOError, FileNotFoundError):
-        held = False
-    try:
-        yield held
+        yield _try_lock(descriptor, lock)
     finally:
         os.close(descriptor)
+
+
+def _try_lock(descriptor: int, lock: Path) -> _Locking:
+    """Lock an open file; another run may have removed or replaced it at its path, `lock`."""
+    try:
+        if not flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return "impossible"
+        same = os.path.samestat(os.fstat(descriptor), lock.stat())
+    except (BlockingIOError, FileNotFoundError, NotADirectoryError):
+        return "lost"
+    return "locked" if same else "lost"
 
 
 def flock(descriptor: int, operation: int) -> bool:

@@ -1,4 +1,4 @@
-"""Tells which paths exist, and writes files whole or not at all."""
+"""Finds out which paths exist, and writes files whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def look_at(path: Path) -> None:
 
 def existing(path: Path) -> Path:
     """Return a path if it exists, else the nearest folder or file above it that does."""
-    # Path.exists fails for a folder that may not be looked into.
+    # Path.exists raises PermissionError for what lies in a folder that this user may not enter.
     return next(filter(os.path.exists, (path, *path.absolute().parents)))
 
 

@@ -171,7 +171,7 @@ class HostedModels:
         files, commit = local.files, listing.commit
         folder = RepoFolder(self.settings.cache, files.repo)
         listed_as = listing.repo if listing.repo != files.repo else ""
-        records = folder.manifests(files.revision).get(commit, {}).values()
+        records = folder.verified_commits(files.revision).get(commit, {}).values()
         known = commit == files.revision or any(not each.unconfirmed for each in records)
         if listed_as and not known:
             raise RepoError(
@@ -185,12 +185,12 @@ class HostedModels:
             pointer = folder.pointer(commit, name)
             if finding.path == pointer and finding.matches(file) and finding.proof:
                 held[name] = (pointer, finding.proof)
-            elif found := folder.holds(commit, file, places.get(name, ())):
+            elif found := folder.find_content(commit, file, places.get(name, ())):
                 held[name] = found
             if name in held:  # which has a size also where none is known
                 path, proof = held[name]
                 file = replace(file, size=proof.size)
-                if not folder.has_at(path, commit, file) and not folder.may_link(path):
+                if not folder.is_place_of(path, commit, file) and not folder.may_link(path):
                     copied[file.etag] = file.size
             parts[file.etag] = min(begun(folder, file.etag), file.size)
             required.append(file)
@@ -199,12 +199,12 @@ class HostedModels:
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a complete model that has none."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
-        noted = folder.manifests(local.files.revision).get(local.commit or "", {})
+        noted = folder.verified_commits(local.files.revision).get(local.commit or "", {})
         if local.records.items() <= noted.items():
             return
         # A cache that may only be read serves as well: the files are verified each time.
         with suppress(OSError), staging(folder) as stage:
-            stage.note(local)
+            stage.write_manifest(local)
 
     def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> Outcomes:
         """Download what is planned for some models; return the outcome of each."""
@@ -230,7 +230,7 @@ class HostedModels:
                     if not path:
                         told_of = (watcher, cancelled)
                         jobs[key] = pool.submit(self._download, model, file, stages[repo], *told_of)
-                    elif not folder.has_at(path, model.commit or "", file):
+                    elif not folder.is_place_of(path, model.commit or "", file):
                         jobs[key] = pool.submit(stages[repo].adopt, path, file.etag)
             # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
@@ -253,7 +253,7 @@ class HostedModels:
         watcher.start(repo, file.name, file.size - known)
         try:
             with stage.part(file.etag, self._patience(repo, file, watcher, cancelled)) as part:
-                if found := folder.holds(model.commit or "", file, ()):
+                if found := folder.find_content(model.commit or "", file, ()):
                     watcher.advance(repo, file.name, file.size - known)
                     path, proof = found
                     return proof if path.parent == folder.blobs else stage.adopt(path, file.etag)
@@ -306,8 +306,8 @@ class HostedModels:
                     unconfirmed=file.unconfirmed,
                 )
             made = Inspection(files, commit, findings, model.listed_as)
-            stage.refer(files.revision, commit)
-            stage.note(made)
+            stage.write_ref(files.revision, commit)
+            stage.write_manifest(made)
             return made.verified()
         except OSError as error:
             return self._unwritable(model.local, error)

@@ -70,7 +70,7 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
     coming = f"{human(plan.download_size)} to download"
     free = "" if plan.free is None else f", {human(plan.free)} free on the disk"
     summary = (
-        f"models: {len(plan.complete)} there and verified ({human(plan.size_there)}), "
+        f"models: {len(plan.complete)} there and verified ({human(plan.size_complete)}), "
         f"{len(plan.to_fetch)} to fetch ({coming}{free}), {len(plan.unavailable)} left out"
     )
     lines = [

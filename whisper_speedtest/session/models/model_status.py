@@ -169,7 +169,7 @@ def _blob_named(repos: Sequence[RepoFolder], etag: str, besides: Path) -> Cached
         if (folder.blobs / etag).exists():
             snapshots = folder.root / "snapshots"
             for path in sorted(snapshots.rglob("*")):
-                if path != besides and folder.linked(path) == etag:
+                if path != besides and folder.linked_etag(path) == etag:
                     commit, *name = path.relative_to(snapshots).parts
                     return CachedFile(folder.repo, commit, "/".join(name))
             unlinked = unlinked or CachedFile(folder.repo, "", "")
