@@ -1,4 +1,4 @@
-"""Finds out what may be between this machine and a host, as a proxy, and what to do about it."""
+"""Finds out what may be between this machine and a host, such as a proxy, and what to do then."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ if TYPE_CHECKING:
 PROXY = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
 SETTINGS = "check the proxies in the network settings of this system"
 BETWEEN = "and which proxy or filter is in between"
+"""Ends an advice to check where a host's address is set."""
 
 _CLOCK = "check the clock of this machine, and whether the certificate of that host is out of date"
 _NO_TLS = "it speaks no https there: write http:// in {named_in}"
-_ANOTHER = f"another host answers there: check {{named_in}}, {BETWEEN}"
-_SIGNER = (
+_ANOTHER_HOST = f"another host answers there: check {{named_in}}, {BETWEEN}"
+_UNKNOWN_SIGNER = (
     "name the certificate of whoever signs for hosts in your network, as a proxy that reads "
     "along, in SSL_CERT_FILE"
 )
 _STEPS = {
     "certificate has expired": _CLOCK,
     "certificate is not yet valid": _CLOCK,
-    "certificate is not valid for": _ANOTHER,
-    "CERTIFICATE": _SIGNER,
-    # macOS checks certificates itself where SSL_CERT_FILE is not set, and says so in other words.
+    "certificate is not valid for": _ANOTHER_HOST,
+    "CERTIFICATE": _UNKNOWN_SIGNER,
+    # Without SSL_CERT_FILE, macOS itself checks certificates, and its errors have other words.
     "certificate is expired": _CLOCK,
-    "certificate name does not match": _ANOTHER,
-    "certificate is not": _SIGNER,
+    "certificate name does not match": _ANOTHER_HOST,
+    "certificate is not": _UNKNOWN_SIGNER,
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
 }
 """Words in the error → what to do about a host that cannot be reached; the first match counts."""
 
 _OF_A_HUB = ("X-Error-Code", "X-Error-Message", "RateLimit")
-"""Headers that only a hub itself sends with a refusal, and nothing in between."""
+"""Headers of a refusal that come from a hub itself, and from nothing in between."""
 
 
-def named(headers: Mapping[str, str]) -> str:
-    """Return the names that the senders of an answer give in its headers; "" if none."""
-    names = map(headers.get, ("Via", "WWW-Authenticate", "Server"))
-    return short(next(filter(None, names), "") or "")
+def sender_named(headers: Mapping[str, str]) -> str:
+    """Return what the headers of an answer tell of its sender; "" if nothing."""
+    for header in ("Via", "WWW-Authenticate", "Server"):
+        if value := headers.get(header):
+            return short(value)
+    return ""
 
 
 def proxy_of(url: httpx2.URL) -> str:
@@ -78,7 +81,7 @@ def next_step(said: str, named_in: str) -> str:
     """
     step = next((step for words, step in _STEPS.items() if words in said), "")
     step = step or limit_told(said) or NETWORK
-    if step in {_NO_TLS, _ANOTHER} and not named_in:
+    if step in {_NO_TLS, _ANOTHER_HOST} and not named_in:
         step = NETWORK
     if where := proxies_are_in():
         step += f"; there is a proxy in between: {where}"
@@ -86,13 +89,15 @@ def next_step(said: str, named_in: str) -> str:
 
 
 def answering(who: str, url: httpx2.URL, headers: Mapping[str, str], *, hub: bool) -> str:
-    """Return who has sent an error: `who`, or something between, as a proxy.
+    """Return who has sent an error: the host `who`, or perhaps something in between, as a proxy.
 
-    An error of a hub has headers of its own; without them something else may have sent it. For
-    other hosts that is considered if there is a proxy, or the headers name one.
+    `hub` says whether the host is a hub, whose errors have headers of their own: without them,
+    something else may have sent it. So it may if there is a proxy, or the headers name one.
     """
-    proxy, via = proxy_of(url), "Via" in headers
-    if any(name in headers for name in _OF_A_HUB) or not (hub or proxy or via):
+    proxy = proxy_of(url)
+    by_a_hub = any(name in headers for name in _OF_A_HUB)
+    if by_a_hub or not (hub or proxy or "Via" in headers):
         return who
-    names = "; ".join(filter(None, (named(headers), proxy)))
-    return f"{who}, or something between here and it{names and f' ({names})'},"
+    names = "; ".join(filter(None, (sender_named(headers), proxy)))
+    in_brackets = f" ({names})" if names else ""
+    return f"{who}, or something between here and it{in_brackets},"

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from itertools import filterfalse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     Outcome = VerifiedModel | ModelError
     Outcomes = dict[ModelFiles, Outcome]
     Places = Mapping[str, Sequence[Path]]
-    """Where else a model's files may lie, by their names; of what is there nothing is believed."""
+    """Name of a file → where else it may lie. What is there is hashed before it is used."""
 
-_POLL = 0.2  # seconds
+_POLL = 0.2  # seconds between two looks at what another session has downloaded
 _PATIENCE = 6
-"""How many timeouts of the settings another session may spend without receiving a byte."""
+"""For how many `HubSettings.timeout` another session may go on without receiving a byte."""
 
 _USER = re.compile(r"://[^/@\s]*@")
 
@@ -156,14 +156,14 @@ class HostedModels:
                 model = self._resolved(local, listing, places)
                 if not model.download:
                     return model
-        folders = self.settings.cache, folder.root, folder.root / "snapshots", folder.blobs
-        # Path.is_dir fails for a folder that may not be looked into.
-        if path := next(filterfalse(os.path.isdir, filter(os.path.lexists, folders)), None):
-            step = next_step(FileExistsError(errno.EEXIST, "", str(path)), path)
-            raise Unavailable(
-                f"{files}: expected a folder of the hub cache at {path}, got none; {step}, or set "
-                "HF_HUB_CACHE to another folder"
-            )
+        for path in (self.settings.cache, folder.root, folder.root / "snapshots", folder.blobs):
+            # Path.is_dir raises PermissionError for what lies in a folder this user may not enter.
+            if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
+                step = next_step(FileExistsError(errno.EEXIST, "", str(path)), path)
+                raise Unavailable(
+                    f"{files}: expected a folder of the hub cache at {path}, got none; {step}, or "
+                    "set HF_HUB_CACHE to another folder"
+                )
         raise Unavailable(f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that")
 
     def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
@@ -172,8 +172,8 @@ class HostedModels:
         folder = RepoFolder(self.settings.cache, files.repo)
         listed_as = listing.repo if listing.repo != files.repo else ""
         records = folder.verified_commits(files.revision).get(commit, {}).values()
-        known = commit == files.revision or any(not each.unconfirmed for each in records)
-        if listed_as and not known:
+        is_known = commit == files.revision or any(not each.unconfirmed for each in records)
+        if listed_as and not is_known:
             raise RepoError(
                 f"{files}: expected this repo, the hub leads to {short(listed_as)} (commit "
                 f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "
@@ -187,9 +187,9 @@ class HostedModels:
                 held[name] = (pointer, finding.proof)
             elif found := folder.find_content(commit, file, places.get(name, ())):
                 held[name] = found
-            if name in held:  # which has a size also where none is known
+            if name in held:
                 path, proof = held[name]
-                file = replace(file, size=proof.size)
+                file = replace(file, size=proof.size)  # the listing may have had ANY_SIZE
                 if not folder.is_place_of(path, commit, file) and not folder.may_link(path):
                     copied[file.etag] = file.size
             parts[file.etag] = min(begun(folder, file.etag), file.size)
@@ -199,10 +199,10 @@ class HostedModels:
     def _record(self, local: Inspection) -> None:
         """Write the manifest of a complete model that has none."""
         folder = RepoFolder(self.settings.cache, local.files.repo)
-        noted = folder.verified_commits(local.files.revision).get(local.commit or "", {})
-        if local.records.items() <= noted.items():
+        recorded = folder.verified_commits(local.files.revision).get(local.commit or "", {})
+        if local.records.items() <= recorded.items():
             return
-        # A cache that may only be read serves as well: the files are verified each time.
+        # A read-only cache can be used without a manifest: each run hashes the files anyway.
         with suppress(OSError), staging(folder) as stage:
             stage.write_manifest(local)
 
@@ -212,6 +212,8 @@ class HostedModels:
         stages: dict[str, Staging] = {}
         jobs: dict[Key, Future[Proof]] = {}
         with ExitStack() as stack, threads(self.settings.workers) as (pool, cancelled):
+            download = partial(self._download, watcher=watcher, cancelled=cancelled)
+            # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
                 repo = model.files.repo
                 folder = RepoFolder(self.settings.cache, repo)
@@ -226,13 +228,12 @@ class HostedModels:
                     key = repo, file.etag
                     if key in jobs:
                         continue
-                    path, _ = model.held.get(file.name, (None, None))
-                    if not path:
-                        told_of = (watcher, cancelled)
-                        jobs[key] = pool.submit(self._download, model, file, stages[repo], *told_of)
-                    elif not folder.is_place_of(path, model.commit or "", file):
+                    if file.name not in model.held:
+                        jobs[key] = pool.submit(download, model, file, stages[repo])
+                        continue
+                    path, _ = model.held[file.name]
+                    if not folder.is_place_of(path, model.commit or "", file):
                         jobs[key] = pool.submit(stages[repo].adopt, path, file.etag)
-            # Downloads start in the order of the plan, so that models are done in about that order.
             for model in models:
                 if model.files not in outcomes:
                     outcomes[model.files] = self._finish(model, stages[model.files.repo], jobs)
@@ -302,8 +303,7 @@ class HostedModels:
                 if path != pointer:
                     stage.link(commit, file.name, file.etag)
                 findings[file.name] = Finding(
-                    *(file.name, "complete", pointer, file.etag, proof, ""),
-                    unconfirmed=file.unconfirmed,
+                    file.name, "complete", pointer, file.etag, proof, unconfirmed=file.unconfirmed
                 )
             made = Inspection(files, commit, findings, model.listed_as)
             stage.write_ref(files.revision, commit)
@@ -334,19 +334,23 @@ class HostedModels:
         cause = error.cause or message.removeprefix(f"{files}: ")
         kind: type[ModelError] = type(error)
         if local.state in {"corrupt", "unknown"}:
+            corrupt = local.state == "corrupt"
             wrong = "; ".join(dict.fromkeys(fault.reason for fault in local.faults))
-            since = "not replaced, since: " if local.state == "corrupt" else ""
-            message = f"{files}: {wrong}; {since}{message}"
-            if since and kind is Unavailable:
+            message = f"{files}: {wrong}; {'not replaced, since: ' if corrupt else ''}{message}"
+            if corrupt and kind is Unavailable:
                 kind = VerificationError
             cause = ""
         elif local.faults:
             message += f"; not in the cache: {', '.join(fault.name for fault in local.faults)}"
-        others = {each.repo: each.root for each in cached_repos(self.settings.cache)}
-        close = difflib.get_close_matches(files.repo, others.keys() - {files.repo}, 5, 0.7)
-        if near := [repo for repo in close if folders.matches(others[repo], "snapshots/*")]:
-            message += f"; the cache holds {', '.join(near)}, never used in its place"
+        if similar := self._similar_repos(files.repo):
+            message += f"; the cache holds {', '.join(similar)}, never used in its place"
         return kind(self._showable(message), self._showable(cause))
+
+    def _similar_repos(self, repo: str) -> list[str]:
+        """Return the repos in the cache, with files, whose names are close to that of `repo`."""
+        others = {each.repo: each.root for each in cached_repos(self.settings.cache)}
+        close = difflib.get_close_matches(repo, others.keys() - {repo}, n=5, cutoff=0.7)
+        return [each for each in close if folders.matches(others[each], "snapshots/*")]
 
     def _showable(self, text: str) -> str:
         """Return a text without the token, and without users and passwords in addresses.

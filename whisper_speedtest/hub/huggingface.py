@@ -14,7 +14,7 @@ from whisper_speedtest.cache.folders import is_safe
 from whisper_speedtest.cache.hashes import is_etag, is_sha1
 from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.cache.sizes import human, short
-from whisper_speedtest.hub.between import BETWEEN, named
+from whisper_speedtest.hub.between import BETWEEN, sender_named
 from whisper_speedtest.hub.remote import Remote
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.hub.settings import HubSettings
 
-_NAMED = 20
-_STALE = "Invalid credentials in Authorization header"
+_MOST_NAMES = 20  # of a repo's files, in an error
+_STALE_CREDENTIALS = "Invalid credentials in Authorization header"
 _DISABLED = "Access to this resource is disabled."
 _ABSENT = {"RepoNotFound": "repo", "RevisionNotFound": "revision", "EntryNotFound": "file"}
 """The hub's error code → what it does not have."""
@@ -65,7 +65,7 @@ class HuggingFaceHub(Remote):
         self._token = settings.token
         self._no_token = settings.no_token
         if settings.no_hub:
-            self._away[""] = settings.no_hub
+            self._unreachable[""] = settings.no_hub
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
         if fault := _fault_of_id(files.repo):
@@ -105,11 +105,9 @@ class HuggingFaceHub(Remote):
         status = response.status_code
         code = response.headers.get("X-Error-Code", "")
         message = response.headers.get("X-Error-Message", "")
-        none = (
-            f"no token was sent, since {self._no_token}" if self._no_token else "no token was sent"
-        )
+        no_token = "no token was sent" + (f", since {self._no_token}" if self._no_token else "")
         of_token = status == HTTPStatus.UNAUTHORIZED and self._token and message and not code
-        if message == _STALE or of_token:
+        if message == _STALE_CREDENTIALS or of_token:
             refused = "user and password; leave them out of HF_ENDPOINT"
             if self._token:
                 refused = (
@@ -119,7 +117,7 @@ class HuggingFaceHub(Remote):
             reason = f"the hub answered {status} {short(message)}: it does not take {refused}"
             return self._gave_up(str(files), reason)
         if code == "GatedRepo":
-            sent = "" if self._token else f" ({none})"
+            sent = "" if self._token else f" ({no_token})"
             return Unavailable(
                 f"{said}: accept its licence at {self._endpoint}/{files.repo}, and set HF_TOKEN to "
                 f"a token of that account{sent}"
@@ -127,7 +125,7 @@ class HuggingFaceHub(Remote):
         if message == _DISABLED:
             return Unavailable(f"{said}: the repo was disabled; choose another size or variant")
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} and (code or message):
-            sent = "the token that was sent does not open it" if self._token else none
+            sent = "the token that was sent does not open it" if self._token else no_token
             return Unavailable(
                 f"{said}: there is no such repo, or it is private and {sent}; check its id in "
                 "the adapter's check map, or set HF_TOKEN to a token that opens it"
@@ -137,7 +135,7 @@ class HuggingFaceHub(Remote):
         if lacking := _ABSENT.get(code):
             lacking += f" {files.revision}" if lacking == "revision" else ""
             return RepoError(f"{said}: expected {lacking} to exist; fix the adapter's check map")
-        between = named(response.headers) or "unknown"
+        between = sender_named(response.headers) or "unknown"
         said = said.replace(self.name, self._endpoint, 1)
         return Unavailable(
             f"{said}, without a hub's error code, so something else answers ({between}); "
@@ -169,6 +167,14 @@ def _checked(files: ModelFiles, info: _Info) -> Listing:
             raise Unavailable(
                 f"{files}: expected {what} from the hub, got {short(got)!r}; check HF_ENDPOINT"
             )
+    listed, named = _files_of(files, info)
+    if not listed.keys() >= set(files.files):
+        raise _lacking(files, info, listed, named)
+    return Listing(info.id, info.sha, listed)
+
+
+def _files_of(files: ModelFiles, info: _Info) -> tuple[dict[str, RemoteFile], set[str]]:
+    """Return the listed files that have size and hash, and the names of all that are listed."""
     listed: dict[str, RemoteFile] = {}
     named = set()
     for each in info.siblings or []:
@@ -176,7 +182,7 @@ def _checked(files: ModelFiles, info: _Info) -> Listing:
         try:
             sibling = msgspec.convert(each, _Sibling)
         except msgspec.ValidationError:
-            continue  # it counts as not listed
+            continue
         if not is_safe(sibling.rfilename):
             raise RepoError(
                 f"{files}: the hub lists the unsafe file name {short(sibling.rfilename)!r}; "
@@ -189,21 +195,26 @@ def _checked(files: ModelFiles, info: _Info) -> Listing:
                 f"{files}: the hub lists {short(file.name)} twice, with other content; "
                 "check HF_ENDPOINT"
             )
-    lacking = [name for name in files.files if name not in listed]
-    if lacking and named == {""}:
-        raise Unavailable(
+    return listed, named
+
+
+def _lacking(
+    files: ModelFiles, info: _Info, listed: Mapping[str, RemoteFile], named: set[str]
+) -> ModelError:
+    """Return the error of a listing that does not have all files of a model; see `_files_of`."""
+    if named == {""}:
+        return Unavailable(
             f"{files}: expected a list of files from the hub, got {short(repr(info.siblings))}; "
             "check HF_ENDPOINT"
         )
-    if lacking:
-        # In ASCII, as letters that look alike would hide what is wrong.
-        names = [ascii(short(name))[1:-1] for name in sorted(listed)[:_NAMED]]
-        more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-        wrong = (
-            f"{files} (commit {info.sha[:12]}): expected the files {', '.join(lacking)} with size "
-            f"and hash, the hub lists {', '.join(names) or 'none'}{more}"
-        )
-        if odd := ", ".join(sorted(named.intersection(lacking))):
-            raise Unavailable(f"{wrong}; what it says of {odd} cannot be right: check HF_ENDPOINT")
-        raise RepoError(f"{wrong}; fix the adapter's check map")
-    return Listing(info.id, info.sha, listed)
+    lacking = [name for name in files.files if name not in listed]
+    # In ASCII, as letters that look alike would hide what is wrong.
+    names = [ascii(short(name))[1:-1] for name in sorted(listed)[:_MOST_NAMES]]
+    more = f" and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else ""
+    wrong = (
+        f"{files} (commit {info.sha[:12]}): expected the files {', '.join(lacking)} with size "
+        f"and hash, the hub lists {', '.join(names) or 'none'}{more}"
+    )
+    if odd := ", ".join(sorted(named.intersection(lacking))):
+        return Unavailable(f"{wrong}; what it says of {odd} cannot be right: check HF_ENDPOINT")
+    return RepoError(f"{wrong}; fix the adapter's check map")

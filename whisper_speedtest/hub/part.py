@@ -48,7 +48,8 @@ class Part:
 
     def add(self, pieces: Iterable[bytes]) -> None:
         """Add pieces as they arrive; stop at the first one that makes the file too long."""
-        together = bytearray()  # as each write and hash lets other threads go first
+        # Each write and each hash may hand over to another thread, so small pieces are collected.
+        together = bytearray()
         try:
             for piece in pieces:
                 together += piece
@@ -60,10 +61,11 @@ class Part:
             self._keep(together)
 
     def _keep(self, pieces: bytearray) -> None:
+        """Write and hash some pieces, empty `pieces`, and report the progress."""
         self._out.write(pieces)
         self._digest.update(pieces)
         size = len(pieces)
-        pieces.clear()  # first, as `advance` may raise, and what is kept is kept once
+        pieces.clear()  # before `advance`: if that raised, `add` would write them once more
         self._advance(size)
 
     def proof(self) -> Proof:

@@ -24,8 +24,8 @@ from whisper_speedtest.cache.sizes import human, short
 from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, next_step, proxy_of
 from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.tries import (
-    FAR,
     FIRST_TRIES,
+    LONGEST_WAIT,
     NETWORK,
     Again,
     Cancelled,
@@ -48,15 +48,15 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-_PASSING = {"502", "503", "504"}
+_TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_TEMPORARY_OF_A_PROXY = {"502", "503", "504"}
 """Statuses of a proxy that cannot reach a host now, but may reach it later."""
-_NOTHING = "Server disconnected"
+_NO_ANSWER = "Server disconnected"
 """The beginning of httpx's error if no answer has begun."""
 
-_PAGES = ("text/html", "application/xhtml")
-_REDIRECTS = 10
-_REDIRECTING = 3  # time limits, of all redirects together
+_WEB_PAGES = ("text/html", "application/xhtml")
+_MOST_REDIRECTS = 10
+_REDIRECTING = 3  # timeouts, for all redirects of a request together
 
 
 class Remote(ABC):
@@ -81,11 +81,11 @@ class Remote(ABC):
         self._endpoint = endpoint.rstrip("/")
         self._retry = retry
         self._timeout = timeout
-        self._first = threading.Lock()
-        # By host and port; the endpoint's own are "".
+        self._first_request = threading.Lock()
+        # A host is named by its host and port, and the endpoint's own by "".
         self._reached: set[str] = set()
-        self._sent_by: dict[str, str] = {}  # who redirected to a host last
-        self._away: dict[str, str] = {}  # why a host is asked no more
+        self._sent_by: dict[str, str] = {}  # host → who has last redirected to it
+        self._unreachable: dict[str, str] = {}  # host → why it is asked no more
 
     def listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:
         """Resolve a model's revision to a commit, and list the repo's files at it.
@@ -97,9 +97,10 @@ class Remote(ABC):
         """
 
         def ask() -> Listing:
-            return self._tried(str(files), lambda: self._listing(files, cancelled), cancelled)
+            return self._retried(str(files), lambda: self._listing(files, cancelled), cancelled)
 
-        with self._first:  # the first finds out whether there is a host at all; the rest wait
+        # The first request finds out whether the host can be reached; the others wait for that.
+        with self._first_request:
             if "" not in self._reached:
                 return ask()
         return ask()
@@ -152,7 +153,7 @@ class Remote(ABC):
             part = Part(out, file, advance)
 
             def fetch() -> Proof:
-                # Once all is there, even a connection that then broke leaves nothing to ask for.
+                # If the last try broke off after the last byte, there is nothing left to request.
                 if part.size < max(file.size, 1):
                     with self._open(subject, files, "GET", url, part.size) as response:
                         if response.status_code != HTTPStatus.PARTIAL_CONTENT and part.size:
@@ -161,9 +162,9 @@ class Remote(ABC):
                 return part.proof()
 
             try:
-                return self._tried(subject, fetch, cancelled, lambda: part.size)
+                return self._retried(subject, fetch, cancelled, lambda: part.size)
             except VerificationError:
-                part.start_over()  # no later run should go on with this
+                part.start_over()  # so that no later run continues the wrong content
                 raise
 
     @contextmanager
@@ -177,35 +178,24 @@ class Remote(ABC):
         """
         import httpx2
 
-        malformed = httpx2.RemoteProtocolError, httpx2.DecodingError
-        self._check(subject, "")
-        # Without an encoding, so that sizes and ranges are those of the file.
-        headers = {"Accept-Encoding": "identity", **self._headers()}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        try:
-            client = self._client()
-            send = partial(client.send, stream=True, follow_redirects=False)
-            request = client.build_request(method, url, headers=headers, timeout=self._timeout)
-        except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
-            reason = f"cannot make a request to {self._endpoint} ({quoted(error)})"
-            raise self._gave_up(subject, f"{reason}; {PROXY}, and SSL_CERT_FILE") from None
+        self._require_reachable(subject, "")
+        send, request = self._new_request(subject, method, url, start)
         home = request.url.netloc
         limit = _REDIRECTING * self._timeout
         ends = time.monotonic() + limit
-        for _ in range(_REDIRECTS):
+        for _ in range(_MOST_REDIRECTS):
             if time.monotonic() > ends:
                 break
             host = "" if request.url.netloc == home else request.url.netloc.decode()
-            self._check(subject, host)
-            watch = StallGuard(self._timeout)
-            request.extensions["trace"] = watch.trace
+            self._require_reachable(subject, host)
+            guard = StallGuard(self._timeout)
+            request.extensions["trace"] = guard.trace
             try:
-                with closing(watch), closing(send(request)) as response:
+                with closing(guard), closing(send(request)) as response:
                     self._reached.add(host)
-                    watch.response = response
+                    guard.response = response
                     if response.next_request is None:
-                        self._judge(subject, files, host, response)
+                        self._check(subject, files, host, response)
                         yield response
                         return
                     request = response.next_request
@@ -220,31 +210,56 @@ class Remote(ABC):
                 httpx2.UnsupportedProtocol,
                 httpx2.LocalProtocolError,
                 UnicodeError,  # of a host's name
-            ) as no:
-                if isinstance(no, httpx2.ProxyError) and str(no)[:3] in _PASSING:
-                    proxy, asked = proxy_of(request.url) or "the proxy", self._place(host)
-                    reason = f"{proxy} answered {short(str(no))}, asked for {asked}"
-                    raise Again(reason, advice=f"{NETWORK}; {PROXY}") from None
-                reason = f"cannot make a request to {self._place(host)} ({quoted(no)})"
-                advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
-                raise self._gave_up(subject, f"{reason}; {advice}", host) from None
+            ) as error:
+                raise self._not_sent(subject, host, request.url, error) from None
             except (httpx2.RequestError, ConnectionError) as error:
-                reason, advice, broken = quoted(error), NETWORK, False
-                if watch.stalled:
-                    reason = f"{request.url.host} sent no part of an answer"
-                    reason += f" in {self._timeout:.3g} s, and yet bytes"
-                elif isinstance(error, malformed) and not str(error).startswith(_NOTHING):
-                    place, broken = host or self._endpoint, True
-                    reason = f"expected HTTP from {place}, got a broken answer ({reason})"
-                    advice = f"check the network, {BETWEEN}"
-                absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-                raise Again(
-                    reason, advice=advice, host=host, absent=absent, broken=broken
-                ) from None
+                raise self._broken_off(host, request.url, error, guard) from None
         raise Unavailable(
-            f"{subject}: expected at most {_REDIRECTS} redirects, in {limit:.3g} s, {self.name} "
-            f"leads on to {_shown(request.url)}; {NETWORK}"
+            f"{subject}: expected at most {_MOST_REDIRECTS} redirects, in {limit:.3g} s, "
+            f"{self.name} leads on to {_shown(request.url)}; {NETWORK}"
         )
+
+    def _new_request(
+        self, subject: str, method: str, url: str, start: int
+    ) -> tuple[Callable[[httpx2.Request], httpx2.Response], httpx2.Request]:
+        """Return the function that sends requests, and the request for bytes from `start` on."""
+        # Without an encoding, so that sizes and ranges are those of the file.
+        headers = {"Accept-Encoding": "identity", **self._headers()}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        try:
+            client = self._client()
+            send = partial(client.send, stream=True, follow_redirects=False)
+            return send, client.build_request(method, url, headers=headers, timeout=self._timeout)
+        except Exception as error:  # noqa: BLE001 - of whatever the environment made httpx do
+            reason = f"cannot make a request to {self._endpoint} ({quoted(error)})"
+            raise self._gave_up(subject, f"{reason}; {PROXY}, and SSL_CERT_FILE") from None
+
+    def _not_sent(self, subject: str, host: str, url: httpx2.URL, error: Exception) -> Exception:
+        """Return the error for a request that a proxy, or httpx itself, has refused to send."""
+        import httpx2
+
+        if isinstance(error, httpx2.ProxyError) and str(error)[:3] in _TEMPORARY_OF_A_PROXY:
+            proxy = proxy_of(url) or "the proxy"
+            reason = f"{proxy} answered {short(str(error))}, asked for {self._named(host)}"
+            return Again(reason, advice=f"{NETWORK}; {PROXY}")
+        reason = f"cannot make a request to {self._named(host)} ({quoted(error)})"
+        advice = "check HF_ENDPOINT, the token and the proxy (HTTPS_PROXY)"
+        return self._gave_up(subject, f"{reason}; {advice}", host)
+
+    def _broken_off(self, host: str, url: httpx2.URL, error: Exception, guard: StallGuard) -> Again:
+        """Return the reason to try again after an exchange that came to no end."""
+        import httpx2
+
+        malformed = isinstance(error, httpx2.RemoteProtocolError | httpx2.DecodingError)
+        reason, advice, broken = quoted(error), NETWORK, False
+        if guard.stalled:
+            reason = f"{url.host} sent no part of an answer in {self._timeout:.3g} s, and yet bytes"
+        elif malformed and not str(error).startswith(_NO_ANSWER):
+            reason = f"expected HTTP from {host or self._endpoint}, got a broken answer ({reason})"
+            advice, broken = f"check the network, {BETWEEN}", True
+        absent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+        return Again(reason, advice=advice, host=host, absent=absent, broken=broken)
 
     def _client(self) -> httpx2.Client:
         """Return the HTTP client; huggingface_hub may raise any exception here."""
@@ -254,29 +269,32 @@ class Remote(ABC):
 
     def _pieces(self, response: httpx2.Response, cancelled: threading.Event) -> Iterator[bytes]:
         """Yield an answer's bytes as they arrive; raise Again if they arrive too slowly."""
-        began, came = time.monotonic(), 0
+        began, received = time.monotonic(), 0
         for piece in response.iter_bytes():
             if cancelled.is_set():
                 raise Cancelled
             yield piece
-            came += len(piece)
+            received += len(piece)
             seconds = time.monotonic() - began
             if seconds >= self._retry.window:
-                if came < self._retry.slowest * seconds:
+                if received < self._retry.slowest * seconds:
                     raise Again(
-                        f"{response.url.host} sent {human(int(came / seconds))} per second for "
+                        f"{response.url.host} sent {human(int(received / seconds))} per second for "
                         f"{seconds:.3g} s, expected {human(int(self._retry.slowest))} or more"
                     )
-                began, came = time.monotonic(), 0
+                began, received = time.monotonic(), 0
 
-    def _tried(
+    def _retried(
         self,
         subject: str,
         once: Callable[[], Value],
         cancelled: threading.Event,
-        received: Callable[[], int] = int,
+        received: Callable[[], int] = lambda: 0,
     ) -> Value:
-        """Call `once` until it succeeds, fails for good or has failed too often."""
+        """Call `once` until it succeeds, fails for good or has failed too often.
+
+        `received` returns how many bytes there are so far; see `Retry.progress`.
+        """
         attempt = 0
         while True:
             before = received()
@@ -284,45 +302,51 @@ class Remote(ABC):
                 return once()
             except Again as error:
                 failure = error
-            new = failure.host not in self._reached
             if received() - before < self._retry.progress:
                 attempt += 1
-            most = FIRST_TRIES if failure.absent and new else self._retry.attempts
-            if attempt >= most or failure.wait > FAR:
-                if failure.broken and new:
-                    reason = f"{failure}; check {self.named_in}, {BETWEEN}"
-                    raise self._gave_up(subject, reason, failure.host or "")
-                if failure.host is not None and (failure.absent or new):
-                    step = next_step(str(failure), "" if failure.host else self.named_in)
-                    reason = f"cannot reach {self._place(failure.host)} ({failure}); {step}"
-                    raise self._gave_up(subject, reason, failure.host)
-                tries = f"{attempt} tries" if attempt > 1 else "one try"
-                raise failure.final(f"{subject}: {failure}, after {tries}; {failure.advice}")
+            never_reached = failure.host not in self._reached
+            most = FIRST_TRIES if failure.absent and never_reached else self._retry.attempts
+            if attempt >= most or failure.wait > LONGEST_WAIT:
+                raise self._last_failure(subject, failure, attempt)
             if cancelled.wait(self._retry.wait(attempt, failure.wait)):
                 raise Cancelled
 
-    def _place(self, host: str) -> str:
+    def _last_failure(self, subject: str, failure: Again, attempts: int) -> ModelError:
+        """Return the error to raise when no further try is made."""
+        host = failure.host
+        never_reached = host not in self._reached
+        if failure.broken and never_reached:
+            reason = f"{failure}; check {self.named_in}, {BETWEEN}"
+            return self._gave_up(subject, reason, host or "")
+        if host is not None and (failure.absent or never_reached):
+            step = next_step(str(failure), "" if host else self.named_in)
+            reason = f"cannot reach {self._named(host)} ({failure}); {step}"
+            return self._gave_up(subject, reason, host)
+        tries = f"{attempts} tries" if attempts > 1 else "one try"
+        return failure.final(f"{subject}: {failure}, after {tries}; {failure.advice}")
+
+    def _named(self, host: str) -> str:
         """Return how errors name a host that did not answer, and which host redirected to it."""
         return f"{host}, to which {self._sent_by[host]} redirects" if host else self._endpoint
 
-    def _check(self, subject: str, host: str) -> None:
+    def _require_reachable(self, subject: str, host: str) -> None:
         """Raise the remembered error of a host that cannot be reached, if there is one."""
-        if reason := self._away.get(host):
+        if reason := self._unreachable.get(host):
             raise Unavailable(f"{subject}: {reason}", reason)
 
     def _gave_up(self, subject: str, reason: str, host: str = "") -> Unavailable:
         """Return the error for a host that cannot be reached, and remember it."""
-        self._away[host] = reason
+        self._unreachable[host] = reason
         return Unavailable(f"{subject}: {reason}", reason)
 
-    def _judge(self, subject: str, files: ModelFiles, host: str, response: httpx2.Response) -> None:
+    def _check(self, subject: str, files: ModelFiles, host: str, response: httpx2.Response) -> None:
         """Raise the error of an answer that is neither a file nor a listing."""
         status, headers = response.status_code, response.headers
         who = host or self.name
-        page = headers.get("Content-Type", "").lower().startswith(_PAGES)
-        wanted = response.request.url.path.endswith(".html")
+        is_page = headers.get("Content-Type", "").lower().startswith(_WEB_PAGES)
+        asked_for_page = response.request.url.path.endswith(".html")
         if status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED or (
-            status < HTTPStatus.MULTIPLE_CHOICES and page and not wanted
+            status < HTTPStatus.MULTIPLE_CHOICES and is_page and not asked_for_page
         ):
             raise self._web_page(subject, host)
         if status < HTTPStatus.MULTIPLE_CHOICES:
@@ -334,14 +358,15 @@ class Remote(ABC):
             reason = f"a proxy asks for user and password ({status} {short(reason)})"
             advice = "put user:password@ before the host in HTTPS_PROXY"
             raise self._gave_up(subject, f"{reason}; {advice}")
-        if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status in _TEMPORARY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             sender = answering(who, response.request.url, headers, hub=self.is_hub and not host)
             later = again_later(said.replace(who, sender, 1), status, headers, self.own_limit)
             if sender != who:
                 later.advice += f"; check {self.named_in}, {BETWEEN}"
             raise later
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise Again(said, final=VerificationError)  # the part that is there is no part of it
+            # The host's file is no longer than the part that is here.
+            raise Again(said, final=VerificationError)
         by_a_hub = code and {"api", "resolve"} & set(response.request.url.path.split("/"))
         if host and not by_a_hub:
             raise Unavailable(

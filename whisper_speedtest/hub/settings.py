@@ -97,7 +97,7 @@ class HubSettings:
 
 
 def _is_address(text: str) -> bool:
-    with suppress(ValueError):  # of a port, or of brackets
+    with suppress(ValueError):  # a port or brackets that no address can have
         return bool(_ADDRESS.fullmatch(text) and (urlsplit(text).port or 1))
     return False
 

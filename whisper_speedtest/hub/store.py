@@ -77,19 +77,19 @@ class Store:
         """Return the state of a model on this machine; hash every byte, and make no request."""
         if files.embedded:
             return embedded.inspect(files)
-        found, locked = self._hosted.inspect(self._asked(files)), self.lock.of(files)
+        found, locked = self._hosted.inspect(self._at_locked_commit(files)), self.lock.of(files)
         return replace(locked.judged(found), files=files) if locked else found
 
     def moved(self, models: Iterable[ModelFiles]) -> dict[ModelFiles, tuple[str, str] | ModelError]:
         """Return each model whose revision has moved → its known and its present commit.
 
         The known commit is that of the lock, or else of the cache. If a host does not answer, the
-        model has the error instead. Models that were never fetched, and revisions that cannot move,
-        are skipped.
+        error is in place of the commits. Left out are models that were never fetched, and those
+        whose revision cannot move.
         """
         hosted = [files for files in dict.fromkeys(models) if not (files.embedded or files.by_url)]
         try:
-            known = {files: self._known(files) for files in hosted}
+            known = {files: self._known_commit(files) for files in hosted}
             if self.settings.offline:
                 raise Unavailable("offline (--offline or HF_HUB_OFFLINE); run once without that")
         except ModelError as error:
@@ -104,18 +104,18 @@ class Store:
             if commit != known[files]
         }
 
-    def _known(self, files: ModelFiles) -> str:
+    def _known_commit(self, files: ModelFiles) -> str:
         """Return the commit of a revision when it was last looked up; "" if it never was."""
         locked = self.lock.of(files)
         return locked.commit if locked else self._hosted.inspect(files).commit or ""
 
-    def _asked(self, files: ModelFiles) -> ModelFiles:
-        """Return a model as requests name it: a locked one by its commit."""
+    def _at_locked_commit(self, files: ModelFiles) -> ModelFiles:
+        """Return the model to request: a locked one by its commit in place of its revision."""
         locked = self.lock.of(files)
         return replace(files, revision=locked.commit) if locked else files
 
-    def _planned(self, files: ModelFiles, model: PlannedModel) -> PlannedModel:
-        """Return a plan under the revision's own name; a problem if it contradicts the lock."""
+    def _checked_plan(self, files: ModelFiles, model: PlannedModel) -> PlannedModel:
+        """Return a plan under its revision's name; with a problem if it contradicts the lock."""
         if not (locked := self.lock.of(files)):
             return model
         known = {
@@ -136,8 +136,8 @@ class Store:
             problem=model.problem or (_unlike_lock(files, wrong) if wrong else None),
         )
 
-    def _fetched(self, files: ModelFiles, outcome: Outcome) -> Outcome:
-        """Return an outcome under the revision's own name; an error if it contradicts the lock."""
+    def _checked_outcome(self, files: ModelFiles, outcome: Outcome) -> Outcome:
+        """Return an outcome under its revision's name; an error if it contradicts the lock."""
         locked = self.lock.of(files)
         if not locked or not isinstance(outcome, VerifiedModel):
             return outcome
@@ -176,7 +176,7 @@ class Store:
             looks = {
                 files: pool.submit(
                     self._hosted.plan,
-                    self._asked(files),
+                    self._at_locked_commit(files),
                     cancelled,
                     (places or {}).get(files, {}),
                     self.lock.of(files),
@@ -184,14 +184,14 @@ class Store:
                 for files in hosted
             }
             planned = made | {
-                files: self._planned(files, look.result()) for files, look in looks.items()
+                files: self._checked_plan(files, look.result()) for files, look in looks.items()
             }
         free: int | None
         try:
             free = shutil.disk_usage(existing(cache)).free
             left_out = without_room(planned.values(), max_download, free, cache)
         except OSError as error:
-            free, left_out = None, _of_unknown_room(planned.values(), cache, error)
+            free, left_out = None, _without_known_room(planned.values(), cache, error)
         for files, problem in left_out.items():
             explained = self._hosted.explained(planned[files].local, problem)
             planned[files] = replace(planned[files], problem=explained)
@@ -204,11 +204,12 @@ class Store:
         revision is not moved to a commit whose files are incomplete.
         """
         outcomes: Outcomes = {}
-        asked = {model.files: self._asked(model.files) for model in plan.to_fetch}
+        asked = {model.files: self._at_locked_commit(model.files) for model in plan.to_fetch}
         if asked:
             models = [_renamed(model, asked[model.files]) for model in plan.to_fetch]
             fetched = self._hosted.fetch(models, watcher or Watcher())
-            outcomes = {of: self._fetched(of, fetched[files]) for of, files in asked.items()}
+            for files, requested in asked.items():
+                outcomes[files] = self._checked_outcome(files, fetched[requested])
         for model in plan.models:
             if model.files not in outcomes:
                 outcomes[model.files] = model.problem or model.local.verified()
@@ -228,10 +229,10 @@ class Store:
         raise outcome
 
 
-def _of_unknown_room(
+def _without_known_room(
     models: Iterable[PlannedModel], cache: Path, error: OSError
 ) -> dict[ModelFiles, Unavailable]:
-    """Return the models that need room, if the disk does not say how much it has."""
+    """Return each model that needs room → its error, as the disk does not say how much it has."""
     cause = (
         f"expected the disk of {cache} to say how much room it has, got {error.strerror or error}; "
         "set HF_HUB_CACHE to a folder on another disk"
@@ -242,7 +243,7 @@ def _of_unknown_room(
 
 
 def _renamed(model: PlannedModel, files: ModelFiles) -> PlannedModel:
-    """Return the same plan for a revision by another name."""
+    """Return the same plan for `files`, the same model under another name of its revision."""
     return replace(model, files=files, local=replace(model.local, files=files))
 
 

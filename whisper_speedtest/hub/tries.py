@@ -1,4 +1,4 @@
-"""When a request is made again, after how long, and when it is given up."""
+"""Says when a request is made again, after how long, and when it is given up."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ if TYPE_CHECKING:
 
 NETWORK = "check the network, or try again later"
 
-FAR = 3600
+LONGEST_WAIT = 3600
 """Seconds. If a host asks for a longer wait, no further try is made."""
 
-_IN_DAYS = 86_400  # seconds from which a date is told
-_EPOCH = 1_000_000_000  # seconds: what is no less is no wait, but a time since 1970
+_DAY = 86_400  # seconds
+_A_TIME = 1_000_000_000
+"""Seconds. A larger X-RateLimit-Reset, or an equal one, is no wait, but a time since 1970."""
+
 _NUMBER = re.compile(r"\d{1,10}")
 _RESET = re.compile(r"(\d{1,10})(?:\.\d*)?")
-_SPENT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
-_MOST = re.compile(r"\bq\s*=\s*(\d{1,9})(?!\d)")
+_SPENT_LIMIT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
+"""In RateLimit: the name of a limit with no request remaining, and the seconds until its reset."""
+_QUOTA = re.compile(r"\bq\s*=\s*(\d{1,9})(?!\d)")
+"""In RateLimit-Policy: how many requests a limit allows."""
 
 FIRST_TRIES = 2
 """How often a host is tried that has never answered, as most likely there is no network."""
@@ -72,9 +76,13 @@ class Cancelled(BaseException):
 class Again(Exception):  # noqa: N818 - a reason to try again
     """A try failed, but another one may succeed.
 
-    `wait` is the wait that the host asks for, in seconds. `final` is the error to raise after the
-    last try, with `advice`. `host` is the host that did not answer, or None; `absent` says that no
-    connection to it was made, and `broken` that it sent something that is not HTTP.
+    Attributes:
+        wait: The wait that the host asks for, in seconds.
+        final: The type of the error to raise after the last try.
+        advice: What that error tells the user to do.
+        host: The host that did not answer; None if one has answered.
+        absent: Whether there was no connection to it.
+        broken: Whether it sent something that is not HTTP.
     """
 
     def __init__(
@@ -113,22 +121,22 @@ class StallGuard:
         self.stalled = False
         self.response: httpx2.Response | None = None
         self._limit = limit
-        self._parts = 0
-        self._before: tuple[int, int] | None = None
-        self._made: Any = None
-        self._begun = False
+        self._events = 0
+        self._progress: tuple[int, int] | None = None
+        self._connection: Any = None
+        self._started = False
         self._closed = threading.Event()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note that a part of the exchange begins or ends. httpx calls this for a request."""
-        self._parts += 1
+        self._events += 1
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            self._made = info["return_value"]
-            _CONNECTIONS.add(self._made)
+            self._connection = info["return_value"]
+            _CONNECTIONS.add(self._connection)
         elif not event.endswith("send_request_headers.started"):
             return
-        if not self._begun:  # until there is a connection, the client's own limits hold
-            self._begun = True
+        if not self._started:  # until there is a connection, the client's own limits hold
+            self._started = True
             threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -137,12 +145,12 @@ class StallGuard:
 
     def look(self) -> None:
         """End the connection if there was no progress since the last look."""
-        now = self._parts, self.response.num_bytes_downloaded if self.response else 0
-        self.stalled |= now == self._before
-        self._before = now
+        received = self.response.num_bytes_downloaded if self.response else 0
+        before, self._progress = self._progress, (self._events, received)
+        self.stalled |= before == self._progress
         if self.stalled:
             for connection in self._connections():
-                with suppress(OSError):  # it has ended in this moment
+                with suppress(OSError):  # it has just ended by itself
                     socket.socket.shutdown(connection.get_extra_info("socket"), socket.SHUT_RDWR)
 
     def _connections(self) -> list[Any]:
@@ -151,8 +159,8 @@ class StallGuard:
         A reused connection is not known until its answer begins. If all are ended, the other
         exchanges continue with their next try where they stopped.
         """
-        if self._made is not None:
-            return [self._made]
+        if self._connection is not None:
+            return [self._connection]
         if self.response is not None:
             return [self.response.extensions["network_stream"]]
         return list(_CONNECTIONS)
@@ -171,20 +179,22 @@ def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: s
     """Return the reason to try again later for a status, with the wait that the host asks for.
 
     A hub that limits requests says when it accepts more. Any server may send Retry-After, and many
-    send X-RateLimit-Reset, in seconds from now or since 1970. `own_limit` is the advice on how to
-    get a limit of one's own.
+    send X-RateLimit-Reset, in seconds from now or since 1970. `said` is the beginning of the
+    reason, and `own_limit` is added to the advice, on how to get a limit of one's own.
     Source: draft-ietf-httpapi-ratelimit-headers-09, as far as huggingface_hub reads it; RFC 9110,
     10.2.3; GitHub's "Rate limits for the REST API" and others like it.
     """
-    spent_up = headers.get("X-RateLimit-Remaining", "0").strip() == "0"
-    reset = headers.get("X-RateLimit-Reset", "") if spent_up else ""
-    if spent := _SPENT.search(headers.get("RateLimit", "")):
-        most = _MOST.search(headers.get("RateLimit-Policy", ""))
-        of = f" of {most[1]}" if most else ""
-        wait = float(spent[2])
-        said += f": no request{of} is left in the limit {short(spent[1])!r}, more {_when(wait)}"
-    elif wait := _seconds(headers.get("Retry-After", "").strip()) or _until(reset.strip()):
-        said += f": it takes more {_when(wait)}"
+    none_remain = headers.get("X-RateLimit-Remaining", "0").strip() == "0"
+    reset = headers.get("X-RateLimit-Reset", "") if none_remain else ""
+    if spent := _SPENT_LIMIT.search(headers.get("RateLimit", "")):
+        name, wait = short(spent[1]), float(spent[2])
+        quota = _QUOTA.search(headers.get("RateLimit-Policy", ""))
+        of_quota = f" of {quota[1]}" if quota else ""
+        said += f": no request{of_quota} is left in the limit {name!r}, more {_when(wait)}"
+    else:
+        wait = _seconds(headers.get("Retry-After", "").strip()) or _until(reset.strip())
+        if wait:
+            said += f": it takes more {_when(wait)}"
     advice = "try again then" if wait else NETWORK
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         advice = f"try again {'then' if wait else 'later'}{own_limit}"
@@ -206,11 +216,11 @@ def _until(reset: str) -> float:
     """Return the seconds until X-RateLimit-Reset; 0 if it is past, or no number."""
     number = _RESET.fullmatch(reset)
     seconds = float(number[1]) if number else 0.0
-    return max(0.0, (seconds - time.time()) // 1) if seconds >= _EPOCH else seconds
+    return max(0.0, (seconds - time.time()) // 1) if seconds >= _A_TIME else seconds
 
 
 def _when(wait: float) -> str:
     """Return when a wait ends: `in 55 s`, or `on 2065-01-31` if it takes a day or more."""
-    if wait < _IN_DAYS:
+    if wait < _DAY:
         return f"in {wait:.0f} s"
     return f"on {datetime.now(UTC) + timedelta(seconds=wait):%Y-%m-%d}"

@@ -53,11 +53,11 @@ class WebServer(Remote):
     named_in: ClassVar = "the URL in the adapter's check map"
 
     def _listing(self, files: ModelFiles, cancelled: threading.Event) -> Listing:  # noqa: ARG002
-        """Ask only for the size of the file; the check map has the rest."""
+        """Request only the size of the file, as the check map has its name and hash."""
         (name,) = files.files
         url = self._url(files, files.revision, name)
         with self._open(str(files), files, "HEAD", url) as response:
-            response.read()  # of which there is nothing; the connection can be used again then
+            response.read()  # no bytes; it frees the connection for the next request
             size = response.headers.get("Content-Length", "")
         if not size.isdecimal():
             raise RepoError(
