@@ -1,4 +1,4 @@
-"""Answers, in a process that runs a checkout's code, what that checkout can measure."""
+"""Tells another process what this checkout of the suite can measure."""
 
 from __future__ import annotations
 
@@ -21,12 +21,9 @@ class Catalogue:
         entries = []
         for case in all_cases():
             files, places = files_of(case), adapters[case.adapter].place(case)
-            entries.append(
-                [
-                    *(case, REGISTRY[case.adapter], files.repo, files.revision, list(files.files)),
-                    None if places is None else dict(places),
-                ]
-            )
+            where = None if places is None else dict(places)
+            names = list(files.files)
+            entries.append([case, REGISTRY[case.adapter], files.repo, files.revision, names, where])
         return {
             "root": str(Path(__file__).resolve().parents[2]),
             "cases": entries,

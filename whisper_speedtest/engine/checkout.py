@@ -71,7 +71,7 @@ class Checkout:
         return self.root / ENTRY
 
     def adapter(self, case: Case) -> str:
-        """Return `module:class` of a case's adapter."""
+        """Return `module:class` of a case's adapter; an own case needs no entry."""
         return self.entries[case].adapter if self.name else REGISTRY[case.adapter]
 
     def places(self, case: Case) -> Places | None:
@@ -85,6 +85,8 @@ class Checkout:
     ) -> tuple[subprocess.Popen[bytes], Wire]:
         """Start an engine's process in a folder; return the process and our end of the wire.
 
+        `adapter` is `module:class`, or "" for a process that only answers with its catalogue.
+
         Raises:
             OSError: The system cannot start it.
         """
@@ -93,8 +95,12 @@ class Checkout:
             with theirs:
                 process = subprocess.Popen(
                     [
-                        *(self.python, "-P", str(self.entry)),
-                        *(adapter, str(VERSION), str(theirs.fileno())),
+                        self.python,
+                        "-P",
+                        str(self.entry),
+                        adapter,
+                        str(VERSION),
+                        str(theirs.fileno()),
                     ],
                     cwd=folder,
                     env=environment,
@@ -159,7 +165,12 @@ def look_into(root: Path, python: str, name: str) -> Checkout:
 
 
 def _ask(checkout: Checkout, wire: Wire) -> Checkout:
-    """Return the checkout with what its process has answered."""
+    """Ask the process of a checkout what it can measure; return the checkout with the answer.
+
+    Raises:
+        WireError: It has not answered in time, or not with what it can measure.
+        EOFError, OSError: It has ended.
+    """
     if not wire.has_come(SECONDS_TO_ANSWER):
         raise WireError(
             f"expected an engine that is up within {SECONDS_TO_ANSWER:g} s, got none; see that "

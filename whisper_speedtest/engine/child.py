@@ -1,4 +1,4 @@
-"""Makes calls to a child process, one at a time, and turns each way of failing into one error."""
+"""Makes calls to a child process, one at a time, and turns every failure into an EngineError."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class Child:
         self._limit: float | None = None
         self._deadline = 0.0
         self._unanswered: str | None = None
+        """The call that has not been answered yet."""
         self._transcribed = 0
+        """How many transcriptions have returned."""
 
     @property
     def pid(self) -> int:
@@ -115,7 +117,7 @@ class Child:
             )
         with self.failing_in(method):
             if self._unanswered is not None:
-                # A second interrupt came while the first was being dealt with.
+                # An interrupt came while another one was being handled.
                 raise self.fail(f"stopped during {self._unanswered}, which had not returned")
             self._unanswered = method
             with self._reading(method):
@@ -129,7 +131,8 @@ class Child:
                 failure.raised_in = method
                 raise failure
             case {"value": value}:
-                self._transcribed += method == "transcribe"
+                if method == "transcribe":
+                    self._transcribed += 1
                 return value
         raise self.fail(f"expected an answer to {method}, got {answer!r:.80}")
 
@@ -143,12 +146,12 @@ class Child:
         except Exception as error:
             raise self.fail(f"{method} raised {said_of(error)}") from error
         except BaseException as error:
-            # A time limit or Ctrl-C came while the child was at work. Its answer may still come,
-            # and would be taken for that of the next call, so there must be none.
+            # A time limit or Ctrl-C came while the child was at work. The child may still answer,
+            # and its answer would be taken for that of the next call, so it has to end.
             started = meanwhile(self._process)
             note = str(self.fail(f"stopped during {method}, which had not returned{started}"))
             if isinstance(error, KeyboardInterrupt):
-                note = note.partition(LAST_LINES)[0]  # which has nothing to do with Ctrl-C
+                note = note.partition(LAST_LINES)[0]  # Ctrl-C has nothing to do with its output.
             error.add_note(note)
             raise
 
@@ -166,7 +169,7 @@ class Child:
         """End the process and whatever it started; safe to call at any time, and again."""
         try:
             self._end()
-        except BaseException:  # An interrupt. Nothing may be left running when it goes on.
+        except BaseException:  # An interrupt came before everything was ended.
             self._end()
             raise
 
@@ -185,8 +188,9 @@ class Child:
             yield
         except (EOFError, OSError) as error:
             assert self._process is not None
-            before = f", after {self._transcribed} that returned" if self._transcribed else ""
-            when = f"{method}{before}" if method == "transcribe" else method
+            when = method
+            if method == "transcribe" and self._transcribed:
+                when += f", after {self._transcribed} that returned"
             ended = how_it_ended(self._process, SECONDS_TO_END, when, self._log)
             raise self.fail(ended) from error
         except WireError as error:

@@ -45,8 +45,8 @@ class Compiled:
         """Remove files written since every file was whole; the engine's process must have ended."""
         if self._whole is None:  # It was never started.
             return
+        # The links go first, as a compiler that is being killed may still write through them.
         for place in COMPILED:
-            # First, as a compiler that dies may still be about to make its file.
             if (link := self._folder / place).is_symlink():
                 link.unlink()
         for path, stamp in self._stamps().items():
@@ -54,6 +54,7 @@ class Compiled:
                 path.unlink(missing_ok=True)
 
     def _stamps(self) -> Mapping[Path, Stamp]:
+        """Return the stamp of each file in the shared folder."""
         found = {}
         for folder, _, names in os.walk(self.shared) if self.shared else ():
             for name in names:

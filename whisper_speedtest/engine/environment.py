@@ -26,31 +26,38 @@ set those of Numba and PyTorch's inductor. On a Mac, Metal's compiler uses a cac
 which cannot be moved.
 """
 
-# How variables begin that would let a library look beyond its engine's folder, or hand it a secret.
+# The names below are beginnings of the names of variables.
+
+# They would let a library look beyond its engine's folder, or hand it a secret.
 _ELSEWHERE = ("HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "PYTEST_", "PYTHONPATH")
 
-# Of a network, which an engine has none of: a library may make a client all the same, and a wrong
-# value would make it fail.
+# An engine has no network. But a library may prepare for using one, and would fail if such a
+# variable had a wrong value.
 _OF_THE_NETWORK = ("SSL_CERT_", "REQUESTS_CA_", "CURL_CA_")
 
-# That would make warnings errors, spoil the log, or trace the code that is timed.
-_OF_DEVELOPERS = (
-    *("PYTHONWARNINGS", "PYTHONIOENCODING", "COVERAGE_", "COV_CORE_", "PYTHONDEVMODE"),
-    *("PYTHONMALLOC", "PYTHONOPTIMIZE", "PYTHONPROFILEIMPORTTIME", "PYTHONTRACEMALLOC"),
-    *("PYTHONVERBOSE", "PYTHONINSPECT", "PYTHONPERFSUPPORT", "PYTHON_"),
+# They would turn warnings into errors, spoil the log, or trace the code that is timed.
+_OF_DEVELOPERS = tuple(
+    """
+    PYTHONWARNINGS PYTHONIOENCODING COVERAGE_ COV_CORE_ PYTHONDEVMODE
+    PYTHONMALLOC PYTHONOPTIMIZE PYTHONPROFILEIMPORTTIME PYTHONTRACEMALLOC
+    PYTHONVERBOSE PYTHONINSPECT PYTHONPERFSUPPORT PYTHON_
+    """.split()
 )
 
-# That change how fast a library computes, or with what: threads, instruction sets, number types,
+# They change how fast a library computes, or with what: threads, instruction sets, number types,
 # allocators, compilers and their caches.
-_OF_SPEED = (
-    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_"),
-    *("DNNL_", "ONEDNN_", "ATEN_", "TORCH", "PYTORCH_", "TRITON_", "NUMBA_", "NPY_"),
-    *("CUDA_", "CUBLAS", "CUDNN_", "NVIDIA_TF32_", "METAL_", "MTL_"),
-    *("CT2_", "MLX_", "GGML_", "WHISPER_", "ORT_", "RAYON_", "TOKENIZERS_"),
-    *("GLIBC_TUNABLES", "MALLOC_", "Malloc"),
+_OF_SPEED = tuple(
+    """
+    OMP_ GOMP_ KMP_ MKL_ OPENBLAS_ GOTO_ BLIS_ VECLIB_ NUMEXPR_
+    DNNL_ ONEDNN_ ATEN_ TORCH PYTORCH_ TRITON_ NUMBA_ NPY_
+    CUDA_ CUBLAS CUDNN_ NVIDIA_TF32_ METAL_ MTL_
+    CT2_ MLX_ GGML_ WHISPER_ ORT_ RAYON_ TOKENIZERS_
+    GLIBC_TUNABLES MALLOC_ Malloc
+    """.split()
 )
 
-# Which GPU a library finds, and where CUDA is installed, with which mlx compiles.
+# These pass, although _OF_SPEED has their beginnings. The first two say which GPU a library finds,
+# the others where CUDA is installed, which mlx needs to compile.
 _LET_THROUGH = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "CUDA_PATH")
 
 _LEFT_OUT = (*_ELSEWHERE, *_OF_THE_NETWORK, *_OF_DEVELOPERS, *_OF_SPEED)
@@ -89,9 +96,9 @@ def _set_by_the_suite(folder: str) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "NUMBA_CACHE_DIR": f"{folder}/numba",
-        # Else numpy's OpenBLAS lets its threads poll for about 0.1 s after each product, on cores
-        # that the library's own threads need: on two cores faster-whisper took twice as long. This
-        # is 2^4 ticks; neither the number of threads nor any result changes.
+        # By default, the threads of numpy's OpenBLAS poll for about 0.1 s after each product, on
+        # cores that the library's own threads need: on two cores faster-whisper took twice as long.
+        # 4 stands for 2^4 ticks. Neither the number of threads nor any result changes.
         "OPENBLAS_THREAD_TIMEOUT": "4",
         "PYTHONUNBUFFERED": "1",
         "TORCHINDUCTOR_CACHE_DIR": f"{folder}/torchinductor",
@@ -114,6 +121,7 @@ def recorded(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _without_places(value: str, home: str) -> str:
+    """Return a variable's value as `recorded` describes it."""
     if value == home or value.startswith(f"{home}/"):
         return f"~{value.removeprefix(home)}"
     if "/" in value:

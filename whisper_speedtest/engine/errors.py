@@ -56,8 +56,8 @@ class EngineError(Exception):
     """An engine crashed, hung, ran out of memory or could not answer a call."""
 
     raised_in = ""
-    """The call in which the library raised an exception, as `import_library`; "" for other
-    failures, as when its process ended."""
+    """The call in which the library raised an exception, such as `import_library`; "" for other
+    failures, such as the end of its process."""
 
 
 class EngineTimeoutError(EngineError):
@@ -71,9 +71,11 @@ def meanwhile(process: subprocess.Popen[bytes] | None) -> str:
     """
     import psutil
 
+    if process is None:
+        return ""
     found = []
     with suppress(psutil.Error, OSError):
-        for each in psutil.Process(process.pid).children(recursive=True) if process else ():
+        for each in psutil.Process(process.pid).children(recursive=True):
             with suppress(psutil.Error, OSError):
                 found.append(" ".join(each.cmdline())[:COMMAND_LENGTH])
     shown = ", ".join(f"`{each}`" for each in found[:MOST_COMMANDS])
@@ -101,15 +103,22 @@ def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str, 
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
         return f"the engine hung up and did not end within {seconds:g} s during {during}"
-    printed = () if (shown := last_lines(log)) == NO_LINES else shown.splitlines()
-    lines = [each.removeprefix(MARGIN) for each in printed]
-    last = next((each for each in reversed(lines) if each.strip()), "")
+    last = _last_line(log)
     said = f"it printed last: {last}; " if last else ""
     limit = limit_told(last)
-    step = limit or (TRY_ANOTHER if during != "launch" else AT_LAUNCH)
+    step = limit or (AT_LAUNCH if during == "launch" else TRY_ANOTHER)
     if code >= 0:
         return f"the engine ended with exit status {code} during {during}; {said}{step}"
     hint = " (the system's out-of-memory killer sends it)" if code == -signal.SIGKILL else ""
     name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
     step = NEXT_STEPS.get(-code) or limit or memory_limit() or step
     return f"the engine was ended by {name}{hint} during {during}; {said}{step}"
+
+
+def _last_line(log: Path) -> str:
+    """Return the last line of a child's output that is not blank, shortened; "" without one."""
+    shown = last_lines(log)
+    if shown == NO_LINES:
+        return ""
+    lines = [line.removeprefix(MARGIN) for line in shown.splitlines()]
+    return next((line for line in reversed(lines) if line.strip()), "")

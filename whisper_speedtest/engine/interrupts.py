@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def signals_held() -> Iterator[None]:
     """Put off every Python signal handler until the block has ended, then run those that are due.
 
-    A handler may raise, as a time limit's and Ctrl-C's do, and it may do so between any two steps
-    of the main thread: between the start of a process and the assignment of its handle, say. The
-    mask of blocked signals would not do: other threads receive what the main thread blocks, and
-    children inherit it.
+    The handlers of time limits and of Ctrl-C raise, and may do so between any two steps of the main
+    thread, for example between the start of a process and the assignment of its handle. To block
+    the signals themselves would not help: other threads would receive them, and a child would
+    inherit the mask.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python runs signal handlers in the main thread only.

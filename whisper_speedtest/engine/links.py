@@ -39,7 +39,7 @@ class Link:
         self._file = file
         self._link.parent.mkdir(parents=True, exist_ok=True)
         self._link.symlink_to(self._file)
-        self._before = self._look()
+        self._before = self._statuses()
 
     def change(self) -> str:
         """Return how the link or the file was changed since the link was made; "" if it was not."""
@@ -48,17 +48,17 @@ class Link:
                 f"{self._place} changed during the load: expected a link to the verified "
                 f"{self._file}, got {self._link.resolve()}"
             )
-        after = self._look()
+        after = self._statuses()
         for path, before in self._before.items():
             if _touched(before, after[path], folder=path in self._file.parents):
                 return (
                     f"{path} was changed during the load: expected no change since "
-                    f"{_shown(before)}, got one at {_shown(after[path])}; let nothing write to it, "
-                    "move it or set its permissions meanwhile"
+                    f"{_time_of_change(before)}, got one at {_time_of_change(after[path])}; let "
+                    "nothing write to it, move it or set its permissions meanwhile"
                 )
         return ""
 
-    def _look(self) -> dict[Path, os.stat_result]:
+    def _statuses(self) -> dict[Path, os.stat_result]:
         """Return the status of the link, of the file, and of each folder above the file."""
         folders = {folder: folder.stat() for folder in self._file.parents}
         return {self._link: self._link.lstat(), self._file: self._link.stat()} | folders
@@ -69,10 +69,12 @@ def _touched(before: os.stat_result, after: os.stat_result, *, folder: bool) -> 
 
     Files that are added to or removed from a folder do not count; they also set its mtime.
     """
-    entries = folder and before.st_mtime_ns != after.st_mtime_ns
-    return before.st_ctime_ns != after.st_ctime_ns and not entries
+    if before.st_ctime_ns == after.st_ctime_ns:
+        return False
+    only_its_entries = folder and before.st_mtime_ns != after.st_mtime_ns
+    return not only_its_entries
 
 
-def _shown(found: os.stat_result) -> str:
+def _time_of_change(status: os.stat_result) -> str:
     """Return the time of the last change, in UTC, for messages."""
-    return datetime.fromtimestamp(found.st_ctime, UTC).isoformat(" ", "microseconds")
+    return datetime.fromtimestamp(status.st_ctime, UTC).isoformat(" ", "microseconds")

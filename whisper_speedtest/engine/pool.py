@@ -72,10 +72,10 @@ class EnginePool:
         DEFAULT_SHARE of `accelerator_memory`, which is a GPU's own memory; None: it has none.
         """
         self._new_folder = new_folder
-        self._bounds = [_Bound(memory_limit, LIBRARY_BYTES)]
+        self._limits = [_Limit(memory_limit, LIBRARY_BYTES)]
         if accelerator_memory is not None:
             limit = int(accelerator_memory * DEFAULT_SHARE)
-            self._bounds.append(_Bound(limit, 0, accelerator=True))
+            self._limits.append(_Limit(limit, 0, accelerator=True))
         self._engines: list[Engine] = []  # In the order in which they were made.
         self._compiled: dict[tuple[Case, Path, str], Path] = {}
         self._closed = False
@@ -111,12 +111,12 @@ class EnginePool:
     def room_for(self, engine: Engine) -> int:
         """Return how many engines like this one, whose model is loaded, have room; at least 1."""
         self.note_memory(engine, engine.memory())
-        return max(1, min(bound.room_for(engine) for bound in self._bounds))
+        return max(1, min(limit.room_for(engine) for limit in self._limits))
 
     def note_memory(self, engine: Engine, peak: Memory) -> None:
         """Take note of an engine's peaks."""
-        for bound in self._bounds:
-            bound.note(engine, peak)
+        for limit in self._limits:
+            limit.note(engine, peak)
 
     def end_case(self, case: Case) -> None:
         """Close all engines of a case, and forget them."""
@@ -128,25 +128,26 @@ class EnginePool:
         self._end(self._engines.copy())
 
     def _end(self, engines: list[Engine]) -> None:
-        # One that cannot be closed, or an interrupt meanwhile, keeps none of the others open.
+        """Close some engines, even if closing one fails or is interrupted; and forget them."""
         with ExitStack() as stack:
             for engine in engines:
                 stack.callback(engine.close)
         self._engines = [engine for engine in self._engines if engine not in engines]
 
     def _make_room(self, case: Case, model: VerifiedModel, device: Device) -> None:
+        """Close the oldest engines until the others and a new one fit into the limits."""
         for engine in self._engines:
-            # Before its load is done, a peak would tell little of what is still to come.
+            # Before the load is done, the peak says little of what the engine will take.
             if engine.loaded:
-                with suppress(EngineError):  # It was closed or has died, and takes nothing.
+                with suppress(EngineError):  # It was closed or has failed, and takes nothing.
                     self.note_memory(engine, engine.memory())
         live = [engine for engine in self._engines if not engine.closed]
-        new = _SetUp(case, model, device)
-        while live and any(bound.is_exceeded(live, new) for bound in self._bounds):
+        new = _NewEngine(case, model, device)
+        while live and any(limit.is_exceeded(live, new) for limit in self._limits):
             live.pop(0).close()
 
 
-class _SetUp(NamedTuple):
+class _NewEngine(NamedTuple):
     """What is known of an engine before it is made."""
 
     case: Case
@@ -155,10 +156,10 @@ class _SetUp(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class _Limit:
     """A limit on one kind of memory, in bytes, and the peaks of engines in it."""
 
-    limit: int
+    most: int
     of_library: int
     """An estimate of what a library takes of it without its model."""
 
@@ -171,31 +172,31 @@ class _Bound:
     def note(self, engine: Engine, peak: Memory) -> None:
         """Take note of an engine's peak, if it is known."""
         taken = peak.accelerator if self.accelerator else peak.footprint
-        if taken is not None and self._takes(engine):
+        if taken is not None and self._counts(engine):
             self.measured[engine] = max(taken, self.measured.get(engine, 0))
             self.largest[engine.case] = max(taken, self.largest.get(engine.case, 0))
 
     def room_for(self, engine: Engine) -> int:
         """Return how many engines like this one fit into the limit; any number if not known."""
-        taken = self.largest.get(engine.case, 0) if self._takes(engine) else 0
-        return self.limit // taken if taken else sys.maxsize
+        taken = self.largest.get(engine.case, 0) if self._counts(engine) else 0
+        return self.most // taken if taken else sys.maxsize
 
-    def is_exceeded(self, live: Sequence[Engine], new: _SetUp) -> bool:
+    def is_exceeded(self, live: Sequence[Engine], new: _NewEngine) -> bool:
         """Tell whether a new engine does not fit into the limit beside the live ones."""
-        if not self._takes(new):
+        if not self._counts(new):
             return False
-        return self._expected(new) + sum(map(self._taken, live)) > self.limit
+        return self._expected(new) + sum(map(self._taken, live)) > self.most
 
     def _taken(self, engine: Engine) -> int:
-        """Return the bytes to count for a live engine."""
+        """Return the bytes that a live engine takes, as measured or as expected."""
         measured = self.measured.get(engine)
         return self._expected(engine) if measured is None else measured
 
-    def _expected(self, engine: Engine | _SetUp) -> int:
-        """Return the bytes to count for an engine whose peak is not known yet."""
+    def _expected(self, engine: Engine | _NewEngine) -> int:
+        """Return the bytes to expect of an engine whose peak is not known yet."""
         estimate = self.of_library + BYTES_PER_MODEL_BYTE * engine.model.size
-        return self.largest.get(engine.case, estimate) if self._takes(engine) else 0
+        return self.largest.get(engine.case, estimate) if self._counts(engine) else 0
 
-    def _takes(self, engine: Engine | _SetUp) -> bool:
-        """Tell whether an engine takes anything of this memory."""
+    def _counts(self, engine: Engine | _NewEngine) -> bool:
+        """Tell whether an engine can take any of this memory."""
         return not self.accelerator or engine.device == "gpu"

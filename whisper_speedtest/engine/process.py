@@ -140,8 +140,9 @@ class Engine:
             if places is None:
                 places = begin_cache(self._folder, self.model)
             for file, place in places.items():
-                path, _ = checked.files[file]  # the child's home is its folder
-                self._links.append(Link(self._folder, place.removeprefix("~/"), path))
+                path, _ = checked.files[file]
+                place_in_folder = place.removeprefix("~/")  # The child's home is its folder.
+                self._links.append(Link(self._folder, place_in_folder, path))
             self._compiled.note_whole()
 
     def launch(self) -> None:
@@ -151,6 +152,7 @@ class Engine:
             self._child.start(self._start)
 
     def _start(self, log: BinaryIO) -> tuple[subprocess.Popen[bytes], Wire]:
+        """Start the child's process in this engine's folder and environment."""
         return self.checkout.start(
             self.checkout.adapter(self.case),
             self._folder,
@@ -207,7 +209,7 @@ class Engine:
             )
 
     def start(self) -> None:
-        """Start the child and load the model, unless that is done; the load is to be verified."""
+        """Start the child and load the model, unless that is done; do not verify the load."""
         self._child.require("start")
         if not self._loaded:
             self.lay_out()
@@ -264,7 +266,7 @@ class Engine:
         self._child.close()
 
     def _ask(self, kind: type[T], method: str, *arguments: Any) -> T:
-        """Make a call that is answered by something of a kind."""
+        """Make a call whose answer has to be a `kind`, and return the answer."""
         value = self._child.ask(method, *arguments)
         if not isinstance(value, kind):
             raise self._child.fail(f"expected a {kind.__name__} from {method}, got {value!r:.80}")

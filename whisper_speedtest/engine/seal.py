@@ -21,7 +21,7 @@ LOOKING_UP = frozenset(
 `socket.gethostbyname`, and `getfqdn` raises `socket.gethostbyaddr`."""
 
 NOT_THERE = frozenset({"LocalEntryNotFoundError", "OfflineModeIsEnabled"})
-"""What huggingface_hub raises where a file is not in its cache, and it has no network."""
+"""What huggingface_hub raises for a file that is not in its cache while it has no network."""
 
 MUST_STAND = "every file that it needs must stand in the adapter's check map"
 
@@ -37,6 +37,7 @@ def forbid_network() -> None:
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise ConnectionRefusedError for an audit event in which another host is contacted."""
     if event in SENDING:
         # Sockets of this family stay on this machine; multiprocessing talks through them.
         if arguments[0].family == socket.AF_UNIX:
@@ -52,10 +53,10 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def step_behind(error: BaseException | None) -> str:
-    """Return what helps where a library asked huggingface_hub for what is not in reach; else "".
+    """Return what helps if a library asked huggingface_hub for a file that is not there; else "".
 
-    The library may have raised an error of its own because of it. What huggingface_hub itself
-    recommends, to let it go online, changes nothing in an engine.
+    The error may be the library's own, with that of huggingface_hub as its cause. The advice of
+    huggingface_hub itself, to go online, would change nothing in an engine.
     """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -166,26 +166,27 @@ def _plain(value: object) -> object:
     names = _FIELDS.get(type(value))
     if names is not None:
         return {f"!{type(value).__name__}": [getattr(value, name) for name in names]}
-    if isinstance(value, SupportsFloat):  # A number of numpy's, as libraries give for times.
+    if isinstance(value, SupportsFloat):  # A numpy scalar, as some libraries return for a time.
         return float(value)
     raise TypeError(f"expected builtins, numbers or one of {', '.join(KINDS)}, got {value!r:.80}")
 
 
-def _built(found: dict[str, Any]) -> object:
-    """Return the value of which a JSON object is the form. Lists in fields become tuples."""
-    if len(found) != 1:
-        return found
-    ((mark, values),) = found.items()
+def _built(sent: dict[str, Any]) -> object:
+    """Return the value that `_plain` made into a JSON object; lists in its fields become tuples."""
+    if len(sent) != 1:
+        return sent
+    ((mark, values),) = sent.items()
     kind = _MARKED.get(mark)
     if kind is None:
-        return found
+        return sent
     if len(values) != len(_FIELDS[kind]):
         expected = ", ".join(_FIELDS[kind])
         raise TypeError(f"expected {kind.__name__} with {expected}, got {values!r:.80}")
     if kind is Transcript:
         text, segments, fallback = values
         return _checked(Transcript(text, tuple(Segment(*each) for each in segments), fallback))
-    return kind(*(tuple(each) if isinstance(each, list) else each for each in values))
+    in_order = [tuple(each) if isinstance(each, list) else each for each in values]
+    return kind(*in_order)
 
 
 def _checked(transcript: Transcript) -> Transcript:

@@ -108,7 +108,7 @@ class Worker:
         return Memory(peak_footprint(), self._adapter.accelerator_memory())
 
     def told(self, error: BaseException) -> str:
-        """Return what is said of an error that a call has raised, and what helps."""
+        """Return how an error that a call has raised is reported, with what helps."""
         said = said_of(error)
         return with_step(said, self._adapter.advice(said) or step_behind(error))
 
@@ -118,10 +118,10 @@ class Worker:
 
 
 def _compiler() -> str | None:
-    """Return the name of the compiler whose code is there, with links followed; None: none is.
+    """Return the name of the compiler that mlx has used, with links followed; None if it used none.
 
-    That a compiler is there says nothing: mlx does without one that does not run, and says nothing
-    of that; on a GPU it needs none. What it has compiled lies in its cache.
+    An installed compiler is no evidence: mlx silently goes without one that does not run, and needs
+    none on a GPU. Only what it has compiled, which lies in its cache, shows that it used one.
     """
     compiled = next(Path(COMPILED_BY_MLX).rglob("*.so"), None)
     found = shutil.which(COMPILER) if compiled else None
@@ -129,7 +129,7 @@ def _compiler() -> str | None:
 
 
 def _end_with_parent() -> None:
-    """See to it that this process and all that it starts are killed when the parent is gone."""
+    """Arrange that this process and all that it starts are killed when the parent is gone."""
     if sys.platform == "linux":
         # The system itself kills the group when standard input ends, also while native code holds
         # the interpreter's lock, so that no thread of Python's can run.
@@ -142,6 +142,7 @@ def _end_with_parent() -> None:
 
 
 def _wait_for_the_end() -> None:
+    """Wait until standard input ends, and then kill this process's group."""
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 
@@ -170,15 +171,14 @@ def main() -> None:
     _end_with_parent()
     forbid_network()
     wire = Wire(socket.socket(fileno=int(descriptor)))
-    if parents_version == str(VERSION):
-        if adapter:
-            worker = Worker(adapter)
-            wire.greet()
-            serve(worker, wire, worker.told)
-        else:
-            wire.greet()
-            serve(Catalogue(), wire)
+    if parents_version != str(VERSION):
+        wire.greet()  # The parent sees the other version, and raises the error.
+    elif adapter:
+        worker = Worker(adapter)
+        wire.greet()
+        serve(worker, wire, worker.told)
     else:
-        wire.greet()  # The parent, which cannot go on, says why.
+        wire.greet()
+        serve(Catalogue(), wire)
     # No interpreter shutdown: a library's destructors may hang or abort, and nothing is left to do.
     os._exit(0)
