@@ -82,7 +82,7 @@ def time_calls(
     rules = processes.rules
     tell = processes.listener.tell
     sampler = _Sampler(clip, audio, settings, rules, processes.listener, pause)
-    processes.starts()  # which decides how many processes there are
+    processes.starts()  # Only after the starts is it known how many processes there are.
     count, calls = processes.count, 0
     for number, engine in enumerate(processes.each(), start=1):
         tell(Step(Activity.UNTIMED_CALL, number, count))
@@ -156,33 +156,37 @@ class _Sampler:
         most = 1 if self._pause else most
         for attempt in range(1 + RETAKES):
             self._be_idle(step)
-            meter = ContentionMeter(engine.pid)
-            seconds: list[float] = []
-            gaps: list[float] = []
-            while len(seconds) < most and sum(seconds) < BURST_SECONDS:
-                call = step.call + len(seconds)
-                self._listener.tell(step._replace(call=call, again=attempt > 0))
-                with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
-                    gaps.append(time.perf_counter() - self._idle_since)
-                    seconds.append(seconds_of(lambda: self._call(engine)))
-                    self._idle_since = time.perf_counter()
-            contention = meter.end()
-            allowed = self._rules.most_beside(engine)
-            contaminated = is_contaminated(contention, sum(seconds), allowed)
-            for call_seconds, gap in zip(seconds, gaps, strict=True):
-                self.samples.append(
-                    Sample(
-                        process=step.process - 1,
-                        order=len(self.samples),
-                        seconds=call_seconds,
-                        gap=gap,
-                        contention=contention,
-                        contaminated=contaminated,
-                    )
-                )
-            if not contaminated:
+            burst = self._burst(engine, step._replace(again=attempt > 0), most)
+            self.samples += burst
+            if not burst[0].contaminated:
                 break
-        return len(seconds)
+        return len(burst)
+
+    def _burst(self, engine: Engine, step: Step, most: int) -> list[Sample]:
+        """Time a burst once; return the sample of each call. All have the burst's contention."""
+        meter = ContentionMeter(engine.pid)
+        seconds: list[float] = []
+        gaps: list[float] = []
+        while len(seconds) < most and sum(seconds) < BURST_SECONDS:
+            self._listener.tell(step._replace(call=step.call + len(seconds)))
+            with engine.limited(self._rules.call_limit(engine.case, self._clip.seconds)):
+                gaps.append(time.perf_counter() - self._idle_since)
+                seconds.append(seconds_of(lambda: self._call(engine)))
+                self._idle_since = time.perf_counter()
+        contention = meter.end()
+        allowed = self._rules.most_beside(engine)
+        contaminated = is_contaminated(contention, sum(seconds), allowed)
+        return [
+            Sample(
+                process=step.process - 1,
+                order=len(self.samples) + number,
+                seconds=call_seconds,
+                gap=gap,
+                contention=contention,
+                contaminated=contaminated,
+            )
+            for number, (call_seconds, gap) in enumerate(zip(seconds, gaps, strict=True))
+        ]
 
     def _be_idle(self, step: Step) -> None:
         """Wait until no process of the case has computed anything for the length of the pause."""
@@ -198,21 +202,15 @@ class _Sampler:
 def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) -> CorpusCalls:
     """Time one transcription of each clip of a corpus, in one process, after untimed calls.
 
-    A clip is read right before its call, and forgotten after it. This measures accuracy first, and
-    speed beside it: no call is made again, and the contention is averaged over all calls.
+    A clip is read right before its call, and forgotten after it. This is to measure accuracy more
+    than speed: no call is made again, and the contention is averaged over all calls.
     """
     rules, tell = processes.rules, processes.listener.tell
     engine = processes.first()
     heard: list[Heard] = []
     contentions: list[Contention] = []
     tell(Step(Activity.UNTIMED_CALL, 1, 1))
-    if engine.device == "gpu":
-        with _audio_in(engine, corpus, corpus.clips[0], rules) as key:
-            limit = rules.call_limit(engine.case, corpus.clips[0].seconds)
-            _make_untimed_calls(engine, key, settings, limit)
-    else:
-        limit = rules.call_limit(engine.case, processes.clip.seconds)
-        _make_untimed_calls(engine, processes.clip.name, settings, limit)
+    _prepare_for_corpus(engine, processes, corpus, settings)
     for number, clip in enumerate(corpus.clips, start=1):
         tell(Step(Activity.CLIP, 1, 1, number, len(corpus.clips)))
         with _audio_in(engine, corpus, clip, rules) as key:
@@ -231,6 +229,21 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
     )
     repeats = Repeats(processes=1, calls=1, max_others=rules.max_others)
     return CorpusCalls(repeats, sample, tuple(heard))
+
+
+def _prepare_for_corpus(
+    engine: Engine, processes: Processes, corpus: Corpus, settings: DecodeSettings
+) -> None:
+    """Make the untimed calls before a corpus, on the same clips as `_Sampler.prepare`."""
+    rules = processes.rules
+    if engine.device == "gpu":
+        first = corpus.clips[0]
+        with _audio_in(engine, corpus, first, rules) as key:
+            limit = rules.call_limit(engine.case, first.seconds)
+            _make_untimed_calls(engine, key, settings, limit)
+    else:
+        limit = rules.call_limit(engine.case, processes.clip.seconds)
+        _make_untimed_calls(engine, processes.clip.name, settings, limit)
 
 
 def _make_untimed_calls(
@@ -266,10 +279,10 @@ def _timed_transcript(
 
 
 def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:
-    """Return the seconds of a call through an engine that transcribes nothing, the median of some.
+    """Return the median seconds of some calls through an engine in which it transcribes nothing.
 
-    Its request and its answer are as large as those of a transcription of the clip, which the
-    engine must have made before.
+    Request and answer are as large as those of a transcription of the clip, which the engine must
+    have made before.
     """
 
     def call() -> None:

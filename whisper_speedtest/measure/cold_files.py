@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.cache.model import VerifiedModel
 
 SECONDS = 1.0
-"""For how long the system is asked again: it keeps pages that it is just moving between its lists.
-
-On 16 cores, five requests without a pause were not always enough."""
+"""For how long the request is repeated, as the system keeps pages that it is moving between its
+lists at the moment. On 16 cores, five requests without a pause were not always enough."""
 
 PAUSE = 0.01
 """Seconds between two requests."""
@@ -43,21 +42,26 @@ def evict(model: VerifiedModel) -> None:
             "expected Linux, which takes files out of its memory when it is asked to, got "
             f"{sys.platform}; leave out --cold-files"
         )
+    paths = [path for path, _ in model.resolved().files.values()]
     ends = time.monotonic() + SECONDS
     while True:
-        for path, _ in model.resolved().files.values():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)  # What was not written yet would stay.
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            finally:
-                os.close(descriptor)
-        if not any(resident(path) for path, _ in model.resolved().files.values()):
+        for path in paths:
+            _request_eviction(path)
+        if not any(resident(path) for path in paths):
             return
         if time.monotonic() > ends:
             expect_none_in_memory(model)
             return
         time.sleep(PAUSE)
+
+
+def _request_eviction(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # Pages that are not written yet would stay.
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
 
 
 def expect_none_in_memory(model: VerifiedModel) -> None:
@@ -86,7 +90,7 @@ def resident(path: Path) -> int:
     import ctypes
     import mmap
 
-    # A private mapping, as ctypes takes the address of one alone that could be written to.
+    # ctypes tells the address of a writable mapping only, so this is one, but a private copy.
     with path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) as mapped:
         pages = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
         first = ctypes.c_char.from_buffer(mapped)
@@ -96,7 +100,7 @@ def resident(path: Path) -> int:
                 ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(size), pages
             )
         finally:
-            del first  # or the mapping could not be closed
+            del first  # The mapping cannot be closed while this refers to it.
         if told != 0:
             raise OSError(ctypes.get_errno(), f"mincore failed for {path}")
         return mmap.PAGESIZE * sum(page & 1 for page in pages)

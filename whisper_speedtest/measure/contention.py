@@ -138,9 +138,10 @@ def contention_between(first: Reading, last: Reading) -> Contention:
 
     waited: float | None = None
     if first.waits is not None and last.waits is not None:
-        begun = first.waits
-        grown = sum(now - begun.get(thread, 0.0) for thread, now in last.waits.items())
-        waited = max(0.0, grown)  # macOS counts what ran and what could run at different moments
+        before = first.waits
+        grown = sum(now - before.get(thread, 0.0) for thread, now in last.waits.items())
+        # macOS counts running and runnable time at different moments, so this can be negative.
+        waited = max(0.0, grown)
     return Contention(
         others=share(first.busy, last.busy, cpu + (last.own - first.own)),
         cpu=cpu / seconds,

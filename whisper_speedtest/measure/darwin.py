@@ -15,7 +15,7 @@ THERMAL_PRESSURE = ("nominal", "moderate", "heavy", "trapping", "sleeping")
 MOST_KINDS_OF_CORES = 3
 """How many kinds of cores are asked for. Chips have two so far."""
 
-SOURCES = {"AC": "mains", "Battery": "battery", "UPS": "ups"}
+POWER_SOURCES = {"AC": "mains", "Battery": "battery", "UPS": "ups"}
 
 
 def chip() -> str | None:
@@ -43,14 +43,17 @@ def cores() -> dict[str, int]:
     """Return Apple's name of each kind of core → number of cores; `gpu` for the GPU's."""
     kinds = {}
     for level in range(MOST_KINDS_OF_CORES):
-        name, count = (_sysctl(f"hw.perflevel{level}.{what}") for what in ("name", "physicalcpu"))
+        name = _sysctl(f"hw.perflevel{level}.name")
+        count = _sysctl(f"hw.perflevel{level}.physicalcpu")
         if name and count:
             kinds[name.lower()] = int(count)
     of_gpu = re.search(
         r'"gpu-core-count" = (\d+)',
         output_of("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "AGXAccelerator"),
     )
-    return {**kinds, "gpu": int(of_gpu[1])} if of_gpu else kinds
+    if of_gpu:
+        kinds["gpu"] = int(of_gpu[1])
+    return kinds
 
 
 def gpus() -> list[tuple[str, str, int | None]]:
@@ -76,7 +79,7 @@ def throttled() -> int | None:
 def power_source() -> str | None:
     """Return where the power comes from."""
     found = re.search(r"^Now drawing from '(\w+) Power'", output_of("/usr/bin/pmset", "-g", "batt"))
-    return SOURCES.get(found[1]) if found else None
+    return POWER_SOURCES.get(found[1]) if found else None
 
 
 def low_power_mode() -> bool | None:
@@ -102,4 +105,5 @@ def frequency() -> float | None:
 
 
 def _sysctl(name: str) -> str | None:
+    """Return a value of the kernel's state; None where it has none of this name."""
     return output_of("/usr/sbin/sysctl", "-n", name).strip() or None

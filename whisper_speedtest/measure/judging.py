@@ -96,13 +96,13 @@ def judge(
         first = f"; {change[1]}" if change else ""
         raise wrong(
             f"{hint}expected a word error rate of at most {limit:.3f}, got {counts}{first}",
-            _or_the_text(clip),
+            _advice_on_text(clip),
             details,
         )
 
 
-def _or_the_text(clip: Clip) -> str:
-    """Return the advice to check the text of a user's recording; "" for other clips.
+def _advice_on_text(clip: Clip) -> str:
+    """Return the advice to correct the text of a user's recording; "" for other clips.
 
     It does not name the text file of a private recording.
     """
@@ -186,7 +186,9 @@ def score_of(
             boundaries=times.boundaries,
             words_in_silence=times.words_in_silence,
         )
-    return found if found.reference_words else replace(found, words_in_silence=found.insertions)
+    if not found.reference_words:
+        return replace(found, words_in_silence=found.insertions)
+    return found
 
 
 def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:
@@ -196,8 +198,9 @@ def max_wer(case: Case, clip: Clip, settings: DecodeSettings) -> float:
     may lose sentences that run across a cut, or write parts of them twice.
     """
     limit = MAX_WER.get(case.size, MAX_WER_OF_REAL_SIZES)
-    if is_cut(case, settings) and (share := share_of_cut_words(clip)):
-        limit += share + MAX_EXTRA_WER_OF_CUTS
+    cut_words = share_of_cut_words(clip) if is_cut(case, settings) else 0.0
+    if cut_words:
+        limit += cut_words + MAX_EXTRA_WER_OF_CUTS
     return limit
 
 

@@ -71,7 +71,8 @@ def gpus() -> list[tuple[str, str, int | None]]:
 
 def _gpu(library: ctypes.CDLL, number: int) -> tuple[str, str, int | None]:
     """Return the name, driver and bytes of memory of one GPU. Source: NVIDIA, nvml.h."""
-    device, name, driver = ctypes.c_void_p(), *map(ctypes.create_string_buffer, (96, 80))
+    device = ctypes.c_void_p()
+    name, driver = ctypes.create_string_buffer(96), ctypes.create_string_buffer(80)
     memory = (ctypes.c_ulonglong * 3)()  # total, free, used
     library.nvmlDeviceGetHandleByIndex_v2(number, ctypes.byref(device))
     library.nvmlDeviceGetName(device, name, len(name))
@@ -87,7 +88,9 @@ def thermal() -> str | None:
         for device in SYS.glob("class/thermal/cooling_device*")
         if text_of(f"{device}/type").strip() == "Processor"
     ]
-    return ("nominal" if set(states) == {"0"} else "throttled") if states else None
+    if not states:
+        return None
+    return "nominal" if set(states) == {"0"} else "throttled"
 
 
 def throttled() -> int | None:
@@ -102,7 +105,7 @@ def power_source() -> str | None:
     supplies = [
         (text_of(f"{supply}/type").strip(), text_of(f"{supply}/online").strip())
         for supply in SYS.glob("class/power_supply/*")
-        if text_of(f"{supply}/scope").strip() != "Device"  # as of a mouse with a battery
+        if text_of(f"{supply}/scope").strip() != "Device"  # the battery of a mouse, for example
     ]
     if any(online == "1" for kind, online in supplies if kind in {"Mains", "USB"}):
         return "mains"

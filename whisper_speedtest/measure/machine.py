@@ -162,12 +162,11 @@ def suite_commit(root: Path = ROOT) -> str | None:
     """
     if not (root / ".git").exists():
         return None
-    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    told = output_of(
-        *("git", "-C", str(root), "--no-optional-locks", "status", "--porcelain=v2", "--branch"),
-        "--untracked-files=no",
-        environment=own,
-    )  # and not `describe --dirty`, which locks the index in any case
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # `git describe --dirty` would lock the index in any case.
+    git_status = ["git", "-C", str(root), "--no-optional-locks", "status"]
+    shown = ["--porcelain=v2", "--branch", "--untracked-files=no"]
+    told = output_of(*git_status, *shown, environment=environment)
     commit = re.search(r"^# branch\.oid ([0-9a-f]{40,})$", told, re.MULTILINE)
     if commit is None:
         return None

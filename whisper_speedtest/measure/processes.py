@@ -78,22 +78,27 @@ class Processes:
         if self._failure:
             raise self._failure
         try:
+            # `count` is settled by the first start, and lowered by each one that takes too long.
             while len(self._starts) < (self.count if most is None else most):
-                try:
-                    started = self._start(len(self._starts))
-                except EngineTimeoutError:
-                    if not self._starts:
-                        raise
-                    self._count -= 1
-                    self.timed_out += 1
-                    continue
-                self._starts.append(started)
-                self._engines.append(started.engine)
-                if not self._count:
-                    self._decide(self.room_for(started.engine))
+                self._start_next()
         except Exception as error:
             self._failure = error
             raise
+
+    def _start_next(self) -> None:
+        """Start one more process, or leave it out if its start takes too long."""
+        try:
+            started = self._start(len(self._starts))
+        except EngineTimeoutError:
+            if not self._starts:
+                raise
+            self._count -= 1
+            self.timed_out += 1
+            return
+        self._starts.append(started)
+        self._engines.append(started.engine)
+        if not self._count:
+            self._decide_count(self.room_for(started.engine))
 
     @property
     def begun(self) -> Sequence[Started]:
@@ -128,7 +133,7 @@ class Processes:
 
         An engine that failed after its start, or was ended to make room, is started anew.
         """
-        for number, _ in enumerate(self.starts()):
+        for number in range(len(self.starts())):
             yield self._open(number)
 
     def _open(self, number: int) -> Engine:
@@ -137,13 +142,17 @@ class Processes:
             self._engines[number] = self._start(number).engine
         return self._engines[number]
 
-    def _decide(self, room: int) -> None:
-        """Decide how many processes there are, and whether one lives at a time."""
-        chosen = self.rules.processes is not None
-        self._one_by_one = chosen and room < self.wanted
-        self._count = self.wanted if chosen else min(self.wanted, room)
+    def _decide_count(self, room: int) -> None:
+        """Decide how many processes there are, and whether one lives at a time.
+
+        `room` is how many engines the memory has room for.
+        """
+        chosen_by_user = self.rules.processes is not None
+        self._one_by_one = chosen_by_user and room < self.wanted
+        self._count = self.wanted if chosen_by_user else min(self.wanted, room)
 
     def _start(self, number: int, *, cold_files: bool = False) -> Started:
+        """Time the start of a new engine; close the others before if one lives at a time."""
         if self._one_by_one:
             for engine in self._engines:
                 engine.close()
@@ -152,7 +161,13 @@ class Processes:
             self.listener.tell(Step(activity, number + 1, self.count))
 
         return time_start(
-            *(self.new_engine(), number, self.clip, self.audio, self.settings, self.rules, tell),
+            self.new_engine(),
+            number,
+            self.clip,
+            self.audio,
+            self.settings,
+            self.rules,
+            tell,
             cold_files=cold_files,
         )
 

@@ -140,19 +140,21 @@ class Rules:
         """Return how many processes make timed calls, and how many calls each of them makes.
 
         `first` is how many seconds the first timed call of the first process took. No other
-        measurement has a say: whoever measures until the numbers please gets pleasing numbers.
+        measurement decides this: whoever measures until the numbers please gets pleasing numbers.
         With a `pause` before each call, each process makes one call only.
         """
         if self.calls is not None:
             return processes, self.calls
         budget = self.budget_on(device)
-        once = processes * first
-        if once > OVERRUN * budget and self.processes is None:
+        one_call_each = processes * first  # seconds
+        if one_call_each > OVERRUN * budget and self.processes is None:
             return 1, 1
+        if pause:
+            return processes, 1
         most = MOST_CALLS
         if device == "cpu" and self.budget is None:
-            most = min(most, max(CALLS_ON_CPU, int(BUDGETS["gpu"] / once)))
-        return processes, max(1, min(1 if pause else most, int(budget / once)))
+            most = min(most, max(CALLS_ON_CPU, int(BUDGETS["gpu"] / one_call_each)))
+        return processes, max(1, min(most, int(budget / one_call_each)))
 
     def most_beside(self, engine: Engine) -> float | None:
         """Return how many processors others may use while an engine computes; None: any number.
@@ -164,12 +166,16 @@ class Rules:
 
     def start_limit(self, case: Case) -> float:
         """Return the seconds that one start of a case may take, up to its first transcript."""
-        return usual_limit(case) if self.timeout is None else self.timeout or NO_LIMIT
+        if self.timeout is None:
+            return usual_limit(case)
+        return self.timeout or NO_LIMIT
 
     def call_limit(self, case: Case, seconds: float) -> float:
         """Return the seconds that one call of a case may take, on a clip of `seconds`."""
-        longer = max(1.0, seconds / LIMITED_SECONDS) if self.timeout is None else 1.0
-        return self.start_limit(case) * longer
+        limit = self.start_limit(case)
+        if self.timeout is None:
+            limit *= max(1.0, seconds / LIMITED_SECONDS)
+        return limit
 
     def test_limit(self, case: Case, seconds: float, pause: float = 0.0) -> float:
         """Return the seconds that a test of a case may take, on a clip of `seconds`.

@@ -74,12 +74,18 @@ def model_facts(model: VerifiedModel) -> ModelFacts:
     )
 
 
+def clip_facts(clip: Clip | Corpus) -> ClipFacts:
+    """Return the part of a result that describes a clip or a corpus."""
+    return ClipFacts(name=clip.name, sha256=clip.sha256, seconds=clip.seconds)
+
+
 def now() -> str:
     """Return the present time as results write it: in UTC, with milliseconds."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
-def _once_each(processes: Processes, starts: Sequence[Started]) -> Repeats:
+def _one_start_each(processes: Processes, starts: Sequence[Started]) -> Repeats:
+    """Return how often starts were measured: once in each process."""
     rules = processes.rules
     return Repeats(
         processes=len(starts),
@@ -116,9 +122,7 @@ class Recorder:
             measure=measure,
             case=case,
             model=ModelFacts(repo=files.repo, revision=files.revision),
-            clip=ClipFacts(name=clip.name, sha256=clip.sha256, seconds=clip.seconds)
-            if clip
-            else None,
+            clip=clip_facts(clip) if clip else None,
             settings=replace(settings, **ignored) if settings else None,
             code=code_hash(),
         )
@@ -137,14 +141,14 @@ class Recorder:
         assert self.result.settings is not None, "a corpus is transcribed with some settings"
         language = self.result.settings.language
         self._processes(processes.begun[:1], calls.repeats, [calls.sample])
-        clips = tuple(self._clip(each, language) for each in calls.heard)
+        clips = tuple(self._clip_score(each, language) for each in calls.heard)
         self._add(
             fallback=any(each.transcript.fallback for each in calls.heard),
             clips=clips,
             score=pooled(each.score for each in clips if each.score),
         )
 
-    def _clip(self, heard: Heard, language: str) -> ClipScore:
+    def _clip_score(self, heard: Heard, language: str) -> ClipScore:
         """Return the part of a result that describes one clip of a corpus."""
         clip, transcript = heard.clip, heard.transcript
         return ClipScore(
@@ -162,12 +166,12 @@ class Recorder:
         samples = [
             msgspec.structs.replace(each.sample, seconds=each.phases.load) for each in starts
         ]
-        self._processes(starts, _once_each(processes, starts), samples)
+        self._processes(starts, _one_start_each(processes, starts), samples)
 
     def starts(self, processes: Processes, starts: Sequence[Started]) -> None:
         """Record some starts. Each sample is the sum of the phases of a start."""
         samples = [each.sample for each in starts]
-        self._processes(starts, _once_each(processes, starts), samples)
+        self._processes(starts, _one_start_each(processes, starts), samples)
         self._add(starts=tuple(each.phases for each in starts))
         self._heard(processes.clip, [each.transcript for each in starts])
 
@@ -254,4 +258,5 @@ class Recorder:
         return self.result
 
     def _add(self, **fields: Any) -> None:
+        """Set some fields of the result."""
         self.result = msgspec.structs.replace(self.result, **fields)

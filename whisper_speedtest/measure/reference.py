@@ -95,6 +95,7 @@ class GpuReference:
         return min(tries) / self._products
 
     def _compute(self) -> None:
+        """Compute the products once; raise ArithmeticError if they are wrong."""
         if (got := self._engine.reference(self._products)) != 1:
             raise ArithmeticError(
                 f"{self._engine.label}: expected 1 as the reference's result on the "

@@ -133,8 +133,11 @@ def compare(
         NoRoomError: The engines of both sides do not fit into the memory at once.
     """
     comparison = RunningComparison()
-    order, listener = random.Random(seed), listener or Listener()
-    end, longest, counted = time.monotonic() + 60 * minutes, 0.0, 0
+    order = random.Random(seed)
+    listener = listener or Listener()
+    end = time.monotonic() + 60 * minutes
+    longest = 0.0  # seconds that a block has taken
+    counted = 0
     for number in count():
         begin = time.monotonic()
         if number >= LOOKS[0] and begin + longest > end:
@@ -145,10 +148,10 @@ def compare(
         if counted == before:
             if number + 1 - counted > SPARE_BLOCKS:
                 break
-        elif is_due(counted) and (
-            counted == LOOKS[-1] or comparison.verdict(limit) is not Verdict.UNDECIDED
-        ):
-            break
+        elif is_due(counted):
+            is_decided = comparison.verdict(limit) is not Verdict.UNDECIDED
+            if is_decided or counted == LOOKS[-1]:
+                break
     return comparison
 
 
@@ -196,6 +199,7 @@ class _Block:
                 engine.close()
 
     def _shuffled(self, pair: Pair) -> list[Engine]:
+        """Return both engines in an order that the seed decides."""
         engines = list(pair)
         self._order.shuffle(engines)
         return engines
@@ -204,7 +208,12 @@ class _Block:
         """Start an engine as any other process is started, and hand the audio over."""
         sides, rules = self._sides, self._rules
         time_start(
-            *(engine, self._number, sides.first_clip, sides.first_audio, sides.settings, rules),
+            engine,
+            self._number,
+            sides.first_clip,
+            sides.first_audio,
+            sides.settings,
+            rules,
             self._tell,
         )
         with engine.limited(rules.call_limit(engine.case, sides.clip.seconds)):
@@ -269,6 +278,7 @@ class _Block:
     def _tell(
         self, activity: Activity, call: int = 0, calls: int = 0, *, again: bool = False
     ) -> None:
+        """Tell the listener of a step in this block, which stands for a process."""
         step = Step(activity, self._number + 1, LOOKS[-1], call, calls, again)
         self._listener.tell(step)
 
