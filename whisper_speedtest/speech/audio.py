@@ -74,7 +74,7 @@ def read_audio(path: Path) -> NDArray[np.float32]:
     Channels are averaged. Other sample rates are converted by soxr at its very high quality, which
     keeps the time axis: `n_samples` is the file's seconds times 16 000, rounded. Samples up to
     twice full scale, which resampling and lossy decoders produce, are clipped. The samples of a
-    mono PCM file at 16 000 Hz come back unchanged. Silence is audio.
+    mono PCM file at 16 000 Hz come back unchanged. A silent file is accepted.
 
     Raises:
         AudioError: when the file is missing, a folder, unreadable, empty, not audio, cut off,
@@ -85,6 +85,22 @@ def read_audio(path: Path) -> NDArray[np.float32]:
     import soxr
 
     samples, rate = _decode(path, without_id3_tags(_read_bytes(path)))
+    _check(path, samples, rate)
+    mono = samples.mean(axis=1)
+    if np.abs(mono).max() < MIN_CHANNEL_SUM * float(np.abs(samples).max()):
+        raise AudioError(
+            f"{path}: its {samples.shape[1]} channels cancel each other out; export one of them"
+        )
+    if rate != SAMPLE_RATE:
+        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="VHQ")
+    speech: NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
+    return speech
+
+
+def _check(path: Path, samples: NDArray[np.float32], rate: int) -> None:
+    """Raise AudioError unless samples, shape (n_samples, n_channels), can be recorded speech."""
+    import numpy as np
+
     if rate < MIN_SOURCE_RATE:
         raise AudioError(
             f"{path}: its header says {rate} Hz, speech needs at least {MIN_SOURCE_RATE} Hz; "
@@ -107,15 +123,6 @@ def read_audio(path: Path) -> NDArray[np.float32]:
         raise AudioError(
             f"{path}: samples reach {peak:g}, expected -1 to 1; scale them, or export it as PCM"
         )
-    mono = samples.mean(axis=1)
-    if np.abs(mono).max() < MIN_CHANNEL_SUM * peak:
-        raise AudioError(
-            f"{path}: its {samples.shape[1]} channels cancel each other out; export one of them"
-        )
-    if rate != SAMPLE_RATE:
-        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="VHQ")
-    speech: NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
-    return speech
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -145,7 +152,8 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[np.float32], int]:
     try:
         # From memory, so that libsndfile goes by the content and never by the file's suffix.
         with soundfile.SoundFile(_BytesForLibsndfile(data)) as sound:
-            # First of all, as some versions take a cut file for one that is endlessly long.
+            # This is checked first: some versions of libsndfile announce a huge length for a file
+            # that was cut off.
             if reason := why_end_is_unknown(sound.format, data):
                 raise AudioError(f"{path}: {reason}; {_conversion(path)}")
             if reason := why_end_is_missing(sound.format, data):
@@ -156,7 +164,7 @@ def _decode(path: Path, data: bytes) -> tuple[NDArray[np.float32], int]:
                     f"{sound.frames * sound.channels} samples, at most {MAX_SAMPLES} expected; "
                     f"{_conversion(path)}"
                 )
-            # In one go: soundfile seeks after each part, and MP3 is not exact after a seek.
+            # All is read at once: soundfile seeks between parts, and seeking in MP3 is inexact.
             samples = sound.read(sound.frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: {_why_not_decoded(path, data, error)}") from error

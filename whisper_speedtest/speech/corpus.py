@@ -95,15 +95,15 @@ class _Entry(NamedTuple):
 
     text: str
     language: str
-    """A code, not yet looked at; "" where the manifest says none."""
+    """A code, which is not checked yet; "" where the manifest says none."""
 
 
 class _WrongError(Exception):
     """An entry that cannot be used; the message begins with its line."""
 
 
-_Located = tuple[Path, "Clip"]
-"""Where a sound file is, with links followed, and what it is."""
+_Taken = dict[Path, tuple[_Entry, "Clip"]]
+"""Path of a sound file, with links followed → its entry and its clip."""
 
 
 def read_corpus(folder: Path, language: str | None = None) -> Corpus:
@@ -115,17 +115,8 @@ def read_corpus(folder: Path, language: str | None = None) -> Corpus:
         CorpusError: It has no entries, or some of them are wrong; the message lists these.
     """
     where = folder.resolve()
-    taken: dict[Path, tuple[_Entry, Clip]] = {}
-    wrong: list[str] = []
-    for entry in _entries(where):
-        try:
-            if isinstance(entry, _WrongError):
-                raise entry
-            path, clip = _clip(where, entry, taken)
-        except _WrongError as error:
-            wrong.append(str(error))
-        else:
-            taken[path] = entry, clip
+    taken, wrong = _read_entries(where)
+    # In reverse, so that each language gets the place of its first entry.
     languages = {entry.language: entry.where for entry, _ in reversed(taken.values())}
     languages.pop("", None)
     if len(languages) > 1:
@@ -156,6 +147,23 @@ def read_corpus(folder: Path, language: str | None = None) -> Corpus:
         sha256=_hash(clips, spoken),
         stamps={clip.name: _stamp(clip.path) for clip in clips},
     )
+
+
+def _read_entries(folder: Path) -> tuple[_Taken, list[str]]:
+    """Return the entries of a corpus that can be used, and what is wrong with the others."""
+    taken: _Taken = {}
+    wrong: list[str] = []
+    for entry in _entries(folder):
+        if isinstance(entry, _WrongError):
+            wrong.append(str(entry))
+            continue
+        try:
+            path, clip = _clip(folder, entry, taken)
+        except _WrongError as error:
+            wrong.append(str(error))
+        else:
+            taken[path] = entry, clip
+    return taken, wrong
 
 
 def _entries(folder: Path) -> Iterator[_Entry | _WrongError]:
@@ -261,8 +269,10 @@ def _of_file(path: Path) -> _Entry | _WrongError:
     return _Entry(path.name, path.name, text, "")
 
 
-def _clip(folder: Path, entry: _Entry, taken: Mapping[Path, tuple[_Entry, Clip]]) -> _Located:
-    """Return the clip of an entry, once its sound was read; `taken` are those of the others.
+def _clip(folder: Path, entry: _Entry, taken: _Taken) -> tuple[Path, Clip]:
+    """Read the sound of an entry; return its path, with links followed, and its clip.
+
+    `taken` has the entries before it, none of which may have the same file.
 
     Raises:
         _WrongError: The entry cannot be used.
@@ -296,12 +306,13 @@ def _clip(folder: Path, entry: _Entry, taken: Mapping[Path, tuple[_Entry, Clip]]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
+    """Return the size of a file in bytes and its mtime in ns, which show that it has changed."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns
 
 
 def _hash(clips: Iterable[Clip], language: str) -> str:
-    """Return the sha256 of what a corpus consists of, whatever it is called and its order is."""
+    """Return the sha256 of a corpus's content; its name and its order make no difference."""
     parts = sorted(f"{clip.sha256}\0{language}\0{clip.reference}" for clip in clips)
     found = hashlib.sha256()
     for part in parts:

@@ -62,13 +62,13 @@ def parse_language(text: str) -> str:
 def _meant(text: str) -> list[str]:
     """Return the codes of the languages that a text in small letters may mean, the likeliest first.
 
-    That is the language of this name in English. Else it is the one with whose code the text
-    begins, as codes were made of what languages call themselves (`deutsch`, `de-at`), and the one
-    whose name in English is most like it.
+    A language of exactly this name in English is the only one. Otherwise there may be the one with
+    whose code the text begins (`de-at`, or `deutsch`, as many codes come from what a language calls
+    itself), and the one whose name in English is most similar.
     """
     names = {name.lower(): code for code, name in LANGUAGES.items()}
     if text in names:
         return [names[text]]
-    begun = max((code for code in LANGUAGES if text.startswith(code)), key=len, default="")
-    near = [names[name] for name in get_close_matches(text, names, n=1)]
-    return list(dict.fromkeys([*([begun] if begun else []), *near]))
+    by_code = sorted((code for code in LANGUAGES if text.startswith(code)), key=len)[-1:]
+    by_name = [names[name] for name in get_close_matches(text, names, n=1)]
+    return list(dict.fromkeys(by_code + by_name))

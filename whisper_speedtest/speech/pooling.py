@@ -28,7 +28,8 @@ def pooled(scores: Iterable[Score]) -> Score | None:
     spoken = [each for each in found if each.reference_words]
     if not spoken:
         return None
-    if len(names := sorted({each.normaliser for each in spoken})) > 1:
+    names = sorted({each.normaliser for each in spoken})
+    if len(names) > 1:
         raise ValueError(f"expected scores by one normaliser, got {' and '.join(names)}")
     words = sum(each.reference_words for each in spoken)
     wrong = sum(each.errors for each in spoken)

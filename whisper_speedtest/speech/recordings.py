@@ -66,9 +66,9 @@ def recording(path: Path, name: str, reference: str | None, origin: str) -> Clip
 
 
 def _escaped(name: str) -> str:
-    """Return a name in which what cannot be printed, as a line break, is written as in Python.
+    """Return a name in which what cannot be printed, such as a line break, is written as in Python.
 
-    So two names that differ stay different.
+    Names that differ stay different in this way.
     """
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
@@ -77,7 +77,7 @@ def _escaped(name: str) -> str:
 
 
 def text_file(path: Path) -> Path | None:
-    """Return what lies beside a sound file under the name of its text, or None."""
+    """Return the path beside a sound file where its text lies; None if nothing is there."""
     beside = (path.with_suffix(suffix) for suffix in TEXT_SUFFIXES)
     return next(filter(os.path.lexists, beside), None)
 
@@ -85,11 +85,11 @@ def text_file(path: Path) -> Path | None:
 def text_beside(path: Path, seconds: float | None = None) -> str | None:
     """Return the text that lies beside a sound file, or None where there is none.
 
-    Where the file's length is known, so is how much can be said in it at most. What lies there and
-    is no text is a mistake: a link to nothing, for example.
+    `seconds` is the length of the sound, if it is known, which limits how much can be said in it.
 
     Raises:
-        AudioError: when what is there is no text in UTF-8, cannot be read, or is too long.
+        AudioError: when what is there is no text in UTF-8, cannot be read (as a link to nothing),
+            or is too long.
     """
     from whisper_speedtest.speech.audio import AudioError
 

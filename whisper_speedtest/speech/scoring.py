@@ -109,8 +109,8 @@ def difference(
     """Describe in a few lines how a transcript differs from its reference, for failure messages.
 
     The lines give the counts, both texts as they were written, and each run of changed words
-    between its neighbours: at most `max_changes` runs, in normalised words. Texts of more than 100
-    characters are cut, except for the whole ones where `shorten` is false.
+    between its neighbours: at most `max_changes` runs, in normalised words. What is longer than
+    MAX_LINE is cut; with `shorten=False`, the two whole texts are not.
     """
     words = _align(reference, hypothesis, language)
     expected, got = words.references[0], words.hypotheses[0]
@@ -172,11 +172,14 @@ def _align(reference: str, hypothesis: str, language: str) -> WordOutput:
     """Align the normalised words of both texts with the fewest errors."""
     import jiwer
 
-    texts = (" ".join(words_of(text, language)) for text in (reference, hypothesis))
-    return jiwer.process_words(*texts)
+    return jiwer.process_words(
+        " ".join(words_of(reference, language)), " ".join(words_of(hypothesis, language))
+    )
 
 
 def _shorten(text: str) -> str:
-    """Return a text as one line of at most 100 characters."""
+    """Return a text as one line of at most MAX_LINE characters."""
     line = " ".join(text.split())
-    return f"{line[: MAX_LINE - 1]}…" if len(line) > MAX_LINE else line or "(nothing)"
+    if len(line) > MAX_LINE:
+        return f"{line[: MAX_LINE - 1]}…"
+    return line or "(nothing)"

@@ -22,7 +22,7 @@ from whisper_speedtest.speech.languages import ENGLISH
 from whisper_speedtest.speech.normalising import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 class TimedText(Protocol):
@@ -74,21 +74,21 @@ def timing(
 
     said, heard = _words(sentences, language), _words(segments, language)
     aligned = jiwer.process_words(
-        *(" ".join(word.text for word in words) for words in (said, heard))
+        " ".join(word.text for word in said), " ".join(word.text for word in heard)
     )
     distances: list[float] = []
     wrong: list[_Word] = []
     for chunk in aligned.alignments[0]:
-        told = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        heard_words = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
         if chunk.type != "equal":
-            wrong += told
+            wrong += heard_words
             continue
-        right = said[chunk.ref_start_idx : chunk.ref_end_idx]
-        for mine, theirs in zip(right, told, strict=True):
-            sentence, segment = sentences[mine.place], segments[theirs.place]
-            if mine.first and theirs.first:
+        said_words = said[chunk.ref_start_idx : chunk.ref_end_idx]
+        for right, same in zip(said_words, heard_words, strict=True):
+            sentence, segment = sentences[right.place], segments[same.place]
+            if right.first and same.first:
                 distances.append(abs(segment.start - sentence.start))
-            if mine.last and theirs.last:
+            if right.last and same.last:
                 distances.append(abs(segment.end - sentence.end))
     in_silence = [word for word in wrong if not _overlaps(segments[word.place], sentences)]
     return Timing(
@@ -100,13 +100,15 @@ def timing(
 
 def _words(stretches: Sequence[TimedText], language: str) -> list[_Word]:
     """Return the normalised words of some stretches, one after the other."""
-
-    def of(place: int, text: str) -> Iterator[_Word]:
-        words = words_of(text, language)
-        for number, word in enumerate(words):
-            yield _Word(word, place, number == 0, number == len(words) - 1)
-
-    return [word for place, each in enumerate(stretches) for word in of(place, each.text)]
+    found: list[_Word] = []
+    for place, stretch in enumerate(stretches):
+        words = words_of(stretch.text, language)
+        last = len(words) - 1
+        found += [
+            _Word(word, place, first=number == 0, last=number == last)
+            for number, word in enumerate(words)
+        ]
+    return found
 
 
 def _overlaps(segment: TimedText, sentences: Sequence[TimedText]) -> bool:
