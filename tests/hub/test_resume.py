@@ -19,6 +19,7 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, content, flip_bit
 from tests.helpers.stores import fresh, leftovers, read, refusal, repo_folder
 from tests.hub.test_runs_at_once import child
+from whisper_speedtest.cache.evidence import RemoteFile
 from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.cache.plan import Plan
 from whisper_speedtest.cache.sizes import human
@@ -433,6 +434,30 @@ def test_second_run_waits_for_six_time_limits(store: Store, first: int) -> None:
 
     waited = time.monotonic() - stopped[0]
     assert waited >= 6 * 0.3, f"expected 1.8 s without a byte to be waited for, got {waited:.2f} s"
+
+
+def test_six_time_limits_begin_anew_with_each_byte_of_the_other_run(
+    monkeypatch: pytest.MonkeyPatch, hubless_store: Store
+) -> None:
+    """However long it takes, a run that goes on is waited for; a second passes at each look."""
+    now = 100.0
+
+    class Second(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+            nonlocal now
+            now += 1.0
+            return False
+
+    monkeypatch.setattr("whisper_speedtest.hub.hosted.time.monotonic", lambda: now)
+    second = Waiting(lambda: None)
+    hosted = fresh(hubless_store, timeout=1.0)._hosted
+    file = RemoteFile("weights.npz", SIZE, "0" * 64)
+
+    go_on = hosted._patience(BASE.repo, file, second, Second())
+
+    sizes = [*[1_000] * 5, *[2_000] * 5, *[3_000] * 6]
+    assert [go_on(size) for size in sizes] == [*[True] * 15, False]
+    assert second.sizes == [1_000, 2_000, 3_000]
 
 
 @pytest.mark.usefixtures("first")
