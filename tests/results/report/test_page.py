@@ -32,7 +32,9 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import Side
 from whisper_speedtest.measure.samples import Repeats, Sample
 from whisper_speedtest.results.header import header
+from whisper_speedtest.results.report import marks
 from whisper_speedtest.results.report import page as page_module
+from whisper_speedtest.results.report.marks import marks_of
 from whisper_speedtest.results.report.merged import merge
 from whisper_speedtest.results.report.page import html, pieces
 
@@ -258,6 +260,18 @@ def test_marks_are_explained_where_they_occur() -> None:
     )
     both = page(*(replace(each, test=mark) for mark, each in results.items()))
     assert [each.text for each in both.one("dl", class_="marks").all("dt")] == list(results)
+
+
+def test_interval_of_all_of_the_time_has_the_mark_of_one_that_ranks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The limit itself counts as within, as in a ranking; only what ends above it is `>±100%`."""
+    timed = measured("mlx-whisper fp16", 1.0, 1.5)
+    margin = timed.estimate.margin
+    assert margin is not None
+    for limit, mark in ((margin, "±2.1% (3×3)"), (margin * 0.999, ">±100% (3×3)")):
+        monkeypatch.setattr(marks, "MOST_MARGIN", limit)
+        assert list(marks_of([timed], [timed])) == [mark]
 
 
 def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
