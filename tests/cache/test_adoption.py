@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fixtures.hub import Hub
-    from whisper_speedtest.hub.hosted import Places
+    from whisper_speedtest.cache.planning import OtherPlaces
     from whisper_speedtest.hub.store import Store
 
 
@@ -46,12 +46,12 @@ def _library(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(name="places")
-def _places(library: Path) -> Mapping[ModelFiles, Places]:
+def _places(library: Path) -> Mapping[ModelFiles, OtherPlaces]:
     """Where the library looks for each file."""
     return {BASE: {name: (library / name,) for name in BASE.files}}
 
 
-def outcome(store: Store, places: Mapping[ModelFiles, Places]) -> VerifiedModel | ModelError:
+def outcome(store: Store, places: Mapping[ModelFiles, OtherPlaces]) -> VerifiedModel | ModelError:
     """Return what becomes of the model, where its files may lie in some places."""
     return store.fetch(store.plan([BASE], places=places))[BASE]
 
@@ -79,7 +79,7 @@ def by_tree(hub: Hub, store: Store) -> None:
 def test_offline_right_files_in_another_place_are_known_by_what_the_cache_notes(
     hub: Hub,
     store: Store,
-    places: Mapping[ModelFiles, Places],
+    places: Mapping[ModelFiles, OtherPlaces],
     known: Callable[[Hub, Store], None],
 ) -> None:
     """They complete the model, as online; no request is made."""
@@ -97,7 +97,7 @@ def test_offline_right_files_in_another_place_are_known_by_what_the_cache_notes(
 
 
 def test_offline_nothing_in_another_place_is_right_that_the_cache_knows_nothing_of(
-    hub: Hub, store: Store, places: Mapping[ModelFiles, Places]
+    hub: Hub, store: Store, places: Mapping[ModelFiles, OtherPlaces]
 ) -> None:
     """However right it looks: no hash says what this model is."""
     refused = outcome(offline(store), places)
@@ -112,7 +112,7 @@ def test_offline_nothing_in_another_place_is_right_that_the_cache_knows_nothing_
 @pytest.mark.parametrize("harm", [flip_bit, truncate, Path.unlink])
 def test_offline_a_model_of_which_one_file_is_not_right_is_not_completed(
     store: Store,
-    places: Mapping[ModelFiles, Places],
+    places: Mapping[ModelFiles, OtherPlaces],
     library: Path,
     harm: Callable[[Path], object],
 ) -> None:
@@ -129,7 +129,9 @@ def test_offline_a_model_of_which_one_file_is_not_right_is_not_completed(
     assert held_files(store, BASE) == before
 
 
-def test_offline_what_is_corrupt_is_told(store: Store, places: Mapping[ModelFiles, Places]) -> None:
+def test_offline_what_is_corrupt_is_told(
+    store: Store, places: Mapping[ModelFiles, OtherPlaces]
+) -> None:
     """No host says whether the file or the note of it is right; online that is found out."""
     found = store.prepare(BASE).files
     paths = [found[name][0] for name in BASE.files]
@@ -158,7 +160,7 @@ def test_offline_a_file_whose_link_is_gone_is_linked_again(hub: Hub, store: Stor
 
 
 def test_offline_a_revision_is_the_commit_of_which_all_files_are_there(
-    hub: Hub, store: Store, places: Mapping[ModelFiles, Places]
+    hub: Hub, store: Store, places: Mapping[ModelFiles, OtherPlaces]
 ) -> None:
     """Both were verified, the other one later; its files are nowhere."""
     older = store.prepare(BASE)

@@ -86,6 +86,16 @@ def _remove_leftovers(folder: RepoFolder) -> None:
                 _remove(path)
 
 
+def record(folder: RepoFolder, found: Inspection) -> None:
+    """Write the manifest of a complete model that has none."""
+    recorded = folder.verified_commits(found.files.revision).get(found.commit or "", {})
+    if found.records.items() <= recorded.items():
+        return
+    # A read-only cache can be used without a manifest: each run hashes the files anyway.
+    with suppress(OSError), staging(folder) as stage:
+        stage.write_manifest(found)
+
+
 def next_step(error: OSError, folder: Path) -> str:
     """Return what to do about a folder that could not be written to."""
     path = error.filename2 or error.filename or folder

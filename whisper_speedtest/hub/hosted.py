@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import errno
-import os
 import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.cache import folders
@@ -26,8 +22,9 @@ from whisper_speedtest.cache.model import (
     VerifiedModel,
 )
 from whisper_speedtest.cache.plan import PlannedModel
-from whisper_speedtest.cache.sizes import human, printable, short
-from whisper_speedtest.cache.staging import Staging, begun, next_step, staging
+from whisper_speedtest.cache.planning import plan_by_listing, plan_offline
+from whisper_speedtest.cache.sizes import human, printable
+from whisper_speedtest.cache.staging import Staging, begun, next_step, record, staging
 from whisper_speedtest.hub import web
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.tries import Cancelled, quoted
@@ -37,17 +34,16 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.cache.evidence import Listing, RemoteFile
+    from whisper_speedtest.cache.evidence import RemoteFile
     from whisper_speedtest.cache.hashes import Proof
     from whisper_speedtest.cache.lock import LockedModel
     from whisper_speedtest.cache.plan import Key
+    from whisper_speedtest.cache.planning import OtherPlaces
     from whisper_speedtest.hub.remote import Remote
     from whisper_speedtest.hub.settings import HubSettings
 
     Outcome = VerifiedModel | ModelError
     Outcomes = dict[ModelFiles, Outcome]
-    Places = Mapping[str, Sequence[Path]]
-    """Name of a file → where else it may lie. What is there is hashed before it is used."""
 
 _POLL = 0.2  # seconds between two looks at what another session has downloaded
 _PATIENCE = 6
@@ -95,22 +91,23 @@ class HostedModels:
         self,
         files: ModelFiles,
         cancelled: threading.Event,
-        places: Places,
+        places: OtherPlaces,
         locked: LockedModel | None = None,
     ) -> PlannedModel:
         """Plan one model. An error of the model is its `problem`, and is not raised."""
         local = Inspection(files, None, {})
+        folder = RepoFolder(self.settings.cache, files.repo)
         try:
             remote = self._remote(files)
             local = self.inspect(files)
             local = locked.judged(local) if locked else local
             model = PlannedModel(files, local)
             if model.complete:
-                self._record(local)
+                record(folder, local)
             elif self.settings.offline:
-                model = self._without_host(local, places)
+                model = plan_offline(local, folder, places)
             else:
-                model = self._resolved(local, remote.listing(files, cancelled), places)
+                model = plan_by_listing(local, folder, remote.listing(files, cancelled), places)
             self._require_memory(model)
         except Exception as error:  # noqa: BLE001 - a fault of one model ends no session
             return PlannedModel(files, local, problem=self.explained(local, error))
@@ -142,69 +139,6 @@ class HostedModels:
                 f"{model.files}: {human(size)} of files, {cause}; choose a smaller size or variant",
                 cause,
             )
-
-    def _without_host(self, local: Inspection, places: Places) -> PlannedModel:
-        """Plan a model without asking a host, if the cache has evidence of all its files.
-
-        If a file contradicts the evidence, the problem says so, as no host can decide which of the
-        two is right.
-        """
-        files = local.files
-        folder = RepoFolder(self.settings.cache, files.repo)
-        for commit in folder.commits(files) if local.state != "corrupt" else ():
-            if listing := folder.listing(commit, files):
-                model = self._resolved(local, listing, places)
-                if not model.download:
-                    return model
-        for path in (self.settings.cache, folder.root, folder.root / "snapshots", folder.blobs):
-            # Path.is_dir raises PermissionError for what lies in a folder this user may not enter.
-            if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
-                step = next_step(FileExistsError(errno.EEXIST, "", str(path)), path)
-                raise Unavailable(
-                    f"{files}: expected a folder of the hub cache at {path}, got none; {step}, or "
-                    "set HF_HUB_CACHE to another folder"
-                )
-        raise Unavailable(f"{files}: offline (--offline or HF_HUB_OFFLINE); run once without that")
-
-    def _resolved(self, local: Inspection, listing: Listing, places: Places) -> PlannedModel:
-        """Plan a model by comparing the files on this machine with the host's listing."""
-        files, commit = local.files, listing.commit
-        folder = RepoFolder(self.settings.cache, files.repo)
-        listed_as = listing.repo if listing.repo != files.repo else ""
-        records = folder.verified_commits(files.revision).get(commit, {}).values()
-        is_known = commit == files.revision or any(not each.unconfirmed for each in records)
-        if listed_as and not is_known:
-            raise RepoError(
-                f"{files}: expected this repo, the hub leads to {short(listed_as)} (commit "
-                f"{commit[:12]}); if that is the model that is meant, name it in the adapter's "
-                "check map"
-            )
-        required, held, parts, copied = [], {}, {}, {}
-        for name in files.files:
-            file, finding = listing.files[name], local.findings[name]
-            pointer = folder.pointer(commit, name)
-            if finding.path == pointer and finding.matches(file) and finding.proof:
-                held[name] = (pointer, finding.proof)
-            elif found := folder.find_content(commit, file, places.get(name, ())):
-                held[name] = found
-            if name in held:
-                path, proof = held[name]
-                file = replace(file, size=proof.size)  # the listing may have had ANY_SIZE
-                if not folder.is_place_of(path, commit, file) and not folder.may_link(path):
-                    copied[file.etag] = file.size
-            parts[file.etag] = min(begun(folder, file.etag), file.size)
-            required.append(file)
-        return PlannedModel(files, local, commit, tuple(required), held, parts, copied, listed_as)
-
-    def _record(self, local: Inspection) -> None:
-        """Write the manifest of a complete model that has none."""
-        folder = RepoFolder(self.settings.cache, local.files.repo)
-        recorded = folder.verified_commits(local.files.revision).get(local.commit or "", {})
-        if local.records.items() <= recorded.items():
-            return
-        # A read-only cache can be used without a manifest: each run hashes the files anyway.
-        with suppress(OSError), staging(folder) as stage:
-            stage.write_manifest(local)
 
     def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> Outcomes:
         """Download what is planned for some models; return the outcome of each."""

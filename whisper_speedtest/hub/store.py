@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from adapters.base import ModelFiles
-    from whisper_speedtest.hub.hosted import Outcome, Outcomes, Places
+    from whisper_speedtest.cache.planning import OtherPlaces
+    from whisper_speedtest.hub.hosted import Outcome, Outcomes
 
 
 class Store:
@@ -151,7 +152,7 @@ class Store:
         models: Iterable[ModelFiles],
         *,
         max_download: int | None = None,
-        places: Mapping[ModelFiles, Places] | None = None,
+        places: Mapping[ModelFiles, OtherPlaces] | None = None,
     ) -> Plan:
         """Verify the models on this machine, and plan the downloads of the others.
 

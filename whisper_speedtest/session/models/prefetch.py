@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from whisper_speedtest.cache.model import VerifiedModel
-    from whisper_speedtest.hub.hosted import Outcomes, Places
+    from whisper_speedtest.cache.planning import OtherPlaces
+    from whisper_speedtest.hub.hosted import Outcomes
     from whisper_speedtest.hub.store import Store
 
 STORE: pytest.StashKey[Store] = pytest.StashKey()
@@ -112,7 +113,7 @@ def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
 def fetch(
     config: pytest.Config,
     models: Iterable[ModelFiles],
-    places: Mapping[ModelFiles, Places] | None = None,
+    places: Mapping[ModelFiles, OtherPlaces] | None = None,
 ) -> None:
     """Print a plan for some models and fetch them; keep the outcomes for `session_model`.
 
