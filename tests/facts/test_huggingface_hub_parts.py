@@ -1,4 +1,7 @@
-"""The parts of huggingface_hub 2.4.0 that the suite calls: folder names, typed errors.
+"""The parts of huggingface_hub 2.4.0 that the suite calls, or whose rules it follows.
+
+It calls the rules for names of folders and the parser of limits on requests. Its own errors follow
+the headers from which huggingface_hub makes typed ones.
 
 Some of them are private there, so that a newer release may change them: then these tests say what.
 """
@@ -72,6 +75,23 @@ def test_refusal_in_other_json_than_an_object_is_no_typed_error() -> None:
 
     with pytest.raises(AttributeError):
         hf_raise_for_status(httpx2.Response(404, json=["no"], request=request))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ('"api";r=0;t=55', ("api", 0, 55)),
+        ('"pages" ; r = 9 ; t = 5, "api";r=0;t=55', ("pages", 9, 5)),
+    ],
+)
+def test_parser_of_limits_reads_the_first(header: str, expected: tuple[str, int, int]) -> None:
+    """huggingface_hub reads name, rest and reset of the first limit in a RateLimit header."""
+    from huggingface_hub.utils._http import parse_ratelimit_headers
+
+    found = parse_ratelimit_headers({"RateLimit": header})
+
+    assert found
+    assert (found.resource_type, found.remaining, found.reset_in_seconds) == expected
 
 
 @pytest.mark.usefixtures("loopback")

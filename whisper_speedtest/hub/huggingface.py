@@ -1,4 +1,10 @@
-"""Lists and downloads the files of a Hugging Face hub, with its API and token."""
+"""Lists and downloads the files of a Hugging Face hub, with its API and token.
+
+Why the hub refuses is read from the headers from which huggingface_hub's `hf_raise_for_status`
+makes its typed errors. Called here, that would first read the body of the answer, whatever its
+length and speed, and would fail with an AttributeError for a JSON list, as a proxy may send.
+Source: huggingface_hub 2.4.0, utils/_http.py.
+"""
 
 from __future__ import annotations
 

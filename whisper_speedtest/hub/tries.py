@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx2
+    from huggingface_hub.utils._http import RateLimitInfo
 
     from whisper_speedtest.cache.model import ModelError
 
@@ -30,15 +31,13 @@ LONGEST_WAIT = 3600
 
 _DAY = 86_400  # seconds
 _A_TIME = 1_000_000_000
-"""Seconds. A larger X-RateLimit-Reset, or an equal one, is no wait, but a time since 1970."""
+"""Seconds. A larger X-RateLimit-Reset, or an equal one, is no wait, but a time since 1970.
+
+No limit on requests lasts as long, so a RateLimit with so many seconds counts as not understood.
+"""
 
 _NUMBER = re.compile(r"\d{1,10}")
 _RESET = re.compile(r"(\d{1,10})(?:\.\d*)?")
-_SPENT_LIMIT = re.compile(r'"([^"]*)"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})(?!\d)')
-"""In RateLimit: the name of a limit with no request remaining, and the seconds until its reset."""
-_QUOTA = re.compile(r"\bq\s*=\s*(\d{1,9})(?!\d)")
-"""In RateLimit-Policy: how many requests a limit allows."""
-
 FIRST_TRIES = 2
 """How often a host is tried that has never answered, as most likely there is no network."""
 
@@ -186,10 +185,9 @@ def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: s
     """
     none_remain = headers.get("X-RateLimit-Remaining", "0").strip() == "0"
     reset = headers.get("X-RateLimit-Reset", "") if none_remain else ""
-    if spent := _SPENT_LIMIT.search(headers.get("RateLimit", "")):
-        name, wait = short(spent[1]), float(spent[2])
-        quota = _QUOTA.search(headers.get("RateLimit-Policy", ""))
-        of_quota = f" of {quota[1]}" if quota else ""
+    if spent := _spent_limit(headers):
+        name, wait = short(spent.resource_type), float(spent.reset_in_seconds)
+        of_quota = f" of {short(str(spent.limit))}" if spent.limit else ""
         said += f": no request{of_quota} is left in the limit {name!r}, more {_when(wait)}"
     else:
         wait = _seconds(headers.get("Retry-After", "").strip()) or _until(reset.strip())
@@ -199,6 +197,22 @@ def again_later(said: str, status: int, headers: Mapping[str, str], own_limit: s
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         advice = f"try again {'then' if wait else 'later'}{own_limit}"
     return Again(said, wait=wait, advice=advice)
+
+
+def _spent_limit(headers: Mapping[str, str]) -> RateLimitInfo | None:
+    """Return the limit with no request remaining; None if RateLimit names no such limit.
+
+    huggingface_hub reads one limit only, where a host may name several.
+    """
+    from huggingface_hub.utils._http import parse_ratelimit_headers
+
+    policy = headers.get("RateLimit-Policy", "")
+    for limit in headers.get("RateLimit", "").split(","):
+        with suppress(ValueError):  # Python reads no number of more than 4,300 digits
+            found = parse_ratelimit_headers({"RateLimit": limit, "RateLimit-Policy": policy})
+            if found and found.remaining == 0 and found.reset_in_seconds < _A_TIME:
+                return found
+    return None
 
 
 def _seconds(asked: str) -> float:
