@@ -7,6 +7,7 @@ tests/speed/, which only its own name selects (see norecursedirs in pyproject.to
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest._code.code import ExceptionChainRepr
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -99,7 +101,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def part_of_the_files(number: int, workers: int, apart: Sequence[str]) -> list[str]:
     """Return the modules of the test files that a worker imports first, none of a folder apart."""
-    files = sorted(path.relative_to(TESTS.parent) for path in TESTS.glob("*/test_*.py"))
+    files = sorted(path.relative_to(TESTS.parent) for path in TESTS.glob("*/**/test_*.py"))
     collected = [file for file in files if file.parent.as_posix() not in apart]
     return [".".join(file.with_suffix("").parts) for file in collected[number::workers]]
 
@@ -141,6 +143,30 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if isinstance(skipped, NotMeasured):
             pytest.fail(f"{item.name}: expected no skip, got: {skipped}")
         raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failure whose assertion has no message say which fact does not hold.
+
+    That is what the test's docstring states. What was compared stays in the traceback.
+    """
+    report = yield
+    fact = fact_of(item)
+    bare = call.excinfo and call.excinfo.exconly().startswith("AssertionError: assert ")
+    if fact and bare and isinstance(report.longrepr, ExceptionChainRepr):
+        report.longrepr.addsection("does not hold", fact)
+        if crash := report.longrepr.reprcrash:
+            crash.message = f"does not hold: {fact} {crash.message}"
+    return report
+
+
+def fact_of(item: pytest.Item) -> str:
+    """Return the first paragraph of a test's docstring in one line; "" where it has none."""
+    docstring = inspect.getdoc(getattr(item, "function", None)) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

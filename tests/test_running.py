@@ -125,7 +125,7 @@ def test_cores_are_counted_where_a_system_bounds_no_process(
 def test_workers_share_out_the_files_that_they_import_first() -> None:
     """Each file of a room is one worker's, and none of those that run apart is anyone's."""
     apart = ("tests/browser", "tests/online", "tests/speed")
-    rooms = [path.relative_to(ROOT) for path in ROOT.glob("tests/*/test_*.py")]
+    rooms = [path.relative_to(ROOT) for path in ROOT.glob("tests/*/**/test_*.py")]
     names = [
         file.with_suffix("").as_posix().replace("/", ".")
         for file in rooms
@@ -161,6 +161,60 @@ def test_tests_of_the_whole_project_begin(project: Path) -> None:
         "tests/test_zoo.py::test_nothing",
         "tests/room/test_room.py::test_nothing",
     ], run.stdout + run.stderr
+
+
+FAILING = """
+import pytest
+
+def test_bare():
+    \"\"\"Four is the number of blocks,
+    and no other.
+
+    As the rules say.
+    \"\"\"
+    assert 4 == 3
+
+def test_message():
+    \"\"\"Four is said.\"\"\"
+    assert 4 == 3, "expected three blocks"
+
+def test_without_docstring():
+    assert 4 == 3
+
+def test_error():
+    \"\"\"Four is raised.\"\"\"
+    raise ValueError("assert four")
+
+def test_passes():
+    \"\"\"Four holds.\"\"\"
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_failure_without_a_message_says_which_fact_does_not_hold(
+    project: Path, workers: str
+) -> None:
+    """A failure whose assertion has no message is told by the fact in the docstring of its test."""
+    (project / "tests" / "test_facts.py").write_text(FAILING, encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/test_facts.py", "-n", workers],
+        cwd=project, env=child_environment(COLUMNS="200"), capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+
+    lines = run.stdout.splitlines()
+    told = dict(line.removeprefix("FAILED tests/test_facts.py::").split(" - ", 1)
+                for line in lines if line.startswith("FAILED"))  # fmt: skip
+    assert told == {
+        "test_bare": "does not hold: Four is the number of blocks, and no other. assert 4 == 3",
+        "test_message": "AssertionError: expected three blocks",
+        "test_without_docstring": "assert 4 == 3",
+        "test_error": "ValueError: assert four",
+    }, run.stdout
+    section = next(number for number, line in enumerate(lines) if " does not hold " in line)
+    assert lines[section + 1] == "Four is the number of blocks, and no other."
+    assert run.stdout.count(" does not hold ---") == 1, run.stdout
 
 
 TELLS_FILES = """
