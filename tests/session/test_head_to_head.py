@@ -29,20 +29,18 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.measure.turns import RunningComparison
 from whisper_speedtest.results.journal.journal_file import read
-from whisper_speedtest.session import head_to_head
+from whisper_speedtest.session import head_to_head, other_side
 from whisper_speedtest.session.choice.options import UNDECIDED
 from whisper_speedtest.session.choice.selection import BASELINE, Selected, measure_of
 from whisper_speedtest.session.choice.values import Shard
 from whisper_speedtest.session.head_to_head import (
     OTHER_SIDE,
-    OtherSide,
     RefusedError,
     SlowerError,
     lost,
-    name_of,
     names_a_clip,
-    split,
 )
+from whisper_speedtest.session.other_side import OtherSide, name_of, split
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.skips import NotMeasured
 
@@ -140,7 +138,7 @@ def test_case_of_a_library_that_is_not_installed_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At once, with the way to install it; of an unknown case three like it are named."""
-    monkeypatch.setattr(head_to_head, "why_not_installed", lambda adapter: f"{adapter}: install it")
+    monkeypatch.setattr(other_side, "why_not_installed", lambda adapter: f"{adapter}: install it")
 
     with pytest.raises(pytest.UsageError, match=f"{MICRO}: lightning-whisper-mlx: install it"):
         configured(head_to_head=True, baseline=MICRO)

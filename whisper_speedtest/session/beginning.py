@@ -49,10 +49,11 @@ def refuse_absent_gpu(config: pytest.Config) -> None:
     No library is started for that. A library that cannot use a GPU that is there fails in its own
     tests.
     """
-    option, checks = config.getoption, config.getoption("check_models")
+    checks = config.getoption("check_models")
     only_checks = checks is not None and "load" not in checks
-    computes = not (only_checks or option("prefetch_only") or option("collectonly"))
-    if option("device") == "gpu" and computes and gpu.has_no_gpu():
+    only_fetches = config.getoption("prefetch_only")
+    computes = not (only_checks or only_fetches or config.getoption("collectonly"))
+    if config.getoption("device") == "gpu" and computes and gpu.has_no_gpu():
         looked = ", ".join((*gpu.GPU_DEVICES, gpu.GRAPHICS))
         raise pytest.UsageError(
             f"--device=gpu: expected a GPU, found none of {looked}; leave the option out, or write "
@@ -87,7 +88,9 @@ def _try_adapters() -> None:
         try_registry()
     except OSError as error:
         what = f"expected to start a process that tries to import the adapters, got {error}"
-        raise pytest.UsageError("; ".join(filter(None, [what, limit_behind(error)]))) from error
+        if next_step := limit_behind(error):
+            what += f"; {next_step}"
+        raise pytest.UsageError(what) from error
 
 
 def pytest_sessionstart() -> None:

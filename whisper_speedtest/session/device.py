@@ -49,7 +49,7 @@ class Probes:
     """Adapter → why its library finds no GPU here, as it says before it loads a model."""
 
     ended: dict[str, str] = field(default_factory=dict)
-    """Adapter → how else its engine ended before the load, as by a crash or a timeout."""
+    """Adapter → how else its engine ended before the load: by a crash or a timeout, for example."""
 
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
     """Adapter and variant → why they compute on the CPU and not on the GPU."""
@@ -78,8 +78,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     case = case_of(item)
     if case is not None and "device" in getattr(item, "fixturenames", ()):
-        # What is wrong with the model is raised again by the fixtures, as this test's own error; of
-        # a GPU that cannot be watched a warning tells.
+        # A fault of the model is raised again by the fixtures, as an error of this test. A warning
+        # tells of a GPU that cannot be watched.
         with suppress(Exception):
             model = session_model(item.config, files_of(case))
             if choose_device(item.config, case, model) == "gpu":
@@ -159,8 +159,10 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
         try:
             engine.import_library()
         except EngineError as error:
-            by_itself = error.raised_in == "import_library"
-            (probes.refused if by_itself else probes.ended)[case.adapter] = str(error)
+            if error.raised_in == "import_library":
+                probes.refused[case.adapter] = str(error)
+            else:
+                probes.ended[case.adapter] = str(error)
             return
         try:
             engine.load()

@@ -8,16 +8,12 @@ the same.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from adapters import all_cases, files_of, why_not_installed
+from adapters import all_cases, files_of
 from fixtures.audio import clips
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.session.choice.keywords import is_selected
@@ -33,6 +29,7 @@ from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.fixtures import STARTED_WITH, samples_of
 from whisper_speedtest.session.models.prefetch import session_model
+from whisper_speedtest.session.other_side import OtherSide, baseline_case, other_checkout
 from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 from whisper_speedtest.session.skips import NotMeasured
 from whisper_speedtest.session.terminal.display_plugin import display_of
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 
     from adapters.base import Case, DecodeSettings, Device, ModelFiles
     from whisper_speedtest.cache.model import VerifiedModel
-    from whisper_speedtest.engine.checkout import Checkout
     from whisper_speedtest.engine.pool import EnginePool
     from whisper_speedtest.engine.process import Engine
     from whisper_speedtest.measure.recording import Recorder
@@ -53,33 +49,14 @@ if TYPE_CHECKING:
 USUAL_CLIP = "short"
 """The clip that is compared on, unless the user names others."""
 
-OF_SINGLE_CASES = (
-    *("--resume", "--corpus", "--cold-files", "--pause", "--processes", "--calls", "--budget"),
+OF_SINGLE_CASES = tuple(
+    "--resume --corpus --cold-files --pause --processes --calls --budget".split()
 )
 """Options of sessions that time each case by itself. A comparison has its own measure, number of
 calls and limit, --minutes."""
 
 JOURNAL = ".jsonl"
 """The suffix of a journal, which --baseline may also name."""
-
-
-@dataclass(slots=True)
-class OtherSide:
-    """The side that a session compares each case with."""
-
-    name: str
-    checkout: Checkout
-    code: str | None = None
-    """The sha256 of its Python files, if it is another checkout."""
-
-    is_ours: bool = False
-    """Whether it has the same code and the same interpreter as we have."""
-
-    left_out: int = 0
-    """How many selected tests were left out, as they compare nothing."""
-
-    lost: list[str] = field(default_factory=list)
-    """A line for each case that the other side can measure and we cannot, with the next step."""
 
 
 OTHER_SIDE = pytest.StashKey[OtherSide]()
@@ -98,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Find the other side, and refuse options that do not go with it."""
     baseline, against = config.getoption("baseline"), config.getoption("against")
     if not is_head_to_head(config):
-        _refuse_half(config, baseline)
+        _refuse_without_other_side(config, baseline)
         return
     if bool(baseline) == bool(against):
         got = "both" if baseline else "neither"
@@ -114,13 +91,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if baseline:
         from whisper_speedtest.engine.checkout import OWN
 
-        config.stash[BASELINE] = _case(baseline)
+        config.stash[BASELINE] = baseline_case(baseline)
         config.stash[OTHER_SIDE] = OtherSide(baseline, OWN)
     else:
-        config.stash[OTHER_SIDE] = _other_checkout(against, config.invocation_params.dir)
+        here = config.invocation_params.dir
+        config.stash[OTHER_SIDE] = other_checkout(against, here)
 
 
-def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
+def _refuse_without_other_side(config: pytest.Config, baseline: str | None) -> None:
     """Refuse options that make no sense without another side."""
     if baseline and not baseline.endswith(JOURNAL):
         raise pytest.UsageError(
@@ -132,76 +110,16 @@ def _refuse_half(config: pytest.Config, baseline: str | None) -> None:
             "--minutes: expected --head-to-head or --against, whose comparisons it limits, got "
             "neither; leave it out"
         )
-    if (config.getoption("fail_slower") is None) != (baseline is None):
+    fails_slower = config.getoption("fail_slower") is not None
+    if fails_slower and baseline is None:
         raise pytest.UsageError(
             "--fail-slower: expected another side, which is --head-to-head with --baseline=CASE, "
             f"--against=DIR, or a journal by --baseline=FILE{JOURNAL}, got none"
-            if baseline is None
-            else "--baseline: expected --fail-slower=PERCENT beside a journal, got none"
         )
-
-
-def _case(name: str) -> Case:
-    """Return the case of this name, as ids have it."""
-    known = {str(case): case for case in all_cases()}
-    if name not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, known, n=3) or list(known)[:3]
+    if baseline is not None and not fails_slower:
         raise pytest.UsageError(
-            f"--baseline: expected a case as ids name it, got {name!r}; for example "
-            f"{', '.join(near)}"
+            "--baseline: expected --fail-slower=PERCENT beside a journal, got none"
         )
-    if why := why_not_installed(known[name].adapter):
-        raise pytest.UsageError(f"--baseline: {name}: {why}")
-    return known[name]
-
-
-def _other_checkout(text: str, here: Path) -> OtherSide:
-    """Return another checkout and interpreter as the other side."""
-    from whisper_speedtest.engine.checkout import OWN, CheckoutError, look_into
-    from whisper_speedtest.measure.machine import suite_commit
-    from whisper_speedtest.measure.suite import code_hash
-
-    root, python = split(text, here)
-    chosen = shutil.which(python) if python else OWN.python
-    if chosen is None:
-        raise pytest.UsageError(
-            f"--against: expected an interpreter that can be run, got {python}; name one as "
-            "--against=DIR:PYTHON"
-        )
-    try:
-        code = code_hash(root)
-    except OSError as error:
-        why = f"{root}: expected a checkout that can be read, got {error.strerror}"
-        raise pytest.UsageError(f"--against: {why}; name its top folder") from error
-    try:
-        checkout = look_into(root, str(Path(chosen).absolute()), name_of(suite_commit(root), code))
-    except CheckoutError as error:
-        raise pytest.UsageError(f"--against: {error}") from error
-    is_ours = code == code_hash() and checkout.python == OWN.python
-    return OtherSide(checkout.name, checkout, code, is_ours)
-
-
-def split(text: str, here: Path) -> tuple[Path, str]:
-    """Split `DIR[:PYTHON]` into folder and interpreter; the latter is "" if there is none.
-
-    Both may be relative to `here`, where pytest was started. The folder may have a colon in its
-    name. Both may begin with `~`, the user's home, which no shell expands inside an option.
-    """
-    text = ":".join(map(os.path.expanduser, text.split(":")))
-    folder, _, python = text.rpartition(":")
-    if not folder or (here / text).is_dir():
-        return (here / text).resolve(), ""
-    return (here / folder).resolve(), str(here / python) if "/" in python else python
-
-
-def name_of(commit: str | None, code: str) -> str:
-    """Return a short name of a checkout: its commit, or the hash of its code if it has none."""
-    if commit is None:
-        return f"code {code[:12]}"
-    number, _, dirty = commit.partition("-")
-    return f"{number[:12]}-{dirty}" if dirty else number[:12]
 
 
 @pytest.hookimpl(trylast=True)
@@ -217,8 +135,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         case = case_of(item)
         compares = measure_of(item) is Measure.RATIO and (case is None or case != baseline)
-        usual = named or case is None or _clip_of(item) == USUAL_CLIP
-        (kept if compares and usual else left_out).append(item)
+        on_usual_clip = named or case is None or _clip_of(item) == USUAL_CLIP
+        if compares and on_usual_clip:
+            kept.append(item)
+        else:
+            left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = kept
@@ -231,6 +152,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _clip_of(item: pytest.Item) -> str:
+    """Return the name of a test's clip; "" if it has none."""
     assert isinstance(item, pytest.Function)
     clip = parameters_of(item).clip
     return clip.name if clip else ""
@@ -336,6 +258,7 @@ def _run(item: pytest.Function, other_side: OtherSide) -> None:
 
 
 def _slower(found: RunningComparison, name: str, limit: float) -> str:
+    """Return how much slower we are than the other side, and than what is allowed."""
     ratio = found.ratio
     return (
         f"expected at most {limit:.1%} slower than {name}, got {ratio.ratio - 1:.1%} "
@@ -375,6 +298,7 @@ def _model_of(
 
 
 def _files(files: ModelFiles) -> str:
+    """Return a model's repo, revision and files, for messages."""
     return f"{files} ({', '.join(files.files)})"
 
 

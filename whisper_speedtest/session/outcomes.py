@@ -89,7 +89,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
         if recorder.result.comparison or recorder.result.is_contaminated:
             benchmark.disabled = True
-            benchmark(lambda: None)  # or it would warn that nobody has used it
+            benchmark(lambda: None)  # Otherwise it would warn that it was not used.
         else:
             _replay(benchmark, recorder.result.seconds)
     return outcome
@@ -119,30 +119,46 @@ def pytest_runtest_makereport(
     if report.failed and call.excinfo and selection.measure_of(item):
         _add_next_step(call.excinfo.value, item.config)
         report.longrepr = _message_alone(call.excinfo.value, item.config) or report.longrepr
-    recorder = item.stash.get(RECORDER, None)
-    of_library = selection.measure_of(item) if report.skipped else selection.unusable([item])
-    if recorder is None and of_library and call.excinfo:
-        outcome = Outcome.SKIPPED if report.skipped else Outcome.FAILED
-        item.config.stash[LEFT_OUT][str(call.excinfo.value)] = outcome
-    if recorder is None or (report.passed and report.when != "call"):
-        return report
     error = call.excinfo.value if call.excinfo else None
-    if report.skipped:
-        cause = error.cause if isinstance(error, NotMeasured) else ""
-        result = recorder.ended(Outcome.SKIPPED, str(error), cause or str(error))
-    elif report.failed:
-        outcome = Outcome.TIMED_OUT if _is_timeout(error) else Outcome.FAILED
-        result = recorder.ended(outcome, _first_lines(error) if error else "")
-    elif recorder.result.is_contaminated:
-        result = recorder.ended(Outcome.BUSY, BUSY_REASON)
-    else:
-        result = recorder.ended(Outcome.PASSED)
-        benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
+    recorder = item.stash.get(RECORDER, None)
+    if recorder is None:
+        if error is not None:
+            _note_left_out(item, error, skipped=report.skipped)
+        return report
+    if report.passed and report.when != "call":
+        return report
+    result = _ended(recorder, report, error)
+    if result.outcome is Outcome.PASSED:
         from whisper_speedtest.measure.result import to_json
 
+        benchmark: BenchmarkFixture = getattr(item, "funcargs", {})["benchmark"]
         benchmark.extra_info.update(to_json(result))
     item.config.stash[RESULTS].append(result)
     return report
+
+
+def _note_left_out(item: pytest.Item, error: BaseException, *, skipped: bool) -> None:
+    """Note why a library was left out altogether, if that is what a test without a record says.
+
+    Such a test is skipped if the library is not installed, and fails if its adapter is unusable.
+    """
+    if skipped and selection.measure_of(item):
+        item.config.stash[LEFT_OUT][str(error)] = Outcome.SKIPPED
+    elif not skipped and selection.unusable([item]):
+        item.config.stash[LEFT_OUT][str(error)] = Outcome.FAILED
+
+
+def _ended(recorder: Recorder, report: pytest.TestReport, error: BaseException | None) -> Result:
+    """Record how a test over cases ended, and return the result."""
+    if report.skipped:
+        cause = error.cause if isinstance(error, NotMeasured) else ""
+        return recorder.ended(Outcome.SKIPPED, str(error), cause or str(error))
+    if report.failed:
+        outcome = Outcome.TIMED_OUT if _is_timeout(error) else Outcome.FAILED
+        return recorder.ended(outcome, _first_lines(error) if error else "")
+    if recorder.result.is_contaminated:
+        return recorder.ended(Outcome.BUSY, BUSY_REASON)
+    return recorder.ended(Outcome.PASSED)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,7 +185,8 @@ def _add_next_step(error: BaseException, config: pytest.Config) -> None:
 
     if config.getoption("device") != "gpu" or not isinstance(error, EngineError):
         return
-    if ON_THE_GPU not in getattr(error, "__notes__", ()):  # an engine raises one error repeatedly
+    # An engine raises the same error again and again.
+    if ON_THE_GPU not in getattr(error, "__notes__", ()):
         error.add_note(ON_THE_GPU)
 
 

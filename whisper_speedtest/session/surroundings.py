@@ -32,6 +32,7 @@ LAST: pytest.StashKey[State] = pytest.StashKey()
 """The state after the latest measurement, which is also the state before the next."""
 
 LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
+"""The case of the latest measurement."""
 
 GPU: pytest.StashKey[GpuReference | None] = pytest.StashKey()
 """The GPU's reference; None if it has failed."""
@@ -106,10 +107,10 @@ def watch_gpu(config: pytest.Config, case: Case) -> None:
                 break
             except (EngineError, ModelError, ArithmeticError, OSError) as error:
                 faults.append(str(error))
-        else:
-            alone = f"{case.adapter} computes nothing but transcripts, and no other is installed"
-            _lose_gpu(config, "; ".join(faults) or alone)
-            return
+    if config.stash[GPU] is None:
+        alone = f"{case.adapter} computes nothing but transcripts, and no other is installed"
+        _lose_gpu(config, "; ".join(faults) or alone)
+        return
     if FIRST in config.stash:
         from msgspec.structs import replace
 
@@ -144,10 +145,10 @@ def _gpu_reference(config: pytest.Config, case: Case) -> GpuReference:
     from whisper_speedtest.measure.reference import GpuReference
 
     model = session_model(config, files_of(case))
-    made = tempfile.TemporaryDirectory
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(made(prefix="whisper-speedtest-")))
-        engine = stack.enter_context(Engine(case, model, folder, "gpu"))
+        folder = tempfile.TemporaryDirectory(prefix="whisper-speedtest-")
+        path = Path(stack.enter_context(folder))
+        engine = stack.enter_context(Engine(case, model, path, "gpu"))
         with engine.limited(probe_limit(case)):
             engine.lay_out()
             engine.launch()
@@ -177,7 +178,8 @@ def _state(config: pytest.Config) -> State:
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.measure.machine import state
 
-    gpu, seconds = config.stash.get(GPU, None), None
+    gpu = config.stash.get(GPU, None)
+    seconds = None
     try:
         seconds = gpu.seconds() if gpu else None
     except (EngineError, ArithmeticError) as error:
@@ -186,5 +188,6 @@ def _state(config: pytest.Config) -> State:
 
 
 def _lose_gpu(config: pytest.Config, reason: str) -> None:
+    """Time the GPU's reference no more; a warning will say why."""
     config.stash[GPU] = None
     config.stash[GPU_FAULT] = f"nothing shows how fast the GPU is through this session: {reason}"

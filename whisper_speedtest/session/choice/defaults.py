@@ -48,7 +48,10 @@ def split_by_default(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], l
     left_out: list[pytest.Item] = []
     for item in items:
         case = case_of(item)
-        (kept if case is None or is_default(case) else left_out).append(item)
+        if case is None or is_default(case):
+            kept.append(item)
+        else:
+            left_out.append(item)
     return kept, left_out
 
 

@@ -83,13 +83,15 @@ def misleading_word(selected: Selected, test: str, keyword: str) -> str:
     assert selected.audio is not None
     name, whole = selected.audio.name.lower(), f"{test} {selected.audio.name}".lower()
     model = f"{test.partition('[')[0]}[{selected.case}]".lower()
+    # These are parts of the recording's name, and of models' names as well.
     of_both = [word for word in words_of(keyword) if word in name and model_with(word)]
 
     def matches(word: str, /, **_: object) -> bool:
         return word.lower() in (model if word.lower() in of_both else whole)
 
-    decides = of_both and _compiled(keyword).evaluate(matches) != is_selected(whole, keyword)
-    return of_both[0] if decides else ""
+    if of_both and _compiled(keyword).evaluate(matches) != is_selected(whole, keyword):
+        return of_both[0]
+    return ""
 
 
 @cache
@@ -155,7 +157,9 @@ def selected_name(test: str, adapter: str, keyword: str) -> str:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Let -k find the test that stands for an unusable adapter as it would find its real tests."""
     keyword = item.config.getoption("keyword")
-    for adapter in unusable([item]) if keyword else ():
+    if not keyword:
+        return
+    for adapter in unusable([item]):
         assert isinstance(item, pytest.Function)
         if name := selected_name(item.originalname, adapter, keyword):
             item.extra_keyword_matches.add(name)
@@ -168,7 +172,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         try:
             refuse_misleading(items, keyword)
         except pytest.UsageError:
-            items.clear()  # or --collect-only would list them all
+            items.clear()  # Otherwise --collect-only would list them all.
             raise
     config.stash[COLLECTED] = tuple(item.nodeid for item in items)
     config.stash[OVER] = tuple(item.nodeid for item in items if measure_of(item))
@@ -248,7 +252,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         missing = [name for name in usable() if why_not_installed(name)]
         first, *further = advice(keyword, tests, missing)
     else:
-        return  # another option, as --shard, has left them out, and says so itself
+        return  # Another option, such as --shard, has left them out, and says so itself.
     terminalreporter.line(f"nothing was selected: {first}", yellow=True)
     for line in further:
         terminalreporter.line(f"  {line}")

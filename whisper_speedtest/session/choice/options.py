@@ -50,7 +50,7 @@ UNDECIDED = 6
 """The exit status of a session with --fail-slower in which a comparison is undecided."""
 
 LAST_JOURNAL = Path()
-"""The value of --resume without a path: this very object, and not one that is equal to it."""
+"""The value of --resume without a path; compared by identity, as --resume=. gives an equal path."""
 
 USUAL = {"--device": "auto", "--max-others": MAX_OTHERS}
 """The defaults of some options."""
@@ -296,12 +296,16 @@ def minutes_of(config: pytest.Config) -> float:
 
 
 def given(config: pytest.Config, options: Iterable[str]) -> list[str]:
-    """Return those of some options that the user has given; 0, as in --pause=0, does not count."""
-    return [
-        each
-        for each in options
-        if config.getoption(each) not in ((USUAL[each],) if each in USUAL else NOT_GIVEN)
-    ]
+    """Return those of some options that the user has given with another value than the default.
+
+    A value of 0, as in --pause=0, counts as not given, since it equals False.
+    """
+    found = []
+    for option in options:
+        not_given = (USUAL[option],) if option in USUAL else NOT_GIVEN
+        if config.getoption(option) not in not_given:
+            found.append(option)
+    return found
 
 
 def rules_of(config: pytest.Config) -> Rules:
@@ -321,7 +325,7 @@ def why_no_limit(config: pytest.Config) -> str | None:
     for name, value in {
         "--timeout": config.getoption("timeout", None),
         "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
-        "the setting timeout": config.getini("timeout") or None,  # "" where nobody has made it
+        "the setting timeout": config.getini("timeout") or None,  # "" if it is not set
     }.items():
         if value is None:
             continue

@@ -85,8 +85,10 @@ class Selected:
     def key(self) -> str:
         """The part of the test's id in brackets; it is a stored key."""
         parts = [str(self.case)]
-        parts += [self.audio.name] if self.audio else []
-        parts += [f"batch{self.batch_size}"] if self.batch_size else []
+        if self.audio:
+            parts.append(self.audio.name)
+        if self.batch_size:
+            parts.append(f"batch{self.batch_size}")
         return "-".join(parts)
 
     def time_limit(self, config: pytest.Config, rules: Rules, pause: float = 0.0) -> float:
@@ -206,7 +208,8 @@ def select(
             yield Selected(case, corpus=corpus)
         return
     chosen = [clips[name] for name in marker.args]
-    chosen += own if marker.kwargs.get("own") else []
+    if marker.kwargs.get("own"):
+        chosen += own
     for case in cases:
         suited = [clip for clip in chosen if suits(case, clip)] if marker.args else [None]
         sizes = batch_sizes(case) if marker.kwargs.get("batches") else [None]
@@ -237,10 +240,13 @@ def parametrize(
     marker = metafunc.definition.get_closest_marker("over")
     if marker is None:
         return
-    names = ["case"]
-    names += ["clip"] if marker.args else []
-    names += ["batch_size"] if marker.kwargs.get("batches") else []
-    names += ["corpus"] if marker.kwargs.get("corpora") else []
+    varied = {
+        "case": True,
+        "clip": bool(marker.args),
+        "batch_size": marker.kwargs.get("batches", False),
+        "corpus": marker.kwargs.get("corpora", False),
+    }
+    names = [name for name, varies in varied.items() if varies]
     config = metafunc.config
     measure, language = Measure(marker.kwargs["measure"]), config.getoption("language")
     rules = rules_of(config)
@@ -248,26 +254,28 @@ def parametrize(
     installed = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
     def parameters(selected: Selected, **named: Any) -> ParameterSet:
-        return pytest.param(*(getattr(selected, name) for name in names), **named)
+        values = [getattr(selected, name) for name in names]
+        return pytest.param(*values, **named)
 
     def marks(selected: Selected) -> list[pytest.MarkDecorator]:
-        # A limit that the user chose is obeyed, and a mark would come before it.
-        limited = rules.timeout is None
-        found = [_limit(selected.time_limit(config, rules, pause))] if limited else []
+        found = []
+        if rules.timeout is None:  # The mark would outrank a limit that the user has chosen.
+            found.append(_limit(selected.time_limit(config, rules, pause)))
         if reason := selected.why_skipped(measure, language):
             found.append(pytest.mark.skip(reason=reason))
-        return [*found, pytest.mark.own] if selected.clip and selected.clip.is_own else found
+        if selected.clip and selected.clip.is_own:
+            found.append(pytest.mark.own)
+        return found
 
     items = [
         parameters(each, id=each.key, marks=marks(each))
         for each in select(marker, installed, clips, own, corpora)
     ]
     for adapter in filter(why_not_installed, usable()):
-        of_it = [case for case in all_cases() if case.adapter == adapter]
+        of_adapter = [case for case in all_cases() if case.adapter == adapter]
+        first = next(select(marker, of_adapter, clips, (), corpora))
         skip = pytest.mark.skip(reason=why_not_installed(adapter))
-        items.append(
-            parameters(next(select(marker, of_it, clips, (), corpora)), id=adapter, marks=skip)
-        )
+        items.append(parameters(first, id=adapter, marks=skip))
     for adapter in filter(why_unusable, REGISTRY):
         broken = pytest.mark.unusable(adapter=adapter, reason=why_unusable(adapter))
         items.append(pytest.param(*[None] * len(names), id=adapter, marks=broken))
@@ -277,6 +285,7 @@ def parametrize(
 
 @cache
 def _limit(seconds: float) -> pytest.MarkDecorator:
+    """Return the mark that gives a test a time limit."""
     return pytest.mark.timeout(min(seconds, LONGEST_LIMIT))
 
 

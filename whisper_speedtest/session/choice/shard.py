@@ -84,13 +84,19 @@ def take_part(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     kept = [item for item in items if shard.has(subject_of(item))]
     left_out = [item for item in items if not shard.has(subject_of(item))]
-    config.stash[SPLIT] = Split(shard, _cases(kept), _cases(items), len(kept), len(items))
+    config.stash[SPLIT] = Split(
+        shard=shard,
+        cases=_count_cases(kept),
+        of_cases=_count_cases(items),
+        tests=len(kept),
+        of_tests=len(items),
+    )
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = kept
 
 
-def _cases(items: Sequence[pytest.Item]) -> int:
+def _count_cases(items: Sequence[pytest.Item]) -> int:
     return len({case for item in items if (case := case_of(item))})
 
 

@@ -99,14 +99,14 @@ def _check(session: pytest.Session, checks: frozenset[str], needs: Mapping[Case,
             models = check(needs, store, config.invocation_params.dir)
     except Unavailable as error:  # of the whole hub cache
         pytest.exit(f"--check-models: {error}", returncode=pytest.ExitCode.TESTS_FAILED)
-    loads = None
+    loads: dict[Case, str] | None = None
     if "load" in checks:
-        loads = {
-            model.case: load_model(config, model.case, model.verified, needs[model.case])
-            if model.verified
-            else NOT_TRIED
-            for model in models
-        }
+        loads = dict.fromkeys((model.case for model in models), NOT_TRIED)
+        for model in models:
+            if model.verified:
+                loads[model.case] = load_model(
+                    config, model.case, model.verified, needs[model.case]
+                )
     broken = unusable(session.items)
     if "json" in checks:
         print(json.dumps(as_json(models, store.settings.cache, loads, broken), indent=2))
@@ -126,8 +126,10 @@ def none_tried(models: Sequence[ModelStatus]) -> str:
     from whisper_speedtest.session.models.model_report import HUB_CACHE, cache_names
 
     places = cache_names(models)
-    fetched = "fetch them with --prefetch-only"
-    step = fetched if HUB_CACHE in places else "what keeps the suite from making them stands above"
+    if HUB_CACHE in places:
+        step = "fetch them with --prefetch-only"
+    else:
+        step = "what keeps the suite from making them stands above"
     return (
         "no load was tried, as no model of the selection is complete in the "
         f"{' or the '.join(places)}; {step}"
@@ -176,7 +178,7 @@ def _print(
         tell(out, reason)
     for reason in unusable(session.items).values():
         tell(out, f"not looked for: {reason}")
-    for reason in skip_reasons(session.items):  # with a command, which is to be copied
+    for reason in skip_reasons(session.items):  # Unbroken, as it has a command to be copied.
         out.line(f"not looked for: {reason}")
     names = cache_names(models)
     said = {
@@ -231,26 +233,32 @@ def as_json(
     """
     from whisper_speedtest.session.models.model_status import all_complete
 
+    documents = []
+    for model in models:
+        document = _model_as_json(model)
+        if loads is not None:
+            document["loads"] = loads[model.case]
+        documents.append(document)
     return {
         "cache": str(cache),
         "complete": all_complete(models) and not broken,
         "unusable": [
             {"adapter": adapter, "reason": reason} for adapter, reason in (broken or {}).items()
         ],
-        "models": [
-            {
-                **asdict(model.case),
-                "repo": model.files.repo,
-                "revision": model.files.revision,
-                "listed_as": model.cache.listed_as,
-                "commit": model.cache.commit,
-                "files": list(model.files.files),
-                "cache": _place_as_json(model.cache),
-                "library": _place_as_json(model.own_place),
-                **({} if loads is None else {"loads": loads[model.case]}),
-            }
-            for model in models
-        ],
+        "models": documents,
+    }
+
+
+def _model_as_json(model: ModelStatus) -> dict[str, Any]:
+    return {
+        **asdict(model.case),
+        "repo": model.files.repo,
+        "revision": model.files.revision,
+        "listed_as": model.cache.listed_as,
+        "commit": model.cache.commit,
+        "files": list(model.files.files),
+        "cache": _place_as_json(model.cache),
+        "library": _place_as_json(model.own_place),
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from adapters.base import ModelFiles
@@ -46,32 +46,39 @@ def pinned_line(store: Store, models: Iterable[ModelFiles]) -> str:
     others = [str(files) for files in hosted if not store.lock.of(files)]
     if not hosted or not store.lock.models:
         return ""
-    pinned = f"models.lock pins {len(hosted) - len(others)} of {len(hosted)} models"
-    return f"{pinned}; not in it, add with --lock-models: {', '.join(others)}" if others else pinned
+    line = f"models.lock pins {len(hosted) - len(others)} of {len(hosted)} models"
+    if others:
+        line += f"; not in it, add with --lock-models: {', '.join(others)}"
+    return line
 
 
-def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> Iterator[str]:
-    """Yield a line for each model whose revision now means another commit; adopt it if `take`."""
+def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> list[str]:
+    """Return a line for each model whose revision now means another commit.
+
+    If `take`, the store's lock has these commits from then on.
+    """
     from whisper_speedtest.cache.model import ModelError
 
     models = list(models)
     moved = store.moved(models)
+    lines = []
+    taken: dict[ModelFiles, str] = {}
     for files, found in moved.items():
         if isinstance(found, ModelError):
-            yield f"not refreshed: {files}: {str(found).removeprefix(f'{files}: ')}"
+            lines.append(f"not refreshed: {files}: {str(found).removeprefix(f'{files}: ')}")
             continue
-        then, now = (commit[:12] for commit in found)
+        then, now = found
+        taken[files] = now
         locked = "models.lock has" if store.lock.of(files) else "the cache has"
         following = "taken now" if take else "not followed; take it with --refresh --lock-models"
-        yield f"moved: {files} stands for {now} now, {locked} {then}: {following}"
+        lines.append(f"moved: {files} stands for {now[:12]} now, {locked} {then[:12]}: {following}")
     if take:
-        commits = {of: found[1] for of, found in moved.items() if isinstance(found, tuple)}
-        store.lock = store.lock.moved_to(commits)
+        store.lock = store.lock.moved_to(taken)
     if not moved:
         asked = sum(not (files.embedded or files.by_url) for files in models)
-        yield (
-            f"refreshed: of {asked} models none has moved" if asked else "refreshed: nothing to ask"
-        )
+        none_moved = f"refreshed: of {asked} models none has moved"
+        lines.append(none_moved if asked else "refreshed: nothing to ask")
+    return lines
 
 
 def write(config: pytest.Config, store: Store, outcomes: Outcomes) -> str:

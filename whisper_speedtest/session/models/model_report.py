@@ -46,8 +46,8 @@ def rendered(table: RenderableType, width: int, *, styled: bool) -> str:
     from rich.console import Console
 
     text = io.StringIO()
-    # rich believes the width of a terminal that calls itself dumb, unless it is told a height, too.
-    # What is in square brackets or between colons may be a part of a user's file name.
+    # For a terminal that calls itself dumb, rich uses `width` only if it is given a height as well.
+    # No markup and no emoji: brackets and colons may be part of the name of a user's file.
     console = Console(
         file=text, width=width, height=25, force_terminal=styled, markup=False, emoji=False
     )
@@ -73,15 +73,11 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
         f"models: {len(plan.complete)} there and verified ({human(plan.size_complete)}), "
         f"{len(plan.to_fetch)} to fetch ({coming}{free}), {len(plan.unavailable)} left out"
     )
-    lines = [
-        summary,
-        *(
-            f"  fetch      {short_name(model.files)}{_led_to(model.listed_as)}: "
-            f"{human(model.download_size)}"
-            + (f", {human(there)} are there from before" if (there := model.size_begun) else "")
-            for model in sorted(plan.to_fetch, key=lambda model: model.download_size)
-        ),
-    ]
+    lines = [summary]
+    for model in sorted(plan.to_fetch, key=lambda model: model.download_size):
+        name = f"{short_name(model.files)}{_led_to(model.listed_as)}"
+        there = f", {human(model.size_begun)} are there from before" if model.size_begun else ""
+        lines.append(f"  fetch      {name}: {human(model.download_size)}{there}")
     if doubtful := [model.files for model in plan.models if model.unconfirmed]:
         lines += _wrapped(f"{UNCONFIRMED}: ", map(short_name, doubtful), width, indent=2)
     causes: dict[str, list[PlannedModel]] = {}
@@ -246,7 +242,7 @@ def explanations(
         found = [
             f"{where}: {file.reason}"
             for where, place in places.items()
-            if place.state != "missing"  # of which `absent_lines` or the table says all there is
+            if place.state != "missing"  # `absent_lines` or the table says that already
             for file in place.faults
         ]
         if model.cache.unconfirmed:

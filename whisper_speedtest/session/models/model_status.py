@@ -12,7 +12,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import adapter_class, files_of
 from whisper_speedtest.cache.folders import cached_repos
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 
     from adapters.base import Case, ModelFiles
     from whisper_speedtest.cache.folders import RepoFolder
-    from whisper_speedtest.cache.hashes import Proof
-    from whisper_speedtest.cache.inspection import FileState
     from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.hub.store import Store
 
 _THREADS = 8
 _ANY_GIT_SHA1 = "0" * 40
+"""Lets `digest` compute the git sha1 of a file as well, whatever that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,22 @@ class ModelStatus:
         return {self.cache.state, self.own_place.state} == {"missing"}
 
 
+class _Place(NamedTuple):
+    """Where a library looks for a file of a model, outside of the hub cache."""
+
+    files: ModelFiles
+    name: str
+    path: Path
+
+
 def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus]:
     """Return the status of each case's model; libraries are taken to be run in `folder`."""
     models: dict[Case, ModelFiles] = {}
-    places: dict[Case, list[tuple[ModelFiles, str, Path]]] = {}
+    places: dict[Case, list[_Place]] = {}
     for case in cases:
         models[case] = files_of(case)
         places[case] = [
-            (models[case], name, path) for name, path in library_places(case, folder).items()
+            _Place(models[case], name, path) for name, path in library_places(case, folder).items()
         ]
     cache = store.settings.cache
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="status") as pool:
@@ -67,24 +74,21 @@ def check(cases: Iterable[Case], store: Store, folder: Path) -> list[ModelStatus
         inspections = pool.map(lambda files: _in_cache(cache, store.inspect(files)), distinct)
         cached = dict(zip(distinct, inspections, strict=True))
 
-        def look(place: tuple[ModelFiles, str, Path]) -> Finding:
-            files, name, path = place
-            return _in_library(cache, files, path, cached[files].findings[name])
+        def look(place: _Place) -> Finding:
+            in_cache = cached[place.files].findings[place.name]
+            return _in_library(cache, place.files, place.path, in_cache)
 
         looked = list(dict.fromkeys(place for each in places.values() for place in each))
         found = dict(zip(looked, pool.map(look, looked), strict=True))
-    return [
-        ModelStatus(
-            case,
-            files,
-            cached[files],
-            replace(cached[files], findings={place[1]: found[place] for place in places[case]})
-            if places[case]
-            else cached[files],
-            cached[files].verified() if cached[files].state == "complete" else None,
-        )
-        for case, files in models.items()
-    ]
+    statuses = []
+    for case, files in models.items():
+        in_cache = own_place = cached[files]
+        if places[case]:
+            findings = {place.name: found[place] for place in places[case]}
+            own_place = replace(in_cache, findings=findings)
+        verified = in_cache.verified() if in_cache.state == "complete" else None
+        statuses.append(ModelStatus(case, files, in_cache, own_place, verified))
+    return statuses
 
 
 def library_places(case: Case, folder: Path) -> dict[str, Path]:
@@ -115,30 +119,24 @@ def _in_cache(cache: Path, inspection: Inspection) -> Inspection:
 def _in_library(cache: Path, files: ModelFiles, path: Path, cached: Finding) -> Finding:
     """Compare the file at `path` with the etag that the hub cache has for it, which may be ""."""
     name, etag = cached.name, cached.etag
-
-    def found(
-        state: FileState, proof: Proof | None, reason: str, origin: CachedFile | None = None
-    ) -> Finding:
-        by_itself = state == "complete" and cached.unconfirmed
-        told = reason and f"{name}: {reason}"
-        return Finding(name, state, path, etag, proof, told, origin, by_itself)
-
     try:
         proof, got = digest(path, etag)
     except FileNotFoundError:
-        return found("missing", None, f"not at {path}")
+        return Finding(name, "missing", path, etag, reason=f"{name}: not at {path}")
     except OSError as error:
-        return found("corrupt", None, f"cannot be read: {error}")
+        return Finding(name, "corrupt", path, etag, reason=f"{name}: cannot be read: {error}")
     if got == etag:
-        return found("complete", proof, "")
+        return Finding(name, "complete", path, etag, proof, unconfirmed=cached.unconfirmed)
     origin = find_origin(cache, path, proof.sha256, cached.path)
     if origin and _is_other(origin, files, cached):
-        return found("other model", proof, f"is {origin}, at {path}", origin)
+        wrong = f"{name}: is {origin}, at {path}"
+        return Finding(name, "other model", path, etag, proof, wrong, origin)
+    got = f"{got} of {proof.size} bytes, at {path}"
     if etag:
-        wrong = f"expected {hash_name(etag)} {etag}, got {got} of {proof.size} bytes, at {path}"
-        return found("corrupt", proof, wrong)
-    wrong = f"nothing in the cache says what {files.revision} has here, at {path}"
-    return found("unknown", proof, wrong, origin)
+        wrong = f"{name}: expected {hash_name(etag)} {etag}, got {got}"
+        return Finding(name, "corrupt", path, etag, proof, wrong)
+    wrong = f"{name}: nothing in the cache says what {files.revision} has here, at {path}"
+    return Finding(name, "unknown", path, etag, proof, wrong, origin)
 
 
 def _is_other(origin: CachedFile, files: ModelFiles, cached: Finding) -> bool:
@@ -164,6 +162,7 @@ def find_origin(cache: Path, path: Path, sha256: str, besides: Path) -> CachedFi
 
 
 def _blob_named(repos: Sequence[RepoFolder], etag: str, besides: Path) -> CachedFile | None:
+    """Return the first cached file with an etag; one that a snapshot links to is preferred."""
     unlinked = None
     for folder in repos:
         if (folder.blobs / etag).exists():

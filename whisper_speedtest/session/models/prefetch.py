@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
 
 STORE: pytest.StashKey[Store] = pytest.StashKey()
+"""The session's only store."""
+
 OUTCOMES: pytest.StashKey[Outcomes] = pytest.StashKey()
 """The outcome for each model that this session has asked for: verified, or an error."""
 
@@ -131,7 +133,7 @@ def fetch(
     try:
         if config.getoption("refresh"):
             with showing(config, f"models: asking for {len(models)}"):
-                lines = list(refresh(store, models, take=locks))
+                lines = refresh(store, models, take=locks)
             for line in lines:
                 tell(out, line)
         if line := pinned_line(store, models):

@@ -87,7 +87,8 @@ class Display(Listener):
             yield
             return
         depth, before = len(self._shown), self._now
-        with self._looked_at() if self._threaded and not depth else nullcontext():
+        needs_thread = self._threaded and depth == 0
+        with self._looked_at() if needs_thread else nullcontext():
             try:
                 self._begin(shown)
                 yield
@@ -117,6 +118,7 @@ class Display(Listener):
             thread.join()
 
     def _begin(self, shown: Shown) -> None:
+        """Show an activity from now on."""
         assert self._screen is not None
         now = self._clock()
         shown.since = shown.since or now
@@ -127,7 +129,7 @@ class Display(Listener):
             self._shown.append(shown)
             self._now = _Now(None, now)
             if self._screen.rewrites:
-                self._written = now  # What is brief does not flicker.
+                self._written = now  # So that a brief activity does not flicker.
 
     def subject(self, subject: str) -> None:
         """Change the subject of the activity that is shown."""
@@ -164,7 +166,8 @@ class Display(Listener):
             if now >= due:
                 self._write(now, step)
             pauses = [REWRITE if timed else REWRITE_UNTIMED, due - now]
-            pauses += [] if self._screen.rewrites else [self._ahead - now]
+            if not self._screen.rewrites:
+                pauses.append(self._due_before_clock - now)
             return min(each for each in pauses if each > 0)
 
     def close(self) -> None:
@@ -181,10 +184,12 @@ class Display(Listener):
         clock_follows = step is not None and (
             step.activity.timed or step.activity is Activity.UNTIMED_CALL
         )
-        return self._ahead if clock_follows and not timed else self._written + LOG_SILENCE
+        if clock_follows and not timed:
+            return self._due_before_clock
+        return self._written + LOG_SILENCE
 
     @property
-    def _ahead(self) -> float:
+    def _due_before_clock(self) -> float:
         """The time at which a log needs a line if a clock will run soon.
 
         A line then allows REWRITE seconds of silence in the timed step without LOG_SILENCE being
@@ -193,12 +198,14 @@ class Display(Listener):
         return self._written + LOG_SILENCE - REWRITE
 
     def _write(self, now: float, step: Step | None) -> None:
+        """Write the line of the present activity and step."""
         assert self._screen is not None
         self._screen.show(sentence(self._shown[-1], step, now, self._screen.width))
         self._drawn = True
         self._written = now
 
     def _clear(self) -> None:
+        """Erase the line if one was written since the last time."""
         if self._drawn and self._screen is not None:
             self._screen.clear()
             self._drawn = False

@@ -62,18 +62,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Decide what to show of a test over cases, and note how long the test took."""
     stash = item.config.stash
-    for test, kind in kinds([item]).items():
+    if kind := kinds([item]).get(item.nodeid):
         if LEFT not in stash:
             stash[LEFT] = TimeLeft(kinds(item.session.items))
-        left = stash[LEFT]
-        left.begin(test)
+        time_left = stash[LEFT]
+        time_left.begin(item.nodeid)
         display_of(item.config).wrote()
         case = kind.case
         item.stash[SHOWN] = Shown(
-            f"{case.label} {kind.what}",
-            f"{case.size}-{case.variant} {kind.what}",
-            time.monotonic(),
-            left.left,
+            subject=f"{case.label} {kind.what}",
+            short=f"{case.size}-{case.variant} {kind.what}",
+            since=time.monotonic(),
+            left=time_left.left,
         )
     outcome = yield
     if recorder := item.stash.get(RECORDER, None):
@@ -120,10 +120,13 @@ def name_of(measure: Measure, clip: Clip | Corpus | None, batch_size: int | None
     """Return what a test measures, in few words: `load`, `short`, `long batch6`."""
     if measure.of_a_start or clip is None:
         return str(measure)
-    words = [str(measure)] if measure in {Measure.TUNED, Measure.CORPUS} else []
-    words.append(clip.name)
-    words += [str(measure)] if measure is Measure.AFTER_PAUSE else []
-    words += [f"batch{batch_size}"] if batch_size else []
+    words = [clip.name]
+    if measure in {Measure.TUNED, Measure.CORPUS}:
+        words.insert(0, str(measure))
+    elif measure is Measure.AFTER_PAUSE:
+        words.append(str(measure))
+    if batch_size:
+        words.append(f"batch{batch_size}")
     return " ".join(words)
 
 

@@ -78,7 +78,7 @@ class Bars(Watcher):
 
 
 class Lines(Watcher):
-    """Writes a line for each download as it begins, and nothing of failures, which come at the end.
+    """Writes a line for each download as it begins; failures are reported at the end, elsewhere.
 
     Between the lines, the display shows how much of `total` bytes has been downloaded.
     """
@@ -115,6 +115,7 @@ class Lines(Watcher):
         self._display.subject(f"downloading, {there} of {total}")
 
     def _say(self, line: str) -> None:
+        """Write a line at once, and let the display wait."""
         with self._one_at_a_time:
             self._out.line(line)
             self._out.flush()

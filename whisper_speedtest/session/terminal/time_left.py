@@ -63,6 +63,8 @@ class Kind(NamedTuple):
 
 
 class _Expected(NamedTuple):
+    """The estimate for a test that has not ended."""
+
     seconds: float
     guessed: bool
     """Whether it is only known from other libraries, or from one variant, which may differ much."""
@@ -89,7 +91,11 @@ class TimeLeft:
 
         self._starts = frozenset(kind.what for kind in tests.values() if kind.of_a_start)
         self._own = 0.0
+        """Seconds that the present test takes in all."""
+
         self._rest = 0.0
+        """Seconds that the tests after it take."""
+
         self._said = ""
         """How the sum of both is introduced: `about`, `at most about`, or "" if it is not known."""
 
@@ -101,7 +107,8 @@ class TimeLeft:
         guessed = sum(each.seconds for each in expected if each and each.guessed)
         known = sum(each.seconds for each in expected if each and not each.guessed)
         if None not in expected and guessed <= MOST_GUESSED * known:
-            self._said, seconds = "about", [each.seconds for each in expected if each]
+            self._said = "about"
+            seconds = [each.seconds for each in expected if each]
         else:
             most = list(map(self._most, kinds, expected))
             seconds = [each for each in most if each is not None]
@@ -142,13 +149,13 @@ class TimeLeft:
             return _Expected(0.0, guessed=False)
         case = kind.case
         family = [other for other in self._took if _library(other) == _library(case)]
-        is_met = case in self._took or len(family) >= FEWEST_VARIANTS
+        guessed = case not in self._took and len(family) < FEWEST_VARIANTS
         if alike := list(self._of_variants(kind, family)):
-            return _Expected(median(alike), guessed=not is_met)
+            return _Expected(median(alike), guessed)
         for other in (case, *reversed(family)):
             calls = self._calls(other)
             if not kind.of_a_start and len(calls) >= FEWEST_CALLS:
-                return _Expected(median(calls.values()), guessed=not is_met)
+                return _Expected(median(calls.values()), guessed)
         others = [took for other, took in self._took.items() if other.size == case.size]
         guesses = [took[kind.what] for took in others if kind.what in took]
         return _Expected(fmean(guesses), guessed=True) if guesses else None
@@ -176,7 +183,8 @@ class TimeLeft:
             took = self._took[other]
             if other != kind.case and kind.what in took:
                 ratios = [own[what] / took[what] for what in own if took.get(what)]
-                yield took[kind.what] * (1.0 if kind.of_a_start or not ratios else median(ratios))
+                scale = median(ratios) if ratios and not kind.of_a_start else 1.0
+                yield scale * took[kind.what]
 
     def _calls(self, case: Case) -> dict[str, float]:
         """Return the seconds of the tests of a case that timed calls and were not skipped."""
