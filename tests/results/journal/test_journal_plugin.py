@@ -129,6 +129,20 @@ def test_skip_is_left_out_where_the_journal_has_it_for_the_same_reason(
     ]
 
 
+def test_skip_for_a_reason_that_names_a_place_is_left_out_as_any_other(
+    session: FakeSession, tmp_path: Path
+) -> None:
+    """The journal has the reason without its names, so that is what a skip is compared by."""
+    skip = {"test": "a", "outcome": Outcome.SKIPPED, "reason": "jane has no /opt/acme"}
+    end(session, **skip)
+    (written,) = read(tmp_path / "run.jsonl").results
+    session.stash[SESSION_JOURNAL].earlier_results = (written,)
+
+    end(session, **skip)
+
+    assert read(tmp_path / "run.jsonl").results == (written,)
+
+
 def test_journal_is_found_where_another_plugin_runs_the_tests(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
