@@ -21,6 +21,7 @@ import yaml  # type: ignore[import-untyped]
 from adapters import REGISTRY
 from fixtures.hub import Hub
 from tests.helpers.project import ROOT, child_environment
+from tests.mutants.running import ROOMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -273,6 +274,13 @@ def test_matrix_has_every_extra(checkout: Path) -> None:
     ]
     assert (name, json.loads(value)) == ("names", ["libraries", *extras])
     assert set(extras) == set(REGISTRY) - {"lightning-whisper-mlx"}
+
+
+def test_mutants_of_every_room_are_tried_each_night() -> None:
+    """The matrix has a job for each room that `tox -e mutants` knows, and no other."""
+    matrix = load(ROOT / ".github/workflows/nightly.yml")["jobs"]["mutants"]["strategy"]["matrix"]
+
+    assert matrix["room"] == list(ROOMS), ".github/workflows/nightly.yml, jobs, mutants, room"
 
 
 def test_pythons_are_those_that_can_make_an_environment() -> None:
