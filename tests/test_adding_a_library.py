@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import REGISTRY
-from tests.helpers.project import ROOT, child_environment, copy_project, edit
+from tests.helpers.project import ROOT, checklist, child_environment, copy_project, edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,11 +138,7 @@ def _run(tree: Path) -> Run:
 
 def test_checklist_names_the_steps() -> None:
     """Each box of the checklist is a step that is done here, and there is no other."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    _, _, section = text.partition("## Adding a library")
-    boxes = re.findall(r"^- \[ \] `([^`]+)`", section.partition("\n## ")[0], re.MULTILINE)
-
-    assert boxes == list(STEPS)
+    assert checklist("Adding a library") == list(STEPS)
 
 
 def test_added_library_passes_every_test(run: Run) -> None:

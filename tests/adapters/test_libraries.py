@@ -61,6 +61,9 @@ PAIRS = list(
 SEVERAL_SENTENCES = ("paragraph", "window", "noisy")
 """Clips of several sentences: with one alone, some libraries begin its segment with the window."""
 
+EXACT_CLIPS = ("short", *SEVERAL_SENTENCES, "silence")
+"""The clips that each library must write to the letter; all fit a window."""
+
 SETTINGS = [field.name for field in fields(DecodeSettings)]
 
 OTHER: dict[str, Any] = {
@@ -149,9 +152,7 @@ def _transcripts(
             folder = tmp_path_factory.mktemp("engine")
             model, kept = model_of(case), compiled(case)
             with Engine(case, model, folder, tests_device, ONE_THREAD, kept) as engine:
-                heard_clips = {
-                    name: heard(engine, name) for name in ("short", *SEVERAL_SENTENCES, "silence")
-                }
+                heard_clips = {name: heard(engine, name) for name in EXACT_CLIPS}
                 known[case] = Heard(heard_clips, provenance_of(engine))
         return known[case]
 
@@ -177,7 +178,7 @@ def heard(engine: Engine, name: str, settings: DecodeSettings = EQUAL) -> Transc
 
 
 def test_every_clip_is_exact(quick_case: Case, transcripts: Callable[[Case], Heard]) -> None:
-    """A library writes each clip that fits a window to the letter, with no fallback decode."""
+    """A library writes each of EXACT_CLIPS to the letter, with no fallback decode."""
     heard = transcripts(quick_case)
     step = (
         "with this model the other libraries write it so: see in transcribe of "

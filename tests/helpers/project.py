@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -49,3 +50,10 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert old in text, f"{file}: expected {old!r} in it"
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def checklist(title: str) -> list[str]:
+    """Return the file that each box of a checklist of CONTRIBUTING begins with, by its heading."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, _, section = text.partition(f"## {title}\n")
+    return re.findall(r"^- \[ \] `([^`]+)`", section.partition("\n## ")[0], re.MULTILINE)

@@ -88,7 +88,7 @@ def test_ids_are_the_stored_ones() -> None:
 
     new, gone = sorted(ids - stored), sorted(stored - ids)
     assert new + gone == [], (
-        f"{len(new)} ids are not in tests/session/{STORED.name} ({new[:3]}), {len(gone)} of it are "
+        f"{len(new)} ids are not in {STORED.relative_to(ROOT)} ({new[:3]}), {len(gone)} of it are "
         f"no longer there ({gone[:3]}); if that is meant, edit the list, and say so under Results "
         "affected in CHANGELOG.md"
     )
