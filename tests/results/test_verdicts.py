@@ -11,7 +11,7 @@ from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.measure.result import Comparison, Result, from_json, to_json
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.table import rows
-from whisper_speedtest.results.verdicts import blocks_told, said, slower_by, verdict_lines
+from whisper_speedtest.results.verdicts import blocks_told, meaning_of, slower_by, verdict_lines
 
 DO = "run it on a quieter machine, or raise --minutes"
 WIDE = "undecided: ±3.9%"
@@ -46,7 +46,8 @@ def test_ratio_is_told_in_words(ratio: float, low: float, high: float, told: str
 def test_undecided_ratio_that_may_be_anything_says_so() -> None:
     """By the same rule as an interval of a time; ±100% would have been enough for a large ratio."""
     near, far = (
-        said(comparison(Verdict.UNDECIDED, ratio=each, low=0.1, high=90.0)) for each in (1.03, 5.3)
+        meaning_of(comparison(Verdict.UNDECIDED, ratio=each, low=0.1, high=90.0))
+        for each in (1.03, 5.3)
     )
 
     asked = "undecided: >±100%, and to find it over 5.0%, or under, it would have needed"
@@ -77,7 +78,7 @@ def test_verdict_is_told_with_the_limit(
     verdict: Verdict, limit: float | None, meaning: str
 ) -> None:
     """Without a limit it says which side is slower; undecided, what it would have needed."""
-    assert said(comparison(verdict, limit=limit)) == meaning
+    assert meaning_of(comparison(verdict, limit=limit)) == meaning
 
 
 def test_turns_beside_other_work_are_told() -> None:

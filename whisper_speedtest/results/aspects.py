@@ -1,7 +1,7 @@
-"""The aspects of a result: what was measured, and with what. Each is a name and a text for people.
+"""The aspects of a result: what was measured, and with what. Each has a name and a value, as text.
 
-Results of one machine whose aspects are all the same are repetitions of one measurement. What else
-is in a result is what came of it.
+Results of one machine whose aspects are all the same are repetitions of one measurement: they
+differ only in what was observed, such as times, memory and transcript.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from adapters.base import DecodeSettings
-    from whisper_speedtest.measure.result import ModelFacts, Provenance, Result
+    from whisper_speedtest.measure.result import Comparison, ModelFacts, Provenance, Result
 
 Aspects = dict[str, str]
-"""Name → value; "" where there is nothing, or nobody knows."""
+"""Name → value; "" where there is none, or it is not known."""
 
 HASH_SHOWN = 12
-"""Characters of a commit or a hash that are shown."""
+"""How many characters of a commit or a hash are shown."""
 
 
 def of_subject(result: Result) -> Aspects:
-    """Return what was measured: the test, the model, the clip, the settings, the other side."""
-    case, clip, pause = result.case, result.clip, result.repeats and result.repeats.pause
-    found = {
+    """Return what was measured: the test, the model, the clip, the settings, the baseline."""
+    case, clip = result.case, result.clip
+    pause = result.repeats.pause if result.repeats else None
+    return {
         "test": result.test,
         "measure": str(result.measure),
         "library": case.adapter,
@@ -36,36 +37,26 @@ def of_subject(result: Result) -> Aspects:
         "pause": f"{pause:g} s" if pause else "",
         **of_model(result.model),
         **_of_settings(result.settings),
+        **(_of_baseline(result.comparison) if result.comparison else {}),
     }
-    if comparison := result.comparison:
-        side, limit = comparison.baseline, comparison.limit
-        of_side = {
-            "": side.name,
-            " library": side.case.label,
-            " code": side.code or "",
-            " limit": "" if limit is None else f"{limit:g}",
-        }
-        told = of_model(side.model) | of_library(side.provenance) | _of_threads(side.provenance)
-        of_side |= {f" {name}": value for name, value in told.items()}
-        found |= {f"baseline{name}": value for name, value in of_side.items()}
-    return found
 
 
 def of_set_up(result: Result) -> Aspects:
     """Return what it was computed with: versions, device, type, threads and the like.
 
-    The threads that a library was told to use are here and not in the settings, as they depend on
-    the machine. There is nothing of a result that was not measured.
+    The threads that a library was told to use are here and not in `of_subject`, as they depend on
+    the machine. A result that was not measured has no such aspects.
     """
     facts, settings = result.provenance, result.settings
     if facts is None:
         return {}
-    told = "" if settings is None or settings.threads is None else str(settings.threads)
-    return {**of_library(facts), "threads told": told, **_of_threads(facts)}
+    threads = None if settings is None else settings.threads
+    threads_told = "" if threads is None else str(threads)
+    return {**of_library(facts), "threads told": threads_told, **_of_threads(facts)}
 
 
 def of_model(model: ModelFacts) -> Aspects:
-    """Return which bytes a model is made of, and where they are from."""
+    """Return where a model comes from, and the hash of each of its files."""
     return {
         "repo": model.repo,
         "revision": model.revision,
@@ -76,7 +67,10 @@ def of_model(model: ModelFacts) -> Aspects:
 
 
 def of_library(facts: Provenance) -> Aspects:
-    """Return what a library is, and computes on: all tests of a case have these in common."""
+    """Return a library's versions, and the device and type that it computes in.
+
+    All tests of a case in a session have these in common.
+    """
     return {
         **facts.versions,
         "device": facts.device,
@@ -88,15 +82,18 @@ def of_library(facts: Provenance) -> Aspects:
 
 
 def _compiles(facts: Provenance) -> bool:
-    """Tell whether a compiler bears on a result; earlier versions of the suite named it in each."""
+    """Tell whether a compiler affects a result: mlx compiles code for the CPU alone.
+
+    Earlier versions of the suite recorded a compiler in every result.
+    """
     return "mlx" in facts.versions and facts.device == "cpu"
 
 
 def differing(several: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the names of the aspects that are not the same in all of these, in their order.
 
-    Where the commits of models differ, their revisions and files are not named as well; nor is a
-    compiler where devices differ, as one makes code for the CPU alone.
+    What follows from another difference is left out: where the commits of models differ, their
+    revisions and files; where the devices differ, the compiler, which only the CPU needs.
     """
     names = dict.fromkeys(name for each in several for name in each)
     found = [name for name in names if len({each.get(name, "") for each in several}) > 1]
@@ -107,20 +104,33 @@ def differing(several: Sequence[Mapping[str, str]]) -> list[str]:
 
 def described(aspects: Mapping[str, str], names: Iterable[str]) -> str:
     """Return the aspects of these names as a text: `mlx 0.32.4, no compiler`."""
+    values = {name: aspects.get(name, "") for name in names}
     return ", ".join(
-        f"{name} {shortened(value)}" if (value := aspects.get(name, "")) else f"no {name}"
-        for name in names
+        f"{name} {shortened(value)}" if value else f"no {name}" for name, value in values.items()
     )
 
 
 def shortened(value: str) -> str:
-    """Return the beginning of a commit or hash, and anything else as it is."""
+    """Return the beginning of a commit (40 hex digits) or sha256 (64), and other text unchanged."""
     is_hash = len(value) in {40, 64} and set(value) <= set("0123456789abcdef")
     return value[:HASH_SHOWN] if is_hash else value
 
 
+def _of_baseline(comparison: Comparison) -> Aspects:
+    """Return the other side of a comparison, and how much slower ours may be (a share)."""
+    side, limit = comparison.baseline, comparison.limit
+    aspects = of_model(side.model) | of_library(side.provenance) | _of_threads(side.provenance)
+    return {
+        "baseline": side.name,
+        "baseline library": side.case.label,
+        "baseline code": side.code or "",
+        "baseline limit": "" if limit is None else f"{limit:g}",
+        **{f"baseline {name}": value for name, value in aspects.items()},
+    }
+
+
 def _of_settings(settings: DecodeSettings | None) -> Aspects:
-    """Return how the library was to decode, but for the threads."""
+    """Return how the library was to decode, without the threads; see `of_set_up`."""
     if settings is None:
         return {}
     return {
@@ -131,7 +141,7 @@ def _of_settings(settings: DecodeSettings | None) -> Aspects:
 
 
 def _of_threads(facts: Provenance) -> Aspects:
-    """Return how many threads computed, and the variables that may say so to the library."""
+    """Return how many threads computed, and the environment variables that may affect it."""
     return {
         "threads": "" if facts.threads is None else str(facts.threads),
         **{f"variable {name}": value for name, value in facts.environment.items()},

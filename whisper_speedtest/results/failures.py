@@ -1,4 +1,4 @@
-"""Failures for which several tests have the same reason: it is told once, with all their names."""
+"""Groups failed tests by their reason, so that each reason is printed once, with their names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 MOST_TESTS = 4
-"""How many tests of one failure are named; where there are more, the others are counted."""
+"""How many tests with the same reason are named; any others are counted."""
 
 
 def failure_lines(results: Iterable[Result]) -> list[str]:
-    """Return a line for each failure; below that of several tests, a line for each name."""
+    """Return a line for each reason; below one that several tests share, a line for each test."""
     lines = []
     for reason, alike in by_reason(results):
         if len(alike) == 1:
@@ -29,9 +29,9 @@ def failure_lines(results: Iterable[Result]) -> list[str]:
 
 
 def by_reason(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
-    """Return each reason of failures with the results of it, in the order in which they first come.
+    """Return each reason with the results that failed or timed out for it, in order of appearance.
 
-    Where these are of several cases, the reason names none of them.
+    Where these are of several cases, the name of the case is taken out of the reason.
     """
     found: dict[str, list[Result]] = {}
     for each in results:
@@ -41,6 +41,7 @@ def by_reason(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
 
 
 def _reason(alike: Sequence[Result]) -> str:
+    """Return the reason that some results share, which may differ in the name of the case."""
     reason, label = alike[0].reason, alike[0].case.label
     if len({each.case for each in alike}) == 1:
         return reason
@@ -48,11 +49,13 @@ def _reason(alike: Sequence[Result]) -> str:
 
 
 def for_any_case(text: str, label: str) -> str:
-    """Return what is said of a failure, without its case: the same for the same failure."""
+    """Return the text of a failure without the name of its case, for comparing it with others."""
     return text.replace(label, "")
 
 
 def names(tests: Sequence[str]) -> list[str]:
     """Return the names of tests; of many, the first ones and how many more there are."""
-    more = len(tests) - MOST_TESTS
-    return [*tests[:MOST_TESTS], *([f"and {counted(more, 'more test')}"] if more > 0 else [])]
+    shown = list(tests[:MOST_TESTS])
+    if more := len(tests) - len(shown):
+        shown.append(f"and {counted(more, 'more test')}")
+    return shown

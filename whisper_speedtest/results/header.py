@@ -1,4 +1,4 @@
-"""What stands above the closing table: where it was measured, and with which versions."""
+"""The lines above the closing table: the machine, the versions of packages, the suite's commit."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 
 KINDS = ("performance", "efficiency", "physical", "logical", "usable", "gpu")
-"""Kinds of cores in the order in which they are told, whichever way a result was read."""
+"""Kinds of cores in the order in which they are shown; a result may hold them in any other."""
 
 
 def header(results: Sequence[Result]) -> list[str]:
-    """Return a line for each machine and one for the versions; none where neither is known."""
+    """Return a line for each machine, one for the versions, and one for the suite, if known."""
     machines = {machine_key(each.machine): each.machine for each in results if each.machine}
     lines = [f"machine:  {described(each)}" for each in machines.values()]
     versions: dict[str, dict[str, None]] = {}
     for each in results:
-        for name, version in (each.provenance.versions if each.provenance else {}).items():
-            versions.setdefault(name, {})[version] = None
+        if each.provenance:
+            for name, version in each.provenance.versions.items():
+                versions.setdefault(name, {})[version] = None
     if versions:
         named = (f"{name} {' and '.join(versions[name])}" for name in sorted(versions))
         lines.append(f"versions: {', '.join(named)}")
@@ -35,7 +36,7 @@ def header(results: Sequence[Result]) -> list[str]:
 
 
 def described(machine: Machine) -> str:
-    """Return what a machine is, without anything that tells it from others of its kind."""
+    """Return what kind of machine it is: chip, model, cores, GPUs, memory and system."""
     chip = machine.chip or f"unknown {machine.architecture} chip"
     model = f" ({machine.model})" if machine.model else ""
     virtual = ", a virtual machine" if machine.virtual else ""
@@ -49,13 +50,13 @@ def described(machine: Machine) -> str:
 
 
 def _place_of_kind(cores: tuple[str, int]) -> tuple[int, str]:
-    """Return where a kind of cores is told: unknown kinds come first, by name."""
+    """Return the sort key of a kind of cores, given with their number; unknown kinds come first."""
     kind, _ = cores
     return (KINDS.index(kind) if kind in KINDS else -1), kind
 
 
 def _counted(names: Iterable[str]) -> list[str]:
-    """Return each name once, with how often it was there: `2 × NVIDIA H100`."""
+    """Return each name once, after its number if it occurs several times: `2 × NVIDIA H100`."""
     counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
@@ -63,7 +64,7 @@ def _counted(names: Iterable[str]) -> list[str]:
 
 
 def _suite(result: Result) -> str:
-    """Return the commit of the checkout that measured, shortened; "" where nobody knows."""
+    """Return the shortened commit of the suite that measured; "" where it is not recorded."""
     commit = (result.machine.suite if result.machine else None) or ""
-    name, dash, changed = commit.partition("-")
-    return name[:HASH_SHOWN] + (" (changed)" if dash and changed else "")
+    name, _, changed = commit.partition("-")  # `-dirty`, where a file was changed
+    return name[:HASH_SHOWN] + (" (changed)" if changed else "")

@@ -1,4 +1,4 @@
-"""Machines and devices as results know them: which are the same, and what they are called."""
+"""The machine and the device of a result: which machines are the same, and what to call each."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def device_of(result: Result) -> str:
-    """Return what a result was computed on, `gpu` or `cpu`; "" where nothing was computed."""
+    """Return the device that a result was computed on, `gpu` or `cpu`; "" if nothing was."""
     return result.provenance.device if result.provenance else ""
 
 
 def without_suite(machine: Machine) -> Machine:
-    """Return a machine without the suite's commit, which stands beside it and is none of it."""
+    """Return a machine without the suite's commit: a new commit does not make another machine."""
     return msgspec.structs.replace(machine, suite=None)
 
 
 def machine_key(machine: Machine | None) -> bytes:
-    """Return what is equal of machines that nothing tells apart.
+    """Return a key that is equal for machines which are the same in all that is recorded of them.
 
-    It is empty of a machine that is not known.
+    It is empty where no machine is recorded.
     """
     if machine is None:
         return b""
@@ -34,14 +34,15 @@ def machine_key(machine: Machine | None) -> bytes:
 
 
 def machine_names(machines: Iterable[Machine]) -> dict[bytes, str]:
-    """Return the key of each machine → its name, sorted by name, whatever order they come in.
+    """Return the name of each machine by its key, sorted by name; each machine is named once.
 
-    The name is the chip, and as much more as tells it from the others. Machines that differ in
-    nothing said here, as in their cores alone, are numbered.
+    The name is the chip; where several machines have the same chip, each name also has the model,
+    then the memory, then the system, until all names differ. Machines that share even these are
+    numbered. The names do not depend on the order of the machines.
     """
     found = {machine_key(each): each for each in machines}
     by_key = {key: found[key] for key in sorted(found)}
-    described = [
+    descriptions = [
         [
             each.chip or each.architecture,
             each.model or "",
@@ -51,11 +52,11 @@ def machine_names(machines: Iterable[Machine]) -> dict[bytes, str]:
         for each in by_key.values()
     ]
     names: list[str] = []
-    for count in range(1, 5):
-        names = [", ".join(filter(None, parts[:count])) for parts in described]
+    for count in range(1, 5):  # parts of each description
+        names = [", ".join(filter(None, parts[:count])) for parts in descriptions]
         if len(set(names)) == len(names):
             break
     else:
         names = [f"{name}, no. {number}" for number, name in enumerate(names, 1)]
-    named = zip(by_key, names, strict=True)
-    return dict(sorted(named, key=lambda each: each[1]))
+    name_of = dict(zip(by_key, names, strict=True))
+    return {key: name_of[key] for key in sorted(name_of, key=name_of.__getitem__)}

@@ -1,4 +1,4 @@
-"""The names under which results are shown."""
+"""The names by which people tell results apart: of a clip, of a measurement, of a model."""
 
 from __future__ import annotations
 
@@ -14,22 +14,31 @@ if TYPE_CHECKING:
 
 
 def clip_name(result: Result) -> str:
-    """Return a clip's name with what is special about its measurement: `long ×6`, `long tuned`."""
+    """Return a clip's name with how it was measured, if not as usual: `long ×6`, `long tuned`.
+
+    It is "" for a result without a clip, such as a start.
+    """
     name = result.clip.name if result.clip else ""
     if result.measure is Measure.AFTER_PAUSE:
         return f"{name} after a pause"
     if result.measure is Measure.LONG_FORM and result.settings:
         return f"{name} ×{result.settings.batch_size}"
-    return f"{name} tuned" if result.measure is Measure.TUNED else name
+    if result.measure is Measure.TUNED:
+        return f"{name} tuned"
+    return name
 
 
 def measured_name(result: Result) -> str:
-    """Return what was measured of a case: a clip by its `clip_name`, a start by its measure."""
+    """Return the name of what was measured: of a start its measure, else the `clip_name`."""
     return str(result.measure) if result.measure.of_a_start else clip_name(result)
 
 
 def namer(results: Iterable[Result], before_device: str = ", ") -> Callable[[Result], str]:
-    """Return what names a result beside others of its size: library, variant, device if several."""
+    """Return a function that names a result beside others of the same size.
+
+    The name is the library and the variant, and the device where these results were computed on
+    several. `before_device` stands between variant and device.
+    """
     several = len({device_of(each) for each in results} - {""}) > 1
 
     def name(result: Result) -> str:

@@ -1,4 +1,8 @@
-"""The lines under the closing table: what to know of its rows, and why others are not there."""
+"""The lines below the closing table: what to know of its rows, and why other tests have none.
+
+Each line begins with its kind, as `skipped:`. Each kind has a function here, or a module of its own
+where it is larger.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +21,30 @@ from whisper_speedtest.results.units import MOST_MARGIN, counted, percent, secon
 from whisper_speedtest.results.verdicts import verdict_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
 
 
 MISSING = "missing:  "
-"""Begins the line on libraries that are not installed; it holds a command, so nothing breaks it."""
+"""Begins the line on libraries that are not installed. It holds a command, so it is not folded."""
 
 MOST_SKIPPED = 4
-"""How many lines name the models that were skipped for one cause; where there are more, they are
-counted by adapter."""
+"""How many lines may name the models that were skipped for one cause; if it takes more, the models
+are counted by adapter."""
 
-MOST_TOUCHED = 3
-"""How many models are named beside which the machine was slower or faster; more are counted."""
+MOST_MODELS = 3
+"""How many models a line about several tests names; if there are more, they are counted."""
 
 MOST_CAUSES = 4
-"""How many causes of skips are told; the rest are counted."""
+"""How many causes of skips have a line; the others are counted."""
 
-SLOWER = "run these again, or add --cooldown=60, which waits until it is as fast"
-FASTER = "run these again to compare them with what was measured before"
-"""What to do where the machine was slower, or faster, than as the session began."""
+IF_SLOWER = "run these again, or add --cooldown=60, which waits until it is as fast"
+"""What to do where the machine was slower than when the session began."""
+
+IF_FASTER = "run these again to compare them with what was measured before"
+"""What to do where the machine was faster than when the session began."""
 
 HEARD_WORDS = 100
 """How many words of a transcript are shown: some 40 seconds of speech."""
@@ -51,14 +57,13 @@ def notes(
     missing: Mapping[str, str] | None = None,
     install: str = "",
 ) -> list[str]:
-    """Return the lines, each once: what the suite adds, mends, fallbacks, skips and failures.
+    """Return the lines, each once, in the order of their kinds.
 
-    `left_out` are the reasons for which libraries were left out altogether, each a skip or a
-    failure; `recordings` are the names of the user's own clips and corpora. `missing` are all
-    libraries that are not installed, each with the reason, and `install` is the command that adds
-    them.
+    `left_out` maps each reason for which something was left out before any test of it began to
+    whether that is a skip or a failure. `recordings` are the names of the user's own clips and
+    corpora. `missing` maps each library that is not installed to the reason, and `install` is the
+    command that installs them all.
     """
-    reasons, absent = left_out or {}, missing or {}
     passed = [each for each in results if each.outcome is Outcome.PASSED]
     lines = [
         *verdict_lines(results),
@@ -78,31 +83,27 @@ def notes(
         *_drift(passed),
         *_busy(results),
         *_skips(results),
-        *(
-            f"skipped:  {why}"
-            for why, how in reasons.items()
-            if how is Outcome.SKIPPED and why not in absent.values()
-        ),
-        *(f"failed:   {why}" for why, how in reasons.items() if how is Outcome.FAILED),
+        *_left_out(left_out or {}, missing or {}),
         *failure_lines(results),
-        *([f"{MISSING}{', '.join(absent)}: {install}"] if absent else []),
     ]
+    if missing:
+        lines.append(f"{MISSING}{', '.join(missing)}: {install}")
     return _each_once(lines)
 
 
 def _each_once(lines: Iterable[str]) -> list[str]:
-    """Return the lines, each once; but names that stand below a line belong to that line."""
-    told: set[str] = set()
+    """Return each line once, but all indented lines, as these belong to the line above them."""
+    seen: set[str] = set()
     once = []
     for line in lines:
-        if line not in told or line.startswith(" "):
+        if line not in seen or line.startswith(" "):
             once.append(line)
-        told.add(line)
+        seen.add(line)
     return once
 
 
 def _cost(passed: Sequence[Result]) -> list[str]:
-    """Say what the suite adds to each timed call, at most."""
+    """Say how much longer a call through an engine takes than the library's own, at most."""
     costs = [each.provenance.empty_call for each in passed if each.provenance]
     known = [cost for cost in costs if cost is not None]
     if not known:
@@ -118,47 +119,46 @@ def _after_pauses(passed: Sequence[Result]) -> list[str]:
         for each in passed
         if each.measure is Measure.WARM
     }
-    return [
-        f"pause:    {each.case.label}: {each.clip.name} takes "
-        + _beside(
-            each,
-            f"after {each.repeats.pause:g} s of idleness",
-            warm.get((each.case, device_of(each), each.clip)),
-            "right after another call",
-        )
-        for each in passed
-        if each.measure is Measure.AFTER_PAUSE and each.clip and each.repeats
-    ]
+    lines = []
+    for each in passed:
+        if each.measure is Measure.AFTER_PAUSE and each.clip and each.repeats:
+            usual = warm.get((each.case, device_of(each), each.clip))
+            when = f"after {each.repeats.pause:g} s of idleness"
+            taken = _beside_usual(each, when, usual, "right after another call")
+            lines.append(f"pause:    {each.case.label}: {each.clip.name} takes {taken}")
+    return lines
 
 
 def _from_disk(passed: Sequence[Result]) -> list[str]:
-    """Say what a start takes that reads the model's files from the disk, and how much longer."""
+    """Say what a start takes whose model files are not in memory, and how much longer that is."""
     cold = {(each.case, device_of(each)): each for each in passed if each.measure is Measure.COLD}
-    return [
-        f"disk:     {each.case.label}: a cold start takes "
-        + _beside(
-            each,
-            "with its files on the disk alone",
-            cold.get((each.case, device_of(each))),
-            "with them in memory",
-        )
-        for each in passed
-        if each.measure is Measure.COLD_FILES
-    ]
+    lines = []
+    for each in passed:
+        if each.measure is Measure.COLD_FILES:
+            usual = cold.get((each.case, device_of(each)))
+            when = "with its files on the disk alone"
+            taken = _beside_usual(each, when, usual, "with them in memory")
+            lines.append(f"disk:     {each.case.label}: a cold start takes {taken}")
+    return lines
 
 
-def _beside(result: Result, when: str, usual: Result | None, usually: str) -> str:
-    """Return a time, and where the usual one is known how many times as long it is."""
+def _beside_usual(result: Result, when: str, usual: Result | None, when_usual: str) -> str:
+    """Return the time of a result, and where the usual one is known how many times as long it is.
+
+    `when` and `when_usual` say in words under which conditions the two were measured.
+    """
     taken = result.estimate.seconds
     if usual is None:
         return f"{seconds(taken)} {when}"
-    before = usual.estimate.seconds
-    times = f"{taken / before:.1f} times as long {when}"
-    return f"{times} ({seconds(taken)}, and {seconds(before)} {usually})"
+    usually = usual.estimate.seconds
+    return (
+        f"{taken / usually:.1f} times as long {when} "
+        f"({seconds(taken)}, and {seconds(usually)} {when_usual})"
+    )
 
 
 def _timed_out(passed: Sequence[Result]) -> list[str]:
-    """Say of which cases there are fewer processes, as one took too long to start."""
+    """Say of which cases fewer processes were measured, as some took too long to start."""
     return [
         f"fewer:    {each.case.label}: {each.repeats.timed_out} of its starts took longer than the "
         "limit, so fewer processes were measured"
@@ -168,20 +168,21 @@ def _timed_out(passed: Sequence[Result]) -> list[str]:
 
 
 def _vague(passed: Sequence[Result]) -> list[str]:
-    """Say of which calls the interval says nothing, as the processes differ by too much."""
+    """Say which calls have an interval that says nothing, as their processes differ too much."""
     calls = [each for each in passed if each.counted and not each.measure.of_a_start]
     vague = [each for each in calls if (each.estimate.margin or 0.0) > MOST_MARGIN]
     if not vague:
         return []
     line = (
         "vague:    processes differ so much that nobody can tell how long the next one takes "
-        f"(over ±{percent(MOST_MARGIN)}): {_touched(vague)}; run these again on a quieter machine, "
-        "or with more --processes"
+        f"(over ±{percent(MOST_MARGIN)}): {_tests_of(vague)}; run these again on a quieter "
+        "machine, or with more --processes"
     )
     return [line]
 
 
 def _mends(passed: Sequence[Result]) -> list[str]:
+    """Say what the suite changed in a library so that it loads at all."""
     return [
         f"mended:   {each.case.label}: as released it does not load this model, so the suite "
         f"changed it: {mend}"
@@ -192,6 +193,7 @@ def _mends(passed: Sequence[Result]) -> list[str]:
 
 
 def _fallbacks(passed: Sequence[Result]) -> list[str]:
+    """Say which times include that something was decoded again at a higher temperature."""
     return [
         f"fallback: {each.case.label} on {clip_name(each)}: decoded anew at a higher temperature"
         for each in passed
@@ -200,10 +202,10 @@ def _fallbacks(passed: Sequence[Result]) -> list[str]:
 
 
 def _heard(results: Sequence[Result]) -> list[str]:
-    """Show what was heard where nobody wrote down what was said, so that the user can judge.
+    """Show the transcript of each clip without a reference text, so that the user can judge it.
 
-    What was heard is known whether or not the time is to be believed, so busy results have it, too.
-    It is one line of at most HEARD_WORDS words, so that an hour of speech does not fill the screen.
+    A busy result has one, too, as other processes only spoil times. It is one line of at most
+    HEARD_WORDS words, so that an hour of speech does not fill the screen.
     """
     return [
         f"heard:    {each.case.label} on {clip_name(each)}: {_shortened(each.transcript.split())}"
@@ -213,17 +215,18 @@ def _heard(results: Sequence[Result]) -> list[str]:
 
 
 def _shortened(words: Sequence[str]) -> str:
-    """Return the first words as a text, and how many more there are."""
+    """Return the first HEARD_WORDS words as a text, and how many more there are."""
     left_out = len(words) - HEARD_WORDS
     more = f" … and {counted(left_out, 'more word')}" if left_out > 0 else ""
     return " ".join(words[:HEARD_WORDS]) + more
 
 
 def _corpora(results: Sequence[Result]) -> list[str]:
-    """Say how right each corpus was: over all its words, and in the clip in the middle."""
+    """Say the error rate of each corpus: over all its words, and of the median clip."""
     lines = []
     for each in results:
-        if each.score and (of_clips := rates(each)):
+        of_clips = rates(each)
+        if each.score and of_clips:
             rate, unit = ("WER", "words") if each.score.cer is None else ("CER", "letters")
             lines.append(
                 f"corpus:   {each.case.label} on {clip_name(each)}: {rate} "
@@ -235,12 +238,12 @@ def _corpora(results: Sequence[Result]) -> list[str]:
 
 
 def _silence(results: Sequence[Result]) -> list[str]:
-    """Say how many words were heard that nobody said, where nobody speaks."""
+    """Say how many words were heard where nobody speaks."""
     return [
-        f"silence:  {each.case.label} on {clip_name(each)}: {counted(count, 'word')} heard while "
-        "nobody speaks"
+        f"silence:  {each.case.label} on {clip_name(each)}: "
+        f"{counted(each.score.words_in_silence, 'word')} heard while nobody speaks"
         for each in results
-        if each.score and (count := each.score.words_in_silence)
+        if each.score and each.score.words_in_silence
     ]
 
 
@@ -254,7 +257,7 @@ def _quality(results: Sequence[Result]) -> list[str]:
 
 
 def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
-    """Say that the embedded model does not understand what it was given of the user's own."""
+    """Say that the embedded model does not understand the user's own recordings, if it got any."""
     given = [
         each.clip.name
         for each in results
@@ -264,7 +267,7 @@ def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
 
 
 def _unconfirmed(results: Sequence[Result]) -> list[str]:
-    """Say of which models only the hub cache says that they are right."""
+    """Say which models were only compared with the hub cache itself, and confirmed by no host."""
     return [
         f"model:    {each.model.repo}@{shortened(each.model.commit or '')}: {UNCONFIRMED}"
         for each in results
@@ -273,27 +276,27 @@ def _unconfirmed(results: Sequence[Result]) -> list[str]:
 
 
 def _drift(passed: Sequence[Result]) -> list[str]:
-    """Say beside which tests the machine was slower or faster than as the session began."""
+    """Say during which tests the machine was slower or faster than when the session began."""
     slower: list[tuple[Result, float]] = []
     faster: list[tuple[Result, float]] = []
     for each in passed:
-        if share := _drift_beside(each):
+        if share := _drift_during(each):
             (slower if share > 0 else faster).append((each, abs(share)))
     lines = []
-    for touched, how, step in ((slower, "slower", SLOWER), (faster, "faster", FASTER)):
-        if touched:
-            most = percent(max(share for _, share in touched))
-            these = _touched([each for each, _ in touched])
-            by = _gpu_timed_by([each for each, _ in touched])
+    for drifted, how, remedy in ((slower, "slower", IF_SLOWER), (faster, "faster", IF_FASTER)):
+        if drifted:
+            most = percent(max(share for _, share in drifted))
+            tests = _tests_of([each for each, _ in drifted])
+            gpu_timed_by = _gpu_timed_by([each for each, _ in drifted])
             lines.append(
                 f"drift:    the machine was up to {most} {how} than when the session began, while "
-                f"these were measured: {these}{by}; {step}"
+                f"these were measured: {tests}{gpu_timed_by}; {remedy}"
             )
     return lines
 
 
 def _gpu_timed_by(results: Sequence[Result]) -> str:
-    """Say which library has timed the GPU between the tests of results; "" where none is known."""
+    """Say which library timed the GPU between the tests of these results; "" if none is known."""
     known = {
         each.after.gpu_reference_by
         for each in results
@@ -303,21 +306,21 @@ def _gpu_timed_by(results: Sequence[Result]) -> str:
     return f" (the GPU's speed as {names} computed it)" if names else ""
 
 
-def _touched(results: Sequence[Result]) -> str:
-    """Return which tests results are of, or how many where they are of many models."""
+def _tests_of(results: Sequence[Result]) -> str:
+    """Name the tests that results are of; where these are of many models, count them instead."""
     names: dict[Case, dict[str, None]] = {}
     for each in results:
         names.setdefault(each.case, {})[measured_name(each)] = None
-    if len(names) > MOST_TOUCHED:
+    if len(names) > MOST_MODELS:
         return f"{counted(len(results), 'test')} of {counted(len(names), 'model')}"
     return "; ".join(f"{case.label}: {', '.join(of_case)}" for case, of_case in names.items())
 
 
-def _drift_beside(result: Result) -> float:
-    """Return how much slower than at the beginning of its session the machine was, as a share.
+def _drift_during(result: Result) -> float:
+    """Return how much slower the machine was than when the session began, as a share.
 
-    It is less than 0 where the machine was faster. It is 0.0 where nothing is to be said: where the
-    drift is at most MOST_DRIFT or not known, and of a comparison, whose sides took turns.
+    It is less than 0 where the machine was faster, and 0.0 where there is nothing to say: the drift
+    is small or not known, or this is a comparison, whose sides took turns.
     """
     from whisper_speedtest.measure.drift import drift_of, has_drifted
 
@@ -329,7 +332,7 @@ def _drift_beside(result: Result) -> float:
 
 
 def _busy(results: Sequence[Result]) -> list[str]:
-    """Say how many rows are not to be believed, as others used the machine meanwhile."""
+    """Say how many times are not to be trusted, as other processes used the machine."""
     count = sum(each.outcome is Outcome.BUSY for each in results)
     if not count:
         return []
@@ -340,8 +343,21 @@ def _busy(results: Sequence[Result]) -> list[str]:
     return [line]
 
 
+def _left_out(left_out: Mapping[str, Outcome], missing: Mapping[str, str]) -> Iterator[str]:
+    """Yield why something was left out before any test began: skips first, then failures.
+
+    A library that is not installed is no such skip, as it stands in a line of its own.
+    """
+    for reason, outcome in left_out.items():
+        if outcome is Outcome.SKIPPED and reason not in missing.values():
+            yield f"skipped:  {reason}"
+    for reason, outcome in left_out.items():
+        if outcome is Outcome.FAILED:
+            yield f"failed:   {reason}"
+
+
 def _skips(results: Sequence[Result]) -> list[str]:
-    """Say each cause once, with the number of tests and the models that it is about."""
+    """Say each cause of skips once, with the number of tests and the models that it is about."""
     causes: dict[str, list[Result]] = {}
     for result in results:
         if result.outcome is Outcome.SKIPPED:
@@ -349,17 +365,18 @@ def _skips(results: Sequence[Result]) -> list[str]:
     lines = []
     for cause, skipped in list(causes.items())[:MOST_CAUSES]:
         lines += [f"skipped:  {cause} ({counted(len(skipped), 'test')})", *_models(skipped)]
-    if more := list(causes.values())[MOST_CAUSES:]:
-        tests, causes_left = counted(sum(map(len, more)), "test"), counted(len(more), "more cause")
-        lines.append(f"skipped:  {tests} for {causes_left}; the journal has each")
+    if others := list(causes.values())[MOST_CAUSES:]:
+        tests = counted(sum(map(len, others)), "test")
+        more_causes = counted(len(others), "more cause")
+        lines.append(f"skipped:  {tests} for {more_causes}; the journal has each")
     return lines
 
 
 def _models(skipped: Sequence[Result]) -> list[str]:
-    """Return a line for each adapter and repo; where these are many, one with their numbers."""
+    """Return a line for each adapter and repo; if they are many, one with counts by adapter."""
     models: dict[tuple[str, str], dict[str, None]] = {}
     for each in skipped:
-        # Where the model was verified, it is not what was wanting.
+        # A model with a commit was verified, so the cause of the skip is something else.
         repo = "" if each.model.commit else f": {each.model.repo}"
         variant = f"{each.case.size}-{each.case.variant}"
         models.setdefault((each.case.adapter, repo), {})[variant] = None

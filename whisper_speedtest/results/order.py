@@ -1,4 +1,4 @@
-"""The order in which results stand wherever they are listed."""
+"""The order in which results are listed, the same everywhere, as sort keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def place(result: Result) -> tuple[object, ...]:
-    """Return what sorts results by case, then starts first, then short clips before long ones."""
+    """Return the sort key of a result: by case, then starts first, then short clips before long."""
     clip, settings = result.clip, result.settings
     return (
         *_place_of_case(result.case),
@@ -29,7 +29,10 @@ def place(result: Result) -> tuple[object, ...]:
 
 
 def _place_of_case(case: Case) -> tuple[object, ...]:
-    """Return what sorts cases: by library and size as they are listed, unquantised ones first."""
+    """Return the sort key of a case: library and size in the order of their lists, fp16 first.
+
+    A library that is not in REGISTRY comes behind the others.
+    """
     known = list(REGISTRY)
     library = known.index(case.adapter) if case.adapter in REGISTRY else len(known)
     size, quantised = place_of_size(case.size), case.variant != UNQUANTISED
@@ -37,5 +40,5 @@ def _place_of_case(case: Case) -> tuple[object, ...]:
 
 
 def place_of_size(size: str) -> tuple[int, str]:
-    """Return what sorts sizes: as they are listed, and by name behind these what is not."""
+    """Return the sort key of a size: in the order of SIZES, and any other behind these, by name."""
     return SIZES.index(size) if size in SIZES else len(SIZES), size

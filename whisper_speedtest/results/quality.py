@@ -1,15 +1,16 @@
 """How often a quantised model is no worse than the one that it was made from, clip by clip.
 
 The pooled error rate of a quantised model may stay the same while single clips that were right
-become wrong. So each clip is compared with what the unquantised model of the same library and size
-made of it. WhisperKit calls the share of clips that are no worse its quality of inference.
+become wrong. So the word errors of each clip are compared with those of the unquantised model of
+the same library and size. WhisperKit calls the share of clips that are no worse the quality of
+inference.
 Source: argmaxinc/whisperkit-coreml on the hub, "Quality-of-Inference (QoI) Certification".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results.units import counted, percent
@@ -22,22 +23,22 @@ if TYPE_CHECKING:
     from whisper_speedtest.speech.scoring import Score
 
 UNQUANTISED = "fp16"
-"""The variant that others are held to."""
+"""The variant that quantised ones are compared with."""
 
-AS_PRECISE = frozenset({UNQUANTISED, "float32"})
-"""Variants that are not quantised."""
+NOT_QUANTISED = frozenset({UNQUANTISED, "float32"})
+"""All variants that are not quantised, and so are compared with nothing."""
 
 COMPARED = frozenset({Measure.WARM, Measure.LONG_FORM, Measure.CORPUS})
 """Measures that transcribe a clip on equal terms."""
 
-
-def rates(result: Result) -> list[float]:
-    """Return the error rate of each clip of a corpus in which somebody speaks."""
-    return [each.score.wer for each in result.clips if each.score and each.score.reference_words]
+_Clip = tuple[str, "DecodeSettings | None"]
+"""The sha256 of a clip, and the settings that it was transcribed with."""
 
 
-Heard = tuple[str, "DecodeSettings | None"]
-"""The hash of a clip, and what the library was told about decoding."""
+class _Scored(NamedTuple):
+    score: Score
+    was_right: bool
+    """Whether the result of which this is the score was right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Quality:
     """Clips with no more word errors than those of the unquantised model."""
 
     clips: int
-    """Clips that both have transcribed, with the same settings; at least 1."""
+    """Clips that both models have transcribed with the same settings; at least 1."""
 
     @property
     def share(self) -> float:
@@ -58,46 +59,55 @@ class Quality:
 
     @property
     def telling(self) -> bool:
-        """Whether it says something: a single clip that is no worse does not."""
+        """Whether it is worth a line: a single clip that is no worse is not."""
         return self.clips > 1 or not self.no_worse
 
     @property
     def said(self) -> str:
-        """It in words, as `3 of 4 clips (75%)`."""
+        """The clips that are no worse, as people read it: `3 of 4 clips (75%)`."""
         return f"{self.no_worse} of {counted(self.clips, 'clip')} ({percent(self.share)})"
 
 
 def qualities(results: Iterable[Result]) -> list[Quality]:
     """Return the quality of each quantised model, in the order in which they first come.
 
-    A clip counts where the unquantised model was right, and the quantised one was heard, right or
-    wrong. Of several results of one clip the last one counts.
+    A clip counts where the unquantised model was right, and the quantised one has a transcript,
+    right or wrong. Of several results of one clip the last one counts. A model without a clip that
+    counts is left out.
     """
-    models: dict[Case, dict[Heard, tuple[Score, bool]]] = {}
+    models: dict[Case, dict[_Clip, _Scored]] = {}
     for result in results:
         scores = models.setdefault(result.case, {})
-        for heard, score in _scores(result):
-            scores[heard] = score, result.outcome.was_right
-    return [
-        quality
-        for case, scores in models.items()
-        if case.variant not in AS_PRECISE
-        and (quality := _compared(case, scores, models.get(replace(case, variant=UNQUANTISED), {})))
-    ]
+        for clip, score in _scores(result):
+            scores[clip] = _Scored(score, result.outcome.was_right)
+    found = []
+    for case, scores in models.items():
+        if case.variant in NOT_QUANTISED:
+            continue
+        unquantised = models.get(replace(case, variant=UNQUANTISED), {})
+        if quality := _compared(case, scores, unquantised):
+            found.append(quality)
+    return found
 
 
 def _compared(
     case: Case,
-    scores: Mapping[Heard, tuple[Score, bool]],
-    unquantised: Mapping[Heard, tuple[Score, bool]],
+    scores: Mapping[_Clip, _Scored],
+    unquantised: Mapping[_Clip, _Scored],
 ) -> Quality | None:
-    both = [heard for heard in scores if heard in unquantised and unquantised[heard][1]]
-    no_worse = [heard for heard in both if scores[heard][0].wer <= unquantised[heard][0].wer]
+    """Return the quality of one quantised model; None where no clip counts."""
+    both = [clip for clip in scores if clip in unquantised and unquantised[clip].was_right]
+    no_worse = [clip for clip in both if scores[clip].score.wer <= unquantised[clip].score.wer]
     return Quality(case, len(no_worse), len(both)) if both else None
 
 
-def _scores(result: Result) -> Iterator[tuple[Heard, Score]]:
-    """Yield the score of each clip that a result is about."""
+def rates(result: Result) -> list[float]:
+    """Return the error rate of each clip of a corpus, without those in which nobody speaks."""
+    return [each.score.wer for each in result.clips if each.score and each.score.reference_words]
+
+
+def _scores(result: Result) -> Iterator[tuple[_Clip, Score]]:
+    """Yield the score of each clip of a result that was transcribed on equal terms, unbatched."""
     settings = result.settings
     if result.measure not in COMPARED or (settings and settings.batch_size > 1):
         return

@@ -1,4 +1,7 @@
-"""The lines on comparisons with another side: the ratio, its interval, and what that says."""
+"""Comparisons with another side, in words: the ratio, its interval, and what they mean.
+
+The other side is another case, or another checkout of the suite, measured in turns with this one.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,29 @@ if TYPE_CHECKING:
 def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
     """Yield a line for each comparison: both sides, and how much slower this one is.
 
-    Where no block counts, nothing is known of that, and no ratio is told.
+    Where no block counts, the ratio says nothing and is left out.
     """
     for result in results:
-        if (found := result.comparison) is not None:
-            busy = result.outcome is Outcome.BUSY
-            ratio = f"{slower_by(found.ratio, found.low, found.high)}, " if _counting(found) else ""
-            yield (
-                f"compared: {result.case.label} on {clip_name(result)}, against "
-                f"{_side(found.baseline, result)}: {ratio}{blocks_told(found)}; "
-                f"{'busy, so that nobody can tell' if busy else said(found)}"
-            )
+        found = result.comparison
+        if found is None:
+            continue
+        parts = [blocks_told(found)]
+        if _blocks(found):
+            parts.insert(0, slower_by(found.ratio, found.low, found.high))
+        is_busy = result.outcome is Outcome.BUSY
+        meaning = "busy, so that nobody can tell" if is_busy else meaning_of(found)
+        yield (
+            f"compared: {result.case.label} on {clip_name(result)}, against "
+            f"{_side(found.baseline, result)}: {', '.join(parts)}; {meaning}"
+        )
 
 
 def verdict_of(result: Result) -> str:
-    """Return in a word or two what a comparison says; one that is too slow has failed for that."""
+    """Return the verdict of a result with a comparison in a word or two.
+
+    It is the outcome where the test did not pass, unless it failed because it was too slow. Without
+    a limit, `not slower` means that it is faster.
+    """
     found = result.comparison
     assert found is not None, f"{result.test}: it was compared with nothing"
     is_too_slow = result.outcome is Outcome.FAILED and found.verdict is Verdict.SLOWER
@@ -55,24 +66,25 @@ def change(ratio: float) -> str:
 
 def blocks_told(found: Comparison) -> str:
     """Return how many blocks of how many turns count, and how many turns do not, and why."""
-    blocks = _counting(found)
-    told = f"{counted(blocks, 'block')} of {found.planned} turns" if blocks else "no block counts"
-    if not (marked := sum(turn.contaminated for turn in found.turns)):
-        return told
-    turns = counted(marked, "more turn" if blocks else "turn")
-    was, do = ("was", "does") if marked == 1 else ("were", "do")
-    return f"{told}; {turns} {was} taken beside other work and {do} not count"
+    blocks = _blocks(found)
+    text = f"{counted(blocks, 'block')} of {found.planned} turns" if blocks else "no block counts"
+    contaminated = sum(turn.contaminated for turn in found.turns)
+    if not contaminated:
+        return text
+    turns = counted(contaminated, "more turn" if blocks else "turn")
+    was, do = ("was", "does") if contaminated == 1 else ("were", "do")
+    return f"{text}; {turns} {was} taken beside other work and {do} not count"
 
 
-def _counting(found: Comparison) -> int:
-    """Return how many blocks count."""
+def _blocks(found: Comparison) -> int:
+    """Return how many blocks of a comparison count."""
     from whisper_speedtest.measure.comparing import blocks_of
 
     return len(blocks_of(found.turns, found.planned))
 
 
-def said(found: Comparison) -> str:
-    """Return what the verdict means; of an undecided one, how narrow the interval had to be."""
+def meaning_of(found: Comparison) -> str:
+    """Return what the verdict means; if undecided, also how narrow the interval had to be."""
     from whisper_speedtest.measure.comparing import PairedRatio
 
     limit = found.limit
@@ -82,20 +94,19 @@ def said(found: Comparison) -> str:
         return "faster" if limit is None else f"not slower than the {percent(limit, 1)} allowed"
     ratio = PairedRatio(found.ratio, found.low, found.high)
     needed = min(ratio.margin_needed(limit or 0.0), MOST_MARGIN)
-    than = "either side slower" if limit is None else f"it over {percent(limit, 1)}, or under"
+    goal = "either side slower" if limit is None else f"it over {percent(limit, 1)}, or under"
     return (
-        f"undecided: {margin(ratio.margin)}, and to find {than}, it would have needed "
-        f"{margin(needed)}; run it on a quieter machine, or raise "
-        "--minutes"
+        f"undecided: {margin(ratio.margin)}, and to find {goal}, it would have needed "
+        f"{margin(needed)}; run it on a quieter machine, or raise --minutes"
     )
 
 
 def _side(side: Side, result: Result) -> str:
-    """Return the other side: its name, and the versions that differ from this one's."""
-    ours = result.provenance.versions if result.provenance else {}
-    theirs = side.provenance.versions
+    """Return the name of the other side; if it is the same case, with the versions that differ."""
     if side.case != result.case:
         return side.name
+    ours = result.provenance.versions if result.provenance else {}
+    theirs = side.provenance.versions
     differing = [
         f"{name} {theirs.get(name, 'absent')} → {ours.get(name, 'absent')}"
         for name in sorted({*ours, *theirs})

@@ -14,7 +14,7 @@ from whisper_speedtest.results.failures import by_reason
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.names import clip_name, measured_name, namer
 from whisper_speedtest.results.order import place_of_size
-from whisper_speedtest.results.quality import AS_PRECISE, UNQUANTISED, qualities, rates
+from whisper_speedtest.results.quality import NOT_QUANTISED, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.report.panels import passed
 from whisper_speedtest.results.table import rate, time_error
 from whisper_speedtest.results.units import (
@@ -63,7 +63,7 @@ def quantised(on: OnMachine) -> Table | None:
     found = []
     for (adapter, size, variant, device, clip), each in calls.items():
         base = calls.get((adapter, size, UNQUANTISED, device, clip))
-        if variant in AS_PRECISE or base is None or each.clip is None:
+        if variant in NOT_QUANTISED or base is None or each.clip is None:
             continue
         times = ratio(base.estimate, each.estimate)
         speed = f"×{times.value:.2f} ({times.low:.2f}–{times.high:.2f})" if times.decided else ""
