@@ -68,9 +68,10 @@ def differences(one: Result, other: Result) -> list[str]:
 
 
 def test_each_field_of_a_result_says_what_was_measured_or_what_came_of_it() -> None:
-    """A new field has to be put into one of the two sets, or reports would mix what is unlike.
+    """Each field of a result says either what was measured or what came of it.
 
-    What says what was measured is an aspect of `of_subject` or `of_set_up` as well.
+    A new field has to be put into one of the two sets, or reports would mix what is unlike. What
+    says what was measured is an aspect of `of_subject` or `of_set_up` as well.
     """
     names = set(Result.__struct_fields__)
 
@@ -122,7 +123,7 @@ def test_each_field_of_a_result_says_what_was_measured_or_what_came_of_it() -> N
 def test_result_of_something_else_differs_in_just_that(
     changes: dict[str, Any], names: list[str]
 ) -> None:
-    """Whatever would make two numbers incomparable is an aspect, under a name that says it."""
+    """Whatever makes two results incomparable is the aspect in which they are said to differ."""
     assert differences(warm(), warm(**changes)) == names
 
 
@@ -136,14 +137,17 @@ def test_result_of_something_else_differs_in_just_that(
     ids=["mlx on the CPU", "mlx on the GPU", "another library"],
 )
 def test_compiler_is_an_aspect_of_mlx_on_the_cpu(facts: Provenance, names: list[str]) -> None:
-    """It bears on nothing else; earlier versions of the suite named what they found in each."""
+    """Results differ by their compiler only where MLX computes on the CPU.
+
+    Earlier versions of the suite named what they found in each result.
+    """
     without = replace(facts, compiler=None)
 
     assert differences(warm(provenance=facts), warm(provenance=without)) == names
 
 
 def test_repetition_differs_in_nothing() -> None:
-    """Times, memory, transcripts, the suite's commit, and how often it was measured."""
+    """A repetition differs from the first result in no aspect, whatever came of it."""
     again = warm(
         9.0,
         outcome=Outcome.BUSY,
@@ -188,7 +192,7 @@ def test_repetition_differs_in_nothing() -> None:
 def test_comparison_with_another_side_is_another_measurement(
     changes: dict[str, Any], name: str
 ) -> None:
-    """The side, all that it is made of, and the limit; not what came of it."""
+    """Comparisons differ by their other side and their limit, not by what came of them."""
     one = warm(comparison=COMPARISON)
 
     assert differences(one, warm(comparison=replace(COMPARISON, **changes))) == [name]
@@ -208,7 +212,7 @@ def test_call_after_another_pause_is_another_measurement() -> None:
 
 
 def test_limit_of_nought_is_a_limit() -> None:
-    """A comparison that asks which side is slower, and fails by it, is none without a limit."""
+    """A comparison with a limit of 0 is another measurement than one without a limit."""
     none, nought = (warm(comparison=replace(COMPARISON, limit=limit)) for limit in (None, 0.0))
 
     assert differences(none, nought) == ["baseline limit"]
@@ -216,14 +220,17 @@ def test_limit_of_nought_is_a_limit() -> None:
 
 
 def test_nothing_is_known_of_the_set_up_of_what_was_not_measured() -> None:
-    """Neither of its versions nor of its threads."""
+    """A result that was never measured tells nothing of its set-up: no versions, no threads."""
     assert of_set_up(warm(provenance=None)) == {}
     assert of_set_up(warm())["threads told"] == "4"
     assert of_set_up(warm(settings=None))["threads told"] == ""
 
 
 def test_other_files_are_not_named_beside_another_commit() -> None:
-    """The commit says it, and the files are many; without it they are what is left to say."""
+    """Models of different commits differ by the commit alone; their files are not named.
+
+    Without different commits, the files are what is left to say.
+    """
     files = {"a": Proof(1, SHA256), "b": Proof(2, SHA256)}
     one, other = replace(MODEL, files=files), replace(MODEL, files={}, revision="v2")
 
@@ -240,7 +247,7 @@ def test_other_files_are_not_named_beside_another_commit() -> None:
 
 
 def test_aspects_are_named_in_one_order() -> None:
-    """That in which they are told, among several results as between two."""
+    """Differing aspects are named in one order, among several results as between two."""
     one = of_library(PROVENANCE)
     other = of_library(replace(PROVENANCE, device="cpu", versions={"mlx": "1"}, dtype="int8"))
 
@@ -250,7 +257,7 @@ def test_aspects_are_named_in_one_order() -> None:
 
 
 def test_aspects_are_described_in_words() -> None:
-    """By name and value, of a commit or hash its beginning; what there is none of is said."""
+    """Aspects are described by name and value, hashes in short, and absent ones by `no`."""
     aspects = {"mlx": "0.32.4", "compiler": "", "commit": COMMIT, "sound": SHA256, "set": "a" * 39}
 
     assert described(aspects, ["mlx", "compiler", "commit", "sound"]) == (

@@ -45,12 +45,15 @@ def _wrong(result: Result) -> Iterator[str]:
 
 
 def test_added_journals_can_be_read_and_name_nobody() -> None:
-    """Each line is a result of this form, on a clip of the project, with its machine."""
+    """Each journal that was added to the project can be read and has no problem.
+
+    Each of its lines is a result of this form, on a clip of the project, with its machine.
+    """
     assert [problem for path in sorted(FOLDER.glob("*.jsonl")) for problem in problems(path)] == []
 
 
 def test_result_on_a_clip_of_the_project_is_welcome(tmp_path: Path) -> None:
-    """Of a machine that it names."""
+    """A journal with a result on a clip of the project, from a named machine, has no problem."""
     short = clips()["short"]
     facts = ClipFacts(name="short", sha256=short.sha256, seconds=short.seconds)
 
@@ -76,7 +79,7 @@ def write(path: Path, *results: Result) -> Path:
 
 
 def test_result_of_an_own_recording_is_refused(tmp_path: Path) -> None:
-    """Its name and its words are somebody's own; the message names the test and what to do."""
+    """A result on a user's own recording may not be added, and the message names its test."""
     own = warm(clip=ClipFacts(name="memo", sha256="0" * 64, seconds=2.0))
 
     found = "\n".join(problems(write(tmp_path / "mac.jsonl", own)))
@@ -85,7 +88,7 @@ def test_result_of_an_own_recording_is_refused(tmp_path: Path) -> None:
 
 
 def test_result_without_a_machine_is_refused(tmp_path: Path) -> None:
-    """Nobody could tell what it is to be compared with."""
+    """A result that names no machine may not be added, as it cannot be compared with any."""
     short = clips()["short"]
     facts = ClipFacts(name="short", sha256=short.sha256, seconds=short.seconds)
 
@@ -106,7 +109,7 @@ def test_result_without_a_machine_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_journal_with_results_is_refused(
     tmp_path: Path, content: bytes, said: str
 ) -> None:
-    """The message names the file and what was expected."""
+    """A file that is no journal with results may not be added, and the message says why."""
     path = tmp_path / "mac.jsonl"
     path.write_bytes(content)
 
@@ -114,7 +117,7 @@ def test_what_is_no_journal_with_results_is_refused(
 
 
 def test_cut_journal_is_refused(tmp_path: Path) -> None:
-    """A session that was killed has not measured all that its journal seems to promise."""
+    """A journal whose last line was cut, as by a kill, may not be added."""
     path = write(tmp_path / "mac.jsonl", warm())
     path.write_bytes(path.read_bytes()[:-5])
 

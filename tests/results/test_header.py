@@ -12,7 +12,10 @@ replace = msgspec.structs.replace
 
 
 def test_header_says_where_and_with_what_it_was_measured() -> None:
-    """Chip, model, cores, memory, system, the versions by name, and the suite's commit."""
+    """Above the closing table stand the machine, the libraries' versions and the suite's commit.
+
+    Of the machine it tells chip, model, cores, memory and system.
+    """
     other = replace(PROVENANCE, versions={"faster-whisper": "1.2.1", "mlx": "0.32.4"})
 
     assert header([measured("a b"), measured("c d", provenance=other)]) == [
@@ -26,7 +29,7 @@ def test_header_says_where_and_with_what_it_was_measured() -> None:
 
 
 def test_what_differs_among_the_results_is_named_in_full() -> None:
-    """As where an earlier session had another version, or another machine."""
+    """Above the closing table stands each machine, version and commit among the results."""
     newer = replace(PROVENANCE, versions={"mlx": "0.33.0"})
     changed = replace(MACHINE, suite="5" * 40 + "-dirty")
     smaller = replace(MACHINE, chip="Apple M1", suite=None)
@@ -45,13 +48,13 @@ def test_what_differs_among_the_results_is_named_in_full() -> None:
 
 
 def test_nothing_is_said_of_what_is_not_known() -> None:
-    """As of a result that failed before anything was asked."""
+    """Above the closing table nothing is said of machines and versions that no result knows."""
     assert header([measured("a b", machine=None, provenance=None)]) == []
     assert header([]) == []
 
 
 def test_machine_that_tells_little_is_described_by_what_it_tells() -> None:
-    """A virtual machine of a cloud knows no chip; GPUs of one kind are counted."""
+    """A machine without a known chip is described by what it tells, GPUs of one kind by count."""
     gpu = Gpu(name="NVIDIA H100", driver="570", memory=80 * 2**30)
     bare = replace(
         MACHINE, chip=None, model=None, virtual=True, cores={}, memory=8 * 2**30, gpus=(gpu, gpu)
@@ -64,7 +67,7 @@ def test_machine_that_tells_little_is_described_by_what_it_tells() -> None:
 
 
 def test_cores_are_told_in_one_order_however_a_result_was_read() -> None:
-    """A report sorts the names in what it reads; kinds that nobody foresaw come first."""
+    """Kinds of cores are told in one order, whatever theirs in the result, unknown ones first."""
     cores = {"gpu": 20, "efficiency": 4, "performance": 10, "usable": 3, "logical": 2, "super": 6}
     machine = msgspec.structs.replace(MACHINE, cores=cores)
 

@@ -62,17 +62,18 @@ TABLES = dict(
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 145, 200])
 def test_table_has_the_form_that_is_stored(width: int) -> None:
-    """In 200 columns all is shown; headings take two lines first; then names fold.
+    """In a terminal of each width the closing table is the one stored in shown_tables.txt.
 
-    In 120 every number is still there, in 100 every measure, in 80 what answers: time, interval,
-    RTFx, how much slower, cold start and word error rate. In 60 what answers shortest. Look at a
+    In 200 columns all is shown. In fewer, headings take two lines first, and then names fold. In
+    120 every number is still there, in 100 every measure, in 80 what answers: time, interval, RTFx,
+    how much slower, cold start and word error rate. In 60 there is the shortest answer. Look at a
     change before you store it.
     """
     assert "\n".join(shown(width)) == TABLES[str(width)]
 
 
 def test_what_is_of_an_earlier_session_takes_no_other_columns_place() -> None:
-    """In 80 columns a resumed session has the table of any other: with WER, and without it."""
+    """In 80 columns the table of a resumed session is that of any other session."""
     found = rows(RESULTS)
 
     made = lines(found, columns(found, {each.test for each in RESULTS}), 80)
@@ -81,7 +82,7 @@ def test_what_is_of_an_earlier_session_takes_no_other_columns_place() -> None:
 
 
 def test_table_keeps_its_form_as_long_as_it_fits() -> None:
-    """Down to the very column of the terminal in which its widest line ends."""
+    """The closing table keeps its form down to the very width that its widest line fills."""
     width = 200
     for form in ("all in one line", "headings in two lines", "names folded", "a column less"):
         made = shown(width)
@@ -93,7 +94,10 @@ def test_table_keeps_its_form_as_long_as_it_fits() -> None:
 
 
 def test_columns_leave_in_the_order_that_is_told() -> None:
-    """One after another as there is less room; names, time, RTFx and `slower` stay in any."""
+    """A narrowing terminal takes columns from the table one by one, in a fixed order.
+
+    Names, time, RTFx and `slower` stay at any width.
+    """
     usual = {
         "library",
         "time",
@@ -119,7 +123,10 @@ def test_columns_leave_in_the_order_that_is_told() -> None:
 
 
 def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> None:
-    """In the column of times, and what it is of stands above; busy ones have it, too."""
+    """Where the columns of starts have left, a row of starts alone has one as its time.
+
+    What kind of start it is stands above the row. A busy start has its time, too.
+    """
     starts = [
         cold(9.5, case=Case("mlx-whisper", "small", "8bit"), machine=MACHINE),
         load(0.5, case=Case("mlx-whisper", "small", "8bit"), machine=MACHINE),
@@ -135,11 +142,13 @@ def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> No
     assert "small, cold start: busy, so without a place a b 4.50 s" in made
     wide = " ".join(" ".join(shown(80, *calls, *starts)).split())
     assert "small, starts mlx-whisper 8bit 9.50 s" in wide
-    assert "busy" not in wide.split("without a place")[1], "it stands above, once"
+    assert "busy" not in wide.split("without a place")[1], (
+        "`busy` stands once above these rows, and in none of them"
+    )
 
 
 def test_starts_keep_their_time_where_nothing_else_was_measured() -> None:
-    """However narrow the terminal is; else there would be names, and nothing said of them."""
+    """Where only starts were measured, their times are shown even in 40 columns."""
     case = Case("lightning-whisper-mlx", "small", "float32")
     both = [cold(9.5, case=case, machine=MACHINE), load(0.5, case=case, machine=MACHINE)]
 
@@ -151,7 +160,7 @@ def test_starts_keep_their_time_where_nothing_else_was_measured() -> None:
 
 
 def test_start_that_is_busy_beside_a_busy_call_is_told_from_one_that_is_not() -> None:
-    """What stands above such a row is said of its call."""
+    """In the row of a busy call, a start is marked as busy only if it was busy itself."""
     call = measured("a b", 0.5, outcome=Outcome.BUSY)
     start = cold(9.5, case=call.case, machine=MACHINE)
 
@@ -172,7 +181,7 @@ def test_start_that_is_busy_beside_a_busy_call_is_told_from_one_that_is_not() ->
 
 
 def test_interval_loses_how_often_was_timed_before_it_leaves() -> None:
-    """It is what tells whether two times differ, so it is the last to leave."""
+    """In a narrowing table an interval loses its count of processes and calls before it leaves."""
     calls = of_case("lightning-whisper-mlx fp16", 0.5)
 
     intervals = [
@@ -185,7 +194,11 @@ def test_interval_loses_how_often_was_timed_before_it_leaves() -> None:
 
 
 def test_line_of_a_row_tells_a_terminal_how_to_show_it() -> None:
-    """Headings, what stands above rows, the fastest where that is decided, and busy rows."""
+    """Each line of the table has the style of its kind.
+
+    The kinds are headings, what stands above rows, the fastest where that is decided, and busy
+    rows.
+    """
     near = [measured("a one", 0.1, 0.12), measured("a two", 0.1, 0.13)]
     found = rows(RESULTS)
 
@@ -200,7 +213,7 @@ def test_line_of_a_row_tells_a_terminal_how_to_show_it() -> None:
 
 
 def test_long_name_is_broken_before_a_number_is() -> None:
-    """The rest of it stands below, and the numbers in their columns."""
+    """A name that is too long for the table goes on in a line below, and no number is broken."""
     name = "a-library-with-a-very-long-name-that-somebody-chose"
     (*_, first, second) = shown(60, *of_case(f"{name} fp16", 0.5))
 
@@ -210,11 +223,11 @@ def test_long_name_is_broken_before_a_number_is() -> None:
     assert shown(26, *of_case(f"{name} fp16", 0.5))[3:5] == [
         " a-library-w  505 ms  23.8",
         "  ith-a-very-l",
-    ], "to 12 columns at most"
+    ], "a name keeps 12 columns, however narrow the terminal is"
 
 
 def test_names_with_wide_or_odd_characters_keep_the_columns_in_line() -> None:
-    """A character may fill two columns; what would move the cursor is replaced."""
+    """Names with wide characters keep columns in line, and control characters become `?`."""
     clips = [msgspec.structs.replace(CLIP, name=name) for name in ("会議", "a\nb\x1b[2J")]
     results = [each for clip in clips for each in of_case("faster-whisper int8", 0.5, clip=clip)]
 
@@ -229,7 +242,10 @@ def test_names_with_wide_or_odd_characters_keep_the_columns_in_line() -> None:
 
 @pytest.mark.property
 def test_no_line_is_wider_than_the_terminal_whatever_the_results() -> None:
-    """Names, numbers and widths of any size; every row is there, and no row of no results."""
+    """No line of the closing table is wider than the terminal, whatever is in the results.
+
+    Every busy row has its lines, and there is no line where there are no results.
+    """
     from hypothesis import given, settings
     from hypothesis import strategies as st
     from rich.cells import cell_len

@@ -17,14 +17,14 @@ replace = msgspec.structs.replace
 
 
 def test_machine_is_the_same_whatever_checkout_measures_on_it() -> None:
-    """The suite's commit, and the order in which cores were counted, are nothing of the machine."""
+    """A machine is the same whatever the suite's commit and the order of its kinds of cores."""
     turned = dict(reversed(MACHINE.cores.items()))
 
     assert machine_key(replace(MACHINE, suite=None, cores=turned)) == machine_key(MACHINE)
 
 
 def test_machines_differ_in_whatever_bears_on_speed() -> None:
-    """Chip, model, memory, cores and system; a machine that nobody knows is no other's equal."""
+    """Machines differ by chip, model, memory, cores or system; an unknown one equals none."""
     others = [
         replace(MACHINE, chip="Apple M4"),
         replace(MACHINE, model="Mac16,7"),
@@ -44,7 +44,10 @@ def names(machines: list[Machine]) -> list[str]:
 
 
 def test_machine_has_the_shortest_name_that_tells_it_from_the_others() -> None:
-    """Its chip; then its model, memory and system, where the names before are alike."""
+    """A machine is named by its chip, and by more only where that does not tell it from others.
+
+    Its model is added first, then its memory, its system and at last a number.
+    """
     other = replace(MACHINE, chip="Apple M1")
     model = replace(MACHINE, model="Mac16,7")
     memory = replace(MACHINE, memory=48 * 2**30)
@@ -70,7 +73,10 @@ def test_machine_has_the_shortest_name_that_tells_it_from_the_others() -> None:
 
 
 def test_machine_without_a_chip_is_named_by_its_architecture() -> None:
-    """And one that has no model goes without."""
+    """A machine without a known chip is named by its architecture.
+
+    One without a known model has none in its name.
+    """
     bare = replace(MACHINE, chip=None, model=None)
     more = replace(bare, memory=48 * 2**30)
 
@@ -78,7 +84,10 @@ def test_machine_without_a_chip_is_named_by_its_architecture() -> None:
 
 
 def test_machine_has_the_same_name_whatever_order_they_come_in() -> None:
-    """Numbers too go by what the machines are; one that comes twice is one machine."""
+    """Machines have the same names in whatever order they come, their numbers included.
+
+    A machine that comes twice is one machine.
+    """
     eight, four = (replace(MACHINE, cores={"performance": count}) for count in (8, 4))
     other = replace(MACHINE, chip="Apple M1")
     machines = [eight, other, four]

@@ -24,7 +24,7 @@ def rows(text: str, adapter: str) -> dict[tuple[str, str], list[str]]:
 
 
 def test_docs_have_the_page_that_the_check_maps_give() -> None:
-    """A check map that changes changes the page; the message has the command."""
+    """docs/models.md is the page that the check maps and the lock give."""
     made = page(read_lock(ROOT / NAME))
 
     assert (ROOT / "docs" / "models.md").read_text(encoding="utf-8") == made, (
@@ -35,7 +35,7 @@ def test_docs_have_the_page_that_the_check_maps_give() -> None:
 
 @pytest.mark.parametrize("adapter", REGISTRY)
 def test_each_size_and_variant_has_one_row(adapter: str) -> None:
-    """In it stand its repo and each of its files."""
+    """On the page of models, each size and variant has one row, with its repo and its files."""
     found = rows(page(Lock()), adapter)
 
     check_map = adapter_class(adapter).check_map
@@ -49,7 +49,10 @@ def test_each_size_and_variant_has_one_row(adapter: str) -> None:
 
 
 def test_locked_model_has_its_commit_and_size() -> None:
-    """The size is that of the files that the case needs, and of no other file of the repo."""
+    """The row of a locked model has its commit and the size of the files that the case needs.
+
+    No other file of the repo counts towards the size.
+    """
     files = adapter_class("lightning-whisper-mlx").check_map["tiny"]["fp16"]
     sizes = {name: LockedFile(1_500_000, "0" * 64) for name in files.files}
     entry = LockedModel("abcdef012345" + "0" * 28, {**sizes, "other": LockedFile(9**9, "0" * 64)})
@@ -62,7 +65,10 @@ def test_locked_model_has_its_commit_and_size() -> None:
 
 
 def test_size_is_left_out_where_a_file_is_not_locked() -> None:
-    """A part of a sum would be taken for the whole."""
+    """The row of a model has no size where one of its files is not locked.
+
+    A part of a sum would be taken for the whole.
+    """
     files = adapter_class("lightning-whisper-mlx").check_map["tiny"]["fp16"]
     entry = LockedModel("0" * 40, {files.files[0]: LockedFile(1_500_000, "0" * 64)})
 
@@ -84,7 +90,7 @@ def _project(tmp_path: Path) -> Path:
 
 
 def test_documents_are_written(project: Path) -> None:
-    """The page of models whole, and in README.md the table alone; what is around it stays."""
+    """docs/models.md is written whole, and of README.md only the table of libraries is."""
     write(project)
 
     readme = (project / "README.md").read_text(encoding="utf-8")
@@ -93,7 +99,10 @@ def test_documents_are_written(project: Path) -> None:
 
 
 def test_library_is_an_extra_where_the_project_has_one_of_its_name() -> None:
-    """Its lock need not be written yet; any other library comes with the default install."""
+    """A library that has an extra is listed with that extra's lock, and any other as default.
+
+    The lock need not be written yet.
+    """
     rows = library_table(["transformers"]).splitlines()
 
     assert [row.split(" | ")[:2] for row in rows[2:]] == [
@@ -105,7 +114,7 @@ def test_library_is_an_extra_where_the_project_has_one_of_its_name() -> None:
 def test_nothing_is_written_where_an_adapter_is_incomplete(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error says what it lacks."""
+    """No document is written where an adapter is incomplete; the error says what it lacks."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Missing")
     before = (project / "README.md").read_text(encoding="utf-8")
 
@@ -117,7 +126,7 @@ def test_nothing_is_written_where_an_adapter_is_incomplete(
 
 
 def test_nothing_is_written_where_the_readme_has_no_table(project: Path) -> None:
-    """The error says where to put it."""
+    """No document is written where README.md has no table; the error says to put one there."""
     (project / "README.md").write_text("no table\n", encoding="utf-8")
 
     with pytest.raises(ValueError, match=r"^README.md: expected a table .*, got none; put that"):

@@ -1,4 +1,4 @@
-"""The lines under the table: each fact once, and nothing that a user would miss left out."""
+"""The notes under the table: each fact once, and nothing that a user would miss left out."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def skipped(cause: str, **changes: Any) -> Result:
 
 
 def test_there_is_nothing_to_say_of_a_plain_result() -> None:
-    """No line without a reason."""
+    """There is no note on a plain result."""
     assert notes([quiet()]) == []
     assert notes([]) == []
 
 
 def test_cost_of_a_call_is_the_largest_of_all_results() -> None:
-    """It is said once, and of results that passed alone."""
+    """The cost of a call through an engine is told once: the largest of results that passed."""
     small, large, huge = (
         msgspec.structs.replace(PROVENANCE, empty_call=cost) for cost in (64e-6, 71e-6, 9.0)
     )
@@ -80,7 +80,11 @@ def after_pause(seconds: float, **changes: Any) -> Result:
 
 
 def test_call_after_a_pause_is_compared_with_one_right_after_another() -> None:
-    """Of the same case and clip, on equal terms; without one, its own time is said."""
+    """A call after a pause is compared with a usual one of the same case and clip.
+
+    Both have to be on equal terms. Where there is no such call, the time of the first is told
+    alone.
+    """
     long = msgspec.structs.replace(CLIP, name="long")
     told = "lightning-whisper-mlx[tiny-4bit]: short takes"
     usual = quiet(samples=samples(2.0))
@@ -101,7 +105,10 @@ def test_call_after_a_pause_is_compared_with_one_right_after_another() -> None:
 
 
 def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
-    """The first start of each stands apart, since what it compiles the others find."""
+    """A start with its files on the disk alone is compared with one that has them in memory.
+
+    The first start of each stands apart, since what it compiles the others find.
+    """
     from_disk = cold(99.0, 12.0, measure=Measure.COLD_FILES, provenance=NO_COST)
     from_memory = cold(77.0, 8.0, provenance=NO_COST)
     told = "lightning-whisper-mlx[tiny-4bit]: a cold start takes"
@@ -117,7 +124,10 @@ def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
 
 
 def test_time_is_compared_with_one_on_the_same_device_alone() -> None:
-    """A report may hold those of both: a call on the CPU takes longer whatever came before it."""
+    """Notes on pauses and on the disk compare only times taken on the same device.
+
+    A report may hold results of both: a call on the CPU takes longer whatever came before it.
+    """
     on_cpu = {"provenance": msgspec.structs.replace(NO_COST, device="cpu")}
     told = "lightning-whisper-mlx[tiny-4bit]:"
     from_disk = cold(99.0, 12.0, measure=Measure.COLD_FILES, provenance=NO_COST)
@@ -137,7 +147,7 @@ def test_time_is_compared_with_one_on_the_same_device_alone() -> None:
 
 
 def test_processes_that_are_missing_are_told_once_a_case() -> None:
-    """With how many they are."""
+    """Processes that took too long to start are told once a case, with their number."""
     repeats = Repeats(processes=1, calls=2, max_others=0.1, timed_out=2)
     whole = Repeats(processes=3, calls=2, max_others=0.1)
 
@@ -151,7 +161,10 @@ def test_processes_that_are_missing_are_told_once_a_case() -> None:
 
 
 def test_calls_whose_interval_says_nothing_are_told() -> None:
-    """Those of two models in one line; a start has no interval that people are shown."""
+    """Calls with an interval over ±100 % are told in one line, even of several models.
+
+    A start has no interval that people are shown.
+    """
     one, two = (measured(f"{name} fp16", 0.1, 0.9, 3.0) for name in ("mlx-whisper", "whisper.cpp"))
     start = cold(1.0, 2.0, 9.0)
 
@@ -165,7 +178,7 @@ def test_calls_whose_interval_says_nothing_are_told() -> None:
 
 
 def test_mend_is_said_once_a_case() -> None:
-    """However many results of the case carry it."""
+    """A change that the suite made to a library is told once a case."""
     mended = msgspec.structs.replace(NO_COST, mends=("one thing", "another"))
 
     assert notes([load(provenance=mended), cold(provenance=mended)]) == [
@@ -175,7 +188,7 @@ def test_mend_is_said_once_a_case() -> None:
 
 
 def test_fallback_is_said_of_its_clip() -> None:
-    """With the batch size, where there is one."""
+    """A note says on which clip a library fell back, with the batch size if there is one."""
     long_form = quiet(
         fallback=True, measure=Measure.LONG_FORM, settings=replace(SETTINGS, batch_size=6)
     )
@@ -187,7 +200,10 @@ def test_fallback_is_said_of_its_clip() -> None:
 
 
 def test_skips_are_told_by_cause_with_their_models() -> None:
-    """One line a cause with the number of tests, and one for each adapter and repo."""
+    """Skips are told in a line for each cause, with the number of tests.
+
+    Below it stands a line for each adapter and repo.
+    """
     base = replace(CASE, size="base")
     absent = ModelFacts(repo="mlx-community/whisper-base-mlx-4bit", revision="main")
 
@@ -208,7 +224,7 @@ def test_skips_are_told_by_cause_with_their_models() -> None:
 
 
 def test_variants_of_one_repo_share_a_line() -> None:
-    """As of a library that makes its variants from the same files."""
+    """Skipped variants that a library makes from one repo share a line."""
     int8 = replace(CASE, variant="int8")
     both = [skipped("offline", model=ABSENT), skipped("offline", case=int8, model=ABSENT)]
 
@@ -223,7 +239,10 @@ def cases_of(number: int) -> list[Case]:
 
 
 def test_many_models_are_counted_by_adapter() -> None:
-    """Four are named, each on a line with its repo; dozens would hide all else."""
+    """Of the models skipped for one cause, four are named, and more are counted by adapter.
+
+    Dozens of lines would hide all else.
+    """
     skips = [
         skipped("offline", case=case, model=ModelFacts(repo=f"org/{case.size}", revision="main"))
         for case in [*cases_of(5), cases_of(5)[0]]
@@ -240,7 +259,7 @@ def test_many_models_are_counted_by_adapter() -> None:
 
 
 def test_names_below_a_line_are_those_of_that_line() -> None:
-    """Whatever stands below another: a model may be skipped for two causes, and tests fail so."""
+    """A name that belongs below two notes stands below each of them."""
     skips = [skipped(cause, model=MODEL) for cause in ("one", "two")]
     wrong = [failed(f"t{each % 5}", f"reason {each // 5}") for each in range(10)]
 
@@ -249,7 +268,10 @@ def test_names_below_a_line_are_those_of_that_line() -> None:
 
 
 def test_many_causes_are_counted() -> None:
-    """Four are told; the journal has the reason of each test."""
+    """Four causes of skips are told, and more are counted.
+
+    The journal has the reason of each test.
+    """
     skips = [skipped(f"cause {each // 2}", case=CASE, model=MODEL) for each in range(12)]
 
     lines = [line for line in notes(skips) if line.startswith("skipped:")]
@@ -261,7 +283,10 @@ def test_many_causes_are_counted() -> None:
 
 
 def test_libraries_that_are_not_installed_are_told_in_one_line_with_the_remedy() -> None:
-    """All of them, whether their tests were selected or not; other skips are told as they are."""
+    """All libraries that are not installed are told in one line, with the command to get them.
+
+    Other skips are told as they are.
+    """
     missing = {"x": "x is not installed; pip install x", "y": "y needs z, which is not installed"}
     reasons = {missing["x"]: Outcome.SKIPPED, "skipped by the user": Outcome.SKIPPED}
 
@@ -276,7 +301,7 @@ def test_libraries_that_are_not_installed_are_told_in_one_line_with_the_remedy()
 
 
 def test_adapters_that_cannot_be_used_are_failures() -> None:
-    """They are told after what was skipped."""
+    """An adapter that cannot be used is told as a failure, after what was skipped."""
     left_out = {"x.py:1 raises": Outcome.FAILED, "y is not installed": Outcome.SKIPPED}
 
     for results in ([], [skipped("offline", case=CASE, model=MODEL)]):
@@ -285,14 +310,17 @@ def test_adapters_that_cannot_be_used_are_failures() -> None:
 
 
 def test_transcript_that_nobody_could_check_is_shown() -> None:
-    """The user can read it; one that was scored is not repeated here."""
+    """A transcript that nobody could score is shown in the notes, and a scored one is not."""
     assert notes([quiet(transcript="so it goes"), quiet(transcript="so it goes", score=None)]) == [
         "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
     ]
 
 
 def test_transcript_is_shown_whether_or_not_its_time_is_to_be_believed() -> None:
-    """A busy result was heard as any other; of one that failed, the failure says what to know."""
+    """An unscored transcript is shown of a busy result too, but not of one that failed.
+
+    The failure says all that there is to know.
+    """
     busy = quiet(transcript="so it goes", score=None, outcome=Outcome.BUSY)
     broken = quiet(
         transcript="so it goes", score=None, outcome=Outcome.FAILED, reason="it broke", test="t"
@@ -303,7 +331,7 @@ def test_transcript_is_shown_whether_or_not_its_time_is_to_be_believed() -> None
 
 
 def test_long_transcript_is_shown_in_a_line_that_ends() -> None:
-    """A hundred words of it, and how many there are after these."""
+    """Of a long transcript the first hundred words are shown, and how many come after them."""
     words = [f"w{number}" for number in range(102)]
 
     (all_of_it,) = notes([quiet(transcript="\n".join(words[:100]), score=None)])
@@ -316,7 +344,10 @@ def test_long_transcript_is_shown_in_a_line_that_ends() -> None:
 
 
 def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
-    """It knows no human voice; other sizes and the project's own clips need no such line."""
+    """A user's recordings that micro was given are told, even where the test failed.
+
+    It knows no human voice. Other sizes and the project's own clips need no such line.
+    """
     micro = replace(CASE, size="micro")
     clip = ClipFacts(name="memo", sha256="ab" * 32, seconds=4.0)
     failed = {"outcome": Outcome.FAILED, "reason": "r", "test": "t"}
@@ -329,7 +360,7 @@ def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
 
 
 def test_failures_and_time_outs_are_told_by_test() -> None:
-    """What failed and why; a result that passed is not among them."""
+    """Each test that failed or timed out is told with its reason, and none that passed."""
     assert notes(
         [
             quiet(test="test_a[one]", outcome=Outcome.FAILED, reason="it crashed"),
@@ -345,7 +376,10 @@ def failed(test: str, reason: str, **changes: Any) -> Result:
 
 
 def test_failure_of_several_tests_is_told_once_and_counted() -> None:
-    """With the names of four tests at most below; other failures stand for themselves."""
+    """A failure of several tests is told once, with their number and the names of four.
+
+    Other failures stand for themselves.
+    """
     alike = [failed(f"t{number}", f"{CASE.label} on memo: it broke") for number in range(6)]
 
     assert notes([*alike[:2], failed("other", "it crashed")]) == [
@@ -362,7 +396,10 @@ AND_ONE = "          and 1 more test"
 
 
 def test_failure_of_several_cases_is_told_without_their_names() -> None:
-    """A library hears the same in each variant, and a time-out is like another."""
+    """A failure that several cases share is told once, with no case named in its reason.
+
+    A library hears the same in each variant, and a time-out is like another.
+    """
     other = replace(CASE, variant="8bit")
     cases = (CASE, other)
     heard = [failed(str(each), f"{each.label} on memo: it broke", case=each) for each in cases]
@@ -383,7 +420,7 @@ def test_failure_of_several_cases_is_told_without_their_names() -> None:
 
 
 def test_failures_are_the_same_wherever_their_reason_names_the_case() -> None:
-    """As pytest's own list of failures tells them once, too; none is named for the others."""
+    """Failures that differ only in the case that their reasons name are told as one."""
     other = replace(CASE, variant="8bit")
     said = [
         failed(str(each), f"the GPU of {each.label} hangs", case=each) for each in (CASE, other)
@@ -397,7 +434,7 @@ def test_failures_are_the_same_wherever_their_reason_names_the_case() -> None:
 
 
 def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
-    """Cost, mends, fallbacks, skips, libraries, failures."""
+    """The notes come in one order: cost, mends, fallbacks, skips, libraries, failures."""
     lines = notes(
         [
             quiet(outcome=Outcome.FAILED, reason="it crashed"),
@@ -442,7 +479,7 @@ AGAIN = "run these again, or add --cooldown=60, which waits until it is as fast"
 
 
 def test_model_that_no_host_has_confirmed_is_told_once() -> None:
-    """By repo and commit, with what to do, however many tests were of it."""
+    """A model that no host has confirmed is told once, with what to do, however many its tests."""
     doubtful = msgspec.structs.replace(MODEL, unconfirmed=True)
 
     (told,) = [line for line in notes([warm(model=doubtful)] * 2) if line.startswith("model: ")]
@@ -454,11 +491,14 @@ def test_model_that_no_host_has_confirmed_is_told_once() -> None:
     )
     assert not [line for line in notes([warm()]) if line.startswith("model: ")]
     failed = warm(model=doubtful, outcome=Outcome.FAILED, reason="wrong words")
-    assert told in notes([failed]), "that may be why it failed"
+    assert told in notes([failed]), "an unconfirmed model may be why a test failed"
 
 
 def test_drift_is_told_with_its_rows_and_the_largest() -> None:
-    """What was up to 5 % off is not; the first reading of the session is what all go by."""
+    """Tests beside which the machine's speed drifted are told with the largest drift.
+
+    What was up to 5 % off is not told. The first reading of the session is what all go by.
+    """
     long = msgspec.structs.replace(CLIP, name="long")
     other = replace(CASE, size="base")
 
@@ -477,7 +517,10 @@ def test_drift_is_told_with_its_rows_and_the_largest() -> None:
 
 
 def test_drift_beside_many_models_is_counted() -> None:
-    """Beside four, a list would hide what is to be done; three are named."""
+    """Drift beside three models is told with their names, and beside four with their number.
+
+    Beside four, a list would hide what is to be done.
+    """
     cases = [replace(CASE, size=size) for size in ("tiny", "base", "small", "medium")]
     results = [beside(0.1, 0.12, case=case) for case in cases]
 
@@ -489,7 +532,10 @@ def test_drift_beside_many_models_is_counted() -> None:
 
 
 def test_drift_beside_a_start_is_not_hidden_by_that_beside_a_call() -> None:
-    """Both may be of the same clip; the start is called by what it is."""
+    """Drift beside a cold start is told although a call of the same clip drifted less.
+
+    The start is called by what it is.
+    """
     cold_start = cold(5.0, 5.0, before=state(0.1), after=state(0.15), first=state(0.1))
 
     assert drifts(beside(0.1, 0.1), cold_start, beside(0.1, 0.108)) == [
@@ -498,7 +544,10 @@ def test_drift_beside_a_start_is_not_hidden_by_that_beside_a_call() -> None:
 
 
 def test_drift_is_reckoned_from_the_beginning_of_its_own_session() -> None:
-    """Whatever else is in a report, and in whatever order: other days have other first readings."""
+    """Drift is reckoned from the first reading of the session that measured the result.
+
+    A report may hold several sessions in any order, and other days have other first readings.
+    """
     steady = beside(0.2, 0.2, first=0.2, case=replace(CASE, size="base"))
     slower = beside(0.1, 0.108, first=0.1)
 
@@ -508,7 +557,10 @@ def test_drift_is_reckoned_from_the_beginning_of_its_own_session() -> None:
 
 
 def test_drift_of_a_session_that_does_not_tell_its_beginning_is_that_within_a_test() -> None:
-    """As older versions recorded it."""
+    """Where a session's first reading is unknown, drift is reckoned within each test.
+
+    Older versions of the suite recorded none.
+    """
     unknown = {"first": None}
 
     assert drifts(warm(before=state(0.2), after=state(0.2), **unknown)) == []
@@ -517,7 +569,7 @@ def test_drift_of_a_session_that_does_not_tell_its_beginning_is_that_within_a_te
 
 
 def test_drift_of_the_gpu_is_told_of_what_was_computed_on_it() -> None:
-    """The processor was as fast as before; what ran there is not off."""
+    """Drift of the GPU is told of a test that computed on the GPU, and not of one on the CPU."""
     around = {"before": state(0.1, 0.5), "after": state(0.1, 0.6), "first": state(0.1, 0.5)}
     on_cpu = msgspec.structs.replace(PROVENANCE, device="cpu")
 
@@ -527,7 +579,7 @@ def test_drift_of_the_gpu_is_told_of_what_was_computed_on_it() -> None:
 
 
 def test_drift_is_told_with_the_libraries_that_timed_the_gpu() -> None:
-    """Each of them once; not beside a test on the CPU, of which the GPU says nothing."""
+    """A note on drift names once each library that timed the GPU, and none for the CPU."""
     on_cpu = msgspec.structs.replace(PROVENANCE, device="cpu")
     first, after = state(0.1), [state(0.2, 0.5, by) for by in ("mlx", "torch", "mlx")]
     on_gpu = [warm(before=first, after=each, first=first) for each in after]
@@ -540,23 +592,26 @@ def test_drift_is_told_with_the_libraries_that_timed_the_gpu() -> None:
 
 
 def test_drift_beside_a_comparison_is_nothing_to_speak_of() -> None:
-    """Both sides took turns, so it is in both."""
+    """Drift beside a comparison is not told: both sides took turns, so it is in both."""
     assert drifts(compared(Verdict.NOT_SLOWER, before=state(0.1), after=state(0.2))) == []
 
 
 @pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.FAILED])
 def test_drift_beside_what_ranks_nothing_is_nothing_to_speak_of(outcome: Outcome) -> None:
-    """Its time is not to be believed anyway, and its own line says why."""
+    """Drift beside a busy or failed test is not told.
+
+    Its time is not to be believed anyway, and its own line says why.
+    """
     assert drifts(beside(0.1, 0.2, outcome=outcome, reason="why")) == []
 
 
 def test_steady_machine_is_nothing_to_speak_of() -> None:
-    """Nor is one of which nobody has noted the state."""
+    """There is no note on drift of a machine that was steady or whose state nobody noted."""
     assert drifts(beside(0.1, 0.1), warm()) == []
 
 
 def test_busy_results_are_counted_in_a_line() -> None:
-    """Of all tests, with what to do."""
+    """The busy tests are counted in one note, which says what to do."""
     lines = notes([warm(outcome=Outcome.BUSY), warm()])
 
     assert lines[-1] == (
@@ -575,7 +630,7 @@ TALKS = ClipFacts(name="talks", sha256="ab" * 32, seconds=9.0)
 
 
 def test_corpus_is_told_pooled_and_by_its_clips() -> None:
-    """Both with their names: all errors over all words, and the clip in the middle."""
+    """A corpus is told by its error rate over all words and by that of its median clip."""
     result = quiet(
         measure=Measure.CORPUS,
         clip=TALKS,
@@ -592,7 +647,10 @@ def test_corpus_is_told_pooled_and_by_its_clips() -> None:
 
 
 def test_clip_of_whose_reference_nothing_is_left_is_no_median() -> None:
-    """Its rate is a number of words, not a share; letters are called so."""
+    """A clip whose reference has no words does not count towards a corpus's median clip.
+
+    Its rate is a number of words, not a share. A rate of letters is called CER.
+    """
     result = quiet(
         measure=Measure.CORPUS,
         clip=TALKS,
@@ -609,7 +667,7 @@ def test_clip_of_whose_reference_nothing_is_left_is_no_median() -> None:
 
 
 def test_words_in_silence_are_told() -> None:
-    """Of a failed test as well: they may be why it failed."""
+    """Words that were heard while nobody speaks are told, of a failed test as well."""
     one, four = (replace(score(), words_in_silence=words) for words in (1, 4))
 
     lines = notes(
@@ -630,7 +688,10 @@ def test_words_in_silence_are_told() -> None:
 
 
 def test_quality_of_a_quantised_model_is_told() -> None:
-    """With the number of clips; one alone that is no worse says nothing."""
+    """A note says on how many clips a quantised model is no worse than the unquantised one.
+
+    One clip alone on which it is no worse says nothing.
+    """
     full, quantised = (replace(CASE, variant=variant) for variant in ("fp16", "8bit"))
     other = msgspec.structs.replace(CLIP, sha256="ef" * 32)
 

@@ -137,12 +137,12 @@ def summary(terminal: Terminal, fault: BaseException | None = None) -> list[str]
 
 
 def test_session_without_benchmarks_ends_without_a_word(terminal: Terminal) -> None:
-    """As the suite's own tests do."""
+    """A session without benchmarks ends without a closing summary."""
     assert summary(terminal) == []
 
 
 def test_table_stands_above_the_notes(terminal: Terminal) -> None:
-    """A heading, where it was measured, the answer, the table, then the lines under it."""
+    """The closing summary is a heading, the machine, the answer, the table and the notes."""
     results = [
         measured("mlx-whisper fp16", 2.0, 2.1),
         measured("faster-whisper int8", 1.0, 1.01),
@@ -170,7 +170,10 @@ def test_table_stands_above_the_notes(terminal: Terminal) -> None:
 
 
 def test_columns_of_the_table_stay_where_plain_characters_are_printed(terminal: Terminal) -> None:
-    """The terminal makes `+-` of `±`, for which a space of the gap before it is left out."""
+    """The table's columns stay in line on a terminal that prints `+-` for `±`.
+
+    A space of the gap before it is left out.
+    """
     twice = tuple(Sample(process=number, order=0, seconds=2.0) for number in range(2))
     terminal.stash[RESULTS] = [warm(samples=twice)]
     (row,) = (line for line in summary(terminal) if " ±0.0% (2×1)" in line)
@@ -181,7 +184,10 @@ def test_columns_of_the_table_stay_where_plain_characters_are_printed(terminal: 
 
 
 def test_colours_are_asked_of_pytest(terminal: Terminal) -> None:
-    """It knows of the terminal, of --color and of NO_COLOR; a line has no escapes of its own."""
+    """Colours of the closing summary are left to pytest, and no line has escapes of its own.
+
+    pytest knows of the terminal, of --color and of NO_COLOR.
+    """
     terminal.stash[RESULTS] += [
         measured("a slow", 2.0, 2.0),
         measured("a fast", 1.0, 1.0),
@@ -199,12 +205,14 @@ def test_colours_are_asked_of_pytest(terminal: Terminal) -> None:
     terminal.styled.clear()
     terminal.columns, terminal.is_terminal = 60, True
     summary(terminal)
-    assert terminal.styled["small, short"] == {"bold"}, "what rows of a narrow table share"
+    assert terminal.styled["small, short"] == {"bold"}, (
+        "a narrow table has what rows share above them in bold"
+    )
 
 
 @pytest.mark.parametrize("hook", [pytest_terminal_summary, plugin.pytest_sessionfinish])
 def test_last_word_is_the_suites(hook: Any) -> None:
-    """It comes after that of every other plugin, around whose hooks these stand."""
+    """The closing summary's hooks stand around those of every other plugin, so it comes last."""
     options = hook.pytest_impl
 
     assert (options["wrapper"], options["tryfirst"]) == (True, True)
@@ -212,7 +220,10 @@ def test_last_word_is_the_suites(hook: Any) -> None:
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_lines_on_a_terminal_are_broken_at_its_edge(terminal: Terminal, columns: int) -> None:
-    """Between words, and what follows stands under the words of the first line."""
+    """Lines of the closing summary are broken between words at the terminal's edge.
+
+    What follows stands under the words of the first line.
+    """
     terminal.columns, terminal.is_terminal = columns, True
     reason = " ".join(["word"] * 60)
     failed = measured("a b", outcome=Outcome.FAILED, test="test_x", reason=reason)
@@ -229,7 +240,10 @@ def test_lines_on_a_terminal_are_broken_at_its_edge(terminal: Terminal, columns:
 def test_libraries_that_are_not_installed_are_told_with_a_command_that_can_be_copied(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
 ) -> None:
-    """It is on one line, however narrow the terminal is, and whatever was selected."""
+    """The command that installs missing libraries is on one line at any terminal width.
+
+    A session without benchmarks says nothing of libraries.
+    """
     monkeypatch.setattr(plugin, "why_not_installed", {"a": "", "b": "b lacks", "c": "c"}.get)
     monkeypatch.setattr(plugin, "usable", lambda: ["a", "b", "c"])
     command = "pip install " + " ".join(["-r requirements/x.txt"] * 9)
@@ -243,7 +257,7 @@ def test_libraries_that_are_not_installed_are_told_with_a_command_that_can_be_co
 
 
 def test_lines_in_a_log_are_whole_so_that_they_can_be_searched(terminal: Terminal) -> None:
-    """However long the reason is."""
+    """A line of the closing summary that goes to a log is never broken, however long it is."""
     reason = " ".join(["word"] * 60)
     terminal.stash[RESULTS].append(
         measured("a b", outcome=Outcome.FAILED, test="test_x", reason=reason)
@@ -273,7 +287,10 @@ def test_lines_in_a_log_are_whole_so_that_they_can_be_searched(terminal: Termina
 def test_tables_of_pytest_benchmark_are_printed_for_who_says_how_they_look(
     arguments: list[str | Path], addopts: str, asked: bool
 ) -> None:
-    """By any option of its own that is about them, on the command line or in PYTEST_ADDOPTS."""
+    """pytest-benchmark's tables are printed only for who gives an option on how they look.
+
+    The option may stand on the command line or in PYTEST_ADDOPTS.
+    """
     assert asks_for_tables(arguments, addopts) is asked
 
 
@@ -281,7 +298,7 @@ def test_tables_of_pytest_benchmark_are_printed_for_who_says_how_they_look(
 def test_pytest_benchmark_is_told_to_print_no_table_unless_asked(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], quiet: bool
 ) -> None:
-    """Before its own summary, which comes first."""
+    """pytest-benchmark's table is off before its summary begins, unless it was asked for."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     terminal.args = arguments
     terminal._benchmarksession.quiet = False
@@ -293,7 +310,7 @@ def test_pytest_benchmark_is_told_to_print_no_table_unless_asked(
 
 @pytest.mark.parametrize("only", [RESULTS, LEFT_OUT], ids=["nothing passed", "nothing installed"])
 def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKey[object]) -> None:
-    """Where nothing passed, and where no library was there; that is said above everything."""
+    """Where nothing was measured, the summary says so first and has its notes without a table."""
     if only is RESULTS:
         terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="test_x", reason="why"))
         ended, last = "failed or was skipped", "failed:   test_x: why"
@@ -307,7 +324,10 @@ def test_notes_are_told_without_a_table(terminal: Terminal, only: pytest.StashKe
 
 
 def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> None:
-    """With the names of the others; a traceback is never left out, and all are counted again."""
+    """A failure of several tests is shown by pytest once, with the names of the others.
+
+    A traceback is never left out. After the summary all failures are counted again.
+    """
     case = measured("a b").case
 
     def fails(test: str, kind: str, shown: object, of: Case = case) -> Any:
@@ -349,7 +369,10 @@ def test_pytest_shows_a_failure_of_several_tests_once(terminal: Terminal) -> Non
 def test_failure_of_several_tests_is_written_once_in_every_style(
     terminal: Terminal, style: str, kind: str
 ) -> None:
-    """With --tb=line pytest itself writes failures, and in no style errors."""
+    """A failure of several tests is written once in every style of tracebacks.
+
+    With --tb=line pytest itself writes failures; it writes errors itself in no style.
+    """
     for test in ("test_a[x]", "test_b[x]"):
         failed = warm(test=test, outcome=Outcome.FAILED, reason="why")
         terminal.stash[RESULTS].append(failed)
@@ -373,7 +396,10 @@ def test_failure_of_several_tests_is_written_once_in_every_style(
 
 @pytest.mark.parametrize("style", ["auto", "long", "short", "native", "no", "line"])
 def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style: str) -> None:
-    """With --tb=line pytest shows fifty letters of a text; it is told there to show all, once."""
+    """The text of a failure is shown whole in every style of tracebacks.
+
+    With --tb=line pytest shows fifty letters of a text; it is told there to show all, once.
+    """
     text = f"a[b]: expected {'so much ' * 30}, got nothing; look at the text\n  computed by a"
     report = SimpleNamespace(nodeid="benchmarks/x.py::test_a[x]", longrepr=text)
     other = SimpleNamespace(nodeid="benchmarks/x.py::test_b[x]", longrepr=object())
@@ -388,7 +414,7 @@ def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style
         pages: list[str] = []
         shown.toterminal(SimpleNamespace(line=pages.append, write=pages.append))
         assert (pages, str(shown.reprcrash)) == ([], text)
-        assert shown.reprcrash.message == text, "the short summary looks for it"
+        assert shown.reprcrash.message == text, "pytest's short summary shows this message"
     else:
         assert shown == text
     assert early.longrepr == "no engine", "pytest shows errors whole in each style"
@@ -400,7 +426,7 @@ def test_failure_is_whole_in_every_style_of_tracebacks(terminal: Terminal, style
 
 
 def test_files_that_are_left_out_are_told_as_skips(terminal: Terminal) -> None:
-    """Before the tests, each in a line of its own, and below the table."""
+    """A file that is left out is told before the tests, and as a skip below the table."""
     why = "--audio: talks/a.wav: is empty (0 bytes); name another"
     terminal.stash[NOT_USED].append(why)
     terminal.stash[RESULTS].append(warm(2.0))
@@ -434,7 +460,7 @@ def interrupted(
     hook = plugin.pytest_sessionfinish(session, status)
     next(hook)
     told = reporter._keyboardinterrupt_memo
-    assert terminal.lines == [], "expected it after all that pytest says"
+    assert terminal.lines == [], "expected the lines on the end after all that pytest says"
     with pytest.raises(StopIteration):
         hook.send(None)
     return terminal.lines, told.reprcrash.message if told else None
@@ -443,7 +469,10 @@ def interrupted(
 def test_interrupted_session_ends_with_what_was_kept(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And how to go on; what an engine was at is told, and the place in the code is not."""
+    """An interrupted session ends with the number of results kept and how to resume.
+
+    What an engine was at is told, and the place in the code is not.
+    """
     monkeypatch.setattr(plugin, "case_of", lambda item: item)
     by_user = "KeyboardInterrupt\nx[y]: stopped during transcribe"
     nothing = "stopped:  no test had ended, so that nothing was kept"
@@ -474,7 +503,7 @@ def test_interrupted_session_ends_with_what_was_kept(
 def test_session_that_ends_otherwise_says_nothing_of_that(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does one without benchmarks, or one that an exit ends before it has kept anything."""
+    """Only an interrupted session of benchmarks, or one that kept results, says it was stopped."""
     monkeypatch.setattr(plugin, "case_of", lambda item: item)
     ended = "_pytest.outcomes.Exit: interrupted while fetching models"
 
@@ -489,7 +518,7 @@ def test_session_that_ends_otherwise_says_nothing_of_that(
 
 
 def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> None:
-    """Only they know which clips are the user's own."""
+    """The closing summary's notes are told which clips are the user's own recordings."""
     clip = clips()["human"]
     terminal.stash[OWN_CLIPS].append(clip)
     facts = ClipFacts(name="human", sha256=clip.sha256, seconds=clip.seconds)
@@ -499,7 +528,7 @@ def test_recordings_of_the_user_are_told_to_the_notes(terminal: Terminal) -> Non
 
 
 def test_fault_of_another_plugin_costs_no_summary(terminal: Terminal) -> None:
-    """The summary is printed, and the fault is raised on."""
+    """The closing summary is printed where another plugin fails, and the fault is raised on."""
     terminal.stash[RESULTS].append(warm(2.0))
 
     assert summary(terminal, KeyError("theirs"))[0] == "== whisper-speedtest"
@@ -508,7 +537,7 @@ def test_fault_of_another_plugin_costs_no_summary(terminal: Terminal) -> None:
 def test_file_of_an_earlier_run_is_not_taken_for_this_ones(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    """Where nothing was measured, nothing is saved, and the older file stays as it is."""
+    """Where nothing was measured, the file to save to is said not to be of this run."""
     terminal.saved_to = str(tmp_path / "old.json")
     terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="t", reason="r"))
 
@@ -525,7 +554,10 @@ def test_file_of_an_earlier_run_is_not_taken_for_this_ones(
 
 
 def test_fault_in_saving_is_told(terminal: Terminal) -> None:
-    """It is the last line, as what stands above was measured all the same."""
+    """A fault of another plugin as the session ended is told in the summary's last line.
+
+    What stands above was measured all the same.
+    """
     terminal.stash[FAULT] = "OSError: no space left"
     terminal.stash[RESULTS].append(warm(2.0))
 
@@ -537,7 +569,10 @@ def test_fault_in_saving_is_told(terminal: Terminal) -> None:
 def test_session_that_selects_nothing_speaks_of_a_file_that_is_there(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    """Who publishes it would publish an earlier run; where there is none, nothing is to be said."""
+    """A session without benchmarks says that the file to save to is of an earlier run.
+
+    Who publishes it would publish that run. Where there is no such file, nothing is said.
+    """
     terminal.saved_to = str(tmp_path / "old.json")
     assert summary(terminal) == []
 
@@ -559,7 +594,10 @@ def take_over(terminal: Terminal, *results: Result) -> None:
 def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    """They have their row and its mark; a file that was to be written is still of another run."""
+    """Results that were taken over from a journal have their row, which is marked as earlier.
+
+    They are not in the file to save to, which is of another run if this session measured nothing.
+    """
     terminal.saved_to = str(tmp_path / "saved.json")
     take_over(terminal, warm(2.0, provenance=None))
 
@@ -583,7 +621,7 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
 
 
 def test_clips_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
-    """What was taken over is known before anything is run, and stands where it belongs."""
+    """Clips stand in the table in the order of the tests, even if some were taken over."""
     first, last = (
         measured("a b", 2.0, test=name, clip=ClipFacts(name=name, sha256="ab" * 32, seconds=4.0))
         for name in ("short", "long")
@@ -598,7 +636,7 @@ def test_clips_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
 
 
 def test_journal_that_cannot_be_written_is_told(terminal: Terminal) -> None:
-    """With what it lacks."""
+    """Results that could not be added to a journal are told in their number, with the reason."""
     terminal.stash[RESULTS].append(warm(2.0))
     kept = terminal.stash[SESSION_JOURNAL]
     kept.unwritten, kept.why_unwritten = 1, "no space left"
@@ -607,7 +645,7 @@ def test_journal_that_cannot_be_written_is_told(terminal: Terminal) -> None:
 
 
 def test_parameters_are_saved_by_their_names() -> None:
-    """pytest-benchmark would save the objects, in which the paths of recordings stand."""
+    """pytest-benchmark's file has the names of parameters, and no paths of recordings."""
     clip = replace(clips()["human"], name="memo")
     parameters = {"case": Case("toy", "micro", "good"), "clip": clip, "batch_size": 6, "x": "y"}
     saved = {"benchmarks": [{"name": "a", "params": parameters}, {"name": "b", "params": None}]}
@@ -626,7 +664,10 @@ def test_parameters_are_saved_by_their_names() -> None:
 
 
 def test_commit_is_saved_without_names_of_people_and_folders() -> None:
-    """A branch, a folder and a message of git may hold them; the hash and its time do not."""
+    """pytest-benchmark's file has the commit's hash and time, but no branch, folder or message.
+
+    These may hold names of people.
+    """
     info = {
         "id": "12" * 20, "time": "2026-01-01", "dirty": True, "project": "folder-of-jane",
         "branch": "jane/x", "author_time": "2025-12-31", "error": "fatal: /home/jane",

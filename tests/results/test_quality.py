@@ -35,19 +35,22 @@ def corpus(case: Case, *rates: float | None, **changes: Any) -> Result:
 
 @pytest.mark.parametrize(("wer", "no_worse"), [(0.1, 1), (0.099, 1), (0.101, 0)])
 def test_clip_is_no_worse_where_it_has_no_more_errors(wer: float, no_worse: int) -> None:
-    """As many are no worse."""
+    """A quantised model with as many errors on a clip as the unquantised one is no worse."""
     assert qualities([heard(FULL, 0.1), heard(Q5, wer)]) == [Quality(Q5, no_worse, 1)]
 
 
 def test_share_is_that_of_all_clips() -> None:
-    """Of four clips one is worse, whatever the sum of all errors says."""
+    """A quantised model that is worse on one of four clips has a share of 75 %.
+
+    The sum of all errors makes no difference.
+    """
     (found,) = qualities([corpus(FULL, 0.1, 0.1, 0.1, 0.4), corpus(Q5, 0.1, 0.2, 0.0, 0.1)])
 
     assert (found.no_worse, found.clips, found.share) == (3, 4, 0.75)
 
 
 def test_order_of_the_results_decides_nothing_but_the_order_of_the_models() -> None:
-    """The quantised model may have been measured first."""
+    """A quantised model's quality is the same if it was measured before the unquantised one."""
     other = replace(Q5, variant="q8_0")
     results = [heard(other, 0.0), heard(Q5, 0.2), heard(FULL, 0.1)]
 
@@ -71,13 +74,19 @@ def test_order_of_the_results_decides_nothing_but_the_order_of_the_models() -> N
     ids=["size", "library", "clip", "settings", "tuned", "start", "precise", "clipless", "unknown"],
 )  # fmt: skip
 def test_only_the_same_clip_with_the_same_settings_is_compared(other: Result) -> None:
-    """Of the same library and size; what is as precise is not held to fp16."""
+    """Quality compares only one clip with one measure and settings, of one library and size.
+
+    A variant as precise as fp16 is not held to it.
+    """
     assert qualities([heard(FULL, 0.1), other]) == []
 
 
 @pytest.mark.parametrize("size", [2, 6])
 def test_long_audio_is_compared_one_window_after_another_alone(size: int) -> None:
-    """In batches it is the same clip once more."""
+    """Quality on long audio is compared one window after another, and not in batches.
+
+    In batches it is the same clip once more.
+    """
     batch = replace(SETTINGS, batch_size=size)
     long = [heard(case, 0.1, measure=Measure.LONG_FORM) for case in (FULL, Q5)]
     batched = [heard(case, 0.2, measure=Measure.LONG_FORM, settings=batch) for case in (FULL, Q5)]
@@ -86,7 +95,7 @@ def test_long_audio_is_compared_one_window_after_another_alone(size: int) -> Non
 
 
 def test_wrong_transcript_of_a_quantised_model_is_worse() -> None:
-    """It would else look better for having failed; of the unquantised one nothing is to be held."""
+    """A failed quantised model counts as worse, and nothing is compared with a failed fp16."""
     failed = Outcome.FAILED
 
     assert qualities([heard(FULL, 0.1), heard(Q5, 0.9, outcome=failed)]) == [Quality(Q5, 0, 1)]
@@ -97,7 +106,7 @@ def test_wrong_transcript_of_a_quantised_model_is_worse() -> None:
 
 
 def test_last_of_several_results_of_a_clip_counts_and_each_clip_once() -> None:
-    """As a journal may hold an earlier one, and a corpus the clip that was measured warm."""
+    """Of several results of a model on one clip the last counts, and the clip counts once."""
     results = [heard(FULL, 0.1), heard(Q5, 0.2), heard(Q5, 0.1)]
 
     assert qualities(results) == [Quality(Q5, 1, 1)]
@@ -105,13 +114,13 @@ def test_last_of_several_results_of_a_clip_counts_and_each_clip_once() -> None:
 
 
 def test_clip_of_a_corpus_without_a_score_does_not_count() -> None:
-    """And neither does the pooled score, beside those of its clips."""
+    """A clip of a corpus without a score does not count, and neither does the pooled score."""
     assert qualities([corpus(FULL, 0.1, None), corpus(Q5, 0.1, 0.9)]) == [Quality(Q5, 1, 1)]
     assert qualities([corpus(FULL), corpus(Q5)]) == [Quality(Q5, 1, 1)]
 
 
 def test_clips_of_a_corpus_are_compared_with_the_same_settings_alone() -> None:
-    """As all clips are."""
+    """Clips of a corpus are compared only where the settings are the same."""
     other = corpus(Q5, 0.2, settings=replace(SETTINGS, beam_size=5))
 
     assert qualities([corpus(FULL, 0.1), other]) == []
@@ -125,7 +134,10 @@ def test_clips_of_a_corpus_are_compared_with_the_same_settings_alone() -> None:
 def test_quality_in_words_tells_how_many_clips_it_is_about(
     no_worse: int, clips: int, said: str
 ) -> None:
-    """And the share. Of one clip alone it says something only where that is worse."""
+    """The quality of a quantised model is told as a number of clips and as a share.
+
+    Of one clip alone it says something only where that is worse.
+    """
     quality = Quality(Q5, no_worse, clips)
 
     assert quality.said == said
@@ -133,7 +145,10 @@ def test_quality_in_words_tells_how_many_clips_it_is_about(
 
 
 def test_rates_of_a_corpus_are_those_of_clips_in_which_somebody_speaks() -> None:
-    """In their order; a clip of silence has no words that could be wrong."""
+    """The error rates of a corpus are those of its clips with speech and a score, in order.
+
+    A clip of silence has no words that could be wrong.
+    """
     silent = replace(score(), reference_words=0, wer=3.0)
     found = of_corpus(0.2, None, 0.0, 0.1)
     clips = (*found.clips, msgspec.structs.replace(found.clips[0], score=silent))

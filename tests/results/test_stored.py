@@ -53,7 +53,7 @@ def lines(now: Result, *stored: Result, limit: float = 0.05) -> list[str]:
 
 
 def test_slower_test_is_warned_of_with_both_intervals() -> None:
-    """The intervals of both runs widen that of the change."""
+    """A test slower than in the stored run is warned of, with the intervals of both combined."""
     old, now = of_three(1.0, 1.01, 0.99), of_three(1.5, 1.51, 1.49)
 
     [line, last] = lines(now, old)
@@ -68,7 +68,7 @@ def test_slower_test_is_warned_of_with_both_intervals() -> None:
 
 
 def test_slow_down_within_the_noise_says_so() -> None:
-    """Where the interval holds the limit."""
+    """A slow-down whose interval holds the limit is said to be possibly noise."""
     [line, _] = lines(of_three(1.0, 1.2, 1.4), of_three(1.0, 1.1, 1.0))
 
     assert "15.2% slower (" in line
@@ -76,7 +76,10 @@ def test_slow_down_within_the_noise_says_so() -> None:
 
 
 def test_slow_down_is_noise_where_the_interval_begins_at_the_limit_or_below() -> None:
-    """Above the limit it is none, though the whole interval lies above 0 either way."""
+    """A slow-down may be noise where its interval begins at the limit or below.
+
+    Above the limit it is none, though the whole interval lies above 0 either way.
+    """
     old, now = of_three(1.0, 1.01, 0.99), of_three(1.5, 1.51, 1.49)
     lowest = ratio(now.estimate, old.estimate).low
     assert lowest is not None
@@ -98,7 +101,7 @@ def test_slow_down_is_noise_where_the_interval_begins_at_the_limit_or_below() ->
     ],
 )
 def test_single_process_has_no_interval(now: Result, old: Result) -> None:
-    """Whichever of the two runs had one alone, it is warned of all the same."""
+    """A slow-down is warned of without an interval where either run had one process alone."""
     [line, _] = lines(now, old)
 
     assert line == f"warning:  {TEST}, against old.jsonl: 50.0% slower (no interval)"
@@ -106,7 +109,7 @@ def test_single_process_has_no_interval(now: Result, old: Result) -> None:
 
 @pytest.mark.parametrize(("limit", "warned"), [(0.5, False), (0.499, True)])
 def test_what_is_within_the_limit_is_not_spoken_of(limit: float, *, warned: bool) -> None:
-    """The limit itself is kept, and what is faster is fine."""
+    """A time that is slower by no more than the limit, or faster, is not warned of."""
     assert (len(lines(warm(3.0), warm(2.0), limit=limit)) == 2) is warned
     assert lines(warm(1.0), warm(2.0)) == [f"stored:   1 test {LAST}"]
 
@@ -138,7 +141,10 @@ def test_what_is_within_the_limit_is_not_spoken_of(limit: float, *, warned: bool
     ],
 )
 def test_other_bytes_settings_or_device_are_not_compared(changes: dict[str, Any], why: str) -> None:
-    """It is said why; no ratio is shown."""
+    """A test with another model, settings, sound or device than before is not compared.
+
+    The reason is told, and no ratio is shown.
+    """
     assert lines(warm(3.0), warm(2.0, **changes)) == [
         f"stored:   {TEST}: not compared with old.jsonl: {why}",
         f"stored:   0 tests {LAST}",
@@ -146,7 +152,7 @@ def test_other_bytes_settings_or_device_are_not_compared(changes: dict[str, Any]
 
 
 def test_other_measure_is_not_compared() -> None:
-    """A start takes what a start takes."""
+    """Results of one test name but of different measures are not compared."""
     [line, _] = lines(warm(3.0), cold(2.0, test=TEST))
 
     assert "not compared with old.jsonl: measure cold → warm" in line
@@ -163,14 +169,17 @@ def test_other_measure_is_not_compared() -> None:
     ],
 )
 def test_what_did_not_pass_in_both_is_counted(now: Result, old: Result, why: str) -> None:
-    """And so is what only one of them has; nothing is said of what the stored run has besides."""
+    """Tests that did not pass in both runs, or are not in the stored one, are counted.
+
+    Nothing is said of what the stored run has besides.
+    """
     last = LAST.replace("old.jsonl,", f"old.jsonl ({why}),")
     assert lines(now, old) == [f"stored:   0 tests {last}"]
     assert lines(now, old, warm(2.0, test="more")) == lines(now, old)
 
 
 def test_others_are_counted_by_why_they_are_not_compared() -> None:
-    """Beside those that are."""
+    """Tests that are not compared with the stored run are counted by the reason for that."""
     busy = warm(3.0, test="busy", outcome=Outcome.BUSY)
     found = list(stored_lines([warm(1.0), busy, warm(test="new")], [warm(1.0), busy], 0, "o"))
 
@@ -178,14 +187,17 @@ def test_others_are_counted_by_why_they_are_not_compared() -> None:
 
 
 def test_last_result_of_a_test_counts() -> None:
-    """As a journal that was resumed may have several."""
+    """Of several results that a stored run has of one test, the last is compared.
+
+    A journal that was resumed may have several.
+    """
     [line, _] = lines(warm(3.0), warm(1.0), warm(2.0))
 
     assert "50.0% slower" in line
 
 
 def test_machine_has_to_be_the_same_but_for_the_suite_s_commit() -> None:
-    """The suite may have changed since; that is what is compared."""
+    """A stored result is compared only on the same machine, whatever the suite's commit."""
     other = msgspec.structs.replace(MACHINE, memory=8 * 2**30)
     changed = msgspec.structs.replace(MACHINE, suite="9" * 40)
     now = warm(3.0, machine=MACHINE)
@@ -195,14 +207,14 @@ def test_machine_has_to_be_the_same_but_for_the_suite_s_commit() -> None:
 
 
 def test_versions_may_differ() -> None:
-    """That is what is compared."""
+    """A stored result with other versions of libraries is compared."""
     facts = msgspec.structs.replace(PROVENANCE, versions={"mlx": "0.1"})
 
     assert "50.0% slower" in lines(warm(3.0), warm(2.0, provenance=facts))[0]
 
 
 def test_case_that_is_gone_is_told_once() -> None:
-    """Whatever it is that the stored run has of it."""
+    """A case that this checkout has lost is told once, however many results the stored run has."""
     another = replace(CASE, variant="fp16")
 
     [line] = lost_cases([warm(2.0), cold(3.0)], [another], "old.jsonl")

@@ -45,7 +45,7 @@ def _session(tmp_path: Path) -> FakeSession:
 
 
 def test_stored_run_is_read_when_the_session_begins(session: FakeSession) -> None:
-    """With all its results, in their order."""
+    """All results of the stored run are read when the session begins, in their order."""
     pytest_configure(session.as_config)
 
     assert session.stash[STORED] == (warm(2.0), GONE)
@@ -54,7 +54,7 @@ def test_stored_run_is_read_when_the_session_begins(session: FakeSession) -> Non
 def test_stored_run_is_looked_for_where_pytest_was_started(
     session: FakeSession, tmp_path: Path
 ) -> None:
-    """As every path that a user names, wherever the project is."""
+    """A stored run is looked for from the folder where pytest was started, not the project's."""
     session.set_options(baseline="old.jsonl")
     session.invocation_params.dir = tmp_path
     assert session.rootpath != tmp_path
@@ -67,7 +67,10 @@ def test_stored_run_is_looked_for_where_pytest_was_started(
 def test_stored_run_may_be_below_the_home(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No shell makes a path of `--baseline=~/old.jsonl`; a user that is not there has no home."""
+    """A leading `~` in --baseline is the home folder, and that of an unknown user is refused.
+
+    No shell makes a path of `--baseline=~/old.jsonl`.
+    """
     monkeypatch.setenv("HOME", str(tmp_path))
     session.set_options(baseline="~/old.jsonl")
 
@@ -83,7 +86,7 @@ def test_stored_run_may_be_below_the_home(
     "options", [{"baseline": None}, {"head_to_head": True, "baseline": "toy-micro-good"}]
 )
 def test_session_without_a_stored_run_is_none_of_it(options: dict[str, Any]) -> None:
-    """It has no lines on any, and ends as it would."""
+    """A session without a stored run reads none and has no lines on one."""
     session = FakeSession(**options)
 
     pytest_configure(session.as_config)
@@ -94,7 +97,7 @@ def test_session_without_a_stored_run_is_none_of_it(options: dict[str, Any]) -> 
 
 
 def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
-    """Before anything is measured."""
+    """A --baseline that is no journal is refused before anything is measured."""
     session = FakeSession(baseline=str(tmp_path / "none.jsonl"), fail_slower=0.05)
 
     with pytest.raises(pytest.UsageError, match=r"--baseline: .*none\.jsonl: expected a journal"):
@@ -102,7 +105,7 @@ def test_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 
 
 def test_journal_without_results_is_refused(tmp_path: Path) -> None:
-    """Nothing could be slower than in it, and so nothing would be said."""
+    """A --baseline journal without results is refused, as nothing could be slower than it."""
     path = tmp_path / "empty.jsonl"
     path.write_bytes(HEADER)
     session = FakeSession(baseline=str(path), fail_slower=0.05)
@@ -115,7 +118,10 @@ def test_journal_without_results_is_refused(tmp_path: Path) -> None:
 
 
 def test_slower_time_is_told_and_fails_nothing(session: FakeSession) -> None:
-    """The stored run is called by the name of its file alone."""
+    """A time slower than the stored run's is told, and does not fail the session.
+
+    The stored run is called by the name of its file alone.
+    """
     pytest_configure(session.as_config)
 
     line, last = stored_notes(session.as_config)
@@ -131,7 +137,10 @@ def test_slower_time_is_told_and_fails_nothing(session: FakeSession) -> None:
 def test_lost_case_fails_a_session_that_passed(
     session: FakeSession, before: int, after: int
 ) -> None:
-    """It stands among the failures."""
+    """A case that was lost since the stored run fails a session that would have passed.
+
+    It stands among the failures.
+    """
     pytest_configure(session.as_config)
     session.exitstatus = before
 
@@ -147,7 +156,7 @@ def test_lost_case_fails_a_session_that_passed(
 def test_lost_case_is_selected_by_what_its_tests_were_called(
     session: FakeSession, keyword: str
 ) -> None:
-    """As -k selects the tests of a case that is still there: by library, clip or function."""
+    """-k selects a lost case by library, clip or function, as the names of its tests were."""
     session.set_options(keyword=keyword)
     pytest_configure(session.as_config)
 
@@ -157,7 +166,10 @@ def test_lost_case_is_selected_by_what_its_tests_were_called(
 
 
 def test_lost_case_fails_the_part_of_the_selection_that_it_belongs_to(session: FakeSession) -> None:
-    """And no other, so that one of five machines says it, and not each of them."""
+    """A lost case fails only that part of a divided selection to which it belongs.
+
+    So one of five machines says it, and not each of them.
+    """
     pytest_configure(session.as_config)
     failed = {}
     for number in range(1, 6):
@@ -173,7 +185,7 @@ def test_lost_case_fails_the_part_of_the_selection_that_it_belongs_to(session: F
 
 
 def test_session_that_measured_nothing_is_compared_with_nothing(session: FakeSession) -> None:
-    """One that only collects or fetches has no line on the stored run."""
+    """A session that measured nothing has no line on the stored run."""
     pytest_configure(session.as_config)
     session.stash[RESULTS] = []
 
@@ -186,7 +198,7 @@ def test_session_that_measured_nothing_is_compared_with_nothing(session: FakeSes
 def test_lost_case_that_is_not_selected_is_none(
     session: FakeSession, options: dict[str, Any]
 ) -> None:
-    """Neither by -k nor where nothing is run."""
+    """A lost case fails nothing where -k leaves it out or tests are only collected."""
     session.set_options(**options)
     pytest_configure(session.as_config)
 

@@ -43,13 +43,16 @@ def sentence(results: Sequence[Result]) -> str:
 
 
 def test_answer_names_the_fastest_and_how_far_the_next_is_behind() -> None:
-    """With the interval of that; a third that is decidedly slower is not named."""
+    """The answer names the fastest and how far the next is behind it, with the interval.
+
+    A third that is decidedly slower is not named.
+    """
     assert sentence([FAST, NEXT, LAST]) == ANSWER
     assert sentence([LAST, NEXT, FAST]) == ANSWER, "the order of the results changes nothing"
 
 
 def test_rows_that_cannot_be_told_apart_are_not_ordered() -> None:
-    """All that nobody can tell from the one with the smallest time, however slow they seem."""
+    """The answer does not order what cannot be told from the row with the smallest time."""
     assert sentence([LIKE_FAST, NEXT, FAST]) == (
         "fastest of those that were right, small: faster-whisper int8 (RTFx 57.2) and "
         "openai-whisper fp16 (RTFx 54.7) cannot be told apart"
@@ -57,7 +60,7 @@ def test_rows_that_cannot_be_told_apart_are_not_ordered() -> None:
 
 
 def test_next_is_said_to_be_no_faster_than_those_it_cannot_be_told_from() -> None:
-    """The fastest is decided, and what comes after it is not."""
+    """The answer says which rows the next after the fastest cannot be told from."""
     assert sentence([FAST, NEXT, LIKE_NEXT]) == (
         "fastest of those that were right, small: faster-whisper int8, RTFx 57.2, 1.9 times as "
         "fast as the next (mlx-whisper fp16, which cannot be told from whisper.cpp q8_0), interval "
@@ -66,7 +69,10 @@ def test_next_is_said_to_be_no_faster_than_those_it_cannot_be_told_from() -> Non
 
 
 def test_ends_of_an_interval_near_1_have_the_decimals_that_show_it() -> None:
-    """`1.0` would say that the order is not decided."""
+    """An interval of a ratio that ends near 1 has the decimals that tell its ends from 1.
+
+    `1.0` would say that the order is not decided.
+    """
     near = measured("mlx-whisper fp16", 0.2050, 0.2051, 0.2052)
     exact = measured("faster-whisper int8", 0.2000, 0.2001, 0.2002)
 
@@ -77,7 +83,10 @@ def test_ends_of_an_interval_near_1_have_the_decimals_that_show_it() -> None:
 
 
 def test_lower_end_alone_asks_for_more_decimals() -> None:
-    """`1.1 times, interval 1.0 to 1.2` would say that the order is not decided."""
+    """A ratio has two decimals where with one the lower end of its interval would be 1.0.
+
+    `1.1 times, interval 1.0 to 1.2` would say that the order is not decided.
+    """
     slower = measured("mlx-whisper fp16", 2.15, 2.2, 2.25)
     faster = measured("faster-whisper int8", 2.0, 2.0, 2.0)
 
@@ -88,7 +97,7 @@ def test_lower_end_alone_asks_for_more_decimals() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.FAILED, Outcome.TIMED_OUT])
 def test_what_is_not_to_be_trusted_ranks_nothing(outcome: Outcome) -> None:
-    """However fast it was; it is counted."""
+    """A busy, failed or timed-out result is not ranked, however fast it was, but counted."""
     wrong = msgspec.structs.replace(ONE, outcome=outcome)
     more = measured("transformers fp16", 0.01, 0.01, outcome=outcome)
 
@@ -100,7 +109,7 @@ def test_what_is_not_to_be_trusted_ranks_nothing(outcome: Outcome) -> None:
 
 
 def test_all_that_is_left_out_is_counted_by_its_reason() -> None:
-    """In the order of the alphabet."""
+    """The results that the answer leaves out are counted by reason, in alphabetical order."""
     wrong = [
         measured(f"whisper.cpp {number}", 0.1, 0.1, outcome=outcome)
         for number, outcome in enumerate([Outcome.FAILED, Outcome.BUSY, Outcome.FAILED])
@@ -110,7 +119,10 @@ def test_all_that_is_left_out_is_counted_by_its_reason() -> None:
 
 
 def test_skipped_rows_and_other_measures_are_not_spoken_of() -> None:
-    """Starts, tuned settings, long audio and what has no clip are other questions."""
+    """The answer does not speak of skipped results, nor of any measure but warm calls.
+
+    Starts, tuned settings, long audio and what has no clip are other questions.
+    """
     others = [
         cold(0.01, case=FAST.case, machine=MACHINE),
         load(0.01, case=FAST.case, machine=MACHINE),
@@ -128,7 +140,7 @@ def test_skipped_rows_and_other_measures_are_not_spoken_of() -> None:
 
 
 def test_interval_of_all_of_the_time_has_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ends above that has none: the limit itself counts as within."""
+    """A result whose interval is exactly at the limit is ranked, and one above it is not."""
     margin = LIKE_NEXT.estimate.margin
     assert margin is not None
     for limit, places in ((margin, 1), (margin * 0.999, 0)):
@@ -137,7 +149,10 @@ def test_interval_of_all_of_the_time_has_a_place(monkeypatch: pytest.MonkeyPatch
 
 
 def test_comparisons_are_counted_by_their_verdicts_the_slower_ones_first() -> None:
-    """Of each other side; one that failed for its words, or is busy, has none."""
+    """Comparisons are counted by other side and verdict, with the slower ones first.
+
+    One that failed for its words, or is busy, has no verdict.
+    """
     slower, undecided, kept = (
         compared(verdict) for verdict in (Verdict.SLOWER, Verdict.UNDECIDED, Verdict.NOT_SLOWER)
     )
@@ -166,7 +181,7 @@ def test_comparisons_are_counted_by_their_verdicts_the_slower_ones_first() -> No
 
 
 def test_what_one_process_has_measured_has_no_place() -> None:
-    """It has no interval, so nobody can tell whether it is faster; it is named all the same."""
+    """A result of one process has no interval and so no place, but the answer names it."""
     without = "without a place, as one process has no interval: lightning-whisper-mlx fp16"
     assert sentence([ONE, NEXT, FAST]) == f"{ANSWER}; {without} (RTFx 1,200.0)"
     assert sentence([ONE, FAST]) == (
@@ -176,7 +191,10 @@ def test_what_one_process_has_measured_has_no_place() -> None:
 
 
 def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
-    """The rows are named with what was measured, fastest first, by why they have no place."""
+    """No order is certain where each result has no place, and the answer says why for each.
+
+    The rows are named fastest first.
+    """
     other = measured("transformers fp16", 0.5)
 
     assert sentence([other, ONE]) == (
@@ -191,7 +209,7 @@ def test_no_order_is_certain_where_each_was_measured_by_one_process() -> None:
 
 
 def test_interval_that_says_nothing_gives_no_place() -> None:
-    """Beside it the others keep theirs, whichever is faster."""
+    """A result with an interval over ±100 % has no place, and the others keep theirs."""
     faster = measured("transformers fp16", 0.001, 0.009, 0.03)
     for vague, rtfx in ((VAGUE, "18.6"), (faster, "1,856.6")):
         assert sentence([FAST, vague, NEXT]) == (
@@ -201,27 +219,29 @@ def test_interval_that_says_nothing_gives_no_place() -> None:
 
 
 def test_one_row_alone_is_compared_with_nothing() -> None:
-    """It is not called the fastest."""
+    """One row alone is called the only one, and not the fastest."""
     assert sentences([FAST]) == [
         "the only one that was right, small: faster-whisper int8 (RTFx 57.2)"
     ]
 
 
 def test_transcripts_that_nobody_could_check_are_not_called_right() -> None:
-    """As of a recording without a reference."""
+    """The answer does not call right what nobody could check, as it has no reference."""
     unchecked = [msgspec.structs.replace(each, score=None) for each in (FAST, NEXT)]
 
     assert sentences(unchecked) == [
         ANSWER.replace("fastest of those that were right", "fastest, transcripts unchecked")
     ]
-    assert sentence([FAST, unchecked[1]]) == sentence(unchecked), "one of them was not checked"
+    assert sentence([FAST, unchecked[1]]) == sentence(unchecked), (
+        "two rows are not called right where one of them is unchecked"
+    )
     assert sentences(unchecked[:1]) == [
         "the only one, transcript unchecked, small: faster-whisper int8 (RTFx 57.2)"
     ]
 
 
 def test_many_names_are_cut_short() -> None:
-    """Four, and how many more there are."""
+    """Of many rows that cannot be told apart, four are named and the others are counted."""
     alike = [
         measured(f"whisper.cpp {number}", 0.20, 0.22 + number / 1000, 0.24) for number in range(6)
     ]
@@ -236,7 +256,10 @@ def test_many_names_are_cut_short() -> None:
 
 
 def test_each_size_has_its_sentence_the_smallest_first() -> None:
-    """Rows of unlike sizes are never compared; a size that no list has comes last."""
+    """Each size has an answer of its own, the smallest first and unknown sizes last.
+
+    Rows of unlike sizes are never compared.
+    """
     sizes = [
         measured(f"faster-whisper int8 {size}", 0.20, 0.21, 0.22)
         for size in ("large-v3", "odd", "tiny")
@@ -251,7 +274,10 @@ def test_each_size_has_its_sentence_the_smallest_first() -> None:
 
 
 def test_machines_are_never_compared_and_each_is_named() -> None:
-    """Where there are several; the suite's commit makes no other machine."""
+    """Where there are several machines, each has an answer of its own with its name.
+
+    The suite's commit makes no other machine.
+    """
     other = msgspec.structs.replace(MACHINE, chip="Apple M1")
     commit = msgspec.structs.replace(MACHINE, suite="ff" * 20)
     slower = measured("faster-whisper int8", 0.40, 0.41, 0.42, machine=other)
@@ -265,14 +291,14 @@ def test_machines_are_never_compared_and_each_is_named() -> None:
 
 
 def test_rows_of_a_machine_that_is_not_known_rank_nothing() -> None:
-    """Nobody can tell whether it was the same one."""
+    """Results of an unknown machine are not ranked, as it may have been another one."""
     unknown = [msgspec.structs.replace(each, machine=None) for each in (FAST, NEXT)]
 
     assert sentences(unknown) == ["small: nothing can be ranked; left out: 2 of an unknown machine"]
 
 
 def test_devices_of_one_machine_are_compared_and_named() -> None:
-    """The same case on both is two rows."""
+    """Results on the CPU and the GPU of one machine are compared, with the devices named."""
     on_cpu = msgspec.structs.replace(PROVENANCE, device="cpu")
     other = measured("faster-whisper int8", 0.39, 0.40, 0.41, provenance=on_cpu)
 
@@ -283,7 +309,11 @@ def test_devices_of_one_machine_are_compared_and_named() -> None:
 
 
 def test_rows_with_other_settings_than_most_are_left_out() -> None:
-    """As of an earlier session with other threads; what a library ignores is no setting of its."""
+    """The answer leaves out results with other settings than most.
+
+    Those may be of an earlier session with other threads. What a library ignores is no setting of
+    its.
+    """
     faster = measured("transformers fp16", 0.1, 0.1, settings=replace(SETTINGS, threads=8))
     ignoring = [
         measured("mlx-whisper fp16", 0.39, 0.40, 0.41, settings=replace(SETTINGS, threads=None)),
@@ -296,7 +326,10 @@ def test_rows_with_other_settings_than_most_are_left_out() -> None:
 
 
 def test_order_of_the_results_decides_nothing() -> None:
-    """Neither between rows of the same time, nor which of two settings is the usual one."""
+    """The order of the results does not change the answer.
+
+    It decides neither between rows of the same time, nor which of two settings is the usual one.
+    """
     alike = [measured(f"whisper.cpp {name}", 0.5) for name in ("q5_0", "q8_0")]
     other = measured("transformers fp16", 0.1, 0.1, settings=replace(SETTINGS, threads=8))
 
@@ -305,14 +338,17 @@ def test_order_of_the_results_decides_nothing() -> None:
 
 
 def test_adapter_of_another_checkout_is_ranked_too() -> None:
-    """Nobody knows what it ignores, so all its settings have to be the usual ones."""
+    """A result of an adapter that only another checkout has is ranked with the others.
+
+    Nobody knows what it ignores, so all its settings have to be the usual ones.
+    """
     foreign = measured("their-whisper fp16", 0.39, 0.40, 0.41)
 
     assert sentences([FAST, foreign]) == [ANSWER.replace("mlx-whisper", "their-whisper")]
 
 
 def test_last_result_of_a_case_counts() -> None:
-    """A result that passed counts whatever came after it; one without samples says nothing."""
+    """The last result of a case that passed and has samples counts, whatever came after it."""
     earlier = measured("faster-whisper int8", 0.01, 0.01)
     failed = msgspec.structs.replace(FAST, outcome=Outcome.FAILED)
     empty = msgspec.structs.replace(FAST, samples=())
@@ -322,7 +358,10 @@ def test_last_result_of_a_case_counts() -> None:
 
 
 def test_answer_is_about_the_short_clip_where_it_was_measured() -> None:
-    """Else about the one that most cases share, which is named."""
+    """The answer is about the short clip, or else about the one that most cases share.
+
+    A clip other than the short one is named.
+    """
     on_long = [
         measured("faster-whisper int8", 2.0, 2.1, 2.2, clip=LONG),
         measured("mlx-whisper fp16", 3.9, 4.0, 4.1, clip=LONG),
@@ -342,7 +381,10 @@ def test_answer_is_about_the_short_clip_where_it_was_measured() -> None:
 
 
 def test_answer_is_about_the_clip_that_most_cases_share() -> None:
-    """Those of one process count among them; of clips shared alike, what was left out decides."""
+    """Without the short clip, the answer is about the clip that most cases share.
+
+    Cases of one process count. Of clips shared alike, what was left out decides.
+    """
     memo = msgspec.structs.replace(CLIP, name="memo", sha256="aa" * 32)
     alone = [measured(f"whisper.cpp {name}", 0.5, clip=LONG) for name in ("q5_0", "q5_1")]
     of_memo = measured("mlx-whisper fp16", 0.39, 0.40, 0.41, clip=memo)
@@ -358,7 +400,7 @@ def test_answer_is_about_the_clip_that_most_cases_share() -> None:
 
 
 def test_clips_of_one_name_and_another_content_are_not_compared() -> None:
-    """As recordings of two people, each called memo."""
+    """Results on clips of the same name with different content are not compared."""
     clips = [msgspec.structs.replace(CLIP, name="memo", sha256=each * 32) for each in ("aa", "bb")]
 
     assert sentences(
@@ -370,7 +412,10 @@ def test_clips_of_one_name_and_another_content_are_not_compared() -> None:
 
 
 def test_that_nothing_was_measured_is_the_only_sentence() -> None:
-    """Nothing is said of micro or of ranks then; what ended without a result counts as well."""
+    """Where nothing was measured, the only sentence says so, and whether anything failed.
+
+    What ended without a result counts as well.
+    """
     failed, skipped, timed_out = (
         measured("faster-whisper int8 micro", outcome=outcome, samples=())
         for outcome in (Outcome.FAILED, Outcome.SKIPPED, Outcome.TIMED_OUT)
@@ -390,7 +435,10 @@ def test_that_nothing_was_measured_is_the_only_sentence() -> None:
 def test_session_that_measured_something_does_not_say_that_it_measured_nothing(
     outcome: Outcome,
 ) -> None:
-    """Also when all else was skipped or failed, and where it was a start, or busy."""
+    """A session with one load that passed or was busy has measured something.
+
+    All else may have been skipped or failed.
+    """
     failed = measured("faster-whisper int8", outcome=Outcome.FAILED, samples=())
 
     assert nothing_measured([failed], [Outcome.SKIPPED])
@@ -398,12 +446,12 @@ def test_session_that_measured_something_does_not_say_that_it_measured_nothing(
 
 
 def test_comparison_that_failed_as_it_is_slower_was_measured() -> None:
-    """That it is slower is what it has found."""
+    """A comparison that failed because its side is slower counts as measured."""
     assert not nothing_measured([compared(Verdict.SLOWER, 1.2, outcome=Outcome.FAILED)])
 
 
 def test_micro_ranks_nothing() -> None:
-    """It says so where it stands alone, and nothing beside sizes that people use."""
+    """The size micro is never ranked, and only where it is alone does the answer speak of it."""
     micro = [measured("faster-whisper int8 micro", 0.1), measured("mlx-whisper fp16 micro", 0.2)]
 
     assert sentences(micro) == [TOO_SMALL]
@@ -411,7 +459,7 @@ def test_micro_ranks_nothing() -> None:
 
 
 def test_recordings_with_the_same_sound_are_ranked_apart() -> None:
-    """A copy under another name is another recording, whose time replaces none of the first."""
+    """Recordings of different names are ranked apart, even if their sound is the same."""
     copied = msgspec.structs.replace(CLIP, name="copied")
     other = measured("mlx-whisper fp16", 9.0, 9.0, 9.1, clip=copied)
 
@@ -420,7 +468,7 @@ def test_recordings_with_the_same_sound_are_ranked_apart() -> None:
 
 
 def test_sizes_come_from_small_to_large_and_of_each_long_audio_last() -> None:
-    """Whatever order the results are in."""
+    """Rankings come from the smallest size to the largest, and long audio last in each."""
     long = msgspec.structs.replace(CLIP, name="long", sha256="ff" * 32)
     results = [
         measured(f"mlx-whisper fp16 {size}", measure=measure, clip=clip)

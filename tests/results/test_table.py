@@ -66,7 +66,7 @@ def printed(*results: Result, width: int = 300) -> list[list[str]]:
 
 
 def test_row_has_each_value_under_its_heading() -> None:
-    """One case, measured cold, loaded and warm: every cell, with its unit."""
+    """A row of the closing table has each value of its case under its heading, with its unit."""
     results = [load(0.5, 0.7), cold(5.0, 7.0), warm(samples=OF_THREE, score=score(0.042))]
 
     assert cells(*results) == [
@@ -90,7 +90,7 @@ def test_row_has_each_value_under_its_heading() -> None:
 
 
 def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
-    """What is printed is what the columns give, from left to right."""
+    """The closing table is printed with its headings and cells in the same order."""
     headings, _, row = printed(load(0.6, 0.6), cold(6.0, 6.0), warm(2.0, 2.0))
 
     assert " ".join(headings) == (
@@ -104,7 +104,10 @@ def test_printed_columns_stand_in_the_order_of_their_headings() -> None:
 
 
 def test_peak_memory_is_that_of_the_cold_start() -> None:
-    """Warm engines may have been through more, and the accelerator's share is another figure."""
+    """Peak memory in the closing table is the footprint of the cold start, not of warm engines.
+
+    Warm engines may have been through more, and the accelerator's share is another figure.
+    """
     (row,) = cells(cold(memory=Memory(footprint=1_234_000_000, accelerator=1)), warm())
 
     assert row["peak memory"] == "1,234 MB"
@@ -121,14 +124,17 @@ def test_peak_memory_is_that_of_the_cold_start() -> None:
     ],
 )
 def test_interval_says_how_often_was_measured(processes: list[list[float]], cell: str) -> None:
-    """Processes × calls of each; of one process there is no interval."""
+    """An interval says how often was measured, as processes × calls of each.
+
+    Of one process there is no interval.
+    """
     (row,) = cells(warm(samples=of_processes(*processes)))
 
     assert row["95% interval"] == cell
 
 
 def test_busy_row_is_shown_without_what_could_rank_it() -> None:
-    """Its time is marked; it has no interval and no RTFx, and neither has a busy start a rank."""
+    """The time of a busy result is marked, and it has no interval and no RTFx."""
     samples = of_processes([2.0], [2.5], [2.25])
     (row,) = cells(cold(6.0, outcome=Outcome.BUSY), warm(samples=samples, outcome=Outcome.BUSY))
 
@@ -137,14 +143,14 @@ def test_busy_row_is_shown_without_what_could_rank_it() -> None:
 
 
 def test_transcript_that_nobody_could_check_says_so() -> None:
-    """Its word error rate is not 0 %."""
+    """A transcript that nobody could check has `unchecked` as its word error rate, not 0 %."""
     (row,) = cells(warm(score=None))
 
     assert row["WER"] == "unchecked"
 
 
 def test_each_warm_result_has_a_row_with_the_starts_of_its_case() -> None:
-    """The starts of another case are not in it."""
+    """Each warm result has a row with the starts of its own case, and of no other."""
     long = msgspec.structs.replace(CLIP, name="long")
     rows = cells(
         cold(5.0),
@@ -163,12 +169,15 @@ def test_each_warm_result_has_a_row_with_the_starts_of_its_case() -> None:
 
 
 def test_starts_count_whether_they_were_measured_before_or_after() -> None:
-    """The order of the tests changes nothing."""
+    """The closing table is the same whether starts were measured before the calls or after."""
     assert cells(warm(1.0), load(0.5), cold(5.0)) == cells(cold(5.0), load(0.5), warm(1.0))
 
 
 def test_case_of_which_only_starts_were_measured_has_one_row_for_them() -> None:
-    """Its clip, time, interval and RTFx are empty; its word error rate is that of the start."""
+    """A case of which only starts were measured has one row, with no clip, time or RTFx.
+
+    Its word error rate is that of the start.
+    """
     (row,) = cells(load(0.5), cold(5.0, score=score(0.1)))
 
     assert (row["clip"], row["time"], row["95% interval"], row["RTFx"]) == ("", "", "", "")
@@ -177,7 +186,7 @@ def test_case_of_which_only_starts_were_measured_has_one_row_for_them() -> None:
 
 
 def test_case_of_which_only_the_load_was_measured_has_a_row() -> None:
-    """Nothing was transcribed, so there is no word error rate, and no peak of a whole start."""
+    """A case of which only the load was measured has a row without error rate and memory."""
     (row,) = cells(load(0.5))
 
     assert (row["load"], row["cold start"], row["WER"], row["peak memory"]) == (
@@ -190,7 +199,7 @@ def test_case_of_which_only_the_load_was_measured_has_a_row() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED, Outcome.TIMED_OUT])
 def test_what_did_not_pass_has_no_row(outcome: Outcome) -> None:
-    """No number of it stands beside those that can be believed, however fast it was."""
+    """A result that failed, was skipped or timed out has no number in the closing table."""
     assert cells(warm(0.001, outcome=outcome)) == []
     assert lines(rows([warm(0.001, outcome=outcome)]), columns(()), 80) == []
     (row,) = cells(cold(0.001, outcome=outcome), warm(2.0))
@@ -198,7 +207,7 @@ def test_what_did_not_pass_has_no_row(outcome: Outcome) -> None:
 
 
 def test_clip_is_named_with_what_is_special_about_its_measurement() -> None:
-    """Of long-form audio the batch size, and of tuned settings that they are."""
+    """A clip's name tells the batch size of long audio, tuned settings, and a pause."""
     settings = replace(SETTINGS, batch_size=6)
 
     assert clip_name(warm(settings=settings)) == "short"
@@ -208,7 +217,7 @@ def test_clip_is_named_with_what_is_special_about_its_measurement() -> None:
 
 
 def test_call_after_a_pause_and_cold_files_have_no_row() -> None:
-    """They stand in a line each below the table, beside rows or without any."""
+    """Calls after a pause, and starts with files on the disk alone, have no row in the table."""
     beside = [
         warm(9.0, measure=Measure.AFTER_PAUSE),
         cold(9.0, 8.0, measure=Measure.COLD_FILES),
@@ -220,7 +229,7 @@ def test_call_after_a_pause_and_cold_files_have_no_row() -> None:
 
 
 def test_numbers_stand_at_the_right() -> None:
-    """Names stand at the left, under the beginning of their heading."""
+    """Columns of numbers are aligned at the right, and those of names at the left."""
     assert [column.heading for column in COLUMNS if not column.right] == [
         "library",
         "size",
@@ -231,7 +240,7 @@ def test_numbers_stand_at_the_right() -> None:
 
 
 def test_device_and_type_are_those_of_the_result() -> None:
-    """What it was computed on, and in what."""
+    """A row of the closing table has the device and the type that its result was computed in."""
     provenance = msgspec.structs.replace(PROVENANCE, device="cpu", dtype="int8_float32")
 
     (row,) = cells(warm(provenance=provenance, model=MODEL))
@@ -251,7 +260,7 @@ def test_device_and_type_are_those_of_the_result() -> None:
     ],
 )
 def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: str) -> None:
-    """The further column stands last; of a row that is new altogether it says nothing."""
+    """A last column says which values of a row were measured by an earlier session."""
     results = [load(test="load"), cold(test="cold"), warm(test="warm")]
     (row,) = rows(results)
 
@@ -262,19 +271,22 @@ def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: 
 
 
 def test_row_of_starts_alone_is_all_earlier_where_these_are() -> None:
-    """There is no call that could be new."""
+    """A row of starts alone is marked as all earlier where all of its starts are."""
     (row,) = rows([load(test="load"), cold(test="cold")])
 
     assert columns((row,), {"load", "cold"})[-1].cell(row) == "all"
 
 
 def test_nothing_is_said_of_earlier_sessions_where_nothing_came_from_one() -> None:
-    """The table of a usual session has its usual columns."""
+    """The closing table has no column on earlier sessions where nothing came from one."""
     assert list(columns(rows([load(), cold(), warm()]))) == USUAL
 
 
 def test_columns_that_are_empty_in_every_row_are_left_out() -> None:
-    """One cell is enough for a column to stay; names stay in any case."""
+    """A column of the closing table that is empty in every row is left out.
+
+    One cell is enough for a column to stay; names stay in any case.
+    """
 
     def headings(*results: Result) -> list[str]:
         return [each.heading for each in columns(rows(results))]
@@ -310,14 +322,20 @@ def timed(time_error: float | None, boundaries: int = 0) -> Score:
 
 
 def test_time_error_of_long_audio_says_over_how_many_boundaries_it_is() -> None:
-    """A library that has few of them may have a small error for that."""
+    """A time error of long audio is shown with the number of boundaries that it is over.
+
+    A library that has few of them may have a small error for that.
+    """
     (row,) = cells(warm(2.0, clip=LONG, score=timed(0.064, 62)))
 
     assert row["time error"] == "64 ms (62)"
 
 
 def test_time_error_of_a_single_window_is_not_shown() -> None:
-    """Its first segment may begin with the window: that says nothing of long audio."""
+    """The time error of audio that fits into one window of 30 s is not shown.
+
+    Its first segment may begin with the window: that says nothing of long audio.
+    """
     window = msgspec.structs.replace(CLIP, seconds=30.0)
     longer = msgspec.structs.replace(CLIP, seconds=30.1)
 
@@ -328,14 +346,14 @@ def test_time_error_of_a_single_window_is_not_shown() -> None:
 
 @pytest.mark.parametrize("known", [timed(None), None])
 def test_time_error_that_nobody_knows_is_no_number(known: Score | None) -> None:
-    """Without times of sentences, and without any score."""
+    """A time error that nobody knows is an empty cell, not a number."""
     (row,) = cells(warm(2.0, clip=LONG, score=known))
 
     assert row["time error"] == ""
 
 
 def test_column_of_time_errors_is_there_where_a_row_has_one() -> None:
-    """Before the last column; else it would be empty for all who transcribe one window."""
+    """The column of time errors is there only where a row has one, before the last column."""
     without, _, _ = printed(warm(2.0, 2.0))
     headings, _, row, _ = printed(warm(2.0, 2.0, clip=LONG, score=timed(0.0, 64)), warm(2.0, 2.0))
 
@@ -345,14 +363,14 @@ def test_column_of_time_errors_is_there_where_a_row_has_one() -> None:
 
 
 def test_error_rate_of_letters_has_its_name() -> None:
-    """Under WER stands what is counted in words."""
+    """An error rate of letters is marked as CER in the column WER."""
     (row,) = cells(warm(score=replace(score(0.042), cer=0.042)))
 
     assert row["WER"] == "4.2% CER"
 
 
 def test_pooled_error_rate_of_a_corpus_says_so() -> None:
-    """Of a single clip there is nothing to pool."""
+    """The error rate of a corpus is marked as pooled, and that of a single clip is not."""
     letters = replace(score(0.042), cer=0.042)
     corpus = [warm(measure=Measure.CORPUS, score=each, test="t") for each in (letters, None)]
 
@@ -364,7 +382,10 @@ def test_pooled_error_rate_of_a_corpus_says_so() -> None:
 
 
 def test_corpus_is_a_row_of_its_own() -> None:
-    """With its name, the seconds of all its calls, RTFx over all its audio, and no interval."""
+    """A corpus is a row of its own, with the seconds of all its calls and no interval.
+
+    Its RTFx is over all its audio.
+    """
     whole = msgspec.structs.replace(CLIP, name="talks", seconds=120.0)
 
     (row,) = cells(warm(8.0, measure=Measure.CORPUS, clip=whole, score=score(0.125)))
@@ -382,7 +403,10 @@ def places(*results: Result) -> list[tuple[str, str, str]]:
 
 
 def test_fastest_of_a_size_and_clip_comes_first() -> None:
-    """Sizes stand in the order in which they are listed, clips in that of the tests."""
+    """The fastest row of each size and clip comes first.
+
+    Sizes stand in the order in which they are listed, clips in that of the tests.
+    """
     other = msgspec.structs.replace(CLIP, name="paragraph", sha256="ef" * 32)
     results = [
         measured(f"a {variant} {size}", seconds, seconds, clip=clip)
@@ -401,7 +425,10 @@ def test_fastest_of_a_size_and_clip_comes_first() -> None:
 
 
 def test_what_has_no_interval_stands_behind_what_has_one_and_starts_behind_both() -> None:
-    """The place of a row of one process is a guess; starts have no time to go by."""
+    """Rows with an interval come before rows without one, and rows of starts alone last.
+
+    The place of a row of one process is a guess; starts have no time to go by.
+    """
     results = [
         cold(0.1, case=Case("a", "small", "started")),
         measured("a once", 0.1),
@@ -413,7 +440,7 @@ def test_what_has_no_interval_stands_behind_what_has_one_and_starts_behind_both(
 
 
 def test_busy_rows_end_their_size_in_no_order() -> None:
-    """Those of calls and those of starts alone; the next size comes after them."""
+    """Busy rows stand at the end of their size, not ordered by time."""
     started = Case("a", "small", "started")
     results = [
         measured("b busy", 0.5, 0.5, outcome=Outcome.BUSY),
@@ -442,9 +469,9 @@ def slower(*results: Result) -> dict[str, str]:
 
 
 def test_row_says_how_many_times_as_long_it_takes_as_the_fastest() -> None:
-    """`×` where that is decided, `≈` where the two cannot be told apart.
+    """A row says how many times as long it takes as the fastest of its size and clip.
 
-    Nothing is said of what has no interval that says something.
+    Nothing is said of a row whose interval says nothing.
     """
     best = measured("a best", 0.200, 0.201, 0.202)
     near = measured("a near", 0.204, 0.205, 0.206)
@@ -457,7 +484,7 @@ def test_row_says_how_many_times_as_long_it_takes_as_the_fastest() -> None:
 
 
 def test_long_audio_is_compared_with_that_of_the_same_batch_size() -> None:
-    """Three kinds of calls on one clip: alone, one window at once, and six."""
+    """A row of long audio is compared only with long audio of the same batch size."""
     one, six = (replace(SETTINGS, batch_size=size) for size in (1, 6))
 
     def long(variant: str, seconds: float, settings: DecodeSettings) -> Result:
@@ -475,7 +502,10 @@ def test_long_audio_is_compared_with_that_of_the_same_batch_size() -> None:
 
 
 def test_row_without_another_to_compare_it_with_says_nothing_of_that() -> None:
-    """Nor does one that ranks nothing, nor one on unequal terms."""
+    """A row that no other can be compared with does not say how much slower it is.
+
+    Nor does one that ranks nothing, nor one on unequal terms.
+    """
     best, slow = measured("a best", 0.2, 0.201), measured("a slow", 0.4, 0.401)
     others = [
         measured("a busy", 0.1, 0.1, outcome=Outcome.BUSY),
@@ -491,9 +521,10 @@ def test_row_without_another_to_compare_it_with_says_nothing_of_that() -> None:
 
 
 def test_columns_leave_a_narrow_terminal_one_after_another() -> None:
-    """What people ask for last goes first; third is what is of an earlier session, if any is.
+    """Columns leave a narrow terminal one after another, the least asked for first.
 
-    No two go at once, as then the one that stands further left would go.
+    Third is the column on an earlier session, if there is one. No two go at once, as then the one
+    that stands further left would go.
     """
     leaving = {each.leaves: each.heading for each in COLUMNS if each.leaves}
 

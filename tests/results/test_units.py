@@ -36,7 +36,7 @@ from whisper_speedtest.results.units import (
     ],
 )
 def test_times_have_three_digits_and_their_unit(value: float, text: str) -> None:
-    """Seconds from 1 s on, milliseconds from 1 ms on, else microseconds."""
+    """A time is shown in three digits, from 1 s on as s, from 1 ms on as ms, else as µs."""
     assert seconds(value) == text
 
 
@@ -51,7 +51,7 @@ def test_sizes_are_in_millions_of_bytes(size: int, text: str) -> None:
 
 
 def test_shares_are_in_percent() -> None:
-    """A whole is 100 %."""
+    """A share is shown in per cent: a whole is 100 %."""
     assert percent(1.0) == "100%"
     assert percent(0.0421) == "4%"
     assert percent(0.0421, 1) == "4.2%"
@@ -62,7 +62,7 @@ def test_shares_are_in_percent() -> None:
     [(0.0, "±0.0%"), (0.0214, "±2.1%"), (1.0, "±100.0%"), (1.001, ">±100%"), (679.7, ">±100%")],
 )
 def test_margin_over_the_whole_is_told_as_no_more_than_that(share: float, text: str) -> None:
-    """A number would look as if it said something."""
+    """A margin over 100 % is shown as `>±100%`, since a number would seem to say something."""
     assert margin(share) == text
 
 
@@ -80,7 +80,7 @@ def test_margin_over_the_whole_is_told_as_no_more_than_that(share: float, text: 
     ],
 )
 def test_ratio_near_1_has_a_decimal_more(ratio: float, text: str) -> None:
-    """`1.0` would say of something slower that it is not."""
+    """A ratio below 1.05 is shown with two decimals, as `1.0` would hide that it is not 1."""
     assert times(ratio) == text
 
 
@@ -98,7 +98,10 @@ def test_ratio_near_1_has_a_decimal_more(ratio: float, text: str) -> None:
 def test_rtfx_of_what_is_slower_than_speech_has_the_digits_that_tell(
     value: float, text: str
 ) -> None:
-    """With one decimal, 0.06 would be twice as fast as it is, and 0.04 would be 0."""
+    """An RTFx below 1 is shown with two digits that count.
+
+    With one decimal, 0.06 would be twice as fast as it is, and 0.04 would be 0.
+    """
     assert rtfx(value) == text
 
 
@@ -107,13 +110,13 @@ def test_rtfx_of_what_is_slower_than_speech_has_the_digits_that_tell(
     [(0, "0 results"), (1, "1 result"), (2, "2 results"), (2000, "2,000 results")],
 )
 def test_one_thing_alone_is_named_without_an_s(number: int, text: str) -> None:
-    """None are several, as in speech."""
+    """One thing alone is named in the singular, and none or several in the plural."""
     assert counted(number, "result") == text
 
 
 @pytest.mark.property
 def test_times_can_be_read_back() -> None:
-    """What is printed is within half a per cent of the time, in the unit that it says."""
+    """A printed time is within half a per cent of the real one, in the unit that it says."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 

@@ -4,5 +4,5 @@ from tests.helpers.values import assert_values
 
 
 def test_dataclasses_are_frozen() -> None:
-    """Each has slots, too, so that a misspelt name raises; what came of a journal is no value."""
+    """Each dataclass of results/ has slots, and each but the session's journal is frozen."""
     assert_values("whisper_speedtest.results", changing={"SessionJournal"})

@@ -19,7 +19,10 @@ SUBJECT = "compared: lightning-whisper-mlx[tiny-4bit] on short, against "
 
 
 def test_line_names_both_sides_the_ratio_its_interval_and_the_verdict() -> None:
-    """In this order, with the blocks and turns that it took."""
+    """The line of a comparison names both sides, the ratio, its interval and the verdict.
+
+    In between stand the blocks and turns that it took.
+    """
     [line] = verdict_lines([warm(), compared(comparison(Verdict.NOT_SLOWER, high=1.045))])
 
     assert line == (
@@ -39,12 +42,18 @@ def test_line_names_both_sides_the_ratio_its_interval_and_the_verdict() -> None:
     ],
 )
 def test_ratio_is_told_in_words(ratio: float, low: float, high: float, told: str) -> None:
-    """Nobody has to know which side stands above the line."""
+    """A ratio is told in words: faster, slower, or so many times as long.
+
+    Nobody has to know which side stands above the line.
+    """
     assert slower_by(ratio, low, high) == told
 
 
 def test_undecided_ratio_that_may_be_anything_says_so() -> None:
-    """By the same rule as an interval of a time; ±100% would have been enough for a large ratio."""
+    """An undecided ratio with an interval over ±100 % says so, and what it would have needed.
+
+    The rule is that of an interval of a time; ±100% would have been enough for a large ratio.
+    """
     near, far = (
         meaning_of(comparison(Verdict.UNDECIDED, ratio=each, low=0.1, high=90.0))
         for each in (1.03, 5.3)
@@ -77,12 +86,15 @@ def test_undecided_ratio_that_may_be_anything_says_so() -> None:
 def test_verdict_is_told_with_the_limit(
     verdict: Verdict, limit: float | None, meaning: str
 ) -> None:
-    """Without a limit it says which side is slower; undecided, what it would have needed."""
+    """A verdict names its limit, and without a limit says which side is slower.
+
+    An undecided one says what interval it would have needed.
+    """
     assert meaning_of(comparison(verdict, limit=limit)) == meaning
 
 
 def test_turns_beside_other_work_are_told() -> None:
-    """They are no part of the blocks."""
+    """Turns that were taken beside other work are told, and count towards no block."""
     clean = turns(4, 1.0, 1.0, 1.0)
     one, two = (turns(count, 9.0, contaminated=True) for count in (1, 2))
 
@@ -95,7 +107,10 @@ def test_turns_beside_other_work_are_told() -> None:
 
 
 def test_no_ratio_is_told_where_no_block_counts() -> None:
-    """It would be made of the very turns that do not count; one block that counts has one."""
+    """No ratio is told where no block of a comparison counts, and with one block it is.
+
+    It would be made of the very turns that do not count.
+    """
     marked = turns(12, 9.0, 9.0, 9.0, contaminated=True)
     none, one = comparison(turns=marked), comparison(turns=marked + turns(1, 1.0, 1.0, 1.0))
 
@@ -110,14 +125,14 @@ def test_no_ratio_is_told_where_no_block_counts() -> None:
 
 
 def test_block_of_which_most_turns_were_beside_other_work_is_not_told() -> None:
-    """As many blocks are told as the verdict rests on: those with half of the planned turns."""
+    """A block with fewer than half of its planned turns is not counted among those told."""
     found = comparison(turns=turns(4, 1.0, 1.0, 1.0) + turns(5, 1.0)[4:])
 
     assert blocks_told(found) == "4 blocks of 3 turns"
 
 
 def test_busy_comparison_has_no_verdict() -> None:
-    """It says so in place of one."""
+    """A busy comparison has no verdict, and says that it is busy."""
     [line] = verdict_lines([compared(outcome=Outcome.BUSY)])
 
     assert line.endswith("; busy, so that nobody can tell")
@@ -134,7 +149,7 @@ def test_busy_comparison_has_no_verdict() -> None:
     ],
 )
 def test_versions_of_another_checkout_are_told(versions: dict[str, str], told: str) -> None:
-    """Where the case is the same, what differs is what is compared."""
+    """A comparison of one case with another checkout says which versions differ."""
     facts = msgspec.structs.replace(PROVENANCE, versions=versions)
     side = msgspec.structs.replace(SIDE, name="1a2b3c4d5e6f", case=CASE, provenance=facts)
 
@@ -144,7 +159,7 @@ def test_versions_of_another_checkout_are_told(versions: dict[str, str], told: s
 
 
 def test_comparison_is_no_row_of_the_table() -> None:
-    """It has no time of its own; beside it, a case that was timed has its row."""
+    """A comparison has no row in the closing table, and a timed result beside it has its row."""
     assert rows([compared()]) == []
     assert rows([compared()]) == []
     timed = warm()
@@ -152,12 +167,12 @@ def test_comparison_is_no_row_of_the_table() -> None:
 
 
 def test_comparison_stands_in_the_notes() -> None:
-    """Before all other lines."""
+    """Comparisons stand first among the notes under the table."""
     assert notes([compared()])[0].startswith(SUBJECT)
 
 
 def test_comparison_is_written_and_read() -> None:
-    """As every result is."""
+    """A comparison is the same after it was written as JSON and read."""
     result = compared()
 
     assert from_json(to_json(result)) == result
@@ -166,7 +181,7 @@ def test_comparison_is_written_and_read() -> None:
 
 
 def test_comparison_of_too_few_blocks_is_contaminated() -> None:
-    """Fewer than the first look needs."""
+    """A comparison with fewer clean blocks than the first look needs is contaminated."""
     assert not compared(comparison(turns=turns(4, 1.0, 1.0))).is_contaminated
     assert compared(comparison(turns=turns(3, 1.0, 1.0))).is_contaminated
     assert compared(comparison(turns=turns(4, 1.0))).is_contaminated

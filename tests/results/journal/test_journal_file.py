@@ -94,7 +94,7 @@ Every second one is killed while it waits after one of them, the others wherever
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:
-    """Where there is no journal yet."""
+    """The path of a journal that is not there yet."""
     return tmp_path / "journal.jsonl"
 
 
@@ -109,7 +109,7 @@ def written(path: Path, *results: Result) -> bytes:
 
 
 def test_journal_is_a_line_that_says_so_and_a_line_of_json_a_result(path: Path) -> None:
-    """Other programs read it line by line: each is JSON, and after the first of the schema."""
+    """A journal is a first line that says so, and then a line of JSON for each result."""
     first, *others = written(path, *RESULTS).decode("ascii").splitlines()
 
     assert json.loads(first) == {"format": "whisper-speedtest journal", "version": 1}
@@ -119,7 +119,7 @@ def test_journal_is_a_line_that_says_so_and_a_line_of_json_a_result(path: Path) 
 
 
 def test_result_is_in_the_file_once_it_was_appended(path: Path) -> None:
-    """Also while the file is open: who reads it then finds all of the results so far."""
+    """A result can be read from the journal once it was appended, while the file is open too."""
     journal = Journal(path)
 
     for count, result in enumerate(RESULTS, start=1):
@@ -130,7 +130,10 @@ def test_result_is_in_the_file_once_it_was_appended(path: Path) -> None:
 def test_result_is_synced_to_the_disk_after_it_was_written(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What only the system's memory holds is lost where the machine goes down."""
+    """A result is synced to the disk after it was written to the journal.
+
+    What only the system's memory holds is lost where the machine goes down.
+    """
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda _: synced.append(path.stat().st_size))
 
@@ -143,10 +146,10 @@ def test_result_is_synced_to_the_disk_after_it_was_written(
 
 
 def test_journal_without_a_result_is_left_only_where_it_was_there(path: Path) -> None:
-    """A session that measures nothing leaves no file, and takes none away."""
+    """A session that measures nothing leaves no journal, and takes none away."""
     journal = Journal(path)
     journal.open()
-    assert path.read_bytes() == HEADER, "nobody else may take this name"
+    assert path.read_bytes() == HEADER, "an open journal has to hold its name on the disk"
     journal.close()
     assert not path.exists()
 
@@ -163,7 +166,7 @@ def test_journal_without_a_result_is_left_only_where_it_was_there(path: Path) ->
 
 
 def test_folder_of_a_journal_is_made_and_stays_with_what_is_in_it(tmp_path: Path) -> None:
-    """Where nothing was written, no folder is left that was not there before."""
+    """A journal's folder is made, and is left only where something was written or was there."""
     (tmp_path / "there").mkdir()
     path = tmp_path / "there" / "a" / "b" / "run.jsonl"
     journal = Journal(path)
@@ -181,7 +184,10 @@ def test_folder_of_a_journal_is_made_and_stays_with_what_is_in_it(tmp_path: Path
 def test_journal_that_another_session_may_have_open_is_not_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have locked the file since it was made here, or the file system has no locks."""
+    """A journal without results is not removed where another session may have it open.
+
+    That session may have locked the file since it was made here, or the file system has no locks.
+    """
 
     def in_use(*_: object) -> bool:
         raise BlockingIOError
@@ -200,7 +206,10 @@ def test_journal_that_another_session_may_have_open_is_not_removed(
 
 
 def test_new_journal_takes_no_file_that_is_there(path: Path) -> None:
-    """Not even an empty one: another session may just have made it."""
+    """A journal that must be new takes no file that is there, not even an empty one.
+
+    Another session may just have made it.
+    """
     path.touch()
 
     with pytest.raises(FileExistsError):
@@ -210,7 +219,10 @@ def test_new_journal_takes_no_file_that_is_there(path: Path) -> None:
 
 
 def test_journal_that_is_there_is_added_to(path: Path) -> None:
-    """No result of an earlier session is touched, and there is one first line."""
+    """New results are added to a journal behind those that it has, which stay as they are.
+
+    There is one first line.
+    """
     before = written(path, RESULTS[0])
 
     after = written(path, *RESULTS[1:])
@@ -220,7 +232,10 @@ def test_journal_that_is_there_is_added_to(path: Path) -> None:
 
 
 def test_line_that_was_cut_is_removed_before_another_is_added(path: Path) -> None:
-    """Else the next result would stand behind a part of one, in a line that is neither."""
+    """A line of a journal that was cut is removed before another result is added.
+
+    Else the next result would stand behind a part of one, in a line that is neither.
+    """
     path.write_bytes(WHOLE[:-5])
 
     assert written(path, RESULTS[0]) == HEADER + b"".join(
@@ -230,7 +245,10 @@ def test_line_that_was_cut_is_removed_before_another_is_added(path: Path) -> Non
 
 @pytest.mark.parametrize("size", [0, 1, len(HEADER) - 1, len(HEADER)])
 def test_journal_that_was_cut_in_its_first_line_begins_anew(path: Path, size: int) -> None:
-    """An empty file is one, too, so that a file that was made beforehand may be named."""
+    """A journal that was cut in its first line, or is empty, begins anew.
+
+    So a file that was made beforehand may be named.
+    """
     path.write_bytes(HEADER[:size])
 
     assert written(path, RESULTS[0]) == HEADER + line_of(RESULTS[0])
@@ -240,12 +258,15 @@ def test_journal_that_was_cut_in_its_first_line_begins_anew(path: Path, size: in
     "content", [b"", HEADER, WHOLE], ids=["empty", "without a result", "with results"]
 )
 def test_journal_of_which_nothing_was_cut_says_so(content: bytes) -> None:
-    """There is nothing to tell then."""
+    """A journal whose last line is whole is read with no bytes cut."""
     assert parse(content, "it").cut == 0
 
 
 def test_cut_line_is_told_by_its_length_and_is_no_result() -> None:
-    """Even where all of its JSON is there: the line break is the last byte to be written."""
+    """A cut line of a journal is no result, even if only its line break is missing.
+
+    It is told by its length. The line break is the last byte to be written.
+    """
     assert parse(WHOLE[:-1], "it") == Content(RESULTS[:2], len(line_of(RESULTS[2])) - 1)
     assert parse(WHOLE[:-5], "it") == Content(RESULTS[:2], len(line_of(RESULTS[2])) - 5)
 
@@ -253,7 +274,10 @@ def test_cut_line_is_told_by_its_length_and_is_no_result() -> None:
 def test_result_that_cannot_be_written_whole_leaves_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a full disk, half a line in the middle of the file would spoil all of it."""
+    """A result that cannot be written whole, as on a full disk, leaves nothing in the journal.
+
+    Half a line in the middle of the file would spoil all of it.
+    """
     journal = Journal(path)
     journal.append(RESULTS[0])
     write = os.write
@@ -273,7 +297,10 @@ def test_result_that_cannot_be_written_whole_leaves_nothing(
 
 
 def test_number_that_json_does_not_have_is_refused(path: Path) -> None:
-    """Other programs could not read the line; the file stays as it was."""
+    """A result with a number that JSON lacks is refused, and the journal stays as it was.
+
+    Other programs could not read the line.
+    """
     before = written(path, RESULTS[0])
     endless = warm(samples=(Sample(process=0, order=0, seconds=float("inf")),))
 
@@ -286,7 +313,7 @@ def test_number_that_json_does_not_have_is_refused(path: Path) -> None:
 def test_line_is_written_whole_however_the_system_splits_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A write may take a part of what it is given; the rest comes after it."""
+    """A result's line is written whole, even if the system takes only parts of it at a time."""
     write = os.write
     monkeypatch.setattr(os, "write", lambda to, data: write(to, bytes(data)[:7]))
 
@@ -294,7 +321,7 @@ def test_line_is_written_whole_however_the_system_splits_it(
 
 
 def test_interrupted_write_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C may come at any moment."""
+    """A write to the journal that Ctrl-C interrupts leaves nothing of its result."""
     journal = Journal(path)
     journal.append(RESULTS[0])
 
@@ -309,7 +336,7 @@ def test_interrupted_write_leaves_nothing(path: Path, monkeypatch: pytest.Monkey
 
 
 def test_journal_has_one_writer(path: Path) -> None:
-    """A second session is told so, adds nothing, and can write once the first has ended."""
+    """A journal has one writer: a second session is refused until the first has ended."""
     environment = child_environment(PYTHONPATH=str(ROOT))
     command = [sys.executable, "-c", WRITER, str(path)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
@@ -348,7 +375,7 @@ def test_journal_has_one_writer(path: Path) -> None:
     ids=["object", "list", "table", "no line", "empty line", "bytes", "long", "result", "deep"],
 )
 def test_file_of_something_else_is_no_journal(content: bytes, shown: str) -> None:
-    """Its first line is shown beside the one that was expected."""
+    """A file of something else is refused as a journal, and its first line is shown."""
     with pytest.raises(JournalError) as caught:
         parse(content, "notes.txt")
 
@@ -383,7 +410,10 @@ def changed(**fields: object) -> bytes:
     ids=["empty", "half", "zeros", "deep", "list", "type", "value", "version"],
 )  # fmt: skip
 def test_damage_before_the_end_is_named_by_line(line: bytes, message: str) -> None:
-    """File, line, expected and got; nothing is read past it, as nobody knows what else is wrong."""
+    """Damage before the end of a journal is refused with file, line, expected and got.
+
+    Nothing is read past it, as nobody knows what else is wrong.
+    """
     content = HEADER + line_of(RESULTS[0]) + line + line_of(RESULTS[1])
 
     with pytest.raises(JournalError) as caught:
@@ -393,7 +423,7 @@ def test_damage_before_the_end_is_named_by_line(line: bytes, message: str) -> No
 
 
 def test_remedy_for_another_version_is_another_file() -> None:
-    """The file is whole: it is not said to be damaged."""
+    """A result that another version of the suite wrote is refused as that, not as damage."""
     with pytest.raises(JournalError, match="; another version of this suite wrote it: name anoth"):
         parse(HEADER + changed(version=1), "run.jsonl")
     with pytest.raises(
@@ -403,7 +433,7 @@ def test_remedy_for_another_version_is_another_file() -> None:
 
 
 def test_journal_of_another_version_is_refused() -> None:
-    """With both versions, and what wrote it."""
+    """A journal of another version is refused, and the message says which is expected."""
     content = HEADER.replace(b"1", b"2") + line_of(RESULTS[0])
 
     with pytest.raises(JournalError, match=re.escape("line 1: expected a journal of version 1, ")):
@@ -411,7 +441,10 @@ def test_journal_of_another_version_is_refused() -> None:
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    """Before it is read: a pipe would never end."""
+    """A journal that is a pipe, a folder or not there is refused before it is read.
+
+    A pipe would never end.
+    """
     os.mkfifo(tmp_path / "pipe")
     for name, found in {"pipe": "no plain file", ".": "no plain file", "absent": "none"}.items():
         path = tmp_path / name
@@ -423,7 +456,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 def test_file_that_cannot_be_read_is_refused_with_the_reason(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the system gives it."""
+    """A journal that cannot be read is refused with the reason that the system gives."""
 
     def denied(_: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
@@ -436,7 +469,7 @@ def test_file_that_cannot_be_read_is_refused_with_the_reason(
 
 
 def test_damaged_journal_is_not_written_to(path: Path) -> None:
-    """Neither is a file of something else: both stay as they are."""
+    """A damaged journal, or a file of something else, is never written to."""
     for content in (b"notes\n", HEADER + b"{}\n"):
         path.write_bytes(content)
         with pytest.raises(JournalError, match="expected"):
@@ -512,7 +545,7 @@ def any_result() -> SearchStrategy[Result]:
 
 @pytest.mark.property
 def test_any_results_come_back_from_a_journal(path: Path) -> None:
-    """As they were, in their order, however many sessions wrote them."""
+    """Any results come back from a journal as they were, however many sessions wrote them."""
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 
@@ -530,7 +563,10 @@ def test_any_results_come_back_from_a_journal(path: Path) -> None:
 
 @pytest.mark.property
 def test_journal_that_is_cut_at_any_byte_holds_what_stood_before() -> None:
-    """Every result whose line is whole, none that is not, and how much of a line is left."""
+    """A journal that is cut at any byte holds each result whose line is whole, and no other.
+
+    How much of a line is left is known.
+    """
     ends = [len(HEADER)]
     for result in RESULTS:
         ends.append(ends[-1] + len(line_of(result)))
@@ -543,7 +579,7 @@ def test_journal_that_is_cut_at_any_byte_holds_what_stood_before() -> None:
 
 @pytest.mark.property
 def test_journal_with_one_damaged_byte_is_never_misread() -> None:
-    """A byte that was lost is an error of its line, or changes a value; it costs no other line."""
+    """A zero byte in a journal is an error of its line, or at the very end costs that line."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -562,7 +598,7 @@ def test_journal_with_one_damaged_byte_is_never_misread() -> None:
 
 
 def test_writer_that_is_killed_at_any_moment_loses_nothing_that_it_told_of(path: Path) -> None:
-    """Thirty are killed: each result that one of them told of is there, in its order."""
+    """Every result that a writer told of before it was killed is in the journal, in order."""
     ended = subprocess.run(
         [sys.executable, "-c", KILLED_WRITERS, str(path)],
         env=child_environment(PYTHONPATH=str(ROOT)),
@@ -572,6 +608,8 @@ def test_writer_that_is_killed_at_any_moment_loses_nothing_that_it_told_of(path:
     assert ended.returncode == 0, ended.stderr
     told_of = ended.stdout.split()
     tests = [result.test for result in read(path).results]
-    assert [test for test in tests if test in {*told_of}] == told_of, "one is lost, or out of order"
+    assert [test for test in tests if test in {*told_of}] == told_of, (
+        "a result is lost, or out of order"
+    )
     untold = len(tests) - len(told_of)
     assert untold <= 30, f"{untold} results of 30 writers were never told of"

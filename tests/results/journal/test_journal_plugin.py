@@ -1,4 +1,4 @@
-"""The session's hold on its journal: where it lies, what is written to it, and on what device."""
+"""The session's journal: where it lies, what is written to it, and what is said of it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def begun(session: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_result_is_written_once_and_at_once(session: FakeSession, tmp_path: Path) -> None:
-    """Reports come three times a test, and results once; what was written is counted."""
+    """Each result is in the journal once, as soon as its test has ended.
+
+    Reports come three times a test, and results once; what was written is counted.
+    """
     for count, name in enumerate(("a", "b", "c"), start=1):
         end(session, test=name)
         keep(config_of(session))
@@ -79,7 +82,10 @@ def test_each_result_is_written_once_and_at_once(session: FakeSession, tmp_path:
 
 
 def test_result_is_written_without_names(session: FakeSession, tmp_path: Path) -> None:
-    """The session itself, whose terminal is the user's own, keeps what was said."""
+    """A result is written to the journal without names; the session keeps what was said.
+
+    The session's terminal is the user's own.
+    """
     end(session, outcome=Outcome.FAILED, reason="jane cannot read /opt/acme")
 
     (kept,) = read(tmp_path / "run.jsonl").results
@@ -90,7 +96,10 @@ def test_result_is_written_without_names(session: FakeSession, tmp_path: Path) -
 def test_result_that_cannot_be_written_costs_no_other(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is counted, the reason is known, and the next one is tried again."""
+    """A result that cannot be written to the journal is counted and costs no other result.
+
+    The reason is known, and the next one is tried again.
+    """
     end(session, test="a")
 
     def full(*_: object) -> int:
@@ -110,7 +119,10 @@ def test_result_that_cannot_be_written_costs_no_other(
 def test_skip_is_left_out_where_the_journal_has_it_for_the_same_reason(
     session: FakeSession, tmp_path: Path
 ) -> None:
-    """Another reason, another test, and a failure of the same words are written, each time."""
+    """A skip is not written where the journal has it already, of that test for that reason.
+
+    Another reason, another test, and a failure of the same words are written, each time.
+    """
     old = warm(1.0, test="a", outcome=Outcome.SKIPPED, reason="offline")
     failed = warm(1.0, test="c", outcome=Outcome.FAILED, reason="it crashed")
     session.stash[SESSION_JOURNAL].earlier_results = (old, failed)
@@ -146,7 +158,10 @@ def test_skip_for_a_reason_that_names_a_place_is_left_out_as_any_other(
 def test_journal_is_found_where_another_plugin_runs_the_tests(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is opened with the first result then; where there can be none, that is said once."""
+    """Where another plugin runs the tests, the journal is opened with the first result.
+
+    Where there can be none, that is said once.
+    """
     monkeypatch.setattr(journal_plugin, "FOLDER", tmp_path / "journals")
     session.stash[SESSION_JOURNAL] = SessionJournal(None)
 
@@ -169,7 +184,7 @@ def test_journal_is_found_where_another_plugin_runs_the_tests(
 
 
 def test_sessions_of_one_second_have_a_journal_each(tmp_path: Path) -> None:
-    """Whether they measure at the same time or not, and whatever lies there by those names."""
+    """Sessions that begin in the same second have journals of different names."""
     folder = tmp_path / "journals"
     journals = [journal_plugin._new_journal(folder) for _ in range(3)]
     for number, journal in enumerate(journals):
@@ -190,7 +205,7 @@ def test_sessions_of_one_second_have_a_journal_each(tmp_path: Path) -> None:
 def test_journal_is_locked_before_anything_is_measured(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two sessions that name one new file, the second is told so before it fetches a model."""
+    """Of two sessions that name one new journal, the second is refused before it measures."""
     path = tmp_path / "run.jsonl"
     begun(session, monkeypatch)
     second = FakeSession()
@@ -216,7 +231,7 @@ def test_journal_is_locked_before_anything_is_measured(
 def test_session_that_runs_no_test_makes_no_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, value: object
 ) -> None:
-    """Neither where one is named, nor in the default folder."""
+    """A session that runs no test makes no journal, whether one is named or not."""
     monkeypatch.setattr(journal_plugin, "FOLDER", tmp_path / "journals")
     for journal in (Journal(tmp_path / "run.jsonl"), None):
         session = FakeSession()
@@ -230,7 +245,10 @@ def test_session_that_runs_no_test_makes_no_journal(
 def test_named_journal_that_cannot_be_written_is_refused(
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a disk that is full, which nobody knows before they write; no part of it is left."""
+    """A named journal that cannot be written is refused, and no part of it is left.
+
+    That a disk is full nobody knows before they write.
+    """
     kept = session.stash[SESSION_JOURNAL]
 
     def full(*_: object) -> int:
@@ -252,7 +270,7 @@ def test_named_journal_that_cannot_be_written_is_refused(
 def test_cut_line_is_said_to_be_removed_once(
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the journal is opened, and not again where its results are taken over."""
+    """A cut line of the journal is said to be removed once, when the journal is opened."""
     journal = session.stash[SESSION_JOURNAL].journal
     assert journal is not None
     journal.path.write_bytes(HEADER + b"{cut")
@@ -268,7 +286,7 @@ def test_cut_line_is_said_to_be_removed_once(
 def test_journal_is_named_from_where_pytest_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Below that folder briefly, elsewhere in full."""
+    """A journal is named briefly below the folder where pytest was started, else in full."""
     monkeypatch.chdir(tmp_path)
 
     assert SessionJournal(Journal(tmp_path / "a" / "b.jsonl")).name == "a/b.jsonl"
@@ -290,7 +308,10 @@ def told(count: int, written: int, lost: int, fault: str = "", saved_to: str = "
 
 
 def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
-    """What came from it, what went into it, what it lacks and why; nothing of what did not."""
+    """The session's last lines say what came from the journal, went into it, and could not.
+
+    Of what did not happen they say nothing.
+    """
     assert told(0, 0, 0) == []
     assert told(3, 2, 4, "no space left") == [
         "earlier:  3 results are taken over from j.jsonl",
@@ -309,7 +330,10 @@ def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
 def test_results_of_tests_that_did_not_pass_are_counted_as_such(
     session: FakeSession, tmp_path: Path
 ) -> None:
-    """Else a session in which nothing could be measured would seem to have kept results of it."""
+    """The line on the journal counts results that did not pass by how they ended.
+
+    Else a session in which nothing could be measured would seem to have kept results of it.
+    """
 
     def told(*outcomes: Outcome) -> str:
         session.stash[SESSION_JOURNAL].written.clear()
@@ -328,7 +352,10 @@ def test_results_of_tests_that_did_not_pass_are_counted_as_such(
 
 
 def test_session_that_takes_nothing_over_says_so_and_why() -> None:
-    """Nobody sees in a journal that grows whether anything in it was of use."""
+    """A session that resumes a journal and takes nothing over from it says so and why.
+
+    Nobody sees in a journal that grows whether anything in it was of use.
+    """
 
     def told(*reasons: str) -> list[str]:
         of_tests = dict(enumerate(reasons))
@@ -345,18 +372,21 @@ def test_session_that_takes_nothing_over_says_so_and_why() -> None:
         "earlier:  no result of 3 tests is taken over from j.jsonl, for 2 reasons, which stand "
         "above the tests"
     )
-    assert told() == [], "nothing was to be measured"
+    assert told() == [], "nothing is said where no test was to be measured"
 
 
 def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
-    """pytest-benchmark's JSON is of one session: who wants all of the results reads the journal."""
+    """The file to save to is said to lack the results that were taken over from a journal.
+
+    pytest-benchmark's JSON is of one session: who wants all of the results reads the journal.
+    """
     assert told(1, 0, 0, saved_to="saved.json") == [
         "earlier:  1 result is taken over from j.jsonl; saved.json has this session's own alone"
     ]
 
 
 def test_folders_of_recordings_are_named_nowhere() -> None:
-    """Also below a folder that is the same everywhere, and whatever else lies in them."""
+    """Folders of a user's recordings are named in no reason, even below the project's folder."""
     session = FakeSession()
     recording = clips()["short"]
     session.stash[OWN_CLIPS] = [replace(recording, file=ROOT / "Zebra" / "memo.wav")]
@@ -391,7 +421,10 @@ def resumed(
 def test_results_that_are_taken_over_are_not_written_again(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal has them; they keep their places in the session, whose other tests are run."""
+    """Results that are taken over from a journal are not written to it again.
+
+    They keep their places in the session, whose other tests are run.
+    """
     old = {name: warm(1.0, test=name) for name in ("b", "d")}
     session.stash[SESSION_JOURNAL].earlier_results = tuple(old.values())
     decision = Decision(old, {"a": "failed", "c": "its model is not there"})
@@ -415,7 +448,10 @@ def test_results_that_are_taken_over_are_not_written_again(
 def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
     session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a session ends at once, and its journal stays closed."""
+    """Nothing is taken over from a journal where the tests could not be collected.
+
+    Such a session ends at once, and its journal stays closed.
+    """
     session.testsfailed = 1
     session.stash[SESSION_JOURNAL].earlier_results = (warm(1.0, test="a"),)
 
@@ -429,7 +465,10 @@ def test_nothing_is_taken_over_where_the_tests_could_not_be_collected(
 def test_folder_of_a_named_journal_need_not_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As for a report, it is refused only where it cannot be made, and nothing is made yet."""
+    """A named journal is refused only where it, or its folder, could not be written.
+
+    Nothing is made yet.
+    """
     (tmp_path / "run.jsonl").write_bytes(HEADER)
     may_be_written = True
     monkeypatch.setattr(os, "access", lambda *_: may_be_written)
@@ -455,7 +494,10 @@ def test_folder_of_a_named_journal_need_not_be_there(
 
 
 def test_session_has_the_journal_that_the_user_names(tmp_path: Path) -> None:
-    """To begin or to go on with; without one it has none yet. What it holds is read at once."""
+    """A session has the journal that --journal or --resume names, and without them none yet.
+
+    What it holds is read at once.
+    """
     path = tmp_path / "run.jsonl"
     path.write_bytes(HEADER + line_of(old := warm(1.0, test="a")) + b"{cut")
 

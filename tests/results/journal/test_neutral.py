@@ -65,7 +65,7 @@ NEUTRAL = Neutral.of(
     ids=range(19),
 )  # fmt: skip
 def test_paths_keep_what_is_the_same_everywhere(text: str, expected: str) -> None:
-    """Of those in known folders the rest; those of the system are whole; of others nothing is."""
+    """Paths in known folders keep what is the same everywhere, and other private paths go."""
     assert NEUTRAL.text(text) == expected
 
 
@@ -79,7 +79,10 @@ def test_paths_keep_what_is_the_same_everywhere(text: str, expected: str) -> Non
     ],
 )
 def test_what_is_no_private_path_stays(text: str) -> None:
-    """The system's own files are everywhere; what is relative, or an address, names no folder."""
+    """The system's own paths, relative paths and addresses stay in a reason.
+
+    The first are everywhere, and the others name no folder.
+    """
     assert NEUTRAL.text(text) == text
 
 
@@ -98,7 +101,11 @@ def test_what_is_no_private_path_stays(text: str) -> None:
     ],
 )
 def test_secrets_are_replaced_wherever_they_are(text: str, expected: str) -> None:
-    """By the value of a variable that is named so, by a token's form, and in addresses."""
+    """Secrets in a reason are replaced wherever they are.
+
+    They are known by the name of their variable, by a token's form, and by their place in
+    addresses.
+    """
     assert NEUTRAL.text(text) == expected
 
 
@@ -117,15 +124,19 @@ def test_secrets_are_replaced_wherever_they_are(text: str, expected: str) -> Non
     ],
 )
 def test_users_and_hosts_are_replaced_as_whole_words(text: str, expected: str) -> None:
-    """This machine's, and those of the addresses in its variables; public ones stay.
+    """Names of the user and of private hosts are replaced as whole words, and public ones stay.
 
-    A host is the same in capitals, as whoever sets a variable may write it; a user is not.
+    Hosts are this machine's, and those of the addresses in its variables. A host is the same in
+    capitals, as whoever sets a variable may write it; a user is not.
     """
     assert NEUTRAL.text(text) == expected
 
 
 def test_word_that_is_no_name_stays() -> None:
-    """`root` is a user of every machine, and an empty name is none; there may be no home."""
+    """`root`, `localhost` and an empty name are nobody's, so that no word is replaced for them.
+
+    There may be no home.
+    """
     nobody = Neutral.of({}, home=None, user="root", host="localhost", kept={})
     nameless = Neutral.of({}, home=Path("/"), user="", host="", kept={})
 
@@ -135,7 +146,7 @@ def test_word_that_is_no_name_stays() -> None:
 
 
 def test_secret_that_begins_with_another_is_replaced_whole() -> None:
-    """Whichever variable comes first: nothing of the longer one stays."""
+    """A secret that begins with another one is replaced whole, whichever variable comes first."""
     told = {"A_TOKEN": "abc-123", "B_TOKEN": "abc-123-and-more", "C_TOKEN": "c-abc-123"}
     for environment in (told, dict(reversed(told.items()))):
         neutral = Neutral.of(environment, home=None, user="", host="", kept={})
@@ -144,7 +155,10 @@ def test_secret_that_begins_with_another_is_replaced_whole() -> None:
 
 
 def test_links_to_a_folder_are_known(tmp_path: Path) -> None:
-    """A system may name a folder by either of its paths: /tmp on a Mac is /private/tmp."""
+    """A known folder is replaced by the path of a link to it as by its own.
+
+    A system may name a folder by either of its paths: /tmp on a Mac is /private/tmp.
+    """
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
 
@@ -154,7 +168,7 @@ def test_links_to_a_folder_are_known(tmp_path: Path) -> None:
 
 
 def test_reason_and_cause_of_a_result_are_made_neutral() -> None:
-    """The rest of it is as it was measured."""
+    """The reason and the cause of a result are made neutral, and its transcript is not."""
     result = warm(outcome=Outcome.FAILED, reason="jane: /opt/a", cause="/opt/b", transcript="jane")
 
     assert NEUTRAL.result(result) == warm(
@@ -164,7 +178,7 @@ def test_reason_and_cause_of_a_result_are_made_neutral() -> None:
 
 @pytest.mark.property
 def test_no_text_around_a_name_lets_it_through() -> None:
-    """Whatever stands before and behind a private path, its folders are gone."""
+    """The folders of a private path are replaced whatever text stands before and behind it."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -183,7 +197,7 @@ def test_no_text_around_a_name_lets_it_through() -> None:
 
 @pytest.mark.property
 def test_neutral_text_stays_as_it_is() -> None:
-    """Replacing twice changes nothing more."""
+    """A text that was made neutral is not changed by being made neutral again."""
     from hypothesis import example, given, settings
     from hypothesis import strategies as st
 

@@ -81,7 +81,7 @@ def differing(old: Result, new: Planned) -> list[str]:
 
 
 def test_result_of_the_same_measurement_is_taken_over() -> None:
-    """It is the one of the journal, with its samples; nothing is to be run."""
+    """A result of the same measurement is taken over from the journal, and nothing is run."""
     result = stored()
 
     assert differing(result, planned()) == []
@@ -89,15 +89,16 @@ def test_result_of_the_same_measurement_is_taken_over() -> None:
 
 
 def test_test_of_which_the_journal_knows_nothing_is_run() -> None:
-    """A result of another test says nothing of it."""
+    """A test of which the journal has no result is run."""
     assert decide([planned(test="test_x")], [stored()]).run == {"test_x": ABSENT}
     assert decide([planned(test="test_x")], [stored()]).taken_over == {}
     assert decide([], [stored()]) == Decision({}, {})
 
 
 def test_comparison_says_nothing_of_the_test_of_its_name() -> None:
-    """It is another measurement, however it ended; where the journal has both, that one is taken.
+    """A comparison in the journal is not taken for a result of the test of its name.
 
+    It is another measurement, however it ended; where the journal has both, that one is taken.
     Nothing was run before, so nothing is run again.
     """
     compared = stored(measure=Measure.RATIO)
@@ -112,14 +113,17 @@ def test_comparison_says_nothing_of_the_test_of_its_name() -> None:
 
 @pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.PASSED])
 def test_what_did_not_pass_is_run_again(outcome: Outcome) -> None:
-    """Failed, skipped, timed out or busy: the outcome is the reason."""
+    """A test that failed, was skipped, timed out or was busy is run again for that reason."""
     decision = decide([planned()], [stored(outcome=outcome)])
 
     assert decision == Decision({}, {stored().test: outcome.value})
 
 
 def test_one_result_that_passed_is_enough() -> None:
-    """Whatever else became of the test before and after; of several the last one is taken."""
+    """A result that passed is taken over whatever else became of its test before and after.
+
+    Of several the last one is taken.
+    """
     first, last = stored(transcript="first"), stored(transcript="last")
     failed = stored(outcome=Outcome.FAILED, provenance=None)
     other = stored(code=None)
@@ -149,21 +153,24 @@ def test_one_result_that_passed_is_enough() -> None:
     ids=["repo", "commit", "no commit", "bytes", "files"],
 )
 def test_another_model_is_measured(change: dict[str, Any], reason: str) -> None:
-    """The repo, its commit, and the bytes of each file are those of the result."""
+    """A test is run again where its model has another repo, commit, or bytes of a file."""
     new = planned(model=msgspec.structs.replace(MODEL, **change))
 
     assert differing(stored(), new) == [reason]
 
 
 def test_name_under_which_the_hub_lists_a_repo_is_no_difference() -> None:
-    """The bytes are the same."""
+    """A result is taken over though the hub lists the repo of its model under another name.
+
+    The bytes are the same.
+    """
     new = planned(model=msgspec.structs.replace(MODEL, listed_as="o/renamed", revision="v1"))
 
     assert differing(stored(), new) == []
 
 
 def test_other_versions_are_measured() -> None:
-    """Each library that changed, came or went is named with both of its versions."""
+    """A test is run again where versions differ, and each is named with the earlier one."""
     new = planned(versions={"lightning-whisper-mlx": "0.0.10", "mlx": "0.33.0", "a": "1"})
     gone = planned(versions={"mlx": "0.32.4"})
 
@@ -172,7 +179,10 @@ def test_other_versions_are_measured() -> None:
 
 
 def test_other_settings_are_measured() -> None:
-    """Each that differs is named; a load has none."""
+    """A test is run again where its settings differ, and each that does is named.
+
+    A load has none.
+    """
     new = planned(settings=replace(SETTINGS, threads=2, beam_size=5))
 
     assert differing(stored(), new) == ["settings beam size 1 → 5", "settings threads 4 → 2"]
@@ -196,7 +206,10 @@ def test_other_settings_are_measured() -> None:
 def test_other_numbers_of_calls_are_measured_where_they_were_asked_for(
     rules: Rules, reasons: list[str]
 ) -> None:
-    """What is left to the suite comes out as it did; what may stand beside a call is a rule."""
+    """A test is run again for other numbers of processes or calls only if they are asked for.
+
+    What is left to the suite comes out as it did; what may stand beside a call is a rule.
+    """
     repeats = Repeats(processes=3, calls=2, max_others=0.1)
 
     assert differing(stored(repeats=repeats), planned(rules=rules)) == reasons
@@ -207,7 +220,10 @@ def test_other_numbers_of_calls_are_measured_where_they_were_asked_for(
 
 
 def test_another_budget_and_pause_are_measured_where_they_were_asked_for() -> None:
-    """A budget decides nothing where the calls were chosen; a pause is one measure's alone."""
+    """A test is run again for another budget or pause only if that is asked for.
+
+    A budget decides nothing where the calls were chosen; a pause is one measure's alone.
+    """
     repeats = Repeats(processes=3, calls=2, max_others=0.1, budget=20.0, pause=5.0)
     old = stored(repeats=repeats)
     paused = stored(repeats=repeats, measure=Measure.AFTER_PAUSE)
@@ -223,12 +239,12 @@ def test_another_budget_and_pause_are_measured_where_they_were_asked_for() -> No
 
 
 def test_another_measure_is_measured() -> None:
-    """Also where its test has the name of an earlier one."""
+    """A test is run again where it takes another measure, even if its name is the same."""
     assert differing(stored(), planned(measure=Measure.TUNED)) == ["measure warm → tuned"]
 
 
 def test_another_sound_is_measured() -> None:
-    """A clip is its bytes; a test that has lost its clip, or has one now, is another."""
+    """A test is run again where its clip has another sound, is gone or is new."""
     other = ClipFacts(name="short", sha256=ANOTHER_SHA256, seconds=12.0)
     clip = clips()["short"]
 
@@ -243,13 +259,13 @@ def test_another_sound_is_measured() -> None:
 
 
 def test_another_suite_is_measured() -> None:
-    """A result of an unknown one is not taken over."""
+    """A test is run again where the suite's code has changed or is not known."""
     assert differing(stored(), planned(code="cd" * 32)) == ["the code of this suite"]
     assert differing(stored(code=None), planned()) == ["the code of this suite"]
 
 
 def test_another_machine_is_measured() -> None:
-    """What differs is named; one that nobody knows is another."""
+    """A test is run again on another machine or after an unknown one, and what differs is named."""
     other = msgspec.structs.replace(MACHINE, chip="Apple M2", memory=1 << 33)
 
     assert differing(stored(), planned(machine=other)) == [
@@ -260,14 +276,17 @@ def test_another_machine_is_measured() -> None:
 
 
 def test_another_commit_of_the_suite_is_no_difference() -> None:
-    """It may have changed a text; what it has changed of the code is told by its hash."""
+    """A result is taken over on another commit of the suite where the code is the same.
+
+    The commit may have changed a text; what it has changed of the code is told by its hash.
+    """
     later = msgspec.structs.replace(MACHINE, suite="34" * 20)
 
     assert differing(stored(), planned(machine=later)) == []
 
 
 def test_another_device_is_measured() -> None:
-    """It is asked for with the device of the result; one that nobody can find out is another."""
+    """A test is run again where it would compute on another device, or nobody knows on which."""
     asked: list[Device] = []
 
     def device(before: Device) -> Device:
@@ -306,7 +325,10 @@ OWN = replace(
 def test_recording_with_another_reference_is_measured(
     reference: str | None, transcript: str | None, same: bool
 ) -> None:
-    """Where the score would be another; without its transcript, the number of words is compared."""
+    """A recording is measured again where its reference would now give another score.
+
+    Without its transcript, the number of words is compared.
+    """
     old = stored(transcript=transcript, score=score("the ship sails", "the ship"))
 
     found = differing(old, planned(clip=replace(OWN, reference=reference)))
@@ -315,7 +337,10 @@ def test_recording_with_another_reference_is_measured(
 
 
 def test_recording_is_scored_anew_in_its_language() -> None:
-    """Its normaliser is part of the score; English would make "color" of it."""
+    """A recording's score is compared as its own language's normaliser gives it.
+
+    English would make "color" of "colour".
+    """
     settings = replace(SETTINGS, language="de")
     scored = score("colour", "color", "de")
     old = stored(transcript="color", score=scored, settings=settings)
@@ -324,7 +349,10 @@ def test_recording_is_scored_anew_in_its_language() -> None:
 
 
 def test_corpus_is_measured_once_whatever_number_of_processes_is_chosen() -> None:
-    """Each clip of it is transcribed by one process, once; other words are another corpus."""
+    """A result of a corpus is taken over whatever number of processes and calls is chosen.
+
+    Each clip of it is transcribed by one process, once; other words are another corpus.
+    """
     facts = ClipFacts(name="talks", sha256="ab" * 32, seconds=9.0)
     once = Repeats(processes=1, calls=1, max_others=0.1)
     old = stored(measure=Measure.CORPUS, clip=facts, repeats=once)
@@ -341,7 +369,10 @@ def test_corpus_is_measured_once_whatever_number_of_processes_is_chosen() -> Non
 
 
 def test_recording_without_a_reference_is_taken_over_without_one() -> None:
-    """With one now, it has a score to be found."""
+    """A recording without a reference is taken over as long as it has none.
+
+    With one now, it has a score to be found.
+    """
     old = stored(transcript="the ship", score=None)
 
     assert differing(old, planned(clip=replace(OWN, reference=None))) == []
@@ -349,12 +380,18 @@ def test_recording_without_a_reference_is_taken_over_without_one() -> None:
 
 
 def test_reference_of_a_clip_of_the_project_is_not_looked_at() -> None:
-    """It belongs to the suite, whose code and clips do not change by themselves."""
+    """A result on a clip of the project is taken over with no look at the clip's reference.
+
+    It belongs to the suite, whose code and clips do not change by themselves.
+    """
     assert differing(stored(score=None), planned(clip=replace(OWN, origin="espeak-ng"))) == []
 
 
 def test_reasons_are_told_with_the_number_of_tests() -> None:
-    """The last result that passed says what differs; without one, all that became of the test."""
+    """The reasons why tests are run are told with the number of tests of each.
+
+    The last result that passed says what differs; without one, all that became of the test.
+    """
     tests = [planned(test=f"t{number}", versions={"mlx": "0.33.0"}) for number in range(5)]
     older = msgspec.structs.replace(PROVENANCE, versions={"mlx": "0.31.0"})
     known = msgspec.structs.replace(PROVENANCE, versions={"mlx": "0.32.4"})
@@ -376,7 +413,10 @@ def test_reasons_are_told_with_the_number_of_tests() -> None:
 
 
 def test_all_that_differs_of_a_test_is_one_reason() -> None:
-    """So that the numbers add up to the number of tests that are run."""
+    """All that differs of a test is told as one reason to run it again.
+
+    So the numbers add up to the number of tests that are run.
+    """
     new = planned(code=None, device="cpu")
 
     assert decide([new], [stored()]).lines() == [
@@ -386,7 +426,10 @@ def test_all_that_differs_of_a_test_is_one_reason() -> None:
 
 @pytest.mark.property
 def test_order_decides_nothing_of_what_is_run() -> None:
-    """Neither that of the journal's lines nor that of the tests; each test is run or taken over."""
+    """The order of a journal's lines does not change which tests are run or taken over.
+
+    Each test is one or the other.
+    """
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -413,7 +456,10 @@ def test_order_decides_nothing_of_what_is_run() -> None:
 
 @pytest.mark.property
 def test_resuming_again_runs_only_what_has_not_passed() -> None:
-    """What was run and passed is taken over from then on; once all has passed, nothing changes."""
+    """Resuming a journal again runs only those tests that have not passed since.
+
+    What has passed is taken over from then on, and nothing else changes.
+    """
     from hypothesis import given, settings
     from hypothesis import strategies as st
 

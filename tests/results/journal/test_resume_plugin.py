@@ -1,4 +1,4 @@
-"""What a session goes on with: which journal, and which tests are decided by it."""
+"""Going on with a session: which journal is resumed, and which tests are decided by it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def config_of(session: FakeSession) -> pytest.Config:
 
 
 def test_last_journal_is_the_one_that_was_written_last(tmp_path: Path) -> None:
-    """Whatever its name says of its beginning; of two written at once, the later name."""
+    """The last journal with results is the one written last, whatever its name.
+
+    Of two that were written at once it is the one with the later name.
+    """
     for name, written in {"a": 30, "b": 20, "c": 20, "d": 40}.items():
         path = tmp_path / f"{name}.jsonl"
         path.write_bytes(HEADER + (b"" if name == "d" else line_of(warm(1.0))))
@@ -48,7 +51,10 @@ def test_last_journal_is_the_one_that_was_written_last(tmp_path: Path) -> None:
 
 
 def test_journal_of_comparisons_alone_is_not_resumed(tmp_path: Path) -> None:
-    """A session that goes on compares nothing; where another result is among them, it may."""
+    """A journal of nothing but comparisons is not resumed.
+
+    A session that goes on compares nothing.
+    """
     compared = line_of(warm(1.0, measure=Measure.RATIO))
     path = tmp_path / "a.jsonl"
     path.write_bytes(HEADER + compared)
@@ -61,7 +67,10 @@ def test_journal_of_comparisons_alone_is_not_resumed(tmp_path: Path) -> None:
 
 
 def test_folder_is_no_journal_to_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the working folder, as which `--resume .` takes the path of the tests behind it."""
+    """A folder is refused as the journal to resume, even the working folder.
+
+    `--resume .` takes for the journal the path of the tests behind it.
+    """
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(pytest.UsageError, match=f"at {tmp_path}, found a folder there; write "):
@@ -70,7 +79,7 @@ def test_folder_is_no_journal_to_resume(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_journal_that_cannot_be_looked_at_is_refused_as_such() -> None:
-    """As where its name is too long, or its folder is somebody else's."""
+    """A journal to resume whose name is too long to be looked at is refused with that reason."""
     path = Path(f"/{'n' * 300}.jsonl")
 
     with pytest.raises(
@@ -80,7 +89,10 @@ def test_journal_that_cannot_be_looked_at_is_refused_as_such() -> None:
 
 
 def test_without_a_journal_all_that_were_looked_at_are_named(tmp_path: Path) -> None:
-    """So that the user sees where the one is not that was expected."""
+    """Where no journal has results to resume, all that were looked at are named.
+
+    So the user sees where the one is not that was expected.
+    """
     first, second = (tmp_path / name for name in ("a.jsonl", "b.jsonl"))
     for path in (first, second):
         path.write_bytes(HEADER)
@@ -107,7 +119,10 @@ def test_without_a_journal_all_that_were_looked_at_are_named(tmp_path: Path) -> 
 def test_device_of_a_result_is_compared_to_what_would_be_computed_on(
     monkeypatch: pytest.MonkeyPatch, asked: str, before: Device, probed: str, found: Device | None
 ) -> None:
-    """What has worked on the GPU needs no probe; what has run on the CPU may have a GPU by now."""
+    """A resumed session finds out on which device a result would be computed now.
+
+    What has worked on the GPU needs no probe; what has run on the CPU may have a GPU by now.
+    """
     calls: list[str] = []
 
     def choose(*_: object) -> str:
@@ -126,7 +141,7 @@ def test_device_of_a_result_is_compared_to_what_would_be_computed_on(
 def test_journal_is_resumed_by_either_of_its_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--journal and --resume may name it from here and in full; two files are refused."""
+    """--journal and --resume may name one journal in two ways, but not two journals."""
     monkeypatch.chdir(tmp_path)
     whole, brief = tmp_path / "a.jsonl", Path("a.jsonl")
     whole.touch()
@@ -140,7 +155,10 @@ def test_journal_is_resumed_by_either_of_its_names(
 def test_test_whose_model_is_not_there_is_run_and_counted_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It says itself why it cannot be measured; the others are decided by what the journal has."""
+    """A resumed session runs a test whose model is not there, and counts it as that.
+
+    The test itself says why it cannot be measured. The others are decided by what the journal has.
+    """
 
     def model_of(_: object, files: str) -> str:
         if files == "absent":

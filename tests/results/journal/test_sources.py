@@ -42,7 +42,11 @@ def measured_in(*names: str | Path) -> list[str]:
 
 
 def test_name_is_a_file_a_folder_or_a_pattern(folder: Path) -> None:
-    """Of a folder the journals in it, by name, but not those of folders in it; `**` takes these."""
+    """The journals of a report are named by files, folders or patterns.
+
+    A folder stands for the journals in it, by name, but not for those of folders in it; `**` takes
+    these.
+    """
     assert measured_in(folder / "b.jsonl") == ["b"]
     assert measured_in(folder / "b.jsonl", folder / "a.jsonl") == ["b", "a"]
     assert measured_in(folder) == ["a", "b"]
@@ -53,7 +57,7 @@ def test_name_is_a_file_a_folder_or_a_pattern(folder: Path) -> None:
 
 
 def test_file_that_is_named_twice_is_read_once(folder: Path) -> None:
-    """By its own name and by its folder's."""
+    """A journal that is named twice, by its own name and by its folder's, is read once."""
     found = read_all([str(folder / "a.jsonl"), str(folder), str(folder / "a.jsonl")])
 
     assert [each.test for each in found.results] == ["a", "b"]
@@ -61,12 +65,15 @@ def test_file_that_is_named_twice_is_read_once(folder: Path) -> None:
 
 
 def test_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
-    """Where there is one."""
+    """A journal whose name looks like a pattern is taken for the file that it is."""
     assert measured_in(journal(tmp_path / "[a].jsonl", warm(test="odd"))) == ["odd"]
 
 
 def test_home_is_what_the_shell_takes_it_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the shell does not see the tilde behind an equals sign."""
+    """A leading `~` in a journal's name is the home folder, and an unknown user's is refused.
+
+    The shell does not see the tilde behind an equals sign.
+    """
     monkeypatch.setenv("HOME", str(folder))
 
     assert measured_in("~/a.jsonl") == ["a"]
@@ -76,7 +83,7 @@ def test_home_is_what_the_shell_takes_it_for(folder: Path, monkeypatch: pytest.M
 
 
 def test_journals_without_results_are_named(tmp_path: Path, folder: Path) -> None:
-    """Beside those that have some, they cost nothing; so does a last line that was cut."""
+    """Journals without results, and lines that were cut, are named and cost no other journal."""
     empty = journal(tmp_path / "empty.jsonl")
     nothing = tmp_path / "nothing.jsonl"
     nothing.write_bytes(b"")
@@ -93,7 +100,7 @@ def test_journals_without_results_are_named(tmp_path: Path, folder: Path) -> Non
 
 
 def test_journals_without_any_result_make_no_report(tmp_path: Path) -> None:
-    """They are named."""
+    """Where no journal has a result, all of them are named and no report is made."""
     one, other = journal(tmp_path / "one.jsonl"), journal(tmp_path / "other.jsonl")
 
     with pytest.raises(JournalError) as raised:
@@ -105,7 +112,7 @@ def test_journals_without_any_result_make_no_report(tmp_path: Path) -> None:
 
 
 def test_name_that_means_nothing_is_refused(tmp_path: Path) -> None:
-    """With what was found, and how to write it."""
+    """A folder without journals, or a pattern of none, is refused with what to write instead."""
     for name, got in {
         str(tmp_path): "none in that folder",
         f"{tmp_path}/*.jsonl": "nothing that it matches",
@@ -118,7 +125,10 @@ def test_name_that_means_nothing_is_refused(tmp_path: Path) -> None:
 def test_folder_that_may_not_be_looked_into_is_told_as_such(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it is named itself, or a file or a pattern in it."""
+    """A folder of journals that may not be looked into is refused with that reason.
+
+    It may be named itself, or by a file or a pattern in it.
+    """
     stat, folders = type(folder).stat, type(folder).iterdir
 
     def denied(path: Path) -> None:
@@ -153,7 +163,11 @@ def refusal(name: str | Path) -> str:
 
 
 def test_file_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    """Those of like names, or else the last ones by name, also in the folder of journals below."""
+    """A journal that is not there is refused, and the message names some that are.
+
+    These are those of like names, or else the last ones by name, also in the folder of journals
+    below.
+    """
     missing = tmp_path / "2026-11-27.jsonl"
     expected = f"{missing}: expected a journal, got nothing of that name"
 
@@ -187,7 +201,10 @@ def test_file_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -
 def test_file_that_is_no_whole_journal_is_refused(
     folder: Path, content: bytes, message: str
 ) -> None:
-    """By its name and line, whatever else is there: part of a report would look like all of it."""
+    """A file that is no whole journal is refused by name and line, whatever else is named.
+
+    A part of a report would look like all of it.
+    """
     damaged = folder / "c.jsonl"
     damaged.write_bytes(content)
 
@@ -197,7 +214,10 @@ def test_file_that_is_no_whole_journal_is_refused(
 
 
 def test_time_of_nothing_is_damage(tmp_path: Path) -> None:
-    """No call takes no time, and no share of it can be computed; what failed is not looked at."""
+    """A journal with a sample of 0 s is damaged, unless its test failed.
+
+    No call takes no time, and no share of it can be computed.
+    """
     damaged = journal(tmp_path / "a.jsonl", warm(test="t", samples=samples(0.0, 1.0)))
 
     with pytest.raises(JournalError) as raised:

@@ -14,7 +14,7 @@ replace = msgspec.structs.replace
 
 
 def test_command_selects_the_one_test() -> None:
-    """By its whole id, quoted for the shell."""
+    """The command that measures a result again selects its test by the whole id."""
     before = ["pytest", "benchmarks", "--benchmark-only", "-k"]
 
     assert shlex.split(command(warm())) == [*before, warm().test]
@@ -22,7 +22,10 @@ def test_command_selects_the_one_test() -> None:
 
 
 def test_own_recording_has_to_be_named() -> None:
-    """Nobody knows where it lies; its name may be none that -k takes, which the model's is."""
+    """The command that measures a user's own recording again asks for its path.
+
+    Where -k does not take the recording's name, the model's is given.
+    """
     case = Case("whisper.cpp", "tiny.en", "q5_1")
     memo = replace(CLIP, name="memo 1 (copy)")
     result = warm(case=case, clip=memo, test=f"test_transcribe[{case}-{memo.name}]")
