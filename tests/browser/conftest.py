@@ -43,9 +43,9 @@ def _browser() -> Iterator[Browser]:
 
 @pytest.fixture(name="look")
 def _look(browser: Browser, tmp_path: Path) -> Iterator[Looker]:
-    """Opens pages, and sees what they ask for and complain about."""
+    """What opens pages in Chromium; fails where a page asks for more than itself or complains."""
     looker = Looker(browser, tmp_path)
     yield looker
     looker.close()
-    assert not looker.complaints, f"on the console: {looker.complaints}"
+    assert not looker.complaints, f"the page complains: {looker.complaints}"
     assert not looker.requests, f"the page asked for {looker.requests}"

@@ -83,7 +83,10 @@ def heading(page: Page, name: str) -> Any:
 def test_page_has_nothing_that_keeps_people_out(
     look: Looker, full: str, view: dict[str, Any]
 ) -> None:
-    """By axe, with everything on the page unfolded; in light, dark, and on a phone."""
+    """A report's page with everything unfolded breaks no rule of accessibility that axe knows.
+
+    That holds in light, dark, and on a phone.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
     page = look(full, view)
@@ -97,9 +100,10 @@ def test_page_has_nothing_that_keeps_people_out(
 
 @in_each_view
 def test_page_does_not_scroll_sideways(look: Looker, full: str, view: dict[str, Any]) -> None:
-    """What is wider than the screen scrolls in its own box, which says so and the keyboard reaches.
+    """A report's page never scrolls sideways; what is wider than the screen does, in its box.
 
-    No table is wider than a desk, be its columns all that there are.
+    The box says so, and the keyboard reaches it. No table is wider than a desk, be its columns all
+    that there are.
     """
     page = look(full, view)
     page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
@@ -124,7 +128,7 @@ def test_page_does_not_scroll_sideways(look: Looker, full: str, view: dict[str, 
 
 
 def test_large_page_is_small_and_soon_there(look: Looker, large: str) -> None:
-    """500 rows in less than 1.5 MB, of which something is seen in less than a second."""
+    """A page of 500 rows has less than 1.5 MB and shows something in less than a second."""
     shown = []
     for _ in range(3):
         page = look(large)
@@ -139,7 +143,10 @@ def test_large_page_is_small_and_soon_there(look: Looker, large: str) -> None:
 
 
 def test_table_is_sorted_by_a_click(look: Looker, small: str) -> None:
-    """The best first, then the other way round; busy rows and empty cells stay last."""
+    """A click on a heading sorts a report page's table, and the next one turns it round.
+
+    The best stand first at first. Busy rows and empty cells stay last.
+    """
     page = look(small)
     assert variants(page) == ["4bit", "fp16", "8bit", "busy", "load"]
     assert sorted_by(page) == {}
@@ -165,7 +172,7 @@ def test_table_is_sorted_by_a_click(look: Looker, small: str) -> None:
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_table_is_sorted_by_keyboard(look: Looker, small: str, key: str) -> None:
-    """A heading is a button, on which the focus stays and is seen."""
+    """Enter and Space sort a report page's table by the heading with the focus, which is seen."""
     page = look(small)
     heading(page, "variant").focus()
     page.keyboard.press("Tab")  # measure
@@ -182,7 +189,10 @@ def test_table_is_sorted_by_keyboard(look: Looker, small: str, key: str) -> None
 
 
 def test_filter_shows_the_rows_with_all_words(look: Looker, small: str) -> None:
-    """In whatever case and order; how many there are is said to those who hear the page."""
+    """A report page's filter shows the rows with all of its words, in whatever case and order.
+
+    How many there are is said to those who hear the page.
+    """
     page = look(small)
     page.get_by_label("Show rows with").fill("SMALL-4BIT warm")
 
@@ -198,7 +208,7 @@ def test_filter_shows_the_rows_with_all_words(look: Looker, small: str) -> None:
 
 
 def test_filter_and_order_hold_together(look: Looker, small: str) -> None:
-    """What was sorted stays so where fewer rows are shown."""
+    """A report page's table stays sorted where the filter shows fewer rows."""
     page = look(small)
     heading(page, "time").click()
     heading(page, "time").click()
@@ -208,7 +218,10 @@ def test_filter_and_order_hold_together(look: Looker, small: str) -> None:
 
 
 def test_row_tells_how_it_was_measured(look: Looker, small: str) -> None:
-    """By keyboard, too; what it tells goes where the row goes."""
+    """A row of a report page's table opens to tell how it was measured, by keyboard, too.
+
+    What it tells goes where the row goes.
+    """
     page = look(small)
     row = page.locator("#rows tbody").first
     button = row.get_by_role("button")
@@ -234,7 +247,7 @@ def test_row_tells_how_it_was_measured(look: Looker, small: str) -> None:
 
 
 def test_page_without_scripts_shows_everything(look: Looker, small: str) -> None:
-    """Nothing is hidden, and nothing is there that would do nothing."""
+    """Without scripts a report's page hides nothing, and has nothing that would do nothing."""
     page = look(small, java_script_enabled=False)
 
     assert page.locator(".how").first.is_visible()
@@ -243,7 +256,7 @@ def test_page_without_scripts_shows_everything(look: Looker, small: str) -> None
 
 
 def test_first_tab_leads_to_the_answer(look: Looker, full: str) -> None:
-    """The link is seen when it has the focus, and takes the focus where it leads."""
+    """The first Tab on a report's page shows a link to the answer, which takes the focus there."""
     page = look(full)
     skip = page.get_by_text("Skip to the answer")
     assert skip.bounding_box()["x"] < 0
@@ -256,7 +269,7 @@ def test_first_tab_leads_to_the_answer(look: Looker, full: str) -> None:
 
 
 def test_colours_are_those_of_the_scheme_in_drawings_too(look: Looker, full: str) -> None:
-    """In the dark the ground is dark and the text light; a bar has another colour."""
+    """In the dark a report's page has a dark ground, light text and bars of another colour."""
     found = []
     for view in (DESK, DARK):
         page = look(full, view)
@@ -286,7 +299,10 @@ def test_colours_are_those_of_the_scheme_in_drawings_too(look: Looker, full: str
 
 
 def test_paper_has_the_numbers_and_nothing_to_click(look: Looker, full: str) -> None:
-    """Black on white also where the screen is dark; what would scroll is whole."""
+    """On paper a report's page is black on white, with its numbers and nothing to click.
+
+    That holds also where the screen is dark. What would scroll is whole.
+    """
     page = look(full, {**DARK, **PHONE})
     page.emulate_media(media="print")
 
@@ -304,11 +320,14 @@ def test_paper_has_the_numbers_and_nothing_to_click(look: Looker, full: str) -> 
     signs = page.eval_on_selector_all(
         ".scroll.wider", "all => all.map(one => getComputedStyle(one, '::before').content)"
     )
-    assert set(signs) == {"none"}, "nothing scrolls on paper"
+    assert set(signs) == {"none"}, "the sign that a table scrolls is printed"
 
 
 def test_paper_has_the_transcripts_that_are_closed_on_a_screen(look: Looker, full: str) -> None:
-    """Nobody can open them there; on a screen they are closed as before, once it was printed."""
+    """On paper a report's page has the transcripts that are closed on a screen.
+
+    Nobody can open them there. On the screen they are closed as before, once it was printed.
+    """
     page = look(full)
     closed = page.locator("details:not([open]) blockquote").first
     assert not closed.is_visible()
@@ -321,9 +340,10 @@ def test_paper_has_the_transcripts_that_are_closed_on_a_screen(look: Looker, ful
 
 
 def test_paper_has_no_sign_of_what_can_be_clicked(look: Looker, full: str) -> None:
-    """Neither an arrow before a transcript or behind a heading, nor a sentence on arrows.
+    """On paper a report's page has no arrow before a row, a transcript or behind a heading.
 
-    Chromium repeats a heading on each page of a table only where no box of a button is in it.
+    Nor has it a sentence on arrows. Chromium repeats a heading on each page of a table only where
+    no box of a button is in it.
     """
     page = look(full)
     assert page.get_by_text("Click the arrow before a row").is_visible()
@@ -340,11 +360,14 @@ def test_paper_has_no_sign_of_what_can_be_clicked(look: Looker, full: str) -> No
     )
     assert arrows == ["none", "none", "contents", "table-header-group"]
     first = page.locator("#rows tbody").first.locator("td").first
-    assert not first.is_visible(), "the column of the arrows is empty"
+    assert not first.is_visible(), "the empty column of the arrows is printed"
 
 
 def test_paper_has_the_colours_of_a_light_screen(look: Looker, full: str) -> None:
-    """Also where the screen is dark, whose pale colours are hardly seen on white."""
+    """On paper a report's page has the colours of a light screen, even if the screen is dark.
+
+    The pale colours of a dark screen are hardly seen on white.
+    """
     colours = """() => {
         const style = getComputedStyle(document.documentElement);
         return ["--series-1", "--series-6", "--accent", "--good", "--bad"].map(
@@ -359,7 +382,10 @@ def test_paper_has_the_colours_of_a_light_screen(look: Looker, full: str) -> Non
 
 
 def test_paper_begins_no_page_within_what_belongs_together(look: Looker, full: str) -> None:
-    """A chart, a paragraph, a small table, or a section of one chart; no heading stands last."""
+    """On paper no page begins within a chart, a paragraph, a row or a small table.
+
+    Nor does one begin within a section of one chart, and no heading stands last on a page.
+    """
     page = look(full)
     page.emulate_media(media="print")
 
@@ -376,7 +402,10 @@ def test_paper_begins_no_page_within_what_belongs_together(look: Looker, full: s
 
 
 def test_drawing_fits_the_screen_it_is_on(look: Looker, full: str) -> None:
-    """Its texts are as large on a phone as on a wide screen; of two widths one is shown."""
+    """A drawing on a report's page is of about its own size on a phone as on a wide screen.
+
+    So its texts are as large; of two widths one is shown.
+    """
     for view, shown in ((DESK, ".wide"), (PHONE, ".narrow")):
         page = look(full, view)
         for drawing in page.locator("svg:visible").all():
@@ -390,7 +419,10 @@ def test_drawing_fits_the_screen_it_is_on(look: Looker, full: str) -> None:
 
 
 def test_reason_of_a_failure_has_the_line_of_a_phone(look: Looker) -> None:
-    """Its table is cut nowhere: on a phone the reason stands below the test, on a desk beside."""
+    """A report's page cuts no failure's reason, which on a phone has a line below its test.
+
+    On a desk it stands beside the test.
+    """
     failed = measured(
         f"mlx-whisper {'long' * 60}",
         outcome=Outcome.FAILED,
@@ -416,7 +448,7 @@ def test_reason_of_a_failure_has_the_line_of_a_phone(look: Looker) -> None:
 
 
 def test_option_is_not_broken_on_a_phone(look: Looker, full: str) -> None:
-    """Each stands on one line, wherever in the line it begins."""
+    """An option on a report's page stands on one line of a phone, wherever it begins."""
     page = look(full, PHONE)
     texts = page.locator(".unbroken").all_text_contents()
     assert any(text.startswith("-") for text in texts), f"no option among {texts}"
@@ -432,7 +464,7 @@ def test_option_is_not_broken_on_a_phone(look: Looker, full: str) -> None:
 
 
 def test_filter_stands_below_its_label_on_a_phone(look: Looker, small: str) -> None:
-    """Label, box and count begin at one edge there, each on a line of its own."""
+    """On a phone the filter's label, box and count begin at one edge, each on its own line."""
     page = look(small, PHONE, viewport={"width": 390, "height": 740})
     page.get_by_label("Show rows with").fill("no such")
 
@@ -444,7 +476,9 @@ def test_filter_stands_below_its_label_on_a_phone(look: Looker, small: str) -> N
         })""",
     )
 
-    assert label["left"] == field["left"] == count["left"], "one is indented"
+    assert label["left"] == field["left"] == count["left"], (
+        "label, box and count begin at different edges"
+    )
     assert label["bottom"] <= field["top"], "the field touches its label"
     assert field["bottom"] <= count["top"], "the count stands beside the field"
     assert count["bottom"] - count["top"] < 30, "the count is broken into two lines"
@@ -454,7 +488,10 @@ def test_filter_stands_below_its_label_on_a_phone(look: Looker, small: str) -> N
 def test_library_stays_in_view_where_the_table_is_scrolled(
     look: Looker, full: str, scheme: str
 ) -> None:
-    """A shade at the edge says that there is more, until the end is reached."""
+    """The library stays in view where a report page's table is scrolled sideways on a phone.
+
+    A shade at the edge says that there is more, until the end is reached.
+    """
     page = look(full, {**PHONE, "color_scheme": scheme})
     box = page.locator("[aria-label='Table: All measurements']")
     cell = box.locator("tbody td.kept").first

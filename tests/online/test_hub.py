@@ -35,7 +35,7 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_host_has_every_file_of_the_check_map(
     store: Store, case: Case, record_property: Callable[[str, object], None]
 ) -> None:
-    """It lists each, with a size and a hash, at the commit of today."""
+    """The host of a case lists every file of its check map, with a size, at today's commit."""
     files = files_of(case)
 
     (model,) = store.plan([files], max_download=0).models

@@ -60,7 +60,7 @@ Run = tuple["Result", ...]
 def run(chosen: str, journal: Path, *, loaded: bool) -> None:
     """Run the warm benchmarks that -k chooses, beside a load or not, and write their journal.
 
-    It is there once the session has passed, and not before.
+    The journal is there once the session has passed, and not before.
     """
     unfinished = journal.with_suffix(".unfinished.jsonl")
     unfinished.unlink(missing_ok=True)
@@ -113,11 +113,11 @@ class Count:
 
     @property
     def share(self) -> float:
-        """As a share; 0 of no rows."""
+        """The rows that were found, as a share of all; 0 of no rows."""
         return self.found / self.of if self.of else 0.0
 
     def __str__(self) -> str:
-        """Say it for people."""
+        """Return the count and its share, in words."""
         return f"{self.found} of {self.of} ({percent(self.share, 1)})"
 
 
@@ -173,7 +173,7 @@ def apart(runs: Sequence[Run], test: str) -> float:
 
 
 def figures(quiet: Sequence[Run], loaded: Sequence[Run]) -> list[tuple[str, str, bool]]:
-    """Return what is held: what it is, what was found, and whether it is."""
+    """Return each limit that the runs are held to, in words, with what was found and if it held."""
     true = pooled(quiet)
     far, calm, held = astray(loaded, true), clean(quiet), covered(quiet, true)
     return [

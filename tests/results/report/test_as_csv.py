@@ -51,7 +51,7 @@ def line(result: Result) -> dict[str, str]:
 
 
 def test_warm_result_fills_its_columns() -> None:
-    """Each figure in its own, in the unit that its heading names; times, bytes and shares."""
+    """In CSV each figure of a warm result stands in its own column, in the heading's unit."""
     of_processes = tuple(
         replace(each, process=number) for number, each in enumerate(samples(2.0, 2.0, 2.0))
     )
@@ -105,7 +105,7 @@ def test_warm_result_fills_its_columns() -> None:
 
 
 def test_nought_is_a_figure() -> None:
-    """A word error rate of 0, and no fallback, are told; a cell is empty where nothing is known."""
+    """In CSV a figure of 0 is told, and a cell is empty only where nothing is known."""
     found = line(warm(score=score(0.0), fallback=False))
 
     assert (found["WER"], found["coverage"], found["fallback"]) == ("0.0", "1.0", "no")
@@ -114,7 +114,7 @@ def test_nought_is_a_figure() -> None:
 
 
 def test_interval_and_counts_are_those_of_the_processes() -> None:
-    """Low below the time and high above it; calls are those of all processes together."""
+    """In CSV the ends of an interval lie around the time, and calls are those of all processes."""
     of_two = tuple(
         replace(each, process=each.order // 2) for each in samples(1.0, 1.0, 4.0, 4.0, 2.0)
     )
@@ -130,7 +130,10 @@ def test_interval_and_counts_are_those_of_the_processes() -> None:
 
 
 def test_phases_of_starts_are_medians_of_those_that_count() -> None:
-    """Without the first cold start, which stands apart."""
+    """In CSV the phases of cold starts are medians, without the first start.
+
+    The first start stands apart.
+    """
     found = line(cold(50.0, 10.0, 20.0, 40.0))
 
     assert {name: float(found[name]) for name in found if name.endswith("(s)")} == {
@@ -148,7 +151,7 @@ def test_phases_of_starts_are_medians_of_those_that_count() -> None:
 
 
 def test_load_has_no_clip_and_no_phases() -> None:
-    """Its time is that of the load."""
+    """In CSV a load has its time, and neither a clip nor phases."""
     found = line(load(0.5))
 
     assert found["time (s)"] == "0.5"
@@ -158,7 +161,7 @@ def test_load_has_no_clip_and_no_phases() -> None:
 
 
 def test_busy_result_has_a_time_and_nothing_that_ranks() -> None:
-    """Neither RTFx nor interval; the outcome says it."""
+    """In CSV a busy result has a time and the outcome busy, and neither RTFx nor interval."""
     found = line(
         warm(
             outcome=Outcome.BUSY,
@@ -174,7 +177,10 @@ def test_busy_result_has_a_time_and_nothing_that_ranks() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.SKIPPED])
 def test_what_could_not_be_measured_has_a_reason_and_no_figures(outcome: Outcome) -> None:
-    """Even where some samples were taken before."""
+    """In CSV what could not be measured has a reason and no figures.
+
+    Some samples may have been taken before.
+    """
     found = line(warm(outcome=outcome, reason="no", starts=cold().starts))
 
     assert (found["outcome"], found["reason"], found["counts"]) == (str(outcome), "no", "no")
@@ -183,7 +189,10 @@ def test_what_could_not_be_measured_has_a_reason_and_no_figures(outcome: Outcome
 
 
 def test_history_stands_before_what_counts() -> None:
-    """A line for each repetition, oldest first; others say by what they differ."""
+    """In CSV earlier repetitions stand before the one that counts, oldest first.
+
+    Results that are no repetitions say by what they differ.
+    """
     newer = replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "1"})
     first, second = WHEN.replace("-26T", "-24T"), WHEN.replace("-26T", "-25T")
     found = lines(warm(when=WHEN), warm(when=first), warm(when=second, provenance=newer))
@@ -196,7 +205,7 @@ def test_history_stands_before_what_counts() -> None:
 
 
 def test_letters_are_not_counted_as_words() -> None:
-    """The rate of a language without spaces stands under CER alone."""
+    """In CSV the error rate of a language without spaces stands under CER alone."""
     found = line(warm(score=with_fields(score(0.25), cer=0.25, normaliser="letters split")))
 
     assert (found["CER"], "WER" in found) == ("0.25", False)
@@ -204,7 +213,10 @@ def test_letters_are_not_counted_as_words() -> None:
 
 
 def test_times_of_segments_have_their_error_in_seconds() -> None:
-    """And over how many boundaries it is; without an error there is no number of these."""
+    """In CSV a time error is in seconds, with the number of boundaries that it is over.
+
+    Without an error there is no number of boundaries.
+    """
     known = with_fields(score(), time_error=0.064, boundaries=62, words_in_silence=0)
     unknown = with_fields(known, time_error=None, boundaries=0, words_in_silence=None)
 
@@ -216,7 +228,7 @@ def test_times_of_segments_have_their_error_in_seconds() -> None:
 
 
 def test_corpus_has_its_pooled_rate_and_that_of_the_clip_in_the_middle() -> None:
-    """Beside it over how many clips it is."""
+    """In CSV a corpus has its pooled error rate, its number of clips and its median clip's rate."""
     found = line(of_corpus(0.5, 0.0, 0.125, score=score(0.25)))
 
     assert (found["measure"], found["clip"], found["WER"]) == ("corpus", "talks", "0.25")
@@ -226,7 +238,10 @@ def test_corpus_has_its_pooled_rate_and_that_of_the_clip_in_the_middle() -> None
 
 
 def test_quantised_variant_says_on_how_many_clips_it_is_no_worse() -> None:
-    """On each of its lines that count and are about a clip; the unquantised one has none."""
+    """In CSV a quantised variant says on how many clips it is no worse.
+
+    Each of its lines says so that counts and is about a clip; the unquantised variant has none.
+    """
     full = Case("lightning-whisper-mlx", "tiny", "fp16")
     early, late = "2026-11-25T08:00:00.000Z", WHEN
     found = lines(
@@ -249,7 +264,7 @@ def test_quantised_variant_says_on_how_many_clips_it_is_no_worse() -> None:
 
 
 def test_call_after_a_pause_and_start_from_the_disk_are_lines() -> None:
-    """With how long the pause was; other lines have none."""
+    """In CSV calls after a pause and starts from the disk are lines, the former with the pause."""
     pause = Repeats(processes=1, calls=1, max_others=0.1, pause=5.0)
     first, second = lines(
         warm(measure=Measure.AFTER_PAUSE, repeats=pause, test="p"),
@@ -261,7 +276,7 @@ def test_call_after_a_pause_and_start_from_the_disk_are_lines() -> None:
 
 
 def test_comparison_has_its_ratio_and_verdict() -> None:
-    """With the interval, and what it was compared with."""
+    """In CSV a comparison has its ratio, interval and verdict, and what it was compared with."""
     found = line(warm(measure=Measure.RATIO, comparison=COMPARISON))
 
     assert (found["measure"], found["ratio"]) == ("ratio", "0.5")
@@ -270,7 +285,7 @@ def test_comparison_has_its_ratio_and_verdict() -> None:
 
 
 def test_result_of_an_unknown_machine_is_a_line_too() -> None:
-    """With the machine's name alone."""
+    """In CSV a result of an unknown machine is a line that says that none was recorded."""
     (found,) = csv.DictReader(io.StringIO(as_csv(merge([warm()]))))
 
     assert (found["machine"], found["chip"], found["memory (bytes)"]) == (
@@ -281,7 +296,7 @@ def test_result_of_an_unknown_machine_is_a_line_too() -> None:
 
 
 def test_headings_are_unique_and_first() -> None:
-    """A report of nothing has them alone."""
+    """The headings of the CSV are unique, and a report of nothing has them alone."""
     headings = [column.heading for column in COLUMNS]
 
     assert len(set(headings)) == len(headings)
@@ -290,7 +305,10 @@ def test_headings_are_unique_and_first() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r1", "\n1", "  =1"])
 def test_text_that_a_spreadsheet_would_compute_gets_an_apostrophe(text: str) -> None:
-    """As the name of a recording, or the reason of a failure, anybody may have written it."""
+    """In CSV a text that a spreadsheet would compute gets an apostrophe.
+
+    Anybody may have written it, as the name of a recording or the reason of a failure.
+    """
     assert harmless(text) == f"'{text}"
     found = line(warm(clip=replace(CLIP, name=text), case=Case(text, text, text)))
     assert (found["clip"], found["library"], found["size"]) == (f"'{text}",) * 3
@@ -298,13 +316,13 @@ def test_text_that_a_spreadsheet_would_compute_gets_an_apostrophe(text: str) -> 
 
 @pytest.mark.parametrize("cell", [-1, -1.5, "", None, "a=b", "1-2", "a@b"])
 def test_other_cells_stay_as_they_are(cell: Any) -> None:
-    """A number that is negative is one."""
+    """In CSV a cell that no spreadsheet would compute stays as it is, as do negative numbers."""
     assert harmless(cell) == cell
     assert type(harmless(cell)) is type(cell)
 
 
 def test_separators_and_line_breaks_stay_within_their_cell() -> None:
-    """Whoever reads the file gets the same text back."""
+    """In CSV a text with separators and line breaks is read back as it was."""
     text = 'one, "two"; three\nfour\r\nfive'
 
     assert line(warm(outcome=Outcome.FAILED, reason=text))["reason"] == text
@@ -312,7 +330,7 @@ def test_separators_and_line_breaks_stay_within_their_cell() -> None:
 
 @pytest.mark.property
 def test_no_text_begins_like_a_formula() -> None:
-    """Whatever stands in names and reasons."""
+    """In CSV no cell begins like a formula, whatever stands in names and reasons."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 

@@ -69,7 +69,7 @@ def tables(text: str) -> list[list[dict[str, str]]]:
 
 
 def test_answer_comes_first() -> None:
-    """Then how many results there are, and when they were measured."""
+    """The Markdown report begins with the answer, then how many results there are and of when."""
     text = text_of(
         measured("mlx-whisper fp16", 1.0, 1.0, 1.01, when="2026-11-26T08:00:00.000Z"),
         measured("whisper.cpp fp16"),
@@ -82,7 +82,10 @@ def test_answer_comes_first() -> None:
 
 
 def test_answer_is_whole_where_it_is_long() -> None:
-    """It is longer than what a cell of a table shows of others' texts; so may versions be."""
+    """The Markdown report cuts neither a long answer nor a long list of versions.
+
+    It does cut others' texts in the cells of a table.
+    """
     facts = replace(PROVENANCE, versions={f"library-{n}": "1.2.3" for n in range(10, 40)})
     alike = [
         measured(f"lightning-whisper-mlx fp16-{n}", 2.0, 2.2, 2.4, provenance=facts)
@@ -98,7 +101,10 @@ def test_answer_is_whole_where_it_is_long() -> None:
 
 
 def test_machine_is_told_above_its_table() -> None:
-    """Its name as the heading; below it what stands above the closing table of a session."""
+    """The Markdown report tells each machine under its name, above its table.
+
+    It has what stands above the closing table of a session.
+    """
     newer = replace(PROVENANCE, versions={"mlx": "0.4"})
     results = [measured("mlx-whisper fp16"), measured("whisper.cpp fp16", provenance=newer)]
     text = text_of(*results)
@@ -114,7 +120,10 @@ def test_machine_is_told_above_its_table() -> None:
 
 
 def test_row_joins_what_belongs_to_a_model() -> None:
-    """Call, cold start, load and memory of the same versions; empty columns are left out."""
+    """A row of the Markdown report joins the call, cold start, load and memory of a model.
+
+    All are of the same versions. Empty columns are left out.
+    """
     ((row,),) = tables(text_of(cold(9.0, 5.0), load(0.5), warm(2.0)))
 
     assert row == {
@@ -134,7 +143,10 @@ def test_row_joins_what_belongs_to_a_model() -> None:
 
 
 def test_starts_of_other_versions_stand_in_a_row_of_their_own() -> None:
-    """One row would mix what was measured before and after an upgrade; each says its own."""
+    """In the Markdown report starts of other versions or models have rows of their own.
+
+    One row would mix what was measured before and after an upgrade; each says its own.
+    """
     newer = replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "1"})
     other_model = replace(MODEL, commit="ff" * 20)
     (rows,) = tables(text_of(load(0.5), warm(2.0, provenance=newer), cold(3.0, model=other_model)))
@@ -147,7 +159,10 @@ def test_starts_of_other_versions_stand_in_a_row_of_their_own() -> None:
 
 
 def test_tuned_rows_share_the_starts_of_their_model() -> None:
-    """Threads alone, which tuning changes, keep no row apart."""
+    """A tuned row of the Markdown report has the starts of its model, as the usual row has.
+
+    Threads alone, which tuning changes, keep no row apart.
+    """
     facts = replace(PROVENANCE, threads=8, environment={"OMP_NUM_THREADS": "8"})
     tuned = warm(
         measure=Measure.TUNED, test="t", settings=replaced(SETTINGS, threads=8), provenance=facts
@@ -162,7 +177,10 @@ def test_tuned_rows_share_the_starts_of_their_model() -> None:
 
 
 def test_rows_stand_best_first_within_a_size_and_clip() -> None:
-    """Small sizes first; a busy row has no place among the others, however fast it looks."""
+    """Rows of the Markdown report stand fastest first in each size and clip, busy ones last.
+
+    Small sizes come first.
+    """
     long = replace(CLIP, name="long", seconds=120.0)
     (rows,) = tables(
         text_of(
@@ -188,7 +206,10 @@ def test_rows_stand_best_first_within_a_size_and_clip() -> None:
 
 
 def test_rows_are_related_to_the_fastest_of_their_size() -> None:
-    """As in the closing table, though the parts of a row are put together anew; not busy ones."""
+    """A row of the Markdown report says how much slower it is than the fastest of its size.
+
+    It does so as in the closing table, though its parts are put together anew. Busy rows do not.
+    """
     fast, slow = measured("mlx-whisper fp16", 1.0, 1.0, 1.01), measured("whisper.cpp fp16")
     busy = measured("transformers fp16", outcome=Outcome.BUSY, reason=BESIDE)
     (rows,) = tables(text_of(slow, fast, busy, load(0.5, case=fast.case)))
@@ -201,7 +222,10 @@ def test_rows_are_related_to_the_fastest_of_their_size() -> None:
 
 
 def test_corpus_and_long_audio_have_their_accuracy_in_the_table() -> None:
-    """What is pooled says so, as do letters; the time error has a column where there is one."""
+    """The Markdown report marks pooled error rates and rates of letters in its table.
+
+    The time error has a column where there is one.
+    """
     timed = replaced(score(0.05), time_error=0.064, boundaries=62)
     letters = replaced(score(0.25), cer=0.25)
     talk = replace(CLIP, name="talk", seconds=600.0)
@@ -221,7 +245,11 @@ def test_corpus_and_long_audio_have_their_accuracy_in_the_table() -> None:
 
 
 def test_what_has_no_row_is_told_in_a_line() -> None:
-    """A call after a pause, a start from the disk, the clips of a corpus, a quantised variant."""
+    """What has no row in the Markdown report is told there in a line.
+
+    That is a call after a pause, a start from the disk, the clips of a corpus, and the quality of a
+    quantised variant.
+    """
     pause = Repeats(processes=1, calls=1, max_others=0.1, pause=5.0)
     full = replaced(CASE, variant="fp16")
     text = text_of(
@@ -242,7 +270,10 @@ def test_what_has_no_row_is_told_in_a_line() -> None:
 
 
 def test_earlier_and_failed_since_have_no_row() -> None:
-    """Their failure is said below, with the reason; skips and busy rows are said, too."""
+    """A result that has failed since it was measured has no row in the Markdown report.
+
+    Its failure is said below, with the reason; skips and busy rows are said, too.
+    """
     old = measured("mlx-whisper fp16", 1.0, when="2026-11-26T08:00:00.000Z")
     failed = replace(
         old, outcome=Outcome.FAILED, reason="it broke", when="2026-11-27T08:00:00.000Z"
@@ -266,7 +297,10 @@ def test_earlier_and_failed_since_have_no_row() -> None:
 
 
 def test_comparison_is_a_table_of_its_own() -> None:
-    """The ratio, its interval, and what it says of the limit; an undecided one says so."""
+    """Comparisons are a table of their own in the Markdown report.
+
+    It has the ratio, its interval, and what it says of the limit; an undecided one says so.
+    """
     of = {"measure": Measure.RATIO}
     undecided = replace(COMPARISON, verdict=Verdict.UNDECIDED, ratio=1.04, low=0.9, high=1.2)
     slower = replace(COMPARISON, verdict=Verdict.SLOWER)
@@ -308,7 +342,10 @@ def test_comparison_is_a_table_of_its_own() -> None:
 
 
 def test_versions_of_a_comparison_alone_are_not_those_of_a_row() -> None:
-    """A row says by what it differs from other rows of its case, and a comparison is none."""
+    """A row of the Markdown report does not say by what it differs from a comparison.
+
+    It says by what it differs from other rows of its case, and a comparison is none.
+    """
     newer = replace(PROVENANCE, versions={"mlx": "1"})
     compared = warm(measure=Measure.RATIO, comparison=COMPARISON, provenance=newer, test="b")
 
@@ -319,7 +356,7 @@ def test_versions_of_a_comparison_alone_are_not_those_of_a_row() -> None:
 
 
 def test_each_device_of_several_machines_has_a_row() -> None:
-    """Where one machine has measured on both; the row says which device it is of."""
+    """A row across machines names its device where a machine has measured on two."""
     cpu = replace(PROVENANCE, device="cpu")
     text = text_of(warm(3.0), warm(9.0, provenance=cpu), warm(1.0, machine=OTHER, provenance=cpu))
 
@@ -330,7 +367,10 @@ def test_each_device_of_several_machines_has_a_row() -> None:
 
 
 def test_machines_stand_side_by_side_where_they_measured_the_same() -> None:
-    """A column each; what else differs is said; a start is named, and a busy time is none."""
+    """Machines that measured the same stand side by side in the Markdown report.
+
+    Each has a column. What else differs is said; a start is named, and a busy time is none.
+    """
     newer = replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "1"})
     text = text_of(
         warm(3.0),
@@ -370,7 +410,10 @@ def explained(*results: Result) -> list[str]:
 
 
 def test_headings_and_marks_are_explained_where_they_occur() -> None:
-    """Each that is in a table, and no other: who reads of what is nowhere looks for it."""
+    """The Markdown report explains each heading and mark that is in a table, and no other.
+
+    Who reads of what is nowhere looks for it.
+    """
     one = (Sample(process=0, order=0, seconds=2.0),)
     two = (*one, Sample(process=1, order=0, seconds=2.0))
     usual = ["RTFx", "WER"]
@@ -385,15 +428,19 @@ def test_headings_and_marks_are_explained_where_they_occur() -> None:
         *usual, "±2.1% (3×3)", "busy", "unchecked",
     ]  # fmt: skip
     busy_start = cold(1.0, 1.1, outcome=Outcome.BUSY)
-    assert explained(timed, busy_start)[-2:] == ["±2.1% (3×3)", "busy"], "its time is marked"
+    assert explained(timed, busy_start)[-2:] == ["±2.1% (3×3)", "busy"], (
+        "the time of a busy start is marked"
+    )
     assert explained(of_corpus(0.1, samples=two)) == [*usual, "±2.1% (3×3)", "pooled"]
-    assert explained(warm(samples=one, measure=Measure.AFTER_PAUSE)) == [], "notes tell of it"
+    assert explained(warm(samples=one, measure=Measure.AFTER_PAUSE)) == [], (
+        "it has a note and no row"
+    )
     assert explained(warm(outcome=Outcome.FAILED, reason="why")) == []
     assert "How to read this" not in text_of(warm(outcome=Outcome.FAILED, reason="why"))
 
 
 def test_verdict_is_explained_where_nobody_can_tell() -> None:
-    """Beside the ratio, which each comparison has."""
+    """The Markdown report explains ratios, and an undecided verdict only where there is one."""
     for verdict, told in ((Verdict.UNDECIDED, ["ratio", "undecided"]), (Verdict.SLOWER, ["ratio"])):
         made = replace(COMPARISON, verdict=verdict)
         compared = warm(measure=Measure.RATIO, comparison=made, samples=())
@@ -422,12 +469,15 @@ def test_verdict_is_explained_where_nobody_can_tell() -> None:
     ],
 )
 def test_text_of_others_is_shown_and_does_nothing(text: str, shown: str) -> None:
-    """No table is broken, no page is opened, nobody is notified."""
+    """A text that others wrote is shown in Markdown and does nothing.
+
+    No table is broken, no page is opened, nobody is notified.
+    """
     assert escaped(text) == shown
 
 
 def test_names_of_others_break_no_table() -> None:
-    """Of clips, of cases and machines."""
+    """No name of a clip or a machine breaks a table in Markdown."""
     name = "a|b`<script>\n| c"
     machine = replace(MACHINE, chip=name)
     clip = replace(CLIP, name=name)
@@ -441,7 +491,10 @@ def test_names_of_others_break_no_table() -> None:
 
 
 def test_quoted_code_stays_within_its_fence() -> None:
-    """A reason with backticks gets a fence that is longer than any of them; lines are cut."""
+    """A reason that is quoted in Markdown stays within its fence, and a long line is cut.
+
+    A reason with backticks gets a fence that is longer than any of them.
+    """
     failed = warm(outcome=Outcome.FAILED, reason="a ```` `b`\x1b <b>", test="t", **UNMEASURED)
     long = warm(outcome=Outcome.FAILED, reason="x" * 900, test="u", **UNMEASURED)
     text = text_of(failed, long)
@@ -458,7 +511,10 @@ def test_quoted_code_stays_within_its_fence() -> None:
 
 
 def test_report_fits_into_a_comment_of_github() -> None:
-    """Tables end early then, and say so, and the answer stands; results.csv has everything."""
+    """A Markdown report of however many results fits into a comment of GitHub.
+
+    Tables end early then, and say so, and the answer stands; results.csv has everything.
+    """
     many = [
         measured(f"mlx-whisper q{number} {size}", 1.0 + number, 1.1 + number)
         for number in range(150)
@@ -478,11 +534,11 @@ def test_report_fits_into_a_comment_of_github() -> None:
     assert text.count(f"… and {300 - shown[0]} more lines: results.csv has them all") == 3
     assert "\n```\n\n… and " in text
     assert "- `±2.1% (3×3)`: three processes made three calls each" in text
-    assert len(text_of(*failures).encode()) <= MOST_BYTES, "letters are counted for bytes"
+    assert len(text_of(*failures).encode()) <= MOST_BYTES, "letters are counted in place of bytes"
 
 
 def test_line_that_is_left_out_is_counted() -> None:
-    """Be it a single one."""
+    """A part of the Markdown report says how many lines it leaves out, even if it is one."""
     part = Part(["a", "b"], ["head"], ["foot"])
 
     assert part.text(2) == "head\na\nb\nfoot"
@@ -490,7 +546,7 @@ def test_line_that_is_left_out_is_counted() -> None:
 
 
 def test_report_of_many_machines_fits_too() -> None:
-    """Some are shown, and how many more there are is said."""
+    """A Markdown report of many machines shows some and says how many more there are."""
     machines = [replace(MACHINE, chip=f"Apple M{number}") for number in range(400)]
     text = text_of(*(warm(1.0, machine=machine) for machine in machines))
 
@@ -502,13 +558,16 @@ def test_report_of_many_machines_fits_too() -> None:
 
 
 def test_report_of_one_row_is_whole() -> None:
-    """Nothing is left out of what fits."""
+    """A Markdown report of one row leaves nothing out."""
     assert "… and" not in text_of(warm())
 
 
 @pytest.mark.property
 def test_no_table_of_any_results_is_broken_or_ranks_what_means_nothing() -> None:
-    """Rows have as many cells as headings; busy ones stand behind the others of their clip."""
+    """Whatever the results, rows in Markdown have a cell for each heading, and busy ones no rank.
+
+    Busy rows stand behind the others of their clip.
+    """
     from hypothesis import given, settings
 
     from tests.helpers.any_results import any_results

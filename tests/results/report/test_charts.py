@@ -1,4 +1,4 @@
-"""What is drawn: where each mark stands, how long it is, and what it says."""
+"""The drawings of a report: where each mark stands, how long it is, and what it says."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ def lines(chart: Chart) -> list[tuple[float, float]]:
 
 
 def test_bars_are_as_long_as_their_values_and_stand_in_the_given_order() -> None:
-    """The longest takes the whole width, and half of it is half as long; each says its value."""
+    """Bars are as long as their values, the longest over the whole width, in the given order.
+
+    Each says its value.
+    """
     chart = bars("T", [Bar("b", 2.0, "two"), Bar("a", 4.0, "four"), Bar("c", 1.0, "one")])
 
     shown = [rectangle(each) for each in marks(chart)]
@@ -95,7 +98,10 @@ def test_bars_are_as_long_as_their_values_and_stand_in_the_given_order() -> None
 
 
 def test_interval_reaches_from_its_low_end_to_its_high_one() -> None:
-    """On the scale of the bars; the row without one has none."""
+    """The line of an interval reaches from its low end to its high one, on the bars' scale.
+
+    A bar without an interval has no line.
+    """
     chart = bars("T", [Bar("a", 8.0, "", low=6.0, high=10.0), Bar("b", 5.0, "")])
 
     assert lines(chart) == [pytest.approx((0.6 * WIDTH, WIDTH), abs=NEAR)]
@@ -103,7 +109,7 @@ def test_interval_reaches_from_its_low_end_to_its_high_one() -> None:
 
 
 def test_interval_of_no_use_does_not_make_the_bars_short() -> None:
-    """It is cut at one and a half times the longest bar."""
+    """The line of an interval is cut at one and a half times the longest bar."""
     chart = bars(
         "T", [Bar("a", 2.0, "", low=1.0, high=200.0), Bar("b", 4.0, "", low=3.0, high=5.0)]
     )
@@ -113,14 +119,14 @@ def test_interval_of_no_use_does_not_make_the_bars_short() -> None:
 
 
 def test_bar_of_which_nobody_knows_how_far_it_may_be_off_is_hollow() -> None:
-    """It is only an outline; the others are filled."""
+    """A bar of which nobody knows how far it may be off is an outline; the others are filled."""
     chart = bars("T", [Bar("a", 2.0, ""), Bar("b", 1.0, "", hollow=True)])
 
     assert [each.attributes["fill"] for each in marks(chart)] == ["var(--accent)", "none"]
 
 
 def test_parts_of_a_stack_follow_each_other_in_colours_of_their_names() -> None:
-    """Each begins where the one before it ends; the same name has the same colour in each row."""
+    """Each part of a stack begins where the one before it ends, in the colour of its name."""
     parts = (("load", 1.0, "1 s"), ("call", 2.0, "2 s"), ("end", 1.0, "1 s"))
     chart = stacks("T", [Stack("a", "4 s", parts), Stack("b", "2 s", (("call", 2.0, "2 s"),))])
 
@@ -147,7 +153,10 @@ def test_parts_of_a_stack_follow_each_other_in_colours_of_their_names() -> None:
 
 
 def test_change_is_a_line_from_the_hollow_point_to_the_full_one() -> None:
-    """The full one, which says both values, is the value after."""
+    """A change is a line from a hollow point, the value before, to a full one, the value after.
+
+    The full point says both values.
+    """
     chart = changes("T", [Change("a", 1.0, 4.0, "1 → 4"), Change("b", 3.0, 2.0, "3 → 2")])
 
     told = [each for each in marks(chart) if each.attributes["fill"] == "var(--accent)"]
@@ -166,7 +175,10 @@ def test_change_is_a_line_from_the_hollow_point_to_the_full_one() -> None:
 
 
 def test_plane_has_the_fast_at_the_right_and_the_many_errors_at_the_top() -> None:
-    """Each series has its colour and its shape; a label stands beside its point."""
+    """In the plane of accuracy fast models stand at the right, and those with many errors on top.
+
+    Each series has its colour and its shape; a label stands beside its point.
+    """
     points = [
         Point("a", 1.0, 10.0, "slow, many errors", label="tiny"),
         Point("b", 10.0, 5.0, "middle"),
@@ -186,11 +198,16 @@ def test_plane_has_the_fast_at_the_right_and_the_many_errors_at_the_top() -> Non
     assert slow.attributes["d"] == fast.attributes["d"] != middle.attributes["d"]
     assert {"tiny", "RTFx", "WER"} <= {each.text for each in drawn(chart).all("text")}
     assert chart.series == ("a", "b")
-    assert slow.attributes["fill"] == "var(--series-1)", "the legend has the first for the first"
+    assert slow.attributes["fill"] == "var(--series-1)", (
+        "the first series has another colour in the legend"
+    )
 
 
 def test_history_joins_the_points_of_one_measurement_alone() -> None:
-    """Later ones stand further right, more is higher; another measurement is another line."""
+    """A history joins the points of one measurement, and another measurement is another line.
+
+    Later points stand further right, and more is higher.
+    """
     points = [
         Point("a", "2026-01-01T00:00:00.000Z", 1.0, "first", line="1", low=0.5, high=1.5),
         Point("a", "2026-01-02T00:00:00.000Z", 2.0, "second", line="1"),
@@ -218,13 +235,13 @@ def test_history_joins_the_points_of_one_measurement_alone() -> None:
         for each in drawn(chart).all("line")
         if each.attributes.get("opacity") == "0.5" and each.attributes["y2"] != "0"
     ]
-    assert len(whiskers) == 1, "of one point the interval is known"
+    assert len(whiskers) == 1, "one point alone has an interval to draw"
     scale = (place(first)[1] - place(second)[1]) / (2.0 - 1.0)
     assert abs(float(whiskers[0].attributes["y2"])) == pytest.approx(scale, abs=1)
 
 
 def test_what_has_no_room_beside_the_value_is_cut_and_still_told_whole() -> None:
-    """The label ends in an ellipsis; the mark says all of it."""
+    """A label too long for a drawing ends in an ellipsis, and its mark says all of it."""
     long = "x" * (LONGEST + 1)
 
     chart = bars("T", [Bar(long, 1.0, "one"), Bar(long[1:], 1.0, "one")])
@@ -235,7 +252,7 @@ def test_what_has_no_room_beside_the_value_is_cut_and_still_told_whole() -> None
 
 @pytest.mark.parametrize("title", ["RTFx", "<script>\"&'", '1.2345 class="x" d="1.2345"'])
 def test_drawing_is_told_by_its_title_and_escapes_what_others_wrote(title: str) -> None:
-    """What it is called, and its labels, are text, whatever they look like."""
+    """A drawing is named by its title, and its texts stay text, whatever they look like."""
     chart = bars(title, [Bar(title, 1.0, title)])
 
     assert drawn(chart).attributes["aria-label"] == title
@@ -245,7 +262,10 @@ def test_drawing_is_told_by_its_title_and_escapes_what_others_wrote(title: str) 
 
 
 def test_drawing_takes_its_colours_from_the_page() -> None:
-    """Each is a variable, so that light, dark and print can differ; nothing has a style."""
+    """Each colour of a drawing is a variable of the page, and no element has a style.
+
+    So light, dark and print can differ.
+    """
     points = [Point("a", 1.0, 2.0, "a"), Point("b", 2.0, 3.0, "b")]
     drawings = [
         bars("T", [Bar("a", 1.0, "", 0.5, 1.5)]),
@@ -275,7 +295,10 @@ def test_drawing_takes_its_colours_from_the_page() -> None:
     ],
 )
 def test_axis_of_a_history_names_few_days_and_the_last(days: list[int], named: list[int]) -> None:
-    """Each once, where its last point is; in UTC."""
+    """The axis of a history names few days, each once and the last among them.
+
+    Days are those of UTC.
+    """
     points = [
         Point("a", f"2026-01-{day:02}T{hour}:59:00.000Z", 1.0, "a")
         for day in days

@@ -43,7 +43,10 @@ def content(path: Path) -> str:
 
 
 def test_report_is_a_file_for_each_use(tmp_path: Path) -> None:
-    """Each as what makes it makes it, in UTF-8; the folder is made, with those above it."""
+    """A report is four files in UTF-8: a page, Markdown, CSV and a journal.
+
+    Its folder is made, with those above it.
+    """
     write(tmp_path / "a" / "b", MERGED)
 
     made = tmp_path / "a" / "b"
@@ -56,7 +59,7 @@ def test_report_is_a_file_for_each_use(tmp_path: Path) -> None:
 
 
 def test_results_of_a_report_are_a_journal(tmp_path: Path) -> None:
-    """From which the same report can be made again."""
+    """The results.jsonl of a report is a journal from which the same report can be made."""
     write(tmp_path, MERGED)
 
     kept = read(tmp_path / "results.jsonl")
@@ -65,7 +68,10 @@ def test_results_of_a_report_are_a_journal(tmp_path: Path) -> None:
 
 
 def test_own_files_are_replaced_and_others_stay(tmp_path: Path) -> None:
-    """Whatever else somebody keeps in the folder, and whoever else has an old one open."""
+    """A report replaces its own files, and other files in its folder stay.
+
+    Whoever has an old file open goes on reading it.
+    """
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     old = tmp_path / "report.md"
     old.write_text("old", encoding="utf-8")
@@ -91,7 +97,7 @@ def full_disk(self: Path, content: bytes) -> int:
 def test_report_that_cannot_be_written_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it, and nothing beside it."""
+    """A report that cannot be written leaves all of the old one, and nothing beside it."""
     for name in FILES:
         (tmp_path / name).write_text("old", encoding="utf-8")
     monkeypatch.setattr(Path, "write_bytes", full_disk)
@@ -105,7 +111,10 @@ def test_report_that_cannot_be_written_leaves_the_old_one(
 def test_fault_of_what_makes_a_file_leaves_the_old_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is written before everything is made."""
+    """A report leaves the old one where one of its files cannot be made.
+
+    Nothing is written before everything is made.
+    """
     (tmp_path / "report.md").write_text("old", encoding="utf-8")
 
     def broken(_: Merged) -> str:
@@ -119,16 +128,19 @@ def test_fault_of_what_makes_a_file_leaves_the_old_report(
 
 
 def test_folder_that_can_be_written_to_is_not_touched_before(tmp_path: Path) -> None:
-    """Whether it is there or not."""
+    """A folder is found to be fit for a report without being made or touched."""
     assert why_not_writable(tmp_path) == ""
     assert why_not_writable(tmp_path / "a" / "b") == ""
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "report.md").write_text("old", encoding="utf-8")
-    assert why_not_writable(tmp_path) == "", "an earlier report is replaced"
+    assert why_not_writable(tmp_path) == "", "a folder with an earlier report can be written to"
 
 
 def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
-    """A file, one above it, or a folder in the place of a file of the report."""
+    """A path for a report that is a file, or lies below one, is told as that.
+
+    So is a folder that has another one in the place of a file of the report.
+    """
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "odd" / "results.csv").mkdir(parents=True)
 
@@ -141,7 +153,7 @@ def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
 def test_folder_without_permission_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
-    """Of the folder itself, or of the one that it would be made in."""
+    """A folder for a report that may not be written is told, there or still to be made."""
 
     def access(path: Path, mode: int) -> bool:
         return not (path == tmp_path and mode & refused)
@@ -157,7 +169,7 @@ def test_folder_without_permission_is_told(
 def test_folder_that_cannot_be_looked_at_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a disk that is gone."""
+    """A folder for a report that cannot be looked at is told with the system's reason."""
 
     def gone(_: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -168,7 +180,10 @@ def test_folder_that_cannot_be_looked_at_is_told(
 
 
 def test_page_comes_from_the_merged_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module of the page is imported when a report is written, and not before."""
+    """The page of a report is made from the merged results.
+
+    Its module is imported when a report is written, and not before.
+    """
     from whisper_speedtest.results.report import page
 
     seen: list[Merged] = []

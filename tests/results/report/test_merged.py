@@ -60,7 +60,10 @@ def on(**changes: Any) -> Result:
 
 
 def test_the_same_result_counts_once() -> None:
-    """However many journals hold it; the least difference makes another one."""
+    """A result counts once, however many journals hold it.
+
+    The least difference makes another one.
+    """
     result, other = on(when=day(1)), on(when=day(2))
 
     merged = merge(
@@ -72,14 +75,20 @@ def test_the_same_result_counts_once() -> None:
 
 
 def test_results_of_one_time_stand_by_what_they_hold() -> None:
-    """So that the same results make the same report in each process."""
+    """Results of the same time stand in the order of what they hold.
+
+    So the same results make the same report in each process.
+    """
     found = merge([on(when=day(1), transcript=each) for each in "dbfaec"]).results
 
     assert [each.transcript for each in found] == list("abcdef")
 
 
 def test_last_measurement_counts_and_the_others_are_its_history() -> None:
-    """By the time at which they ended, oldest first; one without a time is older than any."""
+    """The last measurement of a test counts, and the others are its history, oldest first.
+
+    They go by the time at which they ended; one without a time is older than any.
+    """
     results = [on(when=when) for when in (day(3), "", day(1), day(2))]
 
     (series,) = one(*results).series
@@ -91,9 +100,9 @@ def test_last_measurement_counts_and_the_others_are_its_history() -> None:
 
 
 def test_busy_measurement_is_a_point_of_the_same_history() -> None:
-    """What counts is the last one that is not busy; where all are, the last of them.
+    """A busy measurement is a point of its test's history, and counts only if all are busy.
 
-    What failed or was skipped is no measurement.
+    Then the last of them counts. What failed or was skipped is no measurement.
     """
     busy = [on(when=day(each), outcome=Outcome.BUSY) for each in (2, 4)]
     machine = one(on(when=day(1)), busy[0], on(when=day(3)), busy[1])
@@ -114,7 +123,7 @@ def test_busy_measurement_is_a_point_of_the_same_history() -> None:
 
 
 def test_comparison_that_failed_takes_no_measurement_away() -> None:
-    """It has the id of the test that times one side, and is another measurement."""
+    """A failed comparison takes nothing away from the measurement whose test has its id."""
     warm_one = on(when=day(1))
     failed = on(when=day(2), outcome=Outcome.FAILED, measure=Measure.RATIO, **UNMEASURED)
     machine = one(warm_one, failed)
@@ -125,7 +134,7 @@ def test_comparison_that_failed_takes_no_measurement_away() -> None:
 
 
 def test_rows_that_look_alike_say_by_what_they_differ() -> None:
-    """Versions and model bytes are never one series, and each says what is its own."""
+    """Results with other versions or model bytes are never one series, and say how they differ."""
     newer = replace(PROVENANCE, versions=PROVENANCE.versions | {"mlx": "0.33.0"})
     moved = replace(MODEL, commit="ff" * 20, files={})
     machine = one(on(when=day(1)), on(when=day(2), provenance=newer), on(when=day(3), model=moved))
@@ -139,14 +148,20 @@ def test_rows_that_look_alike_say_by_what_they_differ() -> None:
 
 
 def test_tests_of_other_cases_and_clips_look_like_no_other() -> None:
-    """They differ by what stands in the row anyway."""
+    """Results of other cases or measures do not say by what they differ.
+
+    Their rows show it anyway.
+    """
     machine = one(measured("mlx-whisper fp16"), measured("mlx-whisper 4bit"), load(machine=MACHINE))
 
     assert [each.differs for each in machine.series] == ["", "", ""]
 
 
 def test_results_stand_by_machine() -> None:
-    """The checkout that measured is nothing of the machine; the unknown one is the last."""
+    """A report's results stand by machine, those of an unknown machine last.
+
+    The checkout that measured is nothing of the machine.
+    """
     unsaid = replace(MACHINE, suite=None)
     results = [on(machine=None), on(), on(machine=OTHER), on(machine=unsaid, when=day(1))]
 
@@ -165,7 +180,7 @@ def test_results_stand_by_machine() -> None:
 
 
 def test_machines_stand_by_name() -> None:
-    """One that knows no chip is called by its architecture, and stands where that belongs."""
+    """Machines of a report stand by name, one without a known chip by its architecture."""
     nameless = replace(MACHINE, chip=None, architecture="AMD64")
 
     found = merge([on(), on(machine=nameless)]).machines
@@ -175,7 +190,7 @@ def test_machines_stand_by_name() -> None:
 
 @pytest.mark.parametrize("days", [(1, 2), (2, 1)])
 def test_number_of_a_machine_does_not_go_by_when_it_measured(days: tuple[int, int]) -> None:
-    """Machines that nothing but their cores tells apart keep their numbers in each report."""
+    """Machines that only their cores tell apart keep their numbers whenever they measured."""
     fewer = replace(MACHINE, cores={"performance": 8}, suite=None)
     more = replace(MACHINE, cores={"performance": 9}, suite=None)
 
@@ -186,7 +201,10 @@ def test_number_of_a_machine_does_not_go_by_when_it_measured(days: tuple[int, in
 
 
 def test_what_could_not_be_measured_stands_until_it_is() -> None:
-    """Its last result, unless a later measurement has come of the same test on that machine."""
+    """A failure or skip stands in a report until its test is measured later on that machine.
+
+    The last of several stands.
+    """
     failed = on(when=day(2), outcome=Outcome.FAILED, **UNMEASURED)
     skipped = replace(failed, when=day(1), outcome=Outcome.SKIPPED)
 
@@ -200,7 +218,10 @@ def test_what_could_not_be_measured_stands_until_it_is() -> None:
 
 
 def test_only_what_was_measured_last_is_compared() -> None:
-    """Of a test and device the last one; of what failed since nothing; a skip changes nothing."""
+    """Of a test and device only the last measurement is compared, unless the test failed since.
+
+    A skip changes nothing.
+    """
     old, new = on(when=day(1)), on(when=day(3), transcript="b")
     newer = replace(PROVENANCE, versions={"mlx": "1"})
     upgraded = on(when=day(2), provenance=newer)
@@ -221,7 +242,10 @@ def test_only_what_was_measured_last_is_compared() -> None:
 
 
 def test_failure_at_an_unknown_time_is_not_hidden_by_a_measurement_at_one() -> None:
-    """Nobody knows which came first, so that nothing is ranked."""
+    """A failure at an unknown time stands against a measurement at an unknown time.
+
+    Nobody knows which came first, so that nothing is ranked.
+    """
     failed = on(outcome=Outcome.FAILED, **UNMEASURED)
 
     assert one(failed, on()).comparable == (failed,)
@@ -229,7 +253,7 @@ def test_failure_at_an_unknown_time_is_not_hidden_by_a_measurement_at_one() -> N
 
 
 def test_the_same_on_several_machines_stands_side_by_side() -> None:
-    """What counts on each, by the name of the machine; in what else they differ is said."""
+    """Results of one test on several machines stand side by side, with what else differs."""
     newer = replace(PROVENANCE, versions={"mlx": "1"}, threads=8)
     here, there = on(when=day(2)), on(machine=OTHER, provenance=newer)
 
@@ -241,7 +265,10 @@ def test_the_same_on_several_machines_stands_side_by_side() -> None:
 
 
 def test_threads_that_go_by_the_machine_keep_nothing_apart() -> None:
-    """They are said, as a machine with fewer fast cores is told fewer of them."""
+    """Results with other numbers of threads stand side by side across machines.
+
+    The threads are said, as a machine with fewer fast cores is told fewer of them.
+    """
     (across,) = merge([on(), on(machine=OTHER, settings=replaced(SETTINGS, threads=2))]).across
 
     assert across.differs == ("threads told",)
@@ -262,12 +289,15 @@ def test_threads_that_go_by_the_machine_keep_nothing_apart() -> None:
 def test_unlike_models_settings_and_sounds_never_stand_side_by_side(
     changes: dict[str, Any],
 ) -> None:
-    """Not across machines either, whatever the name of the test."""
+    """Results of unlike models, settings or sounds never stand side by side across machines.
+
+    Nor do results of one machine or an unknown one, or what failed.
+    """
     assert merge([on(), on(**{"machine": OTHER} | changes)]).across == ()
 
 
 def test_devices_of_one_machine_stand_beside_no_other_machine() -> None:
-    """Both may be compared, and are on the same one."""
+    """Results on two devices of one machine are no comparison of machines."""
     machine = one(on(), on(provenance=replace(PROVENANCE, device="cpu")))
 
     assert len(machine.comparable) == 2
@@ -275,7 +305,10 @@ def test_devices_of_one_machine_stand_beside_no_other_machine() -> None:
 
 
 def test_each_device_stands_for_itself_where_a_machine_has_measured_on_several() -> None:
-    """None of its times is lost, and each stands beside what other machines took on that device."""
+    """A machine's result on each device stands beside what other machines took on that device.
+
+    So it is where a machine has measured on several, and none of its times is lost.
+    """
     cpu = replace(PROVENANCE, device="cpu")
     here, there = on(), on(machine=OTHER)
     here_cpu, there_cpu = on(provenance=cpu), on(machine=OTHER, provenance=cpu)
@@ -297,7 +330,10 @@ def test_each_device_stands_for_itself_where_a_machine_has_measured_on_several()
 
 
 def test_ratio_alone_stands_beside_no_other_machines() -> None:
-    """It says nothing of how long a call takes, and is of two sides on one machine."""
+    """A comparison's ratio does not stand beside that of another machine.
+
+    It says nothing of how long a call takes, and is of two sides on one machine.
+    """
     ratio = on(measure=Measure.RATIO, comparison=COMPARISON, samples=())
 
     merged = merge([ratio, replace(ratio, machine=OTHER)])
@@ -307,7 +343,10 @@ def test_ratio_alone_stands_beside_no_other_machines() -> None:
 
 
 def test_results_stand_in_the_order_of_cases_and_clips() -> None:
-    """Libraries and sizes as they are listed, unquantised first; starts, then short clips."""
+    """Results stand in the listed order of libraries and sizes, the unquantised variant first.
+
+    In each case starts stand first, then short clips.
+    """
     cases = [
         Case("lightning-whisper-mlx", "tiny", "fp16"),
         Case("lightning-whisper-mlx", "tiny", "4bit"),
@@ -340,7 +379,7 @@ def test_results_stand_in_the_order_of_cases_and_clips() -> None:
 
 
 def test_sentence_names_the_machine_where_there_are_several() -> None:
-    """Each is about one machine alone."""
+    """A report's answer names the machine where there are several, one in each sentence."""
     here = [measured("mlx-whisper fp16", 1.0, 1.0, 1.01), measured("whisper.cpp fp16")]
     there = [replace(each, machine=OTHER) for each in here]
 
@@ -353,7 +392,10 @@ def test_sentence_names_the_machine_where_there_are_several() -> None:
 
 
 def test_what_tells_of_no_machine_and_measured_nothing_is_no_further_machine() -> None:
-    """Its skips count as results; but what was measured on no known machine is apart."""
+    """A skip that tells of no machine counts as a result, but not as a further machine.
+
+    What was measured on no known machine is apart.
+    """
     here = [measured("mlx-whisper fp16", 1.0, 1.0, 1.01), measured("whisper.cpp fp16")]
     skipped = on(machine=None, outcome=Outcome.SKIPPED, test="s", **UNMEASURED)
     elsewhere = on(machine=None)
@@ -372,7 +414,7 @@ def test_what_tells_of_no_machine_and_measured_nothing_is_no_further_machine() -
 
 
 def test_no_sentence_ranks_what_was_busy_or_failed() -> None:
-    """The fastest by far is left out where its time means nothing, or it has failed since."""
+    """A report's answer ranks nothing that was busy or has failed since, however fast it was."""
     slow, next_ = measured("whisper.cpp fp16"), measured("transformers fp16", 3.0, 3.0, 3.01)
     fast = measured("mlx-whisper fp16", 0.1, 0.1, 0.1, when=day(1))
     busy = replace(fast, outcome=Outcome.BUSY, when=day(2))
@@ -385,7 +427,10 @@ def test_no_sentence_ranks_what_was_busy_or_failed() -> None:
 
 
 def test_report_of_what_has_failed_since_does_not_say_that_nothing_was_measured() -> None:
-    """Its table shows what was measured before; without that, nothing was."""
+    """A report of what was measured and has failed since does not say that nothing was measured.
+
+    Its table shows what was measured before; without that, nothing was.
+    """
     fast = measured("mlx-whisper fp16", when=day(1))
     failed = replace(fast, outcome=Outcome.FAILED, when=day(2), samples=(), reason="no")
 
@@ -396,7 +441,10 @@ def test_report_of_what_has_failed_since_does_not_say_that_nothing_was_measured(
 
 
 def test_remarks_count_what_there_is() -> None:
-    """How many results, how they ended and when; repetitions, and unlike code of the suite."""
+    """A report's remarks count its results, how they ended and when, and repetitions.
+
+    They also count the versions of the suite's code.
+    """
     failed = on(when=day(2), outcome=Outcome.FAILED, test="f", **UNMEASURED)
 
     assert merge([on()]).remarks() == ["1 result on 1 machine: 1 passed"]
@@ -417,14 +465,17 @@ def test_remarks_count_what_there_is() -> None:
 
 
 def test_nothing_at_all_is_a_report_of_nothing() -> None:
-    """It has no machine, and says so."""
+    """A report of no results has no machine and says so."""
     assert merge([]) == Merged((), (), ())
     assert merge([]).sentences() == []
     assert merge([]).remarks() == ["0 results on 0 machines"]
 
 
 def test_number_that_is_none_is_no_result() -> None:
-    """JSON cannot hold it, so that no journal could be made of it again."""
+    """A result with a time that is no number is refused in a report.
+
+    JSON cannot hold it, so that no journal could be made of it again.
+    """
     with pytest.raises(ValueError, match="seconds"):
         merge([on(samples=samples(float("nan")))])
 
@@ -446,7 +497,10 @@ def journals(folder: Path, *contents: Sequence[Result]) -> list[str]:
 def test_reports_of_journals_are_the_report_of_their_union(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Byte for byte, whatever the order, however often each, and of reports merged again."""
+    """Journals make the report of their union, byte for byte, in any order and however often.
+
+    So do reports that are merged again.
+    """
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -475,7 +529,7 @@ def test_reports_of_journals_are_the_report_of_their_union(
 
 @pytest.mark.property
 def test_each_result_stands_in_one_place() -> None:
-    """Measured ones in one series, of equal aspects; others once at most; none gets lost."""
+    """Each measured result stands in one series, together only with results of equal aspects."""
     from hypothesis import given, settings
 
     from tests.helpers.any_results import any_results

@@ -54,7 +54,7 @@ def page(*results: Result) -> Element:
 
 
 def test_sections_stand_in_the_order_in_which_people_ask() -> None:
-    """The answer first, then what it is made of, and all measurements last."""
+    """A report's page has the answer first, then what it is made of, and all measurements last."""
     assert page(*everything()).headings == [
         "The answer",
         "Apple M4 Pro",
@@ -77,7 +77,10 @@ def test_sections_stand_in_the_order_in_which_people_ask() -> None:
 
 
 def test_sections_without_data_are_left_out() -> None:
-    """A load alone has no speed, no transcript and no memory of a whole start."""
+    """A report's page leaves out sections without data.
+
+    A load alone has no speed, no transcript and no memory of a whole start.
+    """
     assert page(load(0.5, 0.6, machine=MACHINE, provenance=None)).headings == [
         "Apple M4 Pro",
         "All measurements",
@@ -85,7 +88,7 @@ def test_sections_without_data_are_left_out() -> None:
 
 
 def test_report_of_nothing_is_a_page() -> None:
-    """It has no section, and says that there are no results."""
+    """A report of nothing is a page without sections that says that there are no results."""
     empty = page()
 
     assert empty.headings == []
@@ -93,7 +96,7 @@ def test_report_of_nothing_is_a_page() -> None:
 
 
 def test_answer_is_that_of_the_summary() -> None:
-    """The sentences stand above everything else, each a sentence with its full stop."""
+    """The answer on a report's page is the report's, each sentence with its full stop."""
     merged = merge(everything())
 
     answers = [each.text for each in page(*everything()).all("p", class_="answer")]
@@ -103,7 +106,7 @@ def test_answer_is_that_of_the_summary() -> None:
 
 
 def test_page_says_how_many_results_there_are_and_of_when() -> None:
-    """What the report remarks stands below the title, above the answer."""
+    """A report's page says in its head how many results there are and of when."""
     results = everything()
 
     remarks = [each.text for each in page(*results).one("header").all("p")]
@@ -113,7 +116,7 @@ def test_page_says_how_many_results_there_are_and_of_when() -> None:
 
 
 def test_machine_is_told_as_above_the_closing_table() -> None:
-    """Chip, cores, memory and system, the versions, and the commit of the suite."""
+    """A report's page tells a machine as it is told above the closing table of a session."""
     results = everything()
     (machine,) = merge(results).machines
 
@@ -127,7 +130,7 @@ def test_machine_is_told_as_above_the_closing_table() -> None:
 
 
 def test_navigation_leads_to_sections_of_one_machine_or_to_several_machines() -> None:
-    """Each link has its place on the page."""
+    """A report page's links lead to the sections of one machine, or to each of several machines."""
     one = page(measured("mlx-whisper fp16"))
     two = page(measured("mlx-whisper fp16"), measured("mlx-whisper fp16", machine=OTHER))
 
@@ -147,7 +150,10 @@ def test_navigation_leads_to_sections_of_one_machine_or_to_several_machines() ->
 
 
 def test_what_failed_has_its_reason_and_each_cause_of_skips_stands_once() -> None:
-    """With the number of tests and the models that it is about."""
+    """A report's page tells each failure with its reason, and each cause of skips once.
+
+    A cause has the number of tests and the models that it is about.
+    """
     skipped = {"outcome": Outcome.SKIPPED, "cause": "no network", "samples": ()}
     read = page(
         measured("mlx-whisper fp16", **skipped, reason="no network: a"),
@@ -163,7 +169,10 @@ def test_what_failed_has_its_reason_and_each_cause_of_skips_stands_once() -> Non
 
 
 def test_notes_are_those_that_have_no_other_place() -> None:
-    """What was mended and how the machine drifted; failures and busy rows stand elsewhere."""
+    """A report page's notes tell what was mended and how the machine drifted.
+
+    Failures and busy rows stand elsewhere.
+    """
     mended = replace(PROVENANCE, mends=("done by hand",), empty_call=None)
     read = page(
         measured(
@@ -191,7 +200,10 @@ def test_notes_are_those_that_have_no_other_place() -> None:
 
 
 def test_words_in_silence_are_told_and_what_has_a_section_is_not_told_twice() -> None:
-    """Corpora and what quantised variants make of clips have tables of their own."""
+    """A report page's notes tell words in silence, but not corpora and quality.
+
+    These have tables of their own.
+    """
     notes = page(*everything()).section("To be known of these numbers").all("b")
 
     kinds = {each.text for each in notes}
@@ -200,7 +212,7 @@ def test_words_in_silence_are_told_and_what_has_a_section_is_not_told_twice() ->
 
 
 def test_tables_of_one_section_have_names_of_their_own() -> None:
-    """Of the corpus as a whole, and of its clips; of variants, and of these clip by clip."""
+    """A report page's tables have names of their own, even those that share a section."""
     read = page(*everything())
 
     assert [each.text for each in read.section("Corpora").all("caption")] == [
@@ -218,7 +230,10 @@ def test_tables_of_one_section_have_names_of_their_own() -> None:
 
 
 def test_skips_that_tell_of_no_machine_are_no_further_machine() -> None:
-    """Older versions recorded none with a skip: the title and the answer are of the one machine."""
+    """Skips that tell of no machine leave a report page's title and answer to the one machine.
+
+    Older versions recorded no machine with a skip.
+    """
     skipped = warm(test="test_skipped", outcome=Outcome.SKIPPED, samples=(), reason="no network")
     here = [measured("mlx-whisper fp16"), measured("whisper.cpp fp16", 3.0, 3.0, 3.0)]
 
@@ -232,7 +247,7 @@ def test_skips_that_tell_of_no_machine_are_no_further_machine() -> None:
 
 
 def test_marks_are_explained_where_they_occur() -> None:
-    """Each mark that is in the table, and no other."""
+    """A report's page explains each mark that is in its table, and no other."""
     of_one = (Sample(process=0, order=0, seconds=2.0),)
     six = with_fields(SETTINGS, batch_size=6)
     results = {
@@ -275,7 +290,7 @@ def test_interval_of_all_of_the_time_has_the_mark_of_one_that_ranks(
 
 
 def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
-    """It names what the opened rows tell, in their order, and nothing that no row tells."""
+    """A report's page explains the arrow of rows by what the opened rows tell, in their order."""
     bare = measured("mlx-whisper fp16", score=None, provenance=None)
     mended = measured("mlx-whisper 4bit", provenance=replace(PROVENANCE, mends=("by hand",)))
 
@@ -308,7 +323,10 @@ def test_arrow_is_explained_by_the_terms_of_the_rows() -> None:
 def test_line_does_not_end_within_an_option_or_before_a_unit(
     text: str, together: list[str]
 ) -> None:
-    """What belongs together is marked, up to a width that fits a phone; the text stays the same."""
+    """A line on a report's page does not end within an option or before a unit.
+
+    What belongs together is marked, up to a width that fits a phone; the text stays the same.
+    """
     found = list(pieces(text))
 
     assert [piece for piece, whole in found if whole] == together
@@ -316,7 +334,7 @@ def test_line_does_not_end_within_an_option_or_before_a_unit(
 
 
 def test_option_in_a_reason_is_kept_together_and_escaped() -> None:
-    """A tag stays the letters that it is made of, within an option and beside it."""
+    """An option in a reason is kept together on a report's page, and a tag in it stays letters."""
     reason = "<b> add --x=<i>, or -k <u>"
     read = page(measured("mlx-whisper fp16", outcome=Outcome.FAILED, reason=reason, samples=()))
 
@@ -326,7 +344,10 @@ def test_option_in_a_reason_is_kept_together_and_escaped() -> None:
 
 
 def test_number_in_the_widest_table_stays_with_its_unit() -> None:
-    """Its cells are broken where there is little room, as on paper."""
+    """A number in a report page's widest table stays on one line with its unit.
+
+    Its cells are broken where there is little room, as on paper.
+    """
     cold_start = cold(5.0, 6.0, machine=MACHINE)
     row = page(cold_start).section("All measurements").one("table").all("tr")[1]
 
@@ -334,7 +355,10 @@ def test_number_in_the_widest_table_stays_with_its_unit() -> None:
 
 
 def test_speed_and_history_have_the_whole_line_however_few_their_panels() -> None:
-    """Smaller sections of one panel stand beside each other."""
+    """Speed and history have a whole line of a report's page, however few their panels are.
+
+    Smaller sections of one panel stand beside each other.
+    """
     read = page(
         *(measured("mlx-whisper fp16", when=day(number)) for number in (1, 2)),
         cold(5.0, 6.0, machine=MACHINE),
@@ -350,7 +374,7 @@ def test_speed_and_history_have_the_whole_line_however_few_their_panels() -> Non
 
 
 def test_rows_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page says how many there are, and where."""
+    """A report's page says how many rows it has no room for, and in which file they are."""
     monkeypatch.setattr(page_module, "MOST_ROWS", 2)
     names = ("fp16", "4bit", "8bit")
 
@@ -363,7 +387,7 @@ def test_rows_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPa
 
 
 def test_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
-    """Their hashes are in it, so a browser runs these alone; nothing is fetched from anywhere."""
+    """A report page's policy allows its own style and script by their hashes, and nothing else."""
     read = page(*everything())
 
     policy = read.one("meta", http_equiv="Content-Security-Policy").attributes["content"]
@@ -380,7 +404,10 @@ def test_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
 
 
 def test_page_fetches_nothing_and_has_no_style_or_script_in_an_attribute() -> None:
-    """Its only addresses are places on the page, and models on the hub that are links."""
+    """A report's page fetches nothing, and no attribute of it holds a style or a script.
+
+    Its only addresses are places on the page, and models on the hub that are links.
+    """
     source = html(merge(everything()))
     read = read_page(source)
 
@@ -398,7 +425,10 @@ def test_page_fetches_nothing_and_has_no_style_or_script_in_an_attribute() -> No
 
 
 def test_page_tells_its_language_and_its_parts() -> None:
-    """For those who hear it: language, title, landmarks, a first link to the answer, captions."""
+    """A report's page tells those who hear it its language, title, landmarks and captions.
+
+    Its first link leads to the answer.
+    """
     read = page(*everything())
 
     assert read.one("html").attributes["lang"] == "en"
@@ -418,7 +448,7 @@ def test_page_tells_its_language_and_its_parts() -> None:
 
 
 def test_texts_of_others_are_shown_and_never_run() -> None:
-    """A script in any text of a result stands on the page as the letters that it is made of."""
+    """A script in any text of a result stands on a report's page as letters and never runs."""
     case = Case(SCRIPT, SCRIPT, SCRIPT)
     clip = replace(CLIP, name=SCRIPT)
     model = replace(
@@ -502,7 +532,10 @@ def test_texts_of_others_are_shown_and_never_run() -> None:
 
 
 def test_nothing_that_is_busy_failed_or_undecided_is_ranked_or_drawn() -> None:
-    """Fast as they seem, they are in no drawing and no answer; the table shows busy ones, last."""
+    """What is busy, failed or undecided is in no drawing and in no answer of a report's page.
+
+    The table shows busy rows, last.
+    """
     fast = {"samples": tuple(Sample(process=n, order=n, seconds=0.001) for n in range(3))}
     start = {"machine": MACHINE, "repeats": Repeats(processes=2, calls=1, max_others=0.1)}
     results = [
@@ -572,7 +605,10 @@ def test_nothing_that_is_busy_failed_or_undecided_is_ranked_or_drawn() -> None:
 
 
 def test_clip_whose_rows_are_all_busy_is_named_where_speed_is_told() -> None:
-    """Also where there is no other clip, and so no drawing at all; so are undecided pauses."""
+    """A report's page names a clip of which nothing can be ranked, and pauses left undecided.
+
+    The clip is named even where there is no other one, and so no drawing.
+    """
     busy = measured("mlx-whisper fp16", outcome=Outcome.BUSY)
     pause = {"measure": Measure.AFTER_PAUSE, "test": "test_pause"}
 
@@ -595,7 +631,7 @@ def test_clip_whose_rows_are_all_busy_is_named_where_speed_is_told() -> None:
 
 @pytest.mark.property
 def test_any_results_make_a_page() -> None:
-    """However they ended and whatever they lack, they are a page in which all is closed."""
+    """Any results make a page, and it has a table where one of them passed or was busy."""
     from hypothesis import given, settings
 
     from tests.helpers.any_results import any_results

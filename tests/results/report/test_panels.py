@@ -1,4 +1,4 @@
-"""What is drawn of a machine: which results, in which order, and what is said of the others."""
+"""The panels of a machine: which results are drawn, in which order, and what of the others."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def speed(machine: OnMachine) -> list[Panel]:
 
 
 def test_speed_has_a_panel_of_each_size_fastest_first() -> None:
-    """Small sizes first, each row with its RTFx, interval and repetitions."""
+    """Speed is drawn in a panel for each size, small ones first, the fastest row first in each.
+
+    Each row has its RTFx, interval and repetitions.
+    """
     found = speed(
         on(
             measured("mlx-whisper fp16", 2.0, 2.0, 2.0),
@@ -89,7 +92,7 @@ def test_speed_has_a_panel_of_each_size_fastest_first() -> None:
 
 
 def test_interval_of_rtfx_is_that_of_the_time_turned_over() -> None:
-    """The longest time is the lowest RTFx."""
+    """The interval of an RTFx is that of the time turned over: the longest time is its low end."""
     result = measured("mlx-whisper fp16", 1.0, 1.1, 1.2)
     estimate = result.estimate
     assert estimate.low
@@ -106,7 +109,10 @@ def test_interval_of_rtfx_is_that_of_the_time_turned_over() -> None:
 
 
 def test_short_stands_before_other_clips() -> None:
-    """As the answer is about it; then small sizes before large ones."""
+    """Panels of the short clip stand before those of other clips.
+
+    The answer is about it. Then small sizes stand before large ones.
+    """
     found = speed(
         on(
             measured("mlx-whisper fp16 base", clip=PARAGRAPH),
@@ -119,7 +125,10 @@ def test_short_stands_before_other_clips() -> None:
 
 
 def test_long_audio_has_a_panel_of_each_batch_size_behind_other_clips() -> None:
-    """Named as in the table, so that each of its rows has a bar."""
+    """Long audio has a panel for each batch size, behind the panels of other clips.
+
+    They are named as in the table, so that each of its rows has a bar.
+    """
     six = with_fields(SETTINGS, batch_size=6)
     long = {"measure": Measure.LONG_FORM, "clip": replace(CLIP, name="long", seconds=120.0)}
     found = speed(
@@ -151,7 +160,10 @@ def test_long_audio_has_a_panel_of_each_batch_size_behind_other_clips() -> None:
 def test_result_without_an_interval_that_says_something_is_hollow_and_last(
     seconds: tuple[float, ...], shown: str
 ) -> None:
-    """Nobody knows its place, however fast it was; the panel says so, and draws no interval."""
+    """A bar without an interval, or with one over ±100 %, is hollow and last, however fast.
+
+    Nobody knows its place; the panel says so, and draws no interval.
+    """
     fast = measured("mlx-whisper 4bit", *seconds)
     (found,) = speed(on(fast, measured("mlx-whisper fp16")))
 
@@ -162,7 +174,7 @@ def test_result_without_an_interval_that_says_something_is_hollow_and_last(
 
 
 def test_speed_says_what_is_left_out() -> None:
-    """Busy and failed ones, by their number."""
+    """A panel of speed says how many busy and failed results it leaves out."""
     (found,) = speed(
         on(
             measured("mlx-whisper fp16"),
@@ -176,7 +188,10 @@ def test_speed_says_what_is_left_out() -> None:
 
 
 def test_clip_of_which_nothing_can_be_ranked_is_named_and_not_drawn() -> None:
-    """An empty drawing tells nothing; each such clip is there with the reasons, by their number."""
+    """A clip of which nothing can be ranked is named with the reasons, and not drawn.
+
+    An empty drawing tells nothing.
+    """
     drawn, undrawn = panels.speed(
         on(
             measured("mlx-whisper fp16"),
@@ -192,7 +207,7 @@ def test_clip_of_which_nothing_can_be_ranked_is_named_and_not_drawn() -> None:
 
 
 def test_devices_are_named_where_there_are_several() -> None:
-    """And not where all is computed on the same."""
+    """The rows of a panel name the device only where results are of several."""
     one = speed(on(measured("mlx-whisper fp16")))
     two = speed(
         on(measured("mlx-whisper fp16"), measured("mlx-whisper fp16", 3, 3, 3, provenance=CPU))
@@ -206,7 +221,10 @@ def test_devices_are_named_where_there_are_several() -> None:
 
 
 def test_panels_are_not_more_than_a_page_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first ones are drawn; the others are in the table."""
+    """Of more panels than a page can hold, the first ones are drawn.
+
+    The others are in the table.
+    """
     monkeypatch.setattr(panels, "MOST_PANELS", 1)
 
     found = speed(on(measured("mlx-whisper fp16 base"), measured("mlx-whisper fp16 small")))
@@ -215,7 +233,7 @@ def test_panels_are_not_more_than_a_page_can_hold(monkeypatch: pytest.MonkeyPatc
 
 
 def test_accuracy_in_letters_says_so() -> None:
-    """In the title, beside each point, and in what the clip has."""
+    """A drawing of accuracy in letters says so in its title, at each point and of the clip."""
     letters = [with_fields(score(rate), cer=rate) for rate in (0.1, 0.2)]
 
     wide, _ = panels.accuracy(
@@ -231,7 +249,10 @@ def test_accuracy_in_letters_says_so() -> None:
 
 
 def test_accuracy_is_drawn_of_the_clip_with_most_words() -> None:
-    """Twice, for wide and for narrow pages; each point with library, size, RTFx and rate."""
+    """Accuracy is drawn of the clip with most words, once for wide and once for narrow pages.
+
+    Each point has library, size, RTFx and rate.
+    """
     longest = with_fields(score(0.1), reference_words=2000)
     results = [
         measured("mlx-whisper fp16", clip=PARAGRAPH, score=longest),
@@ -255,7 +276,7 @@ def test_accuracy_is_drawn_of_the_clip_with_most_words() -> None:
 
 
 def test_accuracy_is_not_drawn_where_all_rates_are_the_same() -> None:
-    """There is nothing to weigh; neither is there where nobody knows what was said."""
+    """Accuracy is not drawn where all known error rates are the same."""
     same = [measured("mlx-whisper fp16"), measured("mlx-whisper 4bit", 1, 1, 1)]
     unchecked = [measured("mlx-whisper fp16", score=None), measured("mlx-whisper 4bit")]
 
@@ -266,7 +287,11 @@ def test_accuracy_is_not_drawn_where_all_rates_are_the_same() -> None:
 def test_of_many_points_those_are_labelled_that_none_beats_in_both(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A point as fast and with fewer errors beats another, and so does one with as many errors."""
+    """Of many points of accuracy, those are labelled that no other beats.
+
+    A point as fast and with fewer errors beats another, and so does one with as many errors that is
+    faster.
+    """
     results = [
         measured("mlx-whisper a", 1, 1, 1, score=score(0.3)),
         measured("mlx-whisper b", 2, 2, 2, score=score(0.1)),
@@ -279,14 +304,19 @@ def test_of_many_points_those_are_labelled_that_none_beats_in_both(
         wide, _ = panels.accuracy(on(*results))
         return {each.text for each in read_page(wide.chart.svg).all("text")}
 
-    assert not {"small a", "small b"} & labels(), "of five points, each has its size alone"
+    assert not {"small a", "small b"} & labels(), (
+        "five points are few, and are labelled by size alone"
+    )
     monkeypatch.setattr(panels, "FEW", 4)
     found = {each for each in labels() if each.startswith("small")}
     assert found == {"small a", "small b"}
 
 
 def test_phases_add_up_to_the_estimate() -> None:
-    """They share it as the mean start of those that count does; the first one does not count."""
+    """The phases of a cold start add up to its estimate.
+
+    They share it as the mean start of those that count does; the first one does not count.
+    """
     starts = (
         Start(process=0, launch=9.0, import_library=9.0, load=9.0, first_call=9.0),
         Start(process=1, launch=1.0, import_library=2.0, load=3.0, first_call=4.0),
@@ -306,7 +336,10 @@ def test_phases_add_up_to_the_estimate() -> None:
 
 
 def test_starts_stand_shortest_first_and_the_first_ever_apart() -> None:
-    """Of a single start nobody knows what it found compiled."""
+    """Cold starts are drawn shortest first, and a single start stands apart.
+
+    Nobody knows what it found compiled.
+    """
     found = panels.starts(
         on(
             started("mlx-whisper fp16", 9.0, 5.0, 5.0),
@@ -323,7 +356,7 @@ def test_starts_stand_shortest_first_and_the_first_ever_apart() -> None:
 
 
 def test_starts_are_those_of_the_measure_that_passed() -> None:
-    """Busy ones and those with files out of memory are not among the usual ones."""
+    """Starts that were busy, or had their files out of memory, are not among the usual ones."""
     files = {"measure": Measure.COLD_FILES, "test": "test_files"}
     machine = on(
         started("mlx-whisper fp16", 9.0, 5.0, outcome=Outcome.BUSY),
@@ -342,7 +375,10 @@ def paused(name: str, *seconds: float, **changes: Any) -> Result:
 
 
 def test_call_after_a_pause_is_drawn_beside_one_right_after_another() -> None:
-    """Of the same case, clip, settings, model and device; with how many times as long it takes."""
+    """A call after a pause is drawn beside a usual one, with how many times as long it takes.
+
+    Both are of the same case, clip, settings, model and device.
+    """
     found, undecided = panels.pauses(
         on(
             measured("mlx-whisper fp16", 2.0, 2.0, 2.0),
@@ -362,7 +398,10 @@ def test_call_after_a_pause_is_drawn_beside_one_right_after_another() -> None:
 
 
 def test_shortest_call_after_a_pause_is_drawn_first() -> None:
-    """As that is what a user feels; which one is faster right after another call does not count."""
+    """The shortest call after a pause is drawn first.
+
+    That is what a user feels; which one is faster right after another call does not count.
+    """
     (panel,), _ = panels.pauses(
         on(
             measured("mlx-whisper fp16", 1.0, 1.0, 1.0),
@@ -376,7 +415,7 @@ def test_shortest_call_after_a_pause_is_drawn_first() -> None:
 
 
 def test_pause_that_makes_no_certain_difference_is_named_and_not_drawn() -> None:
-    """The intervals leave both possible."""
+    """A pause that makes no certain difference to a call is named and not drawn."""
     found, undecided = panels.pauses(
         on(
             measured("mlx-whisper fp16", 2.0, 2.2, 2.4),
@@ -400,7 +439,10 @@ def test_pause_that_makes_no_certain_difference_is_named_and_not_drawn() -> None
     ids=["clip", "settings", "model", "device", "busy"],
 )
 def test_pause_is_not_compared_with_another_call(other: dict[str, Any]) -> None:
-    """There is nothing to draw, and nothing that is undecided."""
+    """A call after a pause is compared only with one of its clip, settings, model and device.
+
+    A busy one is none. Else there is nothing to draw, and nothing that is undecided.
+    """
     assert panels.pauses(
         on(
             measured("mlx-whisper fp16", 2.0, 2.0, 2.0, **other),
@@ -410,7 +452,7 @@ def test_pause_is_not_compared_with_another_call(other: dict[str, Any]) -> None:
 
 
 def test_memory_is_that_of_a_start_the_least_first() -> None:
-    """In MB, with the accelerator's share where the library tells one."""
+    """Peak memory is drawn of cold starts, the least first, with the accelerator's if told."""
     (found,) = panels.memory(
         on(
             started("mlx-whisper fp16", memory=Memory(3_000_000_000, 2_000_000_000)),
@@ -435,7 +477,10 @@ def of_days(name: str, *seconds: float, **changes: Any) -> list[Result]:
 
 
 def test_history_has_each_day_of_what_was_measured_more_than_once() -> None:
-    """What was measured once has none, and neither has what was busy or of no known day."""
+    """A history has a point for each day of what was measured more than once.
+
+    What was measured once has none, and neither has what was busy or of no known day.
+    """
     (found,) = panels.histories(
         on(
             *of_days("mlx-whisper fp16", 2.0, 3.0),
@@ -455,7 +500,7 @@ def test_history_has_each_day_of_what_was_measured_more_than_once() -> None:
 
 
 def test_history_says_what_changed_on_the_way() -> None:
-    """Another version is another measurement: told beside each, and not joined."""
+    """A history tells the version of each point and does not join points of different ones."""
     newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
     before, after = of_days("mlx-whisper fp16", 2.0, 3.0)
 
@@ -470,7 +515,10 @@ def test_history_says_what_changed_on_the_way() -> None:
 
 
 def test_history_is_that_of_short_or_else_of_what_was_measured_most_often() -> None:
-    """One clip a size, the smallest size first."""
+    """The history of a size is of the short clip, or else of the one measured most often.
+
+    The smallest size stands first.
+    """
     found = panels.histories(
         on(
             *of_days("mlx-whisper fp16", 2.0, 3.0, clip=PARAGRAPH),
@@ -486,7 +534,10 @@ def test_history_is_that_of_short_or_else_of_what_was_measured_most_often() -> N
 
 
 def test_history_ends_with_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many points the last ones; of many lines those with most points, and how many more."""
+    """Of many points a history has the last, and of many lines those with most points.
+
+    It says how many more lines there are.
+    """
     monkeypatch.setattr(panels, "MOST_POINTS", 2)
     monkeypatch.setattr(panels, "MOST_LINES", 1)
 

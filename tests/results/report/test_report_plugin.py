@@ -66,7 +66,7 @@ def _journal(tmp_path: Path) -> Path:
 def test_report_is_made_from_journals_without_a_session(
     journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says what it was made of, and where it is."""
+    """A report is made from journals without a session, and says of what it was made."""
     folder = tmp_path / "out"
 
     status = pytest_cmdline_main(config(from_journals=[str(journal)], report=folder))
@@ -83,7 +83,7 @@ def test_report_is_made_from_journals_without_a_session(
 def test_copies_of_results_are_left_out_and_told(
     journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As where one run lies in two files: the report has each of its results once."""
+    """Copies of results in several journals are left out of a report and counted."""
     other, folder = tmp_path / "copy.jsonl", tmp_path / "out"
     other.write_bytes(journal.read_bytes())
 
@@ -106,7 +106,7 @@ def test_copies_of_results_are_left_out_and_told(
     ids=["nothing", "a session", "help", "version"],
 )
 def test_without_journals_the_command_line_is_pytests(options: dict[str, Any]) -> None:
-    """A session with a report runs as any other, and help is help."""
+    """A command line without --from, or one that asks for help, is left to pytest."""
     assert pytest_cmdline_main(config(**options)) is None
 
 
@@ -116,7 +116,7 @@ def test_report_of_journals_that_cannot_be_written_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As on a disk that is full."""
+    """The command fails where the report of its journals cannot be written."""
     monkeypatch.setattr(Path, "write_bytes", no_space)
 
     status = pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))
@@ -141,7 +141,10 @@ def refusal(*args: str, **options: Any) -> str:
 def test_garbage_is_looked_for_afterwards_as_before(
     journal: Path, tmp_path: Path, *, enabled: bool
 ) -> None:
-    """Whoever runs pytest in a program of their own goes on with what they had."""
+    """Python's garbage collection is left on or off as it was, after a report and after a fault.
+
+    Whoever runs pytest in a program of their own goes on with what they had.
+    """
     before = gc.isenabled()
     (gc.enable if enabled else gc.disable)()
     try:
@@ -157,14 +160,17 @@ def test_garbage_is_looked_for_afterwards_as_before(
 
 
 def test_journals_without_a_folder_are_refused(journal: Path) -> None:
-    """With the option that is missing."""
+    """--from without --report is refused, and the message names the missing option."""
     assert refusal(from_journals=[str(journal)]) == (
         "--from: expected a folder for the report, got none; add --report=DIR"
     )
 
 
 def test_journal_among_the_paths_of_tests_is_refused(journal: Path, tmp_path: Path) -> None:
-    """It would be left out, and the report would look whole; other paths mean nothing here."""
+    """A journal among the paths of tests is refused beside --from.
+
+    It would be left out, and the report would look whole; other paths mean nothing here.
+    """
     refused = refusal("b.jsonl", from_journals=[str(journal)], report=tmp_path / "out")
 
     assert refused.startswith(
@@ -176,7 +182,10 @@ def test_journal_among_the_paths_of_tests_is_refused(journal: Path, tmp_path: Pa
 
 
 def test_options_of_sessions_are_refused_beside_journals(journal: Path, tmp_path: Path) -> None:
-    """A report of all cases would look like one of what -k names, and a public one like private."""
+    """Options of sessions are refused beside --from.
+
+    A report of all cases would look like one of what -k names, and a public one like private.
+    """
     asked: dict[str, Any] = {"from_journals": [str(journal)], "report": tmp_path / "out"}
 
     assert refusal(**asked, **{"-k": "tiny", "--private": True}) == (
@@ -184,14 +193,16 @@ def test_options_of_sessions_are_refused_beside_journals(journal: Path, tmp_path
         "sessions that run tests; leave -k, --private out"
     )
     assert not (tmp_path / "out").exists()
-    assert {"-k", "-m"} < set(OF_SESSIONS), "pytest's own, which select tests"
+    assert {"-k", "-m"} < set(OF_SESSIONS), "the options of pytest that select tests"
     for option in OF_SESSIONS:
         assert f"got {option}, which is for" in refusal(**asked, **{option: "x"})
-    assert "got --max-others, which" in refusal(**asked, **{"--max-others": None}), "as of inf"
+    assert "got --max-others, which" in refusal(**asked, **{"--max-others": None}), (
+        "as --max-others=inf is parsed"
+    )
 
 
 def test_every_option_that_means_nothing_to_a_report_is_refused() -> None:
-    """None is ignored silently: what is left are those of reports, and to make no request."""
+    """Beside --from, each of the suite's options but --report and --offline is refused."""
     parser = Parser(_ispytest=True)
     pytest_addoption(parser)
     (group,) = (each for each in parser._groups if each.name == "whisper-speedtest")
@@ -203,7 +214,7 @@ def test_every_option_that_means_nothing_to_a_report_is_refused() -> None:
 def test_nothing_measured_is_said_first(
     journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On the terminal, on the page and in Markdown alike."""
+    """That nothing was measured is said first on the terminal, on the page and in Markdown."""
     failed = warm(test="f", outcome=Outcome.FAILED, reason="it broke", machine=MACHINE)
     journal.write_bytes(HEADER + line_of(failed))
 
@@ -226,7 +237,7 @@ def test_report_is_shown_from_the_folder_where_pytest_was_started(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a journal is: whether the user wrote its whole path or not."""
+    """A report's path is told from the folder where pytest was started, even if given in full."""
     monkeypatch.chdir(tmp_path)
     for folder in (Path("out"), tmp_path / "out"):
         pytest_cmdline_main(config(from_journals=[str(journal)], report=folder))
@@ -238,7 +249,7 @@ def test_report_is_shown_from_the_folder_where_pytest_was_started(
 
 
 def test_what_is_no_journal_is_refused(journal: Path, tmp_path: Path) -> None:
-    """By its name, and before anything is written."""
+    """A file that is no journal is refused by its name, and no report is written."""
     journal.write_bytes(b"{}\n")
     refused = refusal(from_journals=[str(journal)], report=tmp_path / "out")
 
@@ -249,7 +260,10 @@ def test_what_is_no_journal_is_refused(journal: Path, tmp_path: Path) -> None:
 def test_page_that_cannot_be_drawn_is_refused_before_anything(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What draws it is imported at the very end, after all measurements."""
+    """A session's report is refused at once where a module that draws its page is missing.
+
+    It would be imported at the very end, after all measurements.
+    """
     monkeypatch.setattr(report_plugin, "find_spec", {"jinja2": "found"}.get)
 
     with pytest.raises(pytest.UsageError) as caught:
@@ -262,7 +276,7 @@ def test_page_that_cannot_be_drawn_is_refused_before_anything(
 
 
 def test_folder_that_cannot_be_written_to_is_refused_before_anything(journal: Path) -> None:
-    """Before journals are read, and before a session begins."""
+    """A folder that no report can be written to is refused before anything is read or run."""
     expected = (
         f"--report: {journal}: expected a folder that can be written to, got a file; name another"
     )
@@ -297,7 +311,10 @@ def test_folder_that_cannot_be_written_to_is_refused_before_anything(journal: Pa
 def test_one_file_for_two_of_the_things_that_a_session_writes_is_refused(
     options: dict[str, str], one: str, other: str, file: str, tmp_path: Path
 ) -> None:
-    """What is written last would take the place of the other, and of all that was in it before."""
+    """A session is refused where two of the files that it would write are one file.
+
+    What is written last would take the place of the other, and of all that was in it before.
+    """
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
     chosen = {name: tmp_path / path for name, path in options.items()}
 
@@ -311,7 +328,7 @@ def test_one_file_for_two_of_the_things_that_a_session_writes_is_refused(
 
 
 def test_files_of_their_own_are_not_refused(tmp_path: Path) -> None:
-    """A journal that is resumed goes on being the session's journal, and may be named as both."""
+    """A session may name one journal with --journal and --resume, beside its other files."""
     files = {"journal": "out/a.jsonl", "resume": "out/a.jsonl", "benchmark_json": "out/a.json"}
 
     pytest_configure(
@@ -332,7 +349,7 @@ def finish(
 
 
 def test_session_ends_with_its_report(tmp_path: Path) -> None:
-    """Of all its results, failures among them, which name nothing of this machine."""
+    """A session ends with a report of all its results that names nothing of this machine."""
     failed = warm(outcome=Outcome.FAILED, reason="jane cannot read /opt/acme", test="f")
 
     ended = finish(FakeSession(report=tmp_path), warm(test="a"), failed, status=FAILED)
@@ -345,7 +362,10 @@ def test_session_ends_with_its_report(tmp_path: Path) -> None:
 
 
 def test_session_without_results_makes_no_report(tmp_path: Path) -> None:
-    """An earlier one stays; without the option nothing is said at all."""
+    """A session without results makes no report and says so.
+
+    Without the option nothing is said at all.
+    """
     line = f"unsaved:  {tmp_path}: no report is made of a session without results"
 
     assert finish(FakeSession(report=tmp_path)) == (OK, line)
@@ -357,7 +377,10 @@ def test_session_without_results_makes_no_report(tmp_path: Path) -> None:
 def test_report_that_cannot_be_written_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: pytest.ExitCode
 ) -> None:
-    """It costs the session nothing else, which ends as it would where it has failed anyway."""
+    """A session that would have passed fails where its report cannot be written.
+
+    One that has failed anyway ends as it would.
+    """
     monkeypatch.setattr(Path, "write_bytes", no_space)
     ended = finish(FakeSession(report=tmp_path), warm(), status=status)
 
@@ -366,7 +389,7 @@ def test_report_that_cannot_be_written_is_no_success(
 
 
 def test_result_that_no_journal_can_hold_costs_the_report_alone(tmp_path: Path) -> None:
-    """As one with a number that is none."""
+    """A result that no journal can hold costs the report, which fails the session."""
     status, line = finish(FakeSession(report=tmp_path), warm(samples=samples(float("nan"))))
 
     assert status == FAILED
@@ -384,7 +407,7 @@ def run_pytest(*arguments: str, **variables: str) -> tuple[int, str, str]:
 
 @pytest.mark.slow
 def test_real_pytest_makes_a_report_and_collects_nothing(journal: Path, tmp_path: Path) -> None:
-    """No session begins, and errors are 4."""
+    """Pytest makes a report of journals without a session, and exits with 4 on a wrong journal."""
     status, out, err = run_pytest(f"--report={tmp_path}/out", f"--from={journal}", "benchmarks")
 
     assert (status, err) == (OK, "")
@@ -401,7 +424,10 @@ def test_real_pytest_makes_a_report_and_collects_nothing(journal: Path, tmp_path
 
 @pytest.mark.slow
 def test_report_is_the_same_in_every_process(journal: Path, tmp_path: Path) -> None:
-    """Byte for byte, though Python hashes texts in another way each time."""
+    """A report is the same in every process, byte for byte.
+
+    Python hashes texts in another way each time.
+    """
     newer = msgspec.structs.replace(PROVENANCE, versions={"mlx": "1", "numpy": "2"}, dtype="int8")
     moved = msgspec.structs.replace(MODEL, repo="org/other", revision="v2", files={})
     results = [

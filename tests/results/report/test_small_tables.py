@@ -87,7 +87,10 @@ def listed(table: Table | None) -> list[dict[str, str]]:
 
 
 def test_row_has_each_value_under_its_heading() -> None:
-    """A warm measurement, with its units; its memory is not that of a start, and not shown."""
+    """A row of a report page's table has each value of a warm result with its unit.
+
+    Its memory is not that of a start, and not shown.
+    """
     assert cells(measured("mlx-whisper fp16", 2.0, 2.5, 2.25, score=score(0.042))) == [
         {
             "size": "small",
@@ -106,7 +109,10 @@ def test_row_has_each_value_under_its_heading() -> None:
 
 
 def test_cold_start_has_its_memory_and_no_rtfx() -> None:
-    """In MB, which are 1,000,000 bytes; the first of several starts does not count."""
+    """A cold start in a report page's table has its peak memory in MB, and no RTFx.
+
+    The first of several starts does not count.
+    """
     (row,) = cells(started("mlx-whisper fp16", 9.0, 7.0, memory=Memory(1_234_000_000, 1)))
 
     assert (row["measure"], row["time"]) == ("cold", "7.00 s")
@@ -115,7 +121,7 @@ def test_cold_start_has_its_memory_and_no_rtfx() -> None:
 
 
 def test_cells_sort_by_the_numbers_that_they_show() -> None:
-    """In seconds, bytes and shares, whatever the unit that is shown; texts sort as texts."""
+    """Cells of a report page's table sort by seconds, bytes or shares, whatever unit is shown."""
     of_call = merge([measured("mlx-whisper fp16", 0.2, 0.2, 0.2, score=score(0.25))])
     (row,) = rows(of_call)
 
@@ -134,7 +140,10 @@ def test_cells_sort_by_the_numbers_that_they_show() -> None:
 
 
 def test_transcript_that_nobody_could_check_says_so() -> None:
-    """A load has no transcript, and so nothing to check."""
+    """In a report page's table a call that nobody could check is `unchecked`, and a load is not.
+
+    A load has no transcript, and so nothing to check.
+    """
     of_call, of_load = cells(
         measured("mlx-whisper fp16", score=None), load(0.5, machine=MACHINE, score=None)
     )[::-1]
@@ -144,7 +153,7 @@ def test_transcript_that_nobody_could_check_says_so() -> None:
 
 
 def test_busy_row_has_a_time_with_its_mark_and_nothing_that_ranks_it() -> None:
-    """No interval and no RTFx."""
+    """A busy row of a report page's table has a marked time, and neither interval nor RTFx."""
     merged = merge([measured("mlx-whisper fp16", 2.0, outcome=Outcome.BUSY)])
 
     (row,) = cells(*merged.results)
@@ -155,7 +164,10 @@ def test_busy_row_has_a_time_with_its_mark_and_nothing_that_ranks_it() -> None:
 
 
 def test_rows_stand_by_size_measure_and_clip_the_fastest_first_and_busy_ones_last() -> None:
-    """Calls before starts, short clips before long ones."""
+    """Rows of a report page's table stand by size, measure and clip, the fastest first in each.
+
+    Busy ones stand last there. Calls stand before starts, short clips before long ones.
+    """
     usual = {"machine": MACHINE, "case": Case("mlx-whisper", "small", "fp16")}
     results = [
         load(0.1, **usual),
@@ -184,12 +196,12 @@ def test_rows_stand_by_size_measure_and_clip_the_fastest_first_and_busy_ones_las
 
 
 def test_every_measure_has_its_place_in_the_table() -> None:
-    """None is forgotten, and none is there twice."""
+    """Each measure has exactly one place in the order of a report page's table."""
     assert sorted(ORDER) == sorted(Measure)
 
 
 def test_of_several_machines_the_name_is_a_column() -> None:
-    """A machine on which nothing was measured is none of them."""
+    """A report page's table names machines in a column where several have measured something."""
     two = merge([measured("mlx-whisper fp16"), measured("mlx-whisper fp16", machine=OTHER)])
     skipped = measured("mlx-whisper 4bit", machine=OTHER, outcome=Outcome.SKIPPED, samples=())
     one = merge([measured("mlx-whisper fp16"), skipped])
@@ -200,7 +212,7 @@ def test_of_several_machines_the_name_is_a_column() -> None:
 
 
 def test_first_click_brings_the_best_to_the_top() -> None:
-    """More is better of RTFx and coverage alone."""
+    """Of RTFx and coverage alone, more is better, so that they are sorted from the highest down."""
     assert [each.heading for each in COLUMNS if each.descending] == ["RTFx", "coverage"]
     assert [each.heading for each in COLUMNS if each.number] == [
         "time",
@@ -214,7 +226,10 @@ def test_first_click_brings_the_best_to_the_top() -> None:
 
 
 def test_columns_that_are_empty_in_every_row_are_left_out() -> None:
-    """A load has no clip, RTFx or memory; one start with a memory brings that column back."""
+    """A column of a report page's table that is empty in every row is left out.
+
+    A load has no clip, RTFx or memory; one start with a memory brings that column back.
+    """
     of_load = load(0.5, 0.6, machine=MACHINE)
     names = ["size", "library", "variant", "measure"]
 
@@ -227,7 +242,10 @@ def test_columns_that_are_empty_in_every_row_are_left_out() -> None:
 
 
 def test_result_is_traced_to_its_model_settings_machine_and_command() -> None:
-    """All that it takes to measure it again, each under its term."""
+    """A report's page tells of each result all that it takes to measure it again.
+
+    Among that are model, settings, machine and command, each under its term.
+    """
     model = ModelFacts(
         repo="org/whisper",
         revision="main",
@@ -265,7 +283,10 @@ def test_result_is_traced_to_its_model_settings_machine_and_command() -> None:
 
 
 def test_result_of_which_little_is_known_is_traced_as_far_as_that_goes() -> None:
-    """A revision in place of a commit; nothing is said of what nobody knows."""
+    """A report's page says nothing of what is not known of a result.
+
+    A revision stands in place of an unknown commit.
+    """
     result = load(
         0.5,
         machine=replace(MACHINE, suite=None),
@@ -281,7 +302,10 @@ def test_result_of_which_little_is_known_is_traced_as_far_as_that_goes() -> None
 
 
 def test_words_that_are_not_right_are_counted_by_their_kind() -> None:
-    """Letters where these are counted; of a corpus over how many clips, and what nobody said."""
+    """Words that are wrong, missing or added are counted, or letters where a score counts these.
+
+    Of a corpus it is told over how many clips, and how many words nobody said.
+    """
     known = with_fields(
         score(), reference_words=2000, substitutions=1200, deletions=3, insertions=4, cer=0.6
     )
@@ -297,7 +321,10 @@ def test_words_that_are_not_right_are_counted_by_their_kind() -> None:
 
 
 def test_time_error_is_a_column_where_there_is_one() -> None:
-    """It sorts by seconds; the rate says what is counted, and what is pooled."""
+    """A report page's table has a column of time errors where there is one, sorted by seconds.
+
+    The error rate says what is counted, and what is pooled.
+    """
     timed = measured("mlx-whisper fp16", clip=TALK, score=TIMED)
     letters = measured("mlx-whisper 4bit", score=with_fields(score(0.25), cer=0.25))
     corpus = of_corpus(0.1, 0.2, machine=MACHINE)
@@ -316,7 +343,7 @@ def test_time_error_is_a_column_where_there_is_one() -> None:
 
 
 def test_series_of_the_same_test_say_by_what_they_differ() -> None:
-    """Two rows, each with its version."""
+    """Two rows of one test in a report page's table say by which version they differ."""
     newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
 
     found = rows(
@@ -342,7 +369,10 @@ def test_series_of_the_same_test_say_by_what_they_differ() -> None:
 def test_settings_are_told_where_they_differ_from_equal_terms(
     changes: dict[str, Any], told: str
 ) -> None:
-    """Those that a library cannot be told are unknown."""
+    """A result's settings are told where they differ from equal terms, with the threads.
+
+    Those that a library cannot be told are unknown.
+    """
     assert settings(measured("mlx-whisper fp16", settings=with_fields(SETTINGS, **changes))) == told
 
 
@@ -364,12 +394,12 @@ def test_settings_are_told_where_they_differ_from_equal_terms(
 def test_model_of_the_hub_is_linked_at_its_commit(
     repo: str, commit: str | None, expected: str
 ) -> None:
-    """No other text becomes an address."""
+    """A model of the hub is linked at its commit, and no other text becomes an address."""
     assert link(ModelFacts(repo=repo, revision="main", commit=commit)) == expected
 
 
 def test_row_carries_the_link_of_its_model() -> None:
-    """The page shows it on the model."""
+    """A row of a report page's table has the link of its model on the hub."""
     found: list[Row] = rows(merge([measured("mlx-whisper fp16")]))
 
     assert [row.link for row in found] == [
@@ -378,7 +408,7 @@ def test_row_carries_the_link_of_its_model() -> None:
 
 
 def test_quantised_variants_stand_beside_the_unquantised_one() -> None:
-    """How many times as fast with the interval, the change of memory, and both error rates."""
+    """A quantised variant is told with its speed, memory and error rate beside fp16's."""
     found = listed(
         small_tables.quantised(
             on(
@@ -404,7 +434,7 @@ def test_quantised_variants_stand_beside_the_unquantised_one() -> None:
 
 
 def test_variant_that_is_as_precise_is_not_quantised() -> None:
-    """As float32, which is more than fp16."""
+    """A variant that is as precise as fp16, such as float32, is not among the quantised."""
     results = [measured(f"faster-whisper {variant}") for variant in ("fp16", "float32", "int8")]
 
     assert [row["library"] for row in listed(small_tables.quantised(on(*results)))] == [
@@ -413,7 +443,10 @@ def test_variant_that_is_as_precise_is_not_quantised() -> None:
 
 
 def test_speed_that_intervals_leave_open_is_not_decided() -> None:
-    """Neither is the memory known where no start was measured, or the rate where nobody checked."""
+    """A quantised variant's speed is not decided where the intervals leave it open.
+
+    Nor is the memory known where no start was measured, or the rate where nobody checked.
+    """
     (row,) = listed(
         small_tables.quantised(
             on(
@@ -439,14 +472,20 @@ def test_speed_that_intervals_leave_open_is_not_decided() -> None:
     ids=["busy", "clip", "device", "library", "size"],
 )
 def test_quantised_variant_is_not_compared_with_another_thing(other: dict[str, Any]) -> None:
-    """There is no table."""
+    """A quantised variant is compared only with fp16 of its clip, device, library and size.
+
+    With a busy one it is not compared either; there is no table then.
+    """
     base = measured("mlx-whisper fp16", 2.0, 2.0, 2.0, **other)
 
     assert small_tables.quantised(on(base, measured("mlx-whisper 4bit"))) is None
 
 
 def test_long_audio_has_its_coverage_and_rate() -> None:
-    """A clip of 30 s is not long; a batch of windows is."""
+    """A report's page tells coverage and error rate of long audio.
+
+    A clip of 30 s is not long; a batch of windows is.
+    """
     window = replace(CLIP, name="window", seconds=30.0, sha256="aa" * 32)
     six = with_fields(SETTINGS, batch_size=6)
     found = listed(
@@ -480,7 +519,10 @@ def test_long_audio_has_its_coverage_and_rate() -> None:
 
 
 def test_long_audio_has_its_time_error_where_that_is_known() -> None:
-    """Words in silence are told of short audio too, where there are any; a corpus stands apart."""
+    """A report's page tells the time error of long audio where it is known.
+
+    Words in silence are told of short audio too, where there are any; a corpus stands apart.
+    """
     table = small_tables.coverage(
         on(
             measured("mlx-whisper fp16", clip=TALK, score=TIMED),
@@ -501,7 +543,10 @@ def test_long_audio_has_its_time_error_where_that_is_known() -> None:
 
 
 def test_corpus_is_told_as_a_whole_and_clip_by_clip() -> None:
-    """Pooled, in the middle, and at worst; then each clip, the highest rate of any model first."""
+    """A report's page tells a corpus pooled, by its median and worst clip, and clip by clip.
+
+    The clip with the highest rate of any model stands first.
+    """
     full, base = (Case("mlx-whisper", size, "fp16") for size in ("small", "base"))
     busy = {"outcome": Outcome.BUSY, "machine": MACHINE, "case": base, "test": "b"}
 
@@ -554,7 +599,7 @@ def test_corpus_is_told_as_a_whole_and_clip_by_clip() -> None:
 
 
 def test_clips_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those with the lowest rates; the table says how many."""
+    """A table of clips that is full leaves out those of the lowest rates, and says how many."""
     monkeypatch.setattr(small_tables, "MOST_CLIPS", 2)
 
     _, three = small_tables.corpora(on(of_corpus(0.1, 0.3, 0.2, machine=MACHINE)))
@@ -566,7 +611,10 @@ def test_clips_beyond_the_most_are_left_to_the_files(monkeypatch: pytest.MonkeyP
 
 
 def test_corpora_of_one_name_and_other_clips_stand_apart() -> None:
-    """Letters are said to be letters."""
+    """Corpora of one name with other clips have rows and tables of their own.
+
+    Letters are said to be letters.
+    """
     letters = with_fields(score(0.1), cer=0.1)
     first = of_corpus(0.1, machine=MACHINE, score=letters)
     other = replace(first, test="o", clip=replace(TALK, name="talks"), score=None)
@@ -578,7 +626,10 @@ def test_corpora_of_one_name_and_other_clips_stand_apart() -> None:
 
 
 def test_quantised_variants_say_on_how_many_clips_they_are_no_worse() -> None:
-    """Clip by clip, whatever the sum says; of one clip that is no worse nothing is said."""
+    """A report's page tells on how many clips a quantised variant is no worse.
+
+    It is counted clip by clip, whatever the sum says; of one clip that is no worse nothing is said.
+    """
     small = [
         of_corpus(*rates, machine=MACHINE, test=variant, case=Case("mlx-whisper", "small", variant))
         for variant, rates in (("fp16", (0.1, 0.5)), ("4bit", (0.2, 0.1)))
@@ -594,7 +645,10 @@ def test_quantised_variants_say_on_how_many_clips_they_are_no_worse() -> None:
 
 
 def test_the_same_on_several_machines_stands_in_one_row() -> None:
-    """With time and RTFx of each, busy ones without; and in what else they differ."""
+    """What several machines measured alike is one row, with the time and RTFx of each.
+
+    Busy ones have none. The row says in what else they differ.
+    """
     newer = replace(PROVENANCE, versions={**PROVENANCE.versions, "mlx": "0.33.0"})
     table = small_tables.across(
         merge(
@@ -624,7 +678,7 @@ def test_the_same_on_several_machines_stands_in_one_row() -> None:
 
 
 def test_time_that_is_vague_is_marked_on_its_machine() -> None:
-    """By the same rule as elsewhere; a start of which the interval says nothing, too."""
+    """A time with an interval over ±100 % is marked on its machine, that of a start as well."""
     start = {"case": measured("mlx-whisper fp16").case, "test": "test_cold[x]"}
     table = small_tables.across(
         merge(
@@ -644,7 +698,7 @@ def test_time_that_is_vague_is_marked_on_its_machine() -> None:
 
 
 def test_devices_of_several_machines_stand_in_a_row_each() -> None:
-    """Where one of them has measured on both; the row says which device it is of."""
+    """Where machines measured on two devices, each device has a row across them that names it."""
     on_cpu = {"provenance": replace(PROVENANCE, device="cpu")}
     first, second = listed(
         small_tables.across(
@@ -668,7 +722,7 @@ def test_devices_of_several_machines_stand_in_a_row_each() -> None:
 
 
 def test_rows_of_several_devices_say_which_they_are_of() -> None:
-    """Of long audio and of corpora, as of everything else."""
+    """Rows of long audio and of corpora name the device where there are several."""
     cpu = replace(PROVENANCE, device="cpu")
     coverage = listed(
         small_tables.coverage(
@@ -693,7 +747,7 @@ def test_rows_of_several_devices_say_which_they_are_of() -> None:
 
 
 def test_starts_on_several_machines_are_named_by_their_measure() -> None:
-    """They have no RTFx."""
+    """A start that several machines measured is named by its measure, and has no RTFx."""
     (row,) = listed(
         small_tables.across(
             merge(
@@ -712,12 +766,15 @@ def test_starts_on_several_machines_are_named_by_their_measure() -> None:
 
 
 def test_one_machine_has_nothing_to_compare_with() -> None:
-    """There is no such table."""
+    """A report's page of one machine has no table across machines."""
     assert small_tables.across(merge([measured("mlx-whisper fp16")])) is None
 
 
 def test_what_was_not_measured_is_told_by_its_cause() -> None:
-    """Each reason of failures and each cause of skips once, with their number and what they are."""
+    """A report's page tells each reason of failures and each cause of skips once.
+
+    It does so with their number and what they are.
+    """
     failed = measured("mlx-whisper fp16", outcome=Outcome.FAILED, reason="wrong words")
     crashed = [
         measured(name, outcome=Outcome.FAILED, reason=f"{label}: no memory for {label}")

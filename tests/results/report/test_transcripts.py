@@ -30,7 +30,10 @@ def heard(name: str, transcript: str | None, **changes: object) -> Result:
 
 
 def test_those_who_heard_the_same_stand_together_the_right_ones_first() -> None:
-    """By library, each model once; what is special about a measurement stands behind it."""
+    """Models that heard the same on a clip stand together, those that were right first.
+
+    They stand by library, each model once; what is special about a measurement stands behind it.
+    """
     six = with_fields(SETTINGS, batch_size=6)
     wrong = " ".join(WORDS[:-1])
     (found,), left_out = side_by_side(
@@ -56,7 +59,10 @@ def test_those_who_heard_the_same_stand_together_the_right_ones_first() -> None:
 
 
 def test_recordings_with_the_same_sound_stand_apart() -> None:
-    """A copy of a clip under another name is a recording of its own, of which nobody told words."""
+    """Recordings of different names have transcripts of their own, even with the same sound.
+
+    A copy of a clip under another name is a recording of which nobody told the words.
+    """
     copied = msgspec.structs.replace(SHORT, name="copied")
     found, _ = side_by_side(
         [heard("mlx-whisper fp16", SAID.reference), heard("mlx-whisper fp16", "x", clip=copied)]
@@ -67,7 +73,7 @@ def test_recordings_with_the_same_sound_stand_apart() -> None:
 
 
 def test_clip_of_which_nobody_knows_the_words_is_compared_with_what_most_heard() -> None:
-    """The most frequent transcript takes the place of what was said."""
+    """A clip whose words nobody knows is compared with what most models heard."""
     (found,), _ = side_by_side(
         [
             measured("mlx-whisper 4bit", transcript="a b"),
@@ -92,12 +98,12 @@ def test_clip_of_which_nobody_knows_the_words_is_compared_with_what_most_heard()
     ids=["failed", "skipped", "private", "load"],
 )
 def test_what_was_not_measured_or_is_private_has_no_transcript(result: Result) -> None:
-    """Nothing is said of it."""
+    """A result that failed, was skipped, is private or is a load shows no transcript."""
     assert side_by_side([result]) == ([], 0)
 
 
 def test_clips_of_the_same_name_and_another_sound_are_apart() -> None:
-    """The hash of the sound tells them from each other."""
+    """Clips of the same name with another sound have transcripts of their own."""
     found, _ = side_by_side(
         [heard("mlx-whisper fp16", "x"), measured("mlx-whisper 4bit", transcript="x")]
     )
@@ -106,7 +112,7 @@ def test_clips_of_the_same_name_and_another_sound_are_apart() -> None:
 
 
 def test_many_words_that_are_the_same_are_left_out_in_their_middle() -> None:
-    """Both ends of them are shown, and how many there are between."""
+    """Of many words that are the same in two transcripts, the middle ones are only counted."""
     alike = "ant bee cat dog eel fox gnu hen ibis jay koi lark mole newt owl"
     _, differing = side_by_side(
         [
@@ -125,7 +131,10 @@ def test_many_words_that_are_the_same_are_left_out_in_their_middle() -> None:
 
 
 def test_transcripts_beyond_the_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are left out whole; each takes the room of what was said and of what was heard."""
+    """Transcripts for which a page has no room are left out whole and counted.
+
+    Each takes the room of what was said and of what was heard.
+    """
     results = [heard("mlx-whisper fp16", SAID.reference), heard("mlx-whisper 4bit", "x")]
     assert SAID.reference
     room = 2 * len(SAID.reference)
