@@ -128,7 +128,7 @@ def test_page_does_not_scroll_sideways(look: Looker, full: str, view: dict[str, 
 
 
 def test_large_page_is_small_and_soon_there(look: Looker, large: str) -> None:
-    """A page of 500 rows has less than 1.5 MB and shows something in less than a second."""
+    """A report's page of 500 rows has less than 1.5 MB and is seen in less than a second."""
     shown = []
     for _ in range(3):
         page = look(large)
@@ -145,7 +145,7 @@ def test_large_page_is_small_and_soon_there(look: Looker, large: str) -> None:
 def test_table_is_sorted_by_a_click(look: Looker, small: str) -> None:
     """A click on a heading sorts a report page's table, and the next one turns it round.
 
-    The best stand first at first. Busy rows and empty cells stay last.
+    The first click brings the best to the top. Busy rows and empty cells stay last.
     """
     page = look(small)
     assert variants(page) == ["4bit", "fp16", "8bit", "busy", "load"]
@@ -247,7 +247,7 @@ def test_row_tells_how_it_was_measured(look: Looker, small: str) -> None:
 
 
 def test_page_without_scripts_shows_everything(look: Looker, small: str) -> None:
-    """Without scripts a report's page hides nothing, and has nothing that would do nothing."""
+    """Without scripts a report's page hides nothing and has no control that would do nothing."""
     page = look(small, java_script_enabled=False)
 
     assert page.locator(".how").first.is_visible()
@@ -340,7 +340,7 @@ def test_paper_has_the_transcripts_that_are_closed_on_a_screen(look: Looker, ful
 
 
 def test_paper_has_no_sign_of_what_can_be_clicked(look: Looker, full: str) -> None:
-    """On paper a report's page has no arrow before a row, a transcript or behind a heading.
+    """On paper a report's page has no arrow before a row or transcript or behind a heading.
 
     Nor has it a sentence on arrows. Chromium repeats a heading on each page of a table only where
     no box of a button is in it.
@@ -464,7 +464,7 @@ def test_option_is_not_broken_on_a_phone(look: Looker, full: str) -> None:
 
 
 def test_filter_stands_below_its_label_on_a_phone(look: Looker, small: str) -> None:
-    """On a phone the filter's label, box and count begin at one edge, each on its own line."""
+    """On a phone a report page's filter has label, box and count below each other at one edge."""
     page = look(small, PHONE, viewport={"width": 390, "height": 740})
     page.get_by_label("Show rows with").fill("no such")
 

@@ -62,7 +62,7 @@ TABLES = dict(
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 145, 200])
 def test_table_has_the_form_that_is_stored(width: int) -> None:
-    """In a terminal of each width the closing table is the one stored in shown_tables.txt.
+    """At each width of the terminal the closing table is as shown_tables.txt has it.
 
     In 200 columns all is shown. In fewer, headings take two lines first, and then names fold. In
     120 every number is still there, in 100 every measure, in 80 what answers: time, interval, RTFx,
@@ -73,7 +73,7 @@ def test_table_has_the_form_that_is_stored(width: int) -> None:
 
 
 def test_what_is_of_an_earlier_session_takes_no_other_columns_place() -> None:
-    """In 80 columns the table of a resumed session is that of any other session."""
+    """In 80 columns the closing table of a resumed session is that of any other session."""
     found = rows(RESULTS)
 
     made = lines(found, columns(found, {each.test for each in RESULTS}), 80)
@@ -94,7 +94,7 @@ def test_table_keeps_its_form_as_long_as_it_fits() -> None:
 
 
 def test_columns_leave_in_the_order_that_is_told() -> None:
-    """A narrowing terminal takes columns from the table one by one, in a fixed order.
+    """A narrowing terminal takes columns from the closing table one by one, in a fixed order.
 
     Names, time, RTFx and `slower` stay at any width.
     """
@@ -123,7 +123,7 @@ def test_columns_leave_in_the_order_that_is_told() -> None:
 
 
 def test_row_of_starts_alone_has_its_start_where_their_columns_have_left() -> None:
-    """Where the columns of starts have left, a row of starts alone has one as its time.
+    """In a table too narrow for columns of starts, a row of starts alone has one as its time.
 
     What kind of start it is stands above the row. A busy start has its time, too.
     """
@@ -194,7 +194,7 @@ def test_interval_loses_how_often_was_timed_before_it_leaves() -> None:
 
 
 def test_line_of_a_row_tells_a_terminal_how_to_show_it() -> None:
-    """Each line of the table has the style of its kind.
+    """Each line of the closing table has the style of its kind.
 
     The kinds are headings, what stands above rows, the fastest where that is decided, and busy
     rows.

@@ -114,7 +114,10 @@ def test_library_is_an_extra_where_the_project_has_one_of_its_name() -> None:
 def test_nothing_is_written_where_an_adapter_is_incomplete(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No document is written where an adapter is incomplete; the error says what it lacks."""
+    """Neither docs/models.md nor README.md is written where an adapter is incomplete.
+
+    The error says what it lacks.
+    """
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Missing")
     before = (project / "README.md").read_text(encoding="utf-8")
 
@@ -126,7 +129,10 @@ def test_nothing_is_written_where_an_adapter_is_incomplete(
 
 
 def test_nothing_is_written_where_the_readme_has_no_table(project: Path) -> None:
-    """No document is written where README.md has no table; the error says to put one there."""
+    """docs/models.md is not written where README.md has no table of libraries.
+
+    The error says where to put one.
+    """
     (project / "README.md").write_text("no table\n", encoding="utf-8")
 
     with pytest.raises(ValueError, match=r"^README.md: expected a table .*, got none; put that"):

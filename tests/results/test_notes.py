@@ -124,7 +124,7 @@ def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
 
 
 def test_time_is_compared_with_one_on_the_same_device_alone() -> None:
-    """Notes on pauses and on the disk compare only times taken on the same device.
+    """Notes on pauses and on starts from the disk compare only times of the same device.
 
     A report may hold results of both: a call on the CPU takes longer whatever came before it.
     """
@@ -178,7 +178,7 @@ def test_calls_whose_interval_says_nothing_are_told() -> None:
 
 
 def test_mend_is_said_once_a_case() -> None:
-    """A change that the suite made to a library is told once a case."""
+    """Each change that the suite made to a library is told once a case."""
     mended = msgspec.structs.replace(NO_COST, mends=("one thing", "another"))
 
     assert notes([load(provenance=mended), cold(provenance=mended)]) == [

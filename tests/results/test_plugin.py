@@ -170,7 +170,7 @@ def test_table_stands_above_the_notes(terminal: Terminal) -> None:
 
 
 def test_columns_of_the_table_stay_where_plain_characters_are_printed(terminal: Terminal) -> None:
-    """The table's columns stay in line on a terminal that prints `+-` for `±`.
+    """The closing table's columns stay in line on a terminal that prints `+-` for `±`.
 
     A space of the gap before it is left out.
     """
@@ -537,7 +537,7 @@ def test_fault_of_another_plugin_costs_no_summary(terminal: Terminal) -> None:
 def test_file_of_an_earlier_run_is_not_taken_for_this_ones(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    """Where nothing was measured, the file to save to is said not to be of this run."""
+    """Where nothing was measured, pytest-benchmark's file is said not to be of this run."""
     terminal.saved_to = str(tmp_path / "old.json")
     terminal.stash[RESULTS].append(warm(outcome=Outcome.FAILED, test="t", reason="r"))
 
@@ -569,7 +569,7 @@ def test_fault_in_saving_is_told(terminal: Terminal) -> None:
 def test_session_that_selects_nothing_speaks_of_a_file_that_is_there(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    """A session without benchmarks says that the file to save to is of an earlier run.
+    """A session without benchmarks says that pytest-benchmark's file is of an earlier run.
 
     Who publishes it would publish that run. Where there is no such file, nothing is said.
     """
@@ -596,7 +596,8 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
 ) -> None:
     """Results that were taken over from a journal have their row, which is marked as earlier.
 
-    They are not in the file to save to, which is of another run if this session measured nothing.
+    They are not in pytest-benchmark's file, which is of another run if this session measured
+    nothing.
     """
     terminal.saved_to = str(tmp_path / "saved.json")
     take_over(terminal, warm(2.0, provenance=None))
@@ -621,7 +622,10 @@ def test_results_that_were_taken_over_are_shown_and_are_not_this_sessions(
 
 
 def test_clips_stand_in_the_order_of_the_tests(terminal: Terminal) -> None:
-    """Clips stand in the table in the order of the tests, even if some were taken over."""
+    """Clips stand in the closing table in the order of the tests, even if some are earlier.
+
+    What was taken over is known before anything is run, and stands where it belongs.
+    """
     first, last = (
         measured("a b", 2.0, test=name, clip=ClipFacts(name=name, sha256="ab" * 32, seconds=4.0))
         for name in ("short", "long")

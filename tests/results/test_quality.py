@@ -74,9 +74,9 @@ def test_order_of_the_results_decides_nothing_but_the_order_of_the_models() -> N
     ids=["size", "library", "clip", "settings", "tuned", "start", "precise", "clipless", "unknown"],
 )  # fmt: skip
 def test_only_the_same_clip_with_the_same_settings_is_compared(other: Result) -> None:
-    """Quality compares only one clip with one measure and settings, of one library and size.
+    """Variants are compared only within a library and size, on one clip with equal settings.
 
-    A variant as precise as fp16 is not held to it.
+    The measure has to be the same as well. A variant as precise as fp16 is not held to it.
     """
     assert qualities([heard(FULL, 0.1), other]) == []
 

@@ -219,7 +219,7 @@ def test_interval_that_says_nothing_gives_no_place() -> None:
 
 
 def test_one_row_alone_is_compared_with_nothing() -> None:
-    """One row alone is called the only one, and not the fastest."""
+    """The answer calls a row that is alone the only one, and not the fastest."""
     assert sentences([FAST]) == [
         "the only one that was right, small: faster-whisper int8 (RTFx 57.2)"
     ]

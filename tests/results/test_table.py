@@ -124,7 +124,7 @@ def test_peak_memory_is_that_of_the_cold_start() -> None:
     ],
 )
 def test_interval_says_how_often_was_measured(processes: list[list[float]], cell: str) -> None:
-    """An interval says how often was measured, as processes × calls of each.
+    """Beside an interval stands how often was measured, as processes × calls of each.
 
     Of one process there is no interval.
     """
@@ -260,7 +260,7 @@ def test_device_and_type_are_those_of_the_result() -> None:
     ],
 )
 def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: str) -> None:
-    """A last column says which values of a row were measured by an earlier session."""
+    """A last column of the closing table says which values an earlier session measured."""
     results = [load(test="load"), cold(test="cold"), warm(test="warm")]
     (row,) = rows(results)
 

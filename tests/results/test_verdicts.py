@@ -94,7 +94,7 @@ def test_verdict_is_told_with_the_limit(
 
 
 def test_turns_beside_other_work_are_told() -> None:
-    """Turns that were taken beside other work are told, and count towards no block."""
+    """A comparison's turns beside other work are told, and count towards no block."""
     clean = turns(4, 1.0, 1.0, 1.0)
     one, two = (turns(count, 9.0, contaminated=True) for count in (1, 2))
 
@@ -107,9 +107,9 @@ def test_turns_beside_other_work_are_told() -> None:
 
 
 def test_no_ratio_is_told_where_no_block_counts() -> None:
-    """No ratio is told where no block of a comparison counts, and with one block it is.
+    """A comparison's ratio is told only where at least one of its blocks counts.
 
-    It would be made of the very turns that do not count.
+    Else it would be made of the very turns that do not count.
     """
     marked = turns(12, 9.0, 9.0, 9.0, contaminated=True)
     none, one = comparison(turns=marked), comparison(turns=marked + turns(1, 1.0, 1.0, 1.0))
@@ -125,7 +125,7 @@ def test_no_ratio_is_told_where_no_block_counts() -> None:
 
 
 def test_block_of_which_most_turns_were_beside_other_work_is_not_told() -> None:
-    """A block with fewer than half of its planned turns is not counted among those told."""
+    """A comparison's block with fewer than half of its planned turns is not among those told."""
     found = comparison(turns=turns(4, 1.0, 1.0, 1.0) + turns(5, 1.0)[4:])
 
     assert blocks_told(found) == "4 blocks of 3 turns"

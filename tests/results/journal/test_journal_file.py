@@ -579,7 +579,7 @@ def test_journal_that_is_cut_at_any_byte_holds_what_stood_before() -> None:
 
 @pytest.mark.property
 def test_journal_with_one_damaged_byte_is_never_misread() -> None:
-    """A zero byte in a journal is an error of its line, or at the very end costs that line."""
+    """A byte of a journal that turned to zero is an error of its line, or costs the last line."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 

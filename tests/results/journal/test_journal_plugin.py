@@ -308,7 +308,7 @@ def told(count: int, written: int, lost: int, fault: str = "", saved_to: str = "
 
 
 def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
-    """The session's last lines say what came from the journal, went into it, and could not.
+    """Of a journal the session's last lines say what came from it, what went into it or did not.
 
     Of what did not happen they say nothing.
     """
@@ -376,9 +376,9 @@ def test_session_that_takes_nothing_over_says_so_and_why() -> None:
 
 
 def test_what_was_taken_over_is_said_to_be_in_no_other_file() -> None:
-    """The file to save to is said to lack the results that were taken over from a journal.
+    """pytest-benchmark's file is said to lack the results that a journal gave.
 
-    pytest-benchmark's JSON is of one session: who wants all of the results reads the journal.
+    It is of one session: who wants all of the results reads the journal.
     """
     assert told(1, 0, 0, saved_to="saved.json") == [
         "earlier:  1 result is taken over from j.jsonl; saved.json has this session's own alone"

@@ -65,7 +65,7 @@ NEUTRAL = Neutral.of(
     ids=range(19),
 )  # fmt: skip
 def test_paths_keep_what_is_the_same_everywhere(text: str, expected: str) -> None:
-    """Paths in known folders keep what is the same everywhere, and other private paths go."""
+    """In a reason, paths in known folders keep what is the same everywhere; private ones go."""
     assert NEUTRAL.text(text) == expected
 
 

@@ -160,7 +160,7 @@ def test_another_model_is_measured(change: dict[str, Any], reason: str) -> None:
 
 
 def test_name_under_which_the_hub_lists_a_repo_is_no_difference() -> None:
-    """A result is taken over though the hub lists the repo of its model under another name.
+    """A result is taken over even if the hub now lists its model's repo under another name.
 
     The bytes are the same.
     """

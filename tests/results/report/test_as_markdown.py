@@ -177,7 +177,7 @@ def test_tuned_rows_share_the_starts_of_their_model() -> None:
 
 
 def test_rows_stand_best_first_within_a_size_and_clip() -> None:
-    """Rows of the Markdown report stand fastest first in each size and clip, busy ones last.
+    """Rows of the Markdown report stand fastest first by size and clip, busy ones behind them.
 
     Small sizes come first.
     """

@@ -137,7 +137,7 @@ def test_folder_that_can_be_written_to_is_not_touched_before(tmp_path: Path) -> 
 
 
 def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
-    """A path for a report that is a file, or lies below one, is told as that.
+    """A path that is a file, or lies below one, is told to be no folder for a report.
 
     So is a folder that has another one in the place of a file of the report.
     """
@@ -153,7 +153,7 @@ def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
 def test_folder_without_permission_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
 ) -> None:
-    """A folder for a report that may not be written is told, there or still to be made."""
+    """A folder is no place for a report if it, or the one to make it in, may not be written."""
 
     def access(path: Path, mode: int) -> bool:
         return not (path == tmp_path and mode & refused)
@@ -169,7 +169,7 @@ def test_folder_without_permission_is_told(
 def test_folder_that_cannot_be_looked_at_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder for a report that cannot be looked at is told with the system's reason."""
+    """A folder that cannot be looked at is no place for a report, and it is told why."""
 
     def gone(_: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")

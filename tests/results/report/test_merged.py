@@ -148,7 +148,7 @@ def test_rows_that_look_alike_say_by_what_they_differ() -> None:
 
 
 def test_tests_of_other_cases_and_clips_look_like_no_other() -> None:
-    """Results of other cases or measures do not say by what they differ.
+    """Results of unlike cases or measures do not say by what they differ.
 
     Their rows show it anyway.
     """

@@ -96,7 +96,10 @@ def test_report_of_nothing_is_a_page() -> None:
 
 
 def test_answer_is_that_of_the_summary() -> None:
-    """The answer on a report's page is the report's, each sentence with its full stop."""
+    """The answer on a report's page is made of sentences, each with its capital and full stop.
+
+    They are the report's own.
+    """
     merged = merge(everything())
 
     answers = [each.text for each in page(*everything()).all("p", class_="answer")]

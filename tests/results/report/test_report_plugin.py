@@ -116,7 +116,7 @@ def test_report_of_journals_that_cannot_be_written_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The command fails where the report of its journals cannot be written."""
+    """A command with --from fails where the report cannot be written."""
     monkeypatch.setattr(Path, "write_bytes", no_space)
 
     status = pytest_cmdline_main(config(from_journals=[str(journal)], report=tmp_path / "out"))

@@ -212,7 +212,7 @@ def test_of_several_machines_the_name_is_a_column() -> None:
 
 
 def test_first_click_brings_the_best_to_the_top() -> None:
-    """Of RTFx and coverage alone, more is better, so that they are sorted from the highest down."""
+    """RTFx and coverage alone are sorted from the highest down, as of these more is better."""
     assert [each.heading for each in COLUMNS if each.descending] == ["RTFx", "coverage"]
     assert [each.heading for each in COLUMNS if each.number] == [
         "time",
