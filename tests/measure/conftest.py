@@ -23,7 +23,7 @@ class Machine:
     """Tells of each watched stretch of time how many processors others took, in turn."""
 
     others: list[float] = field(default_factory=lambda: [0.0])
-    """Of each stretch; the last one stays."""
+    """What others take in each stretch, in processors; the last number stays."""
 
     free: int = 0
     """How many processors the library leaves free, of which others may take half."""
@@ -50,7 +50,7 @@ class _Watch:
 
 @pytest.fixture(name="machine")
 def _machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with no core to spare, of which others take nothing, until it is told."""
+    """A machine without a free core, of which others take nothing unless a test says so."""
     machine = Machine()
     monkeypatch.setattr(
         "whisper_speedtest.measure.contention.free_processors", lambda _: machine.free

@@ -46,7 +46,7 @@ def of_one(engine: FakeEngine, *seconds: float, rules: Rules | None = None) -> C
 
 
 def test_first_call_and_the_one_before_the_timed_ones_are_no_samples(engine: FakeEngine) -> None:
-    """Neither what they take nor what they hear is among what was measured."""
+    """Neither the call of the start nor the untimed call is among the samples and transcripts."""
     engine.texts = ["start", "untimed", "second", "third"]
 
     calls = of_one(engine, 2.0, 3.0)
@@ -59,7 +59,7 @@ def test_first_call_and_the_one_before_the_timed_ones_are_no_samples(engine: Fak
 def test_calls_are_of_the_audio_and_the_settings_that_are_asked_for(
     engine: FakeEngine, device: Device, untimed: str
 ) -> None:
-    """Those of the start are its own, and may be another language's; all others are alike."""
+    """All calls but the one of the start are made with the settings that the test asks for."""
     engine.device, engine.calls = device, [START, UNTIMED, 2.0]
     processes = processes_of([engine], Rules(processes=1, calls=2))
     asked = DecodeSettings(language="de", batch_size=6)
@@ -76,7 +76,7 @@ def test_calls_are_of_the_audio_and_the_settings_that_are_asked_for(
 def test_untimed_call_stands_right_before_the_timed_ones(
     engine: FakeEngine, device: str, clip: str
 ) -> None:
-    """On a GPU it is of the same clip, which may be compiled for; on a CPU of the brief one."""
+    """The untimed call before the timed ones is of their clip on a GPU, and of `short` on a CPU."""
     engine.device = "gpu" if device == "gpu" else "cpu"
 
     of_one(engine, 2.0)
@@ -91,7 +91,7 @@ def test_untimed_call_stands_right_before_the_timed_ones(
 def test_brief_untimed_calls_are_made_for_half_a_second(
     engine: FakeEngine, seconds: float, count: int
 ) -> None:
-    """At least one, and at most as many as may be timed."""
+    """Brief untimed calls are repeated for half a second: at least one is made, at most ten."""
     engine.calls = [START, *[seconds] * count, 2.0]
     rules = Rules(processes=1, calls=1)
 
@@ -104,7 +104,7 @@ def test_brief_untimed_calls_are_made_for_half_a_second(
 
 
 def test_samples_say_their_process_and_order(engine: FakeEngine) -> None:
-    """The processes come one after another; their calls are numbered over all of them."""
+    """Samples name their process in turn, and are numbered over the calls of all processes."""
     engines = three(engine)
     for number, each in enumerate(engines):
         each.calls = [START, UNTIMED, 2.0 + number, 2.5 + number]
@@ -121,7 +121,7 @@ def test_samples_say_their_process_and_order(engine: FakeEngine) -> None:
 
 
 def test_first_timed_call_decides_how_many_there_are(engine: FakeEngine) -> None:
-    """Three processes at 2 s a call have room for three calls each within 20 s."""
+    """If the first timed call takes 2 s, each of three processes makes three calls within 20 s."""
     engines = three(engine)
     for each in engines:
         each.calls = [START, UNTIMED, 2.0, 9.0]
@@ -133,7 +133,7 @@ def test_first_timed_call_decides_how_many_there_are(engine: FakeEngine) -> None
 
 
 def test_long_call_is_made_once(engine: FakeEngine) -> None:
-    """Where a call of each process would take 27 s, one process makes one call, and others none."""
+    """If one call of each of three processes would take 27 s, only one process makes a call."""
     engines = three(engine)
     for each in engines:
         each.calls = [START, UNTIMED, 9.0]
@@ -147,14 +147,14 @@ def test_long_call_is_made_once(engine: FakeEngine) -> None:
 
 
 def test_audio_is_handed_over_before_the_clock(engine: FakeEngine) -> None:
-    """Handing it over takes half a second here, of which nothing is in the sample."""
+    """The time of a call does not include the half second that handing over the audio takes."""
     (sample,) = of_one(engine, 2.0).samples
 
     assert sample.seconds == 2.0
 
 
 def test_every_call_has_its_limit(engine: FakeEngine) -> None:
-    """240 s for a start of micro, and for each call of a clip of up to two minutes."""
+    """The start of micro and each call of a clip of up to two minutes have a limit of 240 s."""
     of_one(engine, 2.0)
 
     limited = [step for step in engine.log if step.startswith("limited")]
@@ -164,7 +164,7 @@ def test_every_call_has_its_limit(engine: FakeEngine) -> None:
 
 
 def test_empty_call_is_the_median_of_some_after_an_untimed_one(engine: FakeEngine) -> None:
-    """One slow empty call, and the first, which is not counted, do not move the figure."""
+    """The time of an empty call is the median of several, without the first, untimed one."""
     few = EMPTY_CALLS // 2
     engine.empty_calls = [500.0, *[0.001] * few, 0.002, *[9.0] * few]
 
@@ -185,7 +185,7 @@ def after_pause(engines: Sequence[FakeEngine], rules: Rules, pause: float = 5.0)
 
 
 def test_gap_before_each_call_is_since_the_call_before_it(engine: FakeEngine) -> None:
-    """Of whichever kind: here nothing but the calls takes any time, so there is none."""
+    """The gap before a call begins at the end of the call before it, be that timed or untimed."""
     calls = of_one(engine, 2.0, 3.0)
 
     assert [sample.gap for sample in calls.samples] == [0.0, 0.0]
@@ -195,7 +195,7 @@ def test_gap_before_each_call_is_since_the_call_before_it(engine: FakeEngine) ->
 def test_gap_holds_all_that_came_between_two_calls(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, machine: Machine
 ) -> None:
-    """Whatever the suite does meanwhile is a part of it."""
+    """The gap before a call includes the time that the suite spends between two calls."""
     watch = machine.watch
 
     def take_half_a_second(pid: int) -> object:
@@ -210,10 +210,10 @@ def test_gap_holds_all_that_came_between_two_calls(
 
 
 def test_all_processes_are_idle_before_each_call_after_a_pause(engine: FakeEngine) -> None:
-    """The call of one process ends the idleness of all, so that each call has its own pause.
+    """Before each call of any process, all processes are idle for the whole pause.
 
-    A call that was made before the pause, as on a GPU the first of its kind may compile something,
-    is no part of it.
+    The untimed call, in which a GPU may compile something, comes before the pause and is no part of
+    it.
     """
     engines = three(engine)
     for each in engines:
@@ -234,7 +234,7 @@ def test_all_processes_are_idle_before_each_call_after_a_pause(engine: FakeEngin
 
 
 def test_one_call_of_each_process_is_made_after_a_pause(engine: FakeEngine) -> None:
-    """Unless the user wants more, each of which would have to wait once more."""
+    """Where each call waits for a pause, a process makes one call by default."""
     engine.calls = [START, UNTIMED, 0.5]
 
     calls = after_pause([engine], Rules(processes=1))
@@ -243,7 +243,7 @@ def test_one_call_of_each_process_is_made_after_a_pause(engine: FakeEngine) -> N
 
 
 def test_short_calls_after_a_pause_are_made_one_by_one(engine: FakeEngine) -> None:
-    """Each has its own pause: a second one right after it would be no call after a pause."""
+    """Each of several short calls after a pause has a pause of its own."""
     engine.calls = [START, UNTIMED, 0.1]
 
     calls = after_pause([engine], Rules(processes=1, calls=3))
@@ -255,7 +255,7 @@ def test_short_calls_after_a_pause_are_made_one_by_one(engine: FakeEngine) -> No
 def test_call_that_is_made_again_has_a_pause_as_well(
     engine: FakeEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What others took while nothing was to be computed is not looked at."""
+    """A call that is made again has its pause too, and only the call is watched, not the pause."""
     machine.others = [0.0, 0.9, 0.0]
     engine.calls = [START, UNTIMED, 2.0]
     watch, begun = machine.watch, list[float]()
@@ -270,14 +270,14 @@ def test_call_that_is_made_again_has_a_pause_as_well(
 
     assert [(each.contaminated, each.gap) for each in calls.samples] == [(True, 5.0), (False, 5.0)]
     first, second = begun
-    assert second - first == 2.0 + 5.0, "it is watched from the end of the pause"
+    assert second - first == 2.0 + 5.0, "the watch begins as the pause ends"
     assert engine.clock.now - second == pytest.approx(2.0 + 22 * 0.001)
 
 
 def test_wait_goes_on_until_the_pause_is_over(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sleep that ends early is no pause: what counts is the time since the last call."""
+    """If a sleep ends too early, the rest of the pause is slept as well."""
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -294,7 +294,7 @@ def test_wait_goes_on_until_the_pause_is_over(
 
 
 def test_budget_and_what_the_user_chose_are_recorded(engine: FakeEngine) -> None:
-    """The budget of the device, unless calls were asked for, where it decides nothing."""
+    """The record has what the user chose, and the budget: none where the user chose the calls."""
 
     def recorded(rules: Rules) -> tuple[float | None, tuple[str, ...]]:
         processes = processes_of([replace(engine, calls=[2.0])], rules, room=1)
@@ -309,7 +309,7 @@ def test_budget_and_what_the_user_chose_are_recorded(engine: FakeEngine) -> None
 
 
 def test_each_call_of_a_long_clip_has_the_limit_of_its_length(engine: FakeEngine) -> None:
-    """The untimed one too, which on a GPU is of the same clip: ten times that of a short one."""
+    """Each call of a 20-minute clip, untimed or timed, has ten times the limit of a short clip."""
     engine.device, engine.calls = "gpu", [START, UNTIMED, 2.0]
     long = replace(clips()["paragraph"], seconds=1200.0)
 
@@ -321,7 +321,7 @@ def test_each_call_of_a_long_clip_has_the_limit_of_its_length(engine: FakeEngine
 
 
 def test_starts_that_took_too_long_are_recorded(engine: FakeEngine) -> None:
-    """They are why there are fewer processes than planned."""
+    """The record of calls counts the starts of processes that took too long."""
     processes = processes_of([replace(engine, calls=[2.0])], Rules(), room=1)
     processes.timed_out = 2
 
@@ -331,7 +331,7 @@ def test_starts_that_took_too_long_are_recorded(engine: FakeEngine) -> None:
 def test_first_call_that_was_made_again_decides_as_it_was_made_last(
     engine: FakeEngine, machine: Machine
 ) -> None:
-    """Beside other work it took 9 s, of which there would be one alone; without, it takes 2 s."""
+    """The number of calls goes by the last try of the first call, not by one beside other work."""
     machine.others = [0.0, 0.0, 0.0, 0.9, 0.0]
     engines = three(engine)
     engines[0].calls = [START, UNTIMED, 9.0, 2.0]
@@ -347,7 +347,7 @@ def test_first_call_that_was_made_again_decides_as_it_was_made_last(
 
 
 def test_call_beside_other_work_is_made_again(engine: FakeEngine, machine: Machine) -> None:
-    """It is kept with its mark; the next one counts, though it took longer."""
+    """A call beside other work stays in the samples with its mark, and is made again."""
     machine.others = [0.0, 0.9, 0.1, 0.0]
 
     calls = of_one(engine, 2.0, 5.0, 3.0, rules=Rules(processes=1, calls=2))
@@ -359,7 +359,7 @@ def test_call_beside_other_work_is_made_again(engine: FakeEngine, machine: Machi
 
 
 def test_call_is_made_three_times_at_most(engine: FakeEngine, machine: Machine) -> None:
-    """What stays contaminated stays marked, and the next call has its own three tries."""
+    """A call beside other work is made three times at most; the next call has three tries again."""
     machine.others = [0.0, *[0.9] * 5, 0.0]
 
     calls = of_one(engine, 2.0, rules=Rules(processes=1, calls=2))
@@ -370,7 +370,7 @@ def test_call_is_made_three_times_at_most(engine: FakeEngine, machine: Machine) 
 def test_fast_call_beside_other_work_is_made_again_and_slow_one_without_is_not(
     engine: FakeEngine, machine: Machine
 ) -> None:
-    """The decision looks at what others did, and never at the time."""
+    """Whether a call is made again depends on what other processes did, and never on its time."""
     machine.others = [0.0, 0.9, 0.0]
 
     calls = of_one(engine, 0.5, 99.0, 1.0, rules=Rules(processes=1, calls=2))
@@ -381,7 +381,7 @@ def test_fast_call_beside_other_work_is_made_again_and_slow_one_without_is_not(
 
 
 def test_what_others_may_take_is_a_rule(engine: FakeEngine, machine: Machine) -> None:
-    """Who allows two processors to others gets no mark where they take one."""
+    """A call is not marked if other processes take less than the user allows them."""
     machine.others = [0.9]
 
     for allowed in (2.0, None):
@@ -394,7 +394,7 @@ def test_what_others_may_take_is_a_rule(engine: FakeEngine, machine: Machine) ->
 def test_others_may_take_half_of_what_the_library_leaves_free(
     engine: FakeEngine, machine: Machine
 ) -> None:
-    """One processor of two, and beside that a tenth of those that it needs."""
+    """Other processes may take half of what the library leaves free, and 0.1 processors besides."""
     machine.free, machine.others = 2, [1.1]
     assert taken(of_one(engine, 2.0)) == [(0, 0, 2.0, False)]
 
@@ -403,7 +403,7 @@ def test_others_may_take_half_of_what_the_library_leaves_free(
 
 
 def test_short_calls_are_watched_together(engine: FakeEngine, machine: Machine) -> None:
-    """One of 0.1 s says too little by itself: three of them are one stretch of 0.3 s."""
+    """Short calls are watched together: three of 0.1 s are one stretch of 0.3 s."""
     of_one(engine, *[0.1] * 5)
 
     start, first, burst, rest = machine.watched

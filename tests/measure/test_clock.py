@@ -12,7 +12,7 @@ from whisper_speedtest.measure.clock import seconds_of
 
 
 def test_nothing_else_runs_while_the_clock_does() -> None:
-    """The garbage collector, the tracer and the profiler pause, and come back afterwards."""
+    """While the clock runs, garbage collector, tracer and profiler are off, and then on again."""
     seen: list[object] = []
 
     def look() -> None:
@@ -36,7 +36,7 @@ def test_nothing_else_runs_while_the_clock_does() -> None:
 
 
 def test_collector_that_was_off_stays_off() -> None:
-    """Whoever turned it off finds it off, also when a step fails."""
+    """A garbage collector that was off before a failing step is still off after it."""
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -51,7 +51,7 @@ def test_collector_that_was_off_stays_off() -> None:
 
 
 def test_clock_is_the_monotonic_one() -> None:
-    """A real wait takes at least as long as it says: no CPU time, no clock that may be set back."""
+    """The clock is the monotonic one, and a wait of 0.05 s takes at least as long by it."""
     import time
 
     assert vars(clock)["time"].perf_counter is time.perf_counter

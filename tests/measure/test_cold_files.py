@@ -66,7 +66,7 @@ def evict_alone(path: Path) -> None:
 
 @needs_linux
 def test_bytes_in_memory_are_counted_by_page_and_none_is_read(paths: list[Path]) -> None:
-    """A file that was read is there to its last page; one page that is read brings others in."""
+    """A file's bytes in memory are counted by whole pages, and counting them reads none."""
     path, _, empty = paths
 
     assert resident(path) == 10 * PAGE
@@ -79,7 +79,7 @@ def test_bytes_in_memory_are_counted_by_page_and_none_is_read(paths: list[Path])
 
 @needs_linux
 def test_a_part_of_a_file_is_counted_as_such(paths: list[Path]) -> None:
-    """Three pages in the middle, read without those that the system would read ahead."""
+    """If three pages of a file are in memory, exactly these three are counted."""
     evict_alone(paths[0])
     with paths[0].open("rb", buffering=0) as file:
         if sys.platform == "linux":
@@ -91,7 +91,7 @@ def test_a_part_of_a_file_is_counted_as_such(paths: list[Path]) -> None:
 
 @needs_linux
 def test_all_files_of_a_model_are_taken_out(paths: list[Path]) -> None:
-    """Also those that were not yet written to the disk; each can be read as before."""
+    """Evicting a model takes all of its files out of memory, newly written ones included."""
     model = model_of(*paths)
     paths[1].write_bytes(b"x" * SIZE)
 
@@ -106,7 +106,7 @@ def test_all_files_of_a_model_are_taken_out(paths: list[Path]) -> None:
 def test_files_are_on_the_disk_before_they_are_taken_out(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system drops nothing that it has yet to write: a large model takes a while to be."""
+    """Evicting a model syncs each of its files to the disk, as the system keeps unwritten pages."""
     synced: list[int] = []
     real = os.fsync
 
@@ -123,7 +123,7 @@ def test_files_are_on_the_disk_before_they_are_taken_out(
 
 @needs_linux
 def test_file_behind_a_link_is_taken_out(paths: list[Path], tmp_path: Path) -> None:
-    """As the hub's cache has links, and engines have links to its files."""
+    """A file is evicted from memory through a link to a link to it."""
     link = tmp_path / "link.bin"
     link.symlink_to(paths[0])
     further = tmp_path / "further.bin"
@@ -136,7 +136,7 @@ def test_file_behind_a_link_is_taken_out(paths: list[Path], tmp_path: Path) -> N
 
 @needs_linux
 def test_file_that_came_back_into_memory_is_named_with_its_bytes(paths: list[Path]) -> None:
-    """Hashing reads it whole: whoever does that before a load measures no load from the disk."""
+    """A file that came back into memory after its eviction is named with its bytes there."""
     model = model_of(*paths)
     evict(model)
     model.recheck()
@@ -153,9 +153,9 @@ def test_file_that_came_back_into_memory_is_named_with_its_bytes(paths: list[Pat
 
 @needs_linux
 def test_file_that_another_process_has_mapped_stays(paths: list[Path]) -> None:
-    """As a library does that reads its weights so: while it lives, they are in memory."""
+    """A file that is mapped into a process's memory cannot be evicted until the mapping ends."""
     with paths[1].open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
-        assert mapped[::PAGE], "its pages are touched"
+        assert mapped[::PAGE], "expected to touch the pages"
 
         with pytest.raises(FilesInMemoryError, match=re.escape("b.bin: expected none of its ")):
             evict(model_of(*paths))
@@ -165,7 +165,7 @@ def test_file_that_another_process_has_mapped_stays(paths: list[Path]) -> None:
 
 @needs_linux
 def test_file_system_in_memory_keeps_its_files(tmp_path: Path) -> None:
-    """The message says how much stays."""
+    """A file on a file system in memory cannot be evicted, and the error says why."""
     if not os.access(SHARED_MEMORY, os.W_OK):
         pytest.skip(f"{SHARED_MEMORY} cannot be written")
     path = SHARED_MEMORY / f"whisper-speedtest-{os.getpid()}-{tmp_path.name}.bin"
@@ -181,7 +181,7 @@ def test_file_system_in_memory_keeps_its_files(tmp_path: Path) -> None:
 def test_system_that_keeps_a_page_for_a_while_is_asked_again(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It keeps pages that it is just moving between its own lists."""
+    """If a page stays in memory for a short while, eviction looks again until it is gone."""
     left = [PAGE] * 20
     monkeypatch.setattr(cold_files, "resident", lambda _: left.pop() if left else 0)
 
@@ -194,7 +194,7 @@ def test_system_that_keeps_a_page_for_a_while_is_asked_again(
 def test_system_that_keeps_a_page_is_asked_for_a_second(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Longer than that, no page is just being moved."""
+    """If a page stays in memory for a second, eviction fails."""
     now = [100.0]
     looks = 0
 
@@ -221,7 +221,7 @@ def test_system_that_keeps_a_page_is_asked_for_a_second(
 def test_elsewhere_than_on_linux_it_is_refused(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
-    """No other system takes a file out of its memory."""
+    """On macOS and Windows, evicting a model is refused; the error says what to leave out."""
     monkeypatch.setattr(cold_files, "sys", type("sys", (), {"platform": platform}))
 
     with pytest.raises(
@@ -234,7 +234,7 @@ def test_elsewhere_than_on_linux_it_is_refused(
 def test_page_is_in_memory_where_the_lowest_bit_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other bits of what the system tells of a page are reserved, and mean nothing."""
+    """A page counts as in memory if the lowest bit that `mincore` reports for it is set."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"x" * SIZE)
 
@@ -256,7 +256,7 @@ def test_page_is_in_memory_where_the_lowest_bit_says_so(
 def test_system_that_does_not_tell_is_an_error(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not taken for one that has nothing in its memory."""
+    """A failing `mincore` is an error, and is not taken for a file that is not in memory."""
 
     class Refusing:
         """A C library whose mincore fails."""

@@ -43,18 +43,21 @@ def turns(block: int, *ratios: float, contaminated: bool = False) -> list[Turn]:
 
 
 def test_block_tells_the_median_of_the_means_of_all_pairs() -> None:
-    """Of 1, 2 and 12 these are 1, 1.5, 2, 6.5, 7 and 12."""
+    """A block's estimate is the median of the means of all pairs of its turns.
+
+    For 1, 2 and 12 these means are 1, 1.5, 2, 6.5, 7 and 12.
+    """
     assert block_estimates(np.array([12.0, 1.0, 2.0])) == pytest.approx(4.25)
     assert block_estimates(np.array([3.0])) == 3
 
 
 def test_spike_hardly_moves_what_a_block_tells() -> None:
-    """Nine turns are alike, and one takes a hundred times as long."""
+    """One turn that takes a hundred times as long hardly moves the estimate of a block of ten."""
     assert block_estimates(np.array([*[0.1] * 9, log(100)])) == pytest.approx(0.1)
 
 
 def test_turn_that_is_left_out_counts_for_nothing() -> None:
-    """Blocks with and without it tell the same, one after another in the same array."""
+    """A turn that is left out does not change the estimate of its block."""
     some = [0.3, 0.1, 0.7, 0.2]
     blocks = np.array([[*some, np.nan], [np.nan, *some], [0.4] * 5])
 
@@ -64,7 +67,7 @@ def test_turn_that_is_left_out_counts_for_nothing() -> None:
 
 
 def test_interval_is_student_s_over_the_blocks() -> None:
-    """By hand for four blocks: t of one side at LEVEL with three degrees of freedom."""
+    """The interval of a ratio is Student's: four blocks have three degrees of freedom."""
     from scipy.stats import t
 
     blocks = [0.01, 0.03, -0.02, 0.04]
@@ -80,7 +83,7 @@ def test_interval_is_student_s_over_the_blocks() -> None:
 
 
 def test_intervals_of_many_comparisons_are_those_of_each() -> None:
-    """A simulation computes what a session does."""
+    """The intervals of many comparisons computed at once are those computed for each alone."""
     blocks = np.random.default_rng(1).normal(size=(3, 6))
 
     together = np.array(interval(blocks))
@@ -89,13 +92,13 @@ def test_intervals_of_many_comparisons_are_those_of_each() -> None:
 
 
 def test_one_block_has_no_interval() -> None:
-    """Nobody can tell how much it differs from the next."""
+    """The ratio of a single block is refused, as one block has no interval."""
     with pytest.raises(ValueError, match="expected at least 2 blocks, got 1; take more"):
         ratio_of([0.1])
 
 
 def test_two_blocks_have_a_wide_interval() -> None:
-    """They are the fewest that have one, as on a machine that was busy during all others."""
+    """Two blocks, the fewest with an interval, have one that is wider than their difference."""
     two = ratio_of([0.1, 0.12])
 
     assert two.low < exp(0.1) < two.ratio < exp(0.12) < two.high
@@ -116,19 +119,22 @@ def test_two_blocks_have_a_wide_interval() -> None:
 def test_verdict_says_on_which_side_of_the_limit_the_interval_lies(
     low: float, high: float, limit: float, verdict: Verdict
 ) -> None:
-    """It is undecided where the interval holds the limit, and at the limit itself."""
+    """A verdict is undecided if the interval holds the limit or ends at it."""
     assert PairedRatio((low * high) ** 0.5, low, high).verdict(limit) is verdict
 
 
 def test_sides_of_many_intervals() -> None:
-    """1 is above the limit, -1 below, 0 holds it."""
+    """Each of many intervals lies above the limit (1), below it (-1), or holds it (0)."""
     low, high = np.log([1.06, 0.9, 1.0]), np.log([1.2, 1.04, 1.06])
 
     assert side_of(low, high, 0.05).tolist() == [1, -1, 0]
 
 
 def test_margin_reaches_to_the_upper_end() -> None:
-    """As a share of the ratio; what it had to be reaches to the limit, from either side."""
+    """The margin of a ratio is the distance to its upper end, as a share of the ratio.
+
+    The margin that is needed reaches to the limit, from either side.
+    """
     ratio = PairedRatio(1.02, 1.0, 1.071)
 
     assert ratio.margin == pytest.approx(0.05)
@@ -138,18 +144,18 @@ def test_margin_reaches_to_the_upper_end() -> None:
 
 
 def test_looks_are_at_four_six_eight_and_twelve_blocks() -> None:
-    """And at no other number."""
+    """The verdict is looked at after four, six, eight and twelve blocks, and at no other number."""
     assert [number for number in range(20) if is_due(number)] == [4, 6, 8, 12]
     assert LOOKS == (4, 6, 8, 12)
 
 
 def test_block_s_ratio_is_ours_over_the_baseline_s() -> None:
-    """More than 1 is slower."""
+    """A block's ratio is our time over the baseline's, so that more than 1 is slower."""
     assert estimate_of(turns(0, 1.5, 1.5)) == pytest.approx(log(1.5))
 
 
 def test_blocks_count_by_their_clean_turns() -> None:
-    """At least half of those that were planned are to be clean; those that are not are left out."""
+    """A block counts if at least half of its planned turns are clean, by its clean turns alone."""
     found = [
         *turns(0, 1.1, 1.1, 1.1, 1.1),
         *turns(1, *[1.2] * 2),
@@ -161,11 +167,11 @@ def test_blocks_count_by_their_clean_turns() -> None:
 
     assert blocks_of(found, 4) == pytest.approx([log(1.1), log(1.2)])
     assert blocks_of(found, 2) == pytest.approx([log(1.1), log(1.2), log(1.3)])
-    assert blocks_of(found[::-1], 4) == pytest.approx([log(1.1), log(1.2)]), "in their order"
+    assert blocks_of(found[::-1], 4) == pytest.approx([log(1.1), log(1.2)]), "not sorted by block"
 
 
 def test_four_blocks_are_enough_for_a_verdict() -> None:
-    """Fewer than the first look needs are busy, and tell of all turns, marked or not."""
+    """Four clean blocks are enough for a ratio; with fewer, contaminated turns count as well."""
     four = [turn for block in range(4) for turn in turns(block, 1.1 + block / 100, 1.2, 1.3)]
     marked = turns(4, 2.0, 2.0, 2.0, contaminated=True)
 
@@ -184,7 +190,7 @@ PROMISED = Noise("what is promised", call=0.02, process=0.01, spikes=0.02, drift
 
 @pytest.mark.parametrize("noise", [PROMISED, USUAL], ids=lambda noise: noise.name)
 def test_equal_sides_are_rarely_found_to_differ(noise: Noise) -> None:
-    """In at most 1 % of comparisons a side, retakes and looks included."""
+    """Of comparisons of equal sides, at most 1 % find ours slower, and at most 1 % faster."""
     found = compared(noise, 1.0, runs=RUNS)
 
     assert found.slower <= 0.01, f"{found.slower:.2%} found slower"
@@ -192,7 +198,7 @@ def test_equal_sides_are_rarely_found_to_differ(noise: Noise) -> None:
 
 
 def test_what_is_as_slow_as_allowed_is_rarely_found_to_be_slower() -> None:
-    """At a limit of 5 %, in at most 1 % of comparisons."""
+    """A side that is 5 % slower is found to exceed a limit of 5 % in at most 1 % of comparisons."""
     found = compared(USUAL, 1.05, 0.05, runs=RUNS)
 
     assert found.slower <= 0.01, f"{found.slower:.2%} found slower than 5 %"
@@ -200,7 +206,7 @@ def test_what_is_as_slow_as_allowed_is_rarely_found_to_be_slower() -> None:
 
 @pytest.mark.parametrize(("ratio", "least", "blocks"), [(1.03, 0.95, 7), (1.02, 0.95, 9)])
 def test_small_slow_down_is_found(ratio: float, least: float, blocks: float) -> None:
-    """3 % and 2 %, where calls differ by 2 % and processes by 1 %, in few blocks."""
+    """Slow-downs of 3 % and 2 % are found in 95 % of comparisons, in 7 and 9 blocks on average."""
     for noise in (PROMISED, USUAL):
         found = compared(noise, ratio, runs=RUNS)
 
@@ -209,7 +215,7 @@ def test_small_slow_down_is_found(ratio: float, least: float, blocks: float) -> 
 
 
 def test_noisy_machine_leaves_small_differences_undecided() -> None:
-    """And does not find what is not there."""
+    """A noisy machine leaves a slow-down of 2 % undecided in most comparisons."""
     found = compared(Noise("noisy", call=0.05, process=0.09), 1.02, runs=RUNS)
 
     assert found.slower < 0.2
@@ -217,5 +223,5 @@ def test_noisy_machine_leaves_small_differences_undecided() -> None:
 
 
 def test_limit_is_a_share_and_no_logarithm() -> None:
-    """A side that is exactly 20 % slower lies at a limit of 20 %."""
+    """A limit is a share and no logarithm: a side that is 20 % slower lies at a limit of 20 %."""
     assert log1p(0.2) == pytest.approx(estimate_of(turns(0, 1.2)))

@@ -54,7 +54,7 @@ def contention(others: float | None) -> Contention:
 
 
 def test_others_have_what_the_system_spent_without_the_engine_and_pytest() -> None:
-    """Of 10 s in 4 s, the engine had 6 s and pytest 0.4 s: others had 0.9 processors."""
+    """Others have the CPU time of the whole system without that of the engine and of pytest."""
     found = contention_between(FIRST, LAST)
 
     assert found.others == pytest.approx((10 - 6 - 0.4) / 4)
@@ -62,7 +62,7 @@ def test_others_have_what_the_system_spent_without_the_engine_and_pytest() -> No
 
 
 def test_shares_are_seconds_a_second() -> None:
-    """Time that was stolen, and time in which a process waited, are over the wall time."""
+    """Stolen time and time under CPU pressure are given as shares of the wall time."""
     found = contention_between(FIRST, LAST)
 
     assert found.steal == pytest.approx(0.2 / 4)
@@ -70,12 +70,12 @@ def test_shares_are_seconds_a_second() -> None:
 
 
 def test_threads_that_came_count_and_those_that_went_do_not() -> None:
-    """Two waited for 1 s and 0.5 s, a new one for 0.5 s; one that has ended tells nothing."""
+    """Waiting time counts the threads that began meanwhile, and not those that have ended."""
     assert contention_between(FIRST, LAST).waited == pytest.approx(2 / 4)
 
 
 def test_rounding_takes_nothing_from_others() -> None:
-    """Where the system seems to have done less than the engine alone, others did nothing."""
+    """A share is 0, and never negative, where readings are rounded."""
     less = changed(LAST, busy=5006.39, steal=39.99, pressure=59.0, waits={1: 0.4})
 
     found = contention_between(FIRST, less)
@@ -84,7 +84,7 @@ def test_rounding_takes_nothing_from_others() -> None:
 
 
 def test_engine_that_has_ended_spent_nothing() -> None:
-    """Its last reading is 0: all that the system did was done by others, pytest excepted."""
+    """An engine that has ended spent nothing, so that all but pytest's time is that of others."""
     found = contention_between(FIRST, changed(LAST, engine=0.0, waits=None))
 
     assert found.cpu == 0
@@ -97,7 +97,7 @@ def test_engine_that_has_ended_spent_nothing() -> None:
     [("busy", "others"), ("waits", "waited"), ("steal", "steal"), ("pressure", "pressure")],
 )
 def test_what_the_system_does_not_tell_is_unknown(field: str, share: str) -> None:
-    """Nothing is taken for it: neither 0 nor what only one of the readings says."""
+    """A share is unknown, and not 0, if one of the two readings lacks its value."""
     for first, last in (
         (changed(FIRST, **{field: None}), LAST),
         (FIRST, changed(LAST, **{field: None})),
@@ -123,7 +123,7 @@ def test_what_the_system_does_not_tell_is_unknown(field: str, share: str) -> Non
 def test_call_is_contaminated_beside_more_than_the_limit(
     others: float | None, seconds: float, contaminated: bool
 ) -> None:
-    """The limit here is 0.25 processors, and 3 ticks of 0.01 s in a call that is too short."""
+    """A call is contaminated if others take over 0.25 processors, the limit, and over 3 ticks."""
     assert (TICK, TICKS_OF_NOBODY) == (0.01, 3)
     assert is_contaminated(contention(others), seconds, 0.25) is contaminated, (
         f"{others} processors of others beside a call of {seconds} s"
@@ -131,7 +131,7 @@ def test_call_is_contaminated_beside_more_than_the_limit(
 
 
 def test_limit_can_be_chosen() -> None:
-    """Who allows others more gets fewer calls marked; who allows everything gets none."""
+    """The limit on what others may take can be chosen, and an infinite one marks no call."""
     assert is_contaminated(contention(0.5), 1.0, 0.4)
     assert not is_contaminated(contention(0.5), 1.0, 0.6)
     assert not is_contaminated(contention(64.0), 1.0, float("inf"))
@@ -146,7 +146,7 @@ def test_limit_can_be_chosen() -> None:
 def test_half_of_what_a_library_leaves_free_is_for_others(
     monkeypatch: pytest.MonkeyPatch, others: float, free: int, contaminated: bool
 ) -> None:
-    """Each processor without a thread of the library adds half a one to the limit of 0.1."""
+    """Each processor that the library leaves free raises the limit by half a processor."""
     monkeypatch.setattr(contention_module, "free_processors", lambda threads: free - threads + 3)
 
     most = most_of_others(0.1, threads=3)
@@ -176,7 +176,7 @@ def test_free_processors_are_whole_cores_without_a_thread(
     threads: int,
     free: int,
 ) -> None:
-    """Of those that this process may use; never fewer than none, whatever the system tells."""
+    """Free processors are usable whole cores without a thread of the library, never below zero."""
     counts = {True: logical, False: physical}
     monkeypatch.setattr("psutil.cpu_count", lambda logical=True: counts[logical])
     monkeypatch.setattr(contention_module, "fast_cores", lambda: usable)
@@ -186,7 +186,7 @@ def test_free_processors_are_whole_cores_without_a_thread(
 
 
 def test_slower_cores_of_apple_silicon_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its system has them for what works in the background: 4 fast cores of 8, and 4 threads."""
+    """On Apple silicon the slower cores count as free: with 8 cores and 4 threads, 4 are free."""
     monkeypatch.setattr("psutil.cpu_count", lambda logical=True: 8)  # noqa: ARG005
     monkeypatch.setattr(contention_module, "fast_cores", lambda: 4)
     monkeypatch.setattr("sys.platform", "darwin")
@@ -196,9 +196,9 @@ def test_slower_cores_of_apple_silicon_are_free(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.property
 def test_more_of_others_never_clears_a_call() -> None:
-    """With more of others a marked call stays marked; with a higher limit a clean one stays clean.
+    """A marked call stays marked beside more work, and a clean one stays clean at a higher limit.
 
-    Nothing but `others` marks: whatever else is known changes nothing.
+    Only the share of others marks a call: the other signals change nothing.
     """
     from hypothesis import given
     from hypothesis import strategies as st
@@ -218,7 +218,7 @@ def test_more_of_others_never_clears_a_call() -> None:
 
 @pytest.mark.property
 def test_shares_of_any_readings_are_never_negative() -> None:
-    """However readings round, no share is below 0, and all together are what was busy at least."""
+    """No share is ever negative, and all together they cover at least the busy time."""
     from hypothesis import given
     from hypothesis import strategies as st
 
@@ -249,7 +249,7 @@ def in_seconds(found: Contention, seconds: float) -> tuple[float, float]:
 
 
 def test_busy_process_is_one_of_others_unless_it_is_the_engine() -> None:
-    """A loop of half a second is the engine's where it is watched, and of others where it is not.
+    """A busy process counts as the engine where it is watched, and among others where it is not.
 
     Both watches see the same machine, whatever else it does: the wider one sees no less.
     """
@@ -274,7 +274,7 @@ def test_busy_process_is_one_of_others_unless_it_is_the_engine() -> None:
 
 
 def test_contention_of_some_calls_is_averaged_over_their_time() -> None:
-    """A long call weighs more than a brief one."""
+    """The contention of several calls is their average, weighted by their seconds."""
     quiet = Contention(others=0.0, cpu=2.0, waited=0.5, steal=0.0, pressure=0.0)
     busy = Contention(others=1.0, cpu=1.0, waited=1.5, steal=0.4, pressure=0.8)
 
@@ -284,7 +284,7 @@ def test_contention_of_some_calls_is_averaged_over_their_time() -> None:
 
 
 def test_signal_that_one_call_lacks_is_unknown_of_all() -> None:
-    """An average of some of them would be taken for that of all; of no time there is none."""
+    """A signal that one call lacks is unknown for all calls together."""
     known = Contention(others=1.0, cpu=1.0, waited=1.0, steal=1.0, pressure=1.0)
     unknown = Contention(others=None, cpu=1.0, waited=None, steal=None, pressure=None)
 

@@ -32,7 +32,7 @@ SETTINGS = DecodeSettings()
 
 
 class Told(Listener):
-    """Writes down what it is told, and takes its time for that."""
+    """A listener that keeps the steps that it is told, which takes its time on the clock."""
 
     def __init__(self, engine: FakeEngine) -> None:
         self.steps: list[Step] = []
@@ -58,7 +58,7 @@ def recorded(engine: FakeEngine, corpus: Corpus, *seconds: float, private: bool 
 
 
 def test_each_clip_is_transcribed_once_by_one_process(engine: FakeEngine, corpus: Corpus) -> None:
-    """What the start, the untimed call and the sending of audio take is not timed."""
+    """One process transcribes each clip of a corpus once, and only these calls are timed."""
     engines = three(engine)
     engines[0].calls = [30.0, 50.0, 2.0, 3.0, 5.0]
     engines[0].texts = ["start", "untimed", "one", "two", "three"]
@@ -79,7 +79,7 @@ def test_each_clip_is_transcribed_once_by_one_process(engine: FakeEngine, corpus
 def test_each_clip_is_heard_with_the_settings_that_are_asked_for(
     engine: FakeEngine, corpus: Corpus, device: Device, untimed: str
 ) -> None:
-    """The samples are its own; the first clip is sent twice where it is heard untimed as well."""
+    """Each clip of a corpus is transcribed with the settings that the test asks for."""
     engine.device, engine.calls = device, [30.0, 50.0, 2.0]
     processes = processes_of([engine])
     asked = DecodeSettings(language="de")
@@ -95,7 +95,7 @@ def test_each_clip_is_heard_with_the_settings_that_are_asked_for(
 
 
 def test_audio_is_held_no_longer_than_its_call_takes(engine: FakeEngine, corpus: Corpus) -> None:
-    """An engine that held an hour of it would need memory that no model needs."""
+    """An engine is told to forget the audio of a clip as soon as the clip is transcribed."""
     timed(engine, corpus, 2.0)
 
     steps = engine.log[engine.log.index("verify_load") :]
@@ -111,7 +111,7 @@ def test_audio_is_held_no_longer_than_its_call_takes(engine: FakeEngine, corpus:
 
 
 def test_first_clip_is_transcribed_untimed_on_a_gpu(engine: FakeEngine, corpus: Corpus) -> None:
-    """What is compiled for it is compiled before the clock goes."""
+    """On a GPU the first clip of a corpus is transcribed once untimed before it is timed."""
     engine.device = "gpu"
 
     _, calls = timed(engine, corpus, 2.0, 3.0, 5.0)
@@ -127,7 +127,7 @@ def test_first_clip_is_transcribed_untimed_on_a_gpu(engine: FakeEngine, corpus: 
 def test_each_call_has_the_limit_of_its_clip(
     engine: FakeEngine, corpus: Corpus, device: Device, untimed: list[int]
 ) -> None:
-    """A clip of 20 minutes has ten times the limit of a short one, as the untimed one on a CPU."""
+    """Each call has the limit of its clip: one of 20 minutes has ten times that of a short one."""
     engine.device = device
     long = replace(clips()["paragraph"], seconds=1200.0)
     timed(engine, replace(corpus, clips=(long, corpus.clips[0])), 2.0)
@@ -139,7 +139,7 @@ def test_each_call_has_the_limit_of_its_clip(
 
 
 def test_each_clip_is_told_with_its_number(engine: FakeEngine, corpus: Corpus) -> None:
-    """Outside the clock, so that people see how far a long corpus is."""
+    """Each clip of a corpus is told with its number, outside the clock."""
     engine.calls = [30.0, 50.0, 2.0]
     processes = processes_of([engine])
     processes.listener = told = Told(engine)
@@ -169,9 +169,10 @@ def test_others_are_averaged_over_all_calls(
     free: int,
     contaminated: bool,
 ) -> None:
-    """Beside 10 s of calls they may take a tenth: 0.6 for 5 s is more, and 0.6 for 1 s is not.
+    """What others take is averaged over all calls of a corpus, weighted by their seconds.
 
-    Of a processor that the library leaves free, they may take half as well.
+    Others may take a tenth of a processor on average, and half of each that the library leaves
+    free.
     """
     machine.free, machine.others = free, [0.0, *others, 0.0]
 
@@ -184,7 +185,7 @@ def test_others_are_averaged_over_all_calls(
 
 
 def test_changed_clip_is_not_measured(engine: FakeEngine, corpus: Corpus) -> None:
-    """Its hash would be that of another sound."""
+    """A clip that has changed since the session began is refused and not measured."""
     stamps = {**corpus.stamps, "paragraph": (1, 1)}
 
     with pytest.raises(CorpusError, match="has changed since this session began"):
@@ -192,7 +193,7 @@ def test_changed_clip_is_not_measured(engine: FakeEngine, corpus: Corpus) -> Non
 
 
 def test_record_has_each_clip_and_the_pooled_score(engine: FakeEngine, corpus: Corpus) -> None:
-    """Nine words of which one is wrong, and 34 of which all are missing; two words in silence."""
+    """A corpus's result has each clip's time and score, and one score of all words together."""
     short, paragraph = corpus.clips[:2]
     assert short.reference is not None
     engine.texts = ["a", "b", short.reference.replace("polite", "noisy"), "", "thank you"]
@@ -230,7 +231,7 @@ def test_record_has_each_clip_and_the_pooled_score(engine: FakeEngine, corpus: C
 def test_clips_are_scored_in_the_language_that_is_spoken(
     engine: FakeEngine, corpus: Corpus
 ) -> None:
-    """By the normaliser of its texts, one for each clip and for all of them together."""
+    """A corpus and its clips are scored with the normaliser of the language that is spoken."""
     asked = replace(SETTINGS, language="de")
     record = Recorder("test_corpus[id]", Measure.CORPUS, CASE, corpus, asked)
 
@@ -247,7 +248,7 @@ def engine_texts(said: str) -> list[str]:
 
 
 def test_segments_of_a_clip_are_held_to_its_sentences(engine: FakeEngine, corpus: Corpus) -> None:
-    """Where its times are known."""
+    """If a clip's sentence times are known, its score has the time error of the segments."""
     short = corpus.clips[0]
     engine.segments = (Segment(0.5, 3.5, short.reference or ""),)
     engine.texts = [short.reference or ""]
@@ -263,7 +264,7 @@ def test_segments_of_a_clip_are_held_to_its_sentences(engine: FakeEngine, corpus
 def test_memory_is_that_of_the_process_that_has_transcribed_it(
     engine: FakeEngine, corpus: Corpus
 ) -> None:
-    """Other tests may have started further ones, whose peaks are higher here."""
+    """The memory of a corpus is that of the process that transcribed it, and of no other."""
     engine.calls = [2.0]
     processes = processes_of(three(engine))
     assert [start.memory.footprint for start in processes.starts()] == [100, 101, 102]
@@ -276,7 +277,7 @@ def test_memory_is_that_of_the_process_that_has_transcribed_it(
 
 
 def test_private_corpus_keeps_neither_names_nor_words(engine: FakeEngine, corpus: Corpus) -> None:
-    """Hashes and numbers stay."""
+    """The result of a private corpus has hashes and scores, but neither clip names nor words."""
     engine.texts = ["the secret"]
 
     result = recorded(engine, replace(corpus, name="own-efefefef"), 2.0, private=True)

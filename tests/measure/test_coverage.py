@@ -14,7 +14,7 @@ DIFFERENT = replace(USUAL, process=0.03)
 
 @pytest.mark.parametrize("true", TIMES)
 def test_interval_holds_the_true_time(true: float) -> None:
-    """In 93 % of simulated tests at least, whether each process makes three, two or one call.
+    """The interval holds the true time in at least 93 % of simulated tests.
 
     A 95 % interval is meant; 1,000 tests tell that from 93 % with three standard deviations.
     """
@@ -26,7 +26,7 @@ def test_interval_holds_the_true_time(true: float) -> None:
 
 
 def test_margin_grows_with_what_processes_differ_in() -> None:
-    """Three times the difference between processes widens it by half at least."""
+    """Processes that differ three times as much make the margin wider by half at least."""
     same, different = (covered(noise, 1.0, runs=300)[2] for noise in (USUAL, DIFFERENT))
 
     assert different > 1.5 * same

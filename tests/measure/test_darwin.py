@@ -88,7 +88,7 @@ def _silent(mac: Mac) -> Mac:
 
 @pytest.mark.usefixtures("mac")
 def test_what_a_mac_is() -> None:
-    """Chip and model by Apple's names, the version of macOS, and whether it is a virtual one."""
+    """A Mac is described by its chip, model, macOS version, and whether it is virtual."""
     assert darwin.chip() == "Apple M4 Pro"
     assert darwin.model() == "Mac16,8"
     assert darwin.system() == "macOS 15.5"
@@ -96,7 +96,7 @@ def test_what_a_mac_is() -> None:
 
 
 def test_virtual_mac(mac: Mac) -> None:
-    """Hosted runners are; their cores are of one kind, and they show no GPU."""
+    """A virtual Mac is recognised as one, and its cores are of one kind."""
     mac.sysctl = {
         "kern.hv_vmm_present": "1",
         "hw.perflevel0.name": "Standard",
@@ -110,13 +110,13 @@ def test_virtual_mac(mac: Mac) -> None:
 
 @pytest.mark.usefixtures("mac")
 def test_cores_go_by_apple_s_words_for_them() -> None:
-    """Physical ones of each kind, and those of the GPU, which is no accelerator of its own."""
+    """Physical cores are counted by Apple's word for each kind, and so are the cores of the GPU."""
     assert darwin.cores() == {"performance": 10, "efficiency": 4, "gpu": 20}
     assert darwin.gpus() == []
 
 
 def test_cores_of_other_kinds(mac: Mac) -> None:
-    """Whatever three kinds are called, each that has a number; a virtual Mac shows no GPU."""
+    """Cores of any kind are counted under the name of the kind, unless their number is missing."""
     mac.sysctl.update({"hw.perflevel0.name": "Super", "hw.perflevel1.name": "Performance"})
     mac.answers.clear()
     assert darwin.cores() == {"super": 10, "performance": 4}
@@ -138,7 +138,7 @@ def test_cores_of_other_kinds(mac: Mac) -> None:
     ],
 )
 def test_thermal_pressure(mac: Mac, level: int, word: str) -> None:
-    """Its number has a name; a new one is shown as it is."""
+    """A known level of thermal pressure is shown by a word, and an unknown one by its number."""
     name = "com.apple.system.thermalpressurelevel"
     mac.answers[f"/usr/bin/notifyutil -g {name}"] = f"{name} {level}\n"
 
@@ -156,7 +156,7 @@ def test_thermal_pressure(mac: Mac, level: int, word: str) -> None:
     ids=["battery", "mains", "ups", "unheard-of"],
 )
 def test_power_source(mac: Mac, text: str, source: str | None) -> None:
-    """What the first line names counts, whether or not there is a battery."""
+    """The power source is the one that the first line of `pmset` names, if it is a known one."""
     mac.answers["/usr/bin/pmset -g batt"] = text
 
     assert darwin.power_source() == source
@@ -164,7 +164,7 @@ def test_power_source(mac: Mac, text: str, source: str | None) -> None:
 
 @pytest.mark.parametrize(("value", "low"), [(0, False), (1, True), (2, False)])
 def test_low_power_mode_of_a_mac_that_has_a_high_one(mac: Mac, value: int, low: bool) -> None:
-    """There is one setting with three values then: automatic, low and high."""
+    """Of the values of `powermode`, 1 alone is the low-power mode."""
     mac.answers["/usr/bin/pmset -g"] = f"Currently in use:\n standby 1\n powermode  {value}\n"
 
     assert darwin.low_power_mode() is low
@@ -172,7 +172,7 @@ def test_low_power_mode_of_a_mac_that_has_a_high_one(mac: Mac, value: int, low: 
 
 @pytest.mark.parametrize(("value", "low"), [(0, False), (1, True)])
 def test_low_power_mode(mac: Mac, value: int, low: bool) -> None:
-    """The setting of that name counts, and not the power mode beside it."""
+    """Where there is a setting `lowpowermode`, it counts and not the `powermode` beside it."""
     mac.answers["/usr/bin/pmset -g"] = SETTINGS.format(value)
 
     assert darwin.low_power_mode() is low
@@ -194,12 +194,12 @@ def test_low_power_mode(mac: Mac, value: int, low: bool) -> None:
     ],
 )
 def test_mac_that_does_not_tell(ask: Callable[[], object]) -> None:
-    """What is not told is None, and no error."""
+    """What a Mac does not tell is None, and no error."""
     assert ask() is None
 
 
 @pytest.mark.usefixtures("silent")
 def test_mac_that_does_not_tell_its_version_or_cores() -> None:
-    """It is a Mac all the same, with cores that nobody counted."""
+    """A Mac that tells neither its version nor its cores is `macOS (unknown)`, without any core."""
     assert darwin.system() == "macOS (unknown)"
     assert darwin.cores() == {}

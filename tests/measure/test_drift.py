@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_drift_is_the_farther_of_two_readings(before: float, after: float, share: float) -> None:
-    """The first reading was 2 s: more is slower, and shown as more than 0."""
+    """Drift is the share by which the farther of two readings differs from the first reading."""
     assert drift(before, after, first=2.0) == pytest.approx(share)
 
 
@@ -35,7 +35,7 @@ def test_drift_is_the_farther_of_two_readings(before: float, after: float, share
     [(0.0, False), (0.05, False), (0.051, True), (-0.05, False), (-0.051, True)],
 )
 def test_drift_of_more_than_a_twentieth_is_said(share: float, said: bool) -> None:
-    """Be it slower or faster."""
+    """Drift of more than 5 % is reported, be it slower or faster."""
     assert has_drifted(share) is said
 
 
@@ -53,21 +53,21 @@ def test_drift_of_more_than_a_twentieth_is_said(share: float, said: bool) -> Non
 def test_gpu_drifts_beside_rows_that_use_it(
     device: Device, before: Any, after: Any, share: float
 ) -> None:
-    """Processor and GPU took 1 s and 2 s at first; of a row on the GPU the farther one is told.
+    """A row on the GPU has the larger drift of processor and GPU, one on the CPU the processor's.
 
-    A GPU of which a reading is missing, as its reference failed, tells nothing.
+    A GPU of which a reading is missing, as its reference failed, adds nothing.
     """
     assert drift_of(before, after, state(1.0, 2.0), device) == pytest.approx(share)
 
 
 def test_gpu_that_was_not_watched_at_first_has_not_drifted() -> None:
-    """There is nothing to compare with."""
+    """A GPU that was not watched as the session began has no drift."""
     assert drift_of(state(1.0, 9.0), state(1.0, 9.0), state(1.0), "gpu") == 0
 
 
 @pytest.mark.property
 def test_drift_is_a_share_of_the_first_reading() -> None:
-    """It has no unit, does not depend on which reading came first, and is 0 of equal ones."""
+    """Drift has no unit, is as large for swapped readings, and is 0 for equal ones."""
     from hypothesis import given
     from hypothesis import strategies as st
 

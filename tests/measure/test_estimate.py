@@ -21,18 +21,18 @@ def samples(*processes: list[float]) -> list[Sample]:
 
 
 def test_process_counts_with_the_median_of_its_calls() -> None:
-    """One slow call among three moves nothing."""
+    """A process counts with the median of its calls, which one slow call does not move."""
     assert estimate(samples([1.0, 99.0, 2.0])).seconds == pytest.approx(2.0)
 
 
 def test_estimate_is_the_geometric_mean_of_the_processes() -> None:
-    """Of 1 s and 4 s it is 2 s, however many calls each has made."""
+    """The estimate is the geometric mean of the processes, however many calls each has made."""
     assert estimate(samples([1.0], [4.0])).seconds == pytest.approx(2.0)
     assert estimate(samples([1.0, 1.0, 1.0], [4.0])).seconds == pytest.approx(2.0)
 
 
 def test_interval_is_students_for_the_logarithms() -> None:
-    """Three processes at 1, e and e²: mean 1, standard deviation 1, t of two degrees 4.3027."""
+    """The interval is Student's for the mean of the logarithms of the processes' times."""
     e = 2.718281828459045
     made = estimate(samples([1.0], [e], [e * e]))
 
@@ -44,7 +44,7 @@ def test_interval_is_students_for_the_logarithms() -> None:
 
 
 def test_interval_narrows_with_the_number_of_processes() -> None:
-    """Of two processes it is much wider than of three with the same deviation."""
+    """The interval of four processes is much narrower than that of two that differ as much."""
     two, four = estimate(samples([1.0], [1.1])), estimate(samples([1.0], [1.1], [1.0], [1.1]))
 
     assert two.margin is not None
@@ -53,7 +53,7 @@ def test_interval_narrows_with_the_number_of_processes() -> None:
 
 
 def test_interval_allows_for_what_sessions_differ_by() -> None:
-    """Both parts add as squares: 1.96 times that deviation, and Student's of the processes."""
+    """The interval adds, as squares, the deviation between sessions and that between processes."""
     alike, apart = samples([1.0], [1.0], [1.0]), samples([1.0], [1.1], [1.2])
 
     made = estimate(alike, 0.03)
@@ -68,7 +68,7 @@ def test_interval_allows_for_what_sessions_differ_by() -> None:
 
 
 def test_one_process_has_no_interval() -> None:
-    """However many calls it has made: nobody can tell what the next process would take."""
+    """One process has no interval, however many calls it has made."""
     made = estimate(samples([1.0, 1.1, 1.2, 1.3]))
 
     assert (made.low, made.high, made.margin) == (None, None, None)
@@ -76,20 +76,23 @@ def test_one_process_has_no_interval() -> None:
 
 
 def test_calls_are_counted_by_process() -> None:
-    """In the order of the processes, whatever the order of the samples."""
+    """Calls are counted by process, in the order of the processes and not of the samples."""
     assert estimate(reversed(samples([1.0, 1.0], [1.0], [1.0, 1.0, 1.0]))).calls == (2, 1, 3)
 
 
 @pytest.mark.parametrize("processes", [[], [[0.0]], [[1.0, 0.0]]], ids=["none", "zero", "some"])
 def test_samples_that_tell_nothing_are_refused(processes: list[list[float]]) -> None:
-    """None at all, or a call that took no time."""
+    """An estimate is refused if there is no sample, or one of no time."""
     with pytest.raises(ValueError, match="expected samples of more than 0 s, got"):
         estimate(samples(*processes))
 
 
 @pytest.mark.property
 def test_estimate_lies_in_its_interval_and_among_the_samples() -> None:
-    """Twice the times give twice the estimate and the same margin, in any order of processes."""
+    """An estimate lies among its samples and in its interval.
+
+    Twice the times give twice the estimate, and the order of the processes changes nothing.
+    """
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -118,7 +121,7 @@ def test_estimate_lies_in_its_interval_and_among_the_samples() -> None:
 
 
 def test_half_widths_of_both_add_as_squares_in_a_ratio() -> None:
-    """On the logarithms: of 0.3 and 0.4 the ratio has 0.5, around the quotient of the estimates."""
+    """In a ratio, the half-widths of both intervals add as squares on the logarithms."""
     slow = Estimate(6.0, 6.0 / exp(0.3), 6.0 * exp(0.3), (1, 1))
     fast = Estimate(2.0, 2.0 / exp(0.4), 2.0 * exp(0.4), (1, 1))
 
@@ -131,7 +134,7 @@ def test_half_widths_of_both_add_as_squares_in_a_ratio() -> None:
 
 
 def test_ratio_is_decided_either_way_where_its_interval_leaves_1_out() -> None:
-    """An interval that ends at 1, or holds it, says nothing about which is slower."""
+    """A ratio is decided, either way, only if its interval leaves 1 out and does not end at 1."""
     assert UnpairedRatio(1.5, 1.01, 2.0).decided
     assert UnpairedRatio(0.5, 0.2, 0.99).decided
     assert not UnpairedRatio(1.5, 1.0, 2.0).decided
@@ -140,7 +143,7 @@ def test_ratio_is_decided_either_way_where_its_interval_leaves_1_out() -> None:
 
 
 def test_ratio_with_one_process_has_no_interval_and_decides_nothing() -> None:
-    """On whichever side it stands."""
+    """A ratio with a single process on either side has no interval and is undecided."""
     one, many = Estimate(1.0, None, None, (1,)), Estimate(9.0, 8.9, 9.1, (1, 1))
 
     assert ratio(one, many) == UnpairedRatio(1 / 9, None, None)
@@ -149,7 +152,10 @@ def test_ratio_with_one_process_has_no_interval_and_decides_nothing() -> None:
 
 
 def test_interval_of_a_ratio_holds_the_true_one_as_often_as_it_says() -> None:
-    """In 95 of 100 pairs at least, with three processes a side, or three and five; a fixed seed."""
+    """The interval of a ratio holds the true one in 93.5 % of simulated pairs at least.
+
+    A 95 % interval is meant.
+    """
     random = Random(7)
 
     def measured(true: float, spread: float, count: int) -> Estimate:

@@ -48,7 +48,7 @@ def heard(*texts: str) -> list[Transcript]:
 
 
 def test_exact_transcript_is_right() -> None:
-    """Case and punctuation are no errors."""
+    """A transcript that differs from the text in case and punctuation alone is right."""
     judge(
         MICRO,
         clip_of("The ship sails."),
@@ -59,7 +59,10 @@ def test_exact_transcript_is_right() -> None:
 
 
 def test_one_wrong_word_of_micro_is_a_failure_that_shows_it() -> None:
-    """One log is enough: library and version, clip, device and type, words and both whole texts."""
+    """One wrong word of micro is a failure whose message alone explains it.
+
+    The message has library and version, clip, device and type, the words, and both whole texts.
+    """
     said = "The ship sails. " * 10
     text = said.replace("ship", "sheep", 1)
 
@@ -78,7 +81,7 @@ def test_one_wrong_word_of_micro_is_a_failure_that_shows_it() -> None:
 
 
 def test_long_texts_of_a_real_size_are_cut() -> None:
-    """Many of its words may differ, for many reasons, and a recording may last for hours."""
+    """The message on a wrong transcript of a real size cuts long texts."""
     said = "The ship sails. " * 100
 
     with pytest.raises(WrongTranscriptError) as caught:
@@ -88,7 +91,7 @@ def test_long_texts_of_a_real_size_are_cut() -> None:
 
 
 def test_device_that_no_library_confirms_is_marked() -> None:
-    """Nobody knows then whether it computed there."""
+    """A device that no library confirms is marked as unknown."""
     unknown = msgspec.structs.replace(PROVENANCE, device_confirmed=False)
 
     assert computed_by(PROVENANCE).endswith(", mlx 0.32.4 on the gpu in float16")
@@ -97,7 +100,7 @@ def test_device_that_no_library_confirms_is_marked() -> None:
 
 @pytest.mark.parametrize(("wrong", "right"), [(3, True), (4, False)])
 def test_real_sizes_may_have_three_wrong_words_of_ten(wrong: int, right: bool) -> None:
-    """30 % is still right, and more is not."""
+    """A transcript of a real size is right up to 30 % of wrong words, and wrong beyond."""
     words = "ship boat car tree house road hill lake bird fish".split()
     text = " ".join(["wrong"] * wrong + words[wrong:])
 
@@ -112,7 +115,7 @@ def test_real_sizes_may_have_three_wrong_words_of_ten(wrong: int, right: bool) -
 
 
 def test_calls_that_hear_different_texts_are_a_failure_that_shows_them() -> None:
-    """Also when the last of them is right, and when the first is."""
+    """Calls that hear different texts are a failure that shows the texts, though one is right."""
     clip = clip_of("the ship sails")
     for texts in (("the ship", "the ship sails"), ("the ship sails", "the ship")):
         with pytest.raises(
@@ -124,13 +127,13 @@ def test_calls_that_hear_different_texts_are_a_failure_that_shows_them() -> None
 
 
 def test_no_transcript_at_all_is_a_failure() -> None:
-    """Nothing was heard because nothing was asked."""
+    """A measurement without any transcript is a failure."""
     with pytest.raises(WrongTranscriptError, match=r"one transcript from every call, got \[\]"):
         judge(MICRO, clip_of("the ship"), EQUAL, [], PROVENANCE)
 
 
 def test_recording_without_a_reference_must_give_words() -> None:
-    """Nobody knows which words are right, but silence is a failure."""
+    """A recording without a reference may give any words, but must give some."""
     unknown = clip_of(None)
 
     judge(MICRO, unknown, EQUAL, heard("anything"), PROVENANCE)
@@ -146,7 +149,7 @@ def test_recording_without_a_reference_must_give_words() -> None:
 
 
 def test_words_heard_in_silence_are_a_failure() -> None:
-    """A reference that is empty says that nothing is spoken; nothing heard is right."""
+    """Words that are heard where an empty reference says that nothing is spoken are a failure."""
     silence = clip_of("")
 
     for nothing in ("", "♪", " ... ", "[Music]"):
@@ -156,7 +159,10 @@ def test_words_heard_in_silence_are_a_failure() -> None:
 
 
 def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
-    """Another size would be right there; of other sizes and voices there is nothing to add."""
+    """The failure of micro on a human voice says that micro knows no human voice.
+
+    Failures of other sizes, and on synthetic voices, do not say so.
+    """
     human = replace(clip_of("the ship sails"), human=True)
 
     with pytest.raises(WrongTranscriptError) as micro:
@@ -177,7 +183,7 @@ def test_failure_of_micro_on_a_human_voice_says_that_it_knows_none() -> None:
 
 
 def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None:
-    """Of the text beside it, by its own name, and before that of the model; in one line."""
+    """A failure on a user's recording advises, in its first line, to correct the text beside it."""
     sound, text = tmp_path / "MEMO.WAV", tmp_path / "MEMO.TXT"
     text.write_text("the ship sails", encoding="utf-8")
     own = replace(
@@ -209,7 +215,7 @@ def test_failure_on_a_users_recording_thinks_of_its_text(tmp_path: Path) -> None
 
 
 def test_score_is_none_where_nobody_knows_what_is_said() -> None:
-    """An empty reference is scored, an absent one is not."""
+    """A clip without a reference has no score, and one with an empty reference has one."""
     assert score_of(clip_of(None), "anything") is None
     scored = score_of(clip_of("the ship sails now"), "the ship sails")
     assert scored is not None
@@ -225,21 +231,21 @@ AFTER = Sentence("six seven eight nine ten", 31.0, 59.0)
 
 
 def test_share_of_cut_words_counts_words_of_sentences_across_a_border() -> None:
-    """Two words of ten are in the sentence that runs across 30 s."""
+    """The share of cut words counts the words of sentences that run across a border at 30 s."""
     assert share_of_cut_words(clip_of("", BEFORE, ACROSS, AFTER)) == 0.2
     assert share_of_cut_words(clip_of("", BEFORE, AFTER)) == 0.0
     assert share_of_cut_words(clip_of("")) == 0.0
 
 
 def test_borders_are_every_thirty_seconds() -> None:
-    """A sentence from 59 s to 61 s is cut, one from 30 s to 59 s is not."""
+    """Every multiple of 30 s is a border, and a sentence that begins at one is not cut."""
     assert share_of_cut_words(clip_of("", Sentence("a b", 59.0, 61.0))) == 1.0
     assert share_of_cut_words(clip_of("", Sentence("a b", 30.0, 59.9))) == 0.0
 
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_library_is_cut_as_its_traits_say(name: str) -> None:
-    """Always, only in batches without a voice activity detector, or never."""
+    """A library cuts always, never, or only in batches without voice detection, by its traits."""
     batch, vad = replace(EQUAL, batch_size=2), replace(EQUAL, batch_size=2, vad=True)
     expected = {"always": (True, True, True), "in batches": (False, True, False)}
     expected["never"] = (False, False, False)
@@ -250,7 +256,10 @@ def test_library_is_cut_as_its_traits_say(name: str) -> None:
 
 
 def test_limit_grows_by_the_cut_sentences_and_a_little_where_a_library_cuts() -> None:
-    """Of micro, whose limit is else 0, and of a real size, whose limit is else 0.3."""
+    """Where a library cuts, the limit grows by the share of cut words and 0.05, if any is cut.
+
+    It is 0 for micro and 0.3 for a real size otherwise.
+    """
     clip, whole = clip_of("", BEFORE, ACROSS, AFTER), clip_of("", BEFORE, AFTER)
     batch = replace(EQUAL, batch_size=2)
 
@@ -263,7 +272,7 @@ def test_limit_grows_by_the_cut_sentences_and_a_little_where_a_library_cuts() ->
 
 
 def test_sentence_that_a_cut_goes_through_may_be_missing() -> None:
-    """Also of micro, which else is to have each word: where nothing is cut it is a failure."""
+    """A sentence that a cut goes through may be missing, even for micro."""
     clip = clip_of(
         "The ship sails. Many gulls. We wave from the shore.",
         Sentence("The ship sails.", 0.0, 29.0),
@@ -281,7 +290,10 @@ def test_sentence_that_a_cut_goes_through_may_be_missing() -> None:
 
 
 def test_segments_are_held_to_the_sentences_of_the_clip() -> None:
-    """The score has their time error, over how many boundaries, and the words in silence."""
+    """The score compares segments with the sentences of the clip.
+
+    It has their time error, the number of boundaries, and the words heard in silence.
+    """
     sentences = (Sentence("The ship sails.", 0.0, 29.0), Sentence("Many gulls.", 29.0, 31.0))
     clip = clip_of("The ship sails. Many gulls. Now.", *sentences)
     segments = (
@@ -299,7 +311,10 @@ def test_segments_are_held_to_the_sentences_of_the_clip() -> None:
 
 
 def test_clip_without_times_has_no_time_error() -> None:
-    """Nobody knows when anybody speaks; where nobody does, every word is one in silence."""
+    """A clip whose sentence times are unknown has no time error.
+
+    Words in silence are counted only if nobody speaks in the clip at all.
+    """
     segments = (Segment(0.0, 1.0, "the ship"),)
     spoken = score_of(clip_of("the ship"), "the ship", "en", segments)
     silent = score_of(clip_of(""), "thank you all", "en", segments)
@@ -311,7 +326,7 @@ def test_clip_without_times_has_no_time_error() -> None:
 
 
 def test_transcript_is_judged_in_its_language() -> None:
-    """By letters in Chinese, where two texts without spaces would be one word each."""
+    """A transcript is judged in its language: Chinese by letters and not by words."""
     clip, chinese = clip_of("你好世界你好世界你好"), replace(EQUAL, language="zh")
 
     judge(TINY, clip, chinese, heard("你好世界你好世界再见了"), PROVENANCE)
@@ -341,7 +356,7 @@ def test_transcript_is_judged_in_its_language() -> None:
     ],
 )
 def test_model_is_asked_for_the_languages_that_it_knows(size: str, language: str, why: str) -> None:
-    """A model of English alone would write English words, and be failed for them."""
+    """A model is not asked for a language that it does not know, and the reason is given."""
     assert why_not_in(Case("faster-whisper", size, "fp16"), language) == why
 
 
@@ -359,7 +374,10 @@ def corpus_of(*clips_in_it: Clip) -> Corpus:
 
 @pytest.mark.parametrize(("wrong", "right"), [(300, True), (301, False)])
 def test_corpus_is_right_by_its_pooled_score(wrong: int, right: bool) -> None:
-    """30 % of all words, whatever single clips are; the message has counts, and what to do."""
+    """A corpus is right if at most 30 % of all of its words are wrong, pooled over its clips.
+
+    The failure has the counts and says what to do.
+    """
     counts: dict[str, Any] = {"substitutions": wrong - 50, "deletions": 40, "insertions": 10}
     pooled = replace(results.score(wrong / 1000), **counts)
     corpus = corpus_of(clips()["short"], clips()["human"])
@@ -379,7 +397,7 @@ def test_corpus_is_right_by_its_pooled_score(wrong: int, right: bool) -> None:
 
 
 def test_embedded_model_is_not_judged_on_a_corpus() -> None:
-    """It knows no human voice; nor is a corpus judged in which nothing is said."""
+    """Micro is not judged on a corpus, and no model is judged on a corpus without words."""
     corpus = corpus_of(clips()["human"])
 
     judge_corpus(MICRO, corpus, results.score(0.9), PROVENANCE)

@@ -32,7 +32,7 @@ SETTINGS = DecodeSettings()
 def test_engine_that_is_killed_costs_one_measurement(
     tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next one has as many processes as before: a new one, and all those that still live."""
+    """An engine that is killed fails one measurement; in the next, a new engine takes its place."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     model, silence = Store.from_environment().prepare(files_of(CASE)), np.zeros(16_000, np.float32)
     folders = (tmp_path / str(number) for number in range(99))

@@ -52,7 +52,7 @@ class Exchanging(Listener):
 def test_file_that_is_exchanged_for_the_first_call_is_found(
     measured: str, tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The load is verified after the first call, in a comparison as in every other start."""
+    """A file that is exchanged during the first call is found, in a start and in a comparison."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     path = tmp_path / FILE
     path.write_text("weights", encoding="utf-8")

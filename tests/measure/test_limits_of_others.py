@@ -29,7 +29,7 @@ SAMPLES = [
 
 
 def test_quick_calls_are_the_first_tenth_of_those_alone() -> None:
-    """Neither slow ones nor those beside a load count."""
+    """The time of quick calls is the tenth percentile of the calls that ran beside no load."""
     alone = [sample(seconds, 0.0) for seconds in (5.0, 3.0, 4.0, 2.0, 1.0)]
 
     assert quick_seconds([*alone, sample(0.1, 0.0, "one loop")]) == pytest.approx(1.4)
@@ -49,7 +49,11 @@ def test_quick_calls_are_the_first_tenth_of_those_alone() -> None:
 def test_limit_marks_quiet_samples_and_misses_slow_ones(
     limit: float, alarms: int, missed: tuple[float, ...]
 ) -> None:
-    """A tenth more is not slow yet. One slow by itself, or quick beside a load, counts nowhere."""
+    """A limit raises false alarms on quiet calls, and misses slow calls beside a load.
+
+    A call is slow if it takes over a tenth longer than a quick one. One that is slow without a
+    load, or quick beside one, does not count.
+    """
     found = verdict(SAMPLES, 1.0, limit)
 
     assert (found.quiet, found.alarms) == (9, alarms)
@@ -58,7 +62,7 @@ def test_limit_marks_quiet_samples_and_misses_slow_ones(
 
 
 def test_tables_name_library_loads_and_limits() -> None:
-    """A load has a line with medians, and each limit one with its counts."""
+    """The tables name the library, give each load a line of medians, and each limit its counts."""
     lines = tables(SAMPLES).splitlines()
 
     assert lines[0] == "whisper.cpp: quick calls take 1000 ms"
@@ -72,7 +76,7 @@ def test_tables_name_library_loads_and_limits() -> None:
 def test_library_that_is_not_installed_is_refused_with_the_command_that_adds_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before any engine starts, in a line and without a traceback; others can be named."""
+    """A library that is not installed is refused in one line with the command that adds it."""
     monkeypatch.setattr(
         contention, "why_not_installed", {"whisper.cpp": "", "faster-whisper": "no"}.get
     )

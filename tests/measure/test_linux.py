@@ -55,7 +55,7 @@ def _files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Files:
 
 
 def test_what_a_machine_is(files: Files) -> None:
-    """The processor's name, and the maker's for the computer, without what is around them."""
+    """A Linux machine is described by its processor's name and the maker's product name."""
     files.write("proc/cpuinfo", CPUINFO)
     files.write("sys/class/dmi/id/product_name", "20UD\n")
 
@@ -64,7 +64,10 @@ def test_what_a_machine_is(files: Files) -> None:
 
 
 def test_virtual_machine_is_told_by_its_processors(files: Files) -> None:
-    """By a flag of theirs, and not by a like one of another line; Arm's have no such flags."""
+    """A virtual machine is recognised by the exact processor flag `hypervisor`.
+
+    Processors without a line of flags, as Arm's are, leave it unknown.
+    """
     files.write("proc/cpuinfo", CPUINFO.format("", ""))
     assert linux.virtual() is False
 
@@ -80,14 +83,14 @@ def test_virtual_machine_is_told_by_its_processors(files: Files) -> None:
 
 
 def test_frequency_is_the_mean_of_the_processors(files: Files) -> None:
-    """In MHz, with those that sleep."""
+    """The frequency is the mean over all processors, in MHz."""
     files.write("proc/cpuinfo", CPUINFO)
 
     assert linux.frequency() == pytest.approx(2750.25)
 
 
 def test_system_is_the_kernel_and_the_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without a name of its own is its kernel."""
+    """The system is named by kernel and distribution, and by the kernel alone if that is all."""
     monkeypatch.setattr(platform, "release", lambda: "6.8.0-31-generic")
     monkeypatch.setattr(
         platform, "freedesktop_os_release", lambda: {"PRETTY_NAME": "Ubuntu 24.04 LTS", "ID": "u"}
@@ -116,7 +119,7 @@ def test_cores(
     usable: int,
     cores: dict[str, int],
 ) -> None:
-    """How many this process may use is said where that is not all of them."""
+    """The number of cores that this process may use is told only if it may not use all."""
     counts = {True: logical, False: physical}
     monkeypatch.setattr("psutil.cpu_count", lambda logical=True: counts[logical])
     monkeypatch.setattr(linux, "fast_cores", lambda: usable)
@@ -130,7 +133,7 @@ def test_cores(
 def test_processor_that_cools_is_throttled(
     files: Files, states: tuple[int, int], thermal: str
 ) -> None:
-    """A fan that turns is not counted."""
+    """A processor with an active cooling device is throttled; a turning fan does not count."""
     for number, state in enumerate(states):
         device = f"sys/class/thermal/cooling_device{number}"
         files.write(f"{device}/type", "Processor\n")
@@ -142,7 +145,7 @@ def test_processor_that_cools_is_throttled(
 
 
 def test_throttling_is_counted_over_all_cores(files: Files) -> None:
-    """The count of the package, which all of them repeat, is left out."""
+    """Throttling is counted over all cores, without the count of the package that each repeats."""
     for number, count in enumerate((3, 40)):
         folder = f"sys/devices/system/cpu/cpu{number}/thermal_throttle"
         files.write(f"{folder}/core_throttle_count", f"{count}\n")
@@ -152,7 +155,7 @@ def test_throttling_is_counted_over_all_cores(files: Files) -> None:
 
 
 def test_laptop_on_mains(files: Files) -> None:
-    """One supply that is on is enough; a battery is there all the same."""
+    """A laptop with one power supply on is on mains, though it has a battery and another supply."""
     files.supply("AC", type="Mains", online="1")
     files.supply("USB1", type="USB", online="0")
     files.supply("BAT0", type="Battery", status="Charging")
@@ -161,7 +164,7 @@ def test_laptop_on_mains(files: Files) -> None:
 
 
 def test_laptop_on_usb(files: Files) -> None:
-    """Power comes in by that socket, too."""
+    """A laptop that is powered by its USB socket is on mains."""
     files.supply("AC", type="Mains", online="0")
     files.supply("USB1", type="USB", online="1")
 
@@ -169,7 +172,7 @@ def test_laptop_on_usb(files: Files) -> None:
 
 
 def test_laptop_on_battery(files: Files) -> None:
-    """Where no supply is on, it is the battery, which says of itself that it is on."""
+    """A laptop without a power supply that is on runs on its battery."""
     files.supply("AC", type="Mains", online="0")
     files.supply("BAT0", type="Battery", online="1")
 
@@ -177,7 +180,7 @@ def test_laptop_on_battery(files: Files) -> None:
 
 
 def test_battery_of_a_mouse_is_no_source(files: Files) -> None:
-    """It does not feed the machine, of whose supply nothing is known."""
+    """The battery of a mouse is no power source of the machine."""
     files.supply("hidpp", type="Battery", scope="Device")
 
     assert linux.power_source() is None
@@ -187,14 +190,14 @@ def test_battery_of_a_mouse_is_no_source(files: Files) -> None:
     ("profile", "low"), [("low-power", True), ("balanced", False), ("performance", False)]
 )
 def test_low_power_mode(files: Files, profile: str, low: bool) -> None:
-    """It is one of the firmware's profiles."""
+    """The firmware's profile `low-power`, and no other, is the low-power mode."""
     files.write("sys/firmware/acpi/platform_profile", f"{profile}\n")
 
     assert linux.low_power_mode() is low
 
 
 def test_governor_is_named_once(files: Files) -> None:
-    """Where processors have different ones, all are named, in the order of the alphabet."""
+    """Governors of the processors are named once each, in alphabetical order."""
     governor = "sys/devices/system/cpu/cpu{}/cpufreq/scaling_governor"
     files.write(governor.format(0), "schedutil\n")
     files.write(governor.format(1), "schedutil\n")
@@ -204,7 +207,7 @@ def test_governor_is_named_once(files: Files) -> None:
     assert linux.governor() == "performance, schedutil"
 
     files.write(governor.format(3), "")
-    assert linux.governor() == "performance, schedutil", "one that is switched off tells none"
+    assert linux.governor() == "performance, schedutil", "a sleeping core has none"
 
 
 @pytest.mark.usefixtures("files")
@@ -223,7 +226,7 @@ def test_governor_is_named_once(files: Files) -> None:
     ],
 )
 def test_linux_that_does_not_tell(ask: Callable[[], object]) -> None:
-    """Virtual machines lack most of it: what is not told is None, and no error."""
+    """What a Linux machine does not tell is None, and no error."""
     assert ask() is None
 
 
@@ -283,7 +286,7 @@ def _nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeNvml], FakeNvml]:
 
 
 def test_gpus_go_by_name_driver_and_memory(nvml: Callable[[FakeNvml], FakeNvml]) -> None:
-    """Of each, the whole of its memory in bytes."""
+    """Each NVIDIA GPU is listed with its name, driver and total memory in bytes."""
     library = nvml(FakeNvml())
 
     assert linux.gpus() == [
@@ -296,14 +299,14 @@ def test_gpus_go_by_name_driver_and_memory(nvml: Callable[[FakeNvml], FakeNvml])
 def test_gpu_that_shares_the_memory_has_none_of_its_own(
     nvml: Callable[[FakeNvml], FakeNvml],
 ) -> None:
-    """The library does not tell it then."""
+    """A GPU whose memory the driver does not tell has no memory of its own."""
     nvml(FakeNvml(memory_status=3))
 
     assert [memory for _, _, memory in linux.gpus()] == [None, None]
 
 
 def test_driver_that_finds_no_gpu_has_none(nvml: Callable[[FakeNvml], FakeNvml]) -> None:
-    """A library that cannot begin is asked for nothing."""
+    """A machine whose NVIDIA library cannot begin has no GPU."""
     library = nvml(FakeNvml(status=9))
 
     assert linux.gpus() == []
@@ -311,7 +314,7 @@ def test_driver_that_finds_no_gpu_has_none(nvml: Callable[[FakeNvml], FakeNvml])
 
 
 def test_machine_without_the_driver_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library comes with the driver; where it is missing, that is no error."""
+    """A machine without the NVIDIA library has no GPU, and that is no error."""
     monkeypatch.setattr(linux, "NVIDIA", "libno-such-library.so.1")
 
     assert linux.gpus() == []

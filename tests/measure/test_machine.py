@@ -72,7 +72,7 @@ def _told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("told")
 def test_machine_has_what_the_system_tells() -> None:
-    """Each field has its own value, and memory is that of the host, in bytes."""
+    """The machine has all that the system tells, each in its own field, with memory in bytes."""
     assert machine() == Machine(
         chip="Chip 1",
         model="Model 2",
@@ -91,7 +91,7 @@ def test_machine_has_what_the_system_tells() -> None:
 
 @pytest.mark.usefixtures("told")
 def test_memory_of_its_own_is_that_of_the_smallest_gpu() -> None:
-    """In bytes, of those that tell; nobody knows which one a library takes."""
+    """The memory of an accelerator is that of the smallest GPU whose memory is known."""
     this = machine()
     small, large, silent = (Gpu(name="GPU", driver="1", memory=size) for size in (7, 9, None))
 
@@ -104,7 +104,7 @@ def test_memory_of_its_own_is_that_of_the_smallest_gpu() -> None:
 
 @pytest.mark.usefixtures("told")
 def test_state_has_what_the_system_tells() -> None:
-    """Of swap what is used, in bytes; of the load, that of the last minute."""
+    """The state has all that the system tells, with the swap in use and the load of one minute."""
     assert state(0.002, "mlx-whisper") == State(
         thermal="nominal",
         throttled=10,
@@ -122,7 +122,7 @@ def test_state_has_what_the_system_tells() -> None:
 
 
 def test_this_machine_is_known() -> None:
-    """Whatever it lacks, it has a system, an architecture, memory and cores; and a state."""
+    """The machine that runs the tests has a system, an architecture, memory, cores and a state."""
     import psutil
 
     found, now = machine(), state()
@@ -142,7 +142,7 @@ def test_this_machine_is_known() -> None:
 def test_neither_host_nor_user_nor_folder_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nothing of this machine's own names is in it, nor of the names that it could be asked for."""
+    """The machine and its state tell no name of host, user or folder."""
     import socket
 
     (tmp_path / NAME).mkdir()
@@ -163,7 +163,7 @@ def test_neither_host_nor_user_nor_folder_is_told(
 def test_mac_tells_neither_host_nor_user_nor_serial_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What its programs print has them: a host, who keeps it awake, numbers of its parts."""
+    """What is read on a Mac has no host, user or serial number, though the printed texts have."""
     mac = Mac()
     monkeypatch.setattr(darwin, "output_of", mac.answer)
     monkeypatch.setattr(machine_module, "here", darwin)
@@ -178,7 +178,7 @@ def test_mac_tells_neither_host_nor_user_nor_serial_numbers(
 
 
 def test_each_system_is_asked_for_the_same() -> None:
-    """Whatever is asked of one of the two systems can be asked of the other."""
+    """The same things can be asked of macOS and of Linux."""
     functions = [
         {
             name
@@ -224,7 +224,7 @@ def git(folder: Path, *arguments: str) -> str:
 def test_commit_is_that_of_the_checkout(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """All of its 40 digits, whatever the working directory is, and whatever git is told outside."""
+    """The suite's commit is that of its checkout, whatever working directory and GIT_DIR are."""
     commit = git(checkout, "rev-parse", "HEAD")
     git(checkout, "tag", "v1")
     monkeypatch.chdir(tmp_path)
@@ -235,7 +235,7 @@ def test_commit_is_that_of_the_checkout(
 
 
 def test_changed_file_is_told_and_a_new_one_is_not(checkout: Path) -> None:
-    """What the suite writes itself changes nothing of it."""
+    """A changed file marks the suite's commit as dirty, and a new file does not."""
     commit = git(checkout, "rev-parse", "HEAD")
     (checkout / "new").write_text("new\n")
     assert suite_commit(checkout) == commit
@@ -248,7 +248,7 @@ def test_changed_file_is_told_and_a_new_one_is_not(checkout: Path) -> None:
 
 
 def test_looking_locks_nothing(checkout: Path) -> None:
-    """A session that is killed meanwhile leaves no lock, which would stop the user's own git."""
+    """Looking up the suite's commit does not write git's index, so that it takes no lock."""
     before = (checkout / ".git/index").read_bytes()
     os.utime(checkout / "file", (1, 1))  # what git would write into its index, under a lock
 
@@ -258,7 +258,7 @@ def test_looking_locks_nothing(checkout: Path) -> None:
 
 
 def test_worktree_has_its_own_commit(checkout: Path, tmp_path: Path) -> None:
-    """There, .git is a file."""
+    """A worktree has its own commit, and not that of the checkout that it belongs to."""
     first = git(checkout, "rev-parse", "HEAD")
     git(checkout, "worktree", "add", "--quiet", str(tmp_path / "worktree"))
     git(checkout, "commit", "--quiet", "--allow-empty", "--message=Go on")
@@ -268,7 +268,7 @@ def test_worktree_has_its_own_commit(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_folder_in_another_checkout_has_no_commit(checkout: Path) -> None:
-    """A copy of the suite that lies in someone's project is not of that project's commit."""
+    """A folder inside another checkout has no commit, and not that of the checkout around it."""
     (checkout / "copy").mkdir()
 
     assert suite_commit(checkout / "copy") is None
@@ -277,7 +277,7 @@ def test_folder_in_another_checkout_has_no_commit(checkout: Path) -> None:
 def test_checkout_without_git_or_commit_has_none(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Neither is an error."""
+    """A checkout without a commit, or on a machine without git, has no commit and no error."""
     (tmp_path / "empty").mkdir()
     git(tmp_path / "empty", "init", "--quiet")
     assert suite_commit(tmp_path / "empty") is None
@@ -287,7 +287,7 @@ def test_checkout_without_git_or_commit_has_none(
 
 
 def test_suite_is_this_checkout() -> None:
-    """What is asked for is where the suite's code lies."""
+    """The suite's commit is that of the checkout in which its code lies."""
     assert machine_module.ROOT == ROOT
     if (ROOT / ".git").exists() and shutil.which("git"):
         commit = git(ROOT, "rev-parse", "HEAD")

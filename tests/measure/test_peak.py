@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def test_peak_of_a_start_is_without_what_its_verification_takes(
     tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A peak does not go down, so it is read first: PyTorch's weights are there twice later."""
+    """The peak memory of a start is read before its verification, which takes more memory."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     verified = Store.from_environment().prepare(files_of(Case("toy", "micro", "good")))
     case = Case("toy", "micro", "hoards-verifying")

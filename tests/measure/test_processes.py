@@ -38,7 +38,7 @@ def starts_of(engine: FakeEngine) -> int:
 
 
 def test_all_processes_are_started_alike_and_once(engines: list[FakeEngine]) -> None:
-    """Each goes through the same steps; whoever asks again gets the same starts."""
+    """All processes of a case go through the same steps of a start, and are started only once."""
     processes = processes_of(engines)
 
     first, again = list(processes.starts()), list(processes.starts())
@@ -51,7 +51,7 @@ def test_all_processes_are_started_alike_and_once(engines: list[FakeEngine]) -> 
 
 
 def test_engines_are_those_that_were_started(engines: list[FakeEngine]) -> None:
-    """All live at once, so that each test goes on with them."""
+    """Every test of a case goes on with the same living engines."""
     processes = processes_of(engines)
 
     pids = [engine.pid for engine in processes.each()]
@@ -61,7 +61,7 @@ def test_engines_are_those_that_were_started(engines: list[FakeEngine]) -> None:
 
 
 def test_first_process_is_started_alone(engines: list[FakeEngine]) -> None:
-    """For what needs one; the others are started when they are asked for, and it is not again."""
+    """The first process is started without the others, and not again when they are started."""
     processes = processes_of(engines)
 
     assert [processes.first().pid, processes.first().pid] == [10, 10]
@@ -72,7 +72,7 @@ def test_first_process_is_started_alone(engines: list[FakeEngine]) -> None:
 
 
 def test_first_process_is_started_anew_where_it_ended(engines: list[FakeEngine]) -> None:
-    """As each of them is; and where its start failed, it fails again."""
+    """If the first process has ended, a new one is started in its place."""
     processes = processes_of(engines)
     processes.first().close()
 
@@ -81,7 +81,7 @@ def test_first_process_is_started_anew_where_it_ended(engines: list[FakeEngine])
 
 
 def test_engine_that_ended_is_started_anew_and_costs_no_other(engines: list[FakeEngine]) -> None:
-    """A time-out ends one engine; the next test gets a new one in its place."""
+    """An engine that ended is replaced by a new one, and the other engines stay."""
     processes = processes_of(engines)
     list(processes.each())
     engines[1].close()
@@ -92,7 +92,7 @@ def test_engine_that_ended_is_started_anew_and_costs_no_other(engines: list[Fake
 
 
 def test_start_that_failed_fails_every_test(engines: list[FakeEngine]) -> None:
-    """Another try would fare no better, and take its time."""
+    """A start that failed fails every test of its case, and is not tried again."""
     processes = processes_of(engines)
     error = EngineError("it does not load")
 
@@ -111,7 +111,7 @@ def test_start_that_failed_fails_every_test(engines: list[FakeEngine]) -> None:
 
 @pytest.mark.parametrize(("room", "pids"), [(3, [10, 11, 12]), (2, [10, 11]), (1, [10])])
 def test_as_many_live_as_have_room(engines: list[FakeEngine], room: int, pids: list[int]) -> None:
-    """The first one tells what one takes; where there is little memory there are fewer."""
+    """As many processes live as there is memory for, and three at most by default."""
     processes = processes_of(engines, room=room)
 
     assert processes.count == 3
@@ -121,7 +121,7 @@ def test_as_many_live_as_have_room(engines: list[FakeEngine], room: int, pids: l
 
 
 def test_processes_that_the_user_wants_live_one_after_another(engines: list[FakeEngine]) -> None:
-    """Where they do not fit at once, each is ended before the next begins, in each test anew."""
+    """If the processes a user wants do not fit into memory at once, they live one after another."""
     processes = processes_of(engines, Rules(processes=2), room=1)
 
     alive = [
@@ -140,7 +140,7 @@ def is_alive(engine: FakeEngine) -> bool:
 def test_processes_that_the_user_wants_live_at_once_where_they_fit(
     engines: list[FakeEngine],
 ) -> None:
-    """Their number alone is no reason to start anything twice."""
+    """If the processes a user wants fit into memory at once, none of them is started twice."""
     processes = processes_of(engines, Rules(processes=2), room=2)
 
     assert [engine.pid for engine in processes.each()] == [10, 11]
@@ -148,7 +148,7 @@ def test_processes_that_the_user_wants_live_at_once_where_they_fit(
 
 
 def test_memory_is_the_highest_peak_of_all_starts(engines: list[FakeEngine]) -> None:
-    """Of the host, and of the accelerator, which need not be of the same process."""
+    """The memory of all starts is the highest peak of host and accelerator, each by itself."""
     starts = processes_of(engines).starts()
 
     assert peak_memory(starts) == Memory(300, None)
@@ -181,7 +181,10 @@ def never(engine: FakeEngine, step: str = "load") -> None:
 def test_start_that_takes_too_long_costs_its_own_process_alone(
     engines: list[FakeEngine], step: str, late: tuple[int, ...], pids: list[int]
 ) -> None:
-    """The others are measured, are numbered without a gap, and it is known how many are missing."""
+    """A start that takes too long leaves out its process; the others are numbered without a gap.
+
+    Starts that took too long are counted and not tried again.
+    """
     for number in late:
         never(engines[number], step)
     processes = processes_of(engines)
@@ -192,11 +195,11 @@ def test_start_that_takes_too_long_costs_its_own_process_alone(
     assert [start.phases.process for start in starts] == list(range(len(pids)))
     assert (processes.count, processes.timed_out) == (len(pids), len(late))
     assert [engine.pid for engine in processes.each()] == pids
-    assert sum(starts_of(each) > 0 for each in engines) == 3, "none is tried again"
+    assert sum(starts_of(each) > 0 for each in engines) == 3, "no start is tried again"
 
 
 def test_first_start_that_takes_too_long_fails_the_case(engines: list[FakeEngine]) -> None:
-    """Nobody knows a process that would take less, and each try may take minutes."""
+    """If the first start takes too long, the case fails, and no other start is tried."""
     never(engines[0])
     processes = processes_of(engines)
 
@@ -229,7 +232,7 @@ def _evictions(engines: list[FakeEngine], monkeypatch: pytest.MonkeyPatch) -> No
 def test_files_are_out_of_memory_between_their_hashing_and_the_load(
     engines: list[FakeEngine],
 ) -> None:
-    """They are hashed before they are taken out, and looked at once more right before the load."""
+    """Files leave memory after they were hashed, and are checked again right before the load."""
     processes_of(engines).starts_from_disk()
 
     steps = [step for step in engines[1].log if "limited" not in step]
@@ -241,7 +244,7 @@ def test_files_are_out_of_memory_between_their_hashing_and_the_load(
 
 @pytest.mark.usefixtures("evictions")
 def test_one_engine_lives_while_files_are_out_of_memory(engines: list[FakeEngine]) -> None:
-    """None of the case's own, and none when it is done; the next test starts its own anew."""
+    """While files are out of memory, one engine lives at a time, and at the end none does."""
     processes = processes_of(engines)
     first = list(processes.starts())
     alive: list[list[int]] = []
@@ -272,7 +275,7 @@ def test_one_engine_lives_while_files_are_out_of_memory(engines: list[FakeEngine
 def test_engines_have_ended_where_files_stay_in_memory(
     engines: list[FakeEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is told of it need not clean up."""
+    """If files stay in memory, the engines of the case have ended before the error is raised."""
 
     def keep(_: VerifiedModel) -> None:
         raise FilesInMemoryError("weights.npz: expected none of its 42 bytes in memory")

@@ -87,7 +87,7 @@ def _proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeProc:
 
 @pytest.mark.usefixtures("proc")
 def test_busy_is_what_is_not_idle() -> None:
-    """Of 1,000 s on two processors, without idling, waiting for a disk, and what was stolen."""
+    """The system is busy for all CPU time but idling, waiting for a disk, and what was stolen."""
     found = read(100)
 
     assert found.busy == pytest.approx(2 * 1000 - 40 - 0.5 - 0.8)
@@ -98,18 +98,18 @@ def test_busy_is_what_is_not_idle() -> None:
 
 @pytest.mark.usefixtures("proc")
 def test_each_thread_waited_for_itself() -> None:
-    """The second number of schedstat, of nanoseconds; the first is the time that it ran."""
+    """The waiting time of each thread is the second number of its schedstat, in nanoseconds."""
     assert read(100).waits == {100: 1.5, 101: 0.25}
 
 
 @pytest.mark.usefixtures("proc")
 def test_pressure_is_that_of_any_process() -> None:
-    """The total of `some` counts, in microseconds, and not that of `full`, or an average."""
+    """The CPU pressure is the total of `some` in microseconds, and not `full` or an average."""
     assert read(100).pressure == 2.5
 
 
 def test_engine_is_its_process_and_all_that_it_started(proc: FakeProc) -> None:
-    """Children of any of its threads count, theirs too, and those that have ended by the tick."""
+    """The engine's CPU time includes all its descendants, those that have ended by the tick."""
     proc.process(100, 7.0, {100: 1, 101: 2}, children="200 201 ")
     proc.process(200, 20.0, {200: 4}, children="300")
     proc.process(201, 30.0, {201: 5}, ended=40)
@@ -125,7 +125,7 @@ def test_engine_is_its_process_and_all_that_it_started(proc: FakeProc) -> None:
 
 
 def test_process_that_has_ended_spent_nothing(proc: FakeProc) -> None:
-    """A child that ended between being listed and being read costs no test, nor does the engine."""
+    """A process that has ended spent nothing, and reading it is no error."""
     proc.write("100/task/100/children", "200")
 
     assert read(100).engine == 7.0
@@ -137,7 +137,7 @@ def test_process_that_has_ended_spent_nothing(proc: FakeProc) -> None:
 def test_process_may_end_while_its_threads_are_listed(
     proc: FakeProc, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
 ) -> None:
-    """Linux says either, by when it ended; its CPU clock was read all the same."""
+    """A process that ends while its threads are listed has no waiting time, but its CPU time."""
     assert read(100).waits is not None
 
     def fail(_: str) -> None:
@@ -160,7 +160,7 @@ def test_process_may_end_while_its_threads_are_listed(
 def test_what_linux_does_not_tell_is_unknown(
     proc: FakeProc, file: str, unknown: tuple[str, ...]
 ) -> None:
-    """A kernel without a file leaves these unknown, and all the rest known."""
+    """A file that the Linux kernel lacks leaves its own values unknown, and all others known."""
     for thread in (100, 101):
         (proc.folder / file.format(thread)).unlink(missing_ok=True)
 
@@ -172,14 +172,14 @@ def test_what_linux_does_not_tell_is_unknown(
 
 
 def test_system_that_does_not_count_was_never_idle(proc: FakeProc) -> None:
-    """Sandboxes show zeros: nothing is known of others then, so that no call is marked for it."""
+    """A system whose CPU counters are all zero does not tell how busy it was."""
     proc.write("stat", "cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\n")
 
     assert (read(100).busy, read(100).steal) == (None, None)
 
 
 def test_pressure_that_is_switched_off_is_unknown(proc: FakeProc) -> None:
-    """Linux has the file then, but an error for whoever reads it: here it is that of a folder."""
+    """The CPU pressure is unknown where reading its file fails."""
     (proc.folder / "pressure/cpu").unlink()
     (proc.folder / "pressure/cpu").mkdir()
 
@@ -244,7 +244,7 @@ def _on_macos(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeDarwin], None]:
 
 
 def test_macos_is_busy_with_whatever_is_not_idle(on_macos: Callable[[FakeDarwin], None]) -> None:
-    """User, nice and system time are what psutil tells; nothing is known of steal and pressure."""
+    """On macOS the busy time is the sum of user, nice and system time."""
     on_macos(FakeDarwin())
 
     found = read(100)
@@ -257,7 +257,7 @@ def test_macos_is_busy_with_whatever_is_not_idle(on_macos: Callable[[FakeDarwin]
 def test_engine_on_macos_is_its_process_and_all_that_it_started(
     on_macos: Callable[[FakeDarwin], None],
 ) -> None:
-    """All three count; the first was ready for 24 million ticks, which are 1 s."""
+    """On macOS the engine's CPU and waiting times include those of all its descendants."""
     on_macos(FakeDarwin())
 
     found = read(100)
@@ -269,7 +269,7 @@ def test_engine_on_macos_is_its_process_and_all_that_it_started(
 def test_process_that_has_ended_on_macos_spent_nothing(
     on_macos: Callable[[FakeDarwin], None],
 ) -> None:
-    """A child that ended between being listed and being read costs no test, nor does the engine."""
+    """On macOS a process that has ended spent nothing, and reading it is no error."""
     on_macos(FakeDarwin(ended=200))
 
     assert read(100).engine == 153.5
@@ -286,7 +286,7 @@ while time.process_time() < 0.4: pass
 def test_children_of_a_real_engine_are_part_of_it() -> None:
     """What a process has started counts as its own, while it runs and, on Linux, once it has ended.
 
-    Either of two children takes 0.4 CPU seconds; then one ends, and the other sleeps until it loses
+    Each of two children takes 0.4 CPU seconds; then one ends, and the other sleeps until it loses
     its standard input, which is that of the process that started it.
     """
     counted = 0.75 if sys.platform == "linux" else 0.35  # macOS tells nothing of what has ended
@@ -301,7 +301,7 @@ def test_children_of_a_real_engine_are_part_of_it() -> None:
 
 
 def test_loop_that_shares_a_processor_waits_for_it() -> None:
-    """Two loops on one processor: each is ready, without one, for about as long as it runs."""
+    """A loop that shares a processor with another loop is shown to wait for that processor."""
     if sys.platform != "linux":
         pytest.skip("only Linux binds a process to a processor")
     with running(BUSY) as one, running(BUSY) as other:
@@ -319,7 +319,7 @@ def test_loop_that_shares_a_processor_waits_for_it() -> None:
 
 
 def test_engine_that_sleeps_spends_nothing_and_waits_for_nothing() -> None:
-    """Whatever pytest does meanwhile is not the engine's."""
+    """An engine that sleeps spends hardly any CPU time and waits for none, whatever pytest does."""
     with running(IDLE) as idle:
         watch, end = ContentionMeter(idle), time.process_time() + 0.3
         while time.process_time() < end:

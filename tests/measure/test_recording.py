@@ -69,7 +69,7 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("in_tokyo")
 def test_record_tells_when_it_ended(clip: Clip) -> None:
-    """In UTC, whatever the zone here, so that results of several machines can be put in order."""
+    """A record tells when it ended in UTC, to the millisecond, whatever the local time zone is."""
     before = datetime.now(UTC)
     record = recorder(clip)
     assert record.result.when == ""
@@ -81,7 +81,7 @@ def test_record_tells_when_it_ended(clip: Clip) -> None:
 
 
 def test_record_tells_the_machine_of_what_was_not_measured(clip: Clip) -> None:
-    """A skip or a failure belongs to the machine on which it happened."""
+    """The record of a skipped test has the machine, and its state before and after."""
     record = recorder(clip)
     record.on(MACHINE)
     record.around(state(0.5), state(1.0), state(2.0))
@@ -94,7 +94,7 @@ def test_record_tells_the_machine_of_what_was_not_measured(clip: Clip) -> None:
 
 
 def test_record_begins_with_what_is_known_before_anything_runs(clip: Clip) -> None:
-    """Test, measure, case, clip, and the repo and revision that the check map names."""
+    """A record begins with test, measure, case and clip, and the repo and revision of the model."""
     result = recorder(clip).ended(Outcome.FAILED, "the reason", "the cause")
 
     assert (result.test, result.measure, result.case) == ("test_it[id]", Measure.WARM, CASE)
@@ -114,7 +114,7 @@ def test_record_begins_with_what_is_known_before_anything_runs(clip: Clip) -> No
 
 
 def test_settings_that_a_library_ignores_stand_as_it_uses_them(clip: Clip) -> None:
-    """lightning-whisper-mlx takes a language and a batch size, and does the rest its own way."""
+    """A setting that a library ignores is recorded as the library has it, and others as asked."""
     ignored = adapter_class(CASE.adapter).ignored_settings
     assert ignored["context"] is True
 
@@ -128,7 +128,7 @@ def test_settings_that_a_library_ignores_stand_as_it_uses_them(clip: Clip) -> No
 
 
 def test_test_without_a_clip_has_neither_clip_nor_settings() -> None:
-    """A load transcribes nothing."""
+    """The record of a test without a clip has neither a clip nor settings."""
     result = recorder(None, Measure.LOAD).result
 
     assert result.clip is None
@@ -136,7 +136,7 @@ def test_test_without_a_clip_has_neither_clip_nor_settings() -> None:
 
 
 def test_verified_model_is_recorded_by_its_own_facts(engine: FakeEngine, clip: Clip) -> None:
-    """Repo, revision, commit and each file's size and hash are those of the verified model."""
+    """A verified model is recorded with its own repo, revision, commit, and files with hashes."""
     record = recorder(clip)
 
     record.model(engine.model)
@@ -155,7 +155,7 @@ def test_verified_model_is_recorded_by_its_own_facts(engine: FakeEngine, clip: C
 
 
 def test_segments_and_language_are_those_of_the_score(engine: FakeEngine, clip: Clip) -> None:
-    """The last transcript's segments are held to the sentences, in the language of the settings."""
+    """The score compares the last segments with the sentences, in the language of the settings."""
     engine.segments = (Segment(0.5, 3.5, clip.reference or ""),)
     settings = replace(SETTINGS, language="de")
 
@@ -170,7 +170,7 @@ def test_segments_and_language_are_those_of_the_score(engine: FakeEngine, clip: 
 
 
 def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: Clip) -> None:
-    """Samples and how many there were to be, transcript, score, memory, and what computed."""
+    """The record of calls has samples, last transcript, score, memory, and what computed it."""
     engine.texts = ["nothing of it", clip.reference or ""]
 
     result = record_calls(recorder(clip), engine, clip, 2.0, 3.0)
@@ -197,7 +197,7 @@ def test_calls_are_recorded_with_what_was_heard_last(engine: FakeEngine, clip: C
 
 
 def test_device_that_a_library_does_not_tell_is_recorded_as_unknown(engine: FakeEngine) -> None:
-    """It is what the library was told, and nobody knows whether it computes there."""
+    """A device that a library does not confirm is recorded as unconfirmed."""
     engine.told_device = None
 
     facts = provenance_of(engine.as_engine)
@@ -206,14 +206,14 @@ def test_device_that_a_library_does_not_tell_is_recorded_as_unknown(engine: Fake
 
 
 def test_fallback_in_any_call_is_recorded(engine: FakeEngine, clip: Clip) -> None:
-    """Also when the last call made none."""
+    """A fallback in any call is recorded, though the last call made none."""
     engine.fallbacks = [False, False, True, False]
 
     assert record_calls(recorder(clip), engine, clip, 2.0, 3.0).fallback is True
 
 
 def test_loads_are_recorded_by_process(engine: FakeEngine) -> None:
-    """Each load is a sample of a process of its own; nothing that was heard is in the record."""
+    """Each load is recorded as a sample of its own process, without any transcript."""
     record = recorder(None, Measure.LOAD)
     engine.calls = [8.0]
     processes = processes_of(three(engine))
@@ -231,7 +231,7 @@ def test_loads_are_recorded_by_process(engine: FakeEngine) -> None:
 
 
 def test_starts_that_took_too_long_are_recorded(engine: FakeEngine, clip: Clip) -> None:
-    """With every result of the case: those of the starts, and those of the calls."""
+    """Starts that took too long are counted in the record of every test of their case."""
     engines = three(engine)
     for each in engines:
         each.calls = [8.0]
@@ -256,7 +256,7 @@ def test_starts_that_took_too_long_are_recorded(engine: FakeEngine, clip: Clip) 
 def test_processes_are_those_that_were_started_and_not_those_that_were_asked_for(
     engine: FakeEngine, clip: Clip
 ) -> None:
-    """The user asked for three, and the start of one took too long."""
+    """The record has the number of processes that were started, not the number asked for."""
     engine.calls = [8.0]
     record = recorder(clip, Measure.COLD)
     processes = processes_of(three(engine), Rules(processes=3))
@@ -268,7 +268,7 @@ def test_processes_are_those_that_were_started_and_not_those_that_were_asked_for
 
 
 def test_start_has_no_budget_and_no_number_of_calls(engine: FakeEngine) -> None:
-    """Of what the user chose, how many processes there are is all that bears on it."""
+    """The record of a load has no budget or number of calls, and just the processes as a choice."""
     engine.calls = [8.0]
     load = recorder(None, Measure.LOAD)
 
@@ -280,7 +280,7 @@ def test_start_has_no_budget_and_no_number_of_calls(engine: FakeEngine) -> None:
 
 
 def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip) -> None:
-    """The samples are the sums of the phases, and the memory is the highest peak."""
+    """The record of starts has all phases, with their sums as samples, and the highest peak."""
     engines = three(engine)
     for number, each in enumerate(engines):
         each.calls, each.peak = [8.0 * 2**number], 100 - number
@@ -300,7 +300,7 @@ def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip)
 def test_marks_and_what_others_did_are_recorded(
     engine: FakeEngine, clip: Clip, machine: Machine
 ) -> None:
-    """A start beside other work is marked in the load and in the cold start."""
+    """A start beside other work is marked in the records of the load and the cold start alike."""
     machine.others = [0.9, 0.0]
     engine.calls = [8.0]
     processes = processes_of(three(engine))
@@ -317,7 +317,7 @@ def test_marks_and_what_others_did_are_recorded(
 
 
 def test_failure_keeps_what_was_recorded_before_it(engine: FakeEngine, clip: Clip) -> None:
-    """A wrong transcript is in the record, with its samples, its score and the reason."""
+    """The record of a failure keeps the transcript, score and samples from before it."""
     engine.texts = ["all of it wrong"]
     record = recorder(clip)
     record_calls(record, engine, clip, 2.0)
@@ -332,7 +332,7 @@ def test_failure_keeps_what_was_recorded_before_it(engine: FakeEngine, clip: Cli
 
 
 def test_private_record_takes_no_words(engine: FakeEngine, clip: Clip) -> None:
-    """No transcript, and no failure, which may quote one; the score is numbers and stays."""
+    """A private record has a score and samples, but no transcript, and no text of a failure."""
     record = Recorder("test_it[id]", Measure.WARM, CASE, clip, SETTINGS, private=True)
     engine.texts = ["the secret"]
     record_calls(record, engine, clip, 2.0)
@@ -346,7 +346,7 @@ def test_private_record_takes_no_words(engine: FakeEngine, clip: Clip) -> None:
 
 @pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.FAILED])
 def test_private_record_keeps_what_the_suite_itself_says(clip: Clip, outcome: Outcome) -> None:
-    """Why it was skipped, or that it took too long, quotes no words."""
+    """A private record keeps the reason of any outcome but a failure, as it quotes no words."""
     record = Recorder("test_it[id]", Measure.WARM, CASE, clip, SETTINGS, private=True)
 
     ended = record.ended(outcome, "reason", "cause")
@@ -387,7 +387,7 @@ def compared(engine: FakeEngine, ratio: float) -> RunningComparison:
 def test_comparison_is_recorded_with_both_sides(
     engine: FakeEngine, clip: Clip, limit: float | None, ratio: float, verdict: Verdict
 ) -> None:
-    """What was heard is this side's; the other side's case, model and facts stand beside it."""
+    """The record of a comparison has both sides, and the transcript of ours."""
     record = recorder(clip, Measure.RATIO)
 
     found = compared(engine, ratio)

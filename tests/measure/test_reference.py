@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_quickest_of_some_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the first, nor the middle one, nor the mean."""
+    """The reference is the time of the quickest of five tries."""
     times = iter([5.0, 9.0, 2.0, 8.0, 7.0])
 
     def seconds_of(step: Callable[[], object]) -> float:
@@ -33,9 +33,9 @@ def test_quickest_of_some_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_work_is_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every try begins with the same signals, and makes all rounds.
+    """Every try of the reference computes the same 32 rounds on the same signals.
 
-    They are the same ones in every version of the suite, whose readings can so be compared.
+    The signals are the same in every version of the suite, so that readings can be compared.
     """
     begun: list[tuple[float, ...]] = []
     transform = np.fft.rfft
@@ -66,7 +66,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
 
 
 def test_wrong_result_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that computes wrongly has no speed."""
+    """A reference that computes a wrong result is an error."""
     spoil(monkeypatch, 1 + 1e-8)
 
     with pytest.raises(ArithmeticError, match="expected the same signals, got ones that differ by"):
@@ -74,7 +74,7 @@ def test_wrong_result_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_result_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is equal to it, and nothing is larger."""
+    """A reference whose result is not a number is an error."""
     spoil(monkeypatch, math.nan)
 
     with pytest.raises(ArithmeticError, match="differ by nan"):
@@ -82,7 +82,7 @@ def test_result_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_reference_runs_on_one_core() -> None:
-    """It takes no more CPU time than time: so it tells the same on any number of cores."""
+    """The reference takes hardly more CPU time than wall time, as it runs on one core."""
     begin, spent = time.perf_counter(), time.process_time()
     seconds = reference()
     spent, took = time.process_time() - spent, time.perf_counter() - begin
@@ -126,7 +126,7 @@ class GpuEngine:
 def test_gpu_makes_as_many_products_as_take_a_twentieth_of_a_second(
     monkeypatch: pytest.MonkeyPatch, seconds: float, products: int
 ) -> None:
-    """A power of two of them; of a slow GPU, one. The first call of all is not timed."""
+    """A GPU's reference makes as many products as take 0.05 s: a power of two, and one at least."""
     engine: Any = GpuEngine(monkeypatch, seconds)
 
     GpuReference(engine)
@@ -147,7 +147,7 @@ def test_gpu_makes_as_many_products_as_take_a_twentieth_of_a_second(
 def test_reference_on_the_gpu_is_the_quickest_of_some_tries(
     monkeypatch: pytest.MonkeyPatch, times: list[float], quickest: float
 ) -> None:
-    """Five at least, for a quarter of a second at least; of these, what one product took."""
+    """A GPU's reference is the quickest of at least five tries that take 0.25 s or more in all."""
     engine: Any = GpuEngine(monkeypatch, 0.0125)
     reference = GpuReference(engine)
     assert engine.calls.pop() == 4
@@ -160,7 +160,7 @@ def test_reference_on_the_gpu_is_the_quickest_of_some_tries(
 
 
 def test_wrong_result_of_a_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It computes nothing that could be trusted: at first, and at any time later."""
+    """A wrong result of a GPU's reference is an error, at first and at any time later."""
     engine: Any = GpuEngine(monkeypatch, 1.0)
     reference = GpuReference(engine)
     engine.result = 1.5

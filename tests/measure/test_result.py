@@ -39,7 +39,7 @@ PARTS = (
 
 
 def test_seconds_are_in_the_order_in_which_they_were_taken() -> None:
-    """However the samples are stored, `seconds` goes by their order over all processes."""
+    """The seconds of a result are in the order in which its samples were taken."""
     mixed = (
         Sample(process=1, order=2, seconds=3.0),
         Sample(process=0, order=0, seconds=1.0),
@@ -62,7 +62,7 @@ def marked(*marks: bool, calls: int = 1) -> Result:
 
 
 def test_result_without_samples_has_no_estimate() -> None:
-    """Asked for one, it names its test and how that ended."""
+    """A result without samples has no estimate, and says so with its test and outcome."""
     failed = warm(samples=(), outcome=Outcome.FAILED)
 
     with pytest.raises(ValueError, match=r"test_transcribe\[.*\]: expected samples, .*failed"):
@@ -73,7 +73,7 @@ def test_result_without_samples_has_no_estimate() -> None:
 def test_interval_allows_for_other_sessions_on_a_virtual_machine(
     virtual: bool | None, margin: float
 ) -> None:
-    """By 1.96 times 4 %, whose logarithm is that; not where nobody knows what the machine is."""
+    """On a virtual machine alone, the interval allows for 4 % between sessions."""
     alike = tuple(Sample(process=number, order=number, seconds=1.0) for number in range(3))
     machine = msgspec.structs.replace(MACHINE, virtual=virtual)
 
@@ -83,7 +83,7 @@ def test_interval_allows_for_other_sessions_on_a_virtual_machine(
 
 
 def test_contaminated_samples_count_in_nothing() -> None:
-    """They stay in the record, and neither estimate nor RTFx nor pytest-benchmark has them."""
+    """Contaminated samples stay in a result, but count neither in its estimate nor in its RTFx."""
     result = marked(True, False, True)
 
     assert len(result.samples) == 3
@@ -93,7 +93,7 @@ def test_contaminated_samples_count_in_nothing() -> None:
 
 
 def test_busy_result_shows_all_its_samples_and_no_rtfx() -> None:
-    """It is only to be looked at: nothing about it says how fast the library is."""
+    """A busy result has the seconds of all its samples, and no RTFx."""
     busy = msgspec.structs.replace(marked(True, True, True), outcome=Outcome.BUSY)
 
     assert busy.seconds == [1.0, 2.0, 3.0]
@@ -102,7 +102,7 @@ def test_busy_result_shows_all_its_samples_and_no_rtfx() -> None:
 
 
 def test_first_cold_start_stands_apart() -> None:
-    """It may compile what the others find; where it is the only clean one, it counts."""
+    """The first cold start does not count in the estimate, unless it is the only clean one."""
     for measure in (Measure.COLD, Measure.COLD_FILES):
         assert cold(9.0, 2.0, 2.0, measure=measure).estimate.seconds == pytest.approx(2.0)
     assert cold(9.0).estimate.seconds == 9.0
@@ -127,7 +127,7 @@ def test_first_cold_start_stands_apart() -> None:
 def test_result_is_contaminated_where_most_of_its_calls_are(
     result: Result, contaminated: bool
 ) -> None:
-    """A call counts as clean where one of its tries was; half of them are not most."""
+    """A result is contaminated if over half of its calls are clean in none of their tries."""
     assert result.is_contaminated is contaminated
 
 
@@ -135,7 +135,7 @@ def test_result_is_contaminated_where_most_of_its_calls_are(
 def test_comparison_is_contaminated_where_too_few_blocks_count(
     busy_blocks: int, contaminated: bool
 ) -> None:
-    """Of six, four are to have at least half of their turns clean, going by what was planned."""
+    """A comparison is contaminated if fewer than four of its blocks count."""
     turns = tuple(
         msgspec.structs.replace(turn, contaminated=turn.block < busy_blocks)
         for turn in comparison().turns
@@ -145,7 +145,7 @@ def test_comparison_is_contaminated_where_too_few_blocks_count(
 
 
 def test_calls_of_all_processes_count_together() -> None:
-    """Of two processes with one call each, one clean call is half."""
+    """Whether a result is contaminated is decided over the calls of all its processes together."""
     repeats = Repeats(processes=2, calls=1, max_others=0.1)
     clean = Sample(process=1, order=1, seconds=2.0)
     dirty = Sample(process=0, order=0, seconds=9.0, contaminated=True)
@@ -155,14 +155,14 @@ def test_calls_of_all_processes_count_together() -> None:
 
 
 def test_rtfx_is_seconds_of_audio_in_a_second() -> None:
-    """12 s of audio in 2 s are 6 times real time; a slower call gives a smaller figure."""
+    """RTFx is the seconds of audio that are transcribed in a second."""
     assert CLIP.seconds == 12.0
     assert warm(2.0).rtfx == 6.0
     assert warm(24.0).rtfx == 0.5
 
 
 def test_rtfx_is_of_a_timed_transcription_alone() -> None:
-    """A start, and a test of which nothing was timed, have none."""
+    """Only a timed transcription has an RTFx: a start or a result without samples has none."""
     assert cold(2.0).rtfx is None
     assert load(2.0).rtfx is None
     assert warm(samples=()).rtfx is None
@@ -171,7 +171,7 @@ def test_rtfx_is_of_a_timed_transcription_alone() -> None:
 
 
 def test_busy_result_was_right_and_measured() -> None:
-    """Other work of the machine changes no word, and a time that says little is one."""
+    """A busy result counts as right and as measured, just as one that passed."""
     right = {Outcome.PASSED, Outcome.BUSY}
 
     assert {outcome for outcome in Outcome if outcome.was_right} == right
@@ -180,27 +180,27 @@ def test_busy_result_was_right_and_measured() -> None:
 
 
 def test_total_of_a_start_is_the_sum_of_its_phases() -> None:
-    """Each phase counts once."""
+    """The total of a start is the sum of its phases."""
     start = Start(process=0, launch=1.0, import_library=20.0, load=300.0, first_call=4000.0)
 
     assert start.total == 4321.0
 
 
 def test_starts_are_measures_of_the_model_and_not_of_a_clip() -> None:
-    """The cold start and the load belong to all rows of a case; the others to one each."""
+    """Cold starts and loads, and no other measures, are measures of a start."""
     starts = {Measure.COLD, Measure.COLD_FILES, Measure.LOAD}
 
     assert {measure for measure in Measure if measure.of_a_start} == starts
 
 
 def test_result_cannot_be_changed() -> None:
-    """What was measured stays as it was recorded."""
+    """No field of a result can be changed."""
     with pytest.raises(AttributeError):
         warm().transcript = "another"  # type: ignore[misc]
 
 
 def test_json_holds_plain_values_under_the_documented_names() -> None:
-    """What a reader of the file finds, by name, unit and value."""
+    """The JSON of a result has plain values under the documented names."""
     written = json.loads(json.dumps(to_json(cold(5.0))))
 
     assert written["version"] == 2
@@ -262,7 +262,7 @@ def test_json_holds_plain_values_under_the_documented_names() -> None:
 def test_json_that_is_no_result_is_refused_by_name(
     path: tuple[str | int, ...], value: object, complaint: str
 ) -> None:
-    """A field that is unknown, of another type or out of its range is named."""
+    """JSON with an unknown field, or a value of a wrong type or range, is refused by that name."""
     written: Any = json.loads(json.dumps(to_json(warm())))
     part = written
     for step in path[:-1]:
@@ -274,7 +274,7 @@ def test_json_that_is_no_result_is_refused_by_name(
 
 
 def test_json_that_lacks_a_field_is_refused_by_name() -> None:
-    """A result is of a case, or it is no result."""
+    """JSON of a result that lacks a field is refused by the name of that field."""
     written = to_json(warm())
     del written["case"]
 
@@ -283,7 +283,7 @@ def test_json_that_lacks_a_field_is_refused_by_name() -> None:
 
 
 def test_result_of_an_earlier_version_of_the_suite_is_read() -> None:
-    """Fields that came since then have defaults: no clips, no times, and the English normaliser."""
+    """The JSON of an earlier version of the suite is read, with defaults for later fields."""
     written = to_json(warm())
     del written["clips"], written["first"]
     for name in ("time_error", "boundaries", "words_in_silence", "cer", "normaliser"):
@@ -298,7 +298,7 @@ def test_result_of_an_earlier_version_of_the_suite_is_read() -> None:
 
 
 def test_schema_is_the_documented_one() -> None:
-    """The file beside the code, which other programs read, says what is really written."""
+    """The documented schema describes the JSON of results as it is really written."""
     documented = json.loads(SCHEMA.read_text(encoding="utf-8"))
 
     assert json.loads(json.dumps(json_schema())) == documented, (
@@ -309,7 +309,7 @@ def test_schema_is_the_documented_one() -> None:
 
 
 def test_schema_is_written_as_documented(tmp_path: Path) -> None:
-    """What is written is the documented file, byte for byte."""
+    """The schema is written as the documented file, byte for byte."""
     write_schema(tmp_path / "schema.json")
 
     assert (tmp_path / "schema.json").read_bytes() == SCHEMA.read_bytes()

@@ -23,7 +23,7 @@ SETTINGS = DecodeSettings()
 
 
 def test_start_is_timed_by_phase(engine: FakeEngine, clip: Clip) -> None:
-    """Each phase is its own step's time; the first call includes handing over the audio."""
+    """A start has the time of each phase; in the first call, handing over the audio is included."""
     engine.calls = [8.0]
 
     started = time_start(engine.as_engine, 2, clip, AUDIO, SETTINGS, Rules())
@@ -43,7 +43,7 @@ def test_start_is_timed_by_phase(engine: FakeEngine, clip: Clip) -> None:
 def test_first_call_is_of_the_audio_and_the_settings_that_are_given(
     engine: FakeEngine, clip: Clip
 ) -> None:
-    """Whatever the later calls are of."""
+    """The first call of a start is made with the audio and settings that it is given."""
     engine.calls = [8.0]
     settings = DecodeSettings(language="de", threads=2)
 
@@ -54,7 +54,7 @@ def test_first_call_is_of_the_audio_and_the_settings_that_are_given(
 
 
 def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: Clip) -> None:
-    """Verifying reads the weights once more, which is no part of the peak of a start."""
+    """A load is verified after the memory of the start was read."""
     engine.calls = [8.0]
 
     started = time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules())
@@ -68,7 +68,10 @@ def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: C
 def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_load(
     engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither is within the clock; other starts do nothing of the kind."""
+    """A start from the disk evicts the files before the launch and checks them before the load.
+
+    Neither is within the clock, and other starts do neither.
+    """
     monkeypatch.setattr(starts, "evict", lambda model: engine.log.append(f"evict {model.repo}"))
     monkeypatch.setattr(
         starts, "expect_none_in_memory", lambda model: engine.log.append(f"look at {model.repo}")
@@ -98,7 +101,7 @@ def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_lo
 def test_start_beside_other_work_is_marked_and_not_made_again(
     engine: FakeEngine, clip: Clip, machine: Machine
 ) -> None:
-    """It would cost too much; the mark is what the table goes by."""
+    """A start beside other work is marked and not made again."""
     machine.others = [0.9]
     engine.calls = [8.0]
 
@@ -111,7 +114,7 @@ def test_start_beside_other_work_is_marked_and_not_made_again(
 def test_mark_of_a_start_is_for_all_of_its_phases(
     engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load may be too brief to tell what others took meanwhile, and the start is not.
+    """A start is judged as a whole, by the seconds of all its phases together.
 
     Others may take half of the processors that the library leaves free, beside --max-others.
     """

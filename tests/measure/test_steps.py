@@ -30,7 +30,10 @@ START = (
 
 
 class Told(Listener):
-    """Writes down what it is told among what the engines are asked, and takes its time."""
+    """A listener that keeps the steps that it is told, also in the log of what engines are asked.
+
+    Telling takes its time on the clock.
+    """
 
     def __init__(self, engine: FakeEngine) -> None:
         self.steps: list[Step] = []
@@ -56,7 +59,7 @@ def measured(
 
 
 def test_each_step_of_each_start_is_told(engine: FakeEngine) -> None:
-    """With its process, counted from 1, of those that are wanted."""
+    """Each step of a start is told with the number of its process, and how many there will be."""
     steps, _ = measured(engine, Rules(processes=2, calls=1))
 
     started = [step for step in steps if step.activity.of_a_start]
@@ -64,7 +67,7 @@ def test_each_step_of_each_start_is_told(engine: FakeEngine) -> None:
 
 
 def test_each_call_of_each_process_is_told(engine: FakeEngine) -> None:
-    """How many calls there will be is known only once the first of them has been timed."""
+    """Each call is told with its process and number, and how many there are once that is known."""
     steps, seconds = measured(engine, Rules(processes=2, calls=2))
 
     assert [step for step in steps if not step.activity.of_a_start] == [
@@ -80,14 +83,14 @@ def test_each_call_of_each_process_is_told(engine: FakeEngine) -> None:
 
 
 def test_brief_calls_are_told_one_by_one(engine: FakeEngine) -> None:
-    """Also those that are watched together."""
+    """Brief calls are told one by one, though they are watched together."""
     steps, _ = measured(engine, Rules(processes=1, calls=4), calls=(0.01,))
 
     assert [step.call for step in steps if step.activity is Activity.TIMED_CALL] == [1, 2, 3, 4]
 
 
 def test_call_that_is_made_again_is_told_as_such(engine: FakeEngine, machine: Machine) -> None:
-    """By its number, and not as a further call."""
+    """A call that is made again is told as a repetition of the same number."""
     machine.others = [0.0, 0.0, 0.9, 0.0]
 
     steps, _ = measured(engine, Rules(processes=1, calls=2))
@@ -97,7 +100,7 @@ def test_call_that_is_made_again_is_told_as_such(engine: FakeEngine, machine: Ma
 
 
 def test_pause_is_told_before_the_call_that_comes_after_it(engine: FakeEngine) -> None:
-    """It takes much longer than the call, and no clock runs meanwhile."""
+    """A pause is told before the call that comes after it."""
     engine.calls = [30.0, 50.0, 2.0]
     processes = processes_of([engine], Rules(processes=1, calls=2))
     processes.listener = told = Told(engine)
@@ -115,7 +118,7 @@ def test_pause_is_told_before_the_call_that_comes_after_it(engine: FakeEngine) -
 def test_number_of_processes_is_told_as_soon_as_it_is_known(
     engine: FakeEngine, room: int, processes: int
 ) -> None:
-    """Once the first start has shown that there is memory for fewer than were wanted."""
+    """The number of processes is told as wanted in the first start, and then as memory allows."""
     steps, _ = measured(engine, Rules(calls=1), room=room)
 
     assert {step.processes for step in steps[: len(START)]} == {3}
@@ -124,14 +127,14 @@ def test_number_of_processes_is_told_as_soon_as_it_is_known(
 
 
 def test_one_long_call_leaves_the_other_processes_out(engine: FakeEngine) -> None:
-    """What is told last is of the one process that has made it."""
+    """If one long call leaves out the other processes, the last step is of one process of one."""
     steps, _ = measured(engine, Rules(), calls=(9.0,))
 
     assert steps[-1] == Step(Activity.EMPTY_CALLS, 1, 1)
 
 
 def test_step_is_told_before_it_is_made(engine: FakeEngine) -> None:
-    """So that what is shown is what goes on."""
+    """Each step is told before it is made."""
     engine.calls = [30.0, 50.0, 2.0]
     processes = processes_of([engine], Rules(processes=1, calls=1))
     processes.listener = Told(engine)
@@ -152,7 +155,7 @@ def test_step_is_told_before_it_is_made(engine: FakeEngine) -> None:
 
 
 def test_clock_runs_in_these_steps() -> None:
-    """In them nothing may be written that could be written at another time."""
+    """The clock runs in all steps but laying out, evicting, verifying, untimed calls and pauses."""
     assert {activity for activity in Activity if not activity.timed} == {
         *(Activity.LAY_OUT, Activity.EVICT, Activity.VERIFY, Activity.UNTIMED_CALL, Activity.PAUSE)
     }

@@ -31,7 +31,10 @@ def found(root: Path) -> str:
 
 
 def test_code_is_known_by_names_and_contents(suite: Path) -> None:
-    """Each change of a Python file is another suite, and what is no code changes nothing."""
+    """Each change of the name or text of a Python file of the suite changes the hash of its code.
+
+    A file of text, or one outside its folders, does not.
+    """
     seen = {found(suite)}
     (suite / "adapters" / "notes.txt").write_text("x", encoding="utf-8")
     (suite / "elsewhere.py").write_text("x", encoding="utf-8")
@@ -52,7 +55,7 @@ def test_code_is_known_by_names_and_contents(suite: Path) -> None:
 
 
 def test_content_that_moves_to_another_file_is_another_suite(suite: Path) -> None:
-    """Where a file ends is a part of what is hashed."""
+    """Content that moves from one file to another changes the hash of the suite's code."""
     first, second = (suite / "adapters" / name for name in ("a.py", "b.py"))
     first.write_bytes(b"one")
     second.write_bytes(b"two")
@@ -65,7 +68,7 @@ def test_content_that_moves_to_another_file_is_another_suite(suite: Path) -> Non
 
 
 def test_code_is_hashed_once(suite: Path) -> None:
-    """It stands in each result, and a session runs the code that it has loaded."""
+    """The code of the suite is hashed once, and not again when a file is added."""
     before = found(suite)
     (suite / "adapters" / "late.py").touch()
 
@@ -73,7 +76,7 @@ def test_code_is_hashed_once(suite: Path) -> None:
 
 
 def test_suite_that_runs_is_this_one() -> None:
-    """Its code is what pytest and engines import, and is no empty selection of files."""
+    """The hashed code is that of this checkout, and each of its folders has Python files."""
     assert project.ROOT == ROOT
     assert CODE == ("adapters", "benchmarks", "whisper_speedtest")
     assert all(list((ROOT / folder).rglob("*.py")) for folder in CODE)

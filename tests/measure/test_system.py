@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_text_of_a_file(tmp_path: Path) -> None:
-    """Where a file cannot be read, or is none, there is no text, and no error."""
+    """A file that is missing or a folder reads as an empty text, and is no error."""
     (tmp_path / "cur_state").write_text("3\n")
 
     assert text_of(f"{tmp_path}/cur_state") == "3\n"
@@ -25,14 +25,14 @@ def test_text_of_a_file(tmp_path: Path) -> None:
 
 
 def test_text_that_is_no_ascii_costs_nothing(tmp_path: Path) -> None:
-    """A maker may write what they like in their computer's name."""
+    """A byte of a system's file that is not ASCII is replaced, and is no error."""
     (tmp_path / "product_name").write_bytes(b"Bl\xe5 1\n")
 
     assert text_of(f"{tmp_path}/product_name") == "Bl\ufffd 1\n"
 
 
 def test_output_of_a_program() -> None:
-    """What it prints counts, also where it could tell a part of it only; errors do not."""
+    """The output of a program is what it prints to stdout, even if it fails."""
     script = "import sys; print('known'); print('unknown', file=sys.stderr); sys.exit(1)"
 
     assert output_of(sys.executable, "-c", script) == "known\n"
@@ -40,14 +40,14 @@ def test_output_of_a_program() -> None:
 
 
 def test_program_is_asked_nothing() -> None:
-    """It cannot wait for the user: it has no input."""
+    """A program that is asked for its output gets an empty input."""
     script = "import sys; print(repr(sys.stdin.read()))"
 
     assert output_of(sys.executable, "-c", script) == "''\n"
 
 
 def test_program_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It is ended when its time is over, and has told nothing."""
+    """A program that hangs is ended after its time limit, and its output is dropped."""
     script = f"""import os, time
 open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
 print("too early", flush=True)
@@ -62,7 +62,7 @@ time.sleep(600)"""
 
 
 def test_environment_can_be_chosen() -> None:
-    """A program gets the given variables and no others."""
+    """A program that is asked for its output gets the given variables and no others."""
     script = "import os; print(os.environ.get('OWN'), os.environ.get('HOME'))"
     own = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
 

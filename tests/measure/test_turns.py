@@ -55,7 +55,7 @@ class FakeReading(NamedTuple):
 
 
 class Ear(Listener):
-    """Keeps what it is told."""
+    """A listener that keeps the steps that it is told."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -146,7 +146,7 @@ def noisy(ratio: float) -> Callable[[random.Random], tuple[float, float]]:
 
 
 def test_clear_difference_ends_at_the_first_look(court: Callable[..., Court]) -> None:
-    """After four blocks of ten turns each, of fresh engines that are closed."""
+    """A clear difference ends a comparison at the first look: after four blocks of ten turns."""
     it = court(noisy(1.5))
 
     found = it.compare()
@@ -162,17 +162,17 @@ def test_clear_difference_ends_at_the_first_look(court: Callable[..., Court]) ->
 
 
 def test_ratio_is_ours_over_the_baseline_s(court: Callable[..., Court]) -> None:
-    """Half the time is half the ratio, and each turn holds both times."""
+    """The ratio of a comparison is our time over the baseline's."""
     found = court(lambda _: (2.0, 4.0)).compare(limit=0.05)
 
     assert {(turn.seconds, turn.baseline_seconds) for turn in found.turns} == {(2.0, 4.0)}
     assert found.ratio.ratio == 0.5
-    assert len(found.blocks) == LOOKS[0], "it is as clear as a slower side is"
+    assert len(found.blocks) == LOOKS[0], "a faster side is as clear as a slower one"
     assert found.verdict(0.05) is Verdict.NOT_SLOWER
 
 
 def test_equal_sides_go_on_to_the_last_look(court: Callable[..., Court]) -> None:
-    """After twelve blocks it ends undecided."""
+    """A comparison of equal sides goes on to the last look and ends undecided."""
     found = court(noisy(1.0)).compare()
 
     assert len(found.blocks) == LOOKS[-1]
@@ -180,7 +180,7 @@ def test_equal_sides_go_on_to_the_last_look(court: Callable[..., Court]) -> None
 
 
 def test_each_block_begins_with_a_turn_that_does_not_count(court: Callable[..., Court]) -> None:
-    """Each engine makes one call more than there are turns, the first of all."""
+    """Each block begins with a turn that does not count, though its transcripts are kept."""
     it = court(noisy(1.5))
 
     it.compare()
@@ -192,11 +192,11 @@ def test_each_block_begins_with_a_turn_that_does_not_count(court: Callable[..., 
     found = it.compare()
     heard = [list(map(str, each)) for each in (found.transcripts, found.baseline_transcripts)]
     count = 4 * (1 + TURNS)
-    assert heard == [["ours heard it"] * count, ["baseline heard it"] * count], "all are judged"
+    assert heard == [["ours heard it"] * count, ["baseline heard it"] * count], "not all are kept"
 
 
 def test_engines_are_started_as_those_of_any_other_test(court: Callable[..., Court]) -> None:
-    """The first call is of the clip of every start, and the load is verified right after it."""
+    """Engines of a comparison are started as in any other test, before they hear its own clip."""
     it = court(noisy(1.5))
     it.clip = clips()["long"]
 
@@ -214,7 +214,7 @@ def test_engines_are_started_as_those_of_any_other_test(court: Callable[..., Cou
 def test_both_sides_hear_the_clip_and_are_told_the_settings_that_are_compared(
     court: Callable[..., Court],
 ) -> None:
-    """Else they would be timed on the clip of their starts, which may be a tenth as long."""
+    """Both sides transcribe the clip that is compared, with the same settings, in every turn."""
     it = court(noisy(1.5))
     it.clip = clips()["long"]
 
@@ -226,7 +226,7 @@ def test_both_sides_hear_the_clip_and_are_told_the_settings_that_are_compared(
 
 
 def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) -> None:
-    """The seed decides which of them starts, so that none has the machine first in each block."""
+    """Either side may be the first of a block."""
     it = court(noisy(1.0))
 
     it.compare()
@@ -238,7 +238,7 @@ def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) ->
 def test_half_of_the_turns_begin_with_the_baseline_in_an_order_that_the_seed_decides(
     court: Callable[..., Court],
 ) -> None:
-    """The order differs from block to block, and is the same for the same seed."""
+    """The baseline begins half of the turns of a block, in an order that the seed decides."""
     first, again, other = (court(noisy(1.5)).compare(seed=seed) for seed in ("a", "a", "b"))
 
     def orders(found: RunningComparison) -> list[tuple[bool, ...]]:
@@ -254,7 +254,7 @@ def test_half_of_the_turns_begin_with_the_baseline_in_an_order_that_the_seed_dec
 
 
 def test_order_of_a_turn_is_what_it_says(court: Callable[..., Court]) -> None:
-    """Which side made the first call of a turn stands in it."""
+    """A turn says which side made its first call."""
     it = court(noisy(1.5))
 
     found = it.compare()
@@ -268,7 +268,7 @@ def test_order_of_a_turn_is_what_it_says(court: Callable[..., Court]) -> None:
 def test_clock_goes_round_the_call_alone(
     court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To set a time limit and to lift it, which both sides share, would draw the ratio to 1."""
+    """The clock of a turn leaves out the time that setting and lifting a time limit takes."""
     seats = court(lambda _: (2.0, 1.0))
 
     @contextmanager
@@ -288,7 +288,7 @@ def test_clock_goes_round_the_call_alone(
 def test_call_waits_until_the_other_side_rests(
     court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Threads of the engine that has just answered would take processors from it."""
+    """Each call waits until the engine of the other side has come to rest."""
     it = court(noisy(1.5))
     rested: list[int] = []
     monkeypatch.setattr(turns, "await_rest", lambda engine: rested.append(engine.pid))
@@ -305,7 +305,7 @@ def test_call_waits_until_the_other_side_rests(
 def test_contaminated_turn_is_taken_again(
     court: Callable[..., Court], machine: Machine, second_turn: tuple[float, float]
 ) -> None:
-    """In the same order; where one of its calls was beside other work, both are made again."""
+    """A turn with a contaminated call is taken again by both sides, in the same order."""
     machine.others = [0.0, 0.0, *second_turn, 0.0]
     it = court(noisy(1.5))
 
@@ -320,7 +320,7 @@ def test_contaminated_turn_is_taken_again(
 def test_others_may_take_half_of_what_a_library_leaves_free(
     court: Callable[..., Court], machine: Machine
 ) -> None:
-    """What they take of that slows neither side down, so that no turn is taken again."""
+    """In a comparison, others may take half of what the library leaves free."""
     machine.free, machine.others = 2, [1.0]
 
     found = court(noisy(1.5)).compare()
@@ -332,7 +332,7 @@ def test_others_may_take_half_of_what_a_library_leaves_free(
 def test_turn_that_stays_contaminated_is_left_out(
     court: Callable[..., Court], machine: Machine
 ) -> None:
-    """After so many retakes the next turn follows, and the block tells by the others."""
+    """A turn that stays contaminated after its retakes is left out of its block."""
     machine.others = [*[3.0] * 2 * (1 + RETAKES), 0.0]
     ear = Ear()
 
@@ -347,20 +347,20 @@ def test_turn_that_stays_contaminated_is_left_out(
 
 
 def test_busy_machine_is_given_up(court: Callable[..., Court], machine: Machine) -> None:
-    """After some blocks that do not count there is no verdict, whatever the ratio."""
+    """A comparison on a busy machine is given up after five blocks that do not count, undecided."""
     machine.others = [3.0]
     found = court(noisy(1.5)).compare()
 
     assert found.is_busy
     assert max(turn.block for turn in found.turns) == 4, "four spare ones, and the one to replace"
     assert found.verdict(0.0) is Verdict.UNDECIDED
-    assert found.ratio.ratio == pytest.approx(1.5, rel=0.05), "shown all the same, of all turns"
+    assert found.ratio.ratio == pytest.approx(1.5, rel=0.05), "the ratio of all turns"
 
 
 def test_block_that_does_not_count_is_made_up_for(
     court: Callable[..., Court], machine: Machine
 ) -> None:
-    """A fifth block takes the place of one that was beside other work."""
+    """A block that does not count is made up for by a further block."""
     machine.others = [*[3.0] * 2 * (1 + RETAKES) * TURNS, 0.0]
     found = court(noisy(1.5)).compare()
 
@@ -372,7 +372,7 @@ def test_block_that_does_not_count_is_made_up_for(
 def test_it_ends_when_there_is_no_time_for_another_block(
     court: Callable[..., Court], blocks: int
 ) -> None:
-    """The blocks up to the first look are taken in any case."""
+    """A comparison ends when its minutes have no room for another block."""
     seconds = BLOCK + 22 * 1.02
     it = court(noisy(1.0))
 
@@ -386,7 +386,7 @@ def test_it_ends_when_there_is_no_time_for_another_block(
 def test_block_that_fits_to_the_second_is_taken(
     court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch, minutes: float, blocks: int
 ) -> None:
-    """Each takes 37.5 minutes here: 2,217 s for its starts, and 11 turns of 3 s."""
+    """A block is taken if it fits into the minutes to the second."""
     monkeypatch.setattr(turns, "await_rest", lambda _: None)
 
     found = court(lambda _: (1.5, 1.5)).compare(minutes=minutes)
@@ -397,7 +397,7 @@ def test_block_that_fits_to_the_second_is_taken(
 def test_blocks_before_the_first_look_are_taken_though_they_take_longer_than_planned(
     court: Callable[..., Court], machine: Machine
 ) -> None:
-    """Turns that are taken again were not reckoned with; without four blocks there is no ratio."""
+    """The blocks up to the first look are taken even if they take longer than the minutes."""
     machine.others = [*[3.0, 3.0, 0.0, 0.0] * TURNS * LOOKS[0], 0.0]
 
     found = court(noisy(1.5)).compare(minutes=LOOKS[0] * (BLOCK + 2.6 * (TURNS + 1)) / 60)
@@ -409,7 +409,7 @@ def test_blocks_before_the_first_look_are_taken_though_they_take_longer_than_pla
 def test_time_is_kept_for_a_block_as_long_as_the_longest(
     court: Callable[..., Court], machine: Machine
 ) -> None:
-    """A fifth as short as the last would fit in here; one as long as the first would not."""
+    """A further block is taken only if one as long as the longest so far would fit."""
     machine.others = [*[3.0, 3.0, 0.0, 0.0] * TURNS, 0.0]
     usual, longest = BLOCK + 22, BLOCK + 42
 
@@ -420,7 +420,7 @@ def test_time_is_kept_for_a_block_as_long_as_the_longest(
 
 @pytest.mark.parametrize("fit", [LEAST_TURNS, 5])
 def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> None:
-    """As many as fit into a quarter of the minutes, going by the first turn."""
+    """Long calls get fewer turns: as many as fit into a quarter of the minutes."""
     minutes = 4 * (BLOCK + (1.5 + fit) * 200) / 60
 
     found = court(lambda _: (100.0, 100.0)).compare(minutes=minutes)
@@ -433,7 +433,7 @@ def test_long_calls_get_fewer_turns(court: Callable[..., Court], fit: int) -> No
 
 
 def test_first_turn_alone_decides_how_many_there_are(court: Callable[..., Court]) -> None:
-    """Whoever looked at later ones as well would take fewer of a side that slows down."""
+    """The first turn alone decides how many turns a block has."""
     it: Court = court(lambda _: (100.0, 100.0) if it.calls[-1][1] == 0 else (160.0, 160.0))
 
     found = it.compare(minutes=4 * (BLOCK + 6.5 * 200) / 60)
@@ -445,7 +445,7 @@ def test_first_turn_alone_decides_how_many_there_are(court: Callable[..., Court]
 def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(
     court: Callable[..., Court],
 ) -> None:
-    """With the minutes that it needs."""
+    """A comparison that takes too long is refused after one turn, with the minutes it needs."""
     it = court(lambda _: (600.0, 600.0))
 
     with pytest.raises(TooLongError) as refused:
@@ -460,7 +460,7 @@ def test_comparison_that_takes_too_long_is_refused_after_its_first_turn(
 
 
 def test_sides_that_do_not_fit_into_memory_are_refused(court: Callable[..., Court]) -> None:
-    """Both have to live at once to take turns."""
+    """A comparison whose sides do not fit into memory at once is refused."""
     it = court(noisy(1.0))
     it.full = True
 
@@ -471,7 +471,7 @@ def test_sides_that_do_not_fit_into_memory_are_refused(court: Callable[..., Cour
 
 
 def test_limits_are_those_of_each_start_and_call(court: Callable[..., Court]) -> None:
-    """An engine that hangs is ended by the limit of one start or call of its case."""
+    """Each start and each call of a comparison has its own time limit."""
     it = court(noisy(1.5))
     it.clip = replace(clips()["long"], seconds=600.0)
 
@@ -480,7 +480,7 @@ def test_limits_are_those_of_each_start_and_call(court: Callable[..., Court]) ->
     rules = Rules()
     limits = [line for line in it.made[0].log if line.startswith("limited")]
     start, call = rules.start_limit(CASE), rules.call_limit(CASE, 600.0)
-    assert call > rules.call_limit(CASE, 0.0), "it grows with the audio"
+    assert call > rules.call_limit(CASE, 0.0), "the limit grows with the audio"
     assert limits == [
         *[f"limited to {start:g} s"] * 2,  # up to the first call, and for the verification
         *[f"limited to {call:g} s"] * (1 + 1 + TURNS),  # for the audio, and for each call
@@ -488,7 +488,7 @@ def test_limits_are_those_of_each_start_and_call(court: Callable[..., Court]) ->
 
 
 def test_steps_are_told(court: Callable[..., Court]) -> None:
-    """Block and turn stand where people read the number of a process and of a call."""
+    """The steps of a comparison are told with block and turn in place of process and call."""
     ear = Ear()
 
     court(noisy(1.5)).compare(listener=ear)
@@ -514,7 +514,7 @@ def test_steps_are_told(court: Callable[..., Court]) -> None:
 def test_engine_that_has_answered_is_left_to_rest(
     monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, busy: list[float], looks: int
 ) -> None:
-    """Its threads may spin; who never rests is not waited for longer than a second."""
+    """An engine that has answered is left to rest, for a second at most."""
     clock, spent, left = engine.clock, [0.0], busy.copy()
     begin = clock()
 

@@ -29,7 +29,7 @@ BUSY = row(9.0, 9.0, outcome=Outcome.BUSY)
 
 
 def test_pooled_time_is_that_of_all_processes_of_quiet_runs() -> None:
-    """Each process of each run counts once, and busy rows do not; by test."""
+    """The pooled time of a test is that of all its processes in all quiet runs."""
     found = pooled([row(1.0, 2.0), row(4.0, 8.0), BUSY, row(3.0, test="u")])
 
     assert {test: made.seconds for test, made in found.items()} == {
@@ -40,7 +40,7 @@ def test_pooled_time_is_that_of_all_processes_of_quiet_runs() -> None:
 
 
 def test_rows_are_counted() -> None:
-    """Busy ones are not clean; a row without an interval is in no other count."""
+    """Busy rows do not count as clean, and rows without an interval do not count as covered."""
     true = pooled([row(1.0)])
     runs = [row(0.9, 1.1), row(1.1, 1.2), row(5.0), BUSY]
 
@@ -50,7 +50,7 @@ def test_rows_are_counted() -> None:
 
 
 def test_row_is_astray_where_the_time_lies_farther_off_than_its_interval_is_wide() -> None:
-    """On either side; nearer than that it is outside, and not astray."""
+    """A row is astray if the pooled time is farther from its interval than the interval is wide."""
     (made,) = row(1.0, 1.001)
     low, high = made.estimate.low, made.estimate.high
     assert low is not None
@@ -72,9 +72,10 @@ def test_row_is_astray_where_the_time_lies_farther_off_than_its_interval_is_wide
 
 
 def test_sessions_lie_apart_by_what_their_processes_do_not_explain() -> None:
-    """Those of 1 s and e² s with processes that agree: a deviation of the root of 2.
+    """Sessions lie apart by what the differences of their processes do not explain.
 
-    Where processes differ as much as that, or there is one session, nothing is left.
+    Sessions of 1 s and e² s, with processes that agree, have a deviation of the root of 2. Where
+    processes differ as much as that, or there is one session, nothing is left.
     """
     first, second = row(1.0, 1.0), row(exp(2), exp(2))
 
@@ -87,7 +88,7 @@ def test_sessions_lie_apart_by_what_their_processes_do_not_explain() -> None:
 
 
 def test_figures_are_held_to_their_limits() -> None:
-    """7 % astray, 90 % clean, 90 % covered: at the limit each is held, and beyond it none."""
+    """Figures are held to 7 % astray, 90 % clean and 90 % covered, with the limits included."""
     good, bad = row(1.0, 1.1), row(7.0, 7.001)
     quiet = [*[good] * 18, BUSY, BUSY]
 
@@ -106,7 +107,7 @@ def test_figures_are_held_to_their_limits() -> None:
 
 
 def test_lines_say_each_test_and_what_is_held() -> None:
-    """A test that was busy in each quiet run has no time."""
+    """The lines show each test with its figures, and say which figures are held."""
     quiet = [row(1.0, 1.1), BUSY, row(2.0, 2.2, test="u", outcome=Outcome.BUSY)]
 
     _, first, second, _, between, *held = lines(quiet, [row(1.0, 1.1), BUSY])
@@ -121,5 +122,5 @@ def test_lines_say_each_test_and_what_is_held() -> None:
 
 
 def test_nothing_is_held_where_nothing_was_counted() -> None:
-    """A machine that was busy all the time proves nothing."""
+    """No figure is held where nothing was counted."""
     assert [held for _, _, held in figures([BUSY], [BUSY])] == [False, False, False]
