@@ -40,7 +40,7 @@ def test_collection_imports_nothing_heavy() -> None:
 
 
 def test_garbage_collector_walks_through_nothing_that_was_collected() -> None:
-    """Tests, modules and plugins are kept until the end, so no collection looks at them again."""
+    """The garbage collector leaves out the tests, modules and plugins of a collected session."""
     assert gc.get_freeze_count() > 20_000
 
 
@@ -52,7 +52,10 @@ def selected(expression: str) -> set[str]:
 
 
 def test_selections_are_what_a_person_expects() -> None:
-    """A size, a library and variant, or `base` (a size, never the unquantised variant)."""
+    """A keyword selects the size, or the library and variant, that a person expects of it.
+
+    `base` is a size, and never the unquantised variant.
+    """
     cases = [case for case in all_cases() if not why_not_installed(case.adapter)]
 
     for expression, expected in {
@@ -68,9 +71,10 @@ def test_selections_are_what_a_person_expects() -> None:
 
 
 def test_session_that_selects_nothing_has_the_default_and_says_how_to_have_more() -> None:
-    """With a keyword, or a size to download, nothing is left out and nothing is said of it.
+    """A session that selects nothing has the default, and says how to have more.
 
-    A model that several libraries share counts once, as it is fetched once.
+    With a size to download, nothing is left out and nothing is said of it. A model that several
+    libraries share counts once, as it is fetched once.
     """
     cases = [case for case in all_cases() if not why_not_installed(case.adapter)]
     default = {case for case in cases if is_default(case)}
@@ -83,7 +87,7 @@ def test_session_that_selects_nothing_has_the_default_and_says_how_to_have_more(
         loaded = set(re.findall(r"<Function test_load\[(.*)\]>", listing))
         absent = {name for name in REGISTRY if why_not_installed(name)}
         assert loaded - absent == {str(case) for case in expected}
-        assert loaded & absent == absent, "what stands for a library that is absent stays"
+        assert loaded & absent == absent, "tests of absent libraries stay"
     assert (
         "\nnothing was selected, so this has fp16 of micro, tiny, base and small alone\n"
         f"{more} more models: -k medium, -k 8bit and the like, or all that fit into "

@@ -1,4 +1,4 @@
-"""`-k`: tests that are not there to be asked, and what is said if it or `-m own` selects none."""
+"""`-k`: which ids it selects, and what is said if it or `-m own` selects none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TESTS = ("benchmarks/test_start.py::test_load[toy-medium-fp16]", "b::t[mlx-whisp
 
 
 def test_keywords_select_by_parts_of_the_id() -> None:
-    """As pytest does, whatever the case of the letters."""
+    """A keyword selects tests by parts of their ids, whatever the case of its letters."""
     assert is_selected("test_transcribe[toy-tiny-old-short]", "")
     assert is_selected("test_transcribe[toy-tiny-old-short]", "TINY and (old or new)")
     assert not is_selected("test_transcribe[toy-tiny-old-short]", "base")
@@ -50,12 +50,12 @@ def test_keywords_select_by_parts_of_the_id() -> None:
     ],
 )
 def test_adapter_without_cases_is_found_as_one_with_all_of_them(keyword: str, found: str) -> None:
-    """By its name, by any size, variant or clip, and by none that its tests would not have."""
+    """An adapter whose cases are unknown is found by its name and by any size, variant and clip."""
     assert selected_name("test_load", "broken", keyword) == found
 
 
 def test_word_that_no_test_has_is_named_with_what_it_may_mean() -> None:
-    """A misspelt size, and a word that is like nothing; the other words are right."""
+    """A word that no test has is named with the words that may have been meant."""
     assert advice("(mediun or qqqqq) and fp16 and not load", TESTS, []) == [
         'no test matches -k "(mediun or qqqqq) and fp16 and not load"',
         "no test has 'mediun' in its name; did you mean medium or medium.en?",
@@ -75,12 +75,12 @@ def test_word_that_no_test_has_is_named_with_what_it_may_mean() -> None:
     ],
 )
 def test_names_are_near_as_a_whole_or_else_by_a_part(word: str, near: list[str]) -> None:
-    """Three at most; a word that is a name itself is not misspelt."""
+    """At most three names are suggested for a misspelt word, and none for a right one."""
     assert near_words(word) == near
 
 
 def test_library_that_is_meant_and_missing_is_named_with_its_command() -> None:
-    """And no other library that is missing, too."""
+    """A missing library that a keyword names is told with its install command, and no other is."""
     assert advice("MLX-whisper and tiny", TESTS, ["faster-whisper", "mlx-whisper"]) == [
         'no test matches -k "MLX-whisper and tiny"',
         "no test has 'tiny' in its name",
@@ -108,9 +108,9 @@ def test_library_that_is_meant_and_missing_is_named_with_its_command() -> None:
 def test_word_that_means_models_is_not_to_select_a_recording(
     keyword: str, name: str, word: str
 ) -> None:
-    """It misleads where the recording's name decides, and not where the model is selected anyway.
+    """A word that means models is misleading if a recording's name is what makes it select.
 
-    What no model has in its name means recordings.
+    It is not where the model is selected anyway, or where no model has it in its name.
     """
     clip = replace(clips()["short"], name=name)
     selected = Selected(Case("faster-whisper", "micro", "fp16"), clip)
@@ -123,7 +123,7 @@ def test_word_that_means_models_is_not_to_select_a_recording(
 def test_recording_that_a_model_is_named_like_is_refused_before_anything_is_measured(
     sessions: Sessions, tmp_path: Path
 ) -> None:
-    """With its variant's name every variant would be selected, each with that recording."""
+    """A session is refused if its keyword means models and is the name of a recording as well."""
     good = tmp_path / "good.wav"
     shutil.copy(clips()["short"].path, good)
 
@@ -146,7 +146,7 @@ def test_recording_that_a_model_is_named_like_is_refused_before_anything_is_meas
 
 
 def test_word_that_is_a_part_of_others_is_told() -> None:
-    """As `en` is of openai, and batch1 of batch12; not one that is nowhere a piece of its own."""
+    """A keyword that is a part of other words as well is told, with these words."""
     ids = ["b.py::t[openai-whisper-tiny.en-fp16-long-batch1]", "b.py::t[x-tiny-q5_0-long-batch12]"]
 
     assert parts_lines("not EN and (batch1 or open)", ids) == [
@@ -158,7 +158,7 @@ def test_word_that_is_a_part_of_others_is_told() -> None:
 
 
 def test_no_name_of_a_library_size_variant_or_clip_is_a_part_of_another() -> None:
-    """Whoever writes one selects nothing else, and is told nothing."""
+    """No name of a library, size, variant or clip is told to be a part of another."""
     names = [*REGISTRY, *SIZES, *{case.variant for case in all_cases()}, *clips()]
     ids = [f"benchmarks/test_long_form.py::test_long_form[{case}-long]" for case in all_cases()]
     ids += [f"benchmarks/test_start.py::test_cold_start_and_memory[{name}]" for name in clips()]
@@ -167,7 +167,7 @@ def test_no_name_of_a_library_size_variant_or_clip_is_a_part_of_another() -> Non
 
 
 def test_session_tells_of_a_word_that_is_a_part_of_others(sessions: Sessions) -> None:
-    """Of its tests over cases alone: others have names of all words."""
+    """A session tells of a keyword that is a part of other words in ids of benchmarks alone."""
     apart = sessions.tree / "apart" / "test_apart.py"
     apart.parent.mkdir(exist_ok=True)
     apart.write_text("def test_one(): pass\ndef test_someone(): pass\n", encoding="utf-8")
@@ -197,7 +197,7 @@ def test_session_tells_of_a_word_that_is_a_part_of_others(sessions: Sessions) ->
 def test_expression_that_wants_recordings_of_ones_own_is_known(
     expression: str, lacking: bool
 ) -> None:
-    """It selects nothing as it is, and selected something if there were such recordings."""
+    """A marker expression is known to select nothing only because there are no own recordings."""
     marked = [frozenset({"over"}), frozenset({"over", "tuned"})]
 
     assert lacks_own(expression, marked) is lacking
@@ -205,7 +205,7 @@ def test_expression_that_wants_recordings_of_ones_own_is_known(
 
 
 def test_own_recordings_that_were_not_given_are_asked_for(sessions: Sessions) -> None:
-    """Also where -k selects nothing either, as it names one of them."""
+    """A session with `-m own` and no recordings asks for some, whatever its keyword is."""
     for keyword in ((), ("-k", "memo"), ("-k", "toy and good")):
         nothing = sessions.run("benchmarks", "-m", "own", *keyword)
 
@@ -218,7 +218,7 @@ def test_own_recordings_that_were_not_given_are_asked_for(sessions: Sessions) ->
 
 
 def test_session_that_selects_nothing_says_why(sessions: Sessions) -> None:
-    """At its end, also with -q; one that selects something says nothing of it."""
+    """A session that selects nothing says why at its end, with -q as well."""
     nothing = sessions.run("benchmarks", "-q", "-k", "toy and mikro")
     something = sessions.run("benchmarks", "-q", "-k", "toy and good and load", "--collect-only")
 
@@ -229,7 +229,7 @@ def test_session_that_selects_nothing_says_why(sessions: Sessions) -> None:
 
 
 def test_other_option_that_leaves_all_out_is_not_taken_for_the_keyword(sessions: Sessions) -> None:
-    """One case is in one of two shards, and the empty one says so itself."""
+    """A session whose shard is empty does not blame its keyword for that."""
     both = [
         sessions.run("benchmarks/test_start.py", "-k", "toy and good and load", f"--shard={n}/2",
                      "--collect-only")

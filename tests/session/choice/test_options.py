@@ -45,7 +45,7 @@ def parsed(*arguments: str) -> dict[str, object]:
 
 
 def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
-    """On the GPU where that works, with no recordings, online, and with no check."""
+    """By default a session runs on the GPU if that works, online, and without recordings."""
     options = parsed()
 
     assert options["device"] == "auto"
@@ -81,7 +81,7 @@ def test_options_that_are_not_given_ask_for_a_usual_session() -> None:
 def test_session_that_computes_nothing_needs_no_gpu(
     monkeypatch: pytest.MonkeyPatch, options: list[str], *, refused: bool
 ) -> None:
-    """A machine without one may look for models, or fetch them, as for one that has one."""
+    """A session that computes nothing accepts --device=gpu on a machine without a GPU."""
     monkeypatch.setattr(gpu, "has_no_gpu", lambda: True)
     given_options = parsed("--device=gpu", *options)
     given_options["collectonly"] = "--collect-only" in options
@@ -92,7 +92,7 @@ def test_session_that_computes_nothing_needs_no_gpu(
 
 
 def test_options_are_read_under_their_names() -> None:
-    """--check-models may stand alone; --audio may be given several times."""
+    """Each option is read under its own name, with a value where it takes one."""
     options = parsed(
         *("--device=cpu", "--audio=a.wav", "--audio", "b", "--prefetch-only", "--offline"),
         *("--max-download", "500MB", "--check-models"),
@@ -149,7 +149,7 @@ def test_options_are_read_under_their_names() -> None:
 def test_number_that_makes_no_sense_is_refused(
     option: str, texts: tuple[str, ...], expected: str
 ) -> None:
-    """With what was expected and what was got, before anything runs."""
+    """A value that makes no sense is refused with what was expected and what was given."""
     for text in texts:
         with pytest.raises(
             pytest.UsageError, match=re.escape(f"expected {expected}, got {text!r}")
@@ -158,7 +158,7 @@ def test_number_that_makes_no_sense_is_refused(
 
 
 def test_language_that_is_none_is_refused_with_the_one_that_was_meant() -> None:
-    """In place of it the recordings would be transcribed as English."""
+    """A code of no language is refused, with the language that may have been meant."""
     assert parsed("--language=de")["language"] == "de"
     for text, hint in (("German", r"; did you mean de \(German\)\?"), ("xx", ""), ("", "")):
         with pytest.raises(pytest.UsageError, match=rf"expected the code .+ got '{text}'{hint}"):
@@ -167,7 +167,7 @@ def test_language_that_is_none_is_refused_with_the_one_that_was_meant() -> None:
 
 @pytest.mark.parametrize("name", ["audio", "corpus", "journal", "resume", "report"])
 def test_home_folder_is_expanded_in_every_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell leaves the `~` in --audio=~/talk.wav as it is; no user of the other name has one."""
+    """A `~` that begins a path of an option is replaced by the home folder, or refused."""
     monkeypatch.setenv("HOME", "/home/of-jane")
 
     found = parsed(f"--{name}=~/talk")[name]
@@ -178,13 +178,13 @@ def test_home_folder_is_expanded_in_every_path(name: str, monkeypatch: pytest.Mo
 
 
 def test_counts_with_which_times_can_be_reckoned_are_taken() -> None:
-    """Up to the last that is named."""
+    """Counts from 1 to 999999 are accepted."""
     assert parsed("--processes=1", "--calls=999999")["calls"] == 999_999
     assert parsed("--processes=007")["processes"] == 7
 
 
 def test_others_may_be_allowed_nothing_or_anything() -> None:
-    """Of processors, of which there are parts; any number of them is None."""
+    """The processors that others may take can be 0, a part of one, or without limit."""
     assert parsed("--max-others=0")["max_others"] == 0.0
     assert parsed("--max-others=0.25")["max_others"] == 0.25
     assert parsed("--max-others=inf")["max_others"] is None
@@ -209,13 +209,13 @@ class Config:
 
 
 def test_comparison_has_ten_minutes_unless_the_user_says_otherwise() -> None:
-    """The option itself is None then, so that one that is given in vain can be refused."""
+    """A comparison has ten minutes unless the user chooses another number."""
     assert minutes_of(FakeSession().as_config) == 10.0
     assert minutes_of(FakeSession(minutes=2.5).as_config) == 2.5
 
 
 def test_options_are_given_where_they_ask_for_something() -> None:
-    """A flag that is set, a list with something in it, or any value but 0, which --pause may be."""
+    """An option counts as given if it is a set flag, a list with entries, or a value but 0."""
     session = FakeSession(
         cold_files=True, corpus=[Path("a")], pause=0.5, resume=Path(), check_models=frozenset()
     )
@@ -233,7 +233,7 @@ def rules(**options: object) -> Rules:
 
 
 def test_rules_of_a_session_are_those_of_its_options() -> None:
-    """What is not given is left to the suite."""
+    """The rules of a session are those of its options, and by default those of the suite."""
     assert rules() == Rules()
     assert rules(processes=5, calls=2, budget=1.5, max_others=None, pause=0.5) == Rules(
         processes=5, calls=2, budget=1.5, max_others=None, pause=0.5
@@ -249,7 +249,7 @@ def test_rules_of_a_session_are_those_of_its_options() -> None:
 def test_limit_that_a_user_chose_is_known(
     option: float | None, variable: str, limit: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the option or else by the variable, as pytest-timeout reads them."""
+    """The user's time limit is that of the option --timeout, or else of PYTEST_TIMEOUT."""
     monkeypatch.setenv("PYTEST_TIMEOUT", variable)
 
     assert rules(timeout=option).timeout == limit
@@ -259,7 +259,7 @@ def test_limit_that_a_user_chose_is_known(
 def test_time_limit_that_no_timer_takes_is_refused(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever it was given, by the name of that place; else a timer would end the session."""
+    """A time limit that no timer takes is refused, with the name of where it was given."""
     expected = "expected seconds from 0.001 to 1e+09, or 0 for no limit, got"
 
     by_setting = why_no_limit(cast("pytest.Config", Config({}, setting=text)))
@@ -285,7 +285,7 @@ def _float(text: str) -> float | None:
 
 @pytest.mark.parametrize("text", ["0", "0.0", "0.001", "1", "300", "1e9"])
 def test_time_limit_that_a_timer_takes_is_taken(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ends included; 0 is none."""
+    """A time limit from 0.001 s to 1e9 s, or 0 for none, is accepted wherever it is given."""
     monkeypatch.setenv("PYTEST_TIMEOUT", text)
     config = Config({"timeout": float(text)}, setting=text)
 
@@ -307,13 +307,13 @@ def test_time_limit_that_a_timer_takes_is_taken(text: str, monkeypatch: pytest.M
     ],
 )
 def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
-    """Decimal units are powers of 1000, binary ones of 1024."""
+    """A size is read with a decimal unit of powers of 1000 or a binary one of powers of 1024."""
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "4", "4XB", "GB", "-1GB", "1iB", "4 GB free", "1e9", "1.GB"])
 def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
-    """The usage error shows how a size is written, and what was got."""
+    """A text that is no size is refused with an example of one and the text itself."""
     with pytest.raises(argparse.ArgumentTypeError, match=f"1.5GiB, got {re.escape(repr(text))}"):
         parse_size(text)
 
@@ -322,7 +322,7 @@ def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
 def test_no_more_than_four_gigabytes_are_downloaded_unless_asked_for(
     chosen: int | None, size: int
 ) -> None:
-    """Of what a user says, nothing at all is a size too."""
+    """At most 4 GB are downloaded unless the user chooses another limit, which may be 0."""
     config = SimpleNamespace(getoption={"max_download": chosen}.__getitem__)
 
     assert max_download(cast("pytest.Config", config)) == size
@@ -338,20 +338,20 @@ def test_no_more_than_four_gigabytes_are_downloaded_unless_asked_for(
     ],
 )
 def test_checks_are_joined_by_a_comma_in_any_order(text: str, checks: set[str]) -> None:
-    """Each is asked for by its name."""
+    """Checks are joined by a comma, in any order."""
     assert parse_checks(text) == checks
 
 
 @pytest.mark.parametrize("text", ["", "loads", "load json", "json,", "table", "benchmarks"])
 def test_what_is_no_check_is_refused_with_all_there_are(text: str) -> None:
-    """Most likely it is a path that was written behind the option."""
+    """A text that names no check is refused with all checks, and with where a path goes."""
     expected = f"--check-models=load,json, got {text!r}; a path goes before it"
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(expected)):
         parse_checks(text)
 
 
 def test_journals_are_files_and_resume_may_stand_alone() -> None:
-    """Alone it means the session's journal, or the last one."""
+    """Journals are given as files, and --resume alone means the last journal."""
     options = parsed("--journal=a.jsonl", "--resume", "--private")
 
     assert options["journal"] == Path("a.jsonl")
@@ -368,12 +368,12 @@ def test_journals_are_files_and_resume_may_stand_alone() -> None:
     [("5%", 0.05), ("5", 0.05), ("2.5%", 0.025), ("0.5%", 0.005), ("0", 0.0), ("1", 0.01)],
 )
 def test_percentage_is_read_with_and_without_its_sign(text: str, share: float) -> None:
-    """It becomes a share, of which 1 is the whole."""
+    """A percentage is read with or without its sign, as a share of 1."""
     assert parse_share(text) == share
 
 
 def test_small_number_without_its_sign_is_refused() -> None:
-    """Nobody knows whether it is a share or a percentage; both are named."""
+    """A small number without a percent sign is refused, as it may be a share or a percentage."""
     with pytest.raises(argparse.ArgumentTypeError) as refused:
         parse_share("0.05")
 
@@ -390,5 +390,5 @@ def test_small_number_without_its_sign_is_refused() -> None:
     ],
 )
 def test_another_side_is_asked_for_by_two_options(options: list[str], *, turns: bool) -> None:
-    """A stored run is no side that takes turns."""
+    """--head-to-head and --against let two sides take turns, and --baseline alone does not."""
     assert is_head_to_head(cast("pytest.Config", Config(parsed(*options)))) is turns

@@ -47,7 +47,7 @@ def refused(*paths: Path) -> str:
 
 
 def test_files_are_clips_that_are_named_after_them(record: Record) -> None:
-    """In the order in which they are named, with their length and whose they are."""
+    """Recordings are clips with the names of their files, in the order in which they are given."""
     clips_read = own_clips([record("b.wav"), record("a.wav")], [])
 
     assert [clip.name for clip in clips_read] == ["b", "a"]
@@ -56,7 +56,7 @@ def test_files_are_clips_that_are_named_after_them(record: Record) -> None:
 
 
 def test_folder_stands_for_the_sound_files_in_it(record: Record) -> None:
-    """By name, whatever the case of the suffix; other files and folders below are left out."""
+    """A folder stands for the sound files in it, by name, without those in folders below."""
     folder = record("talks/two.wav").parent
     record("talks/ONE.WAV")
     record("talks/below/three.wav")
@@ -69,7 +69,7 @@ def test_folder_stands_for_the_sound_files_in_it(record: Record) -> None:
 
 
 def test_folder_without_sound_files_is_refused(tmp_path: Path) -> None:
-    """A folder that adds nothing is a slip: the message says what was looked for."""
+    """A folder without sound files is refused with the suffixes that were looked for."""
     assert refused(tmp_path) == (
         f"--audio: {tmp_path}: expected sound files in this folder ({', '.join(SUFFIXES)}), "
         "got none; name the file itself where it has another suffix"
@@ -77,7 +77,7 @@ def test_folder_without_sound_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_is_searched_for_plain_files_that_are_not_hidden(record: Record) -> None:
-    """On other disks macOS notes of `memo.wav` in `._memo.wav`, and a folder may be `x.wav`."""
+    """Hidden files, and folders with the name of a sound file, are no recordings of a folder."""
     folder = record("talks/memo.wav").parent
     (folder / "._memo.wav").write_bytes(b"\0\5\x16\7")
     record("talks/.memo.wav")
@@ -89,7 +89,7 @@ def test_folder_is_searched_for_plain_files_that_are_not_hidden(record: Record) 
 
 
 def test_recordings_that_are_not_read_are_told(record: Record) -> None:
-    """Of a folder of voice memos, nobody takes those that are left out for measured."""
+    """Recordings of a folder in a format that is not read are told."""
     folder = record("talks/memo.wav").parent
     for name in ("one.m4a", "TWO.M4A", "notes.txt"):
         (folder / name).touch()
@@ -107,7 +107,7 @@ def test_recordings_that_are_not_read_are_told(record: Record) -> None:
 
 
 def test_folder_of_which_no_recording_can_be_used_is_refused_with_each(record: Record) -> None:
-    """There is nothing to be measured; one that can be used is enough for the others to be told."""
+    """A folder of which no recording can be used is refused with the reason of each."""
     folder = record("talks/memo.wav").parent
     for name in ("empty.wav", "hollow.wav"):
         (folder / name).touch()
@@ -144,7 +144,7 @@ def closed(path: Path) -> None:
 
 @pytest.mark.parametrize("container", ["AIFF", "FLAC", "CAF", "OGG", "MP3", "RF64"])
 def test_recording_is_read_by_its_content_in_a_folder_too(tmp_path: Path, container: str) -> None:
-    """Whatever it is called, if libsndfile reads it and its end can be checked."""
+    """A recording is read by its content, whatever its suffix is, in a folder as well."""
     written(container)(tmp_path / "memo.wav")
 
     (clip,) = own_clips([tmp_path], [])
@@ -173,7 +173,7 @@ def test_recording_is_read_by_its_content_in_a_folder_too(tmp_path: Path, contai
 def test_file_of_a_folder_that_cannot_be_used_costs_itself_alone(
     record: Record, make: Callable[[Path], object], says: str
 ) -> None:
-    """The others are measured, and its reason is told beside them; alone it is refused."""
+    """A file of a folder that cannot be used is left out with the reason; alone it is refused."""
     folder = record("talks/memo.wav").parent
     make(wrong := folder / "a.wav")
 
@@ -188,7 +188,7 @@ def test_file_of_a_folder_that_cannot_be_used_costs_itself_alone(
 
 
 def test_recording_whose_text_is_none_costs_itself_alone(record: Record) -> None:
-    """It would be scored against nothing, or against the wrong words."""
+    """A recording whose text is not in UTF-8 is left out with the reason, and others are read."""
     folder = record("talks/memo.wav").parent
     record("talks/call.wav").with_suffix(".txt").write_text("words", encoding="utf-16")
 
@@ -201,7 +201,7 @@ def test_recording_whose_text_is_none_costs_itself_alone(record: Record) -> None
 
 
 def test_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
-    """In a line, and not by an exception that ends the session."""
+    """A path that cannot be looked at is refused in a line with the system's reason."""
     path = tmp_path / f"{'n' * 300}.wav"
 
     # Up to Python 3.13 it "cannot be looked at", and later "cannot be read".
@@ -210,7 +210,7 @@ def test_path_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_that_look_alike_are_refused(record: Record) -> None:
-    """One letter in Unicode's two forms would be two rows that nobody can tell apart."""
+    """Two recordings are refused if their names differ in the form of Unicode alone."""
     first = record("a/u\N{COMBINING DIAERESIS}ber.wav")
     second = record("b/\N{LATIN SMALL LETTER U WITH DIAERESIS}ber.wav")
     second.write_bytes(clips()["paragraph"].path.read_bytes())
@@ -219,7 +219,7 @@ def test_names_that_look_alike_are_refused(record: Record) -> None:
 
 
 def test_two_recordings_of_one_name_are_refused(record: Record) -> None:
-    """One of them would be measured under the id of both."""
+    """Two recordings of the same name are refused."""
     first, second = record("monday/talk.wav"), record("tuesday/talk.wav")
     second.write_bytes(clips()["paragraph"].path.read_bytes())
 
@@ -230,9 +230,9 @@ def test_two_recordings_of_one_name_are_refused(record: Record) -> None:
 
 
 def test_recording_of_a_folder_whose_name_is_taken_costs_itself_alone(record: Record) -> None:
-    """By another in it, by one that was named before, or by a clip of the project.
+    """A recording of a folder is left out with the reason if its name or content is taken.
 
-    The first is measured, and the reason of each other is told.
+    It may be taken by another in the folder, one named before, or a clip of the project.
     """
     folder = record("talks/memo.flac").parent
     before = record("call.wav")
@@ -260,7 +260,7 @@ def test_recording_of_a_folder_whose_name_is_taken_costs_itself_alone(record: Re
 
 
 def test_folder_of_which_each_name_is_taken_is_refused(record: Record) -> None:
-    """Nothing of it would be measured."""
+    """A folder is refused if all of its recordings were given before."""
     folder = record("talks/memo.wav").parent
 
     assert refused(folder / "memo.wav", folder) == (
@@ -270,14 +270,14 @@ def test_folder_of_which_each_name_is_taken_is_refused(record: Record) -> None:
 
 
 def test_name_of_a_clip_of_the_project_is_refused(record: Record) -> None:
-    """It would stand under the project's own test ids."""
+    """A recording with the name of a clip of the project is refused."""
     path = record("short.wav")
 
     assert f"{path}: expected a name that no other clip has, got 'short'" in refused(path)
 
 
 def test_private_recording_is_named_by_its_content(record: Record) -> None:
-    """The same in each session, whatever else is given and what it is called."""
+    """A private recording is named by its content, whatever its file is called."""
     path, other = record("Therapy/jane.wav"), record("other.wav")
     other.write_bytes(clips()["paragraph"].path.read_bytes())
 
@@ -293,7 +293,7 @@ def test_private_recording_is_named_by_its_content(record: Record) -> None:
 
 
 def test_private_recording_is_given_once(record: Record) -> None:
-    """Of two names for one sound there would be one id."""
+    """A private recording that is given twice, under two names, is refused."""
     first, second = record("a.wav"), record("b.wav")
 
     with pytest.raises(pytest.UsageError, match=f"with the content of {first}; leave one out"):
@@ -303,7 +303,7 @@ def test_private_recording_is_given_once(record: Record) -> None:
 def test_own_recordings_are_selected_alone_by_their_marker(
     sessions: Sessions, record: Record
 ) -> None:
-    """-m own leaves out every clip of the project, whatever the recordings are called."""
+    """`-m own` leaves out every clip of the project, whatever the recordings are called."""
     folder = record("talks/memo.wav").parent
     record("talks/call.wav")
 
@@ -329,7 +329,7 @@ def test_own_recordings_are_selected_alone_by_their_marker(
 def test_recordings_are_selected_by_their_names_as_they_are_written(
     toy_project: Path, record: Record
 ) -> None:
-    """Test ids hold other letters than ASCII's as numbers, and nobody types these."""
+    """A recording is selected by its name as it is written, with letters beyond ASCII."""
     path = record("\N{LATIN SMALL LETTER U WITH DIAERESIS}ber.wav")
 
     ended = subprocess.run(
@@ -353,7 +353,7 @@ def test_recordings_are_selected_by_their_names_as_they_are_written(
 
 
 def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Record) -> None:
-    """An empty text says that nothing is said: a sign or nothing is right, and words are wrong."""
+    """If a recording's text is empty, a transcript without words is right, and words are wrong."""
     path = record("hush.wav")
     path.with_suffix(".txt").touch()
 
@@ -388,7 +388,7 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
         before
     )
     assert "def test_transcribe(" not in before, "a user wants no source"
-    assert "2 failed" in after, "both are counted"
+    assert "2 failed" in after, "expected both failures to be counted"
     listed = re.findall(r"^FAILED \S+ - (.*)", before, re.MULTILINE)
     assert [line.partition(": toy[")[0] for line in listed] == ["and 1 more for the same reason"]
 
@@ -396,7 +396,7 @@ def test_silence_is_right_where_nothing_is_said(sessions: Sessions, record: Reco
 def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
     sessions: Sessions, record: Record
 ) -> None:
-    """Without a text, neither nothing nor a sign is a transcript, and micro is not to blame."""
+    """Without a text beside a recording, a transcript without words is a failure."""
     session = sessions.run(
         "benchmarks/test_transcribe.py",
         "-k",
@@ -415,7 +415,7 @@ def test_words_are_wanted_where_nobody_wrote_down_what_is_said(
 def test_file_that_is_left_out_is_told_before_the_tests_and_below_the_table(
     sessions: Sessions, record: Record
 ) -> None:
-    """As all else that has no result, and not among the warnings of pytest."""
+    """A file that is left out is told before the tests and below the table, but not as warning."""
     folder = record("talks/memo.wav").parent
     (folder / "empty.wav").touch()
     (folder / "call.m4a").touch()
@@ -438,7 +438,7 @@ def test_file_that_is_left_out_is_told_before_the_tests_and_below_the_table(
 
 
 def test_transcript_without_a_reference_is_shown(sessions: Sessions, record: Record) -> None:
-    """Nobody wrote down what is said, so the user is shown what was heard."""
+    """The transcript of a recording without a text is shown to the user."""
     path = record("memo.wav")
 
     session = sessions.run("benchmarks", "-m", "own", "-k", "toy-micro-good", f"--audio={path}")
@@ -450,7 +450,7 @@ def test_transcript_without_a_reference_is_shown(sessions: Sessions, record: Rec
 
 
 def test_recording_that_is_named_twice_is_to_be_named_once(record: Record) -> None:
-    """Another name, which is what tells two recordings apart, would be of no use."""
+    """A recording that is given twice by one path is refused, with the advice to leave one out."""
     path = record("memo.wav")
 
     assert refused(path, path) == (

@@ -64,7 +64,7 @@ def keys(marker: pytest.Mark, *cases: Case, own: str = "") -> list[str]:
 
 
 def test_ids_are_the_stored_ones() -> None:
-    """With every library installed, no id is new, gone or renamed without this list saying so.
+    """With every library installed, the ids of all benchmarks are those of the stored list.
 
     Runs are compared by these ids: under another one, a slow-down goes unnoticed.
     """
@@ -95,14 +95,14 @@ def test_ids_are_the_stored_ones() -> None:
 
 
 def test_every_benchmark_says_what_it_measures() -> None:
-    """Each measure has a benchmark, but for ratios, which tests of warm models turn to."""
+    """Each measure but the ratio of two sides has exactly one benchmark."""
     measures = [Measure(marker.kwargs["measure"]) for _, marker in benchmarks()]
 
     assert sorted(measures) == sorted({*Measure} - {Measure.RATIO})
 
 
 def test_id_names_case_clip_and_batch_size() -> None:
-    """In this order, joined by hyphens; what there is none of is left out."""
+    """A test's id has its case, clip and batch size in this order, joined by hyphens."""
     clip = clips()["short"]
 
     assert Selected(TINY).key == "faster-whisper-tiny-fp16"
@@ -111,7 +111,7 @@ def test_id_names_case_clip_and_batch_size() -> None:
 
 
 def test_cases_come_in_their_order_with_every_clip_and_batch_size() -> None:
-    """The batch size changes fastest, then the clip."""
+    """Cases come in their order, each with every clip and, within it, every batch size."""
     assert keys(over("short", "long", batches=True), TINY, BATCHLESS) == [
         *(f"faster-whisper-tiny-fp16-short-batch{size}" for size in (1, 6, 12, 24)),
         *(f"faster-whisper-tiny-fp16-long-batch{size}" for size in (1, 6, 12, 24)),
@@ -121,7 +121,7 @@ def test_cases_come_in_their_order_with_every_clip_and_batch_size() -> None:
 
 
 def test_test_without_clips_runs_once_a_case() -> None:
-    """As the load does, whatever recordings the user has."""
+    """A test without clips runs once a case, whatever recordings the user has."""
     assert keys(over(own=True), TINY, MICRO, own="mine") == [
         "faster-whisper-tiny-fp16",
         "faster-whisper-micro-fp16",
@@ -129,7 +129,7 @@ def test_test_without_clips_runs_once_a_case() -> None:
 
 
 def test_own_recordings_join_the_tests_that_take_them() -> None:
-    """After the project's clips, and also for the embedded model: the user asked for it."""
+    """Own recordings follow the project's clips in the tests that take them, for micro as well."""
     assert keys(over("short", own=True), MICRO, own="mine") == [
         "faster-whisper-micro-fp16-short",
         "faster-whisper-micro-fp16-mine",
@@ -177,14 +177,14 @@ class Config:
 def test_calls_after_a_pause_are_for_gpus_and_for_who_asks(
     monkeypatch: pytest.MonkeyPatch, *, has_gpu: bool, config: Config, wanted: bool
 ) -> None:
-    """Where no library can have a GPU, a session has no test of them that would be skipped."""
+    """Calls after a pause are measured if there may be a GPU, or if the user chooses a pause."""
     monkeypatch.setattr(gpu, "may_have_gpu", lambda: has_gpu)
 
     assert is_wanted(Measure.AFTER_PAUSE, cast("pytest.Config", config)) is wanted
 
 
 def test_cold_files_are_for_who_asks() -> None:
-    """Every other measure is for everybody."""
+    """Starts with cold files are measured only if the user asks for them."""
     plain, asked = (cast("pytest.Config", Config(cold_files=asked)) for asked in (False, True))
 
     assert not is_wanted(Measure.COLD_FILES, plain)
@@ -204,7 +204,7 @@ def test_cold_files_are_for_who_asks() -> None:
 def test_limit_of_a_test_has_room_for_its_pauses(
     measure: Measure, config: Config, longer: int
 ) -> None:
-    """One before each of the 93 calls that it may make, as long as on any device."""
+    """The time limit of a test after a pause has room for a pause before each of 93 calls."""
     made: list[tuple[Any, ...]] = []
     metafunc = SimpleNamespace(
         definition=SimpleNamespace(
@@ -222,7 +222,7 @@ def test_limit_of_a_test_has_room_for_its_pauses(
 
 
 def test_embedded_model_is_not_measured_on_a_human_voice() -> None:
-    """It knows synthetic voices alone; every other size is measured on both."""
+    """Micro is not measured on a human voice, unless the voice is the user's own recording."""
     human, synthetic = clips()["human"], clips()["short"]
 
     assert not suits(MICRO, human)
@@ -251,7 +251,7 @@ OWN = replace(clips()["human"], name="memo", origin=OWN_ORIGIN)
 
 
 def test_corpus_is_one_item_of_each_case() -> None:
-    """Whatever is in it; without one there is none."""
+    """A corpus is one test of each case, whatever is in it; without a corpus there is none."""
     marker = pytest.mark.over(measure=Measure.CORPUS, corpora=True).mark
     corpora = [corpus("talks"), corpus("calls")]
 
@@ -269,7 +269,7 @@ def test_corpus_is_one_item_of_each_case() -> None:
 
 
 def test_what_is_transcribed_is_a_clip_or_a_corpus() -> None:
-    """Both have a name, a hash and a length; corpora and recordings are the user's own."""
+    """What a test transcribes is a clip or a corpus, and a corpus is always the user's own."""
     talks = corpus()
 
     assert Selected(TINY).audio is None
@@ -281,7 +281,7 @@ def test_what_is_transcribed_is_a_clip_or_a_corpus() -> None:
 
 
 def test_limit_of_a_corpus_goes_by_all_its_clips() -> None:
-    """A clip of 20 minutes adds ten times the limit of a brief one."""
+    """The time limit of a corpus is a sum over its clips: a long one adds more than a brief one."""
     long = replace(clips()["human"], seconds=1200.0)
     talks = replace(corpus(), clips=(clips()["short"], long))
     config, rules = cast("pytest.Config", Config()), Rules()
@@ -305,7 +305,7 @@ def test_limit_of_a_corpus_goes_by_all_its_clips() -> None:
 def test_language_is_that_of_what_is_transcribed(
     selected: Selected, chosen: str | None, spoken: str
 ) -> None:
-    """The project's clips stay English; a manifest may say another language than the user."""
+    """The language is English for the project's clips, and else the manifest's or the user's."""
     assert selected.language(chosen) == spoken
 
 
@@ -336,14 +336,17 @@ NO_GERMAN = "tiny.en knows English alone, and no German"
 def test_what_is_in_another_language_is_left_out_with_the_reason(
     selected: Selected, measure: Measure, chosen: str | None, why: str
 ) -> None:
-    """An English clip, and a model of English alone; a start is measured in any language."""
+    """A test is skipped if its clip or its model is English alone and another language is chosen.
+
+    The cold start is measured in any language that its model knows.
+    """
     assert selected.why_skipped(measure, chosen) == why
 
 
 def test_library_that_recommends_no_settings_is_left_out_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of the measure of recommended settings alone, which would be that of equal terms again."""
+    """A library that recommends no settings is skipped where recommended settings are measured."""
     selected = Selected(TINY, clips()["long"])
     recommended = selected.why_skipped(Measure.TUNED, None)
     monkeypatch.setattr(adapter_class(TINY.adapter), "tuned", {})
@@ -375,12 +378,12 @@ def test_library_that_recommends_no_settings_is_left_out_with_the_reason(
 def test_user_selects_by_keyword_marker_id_last_failure_or_size(
     options: dict[str, Any], chosen: bool
 ) -> None:
-    """A folder or a file of tests is no choice of models."""
+    """Keyword, marker, id, last failures and a size to download choose models; a path does not."""
     assert user_selects(cast("pytest.Config", Config(**options))) is chosen
 
 
 def test_default_is_fp16_of_the_sizes_that_a_quarter_of_an_hour_is_enough_for() -> None:
-    """Of every library the same, as far as it has them."""
+    """The default is fp16 of micro, tiny, base and small, for every library."""
     sizes = ("micro", "tiny", "base", "small")
     expected = [case for case in all_cases() if case.size in sizes and case.variant == "fp16"]
 
@@ -389,7 +392,7 @@ def test_default_is_fp16_of_the_sizes_that_a_quarter_of_an_hour_is_enough_for() 
 
 
 def test_default_is_named_in_the_help_as_it_is() -> None:
-    """What is said and what is done are the same sizes."""
+    """The help names the default as fp16 of micro, tiny, base and small."""
     assert BY_DEFAULT == "fp16 of micro, tiny, base and small"
 
 
@@ -406,7 +409,10 @@ def listed(case: Case | None, measure: str, line: int = 1, index: int = 0) -> py
 
 
 def test_tests_of_one_case_stand_together_starts_first_and_cold_files_last() -> None:
-    """Tests over no case come before all, those that stand for a broken adapter after all."""
+    """The tests of a case stand together: its starts come first, those with cold files last.
+
+    Tests over no case come before all, those that stand for a broken adapter after all.
+    """
     one, two = all_cases()[:2]
     ordered = [
         listed(None, ""),
@@ -428,7 +434,7 @@ def test_tests_of_one_case_stand_together_starts_first_and_cold_files_last() -> 
 
 
 def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_case() -> None:
-    """Everything else is left out, in its order."""
+    """A session that selects nothing keeps the default and the tests over no case."""
     large = Case("faster-whisper", "large-v3", "fp16")
     items = [listed(None, ""), listed(large, "warm"), listed(TINY, "warm"), listed(large, "load")]
 
@@ -438,7 +444,7 @@ def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_ca
 
 
 def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None:
-    """The latter in a test that is marked so; one window at a time where a test says nothing."""
+    """A library is told batch size and language, or what it recommends where a test says so."""
     item: Any = listed(TINY, "warm")
     item.config = FakeSession(language=None)
 
@@ -452,7 +458,7 @@ def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None
 
 
 def test_baseline_is_needed_beside_each_case_that_takes_turns_with_it() -> None:
-    """So that its model is fetched before the tests, too; each has the time of its own start."""
+    """The models that are needed include that of the baseline, each with its start's time limit."""
     large = Case("faster-whisper", "large-v3", "fp16")
     item, plain = listed(TINY, "warm"), listed(MICRO, "load")
     item.config.stash[selection.BASELINE] = large
@@ -465,7 +471,7 @@ def test_baseline_is_needed_beside_each_case_that_takes_turns_with_it() -> None:
 
 
 def test_limit_of_a_test_is_one_that_a_timer_takes() -> None:
-    """However long its pauses are: pytest-timeout would raise an error of its own."""
+    """A test's time limit is at most 1e9 s, which a timer takes, however long its pauses are."""
     made: list[tuple[Any, ...]] = []
     marker = pytest.mark.over("short", measure=Measure.AFTER_PAUSE).mark
     metafunc = SimpleNamespace(
@@ -481,7 +487,7 @@ def test_limit_of_a_test_is_one_that_a_timer_takes() -> None:
 
 
 def test_reason_of_many_skips_is_told_once() -> None:
-    """In the order of the tests; one that is skipped though it is over no case is another's."""
+    """The reason that several tests are skipped for is told once."""
     marked = [
         ("warm", "not installed"),
         ("cold", "in German"),

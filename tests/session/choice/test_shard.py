@@ -36,7 +36,7 @@ OK, EMPTY = pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_case_is_in_one_part_of_each_number() -> None:
-    """However many parts there are."""
+    """Each case is in exactly one shard, however many shards there are."""
     for count in (1, 2, 5, 9):
         for case in map(str, all_cases()):
             parts = [number for number in range(1, count + 1) if Shard(number, count).has(case)]
@@ -44,7 +44,7 @@ def test_case_is_in_one_part_of_each_number() -> None:
 
 
 def test_case_is_in_the_same_part_for_ever() -> None:
-    """Journals of a shard are resumed by a later version of the suite, and by another Python."""
+    """A case is in the same shard in every version of the suite and of Python."""
     parts = {
         case: next(number for number in range(1, 6) if Shard(number, 5).has(case))
         for case in ("mlx-whisper-small-fp16", "whisper.cpp-tiny.en-q5_1", "whisper.cpp")
@@ -62,7 +62,7 @@ def test_case_is_in_the_same_part_for_ever() -> None:
 
 
 def test_cases_are_spread_over_all_parts() -> None:
-    """Each of five has between a half and twice its share of all cases."""
+    """Each of five shards has between half and twice its share of all cases."""
     cases = list(map(str, all_cases()))
     counts = [sum(map(Shard(number, 5).has, cases)) for number in range(1, 6)]
 
@@ -73,7 +73,10 @@ def test_cases_are_spread_over_all_parts() -> None:
 
 @pytest.mark.property
 def test_parts_of_any_selection_are_the_whole_and_disjoint() -> None:
-    """And what is in a part does not go by the rest of the selection, or by its order."""
+    """The shards of any selection are disjoint and together the whole.
+
+    What is in a shard does not depend on the rest of the selection, or on its order.
+    """
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -97,7 +100,7 @@ def test_parts_of_any_selection_are_the_whole_and_disjoint() -> None:
 
 @pytest.mark.parametrize("text", ["1/1", "2/5", "5/5", "10/12"])
 def test_part_is_read_as_it_is_written(text: str) -> None:
-    """Which of how many, counted from 1."""
+    """A shard is read as K/N: which one of how many, counted from 1."""
     shard = parse_shard(text)
 
     assert str(shard) == text
@@ -131,7 +134,10 @@ def config_of(shard: Shard | None) -> Any:
 
 
 def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
-    """In its order; pytest counts the others as deselected, and a line says how many there are."""
+    """A shard keeps its own part of a selection, in its order, and says how many tests that has.
+
+    The other tests are deselected.
+    """
     kept: list[list[Item]] = []
     for number in (1, 2, 3):
         config, items = config_of(Shard(number, 3)), list(selection)
@@ -151,7 +157,7 @@ def test_part_of_a_selection_is_left(selection: list[Item]) -> None:
 
 
 def test_one_part_of_one_is_everything(selection: list[Item]) -> None:
-    """Nothing is deselected; without the option nothing is said either."""
+    """A single shard is the whole selection, with nothing deselected."""
     config, items = config_of(Shard(1, 1)), list(selection)
     take_part(config, cast("list[pytest.Item]", items))
     assert (items, config.deselected) == (selection, [])
@@ -172,7 +178,7 @@ def item_of(case: Case | None, *marks: pytest.MarkDecorator, key: str = "") -> p
 
 
 def test_part_of_a_test_goes_by_its_case() -> None:
-    """Whatever it measures; what stands for a whole library goes by the library."""
+    """A test's shard depends on its case, or on its library where it stands for all of that."""
     case, over = Case("whisper.cpp", "tiny", "q5_1"), pytest.mark.over(measure="warm")
     skipped = item_of(case, over, pytest.mark.skip(reason="absent"), key="whisper.cpp")
     broken = item_of(None, over, pytest.mark.unusable(adapter="x", reason="no"), key="x")
@@ -206,7 +212,7 @@ SOME = Split(Shard(4, 5), cases=1, of_cases=3, tests=3, of_tests=9)
 def test_empty_part_of_a_selection_is_no_fault(
     split: Split | None, status: pytest.ExitCode, expected: pytest.ExitCode
 ) -> None:
-    """A selection that is empty itself is one, as without shards."""
+    """A session with an empty shard of a selection passes; one that selects nothing does not."""
     session: Any = FakeSession()
     session.exitstatus = status
     if split:
@@ -217,7 +223,7 @@ def test_empty_part_of_a_selection_is_no_fault(
 
 
 def test_empty_part_says_so() -> None:
-    """Its session has nothing else to say."""
+    """An empty shard says that all of its selection is in other shards."""
     assert EMPTY_PART.line == (
         "shard 4/5: 0 of 3 cases, 0 of 9 tests; all of this selection is in other shards"
     )
@@ -232,7 +238,7 @@ def test_empty_part_says_so() -> None:
 def test_part_that_needs_no_model_is_checked_and_fetched(
     split: Split | None, expected: pytest.ExitCode
 ) -> None:
-    """--check-models and --prefetch-only have nothing to do there, and say why."""
+    """A shard that needs no model succeeds in a session that only checks or fetches models."""
     session: Any = FakeSession()
     if split:
         session.stash[SPLIT] = split
@@ -249,7 +255,7 @@ def test_part_that_needs_no_model_is_checked_and_fetched(
 
 @pytest.mark.parametrize("split", [SOME, None], ids=["shard", "no shard"])
 def test_part_with_libraries_that_are_not_installed_alone_is_no_fault(split: Split | None) -> None:
-    """Another part measures; but skips of what is installed are a fault here as well."""
+    """A shard of nothing but libraries that are not installed is no failure."""
 
     def status(results: list[Outcome], left_out: dict[str, Outcome]) -> pytest.ExitCode:
         session: Any = FakeSession()
@@ -279,7 +285,7 @@ def collected(*arguments: str) -> list[str]:
 
 @pytest.mark.slow
 def test_real_selection_is_split_by_case() -> None:
-    """After -k; each part in the order of the whole."""
+    """The benchmarks of a case are all in one shard, and each shard keeps their order."""
     whole = collected("-k", "not tuned")
     parts = [collected("-k", "not tuned", f"--shard={number}/2") for number in (1, 2)]
 
@@ -298,7 +304,7 @@ def test_real_selection_is_split_by_case() -> None:
 
 @pytest.mark.slow
 def test_part_that_has_the_baseline_alone_is_empty() -> None:
-    """No case takes turns with itself, so that the comparisons are all in other parts."""
+    """A shard with the baseline alone is empty, as a case does not take turns with itself."""
     name = "lightning-whisper-mlx-micro-fp16"
     shard = next(number for number in range(1, 6) if Shard(number, 5).has(name))
     ran = subprocess.run(
@@ -316,7 +322,7 @@ def test_part_that_has_the_baseline_alone_is_empty() -> None:
 
 
 def test_part_is_taken_of_what_all_other_options_have_left(pytestconfig: pytest.Config) -> None:
-    """By a wrapper, as others come as late as they can: it splits once all of them are through."""
+    """The tests of a shard are chosen after every other option has left out its own."""
     hook = pytestconfig.pluginmanager.hook.pytest_collection_modifyitems
     wrappers = [each.plugin for each in hook.get_hookimpls() if each.wrapper]
 
@@ -324,7 +330,7 @@ def test_part_is_taken_of_what_all_other_options_have_left(pytestconfig: pytest.
 
 
 def test_status_is_settled_before_others_look_at_it(pytestconfig: pytest.Config) -> None:
-    """An empty part is no failure to them."""
+    """An empty shard makes its session a success before other plugins look at the status."""
     hook = pytestconfig.pluginmanager.hook.pytest_sessionfinish
     order = [each.plugin for each in reversed(hook.get_hookimpls())]
 

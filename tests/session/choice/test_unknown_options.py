@@ -41,12 +41,15 @@ NAMES = (
 def test_options_that_are_spelt_alike_are_named_the_nearest_first(
     word: str, near: list[str]
 ) -> None:
-    """And those that begin with it, which pytest takes for no whole option; short ones never."""
+    """Long options that are spelt like an unknown one are named, the nearest first."""
     assert nearest(word, NAMES) == near
 
 
 def test_options_that_are_as_near_are_named_and_no_more_than_three() -> None:
-    """Of many, the first by name; of one that is nearer by far, that alone."""
+    """Of options that are equally near to an unknown one, at most three are named.
+
+    If one is nearer by far, it is named alone.
+    """
     assert nearest("--bench-a", ["--bench-b", "--bench-c", "--bench-d", "--bench-e"]) == [
         "--bench-b",
         "--bench-c",
@@ -65,7 +68,7 @@ def test_options_that_are_as_near_are_named_and_no_more_than_three() -> None:
 
 
 def test_option_that_begins_with_a_word_leaves_a_place_to_one_that_is_hardly_misspelt() -> None:
-    """Nobody knows which of both was meant; the one that begins with it comes first."""
+    """An option that begins with the unknown one is named, and then one that is hardly misspelt."""
     assert nearest("--audi", ["--aud", "--audio-of-a-whole-folder", "--a"]) == [
         "--audio-of-a-whole-folder",
         "--aud",
@@ -73,7 +76,7 @@ def test_option_that_begins_with_a_word_leaves_a_place_to_one_that_is_hardly_mis
 
 
 def test_each_unknown_option_of_a_message_has_a_line() -> None:
-    """Their values have none, and neither has one that is like no other; then where all are."""
+    """Each unknown option of pytest's message has a line, if another option is like it."""
     message = f"{UNKNOWN}--repot out -1 --colour=no --processs=--audio=2 --repot"
 
     assert about_unknown(message, NAMES).splitlines() == [
@@ -94,7 +97,10 @@ def test_each_unknown_option_of_a_message_has_a_line() -> None:
     ],
 )
 def test_pytest_names_the_option_that_was_meant(argument: str, option: str) -> None:
-    """Whether it is this suite's, another plugin's or its own; below its error, with status 4."""
+    """Below pytest's error on an unknown option, the option that was meant is named.
+
+    It may be one of this suite, of another plugin or of pytest.
+    """
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "benchmarks", argument],
         cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False, timeout=60,
@@ -109,7 +115,7 @@ def test_pytest_names_the_option_that_was_meant(argument: str, option: str) -> N
 
 
 def test_other_mistakes_are_told_as_ever() -> None:
-    """A value that makes no sense has its own message, with no options below it."""
+    """A wrong value of an option has its own message, without suggestions of other options."""
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "benchmarks", "--calls=none"],
         cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False, timeout=60,

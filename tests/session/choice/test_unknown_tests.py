@@ -47,12 +47,12 @@ NAMES = {
 def test_words_that_are_no_paths_are_said_as_keywords(
     arguments: list[str], said: list[str]
 ) -> None:
-    """All of them in one -k, as the last one counts alone; paths that exist have no line."""
+    """Words that are no paths are suggested as keywords, all of them in one -k."""
     assert about_unknown(arguments, ROOT, NAMES) == [f"  {line}" for line in (*said, LISTS_ALL)]
 
 
 def test_word_that_is_a_path_as_well_is_one(tmp_path: Path) -> None:
-    """Where the user is, as pytest looks from there; also one that is like a size."""
+    """A word that is a path where the user is gets no suggestion."""
     for name in ("medium", "mediun"):
         (tmp_path / name).mkdir()
 
@@ -75,7 +75,7 @@ def test_word_that_is_a_path_as_well_is_one(tmp_path: Path) -> None:
 def test_id_that_no_test_has_is_named_with_the_nearest_one(
     monkeypatch: pytest.MonkeyPatch, name: str, near: str
 ) -> None:
-    """Of the same file, as a shell takes it; ids of tests that there are have no line."""
+    """For an id that no test has, the nearest id of the same file is suggested."""
     monkeypatch.setattr(unknown_tests, "why_not_installed", lambda _: "")
     written = f"{FILE}::{name}"
 
@@ -88,7 +88,7 @@ def test_id_that_no_test_has_is_named_with_the_nearest_one(
 def test_id_of_a_library_that_is_missing_is_told_how_to_add_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And no test of another library is named in its place."""
+    """For an id of a library that is missing, the install command is told and no other test."""
     monkeypatch.setattr(unknown_tests, "why_not_installed", lambda name: name == "mlx-whisper")
     command = install_command(["mlx-whisper"])
 
@@ -110,7 +110,7 @@ def test_id_of_a_library_that_is_missing_is_told_how_to_add_it(
     ],
 )
 def test_pytest_names_the_test_that_was_meant(arguments: list[str], error: str, meant: str) -> None:
-    """Below its own error, with status 4."""
+    """Below pytest's error on an unknown test, the test that was meant is named."""
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False, timeout=60,
