@@ -61,7 +61,7 @@ def _status() -> ModelStatus:
 
 
 def test_document_has_each_value_in_its_place(status: ModelStatus) -> None:
-    """As the docstring of the module describes it."""
+    """The JSON document of a check has each value of a model and its files in its own place."""
     assert as_json([status], Path("/hub")) == {
         "cache": "/hub",
         "complete": True,
@@ -119,7 +119,7 @@ def file(name: str, path: str, size: int) -> dict[str, Any]:
 
 
 def test_document_says_which_files_nobody_confirmed(status: ModelStatus) -> None:
-    """Each by itself, as a record may say it of some files of a model."""
+    """The document tells of each file by itself whether no host confirmed it."""
     cached = dict(status.cache.findings)
     cached["w.npz"] = replace(cached["w.npz"], unconfirmed=True)
 
@@ -131,7 +131,7 @@ def test_document_says_which_files_nobody_confirmed(status: ModelStatus) -> None
 
 
 def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> None:
-    """A word, or the reason; a key that were always null would say nothing."""
+    """The document says whether a model loads only where a load was tried."""
     (plain,) = as_json([status], Path("/hub"))["models"]
     (loaded,) = as_json([status], Path("/hub"), {CASE: "OSError: no"})["models"]
 
@@ -140,7 +140,7 @@ def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> N
 
 
 def test_document_of_nothing_is_not_complete() -> None:
-    """A selection that is empty by mistake must not look like a machine that is ready."""
+    """The document of a selection without models does not say that it is complete."""
     assert as_json([], Path("/hub")) == {
         "cache": "/hub",
         "complete": False,
@@ -155,7 +155,7 @@ def test_document_of_nothing_is_not_complete() -> None:
 def test_faults_are_models_that_are_not_complete_and_loads_that_failed(
     status: ModelStatus,
 ) -> None:
-    """A load that was not tried, since its model is not complete, is counted once."""
+    """Models that are not complete, and loads that failed, are counted as faults, each once."""
     lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
     models = [status, lacking]
 
@@ -202,7 +202,10 @@ class Looked:
 def test_check_prints_the_table_what_is_wrong_and_what_to_do(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And ends with the number of the models, of which two cases share one; nothing is loaded."""
+    """A check prints the table, what is wrong, the number of complete models and what to do next.
+
+    It loads nothing, and cases that share a model count as one.
+    """
     lacking = replace(
         status,
         case=replace(CASE, variant="4bit"),
@@ -236,7 +239,7 @@ def test_check_prints_the_table_what_is_wrong_and_what_to_do(
 def test_check_says_where_the_files_of_micro_lie(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The suite makes them, in no hub cache; that is named as well where other models are shown."""
+    """A check says that the files of micro lie in the suite's cache, as it makes them itself."""
     made = ModelFiles("embedded/micro-mlx-fp16", FILES.files)
     micro = replace(status, case=replace(CASE, size="micro"), files=made)
     monkeypatch.setattr(embedded, "CACHE", Path("/checkout/.cache/models"))
@@ -261,7 +264,7 @@ def test_check_says_where_the_files_of_micro_lie(
 def test_check_of_a_complete_selection_says_how_to_run_it(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With status 0."""
+    """A check of a complete selection has no failure, and says how to run the selection."""
     session = Looked(monkeypatch, [status]).run()
 
     assert session.testsfailed == 0
@@ -271,7 +274,7 @@ def test_check_of_a_complete_selection_says_how_to_run_it(
 def test_check_counts_an_adapter_that_cannot_be_used_as_a_fault(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody knows its models, so that not all of the selection is known to be right."""
+    """A check counts an adapter that cannot be used as a fault, and calls nothing complete."""
     monkeypatch.setattr(check, "unusable", lambda _: {"broken": "broken cannot be imported"})
     looked = Looked(monkeypatch, [status])
 
@@ -287,7 +290,10 @@ def test_check_counts_an_adapter_that_cannot_be_used_as_a_fault(
 def test_check_loads_what_is_complete_within_the_limit_of_its_tests(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The rest is not tried; for machines the document is all that is printed."""
+    """A check loads only models that are complete, each within the time limit of its start.
+
+    With `json`, the document is all that is printed.
+    """
     lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
     failing = replace(status, case=replace(CASE, variant="8bit"))
     models = [status, lacking, failing]
@@ -327,7 +333,7 @@ def test_check_loads_what_is_complete_within_the_limit_of_its_tests(
 def test_check_that_loads_nothing_names_the_places_of_the_models(
     repos: list[str], told: str, status: ModelStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The suite keeps what it makes in no hub cache, and nothing of it can be fetched."""
+    """A check that could load no model says in which cache each kind of model was looked for."""
     lacking = [
         replace(
             status,
@@ -348,7 +354,7 @@ def test_check_that_loads_nothing_names_the_places_of_the_models(
 def test_check_of_nothing_prints_its_document_and_is_status_5(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the libraries that are not installed, which may be why."""
+    """A check of no model prints its document, names libraries not installed, and has status 5."""
     looked = Looked(monkeypatch, [])
     monkeypatch.setattr(prefetch, "skip_reasons", lambda _: ["x is not installed; install it"])
 
@@ -363,7 +369,7 @@ def test_check_of_nothing_prints_its_document_and_is_status_5(
 def test_check_leaves_other_sessions_alone(
     status: ModelStatus, monkeypatch: pytest.MonkeyPatch, collected: bool, ended: object
 ) -> None:
-    """Those without the option; and those whose collection failed, unless that may be."""
+    """A check does not run without its option, or after a collection that failed."""
     Looked(monkeypatch, [status])
     store = Store(HubSettings(Path("/hub"), "http://127.0.0.1:9"))
     failed = FakeSession(
@@ -384,7 +390,7 @@ def test_check_leaves_other_sessions_alone(
 def test_pytest_itself_writes_elsewhere_where_a_document_was_asked_for(
     monkeypatch: pytest.MonkeyPatch, checks: list[str] | None, moved: bool
 ) -> None:
-    """Its report goes to stderr, so that stdout is the document alone."""
+    """If a check prints JSON, pytest's own report goes to stderr."""
     calls: list[object] = []
     monkeypatch.setattr(pytest, "TerminalReporter", lambda config, file: (config, file))
     session = FakeSession(check_models=checks)
@@ -401,7 +407,7 @@ def test_pytest_itself_writes_elsewhere_where_a_document_was_asked_for(
 
 @pytest.mark.parametrize("option", ["prefetch_only", "lock_models", "refresh"])
 def test_check_excludes_what_makes_requests_or_changes(option: str) -> None:
-    """It makes none, and the others are made of them."""
+    """A check cannot be combined with an option that makes requests or changes the lock."""
     session = FakeSession(None, check_models=frozenset(), **{option: True})
     name = option.replace("_", "-")
 
@@ -425,13 +431,13 @@ def test_check_excludes_what_makes_requests_or_changes(option: str) -> None:
     ],
 )
 def test_next_command_is_the_same_selection(arguments: list[str], kept: list[str]) -> None:
-    """Without the option and its value, in a form that a shell takes."""
+    """The next command is the same selection without --check-models, quoted for a shell."""
     for fetch, action in ((True, "--prefetch-only"), (False, "--benchmark-only")):
         assert next_command(arguments, fetch=fetch) == " ".join(["pytest", *kept, action])
 
 
 def test_next_command_fetches_over_the_network_and_says_nothing_twice() -> None:
-    """With --offline nothing could be fetched; what is there can be measured so."""
+    """The next command leaves out --offline where models are to be fetched, and repeats nothing."""
     arguments = ["benchmarks", "--benchmark-only", "--offline", "--check-models"]
 
     assert next_command(arguments, fetch=True) == (
@@ -461,14 +467,14 @@ def _no_leftovers() -> Iterator[None]:
 
 
 def test_model_that_loads_is_said_to(pytestconfig: pytest.Config, model: VerifiedModel) -> None:
-    """On the device that this session chooses."""
+    """A model that loads is said to load."""
     assert load_model(pytestconfig, Case("toy", "micro", "good"), model, 60) == "loads"
 
 
 def test_load_that_fails_gives_its_reason_in_a_line(
     pytestconfig: pytest.Config, model: VerifiedModel
 ) -> None:
-    """What the library raised, without the engine's last lines and without the case's name."""
+    """The reason of a load that fails is one line, with what the library raised."""
     got = load_model(pytestconfig, Case("toy", "micro", "fails-to-load"), model, 60)
 
     assert got == "load raised OSError: the toy cannot read its file"
@@ -477,7 +483,7 @@ def test_load_that_fails_gives_its_reason_in_a_line(
 def test_file_that_has_changed_is_not_loaded(
     pytestconfig: pytest.Config, model: VerifiedModel
 ) -> None:
-    """The reason is that of the verification."""
+    """A file that has changed since it was verified is not loaded, and the reason names it."""
     model.files[FILE][0].write_text("other", encoding="utf-8")
 
     got = load_model(pytestconfig, Case("toy", "micro", "good"), model, 60)
@@ -489,7 +495,7 @@ def test_file_that_has_changed_is_not_loaded(
 def test_load_ends_at_its_limit_wherever_that_finds_it(
     pytestconfig: pytest.Config, model: VerifiedModel, seconds: float
 ) -> None:
-    """While its engine is started and while it loads; nothing is left running."""
+    """A load ends at its time limit, whether its engine is starting or loading."""
     started = time.monotonic()
 
     got = load_model(pytestconfig, Case("toy", "micro", "hangs-loading"), model, seconds)
@@ -499,7 +505,7 @@ def test_load_ends_at_its_limit_wherever_that_finds_it(
 
 
 def test_interrupt_ends_the_load(pytestconfig: pytest.Config, model: VerifiedModel) -> None:
-    """Ctrl-C in the midst of it leaves no engine either."""
+    """An interrupt in the midst of a load ends the load and its engine."""
     with alarm(0.5), pytest.raises(Interrupted):
         load_model(pytestconfig, Case("toy", "micro", "hangs-loading"), model, 60)
 
@@ -511,7 +517,7 @@ def test_interrupt_ends_the_load(pytestconfig: pytest.Config, model: VerifiedMod
 def test_model_has_to_compute_on_a_gpu_as_well(
     device: str, expected: str, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A library may load there and fail at each call; with --device=auto it then gets the CPU."""
+    """On a GPU a model has to transcribe too; with --device=auto, the CPU takes its place."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:ToyWithGPU")
     config: Any = SimpleNamespace(getoption={"device": device}.__getitem__, stash=pytest.Stash())
 
@@ -521,7 +527,7 @@ def test_model_has_to_compute_on_a_gpu_as_well(
 def test_load_on_a_gpu_is_verified_after_its_first_call(
     model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in every start: a library may open more files as it first computes."""
+    """A load on a GPU is verified after the first call, as a library may read files until then."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:ToyWithGPU")
     config: Any = SimpleNamespace(getoption={"device": "gpu"}.__getitem__, stash=pytest.Stash())
     transcribe = Engine.transcribe
@@ -538,14 +544,14 @@ def test_load_on_a_gpu_is_verified_after_its_first_call(
 
 
 def test_model_is_only_loaded_on_a_cpu(pytestconfig: pytest.Config, model: VerifiedModel) -> None:
-    """Where a call may take long, and a library that loads computes."""
+    """On a CPU a model only has to load, and need not transcribe."""
     assert load_model(pytestconfig, Case("toy", "micro", "raises"), model, 60) == "loads"
 
 
 def test_error_that_nobody_expects_is_not_taken_for_a_load(
     pytestconfig: pytest.Config, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is raised where a person sees it."""
+    """An unexpected error in a check is raised, and not taken for a load that failed."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError

@@ -190,7 +190,7 @@ def _document(hub: Hub, home: Path, harmed: Path) -> dict[str, Any]:
 def test_prefetch_fetches_each_file_once_and_says_so(
     prefetched: tuple[Ended, list[tuple[str, str]]],
 ) -> None:
-    """Every model is complete, the status 0, and no test was run."""
+    """A pre-fetch fetches each file once, runs no test, and says that every model is complete."""
     ended, downloads = prefetched
 
     assert ended.status == pytest.ExitCode.OK, ended.text
@@ -203,7 +203,7 @@ def test_prefetch_fetches_each_file_once_and_says_so(
 
 @pytest.mark.parametrize("name", STATES)
 def test_each_state_is_told_from_the_others(document: dict[str, Any], name: str) -> None:
-    """In the hub cache and in the library's place, with what a machine needs to know of it."""
+    """Each state of a model is told from the others, in the hub cache and in its own folder."""
     (model,) = (m for m in document["models"] if f"{m['size']}-{m['variant']}" == name)
     files = entry(name)
 
@@ -225,7 +225,7 @@ def test_each_state_is_told_from_the_others(document: dict[str, Any], name: str)
 
 
 def test_document_says_that_not_all_is_complete(document: dict[str, Any], home: Path) -> None:
-    """The whole has its own word, the cache its path; the models come in the tests' order."""
+    """The document says that not all models are complete, and lists them in the tests' order."""
     assert (document["complete"], document["cache"]) == (False, str(home / "hub"))
     assert not any("loads" in model for model in document["models"])
     found = [f"{model['size']}-{model['variant']}" for model in document["models"]]
@@ -235,7 +235,7 @@ def test_document_says_that_not_all_is_complete(document: dict[str, Any], home: 
 def test_table_fits_eighty_columns_and_explains_what_is_wrong(
     hub: Hub, home: Path, harmed: Path
 ) -> None:
-    """Each repo stands whole on one line; what is wrong, and what to do next, comes below."""
+    """The table of models fits 80 columns, and below it stands what is wrong and what to do."""
     ended = run(hub, home, harmed, "--check-models", "-k", select(*STATES))
 
     assert (ended.status, hub.requests) == (pytest.ExitCode.TESTS_FAILED, [])
@@ -254,7 +254,7 @@ def test_table_fits_eighty_columns_and_explains_what_is_wrong(
 
 
 def test_complete_selection_has_status_0(hub: Hub, home: Path, harmed: Path) -> None:
-    """The library's place may hold anything: engines never look there."""
+    """A check passes if the hub cache is complete, whatever lies where the library looks."""
     ended = run(hub, home, harmed, "--check-models", "-k", select("tiny-fp16", "base-8bit"))
 
     assert (ended.status, hub.requests) == (pytest.ExitCode.OK, []), ended.text
@@ -262,7 +262,7 @@ def test_complete_selection_has_status_0(hub: Hub, home: Path, harmed: Path) -> 
 
 
 def test_load_is_tried_where_the_files_are_complete(hub: Hub, home: Path, harmed: Path) -> None:
-    """The embedded model loads; for a stand-in the library's own error is shown, status 1."""
+    """A load is tried only if the files of a model are complete, and its error is shown."""
     cases = select("micro-fp16", "tiny-fp16", "tiny-4bit")
     ended = run(hub, home, harmed, "--check-models=load", "--device=cpu", "-k", cases)
 
@@ -274,7 +274,7 @@ def test_load_is_tried_where_the_files_are_complete(hub: Hub, home: Path, harmed
 
 
 def test_load_that_fails_fails_the_check(hub: Hub, home: Path, harmed: Path) -> None:
-    """Every file is right, and the status says all the same that something is wrong."""
+    """A load that fails fails the check, though every file is right."""
     cases = select("micro-fp16", "tiny-fp16")
     ended = run(hub, home, harmed, "--check-models=load,json", "--device=cpu", "-k", cases)
 
@@ -286,7 +286,7 @@ def test_load_that_fails_fails_the_check(hub: Hub, home: Path, harmed: Path) -> 
 
 
 def test_loads_that_succeed_have_status_0(hub: Hub, home: Path, harmed: Path) -> None:
-    """Of the embedded model, which needs no hub."""
+    """A check whose loads all succeed has status 0."""
     options = ("--device=cpu", "-k", select("micro-fp16"))
 
     ended = run(hub, home, harmed, "--check-models=load", *options)
@@ -296,7 +296,7 @@ def test_loads_that_succeed_have_status_0(hub: Hub, home: Path, harmed: Path) ->
 
 
 def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Path) -> None:
-    """No case at all is status 5, and the document says that it is not complete."""
+    """A check without any selected model has status 5, and its document is not complete."""
     ended = run(hub, home, tmp_path, "--check-models=json", "-k", "no_such_size")
 
     assert ended.status == pytest.ExitCode.NO_TESTS_COLLECTED
@@ -304,7 +304,7 @@ def test_nothing_selected_is_not_all_complete(hub: Hub, home: Path, tmp_path: Pa
 
 
 def test_sessions_without_hub_models_are_quiet(hub: Hub, home: Path, tmp_path: Path) -> None:
-    """Neither the embedded model, nor the tests, nor a mere collection, ask or say anything."""
+    """A session that needs no model of a hub asks the hub nothing and says nothing of models."""
     micro = run(
         hub,
         home,
@@ -325,7 +325,10 @@ def test_sessions_without_hub_models_are_quiet(hub: Hub, home: Path, tmp_path: P
 def test_what_a_library_has_put_into_its_own_place_is_not_downloaded(
     hub: Hub, harmed: Path, tmp_path: Path
 ) -> None:
-    """It is verified at no byte, and stays there; what is cut off there is downloaded."""
+    """A file that the library has put into its own place is not downloaded, and stays there.
+
+    A file that is cut off there is downloaded.
+    """
     small = harmed / "mlx_models" / "small" / "weights.npz"
     cut = small.read_bytes()
     hub.clear()
@@ -350,7 +353,10 @@ def test_what_a_library_has_put_into_its_own_place_is_not_downloaded(
 def test_weights_that_the_manifest_contradicts_are_neither_complete_nor_loaded(
     hub: Hub, prefetched: object, home: Path, tmp_path: Path
 ) -> None:
-    """However well the cache agrees with itself; the next pre-fetch has the right ones back."""
+    """Weights that differ from the manifest are neither complete nor loaded.
+
+    The next pre-fetch that is online replaces them by the right ones.
+    """
     assert prefetched
     shutil.copytree(home / "hub", tmp_path / "hub", symlinks=True)
     link = weights(tmp_path / "hub", "tiny-fp16")
@@ -382,7 +388,7 @@ def test_weights_that_the_manifest_contradicts_are_neither_complete_nor_loaded(
 
 
 def test_what_does_not_fit_names_the_flag_and_is_asked_for_once(hub: Hub, tmp_path: Path) -> None:
-    """The small one is fetched; the large one is a skip, which no fixture gets round."""
+    """A model that does not fit into --max-download is skipped, with that option and its size."""
     size = ("--max-download", "1MB")
     ended = run(hub, tmp_path, tmp_path, *size, "--benchmark-only", "-k", select("tiny-4bit"))
 
@@ -403,7 +409,7 @@ def test_what_does_not_fit_names_the_flag_and_is_asked_for_once(hub: Hub, tmp_pa
 def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
     hub: Hub, tmp_path: Path
 ) -> None:
-    """The plan says what is needed, what is free, and what to do."""
+    """A model that is larger than the free disk is refused before any byte is downloaded."""
     from urllib.request import ProxyHandler, build_opener
 
     repo = entry("tiny-fp16").repo
@@ -428,7 +434,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
 
 
 def test_offline_asks_nothing(hub: Hub, tmp_path: Path) -> None:
-    """What is not there is left out, with the option's name."""
+    """An offline session makes no request, and leaves out what is missing with the reason."""
     ended = run(hub, tmp_path, tmp_path, "--offline", "--prefetch-only", "-k", select("tiny-fp16"))
 
     assert (ended.status, hub.requests) == (pytest.ExitCode.TESTS_FAILED, [])
@@ -481,7 +487,7 @@ class Terminal:
 
 
 def test_ctrl_c_in_a_download_leaves_a_part_for_the_next_run(hub: Hub, tmp_path: Path) -> None:
-    """The plan is on the screen before the first byte; then bars, and an end without traceback."""
+    """Ctrl-C in a download leaves its part for the next run, and ends without a traceback."""
     files = entry("tiny-4bit")
     shown = threading.Event()
     hub.fault(Fault(do=lambda _: shown.wait(30), rate=LARGE / 5), kind="cdn")
@@ -505,7 +511,7 @@ def test_ctrl_c_in_a_download_leaves_a_part_for_the_next_run(hub: Hub, tmp_path:
 
 
 def test_usage_errors_say_what_to_write(hub: Hub, home: Path, tmp_path: Path) -> None:
-    """A path that was taken for the option's value, and two options that exclude each other."""
+    """The usage errors of --check-models say where a path goes and which option to leave out."""
     path = run(hub, home, tmp_path, "--check-models", "benchmarks")
     both = run(hub, home, tmp_path, "--check-models", "--prefetch-only")
 

@@ -33,7 +33,7 @@ def session(store: Store, folder: Path, **options: Any) -> FakeSession:
 
 
 def test_lock_holds_what_was_verified(store: Store, tmp_path: Path) -> None:
-    """It is said how many entries there are, and how many of them are new."""
+    """A new lock holds the verified models, and the session says how many are new."""
     first = session(store, tmp_path, lock_models=True)
 
     first.fetch(BASE)
@@ -43,7 +43,7 @@ def test_lock_holds_what_was_verified(store: Store, tmp_path: Path) -> None:
 
 
 def test_entries_of_models_outside_the_selection_stay(store: Store, tmp_path: Path) -> None:
-    """A lock grows with each selection that is added to it."""
+    """Locking another selection keeps the entries of models outside of it."""
     session(store, tmp_path, lock_models=True).fetch(BASE)
 
     second = session(store, tmp_path, lock_models=True)
@@ -54,7 +54,7 @@ def test_entries_of_models_outside_the_selection_stay(store: Store, tmp_path: Pa
 
 
 def test_model_that_cannot_be_verified_keeps_its_entry(store: Store, tmp_path: Path) -> None:
-    """A lock never takes what was not verified."""
+    """A lock keeps the entry of a model that cannot be verified."""
     session(store, tmp_path, lock_models=True).fetch(BASE)
     before = read_lock(tmp_path / "models.lock")
     lost = fresh(store, cache=tmp_path / "empty", endpoint=NOWHERE)
@@ -69,7 +69,7 @@ def test_model_that_cannot_be_verified_keeps_its_entry(store: Store, tmp_path: P
 
 
 def test_models_of_the_project_are_in_no_lock(store: Store, tmp_path: Path) -> None:
-    """They change with the project's own commits, so that no file is written for them."""
+    """A lock is not written for models of the project alone."""
     alone = session(store, tmp_path, lock_models=True)
 
     alone.fetch(EMBEDDED)
@@ -79,7 +79,7 @@ def test_models_of_the_project_are_in_no_lock(store: Store, tmp_path: Path) -> N
 
 
 def test_session_says_what_its_lock_pins(store: Store, tmp_path: Path) -> None:
-    """And which models it does not, with the option that adds them."""
+    """A session says how many of its models are locked, and how to lock the others."""
     held = Store(store.settings, Lock().with_models([store.prepare(BASE)]))
     both, one = session(held, tmp_path), session(held, tmp_path)
 
@@ -93,7 +93,7 @@ def test_session_says_what_its_lock_pins(store: Store, tmp_path: Path) -> None:
 
 
 def test_without_a_lock_nothing_is_said_of_it(store: Store, tmp_path: Path) -> None:
-    """Nobody who has none needs to know."""
+    """A session without a lock says nothing of locks."""
     plain = session(store, tmp_path)
 
     plain.fetch(BASE)
@@ -105,7 +105,7 @@ def test_without_a_lock_nothing_is_said_of_it(store: Store, tmp_path: Path) -> N
 def test_refresh_says_what_has_moved_and_follows_nothing(
     hub: Hub, store: Store, tmp_path: Path, has_lock: bool
 ) -> None:
-    """Both commits are named, who has the old one, and how to take the new one."""
+    """--refresh names the commit that main has moved to, and the session stays with the old one."""
     then = store.prepare(BASE)
     now = hub.move(BASE.repo, "main", content(BASE, "newer"))
     held = Store(store.settings, Lock().with_models([then]) if has_lock else None)
@@ -124,7 +124,7 @@ def test_refresh_says_what_has_moved_and_follows_nothing(
 def test_refresh_with_lock_takes_and_locks_what_main_is_now(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """The model that is measured from then on is the new one, which the lock has."""
+    """--refresh with --lock-models takes the commit that main has moved to, and locks it."""
     then = store.prepare(BASE)
     session(store, tmp_path, lock_models=True).fetch(BASE)
     now = hub.move(BASE.repo, "main", content(BASE, "newer"))
@@ -141,7 +141,7 @@ def test_refresh_with_lock_takes_and_locks_what_main_is_now(
 
 
 def test_refresh_takes_what_it_can(hub: Hub, store: Store, tmp_path: Path) -> None:
-    """A host that does not say what main is now leaves that model as it is locked."""
+    """A model whose host fails stays locked as it was, while others are refreshed."""
     locked = [store.prepare(BASE), store.prepare(QUANTISED)]
     now = hub.move(BASE.repo, "main", content(BASE, "newer"))
     hub.fault(Fault(status=500), repo=QUANTISED.repo)
@@ -157,7 +157,7 @@ def test_refresh_takes_what_it_can(hub: Hub, store: Store, tmp_path: Path) -> No
 
 
 def test_model_by_url_is_not_counted_among_those_asked_for(store: Store) -> None:
-    """Its revision is the hash of its file, which stands for nothing else."""
+    """A model by URL is not counted among those that a refresh asks for."""
     by_url = ModelFiles("https://127.0.0.1/models", ("tiny.pt",), revision="c" * 64)
     store.prepare(BASE)
 
@@ -168,7 +168,7 @@ def test_model_by_url_is_not_counted_among_those_asked_for(store: Store) -> None
 def test_models_of_the_project_are_in_no_lock_beside_others_either(
     store: Store, tmp_path: Path
 ) -> None:
-    """And the session is held to its lock from then on."""
+    """A lock of other models leaves out models of the project, and the session is held to it."""
     both = session(store, tmp_path, lock_models=True)
 
     both.fetch(BASE, EMBEDDED)
@@ -181,7 +181,7 @@ def test_models_of_the_project_are_in_no_lock_beside_others_either(
 def test_lock_that_cannot_be_written_ends_the_session_with_status_1(
     store: Store, tmp_path: Path
 ) -> None:
-    """It was what the session was asked for."""
+    """A lock that cannot be written ends the session with status 1."""
     (tmp_path / f".models.lock.{os.getpid()}").mkdir()
 
     with pytest.raises(pytest.exit.Exception, match="cannot be written") as ended:
@@ -191,7 +191,7 @@ def test_lock_that_cannot_be_written_ends_the_session_with_status_1(
 
 
 def test_refresh_says_that_nothing_has_moved(store: Store, tmp_path: Path) -> None:
-    """It counts what was asked for: no embedded model."""
+    """A refresh says of how many models of a hub none has moved."""
     store.prepare(BASE)
     looking, alone = session(store, tmp_path, refresh=True), session(store, tmp_path, refresh=True)
 
@@ -203,7 +203,7 @@ def test_refresh_says_that_nothing_has_moved(store: Store, tmp_path: Path) -> No
 
 
 def test_refresh_offline_says_why_it_does_not(store: Store, tmp_path: Path) -> None:
-    """The session goes on with what is there."""
+    """A refresh in an offline session says why it asks nothing, and the session goes on."""
     store.prepare(BASE)
     looking = session(offline(store), tmp_path, refresh=True)
 
@@ -214,7 +214,7 @@ def test_refresh_offline_says_why_it_does_not(store: Store, tmp_path: Path) -> N
 
 
 def test_damaged_lock_is_a_usage_error(store: Store, tmp_path: Path) -> None:
-    """It is never taken for no lock."""
+    """A damaged lock is a usage error, and is not taken for no lock."""
     (tmp_path / "models.lock").write_text("{}")
 
     with pytest.raises(pytest.UsageError, match="expected a lock of models"):

@@ -59,7 +59,7 @@ def unavailable(files: ModelFiles, cause: str) -> PlannedModel:
 
 
 def test_plan_counts_models_and_bytes() -> None:
-    """What is there, what is to come and what the disk has, each in its place; then each fetch."""
+    """The plan tells models and bytes that are there, to be fetched and free, and each fetch."""
     plan = Plan(
         (
             planned("org/large", 3_000_000),
@@ -82,7 +82,7 @@ def test_plan_counts_models_and_bytes() -> None:
 
 
 def test_models_that_no_host_confirmed_are_told_by_name() -> None:
-    """They are there, and have the hashes that they are named by; that is all."""
+    """Models that no host confirmed are told by name, with how to confirm them."""
     models = [planned(f"org/{name}", 1, there=True) for name in ("one", "two", "three")]
     for at in (0, 2):
         local = models[at].local
@@ -106,7 +106,7 @@ def test_models_that_no_host_confirmed_are_told_by_name() -> None:
 
 
 def test_file_by_url_is_named_by_its_name() -> None:
-    """Its revision is a hash of 64 digits, which says nothing to anybody."""
+    """In the plan, a file by URL is named by its URL and not by its hash."""
     files = ModelFiles(SITE, ("tiny.pt",), "a" * 64)
     listed = (RemoteFile("tiny.pt", 75_000_000, "a" * 64),)
     plan = Plan((PlannedModel(files, Inspection(files, None, {}), "a" * 64, listed),), 10**9)
@@ -115,7 +115,7 @@ def test_file_by_url_is_named_by_its_name() -> None:
 
 
 def test_reason_that_models_share_is_told_once() -> None:
-    """With their names below, by owner; one that is alone with its reason is told in full."""
+    """A reason that several models share is told once, with their names below it by owner."""
     plan = Plan(
         (
             unavailable(ModelFiles("one/a", ("w",)), "offline"),
@@ -137,7 +137,7 @@ def test_reason_that_models_share_is_told_once() -> None:
 
 @pytest.mark.parametrize("width", [72, 80, 120])
 def test_names_are_wrapped_whole(width: int) -> None:
-    """However many there are, none is broken and no line is wider than asked."""
+    """Names of models are wrapped whole, and no line is wider than the terminal."""
     many = [
         *(ModelFiles(f"org/whisper-of-a-long-name-{n}", ("weights.npz",)) for n in range(80)),
         *(ModelFiles("some/whisper.cpp", (f"{n}.bin",)) for n in range(80)),
@@ -162,7 +162,7 @@ def test_names_are_wrapped_whole(width: int) -> None:
 
 
 def test_models_that_were_fetched_are_told_with_their_outcome() -> None:
-    """Good news and bad, for those alone that were to be fetched."""
+    """Each model that was to be fetched is told with its outcome, and no other is."""
     good, bad, there = planned("org/good", 1), planned("org/bad", 2), planned("o/t", there=True)
     outcomes: dict[ModelFiles, VerifiedModel | ModelError] = {
         good.files: VerifiedModel("org/good", "main", COMMIT, {}),
@@ -218,7 +218,7 @@ def rows(
 
 
 def test_table_shows_both_places_of_each_model() -> None:
-    """State and bytes in the hub cache first, then where the library looks."""
+    """The table shows the state and bytes of each model in the hub cache and in its own folder."""
     case = Case("library", "base", "fp16")
 
     above, heading, _, name, *cells = rows([status(case, BASE, GOOD, PART)])
@@ -234,7 +234,7 @@ def test_table_shows_both_places_of_each_model() -> None:
 
 
 def test_library_stands_once_above_its_models() -> None:
-    """However many there are."""
+    """The name of a library stands once in the table, above its models."""
     cases = [Case(name, "base", variant) for name in ("one", "two") for variant in ("fp16", "4bit")]
 
     table = rows([status(case, BASE, GOOD) for case in cases])
@@ -247,7 +247,7 @@ def test_library_stands_once_above_its_models() -> None:
 
 
 def test_place_of_a_model_that_the_suite_makes_is_named_in_its_own_words() -> None:
-    """Such files are in no hub cache; where there are models of both kinds, both are named."""
+    """The table calls the place of models that the suite makes the suite's cache."""
     made = ModelFiles("embedded/micro-mlx-fp16", ("w.npz",))
     micro = status(Case("library", "micro", "fp16"), made, place(made, COMMIT, w_npz="corrupt"))
     base = status(Case("library", "base", "fp16"), BASE, WRONG)
@@ -271,7 +271,7 @@ def test_place_of_a_model_that_the_suite_makes_is_named_in_its_own_words() -> No
 
 
 def test_table_has_both_names_of_a_repo_that_the_hub_calls_otherwise() -> None:
-    """Of a model that was fetched by its old name, the new one is known for as long as it lies."""
+    """The table has both names of a repo that the hub has renamed."""
     renamed = replace(GOOD, listed_as="org/base-v1")
 
     table = rows([status(Case("library", "base", "fp16"), BASE, renamed)])
@@ -282,7 +282,7 @@ def test_table_has_both_names_of_a_repo_that_the_hub_calls_otherwise() -> None:
 
 
 def test_table_names_a_file_by_url_on_one_line() -> None:
-    """Its URL stands whole, and twelve digits of its hash on the next line."""
+    """In the table, the URL of a file stands whole on one line, and a part of its hash below."""
     case = Case("library", "tiny", "fp16")
     there = place(TINY, TINY.revision, tiny_pt="corrupt")
     gone = place(TINY, TINY.revision, tiny_pt="missing")
@@ -298,7 +298,7 @@ def test_table_names_a_file_by_url_on_one_line() -> None:
 
 
 def test_table_shows_loads_where_they_were_tried() -> None:
-    """A failure in one word; its reason stands below the table."""
+    """The table shows by one word whether a model loads, if that was tried."""
     cases = [Case("library", "base", variant) for variant in ("fp16", "8bit", "4bit")]
     models = [status(case, BASE, GOOD) for case in cases]
     loads = dict(zip(cases, ("loads", "not tried", "OSError: no"), strict=True))
@@ -313,7 +313,7 @@ def test_table_shows_loads_where_they_were_tried() -> None:
 
 
 def test_table_fits_a_narrow_terminal() -> None:
-    """The first column folds; states, sizes and headings of places stay whole."""
+    """In a narrow terminal the table keeps states, sizes and headings whole."""
     case = Case("library", "base", "fp16")
     models = [status(case, BASE, GOOD, PART)]
 
@@ -343,7 +343,7 @@ def test_table_fits_a_narrow_terminal() -> None:
     ],
 )
 def test_state_has_the_colour_of_what_it_means(state: FileState, style: str) -> None:
-    """Green is right, red is wrong, yellow is to be looked at, and what is missing is dim."""
+    """Each state has a colour: green is right, red wrong, yellow doubtful, and dim is missing."""
     pair: tuple[FileState, FileState] = ("complete", "missing")
     first, second = pair if state == "incomplete" else (state, state)
     place_of = place(BASE, COMMIT, w_npz=first, c_json=second)
@@ -361,7 +361,7 @@ def test_state_has_the_colour_of_what_it_means(state: FileState, style: str) -> 
 
 
 def test_absent_models_are_told_below_the_table() -> None:
-    """Those of which no file is anywhere: by library and repo, with sizes and variants."""
+    """Models of which no file is anywhere are listed below the table, by library and repo."""
     models = [
         status(Case("one", size, variant), files, place(files, None, w_npz="missing"))
         for files, size in ((BASE, "base"), (TINY, "tiny"))
@@ -390,7 +390,7 @@ def test_absent_models_are_told_below_the_table() -> None:
 
 
 def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
-    """Which place, which file and why; missing files of a model of which there are others, too."""
+    """Each problem is explained once, for all cases that share it."""
     cases = [Case("one", "base", variant) for variant in ("fp16", "int8", "4bit", "8bit")]
     models = [
         status(cases[0], BASE, WRONG, PART),
@@ -409,7 +409,7 @@ def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
 
 
 def test_model_that_no_host_confirmed_is_explained() -> None:
-    """It is complete and no fault; where the library looks, it is the same file, or none."""
+    """A model that no host confirmed is explained once, and is complete all the same."""
     cases = [Case("one", "base", variant) for variant in ("fp16", "int8", "q5_0")]
     findings = dict(GOOD.findings)
     findings["w.npz"] = replace(findings["w.npz"], unconfirmed=True)
@@ -427,7 +427,7 @@ def test_model_that_no_host_confirmed_is_explained() -> None:
 
 
 def test_selection_is_complete_if_every_model_is() -> None:
-    """Of none nothing can be said, and so it is not."""
+    """A selection is complete if every model is, and one without models is not."""
     good, part = status(Case("o", "b", "1"), BASE, GOOD), status(Case("o", "b", "2"), BASE, PART)
 
     assert all_complete([good, good])
@@ -437,7 +437,7 @@ def test_selection_is_complete_if_every_model_is() -> None:
 
 
 def test_what_looks_like_markup_in_a_cell_stands_there_as_it_is() -> None:
-    """A recording may be called `take[2]` or `:smile:`, of which rich makes something else."""
+    """Text in a table that looks like rich's markup is printed as it is."""
     from rich.table import Table
     from rich.text import Text
 

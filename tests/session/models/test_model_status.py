@@ -89,7 +89,10 @@ def _hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_a_place_may_be_in_the_home(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashed: Counter[str]
 ) -> None:
-    """What a URL's file must be is known without the cache; other bytes are known by their URL."""
+    """A library's place may be in the user's home, and each file there is hashed once.
+
+    What a URL's file must be is known without the cache; other bytes are known by their URL.
+    """
     with WebServer() as server:
         tiny, base = (server.add(f"{size}.pt", weights(size)) for size in HASHES)
         store.prepare(base)
@@ -119,7 +122,10 @@ def test_a_place_may_be_in_the_home(
 
 
 def test_a_place_may_be_the_hub_cache(store: Store, tmp_path: Path, hashed: Counter[str]) -> None:
-    """Then it has the cache's state and files, hashed once for all cases that share them."""
+    """A library whose place is the hub cache has the state and files of the hub cache.
+
+    A file that cases share is hashed once for all of them.
+    """
     flip_bit(store.prepare(BASE).files["weights.npz"][0])
     hashed.clear()
 
@@ -154,7 +160,7 @@ def put(cache: Path, repo: str, name: str, body: bytes, *, git: bool = False) ->
 
 @pytest.mark.parametrize("git", [False, True])
 def test_origin_is_the_cached_file_of_the_same_content(tmp_path: Path, git: bool) -> None:
-    """By the name of its blob, which is a sha256 or git's sha1; first by the repos' names."""
+    """A file's origin is the cached file of the same content, first by the name of its repo."""
     for repo in ("org/second", "org/first"):
         put(tmp_path / "hub", repo, "deep/w.npz", b"known", git=git)
     (found := tmp_path / "found").write_bytes(b"known")
@@ -167,7 +173,7 @@ def test_origin_is_the_cached_file_of_the_same_content(tmp_path: Path, git: bool
 
 
 def test_blob_that_no_commit_has_now_is_an_origin_without_a_name(tmp_path: Path) -> None:
-    """Its repo is known all the same."""
+    """A blob that no commit has a name for is an origin by its repo alone."""
     for repo in ("org/z", "org/model"):
         put(tmp_path / "hub", repo, "w.npz", b"known").unlink()
     (found := tmp_path / "found").write_bytes(b"known")
@@ -180,7 +186,7 @@ def test_blob_that_no_commit_has_now_is_an_origin_without_a_name(tmp_path: Path)
 def test_blob_that_a_wrong_link_leads_to_is_no_origin_of_itself(
     store: Store, tmp_path: Path
 ) -> None:
-    """The file is corrupt, with both hashes; where another repo has that content, it is named."""
+    """A file whose link leads to a wrong blob is corrupt, or another model if a repo has it."""
     link = store.prepare(BASE).files["weights.npz"][0]
     right = prove(link)
     etag = hashlib.sha256(b"swapped").hexdigest()
@@ -203,7 +209,7 @@ def test_blob_that_a_wrong_link_leads_to_is_no_origin_of_itself(
 
 
 def test_file_of_another_commit_of_the_repo_is_another_model(store: Store, tmp_path: Path) -> None:
-    """It is known what this commit has, and whose content is there in its place."""
+    """A file with the content of another commit of its repo is another model."""
     link = store.prepare(BASE).files["weights.npz"][0]
     older = put(store.settings.cache, BASE.repo, "weights.npz", b"older")
     link.unlink()
@@ -219,7 +225,7 @@ def test_file_of_another_commit_of_the_repo_is_another_model(store: Store, tmp_p
 def test_file_without_a_link_that_is_another_repos_is_another_model(
     store: Store, tmp_path: Path
 ) -> None:
-    """Nothing says what is right, but whose it is; one that nobody has stays unknown."""
+    """A file without a link is another model if another repo has its content, and else unknown."""
     folder = RepoFolder(store.settings.cache, BASE.repo)
     for name in BASE.files:
         path = folder.pointer("d" * 40, name)
@@ -243,7 +249,10 @@ def test_file_without_a_link_that_is_another_repos_is_another_model(
 
 
 def test_file_that_the_cache_knows_nothing_of_is_unknown(store: Store, tmp_path: Path) -> None:
-    """Below the current folder, as the library looks; its own repo's bytes are not another's."""
+    """A library's file is unknown if the cache does not say what it must be.
+
+    It is another model if another repo in the cache has its content.
+    """
     case = Case("toy", "micro", "good")
     place = tmp_path / "models" / "micro" / "config.json"
     place.parent.mkdir(parents=True)
@@ -298,7 +307,7 @@ TOY = Case("toy", "micro", "good")
 def test_file_in_the_librarys_place_is_compared_with_the_caches(
     store: Store, tmp_path: Path, entry: ModelFiles, body: Any, state: str, reason: str
 ) -> None:
-    """Where the cache knows the file, its hash there is what the library's must be."""
+    """A library's file is compared with the hash that the hub cache has for it."""
     place = tmp_path / "models" / "micro" / "config.json"
     place.parent.mkdir(parents=True)
     if isinstance(body, bytes):
@@ -318,7 +327,7 @@ def test_file_in_the_librarys_place_is_compared_with_the_caches(
 def test_file_in_the_librarys_place_is_as_confirmed_as_the_caches(
     store: Store, tmp_path: Path, entry: ModelFiles
 ) -> None:
-    """What it is compared with comes from there; a wrong one is neither."""
+    """A library's file is unconfirmed if the cached one is, unless it is wrong."""
     (place := tmp_path / "models" / "micro" / "config.json").parent.mkdir(parents=True)
     place.write_bytes(b'{"of": "the toy"}')
     (confirmed,) = check([TOY], store, tmp_path)
@@ -338,7 +347,7 @@ def test_file_in_the_librarys_place_is_as_confirmed_as_the_caches(
 def test_file_in_the_cache_that_is_another_repos_is_told_so(
     store: Store, hub: Hub, tmp_path: Path, entry: ModelFiles
 ) -> None:
-    """By its repo, commit and file; a model of which that is found is not complete."""
+    """A cached file that is another repo's is told with its repo, commit and file."""
     store.prepare(QUANTISED)
     path = store.inspect(entry).findings["config.json"].path
     path.write_bytes(content(QUANTISED)["config.json"])
@@ -355,7 +364,7 @@ def test_file_in_the_cache_that_is_another_repos_is_told_so(
 def test_model_that_the_project_cannot_make_says_why(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is corrupt, in the table and below it, and not complete."""
+    """A model that the project cannot make is corrupt, and the reason is told."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     entry = ModelFiles("embedded/micro-mlx-3bit", ("config.json",))
     monkeypatch.setattr(Toy, "check_map", {"micro": {"good": entry}})

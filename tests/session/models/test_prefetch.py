@@ -75,7 +75,7 @@ def passes(reads: Counter[str], model: VerifiedModel) -> dict[str, int]:
 def test_cached_model_is_read_once_from_the_plan_to_the_fixture(
     store: Store, reads: Counter[str]
 ) -> None:
-    """However many tests ask for it, and whichever models are planned beside it."""
+    """A cached model is read once for the plan, however many tests use it afterwards."""
     cached = store.prepare(BASE)
     reads.clear()
     session = FakeSession(fresh(store))
@@ -90,7 +90,7 @@ def test_cached_model_is_read_once_from_the_plan_to_the_fixture(
 def test_downloaded_model_is_hashed_as_it_comes_and_read_back_once(
     store: Store, reads: Counter[str]
 ) -> None:
-    """A disk may not keep what is written to it; after that the fixture reads nothing more."""
+    """A downloaded model is hashed as it comes, and read back once."""
     session = FakeSession(store)
 
     session.fetch(BASE)
@@ -102,7 +102,7 @@ def test_downloaded_model_is_hashed_as_it_comes_and_read_back_once(
 def test_model_of_the_project_is_read_once_and_once_more_before_each_load(
     store: Store, reads: Counter[str], tmp_path: Path
 ) -> None:
-    """A selection that needs no hub is verified by the same plan; `lay_out` is before a load."""
+    """A model of the project is read once for the plan, and once more before each load."""
     files = files_of(TOY)
     embedded.inspect(files)  # which makes it
     reads.clear()
@@ -122,7 +122,7 @@ def test_model_of_the_project_is_read_once_and_once_more_before_each_load(
 def test_model_that_was_not_planned_is_read_when_it_is_first_asked_for(
     store: Store, reads: Counter[str]
 ) -> None:
-    """A test of another kind may ask for one; the second time it is known."""
+    """A model that was not planned is read once, when it is first asked for."""
     cached = store.prepare(BASE)
     reads.clear()
     session = FakeSession(fresh(store))
@@ -136,7 +136,7 @@ def test_model_that_was_not_planned_is_read_when_it_is_first_asked_for(
 def test_file_that_changes_after_the_plan_is_found_before_the_load(
     store: Store, tmp_path: Path
 ) -> None:
-    """What the fixture gives was true at the plan; the engine looks again."""
+    """A file that changes after the plan is found before the load."""
     files = files_of(TOY)
     session = FakeSession(store)
     session.fetch(files)
@@ -152,7 +152,7 @@ def test_file_that_changes_after_the_plan_is_found_before_the_load(
 
 
 def test_problem_of_a_model_is_raised_for_each_of_its_tests(hub: Hub, store: Store) -> None:
-    """The same each time, without asking again; other models have theirs."""
+    """The problem of a model is raised for each of its tests, without asking the hub again."""
     hub.fault(Fault(status=404, headers={"X-Error-Code": "RepoNotFound"}), repo=QUANTISED.repo)
     session = FakeSession(store)
     session.fetch(QUANTISED, BASE)
@@ -170,7 +170,7 @@ def test_problem_of_a_model_is_raised_for_each_of_its_tests(hub: Hub, store: Sto
 
 
 def test_limit_on_downloads_is_that_of_the_option(store: Store) -> None:
-    """A model that is left out is no model for the fixture either."""
+    """A model that exceeds --max-download is not available to any test."""
     session = FakeSession(store, max_download=300_000)
 
     session.fetch(BASE)
@@ -183,7 +183,7 @@ def test_limit_on_downloads_is_that_of_the_option(store: Store) -> None:
 
 
 def test_plan_and_outcome_are_told_in_lines(hub: Hub, store: Store) -> None:
-    """What is there, what is to come, each download as it begins, and how each model ended."""
+    """The plan, each download and the outcome of each model are told in lines."""
     hub.fault(Fault(status=404), kind="cdn", repo=QUANTISED.repo)
     session = FakeSession(store)
 
@@ -203,7 +203,7 @@ def test_plan_and_outcome_are_told_in_lines(hub: Hub, store: Store) -> None:
 
 
 def test_failure_is_told_in_red(hub: Hub, store: Store) -> None:
-    """At a terminal with colours; good news are not."""
+    """A failure of a download is told in red, and success in no colour."""
     hub.fault(Fault(status=404), kind="cdn", repo=QUANTISED.repo)
     session = FakeSession(store)
     session.get_terminal_writer().hasmarkup = True
@@ -221,7 +221,10 @@ def config_size(files: ModelFiles) -> str:
 
 
 def test_models_of_the_project_are_planned_in_silence(store: Store) -> None:
-    """Beside models of a hub they are counted; one that cannot be made is told."""
+    """A session says nothing of models of the project alone, unless one cannot be made.
+
+    Beside models of a hub they are counted.
+    """
     alone, together, broken = (FakeSession(offline(store)) for _ in range(3))
     wrong = files_of(TOY).__class__("embedded/micro", ("config.json",))
 
@@ -239,7 +242,7 @@ def test_models_of_the_project_are_planned_in_silence(store: Store) -> None:
 
 
 def test_nothing_selected_is_nothing_said(store: Store) -> None:
-    """Not even a store is made."""
+    """A session that selects no model says nothing of models."""
     session = FakeSession(store)
 
     session.fetch()
@@ -251,7 +254,7 @@ def test_nothing_selected_is_nothing_said(store: Store) -> None:
 def test_plan_knows_the_limit_and_where_libraries_may_have_the_files(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a library has fetched by itself is not downloaded, and no more than was allowed is."""
+    """The plan is given the limit on downloads and the places where libraries may have files."""
     plan = Mock(wraps=store.plan)
     monkeypatch.setattr(store, "plan", plan)
     places = {BASE: {"weights.npz": [Path("/here/weights.npz")]}}
@@ -265,7 +268,7 @@ def test_plan_knows_the_limit_and_where_libraries_may_have_the_files(
 def test_store_is_that_of_the_options_and_of_the_project_s_lock(
     tmp_path: Path, no_requests: bool
 ) -> None:
-    """A session has one, which remembers which hosts are out of reach."""
+    """A session has one store, made of its options and of the project's lock."""
     lock = Lock({str(BASE): LockedModel("c" * 40, {})})
     write_lock(tmp_path / "models.lock", lock)
     session = FakeSession(offline=no_requests)
@@ -279,7 +282,7 @@ def test_store_is_that_of_the_options_and_of_the_project_s_lock(
 
 
 def test_interrupt_ends_the_session_as_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With status 2, and a word on what was kept."""
+    """An interrupt while fetching ends the session with status 2, and with a word on the next."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -324,20 +327,20 @@ def loop(
 
 
 def test_models_are_fetched_before_the_first_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each once, and then pytest goes on with its tests."""
+    """All models are fetched before the first test, each once."""
     assert loop(monkeypatch) == (None, 0, [[files_of(TOY), BASE]])
 
 
 def test_prefetch_only_ends_the_session_with_the_models_that_lack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Their number makes the exit status."""
+    """--prefetch-only ends the session, with the number of models that are missing as failures."""
     assert loop(monkeypatch, prefetch_only=True) == (True, 1, [[files_of(TOY), BASE]])
 
 
 @pytest.mark.parametrize(("lacking", "colour"), [(False, "32"), (True, "31")])
 def test_prefetch_ends_in_green_or_in_red(lacking: bool, colour: str) -> None:
-    """At a terminal with colours."""
+    """The last line of a pre-fetch is green if all models are there, and else red."""
     session = FakeSession(prefetch_only=True)
     session.get_terminal_writer().hasmarkup = True
     model = VerifiedModel(BASE.repo, BASE.revision, "c" * 40, {})
@@ -358,7 +361,7 @@ def test_prefetch_ends_in_green_or_in_red(lacking: bool, colour: str) -> None:
 def test_session_that_runs_no_test_fetches_nothing(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    """A check makes no request; a mere collection, and one that failed, have no tests to run."""
+    """A session that runs no test fetches nothing."""
     failed = options.get("failed", 0)
 
     assert loop(monkeypatch, **options) == (None, failed, [])
@@ -366,14 +369,14 @@ def test_session_that_runs_no_test_fetches_nothing(
 
 
 def test_errors_of_the_collection_may_be_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the tests that were collected run, with their models."""
+    """If errors of the collection are passed over, models are fetched for the other tests."""
     ended, _, fetched = loop(monkeypatch, failed=1, continue_on_collection_errors=True)
 
     assert (ended, len(fetched)) == (None, 1)
 
 
 def test_prefetch_of_no_model_is_status_5(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A selection that is empty by mistake must not look like one that is ready."""
+    """A pre-fetch that needs no model ends with status 5."""
     with pytest.raises(pytest.exit.Exception, match="no selected test needs a model") as caught:
         loop(monkeypatch, needed=False, prefetch_only=True)
 
@@ -384,7 +387,7 @@ def test_prefetch_of_no_model_is_status_5(monkeypatch: pytest.MonkeyPatch) -> No
 def test_model_of_several_libraries_is_looked_for_where_each_of_them_looks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the order of the cases: a file that any of them has fetched is not fetched again."""
+    """A model of several libraries is looked for in the place of each of them."""
     cases = [Case("toy", "tiny", variant) for variant in ("one", "two")]
     given: list[object] = []
     monkeypatch.setattr(prefetch, "needed", lambda _: dict.fromkeys(cases, 1.0))
@@ -409,7 +412,7 @@ def broken_adapter() -> Any:
 
 
 def test_adapter_that_cannot_be_used_is_a_failure_where_nothing_else_needs_a_model() -> None:
-    """Not status 5, as if the selection were empty; the reason says what is wrong."""
+    """A pre-fetch with nothing but an adapter that cannot be used is a failure, with the reason."""
     fake = FakeSession(prefetch_only=True)
     fake.items.append(broken_adapter())
 
@@ -423,7 +426,7 @@ def test_adapter_that_cannot_be_used_is_a_failure_where_nothing_else_needs_a_mod
 def test_adapter_that_cannot_be_used_counts_as_a_model_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """So the pre-fetch ends with status 1, and says why, also where all other models are there."""
+    """An adapter that cannot be used counts as a failure of a pre-fetch, and its reason is told."""
     fake = FakeSession(prefetch_only=True)
     fake.items.append(broken_adapter())
     monkeypatch.setattr(prefetch, "needed", lambda _: {TOY: 1.0})
