@@ -22,7 +22,7 @@ UNTIMED = Step(Activity.UNTIMED_CALL, 1, 3)
 
 
 def test_line_appears_after_a_second_and_moves_every_second() -> None:
-    """While no clock runs; what is brief does not flicker."""
+    """While no clock runs, the line appears after a second and is rewritten every second."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("models: verifying 3")):
@@ -39,7 +39,7 @@ def test_line_appears_after_a_second_and_moves_every_second() -> None:
 
 
 def test_line_is_rewritten_every_five_seconds_while_a_clock_runs() -> None:
-    """And not before a step has taken that long, so that no shorter call meets it."""
+    """While a clock runs, the line is rewritten every five seconds, and never before five."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -53,7 +53,7 @@ def test_line_is_rewritten_every_five_seconds_while_a_clock_runs() -> None:
 
 
 def test_calls_that_are_shorter_are_shown_between_them() -> None:
-    """At most once a second, and never while one of them runs."""
+    """Calls of less than five seconds are shown between them, at most once a second."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -67,7 +67,7 @@ def test_calls_that_are_shorter_are_shown_between_them() -> None:
 
 
 def test_nothing_is_written_between_the_untimed_call_and_the_timed_one() -> None:
-    """However long ago something was: a GPU slows down if it waits."""
+    """Nothing is written between the untimed call and the timed one, however long ago it was."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -87,7 +87,7 @@ def test_nothing_is_written_between_the_untimed_call_and_the_timed_one() -> None
     "first", [Activity.TIMED_CALL, Activity.LOAD, Activity.VERIFY, Activity.EMPTY_CALLS]
 )
 def test_something_may_be_written_between_other_steps(first: Activity) -> None:
-    """There no call has to follow at once."""
+    """The line may be written between two steps if the second need not follow at once."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -101,7 +101,7 @@ def test_something_may_be_written_between_other_steps(first: Activity) -> None:
 @pytest.mark.property
 @pytest.mark.parametrize("rewrites", [True, False], ids=["terminal", "log"])
 def test_no_silence_is_longer_than_ten_seconds(rewrites: bool) -> None:
-    """Whatever steps a test makes, and however long they take; in a log with a second to spare."""
+    """No silence is longer than ten seconds, or nine in a log, whatever the steps of a test are."""
     from hypothesis import given
     from hypothesis import strategies as st
 
@@ -128,7 +128,7 @@ def test_no_silence_is_longer_than_ten_seconds(rewrites: bool) -> None:
 
 
 def test_inner_takes_the_place_of_the_outer() -> None:
-    """And gives it back, with the step that the outer was at."""
+    """A display within another takes its place, and gives it back with the step that it was at."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("outer")):
@@ -147,7 +147,7 @@ def test_inner_takes_the_place_of_the_outer() -> None:
 
 
 def test_what_fails_is_no_longer_shown() -> None:
-    """Neither after an error nor after Ctrl-C; nothing is cleared that was not shown."""
+    """After an error or Ctrl-C, what was shown is cleared."""
     clock, screen, display = on(rewrites=True)
 
     for error in (ValueError, KeyboardInterrupt):
@@ -162,7 +162,7 @@ def test_what_fails_is_no_longer_shown() -> None:
 
 
 def test_test_is_timed_from_its_own_beginning() -> None:
-    """Over all its phases, of which each is shown anew."""
+    """A test is timed from its own beginning, over all of its phases."""
     clock, screen, display = on(rewrites=True)
     shown = Shown("toy", since=clock.now - 100)
 
@@ -177,7 +177,7 @@ def test_test_is_timed_from_its_own_beginning() -> None:
 
 
 def test_log_says_what_goes_on_after_nine_seconds_of_silence() -> None:
-    """Of what is brief nothing."""
+    """A log says what goes on after nine seconds of silence, and nothing of what is brief."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -194,7 +194,7 @@ def test_log_says_what_goes_on_after_nine_seconds_of_silence() -> None:
 
 
 def test_log_says_more_before_a_clock_that_keeps_it_silent() -> None:
-    """At the beginning of a timed step, and in the untimed call that one follows at once."""
+    """A log writes early before a clock that would keep it silent for too long."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -211,7 +211,7 @@ def test_log_says_more_before_a_clock_that_keeps_it_silent() -> None:
 
 
 def test_verifying_a_load_is_no_clock() -> None:
-    """Nothing follows it at once, so a log keeps its silence as long as it may."""
+    """A log need not write early before a load is verified, as no clock runs there."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -224,7 +224,7 @@ def test_verifying_a_load_is_no_clock() -> None:
 
 
 def test_log_counts_from_what_pytest_wrote_last() -> None:
-    """A dot is a sign of life as well."""
+    """The silence of a log is counted from what pytest wrote last."""
     clock, screen, display = on(rewrites=False)
 
     clock.take(8.0)
@@ -238,7 +238,7 @@ def test_log_counts_from_what_pytest_wrote_last() -> None:
 
 
 def test_log_is_not_written_into_short_calls_either() -> None:
-    """What is due is written between them, or once one has taken five seconds."""
+    """A log is not written into calls of less than five seconds, but between them."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -254,7 +254,7 @@ def test_log_is_not_written_into_short_calls_either() -> None:
 
 
 def test_subject_may_change_as_it_goes_on() -> None:
-    """As the bytes of a download do."""
+    """What is shown may change as it goes on, as the bytes of a download do."""
     clock, screen, display = on(rewrites=False)
 
     display.subject("nothing is shown yet")
@@ -269,7 +269,7 @@ def test_subject_may_change_as_it_goes_on() -> None:
 
 
 def test_display_without_a_screen_does_nothing() -> None:
-    """It starts no thread."""
+    """A display without a screen starts no thread."""
     threads = threading.active_count()
     display = Display(None)
 
@@ -280,7 +280,7 @@ def test_display_without_a_screen_does_nothing() -> None:
 
 
 def test_thread_shows_what_goes_on_and_ends_with_it() -> None:
-    """There is one, whatever is shown within; Ctrl-C ends it, too."""
+    """A single thread writes what is shown, and ends with it, also by Ctrl-C."""
     seen = threading.Event()
 
     blocked: set[int] = set()
@@ -313,7 +313,7 @@ def test_thread_shows_what_goes_on_and_ends_with_it() -> None:
 
 
 def test_display_that_was_closed_shows_nothing() -> None:
-    """A second end is none."""
+    """A display that was closed shows nothing, and can be closed again."""
     clock, screen, display = on(rewrites=True)
     display.close()
 
@@ -353,7 +353,7 @@ TOY = Shown("lightning-whisper-mlx[medium-fp16] long", "medium-fp16 long", 1000.
     ],
 )
 def test_line_says_case_process_call_and_times(step: Step | None, words: str) -> None:
-    """In this order."""
+    """The line has case, process, call, time passed and time left, in this order."""
     line = sentence(TOY, step, 1063.0, 500)
 
     assert line.endswith(f"{words}, 63 s, about 63 s left")
@@ -385,17 +385,17 @@ def test_line_says_case_process_call_and_times(step: Step | None, words: str) ->
     ],
 )
 def test_narrow_line_leaves_out_what_says_least(width: int, line: str) -> None:
-    """Library, process, time left, call; then the end of the name, and it is never wrapped."""
+    """A narrow line leaves out library, process, time left and call, and then cuts the name."""
     assert sentence(TOY, TIMED, 1063.0, width) == line
 
 
 def test_characters_of_two_columns_count_twice() -> None:
-    """As in the name of somebody's own recording."""
+    """Characters that take two columns of the terminal count twice."""
     assert sentence(Shown("録音", since=1000.0), None, 1001.0, 9) == "録音, 1 s"
     assert sentence(Shown("録音録音", since=1000.0), None, 1001.0, 11) == "録音…, 1 s"
     assert sentence(Shown("録音", since=1000.0), None, 1001.0, 3) == "録"
 
 
 def test_nothing_in_a_name_moves_the_cursor() -> None:
-    """An escape sequence in the name of a file is no command."""
+    """An escape sequence in the name of a file is shown as text without control characters."""
     assert sentence(Shown("a\x1b[2J\nb", since=1000.0), None, 1001.0, 80) == "a?[2J?b, 1 s"

@@ -65,7 +65,7 @@ OURS = re.compile(
 def test_name_says_what_is_measured(
     measure: Measure, clip: str | None, batch_size: int | None, name: str
 ) -> None:
-    """A start by its measure, as it belongs to the model; all else by its clip."""
+    """A start is shown by the name of its measure, and any other test by that of its clip."""
     assert name_of(measure, clips()[clip] if clip else None, batch_size) == name
 
 
@@ -96,7 +96,7 @@ def test_kind_says_what_is_measured_and_what_will_be_skipped(
     batch_size: int | None,
     skipped: bool,
 ) -> None:
-    """Calls of slow variants and needless batches, where it is known that a CPU computes."""
+    """Calls of slow variants and needless batches are known to be skipped where a CPU computes."""
     monkeypatch.setattr(gpu, "may_have_gpu", lambda: has_gpu)
     case = Case("lightning-whisper-mlx", "micro", variant)
     clip = clips()["long" if batch_size else "short"]
@@ -131,7 +131,7 @@ def test_kind_says_what_is_measured_and_what_will_be_skipped(
 def test_kind_says_how_long_its_timed_calls_may_take_together(
     measure: str, chosen: dict[str, Any], budget: float | None
 ) -> None:
-    """That of a CPU, unless nothing but the GPU computes; where the suite chooses their number."""
+    """Timed calls have the budget of a CPU, unless --device=gpu, or none where none limits them."""
     config = FakeSession(**{"device": "auto", **chosen})
     item = shown_test(config, "short", [], measure)
 
@@ -154,7 +154,7 @@ def _tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="plain_tree", scope="module")
 def _plain_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same project, that shows nothing."""
+    """A project with the toy library, whose sessions show nothing meanwhile."""
     tree = tmp_path_factory.mktemp("plain")
     make_toy_project(tree)
     edit(tree / "conftest.py", '    "whisper_speedtest.session.terminal.display_plugin",\n', "")
@@ -208,7 +208,7 @@ def before_the_summary(lines: list[str]) -> list[str]:
 def test_terminal_ends_as_if_nothing_had_been_shown(
     start: Start, tree: Path, plain_tree: Path, options: tuple[str, ...], columns: int
 ) -> None:
-    """Dots, ids and percentages stand where they would, on a narrow terminal as well."""
+    """The terminal ends with the same lines as a session that shows nothing meanwhile."""
     screens = []
     for project in (tree, plain_tree):
         recording = start(*ON_CPU, *options, project=project, columns=columns)
@@ -222,7 +222,7 @@ def test_terminal_ends_as_if_nothing_had_been_shown(
 
 
 def test_long_call_is_never_silent(start: Start) -> None:
-    """Neither on a terminal nor in a log, while a library takes its time."""
+    """While a library takes its time in a call, neither a terminal nor a log is silent."""
     chosen = ("-k", "test_transcribe and toy-micro-slow-short")
     on_a_terminal = start(*chosen)
     in_a_log = start(*chosen, terminal=False, folder="other")
@@ -238,7 +238,7 @@ def test_long_call_is_never_silent(start: Start) -> None:
 
 
 def test_what_comes_before_the_tests_is_shown(start: Start) -> None:
-    """Such as that a library is tried on the GPU, which may take minutes."""
+    """A library that is tried on the GPU before its tests is shown."""
     recording = start(*GOOD)
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
@@ -246,7 +246,7 @@ def test_what_comes_before_the_tests_is_shown(start: Start) -> None:
 
 
 def test_ctrl_c_leaves_a_clean_terminal(start: Start) -> None:
-    """Nothing that was shown remains; the cursor is there."""
+    """Ctrl-C leaves a terminal without the line that was shown, and with its cursor."""
     recording = start("-k", "test_transcribe and toy-micro-hangs-short")
     while "toy[micro-hangs] short, process 1 of 1, first call" not in recording.text:
         assert recording.process.poll() is None, recording.text
@@ -264,7 +264,7 @@ def test_ctrl_c_leaves_a_clean_terminal(start: Start) -> None:
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q", "-s")], ids=" ".join)
 def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> None:
-    """None of ours stands within one of pytest's, and no escape sequence in any."""
+    """In a pipe, the display writes whole lines without escape sequences, between pytest's own."""
     recording = start(*ON_CPU, *options, terminal=False)
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
@@ -283,7 +283,7 @@ def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize("variables", [{"CI": "true"}, {"TERM": "dumb"}], ids=str)
 def test_terminal_that_nobody_watches_is_a_log(start: Start, variables: dict[str, str]) -> None:
-    """No line moves there."""
+    """In CI, or on a dumb terminal, the display writes whole lines and none that moves."""
     recording = start(*GOOD, "--color=no", **variables)
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text
@@ -292,7 +292,7 @@ def test_terminal_that_nobody_watches_is_a_log(start: Start, variables: dict[str
 
 
 def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
-    """From three tests of a case: before that the number of the test is shown."""
+    """From three tests of a case on, the time left is shown in place of the test's number."""
     clips_of_it = "short or paragraph or window or noisy"
     recording = start("-k", f"toy-micro-slow and transcribe and ({clips_of_it})")
 
@@ -303,7 +303,7 @@ def test_time_left_is_shown_once_it_is_known(start: Start) -> None:
 
 
 def test_name_of_a_corpus_says_that_it_is_one() -> None:
-    """It may have the name of a clip."""
+    """The name of a corpus says that it is a corpus."""
     talks = Mock(spec=Corpus)
     talks.name = "talks"
 
@@ -327,7 +327,7 @@ def shown_test(config: FakeSession, name: str, items: list[Any], measure: str = 
 def test_tests_that_were_not_skipped_tell_how_long_the_next_one_takes(
     monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    """A skipped one ends at once, and the next one may take minutes."""
+    """The time left is known from tests that ran, and not from skipped ones."""
     items: list[Any] = []
     config = FakeSession(device="auto")
     tests = [shown_test(config, clip, items) for clip in ("short", "window", "noisy", "paragraph")]
@@ -349,7 +349,7 @@ def test_tests_that_were_not_skipped_tell_how_long_the_next_one_takes(
 
 
 def test_variant_that_was_skipped_says_nothing_of_how_long_the_next_takes() -> None:
-    """Its model may not be there, while that of the next one is."""
+    """A variant that was skipped is not counted among those that took time."""
     config = FakeSession(device="auto")
     item = shown_test(config, "short", [])
     item.session.items = [item]
@@ -366,7 +366,7 @@ def test_variant_that_was_skipped_says_nothing_of_how_long_the_next_takes() -> N
 def test_what_was_skipped_of_a_variant_is_not_waited_for_in_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The case was measured, and one of its tests was skipped."""
+    """A test that was skipped of a measured variant counts as one that takes no time."""
     items: list[Any] = []
     config = FakeSession(device="auto")
     monkeypatch.setattr(display_plugin, "time", SimpleNamespace(monotonic=lambda: 100.0))

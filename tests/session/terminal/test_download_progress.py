@@ -29,7 +29,7 @@ NOTHING = Plan((), 0)
 def test_bars_are_for_a_person_at_a_terminal(
     monkeypatch: pytest.MonkeyPatch, tty: bool, ci: str | None, kind: type
 ) -> None:
-    """In CI, and where the output goes into a file, each download is a line."""
+    """Downloads are shown by bars to a person at a terminal, and by lines in CI or in a file."""
     monkeypatch.setattr(sys, "stdout", Terminal(tty=tty))
     monkeypatch.setenv("TERM", "xterm")
     if ci is None:
@@ -42,7 +42,7 @@ def test_bars_are_for_a_person_at_a_terminal(
 
 
 def test_line_says_what_is_downloaded_and_its_size() -> None:
-    """As it begins, and nothing more of it: how it ended is told with its model."""
+    """A log has one line for each download, with its name and size, written as it begins."""
     flushed = []
 
     class Screen(io.StringIO):
@@ -62,7 +62,7 @@ def test_line_says_what_is_downloaded_and_its_size() -> None:
 
 
 def test_line_says_once_of_each_file_that_another_session_downloads_it() -> None:
-    """With how far that one is by then; it is told anew several times a second."""
+    """A log says once of each file that another session downloads it, and how far it is by then."""
     screen = io.StringIO()
     lines = Lines(TerminalWriter(screen), Display(None), 0)
 
@@ -91,7 +91,10 @@ def shown(drawn: Progress) -> dict[str, tuple[float, float | None]]:
 
 
 def test_bars_move_with_the_bytes_of_their_file_and_of_all() -> None:
-    """Back, too, where a try was in vain; a bar goes with its download, that of all stays."""
+    """The bars of a file and of all models move with the bytes, back as well if a try failed.
+
+    The bar of a file goes with its download.
+    """
     drawn, watcher = bars()
     watcher.start("org/a", "w", 200)
     watcher.start("org/b", "w", 100)
@@ -107,7 +110,7 @@ def test_bars_move_with_the_bytes_of_their_file_and_of_all() -> None:
 
 
 def test_bar_says_how_far_another_session_is_until_bytes_come() -> None:
-    """Which this one downloads by itself then, or takes over as a whole."""
+    """Until bytes come, a bar says how far another session is with the same file."""
     drawn, watcher = bars()
     watcher.start("org/a", "w", 200)
     watcher.wait("org/a", "w", 90_000)
@@ -119,7 +122,7 @@ def test_bar_says_how_far_another_session_is_until_bytes_come() -> None:
 
 
 def test_log_says_how_much_is_there_while_nothing_new_begins() -> None:
-    """Counted over all downloads, back where a try was in vain; a line that is written counts."""
+    """While no new download begins, a log says how many bytes of all are there."""
     clock, screen, display = on(rewrites=False)
     plan = cast("Plan", SimpleNamespace(download_size=3_000_000_000))
     out = TerminalWriter(io.StringIO())
@@ -139,7 +142,7 @@ def test_log_says_how_much_is_there_while_nothing_new_begins() -> None:
 
 
 def test_nothing_is_drawn_where_nothing_is_downloaded() -> None:
-    """No bar of no bytes; with bytes to come there is one for all models."""
+    """The bar for all models is shown only if there are bytes to come."""
     from rich.progress import Progress
 
     for total, shown in ((0, False), (1, True)):
@@ -149,7 +152,7 @@ def test_nothing_is_drawn_where_nothing_is_downloaded() -> None:
 
 
 def test_bars_are_not_written_into(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are bars, the display shows nothing beside them."""
+    """Where a download has bars, the display shows nothing beside them."""
     clock, screen, display = on(rewrites=True)
     monkeypatch.setattr(sys, "stdout", Terminal(tty=True))
     monkeypatch.setenv("TERM", "xterm")

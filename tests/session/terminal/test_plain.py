@@ -20,7 +20,7 @@ SPOKEN = "speech"
 
 
 def test_plain_characters_stand_for_those_of_the_suite() -> None:
-    """What an encoding has stays; what the user has written is told by its number."""
+    """Characters of the suite that an encoding lacks have plain ones, and others their numbers."""
     text = "a×b ±2% ≈ 3 µs → “x”… é ♪ \ud800"
 
     assert text.encode("ascii", PLAIN) == b'axb +-2% ~ 3 us -> "x"... \\xe9 \\u266a \\ud800'
@@ -35,7 +35,7 @@ def test_plain_characters_stand_for_those_of_the_suite() -> None:
 def test_file_is_written_to_in_plain_characters_where_it_has_no_others(
     encoding: str, expected: bytes
 ) -> None:
-    """And how it treats what it cannot hold stays as it is where it has them all."""
+    """A file is written in plain characters if its encoding has no others."""
     written = io.BytesIO()
     file = io.TextIOWrapper(written, encoding=encoding, errors="surrogateescape")
 
@@ -49,7 +49,7 @@ def test_file_is_written_to_in_plain_characters_where_it_has_no_others(
 
 
 def test_columns_stay_where_they_are() -> None:
-    """What stands for `±` is longer, and takes a space of the gap."""
+    """The columns of a table stay where they are if plain characters are longer."""
     for line in ("a  ±2.6% (3×10)  b", "a  >±100% (3×10)  b", "a  1.0 s  b"):
         plain = in_columns(line, "ascii").encode("ascii", PLAIN).decode()
         assert (len(plain), plain.index("b")) == (len(line), line.index("b")), plain
@@ -65,7 +65,7 @@ class _Reporter:
 def test_line_that_is_rewritten_is_no_longer_for_its_plain_characters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It would be wrapped, and then not be taken away whole."""
+    """A line that is rewritten is cut if its plain characters make it longer than the terminal."""
     written: list[str] = []
     line = object.__new__(StatusLine)
     line._encoding = "ascii"
@@ -80,12 +80,12 @@ def test_line_that_is_rewritten_is_no_longer_for_its_plain_characters(
 
 
 def characters(path: Path) -> set[str]:
-    """Return those of a file that are not plain."""
+    """Return the characters of a file that are not plain."""
     return {each for each in path.read_text(encoding="utf-8") if not each.isascii()}
 
 
 def test_each_character_of_the_suite_has_a_plain_one() -> None:
-    """Else it would be printed as a backslash and a number."""
+    """Each character in the code of the suite has a plain one."""
     files = [*ROOT.glob("whisper_speedtest/**/*.py"), *ROOT.glob("adapters/*.py")]
     without = {
         str(path.relative_to(ROOT)): sorted(lacking)

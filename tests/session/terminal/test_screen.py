@@ -44,7 +44,7 @@ XTERM = {"TERM": "xterm-256color"}
 def test_line_moves_for_a_person_at_a_terminal_that_can(
     tty: bool, environment: dict[str, str], watched: bool
 ) -> None:
-    """Neither in CI, nor in a file, nor on a terminal whose cursor cannot be moved."""
+    """A line moves only on a terminal whose cursor can be moved, and not in CI or in a file."""
     assert is_watched(Terminal(tty=tty), environment) is watched
 
 
@@ -59,7 +59,7 @@ class Reporter(SimpleNamespace):
 
     @property
     def real(self) -> pytest.TerminalReporter:
-        """This, for those who take a reporter."""
+        """Return this double as the reporter that a type asks for."""
         return cast("pytest.TerminalReporter", self)
 
 
@@ -87,7 +87,7 @@ class _Read(Emulated):
 
     @property
     def lines(self) -> list[str]:
-        """What is there by now."""
+        """The lines that are on the screen by now."""
         try:
             while True:
                 self.feed(os.read(self._descriptor, 65536).decode())
@@ -96,7 +96,7 @@ class _Read(Emulated):
 
 
 def test_line_stands_below_and_is_rewritten_in_place() -> None:
-    """What pytest writes next goes on where it was."""
+    """The status line stands below pytest's own, is rewritten in place, and leaves no trace."""
     with on_terminal() as (reporter, line, terminal):
         reporter.writer.write("test_start.py ..", flush=True)
 
@@ -113,7 +113,7 @@ def test_line_stands_below_and_is_rewritten_in_place() -> None:
 
 
 def test_line_at_the_bottom_of_the_screen_scrolls_once() -> None:
-    """However often it is rewritten, nothing of what was there before is lost."""
+    """The status line at the bottom of the screen scrolls it once, and nothing above is lost."""
     before = [f"line {number}" for number in range(9)]
     with on_terminal() as (reporter, line, terminal):
         reporter.writer.write("\n".join([*before, "dots .."]), flush=True)
@@ -129,7 +129,7 @@ def test_line_at_the_bottom_of_the_screen_scrolls_once() -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 39, 40, 41, 79, 80, 81])
 def test_line_that_is_wrapped_goes_on_where_it_was(length: int) -> None:
-    """As the long id of a test is with -v, also where it just fills its lines."""
+    """After the status line, pytest goes on where it was, even in a line that is wrapped."""
     begun = ("0123456789" * 9)[:length]
     with on_terminal() as (reporter, line, terminal):
         reporter.writer.write(begun, flush=True)
@@ -151,7 +151,7 @@ def test_line_that_is_wrapped_goes_on_where_it_was(length: int) -> None:
 def test_line_is_one_column_shorter_than_the_terminal(
     monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
 ) -> None:
-    """COLUMNS may say fewer columns than there are, but not more: a longer line would wrap."""
+    """The status line is a column shorter than the terminal, or than COLUMNS if that is fewer."""
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
@@ -162,7 +162,7 @@ def test_line_is_one_column_shorter_than_the_terminal(
 
 
 def test_terminal_that_tells_no_width_has_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one of a program does that was not told, either."""
+    """On a terminal that does not tell its width, the line has 79 columns."""
     monkeypatch.delenv("COLUMNS", raising=False)
     with on_terminal(0) as (_, line, _):
         assert line.width == 79
@@ -181,7 +181,7 @@ def in_pipe() -> Iterator[tuple[Reporter, QuietLines, io.TextIOWrapper]]:
 
 
 def test_log_has_whole_lines_and_no_escape_sequence() -> None:
-    """One that pytest has begun is ended before them, and pytest is told to begin anew."""
+    """A log has whole lines without escape sequences: a line of pytest is ended before one."""
     with in_pipe() as (reporter, lines, read):
         reporter.writer.write("test_start.py ..", flush=True)
 
@@ -198,7 +198,7 @@ def test_log_has_whole_lines_and_no_escape_sequence() -> None:
 def test_line_of_a_log_is_as_long_as_it_is(
     monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
 ) -> None:
-    """Unless COLUMNS says how wide a line may be."""
+    """A line of a log has the width that COLUMNS says, or else 500 columns."""
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
@@ -207,7 +207,7 @@ def test_line_of_a_log_is_as_long_as_it_is(
 
 
 def test_log_has_no_blank_line_where_pytest_has_begun_none() -> None:
-    """After a whole line of pytest comes the next."""
+    """A log has no blank line where pytest has begun no line."""
     with in_pipe() as (reporter, lines, read):
         reporter.writer.line("collected 3 items")
         lines.begin()
@@ -218,7 +218,7 @@ def test_log_has_no_blank_line_where_pytest_has_begun_none() -> None:
 
 
 def test_what_is_shown_does_not_go_where_tests_print() -> None:
-    """Pytest's capture exchanges the descriptor while a test runs; the copy stays."""
+    """What is shown is not captured by pytest as the output of a test."""
     with in_pipe() as (reporter, lines, read):
         descriptor = reporter.writer._file.fileno()
         kept = os.dup(descriptor)
@@ -234,7 +234,7 @@ def test_what_is_shown_does_not_go_where_tests_print() -> None:
 
 
 def test_characters_that_the_output_cannot_have_end_nothing() -> None:
-    """Plain ones stand for them."""
+    """A character that the output's encoding lacks is replaced by a plain one, without an error."""
     ours, theirs = os.pipe()
     with os.fdopen(theirs, "w", encoding="ascii") as file, os.fdopen(ours, "rb") as read:
         lines = QuietLines(Reporter(file).real)
@@ -247,7 +247,7 @@ def test_characters_that_the_output_cannot_have_end_nothing() -> None:
 
 
 def test_reader_that_has_gone_ends_nothing() -> None:
-    """Pytest says so itself, as soon as it writes."""
+    """A pipe whose reader has gone raises no error as a line is shown."""
     ours, theirs = os.pipe()
     with os.fdopen(theirs, "w") as file:
         lines = QuietLines(Reporter(file).real)
@@ -259,7 +259,7 @@ def test_reader_that_has_gone_ends_nothing() -> None:
 
 @pytest.mark.parametrize("file", [io.StringIO(), SimpleNamespace(write=print, isatty=bool)])
 def test_nothing_is_shown_without_a_descriptor(file: TextIO) -> None:
-    """As where a program runs pytest and takes its output."""
+    """Nothing is shown if pytest's output is no file with a descriptor."""
     assert screen_of(Reporter(file).real) is None
 
 
@@ -267,7 +267,7 @@ def test_nothing_is_shown_without_a_descriptor(file: TextIO) -> None:
 def test_screen_is_chosen_by_the_file_of_the_reporter(
     monkeypatch: pytest.MonkeyPatch, term: str, kind: type
 ) -> None:
-    """A line that moves on a terminal; lines on one that cannot, as in a log."""
+    """A terminal that can move its cursor has a status line, and one that cannot has a log."""
     monkeypatch.setenv("TERM", term)
     monkeypatch.delenv("CI", raising=False)
     with on_terminal() as (reporter, _, _):

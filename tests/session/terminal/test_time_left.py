@@ -27,7 +27,7 @@ from whisper_speedtest.session.terminal.time_left import Kind, TimeLeft, duratio
     ],
 )
 def test_time_is_said_as_people_do(seconds: float, text: str) -> None:
-    """In seconds up to 99, in minutes up to 99, and then in hours."""
+    """A time is said in seconds up to 99, in minutes up to 99, and then in hours."""
     assert duration(seconds) == text
 
 
@@ -53,7 +53,7 @@ CALLS = ("short", "window", "noisy", "long", "tuned")
 
 
 def test_nothing_is_said_before_three_tests_of_calls() -> None:
-    """One or two of a case's tests say too little of its others, and those of starts nothing."""
+    """The time left is not said before three tests of calls of a case have ended."""
     left = of(kind("a x", "load"), kind("a x", "cold"), *(kind("a x", what) for what in CALLS))
 
     for number, seconds in enumerate((30.0, 0.2, 8.0, 2.0), start=1):
@@ -69,7 +69,7 @@ def test_nothing_is_said_before_three_tests_of_calls() -> None:
 
 
 def test_rest_of_the_test_that_runs_counts_and_all_after_it() -> None:
-    """Each second that passes is one less."""
+    """The time left is that of the rest of the running test and of all tests after it."""
     left = of(*(kind("a x", what) for what in CALLS))
     run(left, 10.0, 20.0, 30.0)
 
@@ -80,7 +80,7 @@ def test_rest_of_the_test_that_runs_counts_and_all_after_it() -> None:
 
 
 def test_test_that_takes_longer_than_expected_says_nothing_of_the_rest() -> None:
-    """Nobody knows how much longer it takes, so it is not said to be about 0 s."""
+    """While a test takes longer than expected, no time left is said."""
     left = of(*(kind("a x", what) for what in CALLS))
     run(left, 10.0, 10.0, 10.0)
 
@@ -91,7 +91,10 @@ def test_test_that_takes_longer_than_expected_says_nothing_of_the_rest() -> None
 
 
 def test_the_same_test_of_another_variant_tells_once_two_are_begun() -> None:
-    """Of one alone nobody knows how much variants differ; of three the middle one counts."""
+    """A test's time is expected from the same test of other variants, once two are begun.
+
+    It is the median of what these took.
+    """
     variants = ("a x", "a y", "a z", "a w")
     left = of(*(kind(name, what) for name in variants for what in ("load", "short")))
 
@@ -111,7 +114,7 @@ def test_the_same_test_of_another_variant_tells_once_two_are_begun() -> None:
 
 
 def test_variant_that_is_slower_so_far_is_expected_to_stay_so() -> None:
-    """By the middle of its ratios to each of the others, test by test, calls alone."""
+    """A variant that is slower so far is expected to stay so, by the median ratio of its calls."""
     what = ("load", "short", "window", "noisy", "long")
     left = of(*(kind(name, each) for name in ("a x", "a y") for each in what))
     run(left, 1.0, 2.0, 10.0, 4.0, 20.0)
@@ -123,7 +126,10 @@ def test_variant_that_is_slower_so_far_is_expected_to_stay_so() -> None:
 
 
 def test_library_that_was_not_met_is_only_guessed_and_too_much_of_it_says_nothing() -> None:
-    """It may be five times as fast; a quarter of what is known may be guessed, and no more."""
+    """The time left is not said if over a quarter of the known part would have to be guessed.
+
+    It is guessed from another library, which may be five times as fast.
+    """
     names = ("short", "window", "noisy", "long")
     kinds = [kind("a x", what) for what in names]
     few, many = (of(*kinds, kind("b x", "short")) for _ in range(2))
@@ -138,7 +144,7 @@ def test_library_that_was_not_met_is_only_guessed_and_too_much_of_it_says_nothin
 
 
 def test_what_is_guessed_is_what_other_libraries_of_its_size_took_in_the_mean() -> None:
-    """Neither the slowest of them, nor another size, which may be ten times as fast."""
+    """The time of a library that has not begun is the mean of other libraries of its size."""
     names = ("short", "window", "noisy", "long")
     tests = {
         **{f"base {what}": Kind(Case("a", "base", "x"), what) for what in names},
@@ -159,7 +165,7 @@ def test_what_is_guessed_is_what_other_libraries_of_its_size_took_in_the_mean() 
 
 
 def test_first_test_of_another_size_says_nothing_by_what_its_library_took_before() -> None:
-    """A size may take ten times as long as the one before it, however many variants were met."""
+    """The first test of another size is not expected to take what tests of earlier sizes took."""
     tests = {f"{name} {what}": kind(name, what) for name in ("a x", "a y") for what in CALLS}
     left = TimeLeft({**tests, "base": Kind(Case("a", "base", "x"), "short")})
     for test in tests:
@@ -172,7 +178,10 @@ def test_first_test_of_another_size_says_nothing_by_what_its_library_took_before
 
 
 def test_test_that_no_other_variant_has_is_expected_by_what_their_calls_took() -> None:
-    """The middle one of the last variant's; and of a start nothing, as calls say nothing of it."""
+    """A test that no other variant has is expected to take the median of a variant's calls.
+
+    A start is not, as calls say nothing of it.
+    """
     calls = ("short", "window", "noisy")
     a, b = ([kind(name, what) for what in calls] for name in ("a x", "a y"))
     only = of(*a, *b, kind("a z", "long"))
@@ -188,7 +197,7 @@ def test_test_that_no_other_variant_has_is_expected_by_what_their_calls_took() -
 
 
 def test_what_starts_take_does_not_depend_on_the_calls_of_a_case() -> None:
-    """Those with cold files come last of a case, whose calls are ten times as slow here."""
+    """The time that a start takes is not expected to grow with the calls of its case."""
     what = ("load", "short", "window", "noisy", "cold")
     left = of(*(kind(name, each) for name in ("a x", "a y") for each in what))
     run(left, 1.0, 2.0, 2.0, 2.0, 7.0, 1.0, 20.0, 20.0, 20.0)
@@ -199,7 +208,7 @@ def test_what_starts_take_does_not_depend_on_the_calls_of_a_case() -> None:
 
 
 def test_test_that_runs_again_is_no_measure_of_itself() -> None:
-    """It is expected to take what it took of the other variant."""
+    """A test that runs again is expected to take what it took of another variant."""
     what = ("load", "short", "window", "noisy")
     left = of(*(kind(name, each) for name in ("a x", "a y") for each in what))
     run(left, 1.0, 2.0, 4.0, 6.0, 1.0, 2.0, 4.0, 60.0)
@@ -210,7 +219,7 @@ def test_test_that_runs_again_is_no_measure_of_itself() -> None:
 
 
 def test_what_no_library_has_measured_says_nothing_of_the_whole() -> None:
-    """As the tests of a size that has not begun."""
+    """While no library has run a test of a size, the time left is not said."""
     left = TimeLeft(
         {
             **{what: kind("a x", what) for what in CALLS},
@@ -227,7 +236,7 @@ def test_what_no_library_has_measured_says_nothing_of_the_whole() -> None:
 
 
 def test_test_that_is_known_to_be_skipped_takes_no_time() -> None:
-    """It counts as a test, and needs no other that tells of it."""
+    """A test that is known to be skipped is expected to take no time."""
     left = of(*(kind("a x", what) for what in CALLS), kind("b x", "load", skipped=True))
     run(left, 10.0, 10.0, 10.0)
 
@@ -237,7 +246,10 @@ def test_test_that_is_known_to_be_skipped_takes_no_time() -> None:
 
 
 def test_what_was_skipped_of_a_case_is_expected_to_be_skipped_of_its_other_variants() -> None:
-    """But not where the whole case was: its model may be missing, and theirs not."""
+    """A test that was skipped of one case is expected to be skipped of its other variants.
+
+    It is not where the whole case was skipped, as a model may be missing.
+    """
     what = ("load", "short", "long")
     left = of(*(kind(name, each) for name in ("a x", "a y", "a z") for each in what))
     run(left, 1.0, 2.0)
@@ -257,7 +269,7 @@ def test_what_was_skipped_of_a_case_is_expected_to_be_skipped_of_its_other_varia
 
 
 def test_test_that_is_run_again_counts_once() -> None:
-    """As another plugin may have it."""
+    """A test that is run again counts once."""
     left = of(*(kind("a x", what) for what in CALLS))
     run(left, 10.0, 10.0, 10.0, 10.0)
 
@@ -274,9 +286,10 @@ def with_budget(name: str, *what: str) -> list[Kind]:
 
 
 def test_most_that_is_left_is_said_where_the_budget_limits_what_is_only_guessed() -> None:
-    """A test of calls takes 8 s of a budget of 6 s, or what it took; a start what one took.
+    """While tests of a library are only guessed, the most that is left is said by their budget.
 
-    Of a library that was met what is known counts.
+    A test of calls takes 8 s of a budget of 6 s, or what it took; a start what one took. Of a
+    library that has begun, what is known counts.
     """
     names = ("load", "short", "window", "noisy", "long")
     left = of(*with_budget("a x", *names), *with_budget("b x", *names))
@@ -296,7 +309,7 @@ def test_most_that_is_left_is_said_where_the_budget_limits_what_is_only_guessed(
 
 
 def test_most_of_a_start_is_the_longest_that_was_met() -> None:
-    """No budget limits starts, and the mean of quick and slow libraries is no limit."""
+    """The most that a start is expected to take is the longest start so far."""
     names = ("a x", "b x", "c x")
     left = of(*(each for name in names for each in with_budget(name, "load", "short")))
     run(left, 30.0, 1.0, 2.0, 1.0)
@@ -312,7 +325,7 @@ def test_most_of_a_start_is_the_longest_that_was_met() -> None:
 def test_most_is_not_said_where_single_calls_are_longer_than_the_budget(
     took: float, said: str
 ) -> None:
-    """From two and a half budgets on: another library's one call may be many times as long."""
+    """The most that is left is not said if a test took over two and a half times its budget."""
     left = of(*(kind(name, "short", budget=6.0) for name in ("a x", "b x", "c x")))
     run(left, took)
 
@@ -322,7 +335,7 @@ def test_most_is_not_said_where_single_calls_are_longer_than_the_budget(
 
 
 def test_most_is_not_said_of_a_size_that_was_not_met_or_has_no_budget() -> None:
-    """No budget limits the one call of a large model, or calls whose number the user chose."""
+    """The most that is left is not said of a size that has not begun, or without a budget."""
     small = Kind(Case("a", "tiny", "x"), "short", budget=6.0)
     for other in (
         Kind(Case("a", "large", "x"), "short", budget=6.0),
@@ -406,7 +419,7 @@ def told_of(session: list[tuple[Kind, float]]) -> list[Told]:
 def test_what_is_said_of_a_real_session_is_right_within_a_factor_of_one_and_a_half(
     libraries: str, tests: int
 ) -> None:
-    """From when it is first known, or within 5 s; slow libraries came first, quick ones last."""
+    """The time left in a real session is right within a factor of 1.5, or within 5 s."""
     session = recorded(libraries)
     assert len(session) == tests
 
@@ -421,9 +434,10 @@ def test_what_is_said_of_a_real_session_is_right_within_a_factor_of_one_and_a_ha
 @pytest.mark.parametrize("first", range(6))
 @pytest.mark.parametrize("turn", [1, -1], ids=["forwards", "backwards"])
 def test_most_that_is_said_of_a_real_session_of_six_libraries_holds(first: int, turn: int) -> None:
-    """Whichever libraries come first; and it is no more than six times what is left.
+    """In a real session, what is said to be left at most is exceeded by a fifth at most.
 
-    A sixth is left for what varies, as the longest start that was met is taken for the longest.
+    It is no more than six times what is left, whichever libraries come first. A fifth is allowed
+    for what varies, as the longest start so far is taken for the longest.
     """
     session = recorded("")
     libraries = list(dict.fromkeys(kind.case.adapter for kind, _ in session))
@@ -439,7 +453,7 @@ def test_most_that_is_said_of_a_real_session_of_six_libraries_holds(first: int, 
 
 
 def test_most_is_said_of_a_real_session_once_its_first_case_is_measured() -> None:
-    """One of six libraries, a tenth of all tests."""
+    """In a real session of six libraries, the most that is left is said from the second case on."""
     session = recorded("")
 
     first, *_ = told_of(session)

@@ -32,7 +32,7 @@ def writer(*, tty: bool, columns: int = 80) -> TerminalWriter:
 def test_columns_are_filled_and_no_fewer_than_tables_need(
     monkeypatch: pytest.MonkeyPatch, columns: int, filled: int, by: str
 ) -> None:
-    """Those of COLUMNS where it is set, wherever is written; in fewer than 40 no word is whole."""
+    """Text fills the columns of COLUMNS or else of the terminal, and at least 40."""
     if by == "terminal":
         monkeypatch.delenv("COLUMNS", raising=False)
         out = writer(tty=True, columns=columns)
@@ -48,7 +48,7 @@ def test_columns_are_filled_and_no_fewer_than_tables_need(
 def test_log_has_no_edge_and_a_table_in_it_120_columns(
     monkeypatch: pytest.MonkeyPatch, columns: str | None
 ) -> None:
-    """Where nobody says how wide it is; pytest takes it to have 80 columns."""
+    """Without COLUMNS, a line of a log has no end and a table in it 120 columns."""
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
@@ -76,7 +76,7 @@ WORDS = " ".join(["word"] * 12)
     ],
 )
 def test_long_line_goes_on_under_its_own_words(label: str, indent: int) -> None:
-    """Behind the word that it begins with, if there is one."""
+    """A long line goes on under its own words, behind the label that it begins with."""
     first, *others = folded(label + WORDS, 40)
 
     assert first.startswith(f"{label}word")
@@ -87,7 +87,7 @@ def test_long_line_goes_on_under_its_own_words(label: str, indent: int) -> None:
 
 
 def test_line_is_broken_only_where_it_is_too_long_and_at_spaces() -> None:
-    """A path or the name of a repo stays whole, wider than the edge; a log is never broken."""
+    """A line is broken only if it is too long, and only at spaces; in a log it is not broken."""
     repo = "org/whisper-large-v3-turbo-of-a-very-long-name"
     fits = "x" * 19 + " " + "y" * 20
 
@@ -99,7 +99,7 @@ def test_line_is_broken_only_where_it_is_too_long_and_at_spaces() -> None:
 
 
 def test_text_of_several_lines_keeps_them() -> None:
-    """As of a reason that lists what is wrong; each goes on under its own words."""
+    """Text of several lines keeps them, and each goes on under its own words."""
     text = f"failed:   wrong:\n  {WORDS}\n\n  end"
 
     first, *lists, empty, last = folded(text, 40)
@@ -111,7 +111,7 @@ def test_text_of_several_lines_keeps_them() -> None:
 
 
 def test_text_is_written_in_lines_that_look_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has the colour of the whole."""
+    """Each line of a broken text has the colour of the whole."""
     monkeypatch.setenv("COLUMNS", "40")
     file = io.StringIO()
     out: Any = TerminalWriter(file)
