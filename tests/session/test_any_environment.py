@@ -93,9 +93,10 @@ WRONG = (
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_session_ends_in_order_whatever_surrounds_it(sessions: Sessions, tmp_path: Path) -> None:
-    """Status 4 for a wrong option alone; micro has its row, or is complete, in all other sessions.
+    """A session ends in order in any environment, and measures or checks micro in it.
 
-    A model that cannot be had fails a session that is about models, and no other.
+    It has status 4 for a wrong option alone. A model that cannot be had fails a session that is
+    about models, and no other.
     """
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st

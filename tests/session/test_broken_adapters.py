@@ -137,7 +137,10 @@ def assert_each_is_failed_once(session: Session, kinds: dict[str, Broken]) -> No
 def test_every_other_library_is_collected_with_the_same_ids(
     toy_project: Path, broken: Path
 ) -> None:
-    """In the same order; and each broken adapter has one test of every benchmark, after those."""
+    """Beside broken adapters, every other library is collected with the same ids in the same order.
+
+    Each broken adapter has one test of every benchmark, after those.
+    """
 
     def ids(tree: Path) -> list[str]:
         ended = pytest_in(tree, "benchmarks", ON_CPU, "--collect-only", "-q")
@@ -154,7 +157,7 @@ def test_every_other_library_is_collected_with_the_same_ids(
 
 
 def test_broken_adapters_fail_and_others_are_measured(broken: Path, tmp_path: Path) -> None:
-    """Exit status 1, the row of the toy, its result in the JSON, and each reason once."""
+    """Broken adapters fail, each with its reason once, and other libraries are measured."""
     session = Sessions(broken, tmp_path).run("benchmarks", ON_CPU, "-k", f"{GOOD} or broken-")
 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
@@ -173,7 +176,7 @@ def test_broken_adapters_fail_and_others_are_measured(broken: Path, tmp_path: Pa
 def test_broken_adapters_that_were_left_out_are_not_mentioned(
     few_broken: Path, tmp_path: Path
 ) -> None:
-    """They are no concern of someone who selected another library."""
+    """Broken adapters that were not selected are not mentioned."""
     session = Sessions(few_broken, tmp_path).run("benchmarks/test_transcribe.py", "-k", GOOD)
 
     assert session.status == pytest.ExitCode.OK, session.output
@@ -182,7 +185,7 @@ def test_broken_adapters_that_were_left_out_are_not_mentioned(
 
 
 def test_adapters_that_never_return_are_ended(toy_project: Path, tmp_path: Path) -> None:
-    """Also with -s, where a module could read the terminal; each takes its time once."""
+    """Adapters whose import never returns are ended and fail, and others are measured."""
     tree = copy_with(toy_project, tmp_path / "project", HANGING)
 
     session = Sessions(tree, tmp_path).run(
@@ -195,7 +198,7 @@ def test_adapters_that_never_return_are_ended(toy_project: Path, tmp_path: Path)
 
 
 def test_broken_adapter_alone_is_a_failure(few_broken: Path, tmp_path: Path) -> None:
-    """Not a session in which everything was skipped; -k finds it by a size and a variant, too."""
+    """A session that selects a broken adapter alone has failed, and has not only skipped."""
     sessions = Sessions(few_broken, tmp_path)
     chosen = ("benchmarks/test_start.py", "-k", "broken-ends-process and micro and fp16")
 
@@ -213,7 +216,7 @@ def test_broken_adapter_alone_is_a_failure(few_broken: Path, tmp_path: Path) -> 
 
 
 def test_models_of_others_are_checked(few_broken: Path) -> None:
-    """In the table and in the document, which the adapters that print have not spoiled."""
+    """Beside broken adapters, the models of others are checked, and the broken ones are told."""
     chosen = ("benchmarks", "-k", f"{GOOD} or broken-")
     table = pytest_in(few_broken, *chosen, "--check-models=load", "--device=cpu")
     document = pytest_in(few_broken, *chosen, "--check-models=json")
@@ -236,7 +239,7 @@ def test_models_of_others_are_checked(few_broken: Path) -> None:
 def test_check_that_loads_nothing_is_a_failure_beside_a_broken_adapter(
     few_broken: Path, tmp_path: Path
 ) -> None:
-    """Not a session that had nothing to do, whichever models are there."""
+    """A check beside a broken adapter is a failure, though it had no model to load."""
     chosen = ("benchmarks", "-k", "lightning-whisper-mlx-tiny-fp16 or broken-")
 
     ended = pytest_in(few_broken, *chosen, "--check-models=load", HF_HOME=str(tmp_path))
@@ -246,7 +249,7 @@ def test_check_that_loads_nothing_is_a_failure_beside_a_broken_adapter(
 
 
 def test_models_of_others_are_fetched(few_broken: Path) -> None:
-    """The broken adapters are named, and the session has failed though every model is there."""
+    """Beside broken adapters, the models of others are fetched, and the session has failed."""
     ended = pytest_in(few_broken, "benchmarks", "-k", f"{GOOD} or broken-", "--prefetch-only")
 
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout + ended.stderr
@@ -256,7 +259,7 @@ def test_models_of_others_are_fetched(few_broken: Path) -> None:
 
 
 def test_interrupt_in_a_module_is_the_users(toy_project: Path, tmp_path: Path) -> None:
-    """The session ends as at any other Ctrl-C, without a result."""
+    """An interrupt while an adapter is imported ends the session as any other Ctrl-C does."""
     kind = {"interrupts": INTERRUPTS}
     tree = copy_with(toy_project, tmp_path / "project", kind)
 
@@ -269,7 +272,7 @@ def test_interrupt_in_a_module_is_the_users(toy_project: Path, tmp_path: Path) -
 def test_adapter_that_hangs_in_its_engine_alone_is_ended_by_the_tests_limit(
     toy_project: Path, tmp_path: Path
 ) -> None:
-    """Its import is no part of any trial there; others are measured after it."""
+    """An adapter that hangs only in its engine is ended by the time limit of its test."""
     tree = copy_with(toy_project, tmp_path / "project", {"in-engines": IN_ENGINES})
     sessions = Sessions(tree, tmp_path)
 
@@ -307,7 +310,7 @@ ENDED_IN = {
 def test_library_that_ends_its_process_costs_its_own_case(
     toy_project: Path, tmp_path: Path
 ) -> None:
-    """In whichever phase of a start it does so; those that died come before the one that works."""
+    """A library that ends its process in any phase of a start fails its own case alone."""
     tree = tmp_path / "project"
     shutil.copytree(toy_project, tree, ignore=shutil.ignore_patterns(".*", BEING_WRITTEN))
     (tree / "adapters" / "dying_at_launch.py").write_text(DYING_AT_LAUNCH, encoding="utf-8")
@@ -342,7 +345,7 @@ def test_library_that_ends_its_process_costs_its_own_case(
 
 
 def test_process_that_cannot_be_started_is_told_in_a_line(few_broken: Path, tmp_path: Path) -> None:
-    """Nothing is known of any adapter then, and no engine could run either."""
+    """If no process can be started to try the adapters, the session is refused in one line."""
     (tmp_path / "no_forks.py").write_text(NO_FORKS, encoding="utf-8")
 
     ended = pytest_in(few_broken, "benchmarks", "-p", "no_forks", PYTHONPATH=str(tmp_path))
@@ -376,10 +379,10 @@ OF_EACH_ADAPTER = {
 
 
 def test_tests_of_other_adapters_pass(tmp_path: Path) -> None:
-    """The suite's own tests name the broken adapter in each test that is about it, and run on.
+    """Beside a broken adapter, the suite's own tests of other adapters pass.
 
-    So they do where they are spread over workers, as all of them are: the file of its own tests,
-    which imports it, is no more than an error.
+    Those about the broken one name it as they fail. So they do where they are spread over workers:
+    the file of the adapter's own tests, which imports it, is no more than an error.
     """
     tree = tmp_path / "project"
     copy_project(tree, tests=True)

@@ -52,12 +52,12 @@ def refused(*folders: Path, private: bool = False) -> str:
 
 
 def test_folder_that_cannot_be_looked_at_is_refused() -> None:
-    """By its name, as any folder that is wrong."""
+    """A corpus whose folder cannot be looked at is refused by its name."""
     assert refused(Path(f"/{'n' * 300}")).startswith(f"--corpus: /{'n' * 300}: ")
 
 
 def test_corpora_are_named_after_their_folders(tmp_path: Path) -> None:
-    """In the order in which they are given; the language is told to each."""
+    """Corpora are named after their folders, and have the language that the user names."""
     folders = [make_corpus(tmp_path / name, "short") for name in ("b", "a")]
 
     assert [(each.name, each.language) for each in own_corpora(folders, "de")] == [
@@ -68,7 +68,7 @@ def test_corpora_are_named_after_their_folders(tmp_path: Path) -> None:
 
 
 def test_private_corpus_is_named_by_its_content(tmp_path: Path) -> None:
-    """The same in each session, wherever it lies."""
+    """A private corpus is named by its content, wherever it lies."""
     first = make_corpus(tmp_path / "Therapy", "short")
     (corpus,) = own_corpora([first], private=True)
     (renamed,) = own_corpora([first.rename(tmp_path / "other")], private=True)
@@ -77,7 +77,7 @@ def test_private_corpus_is_named_by_its_content(tmp_path: Path) -> None:
 
 
 def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
-    """One would be measured under the id of both; of private ones the content decides."""
+    """Two corpora of one name are refused, and two private ones of the same content."""
     first = make_corpus(tmp_path / "monday/talks", "short")
     second = make_corpus(tmp_path / "tuesday/talks", "short")
 
@@ -91,7 +91,7 @@ def test_two_corpora_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_mistake_ends_the_session_before_anything_is_run(
     sessions: Sessions, tmp_path: Path
 ) -> None:
-    """With the line of the manifest, and the status of every wrong option."""
+    """A mistake in a corpus ends the session with its line, before anything is run."""
     folder = make_corpus(tmp_path / "talks", "short", "noisy")
     (folder / "noisy.wav").unlink()
 
@@ -105,7 +105,7 @@ def test_mistake_ends_the_session_before_anything_is_run(
 
 
 def test_without_a_corpus_there_is_no_test_of_one() -> None:
-    """Not even one that is skipped: the ids of a session are the stored ones."""
+    """Without a corpus a session has no test of one, not even one that is skipped."""
     found = [
         is_wanted(measure, FakeSession(corpus=corpora).as_config)
         for measure in (Measure.CORPUS, Measure.WARM)
@@ -119,7 +119,7 @@ def test_without_a_corpus_there_is_no_test_of_one() -> None:
 
 
 def test_corpus_is_measured_as_one_test_of_each_case(sessions: Sessions, tmp_path: Path) -> None:
-    """One row with the pooled score, one result with each clip; micro is told to know no voice."""
+    """A corpus is one test of each case, with a pooled score, and the transcript of each clip."""
     folder = make_corpus(tmp_path / "talks", *NAMES)
     journal = tmp_path / "run.jsonl"
     selection = ("benchmarks", "-k", "talks and toy-micro and (good or mishears)")
@@ -149,9 +149,9 @@ def test_corpus_is_measured_as_one_test_of_each_case(sessions: Sessions, tmp_pat
 
 
 def test_private_recordings_in_another_language(sessions: Sessions, tmp_path: Path) -> None:
-    """The library is told the language, and no name or word is in JSON, journal and screen.
+    """Private recordings are heard in the language chosen, and no name or word of them is kept.
 
-    What is in English is left out with the reason; starts are measured all the same.
+    Clips in English are left out with the reason; starts are measured all the same.
     """
     folder = make_corpus(tmp_path / "Therapy" / "jane", "short", language="de")
     visit = shutil.copy(clips()["short"].path, tmp_path / "visit.wav")

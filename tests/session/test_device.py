@@ -90,9 +90,9 @@ def count_starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_gpu_that_computes_is_chosen(
     config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After one real load and one real transcription on it, in a child of its own.
+    """A GPU is chosen after a real load and a real transcription on it.
 
-    Verified last, as in a start: a library may open more files as it first computes.
+    They are verified last, as in a start: a library may open more files as it first computes.
     """
     steps = count_starts(monkeypatch)
 
@@ -122,7 +122,7 @@ def test_gpu_that_fails_later_than_it_is_asked_for_is_not_measured(
     model: VerifiedModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is selected without an error, and fails when it loads or computes: the CPU is measured.
+    """If a library fails as it loads or computes on the GPU, it is measured on the CPU.
 
     The message says so, with the library, the model and what failed, on any system.
     """
@@ -137,7 +137,7 @@ def test_gpu_that_fails_later_than_it_is_asked_for_is_not_measured(
 
 
 def test_gpu_that_computes_wrong_words_is_not_measured(config: Any, model: VerifiedModel) -> None:
-    """Of the embedded model every word is known; both texts are shown."""
+    """If micro computes wrong words on the GPU, the CPU is measured, and both texts are told."""
     assert choose_device(config, toy("mishears"), model) == "cpu"
     told = why_not_gpu(config, toy("mishears"))
     assert told.startswith(
@@ -153,7 +153,7 @@ def test_gpu_that_computes_wrong_words_is_not_measured(config: Any, model: Verif
 def test_real_model_must_hear_some_words_only(
     variant: str, size: str, chosen: str, config: Any, model: VerifiedModel
 ) -> None:
-    """How well it hears is judged by its own tests, on whatever device."""
+    """A real model only has to hear some words on the GPU, and they may be wrong."""
     assert choose_device(config, toy(variant, size), model) == chosen
 
 
@@ -165,14 +165,14 @@ def test_slow_gpu_is_measured_unless_it_is_hopeless(
     model: VerifiedModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A call of 0.2 s is slow, and right; a start that outlasts the limit is none."""
+    """A slow GPU is chosen, unless the start takes longer than its limit."""
     limit_probes(monkeypatch, seconds)
 
     assert choose_device(config, toy("slow"), model) == chosen
 
 
 def test_probe_may_take_half_of_the_time_of_a_start() -> None:
-    """Of the same case."""
+    """Trying the GPU may take half of the time limit of a start."""
     case = Case("lightning-whisper-mlx", "medium", "fp16")
 
     assert probe_limit(case) == usual_limit(case) / 2
@@ -185,7 +185,10 @@ def test_probe_may_take_half_of_the_time_of_a_start() -> None:
 def test_library_that_refuses_the_gpu_loads_nothing(
     platform: str, config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says so at once, for all of its models. On a Mac, which has a GPU, a message says so."""
+    """A library that refuses the GPU loads nothing there, and is not asked again.
+
+    On a Mac, which has a GPU, a message says why.
+    """
     use(monkeypatch, "Toy")
     steps = count_starts(monkeypatch)
 
@@ -220,7 +223,10 @@ def test_library_that_does_not_live_to_say_whether_it_takes_the_gpu_is_told(
     model: VerifiedModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It hangs or is killed, once for all of its models. Where it dies, there may well be a GPU."""
+    """A library that hangs or is killed as it selects the GPU is measured on the CPU, and told.
+
+    It is not asked again for its other models.
+    """
     use(monkeypatch, library)
     limit_probes(monkeypatch, 2)
     steps = count_starts(monkeypatch)
@@ -237,7 +243,7 @@ def test_library_that_does_not_live_to_say_whether_it_takes_the_gpu_is_told(
 def test_process_that_cannot_be_started_costs_its_case_alone_the_gpu(
     config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit of the shell's was met just then, which says nothing of any GPU or library."""
+    """If the process that tries the GPU cannot be started, that case alone is left to the CPU."""
     start = Checkout.start
     failures = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
 
@@ -250,7 +256,7 @@ def test_process_that_cannot_be_started_costs_its_case_alone_the_gpu(
 
     chosen = [choose_device(config, toy("good", size), model) for size in ("tiny", "base", "tiny")]
 
-    assert chosen == ["cpu", "gpu", "gpu"], "once the GPU has computed, it is known to do so"
+    assert chosen == ["cpu", "gpu", "gpu"], "expected one failed try of the GPU"
     assert why_not_gpu(config, toy("good", "base")) == ""
 
 
@@ -260,7 +266,7 @@ def test_process_that_cannot_be_started_costs_its_case_alone_the_gpu(
 def test_what_computes_is_not_tried_again(
     config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One size of a variant speaks for the others; another variant speaks for itself."""
+    """What is known of a variant's device holds for all of its sizes, and is not tried again."""
     choose_device(config, toy("good"), model)
     steps = count_starts(monkeypatch)
 
@@ -278,7 +284,7 @@ def test_what_computes_is_not_tried_again(
 def test_model_that_fails_on_the_cpu_too_costs_no_other_its_gpu(
     config: Any, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own tests say what is wrong with it; that is nothing about the GPU."""
+    """A model that fails on the CPU as well leaves other models their GPU."""
     use(monkeypatch, "ToyWithoutTiny")
 
     assert choose_device(config, toy("good", "tiny"), model) == "cpu"
@@ -294,7 +300,7 @@ def test_model_that_fails_on_the_cpu_too_costs_no_other_its_gpu(
 def test_interrupted_probe_has_shown_nothing(
     variant: str, config: Any, model: VerifiedModel
 ) -> None:
-    """Ctrl-C in the midst of it is raised, and neither "works" nor "broken" is remembered."""
+    """An interrupt while the GPU is tried is raised, and nothing is remembered of the GPU."""
     with alarm(1.5), pytest.raises(Interrupted):
         choose_device(config, toy(variant), model)
 
@@ -303,7 +309,7 @@ def test_interrupted_probe_has_shown_nothing(
 
 
 def test_changed_file_is_no_fault_of_the_gpu(config: Any, model: VerifiedModel) -> None:
-    """It is raised, and nothing is remembered."""
+    """A file that has changed is raised as an error, and is no fault of the GPU."""
     model.files[FILE][0].write_text("other", encoding="utf-8")
 
     with pytest.raises(VerificationError):
@@ -316,7 +322,7 @@ def test_changed_file_is_no_fault_of_the_gpu(config: Any, model: VerifiedModel) 
 def test_device_that_was_asked_for_is_not_tried(
     asked: str, model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With --device=gpu, what fails there fails the tests, and is never measured elsewhere."""
+    """A device that the user asked for is chosen without being tried."""
     config: Any = SimpleNamespace(getoption={"device": asked}.__getitem__, stash=pytest.Stash())
     steps = count_starts(monkeypatch)
 
@@ -329,7 +335,7 @@ def test_device_that_was_asked_for_is_not_tried(
 
 
 def test_probe_comes_before_the_time_limit_of_a_test_begins(pytestconfig: pytest.Config) -> None:
-    """What is called first encloses the rest, pytest-timeout's own wrapper included."""
+    """The GPU is tried before the time limit of a test begins."""
     hooks = pytestconfig.hook.pytest_runtest_protocol.get_hookimpls()
     called = [hook.plugin_name for hook in reversed(hooks)]
 
@@ -337,7 +343,7 @@ def test_probe_comes_before_the_time_limit_of_a_test_begins(pytestconfig: pytest
 
 
 def test_session_measures_each_variant_where_it_computes(tmp_path: Path) -> None:
-    """One GPU that fails at its first call costs its variant the GPU, and nothing else."""
+    """A variant that fails on the GPU is measured on the CPU, and other variants on the GPU."""
     make_toy_project(tree := tmp_path / "project")
     edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
     chosen = "short and (toy-micro-good or toy-micro-raises)"
@@ -359,7 +365,7 @@ def test_session_measures_each_variant_where_it_computes(tmp_path: Path) -> None
 
 
 def test_check_of_models_says_why_a_gpu_is_not_used(tmp_path: Path) -> None:
-    """With --check-models=load, which then loads the model on the CPU."""
+    """--check-models=load says why a model is loaded on the CPU and not on the GPU."""
     make_toy_project(tree := tmp_path / "project")
     edit(tree / "adapters" / "__init__.py", "adapters.toy:Toy", "adapters.toy:ToyWithGPU")
 

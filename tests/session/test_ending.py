@@ -15,7 +15,7 @@ from whisper_speedtest.session.ending import fail, has_failed_to_collect
 def test_failed_collection_ends_a_session_unless_the_user_goes_on(
     failed: int, *, goes_on: bool, ends: bool
 ) -> None:
-    """Nothing is fetched for tests that will not run."""
+    """A failed collection ends a session, unless the user lets pytest go on after errors."""
     session = FakeSession(failed=failed, continue_on_collection_errors=goes_on)
 
     assert has_failed_to_collect(session.real) is ends
@@ -23,7 +23,7 @@ def test_failed_collection_ends_a_session_unless_the_user_goes_on(
 
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (5, 1), (1, 1), (2, 2), (3, 3), (6, 6)])
 def test_failure_takes_the_place_of_no_other(before: int, after: int) -> None:
-    """A session that was interrupted stays so; one without a test has failed as well."""
+    """A failure changes the status of a session that passed or had no test, and no other status."""
     session = FakeSession()
     session.exitstatus = before
 

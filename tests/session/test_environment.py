@@ -49,7 +49,7 @@ def collect(*arguments: str | Path, **variables: str) -> subprocess.CompletedPro
 def test_foreign_package_of_one_of_our_names_is_refused_in_a_line(
     tmp_path: Path, name: str
 ) -> None:
-    """Engines would import it in place of ours; PyPI has an `adapters`, for example."""
+    """A foreign package with the name of one of ours is refused in one line."""
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").touch()
     # As an installed package is found: on sys.path, behind the project.
@@ -65,7 +65,7 @@ def test_foreign_package_of_one_of_our_names_is_refused_in_a_line(
 
 
 def test_settings_of_another_project_are_refused(tmp_path: Path) -> None:
-    """Pytest takes the file after `--audio` for a path to tests, and may choose another project."""
+    """A session with the settings of another project is refused."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n", encoding="utf-8")
 
     ended = collect("benchmarks", "--rootdir", tmp_path, "-c", tmp_path / "pyproject.toml")
@@ -76,7 +76,7 @@ def test_settings_of_another_project_are_refused(tmp_path: Path) -> None:
 
 
 def test_session_of_a_folder_above_is_refused(tmp_path: Path) -> None:
-    """It finds this project as it collects tests, when options are read; with two of them, too."""
+    """A session that begins in a folder above the project is refused, and told where to begin."""
     for name in ("ours", "theirs"):
         benchmarks = tmp_path / name / "benchmarks"
         shutil.copytree(ROOT / "benchmarks", benchmarks)
@@ -94,7 +94,7 @@ def test_session_of_a_folder_above_is_refused(tmp_path: Path) -> None:
 def test_paths_outside_of_the_project_are_those_of_an_option_behind_benchmarks(
     tmp_path: Path,
 ) -> None:
-    """As a shell makes them of a pattern; alone they would be where pytest looks for settings."""
+    """Paths outside of the project belong to the option before them if `benchmarks` comes first."""
     journals = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
     for journal in journals:
         journal.touch()
@@ -110,7 +110,7 @@ def test_paths_outside_of_the_project_are_those_of_an_option_behind_benchmarks(
 
 
 def test_limit_on_the_command_line_comes_before_the_suites_own(sessions: Sessions) -> None:
-    """A hanging call is ended after the user's one second, not after the five of the toy.
+    """A time limit of the user, by option or variable, replaces the suite's own.
 
     Another way to give it is pytest-timeout's variable.
     """
@@ -125,7 +125,7 @@ def test_limit_on_the_command_line_comes_before_the_suites_own(sessions: Session
 
 
 def test_limit_of_the_users_own_is_that_of_a_load_too(sessions: Sessions) -> None:
-    """--check-models=load gives each load what a test would be given; no start is that fast."""
+    """The user's time limit also holds for each load of --check-models=load."""
     chosen = ("benchmarks", "-k", "toy-micro-good", "--check-models=load", "--device=cpu")
 
     brief = sessions.run(*chosen, "--timeout=0.001")
@@ -137,7 +137,7 @@ def test_limit_of_the_users_own_is_that_of_a_load_too(sessions: Sessions) -> Non
 
 
 def test_long_recordings_have_longer_limits(tmp_path: Path) -> None:
-    """A call of four minutes of audio has twice the limit of one of two minutes, or of less."""
+    """A test of a recording of four minutes has longer limits than one of two minutes or less."""
     import numpy as np
     import soundfile
 
@@ -170,7 +170,7 @@ def test_long_recordings_have_longer_limits(tmp_path: Path) -> None:
 def test_hangup_ends_a_session_unless_it_is_ignored(
     sessions: Sessions, tmp_path: Path, ignored: bool
 ) -> None:
-    """`nohup` ignores SIGHUP before it starts pytest, and then a closed terminal ends nothing."""
+    """A hang-up ends a session, unless it was started with SIGHUP ignored."""
     before = signal.getsignal(signal.SIGHUP)
     signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:  # a child inherits an ignored signal
@@ -191,7 +191,7 @@ def test_hangup_ends_a_session_unless_it_is_ignored(
 
 
 def test_end_of_an_engine_is_known_where_sigchld_is_ignored(sessions: Sessions) -> None:
-    """A program that ignores it for itself hands that on, and the system forgets exit statuses."""
+    """How an engine ended is known in a session that was started with SIGCHLD ignored."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:  # a child inherits an ignored signal
         process = sessions.start("benchmarks/test_transcribe.py", "-k", "toy-micro-killed-short")
@@ -205,7 +205,7 @@ def test_end_of_an_engine_is_known_where_sigchld_is_ignored(sessions: Sessions) 
 
 
 def test_warning_fails_a_test_of_the_suite() -> None:
-    """The suite's own strictness is for its own tests."""
+    """A warning fails a test of the suite itself."""
     with pytest.raises(UserWarning, match="a warning"):
         warnings.warn("a warning", stacklevel=1)
 
@@ -229,7 +229,7 @@ def pytest_terminal_summary(terminalreporter):
 def test_warnings_and_faults_of_other_plugins_cost_no_table(
     sessions: Sessions, tmp_path: Path, ending: str, status: int | None
 ) -> None:
-    """A user's session goes on after a warning, and shows its table whatever else fails."""
+    """A session shows its table even if another plugin warns or fails."""
     (tmp_path / "loud.py").write_text(LOUD.format(ending=ending), encoding="utf-8")
 
     session = sessions.run(

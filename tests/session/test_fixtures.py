@@ -60,12 +60,15 @@ class Bench:
         made: Processes = inspect.unwrap(fixtures.processes)(
             *(self.request, record, self.pool, case, MODEL, device, settings, self.set_ups)
         )
-        assert record.result.model.commit == COMMIT, "it is known of which files a skip is"
+        assert record.result.model.commit == COMMIT, "the record lacks the model"
         return made
 
 
 def test_engines_are_those_that_the_session_s_options_ask_for() -> None:
-    """Each begins with the clip `short` on equal terms, whatever the test then transcribes."""
+    """The engines of a test follow the session's options, and begin with the clip `short`.
+
+    Their first settings are those on equal terms, whatever the test then transcribes.
+    """
     bench = Bench(processes=5, calls=7)
     settings = DecodeSettings(language="de", batch_size=6, threads=2)
 
@@ -83,7 +86,7 @@ def test_engines_are_those_that_the_session_s_options_ask_for() -> None:
 
 
 def test_tests_of_a_case_share_engines_of_one_device_and_number_of_threads() -> None:
-    """Another language or batch size needs no other engine."""
+    """Tests of a case share engines, unless the device or the number of threads differs."""
     bench = Bench()
     first = bench.processes()
 
@@ -93,7 +96,7 @@ def test_tests_of_a_case_share_engines_of_one_device_and_number_of_threads() -> 
 
 
 def test_variant_that_the_device_runs_slowly_is_only_started_there() -> None:
-    """Its calls would take minutes, and say nothing of where people use it."""
+    """A variant that the device runs slowly is started there, but its calls are not measured."""
     bench = Bench()
 
     with pytest.raises(NotMeasured) as skipped:
@@ -109,7 +112,7 @@ def test_variant_that_the_device_runs_slowly_is_only_started_there() -> None:
 def test_pool_is_given_the_memory_that_there_is_and_a_folder_for_each_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And of a GPU's own memory; all engines end with the session."""
+    """The pool of engines knows the memory of host and GPU, and makes a folder for each engine."""
     made = MagicMock()
     monkeypatch.setattr(engine_pool, "EnginePool", made)
     monkeypatch.setattr(engine_pool, "memory_limit_of_machine", lambda: 8_000)
@@ -129,7 +132,7 @@ def test_pool_is_given_the_memory_that_there_is_and_a_folder_for_each_engine(
 
 
 def test_folder_for_engines_that_cannot_be_made_is_told_with_what_names_another() -> None:
-    """No engine and no device is to blame."""
+    """If the folder for engines cannot be made, the error says how to name another."""
     folders = Mock(getbasetemp=Mock(side_effect=OSError("no room")))
 
     with pytest.raises(fixtures.NoFolderError) as told:
@@ -142,7 +145,7 @@ def test_folder_for_engines_that_cannot_be_made_is_told_with_what_names_another(
 
 
 def test_engines_end_with_the_last_test_of_their_case() -> None:
-    """Those of the next case have the machine's memory then."""
+    """The engines of a case end with its last test."""
     bench = Bench()
     bench.request.param = CASE
     bench.processes()
@@ -164,7 +167,7 @@ def test_engines_end_with_the_last_test_of_their_case() -> None:
 def test_model_that_cannot_be_had_skips_the_test(
     monkeypatch: pytest.MonkeyPatch, error: ModelError, cause: str
 ) -> None:
-    """With the whole reason, and with what other models may lack for as well."""
+    """A model that cannot be had skips the test with the reason."""
     monkeypatch.setattr(prefetch, "session_model", Mock(side_effect=error))
 
     with pytest.raises(NotMeasured) as skipped:
@@ -175,7 +178,7 @@ def test_model_that_cannot_be_had_skips_the_test(
 
 
 def test_model_that_is_wrong_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong check map is no reason to skip."""
+    """A model that the hub does not have fails the test and does not skip it."""
     monkeypatch.setattr(prefetch, "session_model", Mock(side_effect=RepoError("no such repo")))
 
     with pytest.raises(RepoError, match="no such repo"):
@@ -186,7 +189,7 @@ def test_model_that_is_wrong_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> 
 def test_device_is_the_chosen_one_and_why_it_is_no_gpu_is_said(
     monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    """In a warning, which pytest shows once at the end."""
+    """A test gets the device that was chosen, and a warning says why it is not the GPU."""
     bench = Bench()
     choose = Mock(return_value="cpu")
     monkeypatch.setattr(fixtures, "choose_device", choose)
@@ -207,7 +210,7 @@ def test_device_is_the_chosen_one_and_why_it_is_no_gpu_is_said(
 def test_pause_is_that_of_the_device_or_the_user_s(
     asked: float | None, device: Device, seconds: float | None
 ) -> None:
-    """Where there is none, the test is skipped, and says how it is measured."""
+    """The pause is that of the device or the user; without one, the test is skipped."""
     pause = inspect.unwrap(fixtures.pause)
     request = Bench(pause=asked).request
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_gpu_is_looked_for_without_asking_a_library(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By the drivers' own files on Linux; every Mac has one."""
+    """A GPU is found by a driver's file on Linux, and every Mac has one."""
     monkeypatch.setattr(gpu, "GPU_DEVICES", (str(tmp_path / "a"), str(tmp_path / "b")))
     monkeypatch.setattr(sys, "platform", "linux")
 
@@ -31,7 +31,7 @@ def test_gpu_is_looked_for_without_asking_a_library(
 def test_no_gpu_is_a_machine_without_any_graphics_card(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A card of another maker may be enough for a user's own build of a library."""
+    """A machine has no GPU only if it has no graphics card of any maker."""
     monkeypatch.setattr(gpu, "GRAPHICS", str(tmp_path / "dri"))
     for has_gpu, card in ((False, False), (False, True), (True, False)):
         monkeypatch.setattr(gpu, "may_have_gpu", lambda has_gpu=has_gpu: has_gpu)
@@ -43,5 +43,5 @@ def test_no_gpu_is_a_machine_without_any_graphics_card(
 
 
 def test_files_by_which_a_gpu_is_seen_are_those_of_each_kind_of_driver() -> None:
-    """NVIDIA's, AMD's, and the one that Windows has in its Linux, of whichever make."""
+    """A GPU is found by the files of NVIDIA's and AMD's drivers, and of Windows's Linux."""
     assert set(gpu.GPU_DEVICES) == {"/dev/nvidiactl", "/dev/kfd", "/dev/dxg"}

@@ -66,7 +66,7 @@ def configured(**options: Any) -> FakeSession:
 
 
 def test_baseline_is_a_case_by_its_name_in_ids() -> None:
-    """It runs in this checkout."""
+    """A baseline is a case, by its name in ids, that runs in this checkout."""
     session = configured(head_to_head=True, baseline=MICRO)
 
     assert session.stash[BASELINE] == CASE
@@ -76,7 +76,7 @@ def test_baseline_is_a_case_by_its_name_in_ids() -> None:
 
 
 def test_session_without_another_side_is_none_of_it() -> None:
-    """Nothing is compared, and nothing is refused."""
+    """A session without another side compares nothing and refuses nothing."""
     assert OTHER_SIDE not in configured().stash
     assert OTHER_SIDE not in configured(baseline="runs/old.jsonl", fail_slower=0.05).stash
 
@@ -129,7 +129,7 @@ def test_session_without_another_side_is_none_of_it() -> None:
     ids=str,
 )
 def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], refusal: str) -> None:
-    """With the option, what was expected and what was got."""
+    """Options that cannot be combined in a comparison are refused, with what was expected."""
     with pytest.raises(pytest.UsageError, match=refusal):
         configured(**options)
 
@@ -137,7 +137,10 @@ def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], refusal
 def test_case_of_a_library_that_is_not_installed_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """At once, with the way to install it; of an unknown case three like it are named."""
+    """A baseline of a library that is not installed is refused, with the way to install it.
+
+    Three known cases are named in place of an unknown one.
+    """
     monkeypatch.setattr(other_side, "why_not_installed", lambda adapter: f"{adapter}: install it")
 
     with pytest.raises(pytest.UsageError, match=f"{MICRO}: lightning-whisper-mlx: install it"):
@@ -153,7 +156,7 @@ def test_case_of_a_library_that_is_not_installed_is_refused(
 def test_other_checkout_runs_in_the_interpreter_that_is_named(
     monkeypatch: pytest.MonkeyPatch, python: str, path: str
 ) -> None:
-    """Else in pytest's own, whatever python is the first on the path."""
+    """Another checkout runs in the interpreter that is named with it, or else in pytest's own."""
     monkeypatch.setattr(checkout, "look_into", Checkout)
 
     found = configured(against=f"{ROOT}{python}").stash[OTHER_SIDE].checkout
@@ -162,7 +165,7 @@ def test_other_checkout_runs_in_the_interpreter_that_is_named(
 
 
 def test_other_side_that_is_this_side_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same code in the same interpreter; another of either is a comparison as any other."""
+    """If the other side has the same code in the same interpreter, a line points that out."""
     monkeypatch.setattr(checkout, "look_into", Checkout)
 
     def line(**options: Any) -> str:
@@ -172,11 +175,11 @@ def test_other_side_that_is_this_side_is_pointed_out(monkeypatch: pytest.MonkeyP
     same = ", which is the same code in the same interpreter: any difference is chance"
     assert line(against=str(ROOT)).endswith(same)
     assert same not in line(against=f"{ROOT}:env")
-    assert same not in line(against=str(ROOT / "tests")), "it has other code, or none"
+    assert same not in line(against=str(ROOT / "tests")), "another folder has other code"
 
 
 def test_other_side_is_named_by_its_commit() -> None:
-    """By its code where it has none; what was changed since is said."""
+    """The other side is named by its commit, or by the hash of its code if it has none."""
     assert name_of("a1b2c3d4e5f6a7b8", "f" * 64) == "a1b2c3d4e5f6"
     assert name_of("a1b2c3d4e5f6a7b8-dirty", "f" * 64) == "a1b2c3d4e5f6-dirty"
     assert name_of(None, "0123456789abcdef") == "code 0123456789ab"
@@ -185,9 +188,10 @@ def test_other_side_is_named_by_its_commit() -> None:
 def test_folder_and_interpreter_are_split_at_the_last_colon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are seen from where pytest was started; a folder may have a colon in its name.
+    """The folder and the interpreter of the other side are split at the last colon.
 
-    No shell makes `~` the user's home in `--against=~/main`, so that is done here.
+    Both are seen from where pytest was started; a folder may have a colon in its name. No shell
+    makes `~` the user's home in `--against=~/main`, so that is done here.
     """
     monkeypatch.setenv("HOME", "/home/her")
     (tmp_path / "a:b").mkdir()
@@ -226,7 +230,7 @@ def test_folder_and_interpreter_are_split_at_the_last_colon(
     ],
 )
 def test_user_names_clips_or_not(options: dict[str, Any], path: str, *, named: bool) -> None:
-    """By whole words of what selects tests, and not of a folder that happens to be called so."""
+    """A user names a clip by a whole word of what selects tests, and not by a folder's name."""
     session = FakeSession(**options)
     session.args = [path]
 
@@ -234,7 +238,7 @@ def test_user_names_clips_or_not(options: dict[str, Any], path: str, *, named: b
 
 
 def test_case_that_only_the_other_side_has_is_lost() -> None:
-    """Whatever the reason: it was taken away, or has another name now."""
+    """A case that only the other side has is lost, and told."""
     gone, kept = Case("toy", "tiny", "old"), Case("toy", "tiny", "new")
 
     [line] = lost("1a2b3c", [gone, kept], [kept], "")
@@ -250,7 +254,7 @@ def test_case_that_only_the_other_side_has_is_lost() -> None:
 
 
 def test_case_that_is_lost_fails_the_part_that_it_belongs_to() -> None:
-    """And no other, so that one of five machines says it, and not each of them."""
+    """A case that is lost fails the one shard that it belongs to."""
     gone = Case("toy", "tiny", "old")
     entry = Entry("tests.helpers.toy_adapter:Toy", files_of(CASE), None)
     theirs = replace(OWN, name="1a2b3c", entries={gone: entry})
@@ -292,14 +296,14 @@ class Item:
 def test_warm_measurement_turns_into_a_ratio(
     options: dict[str, Any], measure: Measure, now: Measure
 ) -> None:
-    """Where there is another side; whatever else is selected stays what it is."""
+    """A warm measurement turns into a ratio if there is another side, and no other measure does."""
     item = Item(FakeSession(**options), measure)
 
     assert measure_of(cast("pytest.Item", item)) is now
 
 
 def test_limit_of_a_selected_test_is_that_of_its_kind() -> None:
-    """Of a comparison it grows with the minutes, and with the case that is the other side."""
+    """The time limit of a comparison grows with its minutes and with the baseline's size."""
     large = Case("lightning-whisper-mlx", "large-v3", "fp16")
     session, rules = FakeSession(head_to_head=True, minutes=3), Rules()
     alone = Selected(CASE).time_limit(session.as_config, rules)
@@ -353,7 +357,7 @@ def selected(keyword: str, baseline: Case | None) -> tuple[list[str], list[str],
 
 
 def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
-    """But not that case with itself; the others are deselected, and a line counts them."""
+    """Against another case, only warm tests of the clip `short` are compared, and not that case."""
     kept, gone, lines = selected("", baseline=TOY)
 
     assert kept == [f"warm {CASE} short"]
@@ -371,7 +375,10 @@ def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
 
 
 def test_each_clip_is_compared_where_the_user_names_one() -> None:
-    """And each case with itself, where the other side is another checkout."""
+    """If the user names clips, each of these is compared.
+
+    Against another checkout, each case is compared with itself.
+    """
     kept, gone, _ = selected("long or short", baseline=None)
 
     assert kept == [f"warm {CASE} short", f"warm {CASE} long", f"warm {TOY} short"]
@@ -385,11 +392,11 @@ class Ran(NamedTuple):
     """What became of a test that let two sides take turns."""
 
     compared: dict[str, Any]
-    """How they were to."""
+    """The engines and settings with which they were to be compared."""
 
     recorded: tuple[Any, ...]
     judged: list[tuple[Case, Any, Any]]
-    """Of which case, what was heard, and what computed it."""
+    """Case, transcripts and provenance of each side that was judged."""
 
     error: str
 
@@ -452,7 +459,10 @@ def _run_test(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
 
 
 def test_both_sides_are_what_the_user_named(run_test: Callable[..., Ran]) -> None:
-    """Each engine of its own model, device and checkout, by the limit and minutes of the user."""
+    """Each side of a comparison has its own model, device and checkout.
+
+    The limit and the minutes are those of the user.
+    """
     ran = run_test(fail_slower=0.05, minutes=7.0)
 
     assert ran.compared == {
@@ -470,7 +480,7 @@ def test_both_sides_are_what_the_user_named(run_test: Callable[..., Ran]) -> Non
 
 
 def test_slower_side_fails_with_its_ratio_and_interval(run_test: Callable[..., Ran]) -> None:
-    """From its lower to its upper end; only where it is decided and the user set a limit."""
+    """A side that is slower than the user's limit fails, with its ratio and interval."""
     told = re.fullmatch(
         r"lightning-whisper-mlx\[micro-fp16\] on short: expected at most 5\.0% slower than them, "
         r"got 49\.8% \((-?\d+\.\d)% to (\d+\.\d)%, 4 blocks\)",
@@ -487,7 +497,7 @@ def test_slower_side_fails_with_its_ratio_and_interval(run_test: Callable[..., R
 def test_other_checkout_has_to_have_the_case_with_the_same_files(
     run_test: Callable[..., Ran],
 ) -> None:
-    """Else nothing is compared, and it is said which side names what."""
+    """A case is compared with another checkout only if that has it with the same files."""
     files = files_of(CASE)
     odd = replace(files, revision="odd")
 
@@ -532,19 +542,19 @@ OPEN = compared(comparison(Verdict.UNDECIDED))
 
 
 def test_status_tells_what_was_found() -> None:
-    """0: nothing is slower; 6: of something nobody can tell; what failed before stays so."""
+    """The status of a session is 6 if it is undecided whether anything is slower than the limit."""
     assert UNDECIDED == 6
     assert ended([NOT_SLOWER, NOT_SLOWER, warm()], fail_slower=0.05) == 0
     assert ended([NOT_SLOWER, OPEN, NOT_SLOWER], fail_slower=0.05) == 6
     assert ended([OPEN], fail_slower=0.0) == 6
     assert ended([OPEN], status=1, fail_slower=0.05) == 1
     assert ended([OPEN], status=2, fail_slower=0.05) == 2
-    assert ended([OPEN]) == 0, "nothing was to be found"
+    assert ended([OPEN]) == 0, "no limit was set"
     assert ended([OPEN], collectonly=True, fail_slower=0.05) == 0
 
 
 def test_lost_case_fails_the_session() -> None:
-    """Also where nothing was to be found slower, and where nothing else was selected."""
+    """A case that is lost fails a session that has not failed yet, though nothing is slower."""
     assert ended([NOT_SLOWER], lost=["gone"]) == 1
     assert ended([OPEN], lost=["gone"], fail_slower=0.05) == 1
     assert ended(lost=["gone"], status=5) == 1
@@ -552,7 +562,7 @@ def test_lost_case_fails_the_session() -> None:
 
 
 def test_lost_case_stands_in_the_summary() -> None:
-    """As a failure."""
+    """A case that is lost is a failure in the summary."""
     session = FakeSession()
     session.stash[OTHER_SIDE] = OtherSide("1a2b3c", OWN, lost=["gone"])
     session.stash[LEFT_OUT] = {}
@@ -563,7 +573,7 @@ def test_lost_case_stands_in_the_summary() -> None:
 
 
 def test_limit_of_a_test_is_that_of_both_sides() -> None:
-    """All starts and calls of the first blocks, and the minutes that it is given."""
+    """The time limit of a comparison has the starts and calls of both sides, and its minutes."""
     rules = Rules(timeout=10)
     block = 10 + 31 * 10
 
@@ -594,7 +604,10 @@ def run(tree: Path, folder: Path, *arguments: str) -> Session:
 
 @pytest.mark.slow
 def test_sides_of_one_checkout_take_turns(brief: Path, tmp_path: Path) -> None:
-    """The slower one fails, the broken one too, and the baseline itself is left out."""
+    """Two cases of one checkout take turns: a slower one and a broken one fail.
+
+    The baseline itself is left out.
+    """
     session = run(
         brief,
         tmp_path,
@@ -636,7 +649,10 @@ def test_sides_of_one_checkout_take_turns(brief: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_another_checkout_takes_turns(brief: Path, tmp_path: Path) -> None:
-    """The same case passes; other bytes, and a case that is gone, are errors; a new one is none."""
+    """A case takes turns with itself in another checkout, and passes if it is not slower.
+
+    Other bytes, and a case that is gone, are errors; a new case is none.
+    """
     other = tmp_path / "other"
     shutil.copytree(brief, other)
     toy = other / "adapters" / "toy.py"
@@ -678,7 +694,7 @@ def test_another_checkout_takes_turns(brief: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_comparison_on_a_busy_machine_is_undecided(brief: Path, tmp_path: Path) -> None:
-    """It ends with a status of its own: neither a pass nor a failure."""
+    """A comparison on a busy machine is undecided, with a status of its own."""
     with busy_machine():
         session = run(
             brief,
@@ -697,7 +713,7 @@ def test_comparison_on_a_busy_machine_is_undecided(brief: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_stored_run_only_warns(brief: Path, tmp_path: Path) -> None:
-    """A time that is ten times the stored one is said, and passes."""
+    """Against a stored run, a time that is ten times as long is told in a warning, and passes."""
     stored = tmp_path / "old.jsonl"
     options = ("benchmarks/test_transcribe.py", "-k", "toy and slow and short", "--calls=1")
     Sessions(brief, tmp_path).run(*options, f"--journal={stored}")

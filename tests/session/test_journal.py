@@ -46,7 +46,7 @@ def told(output: str, *words: str) -> list[str]:
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:
-    """Where there is no journal yet."""
+    """The path of a journal that does not exist yet."""
     return tmp_path / "run.jsonl"
 
 
@@ -58,7 +58,10 @@ def run(sessions: Sessions, chosen: str, *arguments: str, **variables: str) -> S
 
 
 def test_each_test_is_a_line_however_it_ended(sessions: Sessions, path: Path) -> None:
-    """Passed, failed, out of time, skipped, and the engine killed: each a result, in its order."""
+    """Each test is a line of the journal in its order, whether it passed, failed or was skipped.
+
+    So is one that was out of time, or whose engine was killed.
+    """
     session = run(
         sessions,
         "transcribe and short and (toy-micro-good or toy-micro-raises or toy-micro-killed or "
@@ -95,7 +98,7 @@ def test_each_test_is_a_line_however_it_ended(sessions: Sessions, path: Path) ->
 def test_every_result_of_pytest_benchmarks_json_is_in_the_journal(
     sessions: Sessions, path: Path
 ) -> None:
-    """The same, number by number; and in the report of the session, too."""
+    """The results in pytest-benchmark's JSON are those in the journal and in the report."""
     report = path.parent / "report"
     session = run(sessions, "toy-micro-good", f"--journal={path}", f"--report={report}")
 
@@ -110,7 +113,7 @@ def test_every_result_of_pytest_benchmarks_json_is_in_the_journal(
 
 
 def test_resumed_session_runs_what_has_not_passed(sessions: Sessions, path: Path) -> None:
-    """What has passed is shown and not run; failures and missing tests are; then all of it again.
+    """A resumed session takes over what has passed, and runs what failed or is missing.
 
     Resuming once more changes no byte of what has passed, and ends as the tests that are run end.
     """
@@ -158,7 +161,7 @@ def test_resumed_session_runs_what_has_not_passed(sessions: Sessions, path: Path
 
 
 def test_skip_that_is_in_the_journal_is_not_written_again(sessions: Sessions, path: Path) -> None:
-    """It is looked at again, as its reason may be gone; where it is not, nothing has changed."""
+    """A skip in the journal is looked at again, and not written again if nothing changed."""
     chosen = "transcribe and short and lightning and medium-8bit and not distil"
     run(sessions, chosen, f"--journal={path}")
     before = path.read_bytes()
@@ -171,7 +174,10 @@ def test_skip_that_is_in_the_journal_is_not_written_again(sessions: Sessions, pa
 
 
 def test_another_version_of_a_library_is_measured_again(sessions: Sessions, path: Path) -> None:
-    """A line says what differed; the old result stays, and the next session takes the new one."""
+    """A resumed session measures again what another version of a library has measured.
+
+    A line says what differed; the old result stays, and the next session takes the new one.
+    """
     run(sessions, GOOD, f"--journal={path}")
     old = path.read_bytes()
     version = f'"versions": {{"pytest": "{pytest.__version__}"}}'.encode()
@@ -193,7 +199,7 @@ def test_another_version_of_a_library_is_measured_again(sessions: Sessions, path
 
 
 def test_cut_line_of_a_killed_session_is_no_result(sessions: Sessions, path: Path) -> None:
-    """The next session says that there was one, removes it, and runs that test."""
+    """A line that was cut as a session was killed is removed, and its test is run again."""
     run(sessions, GOOD, f"--journal={path}")
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
@@ -212,7 +218,7 @@ def test_cut_line_of_a_killed_session_is_no_result(sessions: Sessions, path: Pat
 
 
 def test_file_of_something_else_is_refused(sessions: Sessions, path: Path) -> None:
-    """It is not touched; a damaged journal is refused with the line, as it would lose results."""
+    """A file that is no journal, or a damaged one, is refused with its line and not touched."""
     for content, line in ((b"my notes\n", 1), (HEADER + b"{}\n", 2)):
         path.write_bytes(content)
         for option in ("--journal", "--resume"):
@@ -246,7 +252,7 @@ def test_file_of_something_else_is_refused(sessions: Sessions, path: Path) -> No
 def test_journal_that_cannot_be_used_is_refused(
     sessions: Sessions, tmp_path: Path, arguments: str, message: str
 ) -> None:
-    """In a line, with the file."""
+    """A journal that cannot be used is refused in one line, with the file."""
     (tmp_path / "j").write_bytes(HEADER)
 
     session = run(sessions, GOOD, *arguments.format(tmp_path).split())
@@ -257,7 +263,7 @@ def test_journal_that_cannot_be_used_is_refused(
 
 
 def test_journal_that_another_session_writes_is_refused(sessions: Sessions, path: Path) -> None:
-    """Two sessions in one file would be told apart by nobody."""
+    """A journal that another session writes to is refused."""
     writer = Journal(path)
     path.write_bytes(HEADER)
     writer.open()
@@ -281,13 +287,16 @@ def _own_project(tmp_path: Path) -> Sessions:
 
 
 def test_journals_lie_in_the_project_a_file_a_session(own_project: Sessions) -> None:
-    """One that selects nothing leaves none; --resume goes on with the one that was written last."""
+    """Each session that measures leaves a file of its own in the project's journals.
+
+    One that selects nothing leaves none; --resume goes on with the one that was written last.
+    """
     folder = own_project.tree / "journals"
 
     listed = run(own_project, GOOD, "--collect-only")
     nothing = run(own_project, "no-such-test")
     unready = run(own_project, GOOD, "--resume")
-    assert not folder.exists(), "nothing was measured"
+    assert not folder.exists(), "expected no folder, as nothing was measured"
     assert listed.status == pytest.ExitCode.OK
     assert nothing.status == pytest.ExitCode.NO_TESTS_COLLECTED
     assert unready.status == pytest.ExitCode.USAGE_ERROR
@@ -310,7 +319,7 @@ def test_journals_lie_in_the_project_a_file_a_session(own_project: Sessions) -> 
 
 @pytest.mark.parametrize("kind", ["a file", "read-only"])
 def test_place_that_cannot_be_written_costs_a_line(own_project: Sessions, kind: str) -> None:
-    """The session says so before it begins and when it ends, and measures all the same."""
+    """If the folder of journals cannot be written to, a line says so, and the session measures."""
     folder = own_project.tree / "journals"
     if kind == "a file":
         folder.touch()
@@ -343,7 +352,7 @@ def test_place_that_cannot_be_written_costs_a_line(own_project: Sessions, kind: 
 def test_session_that_cannot_finish_its_journal_is_no_success(
     own_project: Sessions, tmp_path: Path
 ) -> None:
-    """As on a disk that is full: whoever keeps that file would find nothing in it."""
+    """A session that cannot finish its journal has failed."""
     (own_project.tree / "full_disk.py").write_text(
         "import errno\n"
         "from whisper_speedtest.results.journal.journal_file import Journal\n"
@@ -369,7 +378,10 @@ def test_session_that_cannot_finish_its_journal_is_no_success(
 def test_files_of_a_session_name_no_person_machine_or_folder(
     own_project: Sessions, tmp_path: Path
 ) -> None:
-    """Neither where the paths are the user's own, nor where a failure quotes them, nor a token."""
+    """The journal and the JSON name no person, machine or folder, and no token.
+
+    They do not where the paths are the user's own, or where a failure quotes them.
+    """
     home = tmp_path / "home-of-zebedee"
     own = home / "secret-client"
     own.mkdir(parents=True)
@@ -408,7 +420,7 @@ def test_files_of_a_session_name_no_person_machine_or_folder(
 
 
 def test_private_recordings_have_neither_name_nor_words(sessions: Sessions, tmp_path: Path) -> None:
-    """In the journal, in pytest-benchmark's JSON and in the table; their numbers are there."""
+    """Neither the name nor a word of a private recording is in journal, JSON or table."""
     own = tmp_path / "zebra"
     own.mkdir()
     clip = clips()["short"]
@@ -448,7 +460,7 @@ def test_private_recordings_have_neither_name_nor_words(sessions: Sessions, tmp_
 def test_pytest_benchmarks_file_is_read_by_what_reads_it(
     sessions: Sessions, tmp_path: Path
 ) -> None:
-    """Its own `compare` lists both runs; github-action-benchmark finds what it looks for."""
+    """pytest-benchmark's own `compare` reads the JSON of a session, which has no failed test."""
     session = run(sessions, "toy-micro-good and short or toy-micro-raises and short")
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
     assert session.saved is not None
@@ -479,11 +491,12 @@ def test_pytest_benchmarks_file_is_read_by_what_reads_it(
 def test_session_that_is_killed_at_any_moment_loses_no_result(
     sessions: Sessions, path: Path
 ) -> None:
-    """Eight sessions are killed, each a random moment after it has told of so many results.
+    """A session that is killed at any moment loses no result that it has told of.
 
-    Each goes on with the journal of the one before, and a new one begins after every fourth. What
-    any of them had told of is in the journal, once, as it was; a test that ran is all that is lost.
-    What is killed while it writes, `tests/results/journal/test_journal_file.py` has.
+    Eight sessions are killed, each at a random moment. Each goes on with the journal of the one
+    before, and a new one begins after every fourth. What any of them had told of is in the journal,
+    once, as it was; a test that ran is all that is lost. What is killed while it writes,
+    `tests/results/journal/test_journal_file.py` has.
     """
     random.seed(20)
     chosen = "toy and (good or slow or lazy) and not long"
@@ -524,7 +537,7 @@ def test_session_that_is_killed_at_any_moment_loses_no_result(
 
 @pytest.mark.property
 def test_what_a_kill_leaves_is_a_beginning_of_the_journal(path: Path) -> None:
-    """Whatever the last write came to, the rows before it are read, and writing goes on."""
+    """Of a journal that was cut anywhere, the rows before the cut are read, and writing goes on."""
     from tests.helpers.results import cold, warm
 
     results = (warm(1.0, test="a"), cold(2.0, test="b"))

@@ -34,7 +34,7 @@ MEASURED = {"test_transcribe[toy-micro-good-short]"}
 def test_environment_costs_no_model_that_needs_no_hub(
     hub: Hub, sessions: Sessions, variables: dict[str, str], says: str
 ) -> None:
-    """The others are left out, or fail, with the reason; what can be measured is."""
+    """In an environment in which no hub can be asked, models that need no hub are measured."""
     given = {
         "HF_HUB_OFFLINE": "0",
         **hub.env(home=sessions.folder / "home"),
@@ -73,7 +73,10 @@ UNUSABLE = (
 def test_variable_that_is_no_use_costs_no_session_about_models(
     sessions: Sessions, option: str, variables: dict[str, str]
 ) -> None:
-    """It is no wrong option: it is told once, and what needs no hub is complete."""
+    """A variable that no hub can be asked with is told once, and is no usage error.
+
+    Models that need no hub are complete all the same.
+    """
     tests = ("benchmarks", "-k", "toy-micro-good or lightning and (tiny-fp16 or base-fp16)")
     given = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(sessions.folder / "home"), **variables}
 
@@ -97,7 +100,7 @@ def test_variable_that_is_no_use_costs_no_session_about_models(
 def test_models_that_are_there_need_no_hub_to_be_complete(
     hub: Hub, sessions: Sessions, option: str
 ) -> None:
-    """Whatever the variables say of the hub, the files in its cache are hashed."""
+    """Models that are in the hub cache are complete, whatever the variables say of the hub."""
     files = files_of(Case("lightning-whisper-mlx", "tiny", "fp16"))
     hub.add_stand_in(files.repo, files.files)
     tests = ("benchmarks", "-k", "lightning and tiny-fp16")
@@ -113,7 +116,7 @@ def test_models_that_are_there_need_no_hub_to_be_complete(
 
 
 def test_check_of_models_without_its_packages_says_so_in_a_line(sessions: Sessions) -> None:
-    """Nothing can be told of any model, which is no fault of an option."""
+    """A check of models says in one line that it cannot use huggingface_hub."""
     broken = sessions.folder / "huggingface_hub.py"
     broken.write_text("raise KeyError('broken')", encoding="utf-8")
 
@@ -127,7 +130,7 @@ def test_check_of_models_without_its_packages_says_so_in_a_line(sessions: Sessio
 
 
 def test_models_of_the_project_are_measured_without_what_asks_a_hub(sessions: Sessions) -> None:
-    """Nothing of huggingface_hub is imported for them, neither before the tests nor in the end."""
+    """Models of the project are measured though huggingface_hub cannot be imported."""
     broken = sessions.folder / "huggingface_hub.py"
     broken.write_text("raise KeyError('broken')", encoding="utf-8")
 

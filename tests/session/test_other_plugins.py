@@ -62,7 +62,7 @@ def pytest_in_project(*arguments: str) -> subprocess.CompletedProcess[str]:
     ids=["benchmarks only", "all", "each"],
 )
 def test_workers_are_refused_for_benchmarks(arguments: tuple[str, ...]) -> None:
-    """Tests beside each other slow each other down; nothing has run when the session ends."""
+    """Benchmarks are refused with workers of pytest-xdist, before any test has run."""
     ended = pytest_in_project("benchmarks", "-k", "lightning and micro-fp16-short", *arguments)
 
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
@@ -72,7 +72,7 @@ def test_workers_are_refused_for_benchmarks(arguments: tuple[str, ...]) -> None:
 
 
 def test_workers_may_run_what_is_no_benchmark() -> None:
-    """Nothing there is timed, also where benchmarks were left out by -k."""
+    """Tests that are no benchmarks may run in workers of pytest-xdist."""
     ended = pytest_in_project("benchmarks", "tests/speech/test_values.py", "-n1", "-k", "frozen")
 
     assert ended.returncode == pytest.ExitCode.OK, ended.stdout + ended.stderr
@@ -80,7 +80,7 @@ def test_workers_may_run_what_is_no_benchmark() -> None:
 
 
 def test_no_worker_is_as_good_as_no_plugin(sessions: Sessions) -> None:
-    """-n 0 stands for this process."""
+    """Benchmarks run with -n 0, which stands for no worker."""
     assert_measured(run(sessions, "-n0"))
 
 
@@ -145,7 +145,7 @@ def pytest_configure(config):
     ids=["reversed", "shuffled", "traced", "another reporter"],
 )
 def test_benchmarks_work_beside_plugins(sessions: Sessions, plugin: str) -> None:
-    """They measure and show the same, whatever comes before and after them."""
+    """Benchmarks measure and show the same beside plugins that reorder, trace or print tests."""
     session = run(sessions, plugin=plugin)
 
     assert_measured(session)
@@ -153,7 +153,7 @@ def test_benchmarks_work_beside_plugins(sessions: Sessions, plugin: str) -> None
 
 
 def test_document_stands_alone_on_stdout_beside_another_reporter(sessions: Sessions) -> None:
-    """What another reporter prints would make it unreadable for machines."""
+    """The JSON document of a check stands alone on stdout, beside another reporter as well."""
     (sessions.folder / "standing_in.py").write_text(OTHER_REPORTER, encoding="utf-8")
     ended = subprocess.run(
         [
@@ -185,7 +185,7 @@ def pytest_generate_tests(metafunc):
 
 
 def test_parameters_of_another_plugin_are_left_to_it(sessions: Sessions) -> None:
-    """It gives each test some more ids, and each of them is measured."""
+    """Each test that another plugin makes of a benchmark by parameters is measured."""
     session = run(sessions, plugin=REPEATED)
 
     assert_measured(session)
@@ -214,7 +214,7 @@ def pytest_runtest_protocol(item, nextitem):
 
 
 def test_failure_that_was_run_again_is_still_a_failure(sessions: Sessions) -> None:
-    """A library that is right every second time is not right; its second try is a row, too."""
+    """A failure stays a failure if another plugin runs the test again and it passes."""
     session = run(sessions, plugin=RUN_AGAIN)
 
     assert_measured(session, pytest.ExitCode.TESTS_FAILED)
@@ -241,7 +241,7 @@ REFUSED = [*NEEDED, *OWN_PLUGINS, "fixtures", "runner"]
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_session_without_a_plugin_that_it_needs_is_refused(name: str) -> None:
-    """In a line that names it, before anything is collected."""
+    """A session without a plugin that it needs is refused in one line that names it."""
     ended = pytest_in_project("benchmarks", "-p", f"no:{name}", "--collect-only", "-q")
 
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR, ended.stdout + ended.stderr
@@ -260,7 +260,7 @@ def test_session_without_a_plugin_that_it_needs_is_refused(name: str) -> None:
 def test_plugin_that_is_not_installed_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, lacking: str, package: str
 ) -> None:
-    """With what it is needed for, and how to have it."""
+    """A plugin that is not installed is asked for, with its reason and the way to install it."""
     plugins = pytest.PytestPluginManager()
     monkeypatch.setattr(plugins, "hasplugin", lambda name: name != lacking)
 
@@ -276,7 +276,7 @@ def test_plugin_that_is_not_installed_is_asked_for(
 
 @pytest.mark.parametrize("more", ["--check-models=json", "--prefetch-only"])
 def test_plugin_is_needed_also_where_nothing_is_measured(sessions: Sessions, more: str) -> None:
-    """Nothing would show what was found."""
+    """A session that only checks or fetches models is refused without pytest's terminal plugin."""
     session = run(sessions, "-p", "no:terminal", more)
 
     assert session.status == pytest.ExitCode.USAGE_ERROR, session.output
@@ -284,7 +284,7 @@ def test_plugin_is_needed_also_where_nothing_is_measured(sessions: Sessions, mor
 
 
 def test_benchmarks_work_without_the_plugins_that_they_do_not_need(sessions: Sessions) -> None:
-    """Without all others that pytest can be started without."""
+    """Benchmarks work without all of pytest's plugins that they do not need."""
     names = [name for name in default_plugins if name not in {*essential_plugins, *NEEDED}]
     assert len(names) > 15
 
@@ -304,7 +304,7 @@ def pytest_sessionfinish():
 
 
 def test_fault_at_the_end_costs_no_table(sessions: Sessions) -> None:
-    """What could not be done is told below it, and the session fails."""
+    """If another plugin fails as a session ends, the table is shown, and the session has failed."""
     session = run(sessions, plugin=FAILS_AT_THE_END)
 
     assert_measured(session, pytest.ExitCode.TESTS_FAILED)
@@ -316,7 +316,7 @@ def test_fault_at_the_end_costs_no_table(sessions: Sessions) -> None:
 def test_fault_at_the_end_of_a_session_without_results_is_told(
     sessions: Sessions, option: str
 ) -> None:
-    """Its status is that of a failure, which is never without a reason."""
+    """If another plugin fails as a session without results ends, the reason is told."""
     session = run(sessions, option, plugin=FAILS_AT_THE_END)
 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
@@ -324,7 +324,7 @@ def test_fault_at_the_end_of_a_session_without_results_is_told(
 
 
 def test_results_that_cannot_be_saved_are_shown(sessions: Sessions) -> None:
-    """pytest-benchmark finds out at the end that its folder is none."""
+    """Results that pytest-benchmark cannot save are shown, and the session has failed."""
     (storage := sessions.folder / "storage").touch()
 
     session = run(sessions, "--benchmark-autosave", f"--benchmark-storage=file://{storage}")
@@ -334,7 +334,7 @@ def test_results_that_cannot_be_saved_are_shown(sessions: Sessions) -> None:
 
 
 def test_results_are_compared_with_saved_ones(sessions: Sessions) -> None:
-    """Also where none was saved, or the saved ones cannot be read: the table is shown each time."""
+    """Results can be compared with saved ones; without any, the table is shown all the same."""
     storage = sessions.folder / "storage"
     compare = ("--benchmark-compare", f"--benchmark-storage=file://{storage}")
 
@@ -353,9 +353,9 @@ def test_results_are_compared_with_saved_ones(sessions: Sessions) -> None:
 
 @pytest.mark.parametrize("how", [("-W", "error"), ("-p", "no:warnings")], ids=["-W", "PYTHON"])
 def test_users_own_strictness_costs_no_session(sessions: Sessions, how: tuple[str, ...]) -> None:
-    """What pytest-benchmark warns of before the first test is told in a line, and raised by none.
+    """Warnings that the user makes errors of do not end a session before its first test.
 
-    Python's own strictness has no pytest in between, and is as little the session's end.
+    They are told in a line.
     """
     storage = f"--benchmark-storage=file://{sessions.folder}/storage"
 
@@ -394,7 +394,7 @@ def pytest_runtest_call(item):
 
 
 def test_users_strictness_is_for_tests(sessions: Sessions) -> None:
-    """What any plugin warns of outside of a test is shown; what a test warns of fails it."""
+    """If the user makes errors of warnings, one of a test fails it, and any other is shown."""
     lenient = run(sessions, "-W", "error", plugin=WARNS_EVERYWHERE)
     strict = run(sessions, "-W", "error", plugin=WARNS_EVERYWHERE + WARNS_IN_A_TEST)
 
@@ -423,7 +423,7 @@ def test_users_strictness_is_for_tests(sessions: Sessions) -> None:
 def test_file_that_cannot_be_written_is_refused_before_anything_runs(
     sessions: Sessions, name: str, got: str
 ) -> None:
-    """Results of an hour are not lost at its end."""
+    """A JSON file that cannot be written is refused before any test runs."""
     (sessions.folder / "file").touch()
 
     ended = subprocess.run(
@@ -454,7 +454,7 @@ def test_file_that_cannot_be_written_is_refused_before_anything_runs(
 def test_what_would_cost_the_results_at_the_end_is_refused_at_once(
     sessions: Sessions, arguments: tuple[str, ...], variables: dict[str, str], says: str
 ) -> None:
-    """pytest-benchmark would save nothing and say so nowhere, or other plugins raise."""
+    """An option that would cost the results at the end is refused before any test runs."""
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", *CHOSEN, "-p", "no:cacheprovider"),
@@ -476,7 +476,7 @@ def test_what_would_cost_the_results_at_the_end_is_refused_at_once(
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 def test_folder_for_engines_that_cannot_be_made_is_told(sessions: Sessions, device: str) -> None:
-    """With how another one is named, as the reason of each test; the GPU has no part in that."""
+    """If the folder for engines cannot be made, each test fails with the reason and the way out."""
     folder = sessions.folder / "file" / "root"
     folder.parent.touch()
     (sessions.tree / "with_gpu.py").write_text(
@@ -499,7 +499,7 @@ def test_folder_for_engines_that_cannot_be_made_is_told(sessions: Sessions, devi
 
 
 def test_file_of_an_earlier_run_is_not_taken_for_this_ones(sessions: Sessions) -> None:
-    """A session that measured nothing leaves it as it is, and says so."""
+    """A session that measured nothing leaves the JSON of an earlier run as it is, and says so."""
     (sessions.folder / "saved.json").write_text('{"benchmarks": []}', encoding="utf-8")
 
     session = sessions.run("benchmarks", "-k", "lightning and medium and 8bit")
@@ -513,7 +513,7 @@ def test_file_of_an_earlier_run_is_not_taken_for_this_ones(sessions: Sessions) -
 
 
 def test_check_that_loads_nothing_ends_with_status_5(sessions: Sessions) -> None:
-    """No model is there, so nothing is known of any load."""
+    """A check that could try no load ends with status 5."""
     session = sessions.run(
         *("benchmarks", "-k", "lightning and medium and 8bit", "--check-models=load"),
         HF_HOME=str(sessions.folder),
@@ -527,7 +527,7 @@ def test_check_that_loads_nothing_ends_with_status_5(sessions: Sessions) -> None
 
 
 def test_checkout_that_cannot_be_written_to_is_measured(sessions: Sessions, tmp_path: Path) -> None:
-    """The caches of pytest, pytest-benchmark's folder and the made models have no place in it."""
+    """A checkout that cannot be written to is measured, and its temporary folder is left empty."""
     tree, scratch = tmp_path / "checkout", tmp_path / "scratch"
     shutil.copytree(sessions.tree, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     for name in (".cache", ".pytest_cache", ".benchmarks"):

@@ -96,7 +96,7 @@ def result_of(item: Any, error: BaseException | None = None) -> Result:
 def test_record_of_a_private_recording_takes_no_words(
     clip: Any, private: bool, untold: bool
 ) -> None:
-    """What the project's own clips say is no secret, and a failure on them is to be seen."""
+    """The record of a private recording takes no words, and that of the project's clips does."""
     item = item_of(clip=clip, private=private)
 
     outcomes.pytest_runtest_setup(item)
@@ -107,7 +107,7 @@ def test_record_of_a_private_recording_takes_no_words(
 
 @pytest.mark.parametrize(("measure", "language"), [("warm", "de"), ("cold", "de"), ("load", None)])
 def test_record_begins_with_what_the_test_is_about(measure: str, language: str | None) -> None:
-    """A load decodes nothing, so that no settings belong to it."""
+    """A record begins with the test, measure, case and clip, and the language if it decodes."""
     item = item_of(measure, clip=OWN, language="de")
 
     outcomes.pytest_runtest_setup(item)
@@ -119,7 +119,10 @@ def test_record_begins_with_what_the_test_is_about(measure: str, language: str |
 
 
 def test_test_that_stands_for_an_unusable_adapter_fails_with_the_reason() -> None:
-    """Before it has any fixture; the reason is kept for the closing summary, and it is no case."""
+    """A test that stands for an adapter that cannot be used fails with the reason.
+
+    It has no record, and the reason is kept for the closing summary.
+    """
     item = item_of("warm", pytest.mark.unusable(adapter="broken", reason="it is broken").mark)
 
     with pytest.raises(AdapterError, match="it is broken") as raised:
@@ -132,7 +135,7 @@ def test_test_that_stands_for_an_unusable_adapter_fails_with_the_reason() -> Non
 
 
 def test_skip_of_a_whole_library_is_kept_for_the_closing_summary() -> None:
-    """It has no record, as nothing is measured."""
+    """The skip of a whole library is kept for the closing summary."""
     item = item_of()
 
     report(item, pytest.skip.Exception("it is not installed"), "setup")
@@ -144,7 +147,7 @@ def test_skip_of_a_whole_library_is_kept_for_the_closing_summary() -> None:
 
 
 def test_test_that_passed_is_recorded_once_and_saved() -> None:
-    """After its call, and neither as its fixtures are made nor as they end."""
+    """A test that passed is recorded once, after its call, and saved."""
     item = recorded(item_of(), samples(2.0, 2.5))
 
     for when in ("setup", "call", "teardown"):
@@ -158,7 +161,7 @@ def test_test_that_passed_is_recorded_once_and_saved() -> None:
 
 
 def test_test_whose_calls_were_beside_other_work_is_busy_and_not_saved() -> None:
-    """Its times would be compared with others there."""
+    """A test whose calls were beside other work is recorded as busy, and not saved."""
     marked = [msgspec.structs.replace(each, contaminated=True) for each in samples(2.0, 2.5)]
     item = recorded(item_of(), marked)
 
@@ -179,7 +182,7 @@ def test_test_whose_calls_were_beside_other_work_is_busy_and_not_saved() -> None
 def test_skip_is_recorded_with_what_others_lack_as_well(
     error: BaseException, reason: str, cause: str
 ) -> None:
-    """The summary tells each cause once."""
+    """A skip is recorded with its reason, and with the cause that it shares with others."""
     result = result_of(recorded(item_of()), error)
 
     of_the_case = f"{CASE.label}: " if isinstance(error, NotMeasured) else ""
@@ -203,14 +206,14 @@ def test_skip_is_recorded_with_what_others_lack_as_well(
 def test_time_limit_of_an_engine_or_a_test_is_told_from_other_failures(
     error: BaseException, outcome: Outcome
 ) -> None:
-    """pytest-timeout fails a test as pytest.fail does, with a text of its own."""
+    """A time limit of an engine or of pytest-timeout is recorded as such, and not as a failure."""
     result = result_of(recorded(item_of()), error)
 
     assert (result.outcome, result.reason) == (outcome, str(error))
 
 
 def test_reason_is_the_first_line_of_a_failure_and_of_each_note_on_it() -> None:
-    """The lines that a library printed would fill a summary; a note is what an engine knows."""
+    """The reason of a failure is the first line of its message and of each note on it."""
     error = EngineError(f"it crashed{LAST_LINES}\n  | why")
     error.add_note(f"stopped during load{LAST_LINES}\n  | how")
 
@@ -218,7 +221,7 @@ def test_reason_is_the_first_line_of_a_failure_and_of_each_note_on_it() -> None:
 
 
 def test_failure_of_what_comes_after_a_test_is_one_of_the_test() -> None:
-    """As where its engine cannot be closed: the result that passed comes before it."""
+    """An error after a test that passed is recorded as a further, failed result of the test."""
     item = recorded(item_of(), samples(2.0, 2.5))
 
     report(item)
@@ -244,7 +247,10 @@ def test_failure_of_what_comes_after_a_test_is_one_of_the_test() -> None:
 def test_failure_of_a_benchmark_is_shown_without_a_traceback_where_its_message_says_all(
     over: bool, error: Exception, full_trace: bool, shown: str
 ) -> None:
-    """Whoever works on the suite needs the traceback of the same error in one of its own tests."""
+    """A benchmark's failure is shown by its message alone, if that is an error of the suite.
+
+    --full-trace shows the traceback, and so does a failure of any other test.
+    """
     item = item_of("load", fulltrace=full_trace)
     if not over:
         item.get_closest_marker = {}.get
@@ -259,7 +265,7 @@ def test_failure_of_a_benchmark_is_shown_without_a_traceback_where_its_message_s
 def test_user_of_a_gpu_is_told_once_what_measures_on_the_cpu(
     device: str, error: Exception, hinted: int
 ) -> None:
-    """An engine raises one error in all tests of its case."""
+    """An error of an engine on the GPU says, once, what measures on the CPU."""
     item = item_of(device=device)
 
     report(item, error)
@@ -285,7 +291,7 @@ def run(item: Any, error: BaseException | None = None) -> Any:
 
 
 def test_samples_are_replayed_by_a_clock_that_shows_them() -> None:
-    """So its table and JSON tell of the same calls, in the order in which they were made."""
+    """pytest-benchmark is handed the samples in their order, by a clock that shows them."""
     late, early = samples(2.5, 2.0)
     taken = [
         msgspec.structs.replace(late, order=1),
@@ -304,7 +310,7 @@ def test_samples_are_replayed_by_a_clock_that_shows_them() -> None:
 
 @pytest.mark.parametrize("why", ["busy", "in turns"])
 def test_times_that_are_no_times_of_a_call_alone_are_not_handed_over(why: str) -> None:
-    """It is switched off, and used for show, as it warns where nobody has."""
+    """Times of a busy test, or of sides in turns, are not handed to pytest-benchmark."""
     marked = [msgspec.structs.replace(each, contaminated=True) for each in samples(2.0, 2.5)]
     item = (
         recorded(item_of(), marked)
@@ -320,14 +326,14 @@ def test_times_that_are_no_times_of_a_call_alone_are_not_handed_over(why: str) -
 
 
 def test_test_that_failed_hands_over_nothing() -> None:
-    """A wrong transcript would be saved as a good result."""
+    """A test that failed hands nothing to pytest-benchmark."""
     benchmark = run(recorded(item_of(), samples(2.0, 2.5)), ValueError("wrong"))
 
     assert benchmark.mock_calls == []
 
 
 def test_name_of_the_host_is_not_saved() -> None:
-    """Whoever shares the file shares it as well."""
+    """The name of the host is not saved by pytest-benchmark."""
     info = {"node": "janes-mac", "machine": "arm64"}
 
     outcomes.pytest_benchmark_update_machine_info(info)
@@ -356,7 +362,10 @@ def test_name_of_the_host_is_not_saved() -> None:
 def test_session_that_measured_nothing_or_failed_is_no_success(
     ended: list[Outcome], left_out: bool, in_shards: bool, before: int, after: int
 ) -> None:
-    """Also where another plugin let a failed test pass; a part of a selection may be empty."""
+    """A session that measured nothing has status 5, and one with a failure has status 1.
+
+    A shard of libraries that are not installed may measure nothing.
+    """
     session = FakeSession()
     session.stash[RESULTS] = [warm(outcome=each) for each in ended]
     session.stash[LEFT_OUT] = {"not installed": Outcome.SKIPPED} if left_out else {}

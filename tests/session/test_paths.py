@@ -22,7 +22,7 @@ RELATIVE = ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "TMPDIR", "HOME")
 def test_micro_loads_whatever_relative_paths_there_are(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """From a folder with a space and other letters in its name, behind a link."""
+    """Micro loads though all variables of folders are relative and the folder's name is odd."""
     (tmp_path / "my Ünï 模型").mkdir()
     (folder := tmp_path / "link").symlink_to("my Ünï 模型")
     for name in RELATIVE:

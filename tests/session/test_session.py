@@ -56,7 +56,7 @@ def files_leave_memory(folder: Path) -> bool:
 def test_each_failure_is_a_row_and_costs_no_other_result(
     sessions: Sessions,
 ) -> None:
-    """Crash, kill, hang, wrong words: each named in the summary and absent from the JSON."""
+    """Each failure of a library is in the summary, and costs no other test its result."""
     session = sessions.run("benchmarks/test_transcribe.py", "-k", "toy and short")
 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
@@ -83,7 +83,7 @@ def test_each_failure_is_a_row_and_costs_no_other_result(
     ), session.output
     for variant in ("empty", "hums"):
         assert f"          test_transcribe[toy-micro-{variant}-short]\n" in session.output
-    assert "\n  got:      ♪\n" in session.output, "what each heard is shown by pytest"
+    assert "\n  got:      ♪\n" in session.output, "each transcript is shown"
     assert "INTERNALERROR" not in session.output
     assert "of its output:\n" not in session.output.split("= whisper-speedtest =")[1]
     assert sessions.engines() == []
@@ -95,7 +95,7 @@ def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
-    """Ctrl-C or SIGTERM inside a timed call ends the engines and saves what was measured before."""
+    """A session that is interrupted in a call ends its engines and keeps its earlier results."""
     chosen = ("benchmarks/test_transcribe.py", "-k", "toy and short and (good or hangs)")
     process = sessions.start(*chosen, "--device=cpu")
     while not list(tmp_path.glob("run/*/hanging")):
@@ -124,7 +124,7 @@ def test_interrupted_session_keeps_its_results_and_leaves_no_engine(
 def test_results_name_no_machine_and_no_person(
     sessions: Sessions,
 ) -> None:
-    """The JSON holds no host name, path, user name or token, and all that a number needs."""
+    """The saved results hold no host name, path, user name or token."""
     session = sessions.run("benchmarks", "-k", "toy and good")
 
     assert session.status == pytest.ExitCode.OK, session.output
@@ -158,7 +158,7 @@ def test_busy_machine_is_told_and_saves_nothing(sessions: Sessions, tmp_path: Pa
 def test_json_holds_results_and_pytest_benchmark_the_same_times(
     sessions: Sessions,
 ) -> None:
-    """Each benchmark's extra_info is its result; pytest-benchmark's data are the samples of it."""
+    """The JSON holds each result, and pytest-benchmark's data are the samples of it."""
     options = ("--device=cpu", "--processes=3", "--pause=0.2", "--cold-files")
 
     session = sessions.run("benchmarks", "-v", "-k", "toy-micro-good", *options)
@@ -172,7 +172,7 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
     assert measured == {*Measure} - BY_OTHER_OPTIONS
     order = re.findall(r"::(\w+)\[\S+ (?:PASSED|SKIPPED)", session.output)
     assert order[:2] == ["test_load", "test_cold_start_and_memory"]
-    assert order[-1] == "test_cold_files", "it leaves no engine for the tests after it"
+    assert order[-1] == "test_cold_files", "cold files leave no engine to later tests"
     begun = results["test_load[toy-micro-good]"].before
     assert begun
     assert {result.first for result in results.values()} == {begun}, "drift is reckoned from there"
@@ -220,7 +220,7 @@ def test_json_holds_results_and_pytest_benchmark_the_same_times(
 
 
 def test_pause_is_skipped_with_the_reason_where_a_library_has_no_gpu(sessions: Sessions) -> None:
-    """On a machine that may have one, the test is there before it is known what computes where."""
+    """A test after a pause is skipped with the reason if the library computes on the CPU."""
     (sessions.tree / "with_gpu.py").write_text(
         "from whisper_speedtest.session import gpu\ngpu.may_have_gpu = lambda: True\n",
         encoding="utf-8",
@@ -242,7 +242,7 @@ def test_pause_is_skipped_with_the_reason_where_a_library_has_no_gpu(sessions: S
 def test_model_that_cannot_be_had_is_skipped_with_its_repo(
     sessions: Sessions,
 ) -> None:
-    """A real size without network is a line with its repo and the reason, never another model."""
+    """A model that cannot be had is skipped, with its repo and the reason."""
     session = sessions.run("benchmarks", "-k", "lightning and medium and 8bit and not distil")
 
     assert session.status == pytest.ExitCode.NO_TESTS_COLLECTED, session.output
@@ -256,7 +256,7 @@ def test_model_that_cannot_be_had_is_skipped_with_its_repo(
 def test_library_that_is_not_installed_is_skipped_with_its_extra(
     sessions: Sessions,
 ) -> None:
-    """All of its tests are held back for one reason, and none of its models is looked for."""
+    """A library that is not installed is skipped for one reason, without a look at its models."""
     reason = (
         "absent needs no-such-package, which is not installed; "
         "pip install --no-deps --require-hashes -r requirements/absent.txt"
@@ -332,7 +332,10 @@ def test_surprise(record, case):
 def test_verdict_is_shown_by_its_message_and_a_surprise_with_its_traceback(
     sessions: Sessions,
 ) -> None:
-    """A user has no use for our source, unless it is wrong itself; --full-trace shows all of it."""
+    """An error of the suite is shown by its message, and an unexpected one with its traceback.
+
+    --full-trace shows both tracebacks.
+    """
     file = sessions.tree / "benchmarks" / "test_surprise.py"
     file.write_text(SURPRISE, encoding="utf-8")
     chosen = (str(file), "-k", "toy-micro-good")
@@ -353,7 +356,10 @@ def test_verdict_is_shown_by_its_message_and_a_surprise_with_its_traceback(
 
 @pytest.mark.parametrize("has_gpu", [True, False])
 def test_gpu_that_is_not_there_is_said_once(sessions: Sessions, *, has_gpu: bool) -> None:
-    """Before anything runs where the machine has none; else by each library, with what to do."""
+    """--device=gpu is refused before any test if the machine has no GPU.
+
+    Where a library does not find it, its tests fail, with one reason.
+    """
     (sessions.tree / "gpu_or_none.py").write_text(
         "from whisper_speedtest.session import gpu\n"
         f"gpu.has_no_gpu = lambda: {not has_gpu}\n"
@@ -391,7 +397,7 @@ def test_bad_recording_is_told_before_anything_runs(
 
 
 def test_variants_cover_what_can_go_wrong() -> None:
-    """Each variant of the toy is used: a variant that no test runs proves nothing."""
+    """Each variant of the toy library is used by a test."""
     sources = [Path(__file__), ROOT / "tests" / "engine" / "test_engine.py"]
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     assert [variant for variant in VARIANTS if f'"{variant}"' not in text] == []

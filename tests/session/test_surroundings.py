@@ -75,7 +75,7 @@ def wait(
 def test_machine_is_waited_for_until_it_is_as_fast_as_at_first(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    """Within 5 %; the last reading is the state before the next measurement."""
+    """The machine is waited for until it is within 5 % as fast as the session began."""
     config = wait(monkeypatch, 60.0, 0.130, [0.120, 0.106, 0.104])
 
     assert waits == [1.0, 1.0, 1.0]
@@ -83,7 +83,7 @@ def test_machine_is_waited_for_until_it_is_as_fast_as_at_first(
 
 
 def test_wait_ends_with_its_time(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    """However slow the machine still is."""
+    """The wait for the machine ends with its time, however slow the machine still is."""
     wait(monkeypatch, 3.0, 0.130, [0.130] * 9)
 
     assert waits == [1.0, 1.0, 1.0]
@@ -93,7 +93,7 @@ def test_wait_ends_with_its_time(monkeypatch: pytest.MonkeyPatch, waits: list[fl
 def test_nothing_is_waited_for_without_need(
     monkeypatch: pytest.MonkeyPatch, waits: list[float], cooldown: float, last: float
 ) -> None:
-    """Without the option, or where the machine is as fast as it was."""
+    """Nothing is waited for without --cooldown, or if the machine is as fast as at first."""
     wait(monkeypatch, cooldown, last)
 
     assert waits == []
@@ -102,7 +102,7 @@ def test_nothing_is_waited_for_without_need(
 def test_slow_gpu_is_waited_for_as_well(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    """However fast the processor is."""
+    """A slow GPU is waited for, though the processor is fast."""
     config: Any = Config(60.0, 0.100)
     config.stash[FIRST], config.stash[LAST] = state(0.1, 0.5), state(0.1, 0.6)
     left = iter([state(0.1, 0.55), state(0.1, 0.51)])
@@ -141,7 +141,7 @@ def around_tests(
 
 
 def test_each_record_tells_how_the_session_began(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the reading after one test is the one before the next."""
+    """The record of each test has the session's first reading, and those before and after."""
     found = around_tests(monkeypatch, Config(0.0, 0.1), ["tiny", "base"], [0.1, 0.2, 0.3])
 
     assert found == [(0.1, 0.1, 0.2), (0.1, 0.2, 0.3)]
@@ -150,7 +150,7 @@ def test_each_record_tells_how_the_session_began(monkeypatch: pytest.MonkeyPatch
 def test_machine_cools_down_before_each_model(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    """And not between two tests of one, whose engines live."""
+    """The machine cools down before each model, and not between two tests of one."""
     readings = [0.1, 0.2, 0.3, 0.102, 0.2, 0.3]
     sizes = ["tiny", "tiny", "base", "base"]
 
@@ -161,7 +161,7 @@ def test_machine_cools_down_before_each_model(
 
 
 def test_results_hold_the_machine_and_its_state_before_and_after(sessions: Sessions) -> None:
-    """The state after one measurement is the one before the next."""
+    """Results have the machine and its state: that after one is the one before the next."""
     session = sessions.run("benchmarks", "-k", "toy-micro-good and (load or paragraph or window)")
 
     assert session.saved is not None, session.output
@@ -189,7 +189,7 @@ def gpu_session(tmp_path: Path, reference: str) -> Session:
 
 
 def test_speed_of_the_gpu_is_watched_where_results_use_it(tmp_path: Path) -> None:
-    """Before the first test on it, and after each."""
+    """The speed of the GPU is recorded before and after each result that was computed on it."""
     session = gpu_session(tmp_path, "time.sleep(0.2); return 1.0")
 
     assert session.status == pytest.ExitCode.OK, session.output
@@ -208,7 +208,7 @@ def test_speed_of_the_gpu_is_watched_where_results_use_it(tmp_path: Path) -> Non
 
 
 def test_reference_that_fails_on_the_gpu_costs_no_test(tmp_path: Path) -> None:
-    """A warning says so, once, and how the reference failed."""
+    """A reference that fails on the GPU fails no test, and is told once."""
     session = gpu_session(tmp_path, "raise ValueError('no product today')")
 
     assert session.status == pytest.ExitCode.OK, session.output
@@ -222,7 +222,7 @@ def test_reference_that_fails_on_the_gpu_costs_no_test(tmp_path: Path) -> None:
 
 
 def test_gpu_that_computes_wrongly_is_watched_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor's state is recorded all the same, and the reason is kept for a warning."""
+    """A GPU that computes wrongly is no longer watched, and the reason is kept."""
 
     def wrong() -> float:
         raise ArithmeticError("expected 1, got 1.5")
@@ -242,7 +242,7 @@ def test_gpu_that_computes_wrongly_is_watched_no_longer(monkeypatch: pytest.Monk
 def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its error is raised, also where a GPU is watched; that one goes on to be watched."""
+    """An error of the processor's reference is raised, and not taken for one of the GPU."""
 
     def broken(*_: object) -> None:
         raise ArithmeticError("reference computation: expected the same signals")
@@ -305,7 +305,7 @@ def watched(case: Case) -> Any:
 def test_library_of_transcripts_alone_has_another_one_watch_the_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first that can, of those that are installed and have the embedded model."""
+    """For a library without a reference, the GPU is watched by the first other one that can."""
     libraries = Libraries(
         monkeypatch, words=None, missing="", hosted="", no_gpu="no GPU", good="", further=""
     )
@@ -319,7 +319,7 @@ def test_library_of_transcripts_alone_has_another_one_watch_the_gpu(
 
 
 def test_librarys_own_reference_is_replaced_by_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What keeps a library from computing on the GPU is to be known."""
+    """If the reference of a library fails, no other library takes its place."""
     libraries = Libraries(monkeypatch, good="", own="no product today")
 
     config = watched(Case("own", "base", "int8"))
@@ -341,7 +341,7 @@ def test_librarys_own_reference_is_replaced_by_no_other(monkeypatch: pytest.Monk
 def test_gpu_that_no_library_can_watch_is_told(
     monkeypatch: pytest.MonkeyPatch, others: dict[str, str], reason: str
 ) -> None:
-    """Each of those that could have done it says why it did not."""
+    """If no library can watch the GPU, the reason of each is told."""
     Libraries(monkeypatch, words=None, **others)
 
     config = watched(Case("words", "base", "int8"))
@@ -351,7 +351,7 @@ def test_gpu_that_no_library_can_watch_is_told(
 
 
 def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Further cases begin nothing anew; the reading joins what the session began with."""
+    """The GPU is watched from the first case on, and is not begun anew by further cases."""
     libraries = Libraries(monkeypatch, good="")
     config = watched(Case("good", "base", "fp16"))
     monkeypatch.setattr(
@@ -378,7 +378,7 @@ def without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The error is no engine's, and would otherwise be seen by nobody."""
+    """If the GPU cannot be watched for want of a folder, the reason is kept."""
 
     def full(**_: str) -> None:
         raise OSError(28, "No space left on device")
@@ -395,7 +395,10 @@ def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
 def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The processor's first reading stays what it was; the engine lives until the session ends."""
+    """If the GPU is watched later, its first reading is added to the session's first state.
+
+    The processor's reading stays, and the engine lives until the session ends.
+    """
     engine = MagicMock()
     engines = MagicMock(return_value=engine)
     without_a_model(monkeypatch)
@@ -414,7 +417,7 @@ def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
     for size in ("micro", "tiny"):
         watch_gpu(config, Case("toy", size, "good"))
 
-    assert engines.call_count == 1, "one watches for all models"
+    assert engines.call_count == 1, "expected one engine for all models"
     first, last = config.stash[FIRST], config.stash[LAST]
     assert (first.reference, first.gpu_reference) == (0.1, 0.5)
     assert (last.reference, last.gpu_reference) == (0.2, 0.5)
@@ -426,7 +429,7 @@ def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
 
 @pytest.mark.filterwarnings("error")
 def test_gpu_that_is_lost_fails_one_test_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the user makes errors of warnings: the same one is not raised again by the next."""
+    """A GPU that is lost fails one test at most, if the user makes errors of warnings."""
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(0.1))
     config: Any = Config(0.0, 0.100)
     config.stash[LAST_CASE] = None
