@@ -42,7 +42,7 @@ class LightningWhisperMLX:
 def test_bare_call_selects_the_device_that_it_is_told(
     device: str, name: str, tmp_path: Path
 ) -> None:
-    """Before it loads anything: else mlx takes the GPU wherever there is one."""
+    """The library's own call loads and computes on the device that it is told."""
     import numpy as np
 
     for path, code in MODULES.items():

@@ -48,7 +48,7 @@ def _large_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_check_of_one_size_is_ten_times_as_fast_as_a_scan_of_the_cache(
     compare: Callable[..., None], large_cache: Path, tmp_path: Path
 ) -> None:
-    """Among 1,000 repos, a check of one size takes a tenth of a scan of them all at most."""
+    """Checking the models of one size takes at most a tenth of a scan of a cache of 1,000 repos."""
     from huggingface_hub import scan_cache_dir
 
     from whisper_speedtest.hub.settings import HubSettings

@@ -61,7 +61,7 @@ def seconds_of_each(step: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("before", [Activity.UNTIMED_CALL, Activity.TIMED_CALL])
 def test_telling_takes_some_microseconds(line: StatusLine, before: Activity) -> None:
-    """Where nothing is due to be written, and after an untimed call always."""
+    """Telling a step takes less than 10 µs where nothing is due to be written."""
     display = Display(line, Clock(), threaded=False)
 
     def tell() -> None:
@@ -75,7 +75,7 @@ def test_telling_takes_some_microseconds(line: StatusLine, before: Activity) -> 
 
 
 def test_writing_takes_little_of_a_call(line: StatusLine) -> None:
-    """Beside a clock the line is written every five seconds, by a thread that sleeps meanwhile."""
+    """Writing the line every five seconds takes less than 0.02 % of the time of a timed call."""
     clock = Clock()
     display = Display(line, clock, threaded=False)
 

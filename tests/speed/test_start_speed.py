@@ -27,7 +27,7 @@ CASE = Case("toy", "micro", "good")
 def test_phases_by_the_engines_own_clock_add_up_to_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within 2 % of the whole, and each phase is the one of its name."""
+    """A start's phases by the engine's own clock match the parent's within 2 % of the whole."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:ToyWithAClock")
     verified, clip = Store.from_environment().prepare(files_of(CASE)), clips()["short"]
 
