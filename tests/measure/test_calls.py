@@ -104,7 +104,7 @@ def test_brief_untimed_calls_are_made_for_half_a_second(
 
 
 def test_samples_say_their_process_and_order(engine: FakeEngine) -> None:
-    """Samples name their process in turn, and are numbered over the calls of all processes."""
+    """Samples name their process, and are numbered in order over the calls of all processes."""
     engines = three(engine)
     for number, each in enumerate(engines):
         each.calls = [START, UNTIMED, 2.0 + number, 2.5 + number]

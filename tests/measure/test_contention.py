@@ -54,7 +54,7 @@ def contention(others: float | None) -> Contention:
 
 
 def test_others_have_what_the_system_spent_without_the_engine_and_pytest() -> None:
-    """Others have the CPU time of the whole system without that of the engine and of pytest."""
+    """Other processes have the system's CPU time without that of the engine and of pytest."""
     found = contention_between(FIRST, LAST)
 
     assert found.others == pytest.approx((10 - 6 - 0.4) / 4)
@@ -75,7 +75,7 @@ def test_threads_that_came_count_and_those_that_went_do_not() -> None:
 
 
 def test_rounding_takes_nothing_from_others() -> None:
-    """A share is 0, and never negative, where readings are rounded."""
+    """A share of contention is 0, and never negative, where readings are rounded."""
     less = changed(LAST, busy=5006.39, steal=39.99, pressure=59.0, waits={1: 0.4})
 
     found = contention_between(FIRST, less)
@@ -97,7 +97,7 @@ def test_engine_that_has_ended_spent_nothing() -> None:
     [("busy", "others"), ("waits", "waited"), ("steal", "steal"), ("pressure", "pressure")],
 )
 def test_what_the_system_does_not_tell_is_unknown(field: str, share: str) -> None:
-    """A share is unknown, and not 0, if one of the two readings lacks its value."""
+    """A share of contention is unknown, and not 0, if one of the readings lacks its value."""
     for first, last in (
         (changed(FIRST, **{field: None}), LAST),
         (FIRST, changed(LAST, **{field: None})),
@@ -218,7 +218,7 @@ def test_more_of_others_never_clears_a_call() -> None:
 
 @pytest.mark.property
 def test_shares_of_any_readings_are_never_negative() -> None:
-    """No share is ever negative, and all together they cover at least the busy time."""
+    """No share of contention is negative, and all together cover the busy time at least."""
     from hypothesis import given
     from hypothesis import strategies as st
 

@@ -238,7 +238,7 @@ def test_user_names_clips_or_not(options: dict[str, Any], path: str, *, named: b
 
 
 def test_case_that_only_the_other_side_has_is_lost() -> None:
-    """A case that only the other side has is lost, and told."""
+    """A case that only the other side of a comparison has is told as lost."""
     gone, kept = Case("toy", "tiny", "old"), Case("toy", "tiny", "new")
 
     [line] = lost("1a2b3c", [gone, kept], [kept], "")
@@ -375,7 +375,7 @@ def test_warm_tests_of_the_usual_clip_are_compared_with_another_case() -> None:
 
 
 def test_each_clip_is_compared_where_the_user_names_one() -> None:
-    """If the user names clips, each of these is compared.
+    """If the user names clips, cases are compared on each of these.
 
     Against another checkout, each case is compared with itself.
     """

@@ -75,7 +75,7 @@ def wait(
 def test_machine_is_waited_for_until_it_is_as_fast_as_at_first(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    """The machine is waited for until it is within 5 % as fast as the session began."""
+    """--cooldown waits until the machine is within 5 % as fast as when the session began."""
     config = wait(monkeypatch, 60.0, 0.130, [0.120, 0.106, 0.104])
 
     assert waits == [1.0, 1.0, 1.0]
@@ -83,7 +83,7 @@ def test_machine_is_waited_for_until_it_is_as_fast_as_at_first(
 
 
 def test_wait_ends_with_its_time(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
-    """The wait for the machine ends with its time, however slow the machine still is."""
+    """The wait of --cooldown ends with its time, however slow the machine still is."""
     wait(monkeypatch, 3.0, 0.130, [0.130] * 9)
 
     assert waits == [1.0, 1.0, 1.0]
@@ -93,7 +93,7 @@ def test_wait_ends_with_its_time(monkeypatch: pytest.MonkeyPatch, waits: list[fl
 def test_nothing_is_waited_for_without_need(
     monkeypatch: pytest.MonkeyPatch, waits: list[float], cooldown: float, last: float
 ) -> None:
-    """Nothing is waited for without --cooldown, or if the machine is as fast as at first."""
+    """A session does not wait without --cooldown, or if the machine is as fast as at first."""
     wait(monkeypatch, cooldown, last)
 
     assert waits == []
@@ -102,7 +102,7 @@ def test_nothing_is_waited_for_without_need(
 def test_slow_gpu_is_waited_for_as_well(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    """A slow GPU is waited for, though the processor is fast."""
+    """--cooldown waits for a slow GPU as well, though the processor is fast."""
     config: Any = Config(60.0, 0.100)
     config.stash[FIRST], config.stash[LAST] = state(0.1, 0.5), state(0.1, 0.6)
     left = iter([state(0.1, 0.55), state(0.1, 0.51)])
@@ -150,7 +150,7 @@ def test_each_record_tells_how_the_session_began(monkeypatch: pytest.MonkeyPatch
 def test_machine_cools_down_before_each_model(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    """The machine cools down before each model, and not between two tests of one."""
+    """--cooldown waits before each model, and not between two tests of one."""
     readings = [0.1, 0.2, 0.3, 0.102, 0.2, 0.3]
     sizes = ["tiny", "tiny", "base", "base"]
 
@@ -319,7 +319,7 @@ def test_library_of_transcripts_alone_has_another_one_watch_the_gpu(
 
 
 def test_librarys_own_reference_is_replaced_by_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the reference of a library fails, no other library takes its place."""
+    """If the reference of a library fails on the GPU, no other library computes it instead."""
     libraries = Libraries(monkeypatch, good="", own="no product today")
 
     config = watched(Case("own", "base", "int8"))

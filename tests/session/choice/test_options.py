@@ -178,7 +178,7 @@ def test_home_folder_is_expanded_in_every_path(name: str, monkeypatch: pytest.Mo
 
 
 def test_counts_with_which_times_can_be_reckoned_are_taken() -> None:
-    """Counts from 1 to 999999 are accepted."""
+    """Numbers of processes and calls from 1 to 999999 are accepted."""
     assert parsed("--processes=1", "--calls=999999")["calls"] == 999_999
     assert parsed("--processes=007")["processes"] == 7
 
@@ -338,13 +338,13 @@ def test_no_more_than_four_gigabytes_are_downloaded_unless_asked_for(
     ],
 )
 def test_checks_are_joined_by_a_comma_in_any_order(text: str, checks: set[str]) -> None:
-    """Checks are joined by a comma, in any order."""
+    """--check-models takes the names of checks, joined by commas in any order."""
     assert parse_checks(text) == checks
 
 
 @pytest.mark.parametrize("text", ["", "loads", "load json", "json,", "table", "benchmarks"])
 def test_what_is_no_check_is_refused_with_all_there_are(text: str) -> None:
-    """A text that names no check is refused with all checks, and with where a path goes."""
+    """A value that names no check is refused with all checks, and with where a path goes."""
     expected = f"--check-models=load,json, got {text!r}; a path goes before it"
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(expected)):
         parse_checks(text)

@@ -89,7 +89,7 @@ def test_folder_is_searched_for_plain_files_that_are_not_hidden(record: Record) 
 
 
 def test_recordings_that_are_not_read_are_told(record: Record) -> None:
-    """Recordings of a folder in a format that is not read are told."""
+    """The user is told of recordings in a folder whose format is not read."""
     folder = record("talks/memo.wav").parent
     for name in ("one.m4a", "TWO.M4A", "notes.txt"):
         (folder / name).touch()

@@ -305,7 +305,7 @@ def test_limit_of_a_corpus_goes_by_all_its_clips() -> None:
 def test_language_is_that_of_what_is_transcribed(
     selected: Selected, chosen: str | None, spoken: str
 ) -> None:
-    """The language is English for the project's clips, and else the manifest's or the user's."""
+    """A test is in English on the project's clips, or else as the manifest or the user says."""
     assert selected.language(chosen) == spoken
 
 

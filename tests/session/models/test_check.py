@@ -119,7 +119,7 @@ def file(name: str, path: str, size: int) -> dict[str, Any]:
 
 
 def test_document_says_which_files_nobody_confirmed(status: ModelStatus) -> None:
-    """The document tells of each file by itself whether no host confirmed it."""
+    """A check's document tells of each file by itself whether no host confirmed it."""
     cached = dict(status.cache.findings)
     cached["w.npz"] = replace(cached["w.npz"], unconfirmed=True)
 
@@ -131,7 +131,7 @@ def test_document_says_which_files_nobody_confirmed(status: ModelStatus) -> None
 
 
 def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> None:
-    """The document says whether a model loads only where a load was tried."""
+    """A check's document says whether a model loads only where a load was tried."""
     (plain,) = as_json([status], Path("/hub"))["models"]
     (loaded,) = as_json([status], Path("/hub"), {CASE: "OSError: no"})["models"]
 
@@ -140,7 +140,7 @@ def test_document_has_loads_only_where_they_were_tried(status: ModelStatus) -> N
 
 
 def test_document_of_nothing_is_not_complete() -> None:
-    """The document of a selection without models does not say that it is complete."""
+    """A check's document of a selection without models does not say that it is complete."""
     assert as_json([], Path("/hub")) == {
         "cache": "/hub",
         "complete": False,
@@ -155,7 +155,7 @@ def test_document_of_nothing_is_not_complete() -> None:
 def test_faults_are_models_that_are_not_complete_and_loads_that_failed(
     status: ModelStatus,
 ) -> None:
-    """Models that are not complete, and loads that failed, are counted as faults, each once."""
+    """A check counts as faults the models that are not complete and the loads that failed."""
     lacking = replace(status, case=replace(CASE, variant="4bit"), verified=None)
     models = [status, lacking]
 
@@ -431,13 +431,13 @@ def test_check_excludes_what_makes_requests_or_changes(option: str) -> None:
     ],
 )
 def test_next_command_is_the_same_selection(arguments: list[str], kept: list[str]) -> None:
-    """The next command is the same selection without --check-models, quoted for a shell."""
+    """The command that a check advises is its own selection, quoted for a shell."""
     for fetch, action in ((True, "--prefetch-only"), (False, "--benchmark-only")):
         assert next_command(arguments, fetch=fetch) == " ".join(["pytest", *kept, action])
 
 
 def test_next_command_fetches_over_the_network_and_says_nothing_twice() -> None:
-    """The next command leaves out --offline where models are to be fetched, and repeats nothing."""
+    """The command that a check advises for fetching has no --offline, and repeats nothing."""
     arguments = ["benchmarks", "--benchmark-only", "--offline", "--check-models"]
 
     assert next_command(arguments, fetch=True) == (
@@ -467,7 +467,7 @@ def _no_leftovers() -> Iterator[None]:
 
 
 def test_model_that_loads_is_said_to(pytestconfig: pytest.Config, model: VerifiedModel) -> None:
-    """A model that loads is said to load."""
+    """A check says of a model that loads that it loads."""
     assert load_model(pytestconfig, Case("toy", "micro", "good"), model, 60) == "loads"
 
 

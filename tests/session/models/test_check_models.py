@@ -203,7 +203,7 @@ def test_prefetch_fetches_each_file_once_and_says_so(
 
 @pytest.mark.parametrize("name", STATES)
 def test_each_state_is_told_from_the_others(document: dict[str, Any], name: str) -> None:
-    """Each state of a model is told from the others, in the hub cache and in its own folder."""
+    """A check tells each state of a model from the others, in the hub cache and its own folder."""
     (model,) = (m for m in document["models"] if f"{m['size']}-{m['variant']}" == name)
     files = entry(name)
 
@@ -225,7 +225,7 @@ def test_each_state_is_told_from_the_others(document: dict[str, Any], name: str)
 
 
 def test_document_says_that_not_all_is_complete(document: dict[str, Any], home: Path) -> None:
-    """The document says that not all models are complete, and lists them in the tests' order."""
+    """A check's document says that not all models are complete, in the tests' order."""
     assert (document["complete"], document["cache"]) == (False, str(home / "hub"))
     assert not any("loads" in model for model in document["models"])
     found = [f"{model['size']}-{model['variant']}" for model in document["models"]]

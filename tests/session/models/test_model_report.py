@@ -59,7 +59,7 @@ def unavailable(files: ModelFiles, cause: str) -> PlannedModel:
 
 
 def test_plan_counts_models_and_bytes() -> None:
-    """The plan tells models and bytes that are there, to be fetched and free, and each fetch."""
+    """The plan of a pre-fetch counts models and bytes, there and to come, and lists each fetch."""
     plan = Plan(
         (
             planned("org/large", 3_000_000),
@@ -106,7 +106,7 @@ def test_models_that_no_host_confirmed_are_told_by_name() -> None:
 
 
 def test_file_by_url_is_named_by_its_name() -> None:
-    """In the plan, a file by URL is named by its URL and not by its hash."""
+    """In the plan of a pre-fetch, a file by URL is named by its URL and not by its hash."""
     files = ModelFiles(SITE, ("tiny.pt",), "a" * 64)
     listed = (RemoteFile("tiny.pt", 75_000_000, "a" * 64),)
     plan = Plan((PlannedModel(files, Inspection(files, None, {}), "a" * 64, listed),), 10**9)
@@ -218,7 +218,7 @@ def rows(
 
 
 def test_table_shows_both_places_of_each_model() -> None:
-    """The table shows the state and bytes of each model in the hub cache and in its own folder."""
+    """The table of models shows state and bytes of each in the hub cache and its own folder."""
     case = Case("library", "base", "fp16")
 
     above, heading, _, name, *cells = rows([status(case, BASE, GOOD, PART)])
@@ -234,7 +234,7 @@ def test_table_shows_both_places_of_each_model() -> None:
 
 
 def test_library_stands_once_above_its_models() -> None:
-    """The name of a library stands once in the table, above its models."""
+    """In the table of models, the name of a library stands once, above its models."""
     cases = [Case(name, "base", variant) for name in ("one", "two") for variant in ("fp16", "4bit")]
 
     table = rows([status(case, BASE, GOOD) for case in cases])
@@ -247,7 +247,7 @@ def test_library_stands_once_above_its_models() -> None:
 
 
 def test_place_of_a_model_that_the_suite_makes_is_named_in_its_own_words() -> None:
-    """The table calls the place of models that the suite makes the suite's cache."""
+    """The table of models says suite's cache of those that the suite makes, and not hub cache."""
     made = ModelFiles("embedded/micro-mlx-fp16", ("w.npz",))
     micro = status(Case("library", "micro", "fp16"), made, place(made, COMMIT, w_npz="corrupt"))
     base = status(Case("library", "base", "fp16"), BASE, WRONG)
@@ -271,7 +271,7 @@ def test_place_of_a_model_that_the_suite_makes_is_named_in_its_own_words() -> No
 
 
 def test_table_has_both_names_of_a_repo_that_the_hub_calls_otherwise() -> None:
-    """The table has both names of a repo that the hub has renamed."""
+    """The table of models has both names of a repo that the hub has renamed."""
     renamed = replace(GOOD, listed_as="org/base-v1")
 
     table = rows([status(Case("library", "base", "fp16"), BASE, renamed)])
@@ -282,7 +282,7 @@ def test_table_has_both_names_of_a_repo_that_the_hub_calls_otherwise() -> None:
 
 
 def test_table_names_a_file_by_url_on_one_line() -> None:
-    """In the table, the URL of a file stands whole on one line, and a part of its hash below."""
+    """In the table of models, a file's URL stands whole on one line, above a part of its hash."""
     case = Case("library", "tiny", "fp16")
     there = place(TINY, TINY.revision, tiny_pt="corrupt")
     gone = place(TINY, TINY.revision, tiny_pt="missing")
@@ -298,7 +298,7 @@ def test_table_names_a_file_by_url_on_one_line() -> None:
 
 
 def test_table_shows_loads_where_they_were_tried() -> None:
-    """The table shows by one word whether a model loads, if that was tried."""
+    """The table of models shows by one word whether each loads, if that was tried."""
     cases = [Case("library", "base", variant) for variant in ("fp16", "8bit", "4bit")]
     models = [status(case, BASE, GOOD) for case in cases]
     loads = dict(zip(cases, ("loads", "not tried", "OSError: no"), strict=True))
@@ -313,7 +313,7 @@ def test_table_shows_loads_where_they_were_tried() -> None:
 
 
 def test_table_fits_a_narrow_terminal() -> None:
-    """In a narrow terminal the table keeps states, sizes and headings whole."""
+    """In a narrow terminal, the table of models keeps states, sizes and headings whole."""
     case = Case("library", "base", "fp16")
     models = [status(case, BASE, GOOD, PART)]
 
@@ -343,7 +343,7 @@ def test_table_fits_a_narrow_terminal() -> None:
     ],
 )
 def test_state_has_the_colour_of_what_it_means(state: FileState, style: str) -> None:
-    """Each state has a colour: green is right, red wrong, yellow doubtful, and dim is missing."""
+    """A state of a model has a colour: green is right, red wrong, yellow doubtful, dim missing."""
     pair: tuple[FileState, FileState] = ("complete", "missing")
     first, second = pair if state == "incomplete" else (state, state)
     place_of = place(BASE, COMMIT, w_npz=first, c_json=second)
@@ -390,7 +390,7 @@ def test_absent_models_are_told_below_the_table() -> None:
 
 
 def test_what_is_wrong_is_explained_once_for_all_cases_that_share_it() -> None:
-    """Each problem is explained once, for all cases that share it."""
+    """Each problem of a model is explained once, for all cases that share it."""
     cases = [Case("one", "base", variant) for variant in ("fp16", "int8", "4bit", "8bit")]
     models = [
         status(cases[0], BASE, WRONG, PART),

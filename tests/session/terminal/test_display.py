@@ -22,7 +22,7 @@ UNTIMED = Step(Activity.UNTIMED_CALL, 1, 3)
 
 
 def test_line_appears_after_a_second_and_moves_every_second() -> None:
-    """While no clock runs, the line appears after a second and is rewritten every second."""
+    """The status line appears after a second, and is rewritten every second if no clock runs."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("models: verifying 3")):
@@ -39,7 +39,7 @@ def test_line_appears_after_a_second_and_moves_every_second() -> None:
 
 
 def test_line_is_rewritten_every_five_seconds_while_a_clock_runs() -> None:
-    """While a clock runs, the line is rewritten every five seconds, and never before five."""
+    """While a clock runs, the status line is rewritten every five seconds, and not before."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -53,7 +53,7 @@ def test_line_is_rewritten_every_five_seconds_while_a_clock_runs() -> None:
 
 
 def test_calls_that_are_shorter_are_shown_between_them() -> None:
-    """Calls of less than five seconds are shown between them, at most once a second."""
+    """Between calls of under five seconds, the status line is written at most once a second."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -67,7 +67,7 @@ def test_calls_that_are_shorter_are_shown_between_them() -> None:
 
 
 def test_nothing_is_written_between_the_untimed_call_and_the_timed_one() -> None:
-    """Nothing is written between the untimed call and the timed one, however long ago it was."""
+    """The display writes nothing between the untimed call and the timed one, however late it is."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -87,7 +87,7 @@ def test_nothing_is_written_between_the_untimed_call_and_the_timed_one() -> None
     "first", [Activity.TIMED_CALL, Activity.LOAD, Activity.VERIFY, Activity.EMPTY_CALLS]
 )
 def test_something_may_be_written_between_other_steps(first: Activity) -> None:
-    """The line may be written between two steps if the second need not follow at once."""
+    """The display may write between two steps if the second need not follow at once."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("toy")):
@@ -101,7 +101,7 @@ def test_something_may_be_written_between_other_steps(first: Activity) -> None:
 @pytest.mark.property
 @pytest.mark.parametrize("rewrites", [True, False], ids=["terminal", "log"])
 def test_no_silence_is_longer_than_ten_seconds(rewrites: bool) -> None:
-    """No silence is longer than ten seconds, or nine in a log, whatever the steps of a test are."""
+    """The display is silent for ten seconds at most, in a log for nine, whatever a test does."""
     from hypothesis import given
     from hypothesis import strategies as st
 
@@ -128,7 +128,7 @@ def test_no_silence_is_longer_than_ten_seconds(rewrites: bool) -> None:
 
 
 def test_inner_takes_the_place_of_the_outer() -> None:
-    """A display within another takes its place, and gives it back with the step that it was at."""
+    """What is shown within something else takes its place, and gives it back with its step."""
     clock, screen, display = on(rewrites=True)
 
     with display.showing(Shown("outer")):
@@ -147,7 +147,7 @@ def test_inner_takes_the_place_of_the_outer() -> None:
 
 
 def test_what_fails_is_no_longer_shown() -> None:
-    """After an error or Ctrl-C, what was shown is cleared."""
+    """After an error or Ctrl-C, the display clears what it has shown."""
     clock, screen, display = on(rewrites=True)
 
     for error in (ValueError, KeyboardInterrupt):
@@ -162,7 +162,7 @@ def test_what_fails_is_no_longer_shown() -> None:
 
 
 def test_test_is_timed_from_its_own_beginning() -> None:
-    """A test is timed from its own beginning, over all of its phases."""
+    """The seconds that are shown of a test count from its own beginning, over all its phases."""
     clock, screen, display = on(rewrites=True)
     shown = Shown("toy", since=clock.now - 100)
 
@@ -177,7 +177,7 @@ def test_test_is_timed_from_its_own_beginning() -> None:
 
 
 def test_log_says_what_goes_on_after_nine_seconds_of_silence() -> None:
-    """A log says what goes on after nine seconds of silence, and nothing of what is brief."""
+    """A log says what goes on after nine seconds of silence, and so nothing of brief steps."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -194,7 +194,7 @@ def test_log_says_what_goes_on_after_nine_seconds_of_silence() -> None:
 
 
 def test_log_says_more_before_a_clock_that_keeps_it_silent() -> None:
-    """A log writes early before a clock that would keep it silent for too long."""
+    """A log is written to early before a clock that would keep it silent for too long."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -211,7 +211,7 @@ def test_log_says_more_before_a_clock_that_keeps_it_silent() -> None:
 
 
 def test_verifying_a_load_is_no_clock() -> None:
-    """A log need not write early before a load is verified, as no clock runs there."""
+    """No clock runs as a load is verified, so that a log is not written to early before it."""
     clock, screen, display = on(rewrites=False)
 
     with display.showing(Shown("toy")):
@@ -254,7 +254,7 @@ def test_log_is_not_written_into_short_calls_either() -> None:
 
 
 def test_subject_may_change_as_it_goes_on() -> None:
-    """What is shown may change as it goes on, as the bytes of a download do."""
+    """The name of what is shown may change meanwhile, as with the bytes of a download."""
     clock, screen, display = on(rewrites=False)
 
     display.subject("nothing is shown yet")
@@ -280,7 +280,7 @@ def test_display_without_a_screen_does_nothing() -> None:
 
 
 def test_thread_shows_what_goes_on_and_ends_with_it() -> None:
-    """A single thread writes what is shown, and ends with it, also by Ctrl-C."""
+    """A single thread writes all that is shown, and ends with it, also after Ctrl-C."""
     seen = threading.Event()
 
     blocked: set[int] = set()
@@ -353,7 +353,7 @@ TOY = Shown("lightning-whisper-mlx[medium-fp16] long", "medium-fp16 long", 1000.
     ],
 )
 def test_line_says_case_process_call_and_times(step: Step | None, words: str) -> None:
-    """The line has case, process, call, time passed and time left, in this order."""
+    """The status line has case, process, call, time passed and time left, in this order."""
     line = sentence(TOY, step, 1063.0, 500)
 
     assert line.endswith(f"{words}, 63 s, about 63 s left")
@@ -385,7 +385,7 @@ def test_line_says_case_process_call_and_times(step: Step | None, words: str) ->
     ],
 )
 def test_narrow_line_leaves_out_what_says_least(width: int, line: str) -> None:
-    """A narrow line leaves out library, process, time left and call, and then cuts the name."""
+    """A narrow status line drops library, process, time left and call, and then cuts the name."""
     assert sentence(TOY, TIMED, 1063.0, width) == line
 
 

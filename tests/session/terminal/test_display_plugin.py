@@ -208,7 +208,7 @@ def before_the_summary(lines: list[str]) -> list[str]:
 def test_terminal_ends_as_if_nothing_had_been_shown(
     start: Start, tree: Path, plain_tree: Path, options: tuple[str, ...], columns: int
 ) -> None:
-    """The terminal ends with the same lines as a session that shows nothing meanwhile."""
+    """A terminal ends with the same lines as in a session without a display."""
     screens = []
     for project in (tree, plain_tree):
         recording = start(*ON_CPU, *options, project=project, columns=columns)
@@ -246,7 +246,7 @@ def test_what_comes_before_the_tests_is_shown(start: Start) -> None:
 
 
 def test_ctrl_c_leaves_a_clean_terminal(start: Start) -> None:
-    """Ctrl-C leaves a terminal without the line that was shown, and with its cursor."""
+    """Ctrl-C leaves a terminal without the status line, and with its cursor."""
     recording = start("-k", "test_transcribe and toy-micro-hangs-short")
     while "toy[micro-hangs] short, process 1 of 1, first call" not in recording.text:
         assert recording.process.poll() is None, recording.text
@@ -283,7 +283,7 @@ def test_pipe_has_whole_lines_only(start: Start, options: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize("variables", [{"CI": "true"}, {"TERM": "dumb"}], ids=str)
 def test_terminal_that_nobody_watches_is_a_log(start: Start, variables: dict[str, str]) -> None:
-    """In CI, or on a dumb terminal, the display writes whole lines and none that moves."""
+    """In CI, or on a dumb terminal, the display writes whole lines and no moving status line."""
     recording = start(*GOOD, "--color=no", **variables)
 
     assert recording.finish() == pytest.ExitCode.OK, recording.text

@@ -65,7 +65,7 @@ class _Reporter:
 def test_line_that_is_rewritten_is_no_longer_for_its_plain_characters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A line that is rewritten is cut if its plain characters make it longer than the terminal."""
+    """The status line is cut if its plain characters make it longer than the terminal."""
     written: list[str] = []
     line = object.__new__(StatusLine)
     line._encoding = "ascii"

@@ -44,7 +44,7 @@ XTERM = {"TERM": "xterm-256color"}
 def test_line_moves_for_a_person_at_a_terminal_that_can(
     tty: bool, environment: dict[str, str], watched: bool
 ) -> None:
-    """A line moves only on a terminal whose cursor can be moved, and not in CI or in a file."""
+    """The status line is for a terminal whose cursor can be moved, and not for CI or a file."""
     assert is_watched(Terminal(tty=tty), environment) is watched
 
 
@@ -162,7 +162,7 @@ def test_line_is_one_column_shorter_than_the_terminal(
 
 
 def test_terminal_that_tells_no_width_has_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal that does not tell its width, the line has 79 columns."""
+    """On a terminal that does not tell its width, the status line has 79 columns."""
     monkeypatch.delenv("COLUMNS", raising=False)
     with on_terminal(0) as (_, line, _):
         assert line.width == 79
@@ -198,7 +198,7 @@ def test_log_has_whole_lines_and_no_escape_sequence() -> None:
 def test_line_of_a_log_is_as_long_as_it_is(
     monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
 ) -> None:
-    """A line of a log has the width that COLUMNS says, or else 500 columns."""
+    """The display's line in a log may have as many columns as COLUMNS says, or else 500."""
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
@@ -207,7 +207,7 @@ def test_line_of_a_log_is_as_long_as_it_is(
 
 
 def test_log_has_no_blank_line_where_pytest_has_begun_none() -> None:
-    """A log has no blank line where pytest has begun no line."""
+    """The display adds no blank line to a log if pytest has begun no line."""
     with in_pipe() as (reporter, lines, read):
         reporter.writer.line("collected 3 items")
         lines.begin()
@@ -218,7 +218,7 @@ def test_log_has_no_blank_line_where_pytest_has_begun_none() -> None:
 
 
 def test_what_is_shown_does_not_go_where_tests_print() -> None:
-    """What is shown is not captured by pytest as the output of a test."""
+    """What the display writes is not captured by pytest as the output of a test."""
     with in_pipe() as (reporter, lines, read):
         descriptor = reporter.writer._file.fileno()
         kept = os.dup(descriptor)
@@ -259,7 +259,7 @@ def test_reader_that_has_gone_ends_nothing() -> None:
 
 @pytest.mark.parametrize("file", [io.StringIO(), SimpleNamespace(write=print, isatty=bool)])
 def test_nothing_is_shown_without_a_descriptor(file: TextIO) -> None:
-    """Nothing is shown if pytest's output is no file with a descriptor."""
+    """The display shows nothing if pytest's output is no file with a descriptor."""
     assert screen_of(Reporter(file).real) is None
 
 

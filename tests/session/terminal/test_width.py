@@ -32,7 +32,7 @@ def writer(*, tty: bool, columns: int = 80) -> TerminalWriter:
 def test_columns_are_filled_and_no_fewer_than_tables_need(
     monkeypatch: pytest.MonkeyPatch, columns: int, filled: int, by: str
 ) -> None:
-    """Text fills the columns of COLUMNS or else of the terminal, and at least 40."""
+    """Text has the width that COLUMNS says, or else the terminal, and at least 40 columns."""
     if by == "terminal":
         monkeypatch.delenv("COLUMNS", raising=False)
         out = writer(tty=True, columns=columns)
@@ -48,7 +48,7 @@ def test_columns_are_filled_and_no_fewer_than_tables_need(
 def test_log_has_no_edge_and_a_table_in_it_120_columns(
     monkeypatch: pytest.MonkeyPatch, columns: str | None
 ) -> None:
-    """Without COLUMNS, a line of a log has no end and a table in it 120 columns."""
+    """Without COLUMNS, a line in a log may have any length, and a table has 120 columns."""
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
