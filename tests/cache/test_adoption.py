@@ -1,4 +1,4 @@
-"""Files that lie elsewhere on this machine: what is right of them is not downloaded."""
+"""Files outside of the cache: right ones among them are not downloaded."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_offline_right_files_in_another_place_are_known_by_what_the_cache_notes(
     places: Mapping[ModelFiles, OtherPlaces],
     known: Callable[[Hub, Store], None],
 ) -> None:
-    """They complete the model, as online; no request is made."""
+    """Offline, right files outside of the cache complete a model that the cache has noted."""
     known(hub, store)
     empty(store)
     hub.clear()
@@ -99,7 +99,7 @@ def test_offline_right_files_in_another_place_are_known_by_what_the_cache_notes(
 def test_offline_nothing_in_another_place_is_right_that_the_cache_knows_nothing_of(
     hub: Hub, store: Store, places: Mapping[ModelFiles, OtherPlaces]
 ) -> None:
-    """However right it looks: no hash says what this model is."""
+    """Offline, files outside of the cache are not taken where no hash says what they must be."""
     refused = outcome(offline(store), places)
 
     assert type(refused) is Unavailable
@@ -116,7 +116,7 @@ def test_offline_a_model_of_which_one_file_is_not_right_is_not_completed(
     library: Path,
     harm: Callable[[Path], object],
 ) -> None:
-    """The other file is not adopted by itself, and nothing is changed."""
+    """Offline, a model of which one file outside of the cache is wrong is refused as a whole."""
     store.prepare(BASE)
     empty(store)
     before = held_files(store, BASE)
@@ -132,7 +132,7 @@ def test_offline_a_model_of_which_one_file_is_not_right_is_not_completed(
 def test_offline_what_is_corrupt_is_told(
     store: Store, places: Mapping[ModelFiles, OtherPlaces]
 ) -> None:
-    """No host says whether the file or the note of it is right; online that is found out."""
+    """Corrupt files are reported offline, even if right ones lie outside of the cache."""
     found = store.prepare(BASE).files
     paths = [found[name][0] for name in BASE.files]
     for path in paths:
@@ -142,12 +142,14 @@ def test_offline_what_is_corrupt_is_told(
 
     assert type(refused) is VerificationError
     assert f"at {paths[-1]}; not replaced, since: {BASE}: offline" in str(refused)
-    assert all(f" bytes at {path}; " in str(refused) for path in paths), "each file is told"
+    assert all(f" bytes at {path}; " in str(refused) for path in paths), (
+        "expected the error to name each file"
+    )
     assert isinstance(outcome(fresh(store), places), VerifiedModel)
 
 
 def test_offline_a_file_whose_link_is_gone_is_linked_again(hub: Hub, store: Store) -> None:
-    """Its blob is there, and the manifest says that it is the one."""
+    """Offline, a link that was deleted is made anew where its blob is still there."""
     model = store.prepare(BASE)
     for path, _ in model.files.values():
         path.unlink()
@@ -162,10 +164,10 @@ def test_offline_a_file_whose_link_is_gone_is_linked_again(hub: Hub, store: Stor
 def test_offline_a_revision_is_the_commit_of_which_all_files_are_there(
     hub: Hub, store: Store, places: Mapping[ModelFiles, OtherPlaces]
 ) -> None:
-    """Both were verified, the other one later; its files are nowhere."""
+    """Offline, a revision is that verified commit whose files are found outside of the cache."""
     older = store.prepare(BASE)
     hub.move(BASE.repo, "main", content(BASE, "newer"))
-    assert fresh(store).prepare(BASE) == older, "no request was needed"
+    assert fresh(store).prepare(BASE) == older, "expected the cached commit while it is whole"
     shutil.rmtree(repo_folder(store, BASE).own)
     (repo_folder(store, BASE).root / "refs" / "main").unlink()
     newer = fresh(store).prepare(BASE)
@@ -186,7 +188,7 @@ def test_offline_a_revision_is_the_commit_of_which_all_files_are_there(
 def test_offline_a_file_by_url_is_known_by_its_hash_alone(
     hubless_store: Store, library: Path
 ) -> None:
-    """The check map has it, so that nothing need ever have been in the cache."""
+    """Offline, a file by URL outside of the cache is adopted by its hash in the check map alone."""
     body = content(BASE)["weights.npz"]
     files = ModelFiles("https://models.example/tiny", ("tiny.pt",), sha256(body).hexdigest())
     (library / "tiny.pt").write_bytes(body)
@@ -202,7 +204,7 @@ def test_offline_a_file_by_url_is_known_by_its_hash_alone(
 
 
 def test_offline_more_than_the_memory_is_not_adopted(store: Store, library: Path) -> None:
-    """Also where the size is known from the file alone."""
+    """Offline, a file outside of the cache that is larger than the memory is not adopted."""
     body = content(BASE)["weights.npz"]
     files = ModelFiles("https://models.example/tiny", ("weights.npz",), sha256(body).hexdigest())
     session = fresh(store, offline=True, memory=len(body) - 1)
@@ -219,7 +221,7 @@ def test_offline_more_than_the_memory_is_not_adopted(store: Store, library: Path
 def test_right_file_in_another_place_is_not_downloaded(
     hub: Hub, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
 ) -> None:
-    """It becomes a blob by a link or a copy, whole repos at no byte; what is wrong is passed by."""
+    """A right file outside of the cache becomes a blob by a link or a copy, with no download."""
     if not linked:
         monkeypatch.setattr(os, "link", failing(errno.EXDEV))
     (folder := tmp_path / "library").mkdir()
@@ -239,7 +241,9 @@ def test_right_file_in_another_place_is_not_downloaded(
     assert outcome == offline(store).prepare(BASE)
     for name, (path, _) in outcome.files.items():
         assert path.is_symlink()
-        assert not (path.parent / path.readlink()).is_symlink(), "a link may go with its owner"
+        assert not (path.parent / path.readlink()).is_symlink(), (
+            "expected a blob that is no link, as a link may go with its owner"
+        )
         assert (path.stat().st_ino == kept[name].st_ino) == linked
     assert {name: (folder / name).read_bytes() for name in BASE.files} == content(BASE)
 
@@ -247,7 +251,7 @@ def test_right_file_in_another_place_is_not_downloaded(
 def test_disk_that_is_too_full_for_a_copy_says_so(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with a download; no part of the copy stays."""
+    """A disk too full for a copy of a file says so, and no part of the copy stays."""
     for name, body in content(BASE).items():
         (tmp_path / name).write_bytes(body)
     monkeypatch.setattr(os, "link", failing(errno.EXDEV))
@@ -264,7 +268,7 @@ def test_disk_that_is_too_full_for_a_copy_says_so(
 def test_corrupt_file_is_replaced_by_a_right_one_from_another_place(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """No byte is downloaded for that either."""
+    """A corrupt file is replaced by a right one outside of the cache, and nothing is downloaded."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     shutil.copyfile(path, tmp_path / "saved")
     path.write_bytes(b"harmed")
@@ -283,7 +287,7 @@ def test_corrupt_file_is_replaced_by_a_right_one_from_another_place(
 def test_cache_without_links_and_listing_is_known_by_its_content(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HF_HUB_DISABLE_SYMLINKS=1, file by file: unknown offline; online at no byte, where it is."""
+    """Files put in the cache without links and listing are unknown offline, and proven online."""
     from huggingface_hub import constants, hf_hub_download
 
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
@@ -321,7 +325,7 @@ def room_for(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
 def test_room_for_a_copy_from_another_disk_is_looked_for_before_it_is_made(
     store: Store, library: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last byte; a copy is no download, and a link takes no room."""
+    """A copy from another disk needs room to the last byte; a link within a disk takes none."""
     size = sum(len(body) for body in content(BASE).values())
     shutil.copytree(library, other_disk, dirs_exist_ok=True)
     far = {BASE: {name: (other_disk / name,) for name in BASE.files}}
@@ -344,7 +348,7 @@ def test_room_for_a_copy_from_another_disk_is_looked_for_before_it_is_made(
 
 
 def test_blob_that_is_a_link_to_another_disk_takes_no_room(store: Store, other_disk: Path) -> None:
-    """As huggingface_hub makes them where repos share blobs; only its link has to be made."""
+    """A blob that is a link to another disk takes no room when only its own link is to be made."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     blob = path.resolve()
     shutil.move(blob, other_disk / "shared")

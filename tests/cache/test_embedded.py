@@ -88,7 +88,7 @@ def test_export_is_the_checkpoint_and_named_by_its_hash(cache: Path) -> None:
 
 
 def test_intact_export_is_not_made_again(cache: Path, exports: list[list[str]]) -> None:
-    """It is made by the exporter of its checkpoint, told its format and variant, and then kept."""
+    """An export is made by its checkpoint's exporter, told format and variant, and then kept."""
     first = made()
     again = made()
 
@@ -100,7 +100,7 @@ def test_intact_export_is_not_made_again(cache: Path, exports: list[list[str]]) 
 def test_export_of_which_nothing_is_recorded_is_made_anew(
     cache: Path, exports: list[list[str]]
 ) -> None:
-    """Its blobs may be named by their own hashes, and hold any other weights."""
+    """An export without a manifest is made anew, as its blobs may hold any other weights."""
     first = made()
     (manifest,) = cache.glob("*/.speedtest/*.json")
     manifest.unlink()
@@ -111,7 +111,7 @@ def test_export_of_which_nothing_is_recorded_is_made_anew(
 
 
 def test_models_of_one_export_share_it(cache: Path, exports: list[list[str]]) -> None:
-    """Asked for at once, for different files, it is made once."""
+    """Models that need different files of one export at once make that export once."""
     models = [MICRO, *(replace(MICRO, files=(name,)) for name in MICRO.files)] * 2
 
     with ThreadPoolExecutor(len(models)) as pool:
@@ -141,11 +141,13 @@ def test_processes_at_once_make_one_export(tmp_path: Path) -> None:
     ]  # fmt: skip
     exports = [process.communicate()[0].strip() for process in processes]
 
-    assert sorted(exports) == ["0", "0", "0", "1"], "exports by process; one of them was to make it"
+    assert sorted(exports) == ["0", "0", "0", "1"], (
+        "expected one of the processes to export, and the others to share it"
+    )
 
 
 def test_variants_have_exports_of_their_own(cache: Path) -> None:
-    """A quantised variant is another model, in another folder."""
+    """A quantised variant of a model has an export of its own, in a folder of its own."""
     fp16, quantised = made(), made(replace(MICRO, repo="embedded/micro-mlx-4bit"))
 
     assert fp16.files["weights.npz"][1] != quantised.files["weights.npz"][1]
@@ -161,7 +163,7 @@ def test_variants_have_exports_of_their_own(cache: Path) -> None:
 def test_harmed_export_is_made_anew(
     cache: Path, exports: list[list[str]], harm: Callable[[Path], object]
 ) -> None:
-    """What is not there to the last byte is exported again, and nothing is left lying about."""
+    """An export that is not there to the last byte is made anew, and no staging folder stays."""
     harm(made().files["weights.npz"][0])
 
     model = made()
@@ -174,7 +176,7 @@ def test_harmed_export_is_made_anew(
 def test_other_versions_of_the_exporters_packages_are_another_export(
     cache: Path, exports: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A package that may write other bytes after an upgrade is part of the export's key."""
+    """Other versions of the packages that write an export make it another export."""
     made()
     monkeypatch.setattr(embedded, "version", lambda package: f"{package} of tomorrow")
 
@@ -187,7 +189,7 @@ def test_other_versions_of_the_exporters_packages_are_another_export(
 def test_key_is_of_all_that_decides_on_the_bytes_and_of_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checkpoint, config, exporter, each format and each package's version; it is like a commit."""
+    """An export's key is made of checkpoint, config, exporter, formats and package versions."""
     versions = {"one": "1", "two": "2"}
     monkeypatch.setattr(embedded, "version", versions.__getitem__)
     names = ["weights.npz", "config.json", "export.py", "formats/a.py", "formats/b.py"]
@@ -218,7 +220,7 @@ def test_key_is_of_all_that_decides_on_the_bytes_and_of_nothing_else(
 def test_exporter_that_fails_is_an_error_with_what_it_said(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its exit status and its last words are told, once; its files count as corrupt."""
+    """An exporter that fails is reported with its exit status and last words; nothing is left."""
     script = ["-c", "import sys; sys.exit('no room for weights')"]
     run = subprocess.run
     monkeypatch.setattr(
@@ -238,7 +240,7 @@ def test_exporter_that_fails_is_an_error_with_what_it_said(
 def test_package_that_is_not_installed_is_named(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model cannot be had here, which skips its tests; nothing is written."""
+    """An embedded model whose package is not installed is unavailable, and nothing is written."""
 
     def not_installed(package: str) -> str:
         raise PackageNotFoundError(package)
@@ -265,7 +267,7 @@ def _unwritable(cache: Path) -> Iterator[Path]:
 def test_model_is_made_elsewhere_where_the_checkout_cannot_be_written_to(
     unwritable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one temporary folder, which all models share."""
+    """Embedded models are made in one temporary folder where the checkout cannot be written to."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
 
@@ -283,7 +285,7 @@ def test_model_is_made_elsewhere_where_the_checkout_cannot_be_written_to(
 def test_folders_that_cannot_be_written_to_are_named(
     unwritable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model cannot be had here, and the message says where it was tried and what to do."""
+    """An embedded model that can be made nowhere is unavailable, and both folders are named."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
 
     error = problem()
@@ -314,7 +316,7 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_room_is_looked_for_before_an_export(
     cache: Path, scratch: Path, exports: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last byte; where there is none, it is made elsewhere, and nothing stays behind."""
+    """An export that lacks one byte of room is made elsewhere, and no file of it stays behind."""
     disks(monkeypatch, lambda folder: MARGIN - folder.is_relative_to(cache))
 
     (path, _) = made().files["weights.npz"]
@@ -328,7 +330,7 @@ def test_room_is_looked_for_before_an_export(
 def test_disks_without_room_are_told_before_an_export(
     cache: Path, scratch: Path, exports: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what is needed, what there is, and what to do."""
+    """An export without room is refused with the bytes needed, the bytes free and what to do."""
     disks(monkeypatch, lambda _: 1_500_000)
 
     error = problem()
@@ -348,7 +350,7 @@ def test_disks_without_room_are_told_before_an_export(
 def test_disk_that_an_export_fills_is_no_fault_of_the_exporter(
     cache: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """Another program may take the room meanwhile; how much a quota leaves, no system tells."""
+    """A disk or a quota that an export fills is named as the reason, and not the exporter."""
     free, write = MARGIN, Path.write_bytes
 
     def fail(command: list[str], **_: Any) -> Any:
@@ -374,7 +376,7 @@ def test_disk_that_an_export_fills_is_no_fault_of_the_exporter(
     ["embedded/micro", "embedded/micro-mlx", "embedded/mikro-mlx-fp16", "embedded/micro-x-y"],
 )
 def test_name_of_no_model_is_an_error_that_shows_a_right_one(repo: str) -> None:
-    """A checkpoint, a format and a variant are needed; the check map is at fault."""
+    """An embedded repo's name that lacks checkpoint, format or variant is the check map's error."""
     error = problem(replace(MICRO, repo=repo))
 
     assert type(error) is RepoError
@@ -392,7 +394,7 @@ def test_name_of_no_model_is_an_error_that_shows_a_right_one(repo: str) -> None:
 )
 @pytest.mark.usefixtures("cache")
 def test_file_that_no_export_has_is_named(files: tuple[str, ...], lacking: str) -> None:
-    """A check map that names other files than the exporter makes is an error, and so is none."""
+    """A check map that names no file, or one that the exporter does not make, is an error."""
     error = problem(replace(MICRO, files=files))
 
     assert type(error) is RepoError
@@ -403,7 +405,7 @@ def test_file_that_no_export_has_is_named(files: tuple[str, ...], lacking: str) 
 
 
 def test_store_plans_it_beside_models_of_a_hub(cache: Path, hub: Hub, store: Store) -> None:
-    """It is complete at the plan, asks no host, downloads nothing, and keeps its place."""
+    """An embedded model is complete when it is planned, and no host is asked for it."""
     plan = store.plan([BASE, MICRO])
     outcomes = store.fetch(plan)
 
@@ -418,7 +420,7 @@ def test_store_plans_it_beside_models_of_a_hub(cache: Path, hub: Hub, store: Sto
 
 @pytest.mark.usefixtures("cache")
 def test_store_tells_its_problem_as_any_models(store: Store) -> None:
-    """One model's problem is no other's, and `prepare` raises it."""
+    """One embedded model's problem is no other's, and `prepare` raises it."""
     wrong = replace(MICRO, repo="embedded/micro-mlx-3bit")
 
     outcomes = store.fetch(store.plan([wrong, MICRO]))
@@ -430,7 +432,7 @@ def test_store_tells_its_problem_as_any_models(store: Store) -> None:
 
 
 def test_it_needs_no_hub_no_token_and_no_huggingface_hub() -> None:
-    """Offline, and with an HF_HOME that cannot be, it is planned, inspected and prepared."""
+    """An embedded model can be had offline, with an unusable HF_HOME, without huggingface_hub."""
     code = """
 import sys
 from adapters.base import ModelFiles

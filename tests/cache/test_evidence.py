@@ -1,4 +1,4 @@
-"""What says which content a file must have, and that nothing which contradicts it is accepted."""
+"""What says which content a file must have; nothing that contradicts it is accepted."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def snapshot(hub: Hub, store: Store) -> Path:
 def test_content_that_the_manifest_contradicts_is_corrupt_and_fetched_anew(
     hub: Hub, store: Store, name: str
 ) -> None:
-    """However well the cache agrees with itself; of LFS or git, and the manifest stays."""
+    """Content that the manifest contradicts is corrupt, even if its blob is named by its hash."""
     model = store.prepare(BASE)
     manifest = repo_folder(store, BASE).manifest_path("main", model.commit)
     noted = manifest.read_text()
@@ -116,7 +116,7 @@ def edit(key: str, value: object) -> Callable[[dict[str, Any]], None]:
 def test_manifest_that_contradicts_is_replaced_by_a_listing_alone(
     hub: Hub, store: Store, change: Callable[[dict[str, Any]], None], says: str
 ) -> None:
-    """Offline nobody can tell which is right; online the hub does, and no byte is downloaded."""
+    """A wrong manifest makes files corrupt offline; online the hub's listing corrects it."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     good = path.read_text()
@@ -135,7 +135,7 @@ def test_manifest_that_contradicts_is_replaced_by_a_listing_alone(
 
 
 def test_manifest_of_another_revision_of_the_commit_is_evidence(hub: Hub, store: Store) -> None:
-    """A commit's files are the same, by whatever name it was asked for."""
+    """A manifest counts for its commit by whatever revision the commit is asked for."""
     model = store.prepare(BASE)
     swap(model.files["weights.npz"][0], OTHER["weights.npz"])
     by_commit = replace(BASE, revision=model.commit)
@@ -147,7 +147,7 @@ def test_manifest_of_another_revision_of_the_commit_is_evidence(hub: Hub, store:
 
 
 def test_ref_that_was_moved_to_a_commit_without_evidence_is_not_followed(store: Store) -> None:
-    """A snapshot beside the verified one agrees with itself, and nothing else says that it is."""
+    """A ref that was moved to a commit without evidence gives way to the verified commit."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     for name in BASE.files:
@@ -163,7 +163,7 @@ def test_ref_that_was_moved_to_a_commit_without_evidence_is_not_followed(store: 
 
 
 def test_listing_of_huggingface_hub_proves_what_no_manifest_does(hub: Hub, store: Store) -> None:
-    """Right files are complete; others are corrupt, offline too, and the listing is named."""
+    """A listing that huggingface_hub kept proves right files, and makes others corrupt."""
     folder = snapshot(hub, store)
     hub.clear()
     model = offline(store).prepare(BASE)
@@ -185,7 +185,7 @@ def test_listing_of_huggingface_hub_proves_what_no_manifest_does(hub: Hub, store
 def test_cache_without_links_is_proven_by_the_listing_of_huggingface_hub(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As HF_HUB_DISABLE_SYMLINKS=1 makes it; no request is made, and a manifest is written."""
+    """A cache without links is proven by huggingface_hub's listing, and no request is made."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
@@ -220,7 +220,7 @@ def test_cache_without_links_is_proven_by_the_listing_of_huggingface_hub(
     ids="empty list deep deep-in-key files-list no-file newer-format no-hash other-types".split(),
 )
 def test_what_is_no_listing_counts_for_nothing(hub: Hub, store: Store, text: str) -> None:
-    """Then the links are what there is; nothing fails."""
+    """A listing that cannot be understood counts for nothing, and the model is complete."""
     folder = snapshot(hub, store)
     tree(store, folder.name).write_text(text)
     hub.clear()
@@ -230,7 +230,7 @@ def test_what_is_no_listing_counts_for_nothing(hub: Hub, store: Store, text: str
 
 
 def test_manifest_outranks_the_listing_of_huggingface_hub(hub: Hub, store: Store) -> None:
-    """It came from the hub too, and later: a listing that is wrong costs no request each time."""
+    """A manifest outranks the listing that huggingface_hub kept, and no request is made."""
     folder = snapshot(hub, store)
     model = store.prepare(BASE)
     path = tree(store, folder.name)
@@ -244,7 +244,7 @@ def test_manifest_outranks_the_listing_of_huggingface_hub(hub: Hub, store: Store
 
 
 def test_manifest_of_a_complete_model_is_not_written_again(store: Store) -> None:
-    """Nothing new was learnt."""
+    """The manifest of a complete model is not written again."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     before = written(path)

@@ -46,7 +46,7 @@ def _linkless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def test_without_symbolic_links_files_lie_in_the_snapshot(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """As huggingface_hub puts them there; they are verified, and found again."""
+    """Without symbolic links the files lie in the snapshot, where huggingface_hub finds them."""
     from huggingface_hub import hf_hub_download
 
     monkeypatch.setattr(os, "symlink", failing(code))
@@ -67,7 +67,7 @@ def test_without_symbolic_links_files_lie_in_the_snapshot(
 
 
 def test_without_links_a_file_takes_its_room_once(store: Store, linkless: bool) -> None:
-    """Its blob is the same file by another name, or is moved."""
+    """Without symbolic links a file takes its room once: its blob is a hard link or is moved."""
     model = store.prepare(BASE)
 
     blobs = {path.stat().st_ino for path in repo_folder(store, BASE).blobs.iterdir()}
@@ -78,7 +78,7 @@ def test_without_links_a_file_takes_its_room_once(store: Store, linkless: bool) 
 
 @pytest.mark.usefixtures("linkless")
 def test_without_links_one_content_may_have_two_names_and_commits(hub: Hub, store: Store) -> None:
-    """It is downloaded once, now and when the revision has moved on."""
+    """Without symbolic links content that two names or two commits share is downloaded once."""
     files = ModelFiles("org/twins", ("a.npz", "b.npz", "c.json"))
     first = {"a.npz": weights("twin"), "b.npz": weights("twin"), "c.json": b"{}"}
     hub.add(files.repo, first)
@@ -96,7 +96,7 @@ def test_without_links_one_content_may_have_two_names_and_commits(hub: Hub, stor
 
 @pytest.mark.usefixtures("linkless")
 def test_without_links_harm_is_found_and_repaired(hub: Hub, store: Store) -> None:
-    """The manifest says what is right."""
+    """Without symbolic links a harmed file is found by the manifest, and repaired."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     path.write_bytes(b"harmed")
     hub.clear()
@@ -108,7 +108,7 @@ def test_without_links_harm_is_found_and_repaired(hub: Hub, store: Store) -> Non
 def test_link_that_becomes_a_file_of_its_own_is_no_link(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a share that keeps links as texts, and says that it has made one."""
+    """A share that turns links into files does not keep a model from being complete."""
     monkeypatch.setattr(os, "symlink", lambda to, path, *_: Path(path).write_text(f"link to {to}"))
 
     model = store.prepare(BASE)
@@ -125,7 +125,7 @@ def test_link_that_becomes_a_file_of_its_own_is_no_link(
 def test_without_locks_models_are_fetched_and_no_leftovers_removed(
     store: Store, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """One of them might be of a run that goes on."""
+    """Without locks no staging folder of another run is removed, as that run may still go on."""
     monkeypatch.setattr(fcntl, "flock", failing(code))
     folder = repo_folder(store, BASE)
     with staging(folder):
@@ -141,7 +141,7 @@ def test_without_locks_models_are_fetched_and_no_leftovers_removed(
 def test_what_the_project_makes_needs_neither_links_nor_locks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The embedded model is made and found again."""
+    """The embedded model is made and found again where there are neither links nor locks."""
     monkeypatch.setattr(embedded, "CACHE", tmp_path / "exports")
     for module, name in ((fcntl, "flock"), (os, "symlink"), (os, "link")):
         monkeypatch.setattr(module, name, failing(errno.ENOTSUP))
@@ -167,7 +167,7 @@ class Full(io.FileIO):
 def test_disk_that_fills_up_meanwhile_says_so(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own words and next step; nothing of the model appears, and the next run has it."""
+    """A disk that fills up during a download is reported, and the next run has the model."""
     opened = Path.open
 
     def full(self: Path, mode: str = "r", *arguments: Any, **named: Any) -> Any:
@@ -200,7 +200,7 @@ def test_disk_that_fills_up_meanwhile_says_so(
 def test_folder_that_cannot_be_written_to_is_found_before_the_download(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, place: str, read_only: int, says: str
 ) -> None:
-    """Whichever of the repo's folders it is."""
+    """A folder of the repo that cannot be written to is found before the download."""
     path = repo_folder(store, BASE).root / place
     path.mkdir(parents=True)
     access, statvfs = os.access, os.statvfs
@@ -224,7 +224,7 @@ def test_folder_that_cannot_be_written_to_is_found_before_the_download(
 def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """A link to a folder of a disk that is not mounted; a file in its place."""
+    """A cache on a disk that is not there, or in whose place a file lies, is not called full."""
     store.settings.cache.symlink_to(tmp_path / "unmounted" / "hub")
     dangling = refusal(store, BASE)
     (tmp_path / "file").write_text("")
@@ -252,16 +252,16 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
     ],
 )
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
-    """The path is the one that failed, or the cache's where none is known."""
+    """Each error of the file system has its own next step, which names the path that failed."""
     assert next_step(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
     moved = OSError(code, os.strerror(code), "/cache/staging-x", None, "/cache/blobs")
-    assert next_step(moved, Path("/cache")) == step, "of a move it is where to"
+    assert next_step(moved, Path("/cache")) == step, "expected the target of a move to be named"
     named = step.replace("/cache/blobs", "/cache")
     assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
 
 
 def test_limit_of_open_files_is_named_with_what_raises_it() -> None:
-    """It is the process's, whatever file it stopped."""
+    """The limit of open files is named with its number and the command that raises it."""
     error = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/cache/blobs")
 
     assert re.fullmatch(
@@ -273,7 +273,7 @@ def test_limit_of_open_files_is_named_with_what_raises_it() -> None:
 def test_disk_that_does_not_say_its_room_costs_what_needs_room(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is there is verified as ever; the rest says which disk it is, and what to do."""
+    """A disk that does not tell its free room costs only the models that need room."""
     model = store.prepare(BASE)
     hub.clear()
     monkeypatch.setattr(shutil, "disk_usage", failing(errno.ENOSYS))
@@ -299,7 +299,7 @@ def test_disk_that_does_not_say_its_room_costs_what_needs_room(
 def test_what_is_not_kept_is_not_verified(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Each blob is read back; a wrong one is removed, with no manifest, ref or link to it."""
+    """A blob that reads back wrong is removed, and no manifest or ref stands for it."""
     blob = repo_folder(store, BASE).blobs / hub.blob(BASE.repo, name).etag
     replaced = os.replace
 
@@ -326,7 +326,7 @@ def test_what_is_not_kept_is_not_verified(
 def test_copy_that_is_not_kept_is_not_verified(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there are no links, it is the file in the snapshot that is read back."""
+    """Without links, a file that reads back wrong from the snapshot is an error."""
     files = ModelFiles("org/twins", ("a.npz", "b.npz"))
     hub.add(files.repo, dict.fromkeys(files.files, weights("twin")))
     pointer = repo_folder(store, files).pointer(hub.commit(files.repo), "b.npz")

@@ -76,14 +76,14 @@ def note(folder: RepoFolder, commit: str, at: int, **bodies: bytes) -> Path:
     ],
 )
 def test_folder_is_named_by_its_repo(tmp_path: Path, repo: str, name: str) -> None:
-    """By one rule for a repo on the hub, a URL and a model of the project's own."""
+    """The folder of a repo, a URL or an embedded model is named after it by one rule."""
     assert folder_name(repo) == name
     assert RepoFolder(tmp_path, repo).root == tmp_path / name
 
 
 @pytest.mark.parametrize("repo", ["org/name", "name", "org/name.of-dots_1"])
 def test_folder_of_a_repo_on_the_hub_is_huggingface_hubs(repo: str) -> None:
-    """So that its tools and ours find the same files."""
+    """The folder of a repo on the hub has the name that huggingface_hub gives it."""
     from huggingface_hub.file_download import repo_folder_name
 
     assert folder_name(repo) == repo_folder_name(repo_id=repo, repo_type="model")
@@ -92,7 +92,7 @@ def test_folder_of_a_repo_on_the_hub_is_huggingface_hubs(repo: str) -> None:
 def test_only_a_repo_on_the_hub_is_named_by_huggingface_hub(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever its rule will be; for the others it is not even asked."""
+    """huggingface_hub's rule names the folders of repos on the hub and no others."""
     from huggingface_hub import file_download
 
     named = []
@@ -127,12 +127,12 @@ def test_only_a_repo_on_the_hub_is_named_by_huggingface_hub(
     ],
 )
 def test_safe_names_stay_in_their_folder(name: str, safe: bool) -> None:
-    """None leads up, starts at the root, or means something else on another system."""
+    """A safe name leads neither up nor to the root, and has no backslash and no NUL."""
     assert is_safe(name) is safe
 
 
 def test_cached_repos_are_the_folders_of_models(tmp_path: Path) -> None:
-    """In the order of their names; other kinds of repos, and files that are no repos, are not."""
+    """The cached repos are the folders of models, in the order of their names."""
     for name in ("models--b--b", "models--a--a", "datasets--c--c", ".locks", "version.txt"):
         (tmp_path / name).mkdir()
 
@@ -148,7 +148,7 @@ def test_cached_repos_are_the_folders_of_models(tmp_path: Path) -> None:
 
 
 def test_commit_is_what_the_ref_says(folder: RepoFolder) -> None:
-    """A ref that is missing, or holds no commit, says nothing; a commit stands for itself."""
+    """A ref that is missing or holds no commit says nothing; a commit stands for itself."""
     (folder.root / "refs" / "main").write_text(f"{OLD}\n", encoding="utf-8")
     (folder.root / "refs" / "bad").write_text("main", encoding="utf-8")
     (folder.root / "refs" / "worse").write_bytes(b"\xff\xfe")
@@ -159,7 +159,7 @@ def test_commit_is_what_the_ref_says(folder: RepoFolder) -> None:
 
 
 def test_last_manifest_that_has_all_files_is_believed(folder: RepoFolder) -> None:
-    """By when it was written: of two complete commits that nothing else tells apart, the newer."""
+    """Of the commits with a manifest, the one noted last that has all its files is believed."""
     for commit, at in ((OLD, 100), (THIRD, 300), (NEW, 200)):
         put(folder, commit, "a.npz", commit.encode())
         put(folder, commit, "b.json", b"{}")
@@ -176,30 +176,34 @@ def test_last_manifest_that_has_all_files_is_believed(folder: RepoFolder) -> Non
 def test_ref_outranks_manifests_if_its_commit_is_proven_and_has_all_files(
     folder: RepoFolder,
 ) -> None:
-    """Another tool may have gone on to a newer commit, or to links that agree with themselves."""
+    """A ref outranks newer manifests if its own commit has a manifest and all files."""
     (folder.root / "refs" / "main").write_text(OLD, encoding="utf-8")
     for commit in (OLD, NEW):
         put(folder, commit, "a.npz", commit.encode())
         put(folder, commit, "b.json", b"{}")
     cache = folder.root.parent
 
-    assert inspect(cache, FILES).commit == OLD, "no other commit is known"
+    assert inspect(cache, FILES).commit == OLD, "expected the ref's commit, as no other is known"
 
     note(folder, NEW, 100, a_npz=NEW.encode(), b_json=b"{}")
 
-    assert inspect(cache, FILES).commit == NEW, "only this one was verified"
+    assert inspect(cache, FILES).commit == NEW, "expected the only commit that was verified"
 
     note(folder, OLD, 50, a_npz=OLD.encode())
 
-    assert inspect(cache, FILES).commit == NEW, "of the other, one file was"
+    assert inspect(cache, FILES).commit == NEW, (
+        "expected the commit of which both files were verified"
+    )
 
     note(folder, OLD, 50, a_npz=OLD.encode(), b_json=b"{}")
 
-    assert inspect(cache, FILES).commit == OLD, "both were, and the ref decides"
+    assert inspect(cache, FILES).commit == OLD, (
+        "expected the ref to decide between two verified commits"
+    )
 
     folder.pointer(OLD, "b.json").unlink()
 
-    assert inspect(cache, FILES).commit == NEW, "the ref's has no b.json"
+    assert inspect(cache, FILES).commit == NEW, "expected the verified commit that has b.json"
 
     folder.pointer(NEW, "b.json").unlink()
 
@@ -208,7 +212,7 @@ def test_ref_outranks_manifests_if_its_commit_is_proven_and_has_all_files(
 
 
 def test_harmed_commit_gives_way_to_a_recorded_one_alone(folder: RepoFolder) -> None:
-    """What only agrees with itself takes neither the place of a wrong one nor of a lost one."""
+    """A harmed or lost commit gives way only to a commit that a manifest records."""
     cache = folder.root.parent
     for commit in (OLD, NEW):
         put(folder, commit, "a.npz", commit.encode())
@@ -242,7 +246,7 @@ def test_harmed_commit_gives_way_to_a_recorded_one_alone(folder: RepoFolder) -> 
 def test_first_manifest_that_is_none_is_told_and_no_other_file_of_the_folder(
     folder: RepoFolder,
 ) -> None:
-    """By its name. What is called otherwise than a manifest is nobody's record of anything."""
+    """Of several manifests that cannot be read, the first by name is reported."""
     put(folder, OLD, "a.npz", b"right")
     (folder.own / "notes.json").write_text("{", encoding="utf-8")
     assert look(folder) == ("complete", "")
@@ -257,7 +261,7 @@ def test_first_manifest_that_is_none_is_told_and_no_other_file_of_the_folder(
 
 
 def test_nothing_known_is_missing_with_no_commit(tmp_path: Path) -> None:
-    """Each file has the same reason, and nothing is made."""
+    """Where nothing is cached, each file is missing, there is no commit, and no folder is made."""
     found = inspect(tmp_path / "cache", FILES)
 
     assert (found.commit, found.state) == (None, "missing")
@@ -288,7 +292,7 @@ def test_nothing_known_is_missing_with_no_commit(tmp_path: Path) -> None:
 def test_manifest_of_something_else_counts_as_none(
     folder: RepoFolder, changes: dict[str, Any]
 ) -> None:
-    """Of another repo, revision or commit than its name says, or with hashes that are none."""
+    """A manifest with another repo, revision or commit than its name, or odd hashes, is ignored."""
     path = note(folder, OLD, 100, a_npz=b"a")
     assert list(folder.verified_commits("main")) == [OLD]
 
@@ -298,7 +302,7 @@ def test_manifest_of_something_else_counts_as_none(
 
 
 def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoFolder) -> None:
-    """It is no path of folders, and no other revision's."""
+    """The manifest of a revision with a slash is one file, whose name escapes the slash."""
     path = folder.manifest_path("refs/pr/1", OLD)
 
     assert path.parent == folder.own
@@ -316,7 +320,7 @@ def look(folder: RepoFolder, name: str = "a.npz") -> tuple[str, str]:
 
 
 def test_linked_file_must_have_the_hash_that_its_blob_is_named_by(folder: RepoFolder) -> None:
-    """Right, changed, and gone; both hashes, the size and the place are told."""
+    """A linked file with another hash than its blob's name is corrupt, and both are named."""
     link = put(folder, OLD, "a.npz", b"right")
     assert look(folder) == ("complete", "")
     assert folder.inspect_file(OLD, "a.npz").etag == sha256(b"right")
@@ -338,7 +342,7 @@ def test_linked_file_must_have_the_hash_that_its_blob_is_named_by(folder: RepoFo
 
 
 def test_file_that_is_no_link_is_compared_with_the_manifest(folder: RepoFolder) -> None:
-    """A copy of a cache has no links. Without a manifest nothing says what it must be."""
+    """A file that is no link is compared with the manifest; without a manifest it is unknown."""
     link = put(folder, OLD, "a.npz", b"right")
     link.unlink()
     link.write_bytes(b"right")
@@ -362,7 +366,7 @@ def test_file_that_is_no_link_is_compared_with_the_manifest(folder: RepoFolder) 
 
 
 def test_link_to_another_blob_is_found_by_the_manifest(folder: RepoFolder) -> None:
-    """Whether the blob that was verified is still there or not."""
+    """A link to another blob than the manifest's is corrupt, even if the right blob is gone."""
     note(folder, OLD, 100, a_npz=b"right")
     put(folder, NEW, "a.npz", b"right")
     link = put(folder, OLD, "a.npz", b"wrong")
@@ -382,7 +386,7 @@ def test_link_to_another_blob_is_found_by_the_manifest(folder: RepoFolder) -> No
 
 
 def test_file_that_cannot_be_read_is_corrupt(folder: RepoFolder) -> None:
-    """A folder in its place, for example; the system's reason is told."""
+    """A file that cannot be read is corrupt, and the reason is reported."""
     folder.pointer(OLD, "a.npz").mkdir(parents=True)
 
     state, reason = look(folder)
@@ -392,7 +396,7 @@ def test_file_that_cannot_be_read_is_corrupt(folder: RepoFolder) -> None:
 
 
 def test_link_counts_only_into_the_blobs_of_its_own_repo(folder: RepoFolder) -> None:
-    """And only to a name that is a hash."""
+    """A link counts only if it leads to a hash among the blobs of its own repo."""
     link = put(folder, OLD, "deep/a.npz", b"right")
     assert folder.linked_etag(link) == sha256(b"right")
 
@@ -403,14 +407,14 @@ def test_link_counts_only_into_the_blobs_of_its_own_repo(folder: RepoFolder) -> 
     for target in (other.blobs / sha256(b"right"), folder.blobs / "no-hash"):
         link.unlink()
         link.symlink_to(target)
-        assert folder.linked_etag(link) == "", f"a link to {target}"
+        assert folder.linked_etag(link) == "", f"expected a link to {target} not to count"
     link.unlink()
     link.write_bytes(b"right")
     assert folder.linked_etag(link) == ""
 
 
 def test_blob_is_held_if_it_has_the_listed_size_and_hash(folder: RepoFolder) -> None:
-    """Whatever links to it; its size is looked at first."""
+    """A blob is held if it has the listed size and hash, whatever links to it."""
     put(folder, OLD, "a.npz", b"right")
     listed = RemoteFile("a.npz", 5, sha256(b"right"))
 
@@ -427,7 +431,7 @@ def test_blob_is_held_if_it_has_the_listed_size_and_hash(folder: RepoFolder) -> 
 def test_content_is_found_in_other_places_if_it_is_right(
     folder: RepoFolder, tmp_path: Path
 ) -> None:
-    """The first place of the right size and hash; what is no file there is passed over."""
+    """Content is taken from the first place that has a file of the right size and hash."""
     listed = RemoteFile("a.npz", 5, sha256(b"right"))
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -443,7 +447,7 @@ def test_content_is_found_in_other_places_if_it_is_right(
 def test_content_is_not_read_twice_nor_out_of_a_pipe(
     folder: RepoFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link leads to a blob, which has been read; a pipe never ends."""
+    """A blob is hashed once although a link leads to it too, and a pipe is never read."""
     flip_bit(put(folder, OLD, "a.npz", b"right"))
     os.mkfifo(tmp_path / "pipe")
     digested: list[Path] = []
@@ -461,7 +465,7 @@ def test_content_is_not_read_twice_nor_out_of_a_pipe(
 
 
 def test_content_is_found_in_snapshots_without_links(folder: RepoFolder) -> None:
-    """Its own first, then those of other commits; what is linked is only read as its blob."""
+    """Content is found unlinked in a snapshot: in the commit's own first, then in others."""
     listed = RemoteFile("deep/a.npz", 5, sha256(b"right"))
     put(folder, OLD, "deep/a.npz", b"wrong")
     for commit in (NEW, THIRD):

@@ -44,12 +44,12 @@ HELLO_SHA256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
     ],
 )
 def test_forms_of_hashes_are_told_apart(text: str, sha1: bool, sha256: bool) -> None:
-    """40 or 64 lower-case hex digits, and nothing before or after them."""
+    """A hash is 40 or 64 lower-case hex digits, with nothing before or after them."""
     assert (is_sha1(text), is_sha256(text), is_etag(text)) == (sha1, sha256, sha1 or sha256)
 
 
 def test_kind_of_hash_has_a_name() -> None:
-    """Error messages say which hash was expected."""
+    """Each kind of hash has a name for error messages."""
     assert hash_name(HELLO_GIT) == "git sha1"
     assert hash_name(HELLO_SHA256) == "sha256"
     assert hash_name("") == "sha256"
@@ -59,7 +59,7 @@ def test_kind_of_hash_has_a_name() -> None:
     ("etag", "expected"), [("0" * 40, HELLO_GIT), ("0" * 64, HELLO_SHA256), ("", HELLO_SHA256)]
 )
 def test_file_is_hashed_as_its_etag_asks(tmp_path: Path, etag: str, expected: str) -> None:
-    """By git's sha1 where the etag is one, which needs the size first; the proof is the same."""
+    """A file is hashed by git's sha1 where its etag is one, and always by sha256."""
     path = tmp_path / "hello"
     path.write_bytes(b"hello\n")
 
@@ -69,7 +69,7 @@ def test_file_is_hashed_as_its_etag_asks(tmp_path: Path, etag: str, expected: st
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 5])
 def test_file_is_read_to_its_last_byte(tmp_path: Path, size: int) -> None:
-    """Whatever its size is, next to that of the pieces in which it is read."""
+    """A file is read to its last byte, however its size compares with the pieces it is read in."""
     body = hashlib.shake_256(b"a file").digest(size)
     path = tmp_path / "file"
     path.write_bytes(body)

@@ -55,13 +55,13 @@ def inspection(*states: FileState) -> Inspection:
     ],
 )
 def test_worst_file_gives_the_model_its_state(states: Sequence[FileState], word: str) -> None:
-    """Another model's file outranks a corrupt one, and that one nobody knows; in any order."""
+    """The state of a model is that of its worst file, in whatever order the files come."""
     for order in permutations(states):
         assert inspection(*order).state == word, f"files that are {', '.join(order)}"
 
 
 def test_model_of_no_files_is_missing_and_never_verified() -> None:
-    """A check map that names no file must not make every folder a complete model."""
+    """A model of no files is missing, and never verified."""
     nothing = inspection()
 
     assert nothing.state == "missing"
@@ -70,28 +70,28 @@ def test_model_of_no_files_is_missing_and_never_verified() -> None:
 
 
 def test_states_are_documented() -> None:
-    """The six words stand in the JSON of --check-models; a seventh would have to be told there."""
+    """The six states of a model are those that the JSON of --check-models documents."""
     words = {"complete", "incomplete", "missing", "corrupt", "other model", "unknown"}
 
     assert set(get_args(FileState)) == words
 
 
 def test_size_is_that_of_the_files_that_are_there() -> None:
-    """In bytes: a corrupt file counts, one that is missing or cannot be read does not."""
+    """A model's size in bytes counts corrupt files, but none that is missing."""
     found = [finding("a", size=7), finding("b", "corrupt", 5), finding("c", "missing", None)]
 
     assert Inspection(FILES, COMMIT, {each.name: each for each in found}).size == 12
 
 
 def test_faults_are_the_files_that_are_not_complete() -> None:
-    """In the order of the check map."""
+    """The faults of a model are its files that are not complete, in the check map's order."""
     found = inspection("corrupt", "complete", "missing")
 
     assert [fault.name for fault in found.faults] == ["file-0", "file-2"]
 
 
 def test_verified_model_has_what_was_found() -> None:
-    """Repo, revision, commit, and each file with its place and proof."""
+    """A verified model has repo, revision, commit, and each file with its place and proof."""
     model = inspection("complete", "complete").verified()
 
     assert (model.repo, model.revision, model.commit) == ("org/model", "v1", COMMIT)
@@ -101,13 +101,13 @@ def test_verified_model_has_what_was_found() -> None:
 
 @pytest.mark.parametrize("state", [s for s in get_args(FileState) if s != "complete"])
 def test_file_that_is_not_complete_is_no_part_of_a_verified_model(state: FileState) -> None:
-    """The error names the model, and says what is wrong with the file."""
+    """A model with a file that is not complete is refused; the error names the file's state."""
     with pytest.raises(VerificationError, match=rf"^org/model@v1: .*got: file-1: {state}$"):
         inspection("complete", state).verified()
 
 
 def test_model_without_a_commit_is_not_verified() -> None:
-    """Where nothing says what the revision stands for, right bytes are not enough."""
+    """A model without a commit is not verified, even if its bytes are right."""
     with pytest.raises(VerificationError):
         Inspection(FILES, None, {"a": finding("a")}).verified()
 
@@ -119,11 +119,11 @@ def test_model_without_a_commit_is_not_verified() -> None:
 def test_file_matches_what_a_host_lists_by_its_etag(
     state: FileState, etag: str, matches: bool
 ) -> None:
-    """Only a complete file can be the listed one."""
+    """A file matches what a host lists if it is complete and has the listed etag."""
     assert finding("a", state).matches(RemoteFile("a", 10, etag)) is matches
 
 
 def test_origin_is_told_as_repo_commit_and_file() -> None:
-    """Twelve digits of the commit are enough; a blob that no link leads to has no name."""
+    """A cached file is reported as its repo, twelve digits of its commit, and its name."""
     assert str(CachedFile("org/a", "0123456789abcdef", "w.npz")) == "org/a@0123456789ab w.npz"
     assert str(CachedFile("org/a", "", "")) == "org/a (a file that no commit has now)"

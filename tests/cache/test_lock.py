@@ -53,7 +53,7 @@ ONE, TWO = Proof(1, "1" * 64), Proof(2, "2" * 64)
 def test_locked_commit_is_fetched_after_main_has_moved(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """A cache without the model gets the locked commit, under the name of the revision."""
+    """A locked commit is fetched after main has moved, under the name of the revision."""
     then = store.prepare(BASE)
     hub.move(BASE.repo, "main", content(BASE, "newer"))
     elsewhere = Store(
@@ -63,13 +63,15 @@ def test_locked_commit_is_fetched_after_main_has_moved(
     model = elsewhere.prepare(BASE)
 
     assert (model.commit, model.revision) == (then.commit, "main")
-    assert elsewhere.inspect(BASE).files == BASE, "it is asked for by its commit"
+    assert elsewhere.inspect(BASE).files == BASE, (
+        "expected the model as it was asked for, by its revision"
+    )
     assert elsewhere.plan([BASE]).models[0].local.files == BASE
     assert read(model) == content(BASE)
 
 
 def test_without_a_lock_a_moved_main_is_followed(hub: Hub, store: Store, tmp_path: Path) -> None:
-    """The same cache gets what main stands for now."""
+    """Without a lock, an empty cache gets the commit that main stands for now."""
     store.prepare(BASE)
     hub.move(BASE.repo, "main", content(BASE, "newer"))
     elsewhere = Store(replace(store.settings, cache=tmp_path / "another"))
@@ -78,7 +80,7 @@ def test_without_a_lock_a_moved_main_is_followed(hub: Hub, store: Store, tmp_pat
 
 
 def test_locked_model_in_the_cache_needs_no_request(hub: Hub, store: Store) -> None:
-    """It is found by its commit, also where the cache's main is another one by now."""
+    """A locked model in the cache is found by its commit, and needs no request."""
     then = store.prepare(BASE)
     hub.move(BASE.repo, "main", content(BASE, "newer"))
     follower = Store(store.settings, Lock().moved_to({BASE: hub.commit(BASE.repo)}))
@@ -96,7 +98,7 @@ def test_locked_model_in_the_cache_needs_no_request(hub: Hub, store: Store) -> N
 def test_other_bytes_than_the_locked_ones_are_refused(
     hub: Hub, store: Store, tmp_path: Path, there: bool
 ) -> None:
-    """The lock outranks a cache and a hub that agree with each other; both sides are named."""
+    """Bytes other than the locked ones are refused, whether cached or on the hub."""
     model = store.prepare(BASE)
     right = model.files["weights.npz"][1]
     entry = LockedModel.of(replace(model, files={"weights.npz": (Path(), Proof(7, "d" * 64))}))
@@ -116,7 +118,7 @@ def test_other_bytes_than_the_locked_ones_are_refused(
 
 @pytest.mark.parametrize("lacking", [False, True], ids=["whole", "to be linked"])
 def test_lock_confirms_what_only_the_hub_cache_names(hub: Hub, store: Store, lacking: bool) -> None:
-    """It is a record of the bytes, and so needs no host; the manifests are gone."""
+    """A lock confirms the cached files offline where their manifests are gone."""
     then = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     shutil.rmtree(folder.own)
@@ -138,7 +140,7 @@ def test_lock_confirms_what_only_the_hub_cache_names(hub: Hub, store: Store, lac
 def test_lock_says_what_files_without_links_must_be(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As HF_HUB_DISABLE_SYMLINKS=1 puts them there, with no manifest and no listing: offline."""
+    """A lock says offline what files without links must be, with no manifest and no listing."""
     from huggingface_hub import constants, hf_hub_download
 
     then = store.prepare(BASE)
@@ -163,7 +165,7 @@ def test_lock_says_what_files_without_links_must_be(
 
 
 def test_locked_model_that_cannot_be_had_says_why(hub: Hub, store: Store, tmp_path: Path) -> None:
-    """The lock has nothing against it, and changes nothing of the reason."""
+    """A locked model that cannot be had offline is reported with that reason."""
     then = store.prepare(BASE)
     hub.clear()
     elsewhere = replace(store.settings, cache=tmp_path / "another", offline=True)
@@ -176,7 +178,7 @@ def test_locked_model_that_cannot_be_had_says_why(hub: Hub, store: Store, tmp_pa
 
 
 def test_lock_confirms_no_file_that_it_does_not_name(store: Store) -> None:
-    """What is said of the weights says nothing of the tokenizer beside them."""
+    """A lock confirms no file that it does not name."""
     then = store.prepare(BASE)
     shutil.rmtree(repo_folder(store, BASE).own)
     entry = LockedModel.of(then)
@@ -194,7 +196,7 @@ def test_lock_confirms_no_file_that_it_does_not_name(store: Store) -> None:
 def test_file_that_a_lock_confirms_is_known_by_the_hash_that_it_has_on_the_hub(
     hub: Hub, store: Store
 ) -> None:
-    """Of a small one that is git's sha1, which a listing has; the lock has only the sha256."""
+    """The manifest of a locked model has each file's etag on the hub, which the lock lacks."""
     then = store.prepare(BASE)
     manifest = repo_folder(store, BASE).manifest_path("main", then.commit)
     noted = json.loads(manifest.read_text())
@@ -208,7 +210,7 @@ def test_file_that_a_lock_confirms_is_known_by_the_hash_that_it_has_on_the_hub(
 
 
 def test_locked_file_that_was_harmed_is_fetched_anew(hub: Hub, store: Store) -> None:
-    """The lock has the right bytes: it is the file in the cache that is wrong, and not the lock."""
+    """A locked file that was harmed in the cache is fetched anew."""
     then = store.prepare(BASE)
     flip_bit(then.files["weights.npz"][0])
     hub.clear()
@@ -218,7 +220,7 @@ def test_locked_file_that_was_harmed_is_fetched_anew(hub: Hub, store: Store) -> 
 
 
 def test_locked_file_that_was_exchanged_is_fetched_anew(hub: Hub, store: Store) -> None:
-    """Though the cache agrees with itself, and nothing else in it says what is right."""
+    """A locked file whose link and blob were exchanged is corrupt, and fetched anew."""
     then = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     shutil.rmtree(folder.own)
@@ -244,7 +246,7 @@ def test_locked_file_that_was_exchanged_is_fetched_anew(hub: Hub, store: Store) 
 
 
 def test_small_file_unlike_the_lock_is_refused_once_it_is_there(hub: Hub, store: Store) -> None:
-    """Of a file that the hub lists by git's sha1 alone, the sha256 is known after the download."""
+    """A small file unlike the lock is refused by its sha256 once it is downloaded."""
     files = {"config.json": LockedFile(3, "e" * 64)}
     entry = LockedModel(hub.commit(BASE.repo), files)
     held = Store(store.settings, Lock({str(BASE): entry}))
@@ -261,7 +263,7 @@ def test_small_file_unlike_the_lock_is_refused_once_it_is_there(hub: Hub, store:
 
 
 def test_file_that_the_lock_does_not_name_is_taken_at_the_locked_commit(store: Store) -> None:
-    """A check map that has grown since needs no new lock."""
+    """A file that the lock does not name is taken at the locked commit."""
     then = store.prepare(BASE)
     files = {"weights.npz": LockedModel.of(then).files["weights.npz"]}
     entry = LockedModel(then.commit, files)
@@ -272,7 +274,7 @@ def test_file_that_the_lock_does_not_name_is_taken_at_the_locked_commit(store: S
 
 
 def test_locked_and_other_models_are_fetched_side_by_side(hub: Hub, store: Store) -> None:
-    """Each outcome belongs to the model that was asked for, by the revision's own name."""
+    """Locked and other models are fetched together, each at its own commit."""
     then = store.prepare(BASE)
     held = locked(store, then)
     for repo in (BASE.repo, QUANTISED.repo):
@@ -290,7 +292,7 @@ def hub_content(repo: str) -> dict[str, bytes]:
 
 
 def test_moved_names_both_commits(hub: Hub, store: Store) -> None:
-    """Of a lock the locked commit, else the cache's; what has not moved is not named."""
+    """A moved model is reported with both commits, of which a lock's goes before the cache's."""
     then, other = store.prepare(BASE), store.prepare(QUANTISED)
     now = hub.move(BASE.repo, "main", content(BASE, "newer"))
 
@@ -300,7 +302,7 @@ def test_moved_names_both_commits(hub: Hub, store: Store) -> None:
 
 
 def test_what_cannot_move_is_not_asked_for(hub: Hub, store: Store) -> None:
-    """That is an embedded model, a file by URL, a commit, and what was never fetched."""
+    """No host is asked whether an embedded model, a URL, a commit or an unfetched model moved."""
     pinned = replace(BASE, revision=hub.commit(BASE.repo))
     store.prepare(pinned)
     hub.clear()
@@ -310,7 +312,7 @@ def test_what_cannot_move_is_not_asked_for(hub: Hub, store: Store) -> None:
 
 
 def test_host_that_does_not_say_is_an_error_of_that_model(hub: Hub, store: Store) -> None:
-    """The others are still told."""
+    """A host that does not say whether one model has moved costs no other model its answer."""
     then = store.prepare(BASE)
     store.prepare(QUANTISED)
     now = hub.move(BASE.repo, "main", content(BASE, "newer"))
@@ -325,7 +327,7 @@ def test_host_that_does_not_say_is_an_error_of_that_model(hub: Hub, store: Store
 
 
 def test_offline_nothing_is_asked(hub: Hub, store: Store) -> None:
-    """It is said of each model that could be asked for."""
+    """Offline, no host is asked whether a model has moved, and the model's error says so."""
     store.prepare(BASE)
     hub.clear()
 
@@ -337,14 +339,14 @@ def test_offline_nothing_is_asked(hub: Hub, store: Store) -> None:
 
 
 def test_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """The file is sorted, and names sizes in bytes and hashes."""
+    """A lock is read as it was written; the file is sorted, with sizes in bytes and hashes."""
     path = tmp_path / "models.lock"
     lock = Lock().with_models([model(QUANTISED, b=TWO, a=ONE), model(BASE, a=ONE)])
 
     write_lock(path, lock)
 
     assert read_lock(path) == lock
-    assert path.read_text().endswith("}\n"), "it is a text of whole lines"
+    assert path.read_text().endswith("}\n"), "expected a text of whole lines"
     plain = json.loads(path.read_text())
     assert plain["format"] == "whisper-speedtest lock of models"
     assert plain["version"] == 1
@@ -358,7 +360,7 @@ def test_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_lock_that_could_not_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
-    """The new one is written beside it, where here a folder is in the way."""
+    """A lock that could not be written whole stays as it was."""
     path = tmp_path / "models.lock"
     lock = Lock().with_models([model(a=ONE)])
     write_lock(path, lock)
@@ -371,7 +373,7 @@ def test_lock_that_could_not_be_written_whole_stays_as_it_was(tmp_path: Path) ->
 
 
 def test_empty_file_and_long_commit_can_be_locked(tmp_path: Path) -> None:
-    """A commit has 40 digits by sha1, 64 by sha256, which is also what a file by URL has."""
+    """An empty file and a commit of 64 digits can be locked."""
     path = tmp_path / "models.lock"
     lock = Lock().with_models([model(commit="c" * 64, a=Proof(0, "0" * 64))])
 
@@ -381,7 +383,7 @@ def test_empty_file_and_long_commit_can_be_locked(tmp_path: Path) -> None:
 
 
 def test_other_commits_change_no_other_entry() -> None:
-    """Their own entry says nothing of files, as nobody knows these yet."""
+    """A model that is moved in a lock to another commit has no locked files; others keep theirs."""
     lock = Lock().with_models([model(a=ONE), model(QUANTISED, a=ONE)])
 
     moved = lock.moved_to({BASE: "b" * 40})
@@ -390,17 +392,17 @@ def test_other_commits_change_no_other_entry() -> None:
 
 
 def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
-    """A project without a lock follows each revision."""
+    """A lock's file that is not there is an empty lock."""
     assert read_lock(tmp_path / "models.lock") == Lock()
 
 
 def test_files_of_one_commit_add_up_and_those_of_another_replace() -> None:
-    """Two cases may need several files of one repo; an older commit's files are nobody's."""
+    """Locked files of one commit add up; those of another commit replace them."""
     lock = Lock().with_models([model(b=TWO), model(a=ONE)])
 
     assert list(lock.models[str(BASE)].files) == ["a", "b"]
     again = lock.with_models([model(b=ONE)]).models[str(BASE)]
-    assert again.files["b"] == LockedFile(1, "1" * 64), "what was verified last holds"
+    assert again.files["b"] == LockedFile(1, "1" * 64), "expected the proof that was verified last"
     newer = lock.with_models([model(commit="b" * 40, b=ONE)]).models[str(BASE)]
     assert (newer.commit, set(newer.files)) == ("b" * 40, {"b"})
 
@@ -451,7 +453,7 @@ def with_file(**fields: object) -> object:
     ],
 )
 def test_what_is_no_lock_is_named(tmp_path: Path, text: str, said: str) -> None:
-    """The message has the file, what is wrong, and what to do."""
+    """A file that is no lock is reported with its path, what is wrong, and what to do."""
     path = tmp_path / "models.lock"
     path.write_text(text)
 
@@ -464,7 +466,7 @@ def test_what_is_no_lock_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_lock_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
-    """A folder of that name is neither read nor replaced."""
+    """A folder in the place of a lock can neither be read nor be replaced, which is reported."""
     path = tmp_path / "models.lock"
     path.mkdir()
 
@@ -478,7 +480,7 @@ def test_lock_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
 def test_small_file_in_the_librarys_place_unlike_the_lock_is_refused_before_a_download(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """It is hashed as it is found, so that nothing else is fetched for a model that is refused."""
+    """A small file outside of the cache that is unlike the lock is refused before any download."""
     (config := tmp_path / "config.json").write_bytes(content(BASE)["config.json"])
     entry = LockedModel(hub.commit(BASE.repo), {"config.json": LockedFile(3, "e" * 64)})
     held = Store(store.settings, Lock({str(BASE): entry}))

@@ -1,4 +1,4 @@
-"""Our manifests of what was verified: how far they are believed, and which of them."""
+"""The manifests of what was verified: how far they are believed, and which of them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def name_by_content(store: Store, body: bytes) -> None:
 def test_manifest_that_cannot_be_understood_leaves_its_files_unknown_offline(
     store: Store, harm: Callable[[Path], None]
 ) -> None:
-    """It may have said something else than the names of the blobs; it stays as it is."""
+    """Offline, a manifest that cannot be understood makes files unknown, and is left alone."""
     model = store.prepare(BASE)
     harm(path := repo_folder(store, BASE).manifest_path("main", model.commit))
     before = written(path)
@@ -101,7 +101,7 @@ def test_manifest_that_cannot_be_understood_leaves_its_files_unknown_offline(
         assert found.findings[name].reason.startswith(reason)
         assert found.findings[name].etag == ""
     assert str(error).startswith(f"{BASE}: {reason}")
-    assert str(error).count(reason) == 1, "it is said once for all files"
+    assert str(error).count(reason) == 1, "expected the reason once for all files"
     assert type(error) is Unavailable
     assert "offline (--offline or HF_HUB_OFFLINE); run once without that" in str(error)
     assert written(path) == before
@@ -111,7 +111,7 @@ def test_manifest_that_cannot_be_understood_leaves_its_files_unknown_offline(
 def test_manifest_that_cannot_be_understood_is_replaced_by_a_listing(
     hub: Hub, store: Store, harm: Callable[[Path], None]
 ) -> None:
-    """Right files are known by it at no byte. A folder may hold anything, and is not removed."""
+    """A manifest that cannot be understood is replaced by the hub's listing without a download."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     good = path.read_text()
@@ -133,7 +133,7 @@ def test_manifest_that_cannot_be_understood_is_replaced_by_a_listing(
 def test_manifest_that_cannot_be_understood_lets_no_other_weights_in(
     hub: Hub, store: Store, harm: Callable[[Path], None]
 ) -> None:
-    """However well the cache agrees with itself: offline unknown, online fetched anew."""
+    """A manifest that cannot be understood lets no other weights in: they are fetched anew."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     name_by_content(store, content(QUANTISED)["weights.npz"])
@@ -151,7 +151,7 @@ def test_manifest_that_cannot_be_understood_lets_no_other_weights_in(
 def test_listing_of_huggingface_hub_replaces_a_manifest_that_cannot_be_understood(
     hub: Hub, store: Store
 ) -> None:
-    """Offline as well; where its hashes are others, the files are corrupt."""
+    """huggingface_hub's listing replaces a manifest that cannot be understood, even offline."""
     from huggingface_hub import snapshot_download
 
     where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
@@ -175,7 +175,7 @@ def test_listing_of_huggingface_hub_replaces_a_manifest_that_cannot_be_understoo
 def test_folder_of_manifests_that_cannot_be_read_is_no_empty_one(
     store: Store, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
-    """What was recorded is in there, or on a disk that is not there; the reason is told."""
+    """A folder of manifests that cannot be read makes its model unavailable offline."""
     store.prepare(BASE)
     own = repo_folder(store, BASE).own
     if harm == "closed":
@@ -213,7 +213,7 @@ def _close_to_reading(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_manifest_that_may_not_be_read_is_told_as_such(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of another user's, for example."""
+    """A manifest that may not be read is reported with the system's reason."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     _close_to_reading(path, monkeypatch)
@@ -226,7 +226,7 @@ def test_manifest_that_may_not_be_read_is_told_as_such(
 def test_manifest_of_another_commit_that_cannot_be_understood_counts_for_this_one_too(
     hub: Hub, store: Store
 ) -> None:
-    """Else a moved ref and links that agree with themselves would do for any exchange."""
+    """A manifest of another commit that cannot be understood makes this commit unknown, too."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     folder.manifest_path("main", model.commit).write_text("{")
@@ -253,7 +253,7 @@ def put_unconfirmed(store: Store, commit: str) -> None:
 
 
 def test_commit_that_nobody_confirmed_does_not_stand_in_for_a_harmed_one(store: Store) -> None:
-    """A manifest says what the revision was, and it is that no more."""
+    """A commit that nobody confirmed does not stand in for a verified one that was harmed."""
     model = store.prepare(BASE)
     put_unconfirmed(store, "d" * 40)
     flip_bit(model.files["weights.npz"][0])
@@ -268,7 +268,7 @@ def test_commit_that_nobody_confirmed_does_not_stand_in_for_a_harmed_one(store: 
 def test_commit_that_nobody_confirmed_does_not_stand_in_for_one_that_is_gone(
     hub: Hub, store: Store, noted: bool
 ) -> None:
-    """The verified commit counts, also where a manifest has noted the other one since."""
+    """A commit that nobody confirmed does not stand in for a verified one whose files are gone."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     put_unconfirmed(store, "d" * 40)
@@ -301,7 +301,7 @@ def test_commit_that_nobody_confirmed_does_not_stand_in_for_one_that_is_gone(
 def test_newer_commit_that_huggingface_hub_fetched_is_confirmed_by_one_request(
     hub: Hub, store: Store
 ) -> None:
-    """The verified one was pruned since; online no byte is downloaded again."""
+    """A newer commit that huggingface_hub fetched is confirmed by one request, with no download."""
     from huggingface_hub import hf_hub_download
 
     model = store.prepare(BASE)
@@ -322,7 +322,7 @@ def test_newer_commit_that_huggingface_hub_fetched_is_confirmed_by_one_request(
 def test_unconfirmed_commit_does_not_stand_in_for_one_that_was_seen_otherwise(
     store: Store,
 ) -> None:
-    """Nobody confirmed either of them; but what was there when it was first seen is noted."""
+    """An unconfirmed commit does not stand in for one that is no longer as it was first seen."""
     model = store.prepare(BASE)
     shutil.rmtree(repo_folder(store, BASE).own)
     assert offline(store).prepare(BASE).unconfirmed
@@ -336,7 +336,7 @@ def test_unconfirmed_commit_does_not_stand_in_for_one_that_was_seen_otherwise(
 
 
 def test_commits_that_nobody_ever_confirmed_stand_in_for_each_other(store: Store) -> None:
-    """A cache that is filled by other means alone goes on working, as unconfirmed."""
+    """Commits that nobody ever confirmed stand in for each other, and stay unconfirmed."""
     model = store.prepare(BASE)
     shutil.rmtree(repo_folder(store, BASE).own)
     assert offline(store).prepare(BASE).unconfirmed
@@ -349,7 +349,7 @@ def test_commits_that_nobody_ever_confirmed_stand_in_for_each_other(store: Store
 
 
 def test_notes_of_macos_on_a_manifest_are_no_manifest(store: Store) -> None:
-    """Of those that it writes on disks of other systems nobody is told."""
+    """A file that macOS writes beside a manifest, with `._` before its name, is no manifest."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     path.rename(path.with_name(f"._{path.name}")).write_bytes(b"\0\x05\x16\x07")
@@ -382,7 +382,7 @@ def contradict(store: Store, commit: str, *, newer: bool, **changes: Any) -> Pat
 def test_manifests_that_contradict_each_other_prove_nothing_offline(
     store: Store, newer: bool, exchanged: bool
 ) -> None:
-    """Neither the one written last nor the one that agrees with the file: both are told."""
+    """Offline, manifests that contradict each other leave a file unknown, and both are reported."""
     model = store.prepare(BASE)
     other = contradict(store, model.commit, newer=newer)
     right = model.files["weights.npz"][1].sha256
@@ -412,9 +412,9 @@ def test_manifests_that_contradict_each_other_prove_nothing_offline(
 def test_listing_decides_between_manifests_that_contradict_each_other(
     hub: Hub, store: Store, newer: bool, exchanged: bool
 ) -> None:
-    """Right files are known at no byte; the wrong manifest is corrected, and is no newer for that.
+    """The hub's listing decides between contradicting manifests, and the wrong one is corrected.
 
-    So the next session needs no host, and a revision stands for the commit that it stood for.
+    A corrected manifest keeps its time, so that a revision stands for the commit that it stood for.
     """
     model = store.prepare(BASE)
     good = repo_folder(store, BASE).manifest_path("main", model.commit).read_text()
@@ -438,7 +438,7 @@ def test_listing_decides_between_manifests_that_contradict_each_other(
 def test_listing_of_huggingface_hub_decides_between_manifests(
     hub: Hub, store: Store, newer: bool
 ) -> None:
-    """It is there without a request, as `snapshot_download` keeps it."""
+    """A listing that huggingface_hub kept decides between contradicting manifests."""
     from huggingface_hub import snapshot_download
 
     where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
@@ -457,7 +457,7 @@ def test_listing_of_huggingface_hub_decides_between_manifests(
 
 
 def test_lock_decides_between_manifests(store: Store) -> None:
-    """What a file must be stands in it, whatever else says something."""
+    """A lock decides between manifests that contradict each other."""
     model = store.prepare(BASE)
     contradict(store, model.commit, newer=True)
     lock = Lock().with_models([model])
@@ -470,7 +470,7 @@ def test_lock_decides_between_manifests(store: Store) -> None:
 
 
 def test_manifests_contradict_each_other_only_where_both_have_it_from_a_host(store: Store) -> None:
-    """What nobody confirmed is no evidence beside what was; two of that kind are."""
+    """A manifest with unconfirmed records contradicts none with confirmed ones."""
     model = store.prepare(BASE)
     contradict(store, model.commit, newer=True, unconfirmed=True)
 
@@ -491,7 +491,7 @@ def test_manifests_contradict_each_other_only_where_both_have_it_from_a_host(sto
 def test_cache_without_any_record_is_taken_at_its_word_and_told_as_unconfirmed(
     hub: Hub, store: Store, session: Callable[[Store], Store]
 ) -> None:
-    """As `hf download` leaves it for single files. What is recorded of it says so, too."""
+    """A cache without any record is taken at its word, and reported and recorded as unconfirmed."""
     from huggingface_hub import hf_hub_download
 
     where: Any = {"cache_dir": store.settings.cache, "endpoint": hub.endpoint, "token": False}
@@ -510,7 +510,7 @@ def test_cache_without_any_record_is_taken_at_its_word_and_told_as_unconfirmed(
 
 
 def test_exchange_after_a_cache_was_first_seen_is_found(hub: Hub, store: Store) -> None:
-    """What it held then is recorded; what it held before, nobody can tell."""
+    """An exchange of weights is found if the cache was seen and recorded before it."""
     model = store.prepare(BASE)
     (path := repo_folder(store, BASE).manifest_path("main", model.commit)).unlink()
     assert offline(store).prepare(BASE) == replace(model, unconfirmed=True)
@@ -526,14 +526,14 @@ def test_exchange_after_a_cache_was_first_seen_is_found(hub: Hub, store: Store) 
 
 
 def test_what_nobody_confirmed_is_not_confirmed_by_being_completed_offline(store: Store) -> None:
-    """A link that was deleted is made anew from the blob, and its record stays what it was."""
+    """Unconfirmed files stay unconfirmed when a deleted link among them is made anew offline."""
     model = store.prepare(BASE)
     repo_folder(store, BASE).manifest_path("main", model.commit).unlink()
     offline(store).prepare(BASE)
     model.files["weights.npz"][0].unlink()
 
     (planned,) = offline(store).plan([BASE]).to_fetch
-    assert planned.unconfirmed, "nobody is told"
+    assert planned.unconfirmed, "expected a plan that marks the model as unconfirmed"
     assert offline(store).prepare(BASE) == replace(model, unconfirmed=True)
     assert fresh(store).inspect(BASE).unconfirmed
 
@@ -542,7 +542,7 @@ def test_what_nobody_confirmed_is_not_confirmed_by_being_completed_offline(store
 def test_listing_of_huggingface_hub_outranks_a_record_of_what_nobody_confirmed(
     hub: Hub, store: Store, right: bool
 ) -> None:
-    """It comes from the hub, and is there now: the files are confirmed, or corrupt."""
+    """huggingface_hub's listing outranks an unconfirmed record: files are confirmed or corrupt."""
     from huggingface_hub import snapshot_download
 
     model = store.prepare(BASE)
@@ -565,7 +565,7 @@ def test_listing_of_huggingface_hub_outranks_a_record_of_what_nobody_confirmed(
 
 
 def test_listing_confirms_what_nobody_had_confirmed(hub: Hub, store: Store) -> None:
-    """At no byte, once another file has to be asked for."""
+    """Unconfirmed files are confirmed by the listing that is asked for with another file."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     good = path.read_text()
@@ -592,7 +592,7 @@ def test_no_manifest_hides_harm(store: Store, harm: Callable[[Path], None]) -> N
 
 
 def test_another_tool_that_goes_on_to_a_newer_commit_loses_no_model(hub: Hub, store: Store) -> None:
-    """It fetched one file of the newer commit, and so the ref stands for half a model."""
+    """A model stays complete when another tool has fetched a part of a newer commit."""
     from huggingface_hub import hf_hub_download
 
     model = store.prepare(BASE)
@@ -608,7 +608,7 @@ def test_another_tool_that_goes_on_to_a_newer_commit_loses_no_model(hub: Hub, st
 
 
 def test_models_of_one_repo_may_be_of_different_commits(hub: Hub, store: Store) -> None:
-    """Fetching one after main has moved loses none that were fetched before."""
+    """Models of one repo may be of different commits, and fetching one loses no other."""
     one, other = (ModelFiles("org/many", (f"{name}/weights.npz",)) for name in ("one", "other"))
     hub.add(one.repo, content(one) | content(other))
     first = store.prepare(one)
@@ -622,7 +622,7 @@ def test_models_of_one_repo_may_be_of_different_commits(hub: Hub, store: Store) 
 
 
 def test_file_without_a_byte_is_one_of_the_manifest(hub: Hub, store: Store) -> None:
-    """Its size is 0, and what is noted beside it is believed as ever."""
+    """A file of no bytes is recorded in the manifest and found again offline."""
     files = ModelFiles("org/with-an-empty-file", ("weights.npz", "vocab.txt"))
     hub.add(files.repo, {"weights.npz": b"weights", "vocab.txt": b""})
 

@@ -41,14 +41,14 @@ def _model(tmp_path: Path) -> VerifiedModel:
 
 
 def test_unchanged_files_pass(model: VerifiedModel) -> None:
-    """The size of a model is that of its files, in bytes."""
+    """Files that did not change pass a recheck, and a model's size is that of its files."""
     model.recheck()
 
     assert model.size == 11 * 10 + 11 * 10
 
 
 def test_first_file_that_changed_is_named(model: VerifiedModel) -> None:
-    """With the repo, twelve digits of the commit, both hashes and what to do."""
+    """The first file that changed is named with repo, commit, both hashes and what to do."""
     path, expected = model.files["config.json"]
     flip_bit(path)
 
@@ -64,7 +64,7 @@ def test_first_file_that_changed_is_named(model: VerifiedModel) -> None:
 def test_other_size_is_found_without_reading(
     model: VerifiedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cut file of gigabytes is refused at once, and so is one to which something was added."""
+    """A file of another size than expected is refused without being read."""
     path, expected = model.files["weights.npz"]
     truncate(path)
     monkeypatch.setattr(module, "prove", lambda _: pytest.fail("the file was read"))
@@ -81,7 +81,7 @@ def test_other_size_is_found_without_reading(
 
 
 def test_file_that_is_gone_is_named_with_its_place(model: VerifiedModel) -> None:
-    """So is a folder in its place."""
+    """A file that is gone, or has a folder in its place, is named with its path."""
     path, expected = model.files["weights.npz"]
     path.unlink()
 
@@ -92,7 +92,7 @@ def test_file_that_is_gone_is_named_with_its_place(model: VerifiedModel) -> None
 
 
 def test_same_hash_of_another_size_is_never_accepted(model: VerifiedModel) -> None:
-    """Both are compared."""
+    """A file of the right hash and another size is not accepted."""
     path, expected = model.files["weights.npz"]
 
     with pytest.raises(VerificationError, match="expected 111 bytes, got 110"):
@@ -117,13 +117,13 @@ def test_same_hash_of_another_size_is_never_accepted(model: VerifiedModel) -> No
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )
 def test_what_was_found_cannot_be_changed(value: object, field: str) -> None:
-    """Threads share these values, and what was verified must stay what it was."""
+    """The values that describe a model, its files and a plan cannot be changed."""
     with pytest.raises(FrozenInstanceError):
         setattr(value, field, None)
 
 
 def test_errors_tell_what_skips_a_test_from_what_fails_it() -> None:
-    """All are ModelErrors, none is another; a cause is "" unless it is given."""
+    """RepoError and VerificationError are ModelErrors, and are not taken for Unavailable."""
     kinds = (Unavailable, RepoError, VerificationError)
 
     assert all(issubclass(kind, ModelError) for kind in kinds)

@@ -1,4 +1,4 @@
-"""Hub caches in which something lies that no tool puts there: it costs its own model at most.
+"""Odd things in a hub cache, which no tool puts there: each costs its own model at most.
 
 Pipes and devices have no end, so that what read one would wait for ever.
 """
@@ -71,7 +71,7 @@ def zero(path: Path) -> None:
 def test_what_has_no_end_is_not_read(
     store: Store, endless: Callable[[Path], None], what: str
 ) -> None:
-    """What is said of the model is an error or is true; online it is complete."""
+    """Pipes and devices in the cache are not read, and the model is complete online."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     if what == "part":
@@ -92,7 +92,7 @@ def test_what_has_no_end_is_not_read(
 def test_what_says_something_is_read_to_a_limit(
     hub: Hub, store: Store, what: str, more: int
 ) -> None:
-    """A file of gigabytes would fill the memory; what is longer than a listing may be is none."""
+    """A manifest, ref or listing is read if it is no longer than a listing may be."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     if what == "listing":
@@ -114,7 +114,7 @@ def test_what_says_something_is_read_to_a_limit(
 
 
 def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
-    """With its path and the reason; what is not there is told from it."""
+    """A pipe, device or folder is refused before it is opened, with its path and the reason."""
     os.mkfifo(tmp_path / "pipe")
 
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
@@ -132,7 +132,7 @@ def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
 def test_folder_in_place_of_a_file_is_found_before_the_download(
     hub: Hub, store: Store, what: str
 ) -> None:
-    """It is not removed, as it may hold anything; the message says where it is."""
+    """A folder in the place of a file is named before the download, and not removed."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     path = place_of(what, model, folder)
@@ -151,7 +151,7 @@ def test_folder_in_place_of_a_file_is_found_before_the_download(
 
 
 def test_file_in_place_of_a_commit_is_found_before_the_download(hub: Hub, store: Store) -> None:
-    """There is no folder to put the links into."""
+    """A file in the place of a commit's folder is named before the download."""
     path = store.prepare(BASE).files[NAME][0].parent
     shutil.rmtree(path)
     path.write_text("")
@@ -165,7 +165,7 @@ def test_file_in_place_of_a_commit_is_found_before_the_download(hub: Hub, store:
 
 
 def test_link_to_a_folder_in_place_of_a_file_is_replaced(hub: Hub, store: Store) -> None:
-    """It is a link, so that nothing is lost with it."""
+    """A link to a folder in the place of a file is replaced."""
     model = store.prepare(BASE)
     path, _ = model.files[NAME]
     clear(path).symlink_to(path.parent.parent)
@@ -183,7 +183,7 @@ def test_link_to_a_folder_in_place_of_a_file_is_replaced(hub: Hub, store: Store)
 def test_folder_on_another_disk_is_found_before_the_download(
     hub: Hub, store: Store, other_disk: Path, name: str
 ) -> None:
-    """Nothing can be moved there at once, so that there would be moments with half a file."""
+    """A folder of a repo that lies on another disk is named before the download."""
     store.prepare(BASE)
     path = repo_folder(store, BASE).root / name
     shutil.rmtree(path)
@@ -200,7 +200,7 @@ def test_folder_on_another_disk_is_found_before_the_download(
 
 
 def test_blobs_behind_a_link_on_one_disk_are_as_good_as_any(hub: Hub, store: Store) -> None:
-    """Found, harmed, repaired; the link stays."""
+    """Blobs behind a link on one disk are found and repaired, and the link stays."""
     model = store.prepare(BASE)
     blobs = repo_folder(store, BASE).blobs
     blobs.rename(elsewhere := store.settings.cache / "elsewhere")
@@ -216,7 +216,7 @@ def test_blobs_behind_a_link_on_one_disk_are_as_good_as_any(hub: Hub, store: Sto
 
 @pytest.mark.parametrize("target", ["another blob", "itself", "nothing"])
 def test_blob_that_is_a_link_is_what_it_leads_to(hub: Hub, store: Store, target: str) -> None:
-    """Another file, or none; what is replaced is the link."""
+    """A blob that is a link is judged by what it leads to, and only the link is replaced."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     blob = clear(place_of("blob", model, folder))
@@ -237,7 +237,7 @@ def test_blob_that_is_a_link_is_what_it_leads_to(hub: Hub, store: Store, target:
 def test_blob_that_is_edited_under_another_name_is_found(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """A hard link is the same file; what is put in its place is not, so the other one stays."""
+    """A blob that is edited by another hard link is found and replaced; the edited file stays."""
     path, _ = store.prepare(BASE).files[NAME]
     os.link(path.resolve(), tmp_path / "mine")
     flip_bit(tmp_path / "mine")
@@ -253,7 +253,7 @@ def test_blob_that_is_edited_under_another_name_is_found(
 def test_commit_that_is_a_link_to_another_one_is_what_its_manifest_says(
     hub: Hub, store: Store
 ) -> None:
-    """The other commit's files are right by their own names, and are not this commit's."""
+    """A commit's folder that is a link to another commit's does not have the right files."""
     hub.move(BASE.repo, "main", content(BASE, "newer"))
     newer = store.prepare(BASE)
     shutil.rmtree(repo_folder(store, BASE).own)
@@ -269,7 +269,7 @@ def test_commit_that_is_a_link_to_another_one_is_what_its_manifest_says(
 
 @pytest.mark.parametrize("text", ["{commit}\n", "\ufeff{commit}", "{commit:.12}", "{commit}\0", ""])
 def test_ref_that_is_no_commit_costs_nothing(hub: Hub, store: Store, text: str) -> None:
-    """A line's end is none of it; for what is left the manifest knows."""
+    """A ref that is no commit costs nothing, as the manifest says which commit it was."""
     model = store.prepare(BASE)
     text = text.replace("{commit:.12}", model.commit[:12]).replace("{commit}", model.commit)
     (repo_folder(store, BASE).root / "refs" / "main").write_text(text)
@@ -287,7 +287,7 @@ def test_ref_that_is_no_commit_costs_nothing(hub: Hub, store: Store, text: str) 
 def test_leftover_that_is_not_what_it_should_be_is_in_nobodys_way(
     hub: Hub, store: Store, what: str, made: Callable[[Path], None]
 ) -> None:
-    """The file is downloaded beside it."""
+    """A file or folder where a part, a lock or a leftover belongs keeps no file from coming."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     clear(place_of("blob", model, folder))
@@ -303,14 +303,14 @@ def test_leftover_that_is_not_what_it_should_be_is_in_nobodys_way(
 
     assert plan.models[0].size_begun == 0
     assert fresh(store).prepare(BASE, Impatient()) == model
-    assert waits == [], "nobody else downloads it"
+    assert waits == [], "expected no wait, as nobody else downloads the file"
     assert requested(hub)[-1:] == [("resolve", NAME)]
 
 
 def test_leftovers_of_another_user_are_in_nobodys_way(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their locks cannot be opened; they stay, and the model comes."""
+    """Leftovers of another user, whose locks cannot be opened, keep no model from coming."""
     model = store.prepare(BASE)
     folder = repo_folder(store, BASE)
     clear(place_of("blob", model, folder))
@@ -337,7 +337,7 @@ def test_leftovers_of_another_user_are_in_nobodys_way(
 
 @pytest.mark.parametrize("letter", [b"\xff", b"\n", b"\x1b[31m"])
 def test_repo_whose_name_cannot_be_printed_is_not_told(store: Store, letter: bytes) -> None:
-    """A message that held it would end the session, or write over the terminal."""
+    """A cached repo whose name cannot be printed is not reported among similar repos."""
     store.prepare(QUANTISED)
     name = b"models--mlx-community--whisper-base-ml" + letter
     folder = Path(os.fsdecode(os.fsencode(store.settings.cache) + b"/" + name))
@@ -354,7 +354,7 @@ def test_repo_whose_name_cannot_be_printed_is_not_told(store: Store, letter: byt
 
 
 def test_cache_at_a_path_that_no_system_has_is_told(hub: Hub, store: Store, tmp_path: Path) -> None:
-    """It holds nothing, as one that may not be looked into; the reason is the system's."""
+    """A cache at a path that is too long holds nothing, and the system's reason is reported."""
     session = fresh(store, cache=tmp_path / ("n" * 300) / "hub")
 
     error = refusal(session, BASE)
@@ -367,7 +367,7 @@ def test_cache_at_a_path_that_no_system_has_is_told(hub: Hub, store: Store, tmp_
 
 @pytest.mark.parametrize("size", ["-1", "1000000000000001", "9" * 400, "1e400", '"1"', "null"])
 def test_manifest_with_a_size_that_no_file_has_is_none(hub: Hub, store: Store, size: str) -> None:
-    """The hub is asked what is right, and a manifest is written anew."""
+    """A manifest with a size that no file has counts for nothing, and is written anew."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     good = path.read_text()

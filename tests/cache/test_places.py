@@ -1,4 +1,4 @@
-"""Hub caches in odd places, and what huggingface_hub's own tools say of ours."""
+"""Hub caches in odd places, and what huggingface_hub's own tools say of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "name", ["with some spaces", "Modèle-Zwischenspeicher-模型", "a'b\"c$d%20"]
 )
 def test_a_cache_path_may_have_any_name(store: Store, tmp_path: Path, name: str) -> None:
-    """Fetched, found again offline, harmed, repaired."""
+    """A cache whose path has spaces, quotes or letters of any script works and is repaired."""
     session = fresh(store, cache=tmp_path / name / "hub")
 
     model = session.prepare(BASE)
@@ -41,7 +41,7 @@ def test_a_cache_path_may_have_any_name(store: Store, tmp_path: Path, name: str)
 
 
 def test_a_cache_may_be_a_link(store: Store, tmp_path: Path) -> None:
-    """Also where the link's target moves to another place with all that is in it."""
+    """A cache may be a link, and may move to another place with all that is in it."""
     (tmp_path / "disk").mkdir()
     store.settings.cache.symlink_to(tmp_path / "disk")
     model = store.prepare(BASE)
@@ -71,7 +71,7 @@ def test_a_cache_may_be_a_link(store: Store, tmp_path: Path) -> None:
 def test_cache_of_the_environment_is_an_absolute_path(
     tmp_path: Path, variables: dict[str, str], expected: str
 ) -> None:
-    """Engines work in folders of their own, where a relative path would lead elsewhere."""
+    """The cache's path from the environment is absolute, whatever the variables hold."""
     (tmp_path / "cwd").mkdir()
     says = "from whisper_speedtest.hub.settings import HubSettings as s; print(ascii(str("
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
@@ -98,7 +98,7 @@ def _removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("removed")
 def test_folder_that_was_removed_costs_an_absolute_cache_nothing(store: Store) -> None:
-    """Fetched and found again."""
+    """A working folder that was removed does not matter to a cache with an absolute path."""
     model = store.prepare(BASE)
 
     assert read(model) == content(BASE)
@@ -107,7 +107,7 @@ def test_folder_that_was_removed_costs_an_absolute_cache_nothing(store: Store) -
 
 @pytest.mark.usefixtures("removed")
 def test_relative_cache_below_a_removed_folder_says_what_to_set(store: Store) -> None:
-    """There is no such path, and no traceback of the system's."""
+    """A relative cache path below a removed folder is refused with the variable to set."""
     with pytest.raises(Unavailable, match=r"hf/hub is named .* was removed; .*HF_HUB_CACHE"):
         fresh(store, cache=Path("hf/hub"))
 
@@ -135,7 +135,7 @@ for repo in repos:
 
 
 def test_a_read_only_cache_serves_what_it_holds(hub: Hub, store: Store) -> None:
-    """For the rest the error says what is needed. Tried by a user who may really not write."""
+    """A read-only cache serves what it holds; for the rest the error says what is needed."""
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
         session = fresh(store, cache=Path(place, "hub"))
         commit = session.prepare(BASE).commit
@@ -183,7 +183,7 @@ def hf(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -> None:
-    """`hf cache ls` lists the repo and complains of nothing; `hf cache verify` finds the same."""
+    """`hf cache ls` and `hf cache verify` agree with the store about a cache that it filled."""
     from huggingface_hub import scan_cache_dir
 
     model = store.prepare(BASE)
@@ -211,7 +211,7 @@ def test_hf_agrees_about_a_cache_that_the_store_filled(hub: Hub, store: Store) -
 def test_disk_that_fails_at_any_step_is_told(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """It names reason, cache and remedy; nothing is left behind, and the next run works."""
+    """A disk that fails at any step is reported with cache and remedy; nothing stays behind."""
 
     def fails(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -231,7 +231,7 @@ def test_disk_that_fails_at_any_step_is_told(
 def test_folder_of_one_repo_that_cannot_be_written_to_costs_no_other_model(
     store: Store, tmp_path: Path
 ) -> None:
-    """The first model of the plan has its reason, and those behind it come."""
+    """A repo's folder that cannot be written to costs no other model of the plan."""
     cache = tmp_path / "one bad folder"
     cache.mkdir()
     session = fresh(store, cache=cache)
@@ -261,7 +261,7 @@ def dangling(path: Path) -> None:
 def test_cache_that_is_no_folder_is_told_offline_too(
     store: Store, tmp_path: Path, harm: Callable[[Path], None], where: str
 ) -> None:
-    """It is not that the model was never fetched: to run once online would not help."""
+    """Offline, a file or a dead link in a cache folder's place is reported as such."""
     store.prepare(BASE)
     folder = repo_folder(store, BASE)
     named = {"cache": store.settings.cache, "repo": folder.root, "blobs": folder.blobs}
@@ -282,7 +282,7 @@ def test_cache_that_is_no_folder_is_told_offline_too(
 
 
 def test_name_of_a_cache_gives_no_orders_to_a_terminal(store: Store, tmp_path: Path) -> None:
-    """A message is one line, whatever the folder is called."""
+    """A message stays one printable line, whatever the cache's folder is called."""
     (odd := tmp_path / "a\x1b[31mb\nc\u202e").touch()
 
     error = str(refusal(fresh(store, cache=odd), BASE))

@@ -60,7 +60,7 @@ def complete(name: str, *sizes: int, folder: str = "") -> PlannedModel:
 
 
 def test_download_is_what_is_not_held() -> None:
-    """Names and bytes of the files that have to come; the size is that of all."""
+    """The download of a model is its files that are not held; its size is that of all files."""
     model = planned("a", 100, 20, 3, held=1)
 
     assert [file.name for file in model.download] == ["1.npz", "2.npz"]
@@ -68,20 +68,20 @@ def test_download_is_what_is_not_held() -> None:
 
 
 def test_file_under_two_names_is_downloaded_once() -> None:
-    """It is one blob of its repo."""
+    """One content under two names in a repo is downloaded once."""
     assert planned("a", 50, 50).sizes == {("org/a", f"{50:064x}"): 50}
     assert planned("a", 50, 50).download_size == 50
 
 
 def test_model_with_a_problem_downloads_nothing() -> None:
-    """Nor is it complete, whatever its files are."""
+    """A model with a problem downloads nothing and is not complete."""
     model = planned("a", 50, problem=RepoError("no such repo"))
 
     assert (model.download, model.download_size, model.complete) == ((), 0, False)
 
 
 def test_model_that_is_there_and_may_not_be_used_is_not_complete() -> None:
-    """It is larger than the memory, say: then it is left out, and its bytes do not count."""
+    """A cached model with a problem is not complete, and its bytes do not count."""
     large = replace(complete("a", 100), problem=Unavailable("too large"))
 
     assert not large.complete
@@ -90,7 +90,7 @@ def test_model_that_is_there_and_may_not_be_used_is_not_complete() -> None:
 
 
 def test_size_of_a_complete_model_is_that_of_its_files() -> None:
-    """No host was asked; of one that is neither there nor listed nobody knows it."""
+    """A complete model's size is known without a listing; that of an unlisted one is not."""
     there = complete("a", 100, 20)
 
     assert (there.size, there.complete, there.download_size) == (120, True, 0)
@@ -101,7 +101,7 @@ def test_size_of_a_complete_model_is_that_of_its_files() -> None:
 
 
 def test_plan_parts_what_is_there_from_what_comes_and_what_does_not() -> None:
-    """Each model is in one of the three, in the order of the plan."""
+    """A plan parts its models into complete, to be fetched and unavailable ones, in order."""
     there, coming, linked = complete("there", 5), planned("coming", 7), planned("l", 9, held=1)
     refused = planned("refused", 11, problem=RepoError("no"))
 
@@ -114,7 +114,7 @@ def test_plan_parts_what_is_there_from_what_comes_and_what_does_not() -> None:
 
 
 def test_what_models_share_counts_once() -> None:
-    """By repo and etag for what has to come, by its place for what is there."""
+    """Bytes that models share count once: by repo and etag to download, by place when cached."""
     alike = [planned(name, 50, size, repo="org/one") for name, size in (("a", 3), ("b", 4))]
     there = [complete("a", 10, 7), complete("b", 10, 8, folder="a")]
 
@@ -147,14 +147,14 @@ THREE = [planned("large", 3_000_000), planned("small", 1_000_000), planned("mid"
     ],
 )
 def test_room_goes_to_the_smallest_to_the_last_byte(limit: int, lacking: list[str]) -> None:
-    """The limit itself is enough, one byte less is not; of the disk, 50 MB are left alone."""
+    """Room for downloads goes to the smallest models first, and is used to the last byte."""
     assert left_out(THREE, limit) == lacking
     assert left_out(THREE, None, free=limit + 50_000_000) == lacking
     assert left_out(THREE, None) == []
 
 
 def test_model_that_does_not_fit_takes_no_room() -> None:
-    """One that shares the files that are coming anyway still fits behind it."""
+    """A model that does not fit leaves room for one that shares files that are coming anyway."""
     models = [planned("small", 10, repo="org/one"), planned("large", 100, repo="org/one")]
     again = planned("again", 10, repo="org/one")
 
@@ -163,14 +163,14 @@ def test_model_that_does_not_fit_takes_no_room() -> None:
 
 
 def test_models_that_download_nothing_need_no_room() -> None:
-    """They are there, or will be linked, or have a problem of their own."""
+    """Models that download nothing need no room."""
     models = [complete("a", 10), planned("b", 10, held=1), planned("c", 10, problem=RepoError(""))]
 
     assert left_out(models, 0, free=0) == []
 
 
 def test_copies_from_another_disk_take_room_and_are_no_downloads() -> None:
-    """Each blob once, with the downloads; the smallest in all comes first."""
+    """Copies from another disk take room on the disk, and do not count as downloads."""
     small, large = (
         replace(
             planned(name, *sizes, held=1, repo="org/one"), copied={f"{sizes[0]:064x}": sizes[0]}
@@ -190,7 +190,7 @@ def test_copies_from_another_disk_take_room_and_are_no_downloads() -> None:
 
 
 def test_refusal_says_what_to_raise_and_to_what() -> None:
-    """For this model with the smaller ones; and, as the cause that all share, for all there is."""
+    """A refusal by --max-download names the limit that this model needs, and that of all."""
     found = without_room(THREE, 1_500_000, LARGE_DISK, CACHE)
 
     mid, large = found.values()
@@ -212,11 +212,11 @@ def test_refusal_says_what_to_raise_and_to_what() -> None:
     shared = [planned(name, 3_000_000, repo="org/one") for name in ("once", "again")]
     (first, second) = without_room(shared, 0, LARGE_DISK, CACHE).values()
     assert first.cause.endswith(" for all there is with --max-download 3.0MB")
-    assert second.cause == first.cause, "what both need is downloaded once"
+    assert second.cause == first.cause, "expected a file that both models need to count once"
 
 
 def test_refusal_for_the_disk_says_what_is_needed_and_what_is_free() -> None:
-    """And where; --max-download, which is looked at first, would be no help."""
+    """A refusal for the disk names the bytes needed, the bytes free, and the disk."""
     found = without_room(THREE, None, 53_500_000, CACHE)
 
     (large,) = found.values()
@@ -252,7 +252,7 @@ def _sizes(hub: Hub) -> list[ModelFiles]:
 def test_plan_says_what_is_there_and_what_has_to_come(
     hub: Hub, store: Store, sizes: list[ModelFiles]
 ) -> None:
-    """In bytes, with no byte fetched."""
+    """A plan tells in bytes what is there and what is to come, and fetches nothing."""
     store.prepare(sizes[1])
     hub.clear()
 
@@ -269,7 +269,7 @@ def test_plan_says_what_is_there_and_what_has_to_come(
 def test_max_download_goes_to_the_smallest_first(
     hub: Hub, store: Store, sizes: list[ModelFiles]
 ) -> None:
-    """What does not fit says which option to raise, and to what."""
+    """Room under --max-download goes to the smallest models; a refusal says what to raise."""
     plan = store.plan(sizes, max_download=4_000_000)
     outcomes = store.fetch(plan)
 
@@ -281,7 +281,7 @@ def test_max_download_goes_to_the_smallest_first(
 
 
 def test_what_is_there_counts_for_nothing(store: Store, sizes: list[ModelFiles]) -> None:
-    """A limit on downloads leaves cached models alone."""
+    """A model in the cache is complete under any limit on downloads."""
     store.prepare(sizes[0])
 
     assert len(store.plan(sizes[:1], max_download=0).complete) == 1
@@ -290,7 +290,7 @@ def test_what_is_there_counts_for_nothing(store: Store, sizes: list[ModelFiles])
 def test_a_disk_without_room_is_said_before_the_first_byte(
     hub: Hub, store: Store, sizes: list[ModelFiles], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With numbers; the smaller ones still come."""
+    """A disk without room is reported before the first byte, and smaller models still come."""
     usage = shutil.disk_usage(store.settings.cache.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=MARGIN + 3_500_000))
 
@@ -307,7 +307,7 @@ def test_a_disk_without_room_is_said_before_the_first_byte(
 def test_a_model_as_large_as_the_memory_is_fetched(
     store: Store, sizes: list[ModelFiles], cached: bool
 ) -> None:
-    """Whether it fits when it is loaded is seen then; without a figure nothing is refused."""
+    """A model exactly as large as the memory is fetched; one byte more is refused."""
     if cached:
         store.prepare(sizes[0])
 
@@ -321,7 +321,7 @@ def test_a_model_as_large_as_the_memory_is_fetched(
 def test_a_model_larger_than_the_memory_is_not_fetched(
     hub: Hub, store: Store, sizes: list[ModelFiles], cached: bool
 ) -> None:
-    """Nor loaded from the cache."""
+    """A model larger than the memory is refused, whether it has to come or is cached."""
     if cached:
         store.prepare(sizes[0])
     hub.clear()
@@ -334,7 +334,7 @@ def test_a_model_larger_than_the_memory_is_not_fetched(
 
 
 def test_part_of_a_file_that_is_held_by_now_counts_for_nothing() -> None:
-    """What is said to be there from before is of what is still to come."""
+    """The begun part of a file that is there by now does not count as begun."""
     model = replace(
         planned("a", 100, 20, held=1), begun={f"{100:064x}": 60, f"{20:064x}": 5, "f" * 64: 7}
     )
@@ -343,7 +343,7 @@ def test_part_of_a_file_that_is_held_by_now_counts_for_nothing() -> None:
 
 
 def test_model_that_cannot_be_had_is_not_told_as_unconfirmed() -> None:
-    """Its problem is what there is to know; the same one without it is."""
+    """A model that cannot be had is not reported as unconfirmed."""
     model = planned("a", 100)
     (file,) = model.required
     model = replace(model, required=(replace(file, unconfirmed=True),))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_harm_is_found_and_repaired(
     hub: Hub, store: Store, harm: Callable[[Path], None], name: str
 ) -> None:
-    """Offline an error that shows both hashes; online that one file is fetched anew, or found."""
+    """A harmed file is reported offline with both hashes, and online no other file is fetched."""
     model = store.prepare(BASE)
     harm(model.files[name][0])
     path = model.files[name][0]
@@ -51,7 +51,7 @@ def test_harm_is_found_and_repaired(
 def test_nothing_is_removed_to_be_replaced(
     store: Store, harm: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At no moment is a file absent that was there: the new one is renamed over it."""
+    """A harmed file is not removed before it is replaced."""
     harm(store.prepare(BASE).files["weights.npz"][0])
     removed: list[str] = []
     unlink = os.unlink
@@ -70,7 +70,7 @@ def test_nothing_is_removed_to_be_replaced(
 
 
 def test_files_without_links_are_compared_with_the_manifest(hub: Hub, store: Store) -> None:
-    """A cache that was copied without its links is good; without its manifest nothing says so."""
+    """Files without links are complete by the manifest alone, and unknown without it."""
     model = store.prepare(BASE)
     path, proof = model.files["weights.npz"]
     blob = path.resolve()
@@ -102,7 +102,7 @@ def test_files_without_links_are_compared_with_the_manifest(hub: Hub, store: Sto
 
 
 def test_harm_that_cannot_be_repaired_is_an_error(hub: Hub, store: Store) -> None:
-    """Not a skip: what is on the disk is wrong, whatever the network does."""
+    """A harmed file that cannot be fetched anew is a verification error, and no skip."""
     path, proof = store.prepare(BASE).files["weights.npz"]
     flip_bit(path)
     hub.fault(Fault(status=503))
@@ -116,7 +116,7 @@ def test_harm_that_cannot_be_repaired_is_an_error(hub: Hub, store: Store) -> Non
 
 
 def test_a_deleted_file_is_missing(hub: Hub, store: Store) -> None:
-    """Offline the model cannot be had; online only the blob that is gone is fetched."""
+    """A deleted blob is reported as missing offline, and online it alone is fetched."""
     model = store.prepare(BASE)
     model.files["weights.npz"][0].resolve().unlink()
     hub.clear()
@@ -130,7 +130,7 @@ def test_a_deleted_file_is_missing(hub: Hub, store: Store) -> None:
 
 
 def test_a_deleted_link_is_put_back_without_a_download(hub: Hub, store: Store) -> None:
-    """The blob is still there, and right."""
+    """A deleted link is put back from its blob without a download."""
     store.prepare(BASE).files["weights.npz"][0].unlink()
     hub.clear()
 
@@ -143,7 +143,7 @@ def test_a_deleted_link_is_put_back_without_a_download(hub: Hub, store: Store) -
 def test_a_blob_in_the_store_shared_by_repos_is_read_and_not_written_to(
     hub: Hub, store: Store
 ) -> None:
-    """huggingface_hub may keep blobs once for all repos; one that is corrupt is only left."""
+    """A blob that repos share is read, and not written to when it is corrupt."""
     pointer, proof = store.prepare(BASE).files["weights.npz"]
     blob = repo_folder(store, BASE).blobs / hub.blob(BASE.repo, "weights.npz").etag
     shared = store.settings.cache / "blobs" / "ab" / ("ab" * 32)
@@ -164,7 +164,7 @@ def test_a_blob_in_the_store_shared_by_repos_is_read_and_not_written_to(
 
 
 def test_model_is_not_told_as_one_that_is_like_itself(store: Store) -> None:
-    """What is left of it is named by its files; only other repos are near ones."""
+    """A model with a missing file is not named as a repo that is similar to it."""
     store.prepare(BASE).files["weights.npz"][0].resolve().unlink()
     store.prepare(QUANTISED)
 
@@ -177,7 +177,7 @@ def test_model_is_not_told_as_one_that_is_like_itself(store: Store) -> None:
 def test_repos_that_are_like_it_are_told_nearest_first_and_no_more_than_five(
     store: Store,
 ) -> None:
-    """Those of which the cache holds a commit; what is less alike is not told."""
+    """A refusal names at most five similar cached repos, the most similar first."""
     names = ["org/whisper-tiny-mlx-8bit", *(f"org/whisper-tiny-mlx-v{n}" for n in range(7)), "a/b"]
     for name in names:
         snapshot = RepoFolder(store.settings.cache, name).root / "snapshots" / ("c" * 40)
@@ -192,7 +192,7 @@ def test_repos_that_are_like_it_are_told_nearest_first_and_no_more_than_five(
 
 
 def test_file_without_a_blob_is_known_in_a_newer_commit(hub: Hub, store: Store) -> None:
-    """In a cache that was copied without links, a file that did not change is not fetched anew."""
+    """A file without a link that did not change is not fetched anew for a newer commit."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     blob = path.resolve()
     path.unlink()

@@ -27,7 +27,7 @@ from whisper_speedtest.session.choice.values import parse_size
     ],
 )
 def test_people_read_a_number_with_one_decimal(size: int, text: str) -> None:
-    """In the largest unit of which there is at least one; 1 GB is 1000 MB, not 1024."""
+    """People read a number of bytes in its largest unit with one decimal."""
     assert human(size) == text
 
 
@@ -48,14 +48,14 @@ def test_people_read_a_number_with_one_decimal(size: int, text: str) -> None:
     ],
 )
 def test_option_is_rounded_up_so_that_it_suffices(size: int, text: str) -> None:
-    """A limit that is raised to what a message says is high enough."""
+    """A size in a message is rounded up, so that it suffices as an option."""
     assert flag(size) == text
     assert parse_size(text) >= size
 
 
 @pytest.mark.property
 def test_every_option_suffices_and_is_no_more_than_a_tenth_of_its_unit_too_large() -> None:
-    """For any number of bytes: `--max-download` takes what `flag` writes."""
+    """A size for an option suffices, and is at most a tenth or 1 kB too large."""
     from hypothesis import given
     from hypothesis import strategies as st
 
@@ -83,9 +83,6 @@ def test_every_option_suffices_and_is_no_more_than_a_tenth_of_its_unit_too_large
     ids="whole one-more lines indented far empty orders unseen letters".split(),
 )
 def test_quotation_is_bounded_and_on_one_line(text: str, quoted: str) -> None:
-    """Of ten characters here, of 200 elsewhere; no more than four times that is looked at.
-
-    A terminal is given no orders, and no letters that nobody sees.
-    """
+    """A quotation is one line of bounded length, without control characters or unseen ones."""
     assert short(text, 10) == quoted
     assert len(short("x" * 10**6)) == 201

@@ -48,7 +48,7 @@ def stages(folder: RepoFolder) -> list[Path]:
 
 
 def test_staging_makes_the_repos_folders_and_goes_at_the_end(folder: RepoFolder) -> None:
-    """Whether the block ends or fails; huggingface_hub's own folders stay."""
+    """A staging folder goes when its block ends or fails; huggingface_hub's own folders stay."""
     with staging(folder) as stage:
         stage.new().write_bytes(BODY)
         assert len(stages(folder)) == 1
@@ -66,7 +66,7 @@ def test_staging_makes_the_repos_folders_and_goes_at_the_end(folder: RepoFolder)
 def test_new_files_have_names_of_their_own_in_the_staging_folder(
     folder: RepoFolder, stage: Staging
 ) -> None:
-    """On the cache's own disk, so that they can be moved in at once."""
+    """New staged files have names of their own, in the staging folder."""
     paths = {stage.new() for _ in range(50)}
 
     assert len(paths) == 50
@@ -74,7 +74,7 @@ def test_new_files_have_names_of_their_own_in_the_staging_folder(
 
 
 def test_published_file_is_a_blob_and_its_link_relative(folder: RepoFolder, stage: Staging) -> None:
-    """The cache may be moved as a whole."""
+    """A published file is a blob, and the link to it is relative."""
     (staged := stage.new()).write_bytes(BODY)
     stage.publish(staged, ETAG)
     link = stage.link(COMMIT, "deep/er/weights.npz", ETAG)
@@ -86,7 +86,7 @@ def test_published_file_is_a_blob_and_its_link_relative(folder: RepoFolder, stag
 
 
 def test_link_that_is_right_is_left_alone(folder: RepoFolder, stage: Staging) -> None:
-    """Another one, and a file in its place, are replaced."""
+    """A link that is right is left alone; a wrong one, or a file in its place, is replaced."""
     for etag in (ETAG, "0" * 64):
         (folder.blobs / etag).write_bytes(BODY)
     first = stage.link(COMMIT, "a", ETAG).lstat().st_ino  # not the time when it was last read
@@ -110,7 +110,7 @@ def found(commit: str, **records: Record) -> Inspection:
 
 
 def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Staging) -> None:
-    """A branch with a slash is a path; a commit needs no ref, nor does one that is right."""
+    """A ref has the path that huggingface_hub gives it, and a commit has no ref."""
     stage.write_ref("main", COMMIT)
     stage.write_ref("refs/pr/1", "d" * 40)
     stage.write_ref(COMMIT, COMMIT)
@@ -128,7 +128,7 @@ def test_ref_is_what_huggingface_hub_would_write(folder: RepoFolder, stage: Stag
 
 
 def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Staging) -> None:
-    """Two models of one repo may have different files of it; the newer record of a file wins."""
+    """A manifest adds to that of the same commit, and the newer record of a file wins."""
     newer = Record(1, "0" * 64, "0" * 64)
     stage.write_manifest(found(COMMIT, b=RECORD, a=RECORD))
     stage.write_manifest(found(COMMIT, c=RECORD, a=newer))
@@ -140,7 +140,7 @@ def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Sta
 
 
 def test_manifest_can_be_read_by_people(folder: RepoFolder, stage: Staging) -> None:
-    """It says what was verified, one thing a line."""
+    """A manifest says on lines of their own which repo, revision and commit were verified."""
     stage.write_manifest(found(COMMIT, a=RECORD))
 
     text = folder.manifest_path("main", COMMIT).read_text("utf-8")
@@ -185,7 +185,7 @@ def other_run(folder: RepoFolder) -> subprocess.Popen[str]:
 def test_folder_of_a_run_that_goes_on_stays_and_that_of_a_killed_one_goes(
     folder: RepoFolder,
 ) -> None:
-    """A lock tells them apart, which goes with its process however that ends."""
+    """The staging folder of a killed run is removed, and that of a run that goes on is not."""
     with other_run(folder) as other:
         (theirs,) = stages(folder)
         with staging(folder):
@@ -203,7 +203,7 @@ def test_folder_of_a_run_that_goes_on_stays_and_that_of_a_killed_one_goes(
 
 
 def test_two_stagings_of_one_repo_do_not_meet(folder: RepoFolder) -> None:
-    """One session may fetch for several models, another at the same time."""
+    """Two stagings of one repo have folders of their own."""
     with staging(folder) as one, staging(folder) as two:
         one.new().write_bytes(b"1")
         two.new().write_bytes(b"2")
@@ -212,7 +212,7 @@ def test_two_stagings_of_one_repo_do_not_meet(folder: RepoFolder) -> None:
 
 
 def test_folder_that_another_run_has_removed_is_not_this_runs(folder: RepoFolder) -> None:
-    """What cannot be locked at all is neither, as where there are no locks."""
+    """A staging folder that is gone is distinguished from one that cannot be locked at all."""
     with staging(folder):
         with module._lock(folder.own / "gone") as gone:
             assert gone == "lost"

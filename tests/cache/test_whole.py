@@ -15,7 +15,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_place_is_looked_at_whether_something_is_there_or_not(tmp_path: Path) -> None:
-    """What keeps one from looking is raised, on each Python."""
+    """A look at a path raises only where the system cannot look, not where nothing is there."""
     (tmp_path / "file").touch()
 
     for name in (".", "file", "none", "none/x", "file/x"):
@@ -27,7 +27,7 @@ def test_place_is_looked_at_whether_something_is_there_or_not(tmp_path: Path) ->
 def test_nearest_place_that_is_there_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The path itself as it is, or a folder or file above it in full."""
+    """The nearest existing place of a path is the path itself, or what lies above it."""
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
 
@@ -37,7 +37,7 @@ def test_nearest_place_that_is_there_is_found(
 
 
 def test_files_are_written_or_replaced(tmp_path: Path) -> None:
-    """Byte for byte, and nothing is left beside them."""
+    """Files are written or replaced byte for byte, and nothing is left beside them."""
     (tmp_path / "b").write_bytes(b"an older, longer one")
 
     write_whole({tmp_path / "a": b"", tmp_path / "b": b"\x00\r\n"})
@@ -49,7 +49,7 @@ def test_files_are_written_or_replaced(tmp_path: Path) -> None:
 def test_none_is_replaced_unless_all_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that is full before the last one costs nothing of what was there."""
+    """No file is replaced unless all can be written."""
     (tmp_path / "a").write_bytes(b"old")
     write = Path.write_bytes
 
@@ -69,7 +69,7 @@ def test_none_is_replaced_unless_all_can_be_written(
 
 
 def test_file_of_another_kind_in_its_place_is_an_error(tmp_path: Path) -> None:
-    """A folder stays as it is, and nothing is left beside it."""
+    """A folder in a file's place is an error, and it stays as it is."""
     (tmp_path / "a").mkdir()
 
     with pytest.raises(IsADirectoryError):
