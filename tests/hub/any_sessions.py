@@ -195,7 +195,7 @@ class Sessions(RuleBasedStateMachine):
     def fetch_by_url_in_trouble(
         self, files: ModelFiles, harm: Callable[[Path], None] | None, noted: bool, trouble: str
     ) -> None:
-        """It is there, or the trouble is named, and no hub is asked; no harm needs a manifest."""
+        """A file by URL is there after a trouble, or the trouble is named, and no hub is asked."""
         if harm:
             self.must_have(self.prepare(files))
             folder = RepoFolder(self.cache, files.repo)
@@ -225,14 +225,14 @@ class Sessions(RuleBasedStateMachine):
     def fetch_in_troubles(
         self, files: ModelFiles, newer: bool, before: str, times: int, trouble: str
     ) -> None:
-        """Often of a commit that nobody has, and often of files that are there in part."""
+        """Models are fetched in two troubles, often of a new commit or of files there in part."""
         if newer and files not in BY_URL:
             self.move(WIDE if files.repo == WIDE.repo else QUANTISED, len(self.editions))
         for each in [*[before] * times, trouble]:
             self.fetch_in_trouble(files, each)
 
     def fetch_in_trouble(self, files: ModelFiles, trouble: str) -> None:
-        """It is there, or the trouble is named, if it came to that."""
+        """A model is there after a fetch in trouble, or the trouble is named if it was met."""
         to_come = self.to_come(files)
         fault, where, says = TROUBLES[trouble]
         self.hub.clear()
@@ -311,7 +311,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(files=st.sampled_from(MODELS))
     def fetch_twice_at_once(self, files: ModelFiles) -> None:
-        """Both sessions have it."""
+        """Two sessions that fetch a model at once both have it."""
         with ThreadPoolExecutor(2) as pool:
             for outcome in pool.map(self.prepare, [files, files]):
                 self.must_have(outcome)
@@ -404,7 +404,7 @@ class Sessions(RuleBasedStateMachine):
 
     @invariant()
     def what_was_good_is_there_offline(self) -> None:
-        """What is not says so, and is never something else."""
+        """A model that was good is there offline; any other says why not, and is nothing else."""
         good = set(self.good)
         for files in MODELS:
             outcome = self.prepare(files, offline=True)

@@ -38,7 +38,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_proxy_is_the_one_of_the_address_without_its_password(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], proxy: str
 ) -> None:
-    """By the variables that the client reads."""
+    """The proxy of an address is that of the usual variables, shown without its password."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
@@ -67,7 +67,7 @@ def test_proxy_is_the_one_of_the_address_without_its_password(
 def test_no_more_is_claimed_than_is_known(
     monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], hub: bool, proxy: bool, told: str
 ) -> None:
-    """What a hub has signed is the hub's; of other hosts only a proxy or a `Via` makes doubt."""
+    """An error is the hub's by its headers, and another host's if no proxy or Via is known."""
     if proxy:
         monkeypatch.setenv("https_proxy", "http://gate:3128")
 

@@ -1,4 +1,4 @@
-"""A file that a check map names by URL and sha256: the store against a real web server."""
+"""Files that a check map names by URL and sha256: the store against a real web server."""
 
 import gzip
 import hashlib
@@ -54,7 +54,7 @@ def asked(server: WebServer) -> list[tuple[str, str]]:
 def test_lies_in_the_hub_cache_as_any_model(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """A blob, a snapshot named by the sha256 with a link to it, a manifest; no ref is needed."""
+    """A file by URL is cached as a blob, a snapshot named by its sha256, and a manifest."""
     model = store.prepare(tiny)
 
     sha256 = hashlib.sha256(BODY).hexdigest()
@@ -72,7 +72,7 @@ def test_lies_in_the_hub_cache_as_any_model(
 
 
 def test_what_is_there_takes_no_request(server: WebServer, tiny: ModelFiles, store: Store) -> None:
-    """Nor does it need a manifest or a link: the check map alone says what it must be."""
+    """A file by URL that is cached takes no request, even without its manifest and its link."""
     model = store.prepare(tiny)
     folder = repo_folder(store, tiny)
     path = model.files[NAME][0]
@@ -89,7 +89,7 @@ def test_what_is_there_takes_no_request(server: WebServer, tiny: ModelFiles, sto
 
 
 def test_files_of_one_folder_are_kept_beside_each_other(server: WebServer, store: Store) -> None:
-    """Each is a model of its own, in one repo's folder."""
+    """Files by URL from one folder lie in one repo's folder, and each is a model of its own."""
     models = [server.add(NAME, weights(seed)) for seed in ("tiny", "base")]
 
     prepared = [store.prepare(files) for files in models]
@@ -105,7 +105,7 @@ def test_files_of_one_folder_are_kept_beside_each_other(server: WebServer, store
 def test_huggingface_hub_reads_the_cache_as_before(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """A scan warns of nothing and knows the size; `hf cache ls` lists it; nothing is removed."""
+    """huggingface_hub's scan and `hf cache ls` list a file by URL without a warning."""
     from huggingface_hub import scan_cache_dir
 
     model = store.prepare(tiny)
@@ -174,7 +174,7 @@ def test_trouble_is_named_and_leaves_nothing(
     kind: type[ModelError],
     says: str,
 ) -> None:
-    """The file by its URL and hash, what was got, and what to do; and never the hub."""
+    """A trouble with a file by URL is reported with URL, hash and remedy, and leaves no file."""
     session = fresh(store, timeout=0.2, offline=trouble == "offline")
     files = replace(tiny, repo=f"{NOWHERE}/models") if trouble == "refused" else tiny
     if isinstance(trouble, Trouble):
@@ -195,7 +195,7 @@ def test_trouble_is_named_and_leaves_nothing(
 
 
 def test_wrong_bytes_show_both_hashes(server: WebServer, tiny: ModelFiles, store: Store) -> None:
-    """The right size does not help."""
+    """Bytes of a file by URL that have the right size and a wrong hash show both hashes."""
     changed = bytearray(BODY)
     changed[7] ^= 1
     server.trouble(Trouble(flip=7), "GET")
@@ -222,7 +222,7 @@ def test_wrong_bytes_show_both_hashes(server: WebServer, tiny: ModelFiles, store
 def test_a_passing_trouble_is_outlived(
     server: WebServer, tiny: ModelFiles, store: Store, trouble: Trouble, method: str
 ) -> None:
-    """Twice wrong, then good, is good with three tries."""
+    """A trouble with a file by URL that passes after two tries is outlived."""
     server.trouble(trouble, method, times=2)
 
     model = fresh(store, timeout=0.3).prepare(tiny)
@@ -233,7 +233,7 @@ def test_a_passing_trouble_is_outlived(
 def test_a_cut_download_goes_on_where_it_stopped(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """It asks for the rest only."""
+    """A download by URL that is cut off asks for the rest of the file only."""
     server.trouble(Trouble(cut=100_000), "GET", times=1)
 
     store.prepare(tiny)
@@ -257,7 +257,7 @@ def test_a_cut_download_goes_on_where_it_stopped(
 def test_rest_that_is_another_part_or_packed_does_no_harm(
     server: WebServer, tiny: ModelFiles, store: Store, answer: Trouble, more: list[str | None]
 ) -> None:
-    """Whatever the head says, the hash of the whole decides, and the file is begun anew by it."""
+    """The rest of a file that is another part or packed does no harm: the file comes out right."""
     server.trouble(Trouble(cut=100_000), "GET", times=1)
     server.trouble(answer, "GET", times=1)
 
@@ -268,7 +268,7 @@ def test_rest_that_is_another_part_or_packed_does_no_harm(
 
 
 def test_file_that_is_hypertext_is_no_sign_in_page(server: WebServer, store: Store) -> None:
-    """By its name it is meant to be; what another name leads to in that form is none of a model."""
+    """A file whose name ends in .html may be hypertext; another name's is a captive portal's."""
     page = {"Content-Type": "text/html"}
     server.trouble(Trouble(headers=page))
 
@@ -279,7 +279,7 @@ def test_file_that_is_hypertext_is_no_sign_in_page(server: WebServer, store: Sto
 def test_part_that_nobody_asked_for_is_no_beginning(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """A server that sends the end of a file first costs a request more."""
+    """A server that sends the end of a file first costs a request more, and the file is right."""
     server.trouble(Trouble(206, {}, BODY[100_000:]), "GET", times=1)
 
     assert read(store.prepare(tiny)) == {NAME: BODY}
@@ -289,7 +289,7 @@ def test_part_that_nobody_asked_for_is_no_beginning(
 
 
 def test_each_host_is_out_of_reach_alone(server: WebServer, tiny: ModelFiles, store: Store) -> None:
-    """A hub that is away says nothing of a server, nor one server of another."""
+    """A host that is out of reach costs no file of another host."""
     with Hub() as hub, WebServer() as other:
         hub.add(BASE.repo, content(BASE))
         near = other.add(NAME, weights("near"))
@@ -316,7 +316,7 @@ def test_each_host_is_out_of_reach_alone(server: WebServer, tiny: ModelFiles, st
 def test_nobody_is_told_who_asks(
     server: WebServer, tiny: ModelFiles, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The token that the hub gets goes to no server, nor where that redirects to."""
+    """No web server is sent the hub's token or a cookie, not even after a redirect."""
     token = "hf_" + "of_somebody"
     monkeypatch.setenv("HF_TOKEN", token)
     with Hub(token=token) as hub, WebServer() as mirror:
@@ -343,7 +343,7 @@ def test_nobody_is_told_who_asks(
 def test_harm_is_found_and_repaired(
     server: WebServer, tiny: ModelFiles, store: Store, harm: Callable[[Path], None]
 ) -> None:
-    """Offline an error that shows both hashes; online the file is fetched anew, or found."""
+    """A harmed file by URL is reported offline with both hashes, and replaced online."""
     model = store.prepare(tiny)
     harm(model.files[NAME][0])
     got = prove(model.files[NAME][0])
@@ -361,7 +361,7 @@ def test_harm_is_found_and_repaired(
 def test_another_file_of_the_folder_is_never_taken_for_it(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """Not by an intact link, where its own blob is gone; nor by a manifest that says so."""
+    """Another file of the same folder is not taken for a file by URL, by link or by manifest."""
     base = server.add(NAME, weights("base"))
     other = store.prepare(base)
     path = store.prepare(tiny).files[NAME][0]
@@ -391,7 +391,7 @@ def test_another_file_of_the_folder_is_never_taken_for_it(
 def test_a_wrong_manifest_accuses_no_right_file(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """Not even with the hash of another file that is there."""
+    """A wrong manifest does not make a right file by URL corrupt, and is corrected."""
     store.prepare(base := server.add(NAME, weights("base")))
     model = store.prepare(tiny)
     path = repo_folder(store, tiny).manifest_path(tiny.revision, tiny.revision)
@@ -404,7 +404,7 @@ def test_a_wrong_manifest_accuses_no_right_file(
 
 
 def test_the_load_is_guarded_as_any(tiny: ModelFiles, store: Store) -> None:
-    """What changes after the verification is found by the last check before the load."""
+    """A file by URL that changed after its verification is found by the last check."""
     model = store.prepare(tiny)
     flip_bit(model.files[NAME][0])
 
@@ -415,7 +415,7 @@ def test_the_load_is_guarded_as_any(tiny: ModelFiles, store: Store) -> None:
 def test_a_link_to_another_blob_is_repaired_without_a_download(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """The right blob is still there."""
+    """A link to another blob than the URL's file is repaired without a download."""
     link_other_blob(store.prepare(tiny).files[NAME][0])
     server.requests.clear()
 
@@ -429,7 +429,7 @@ def test_a_link_to_another_blob_is_repaired_without_a_download(
 
 
 def test_limits_count_files_by_url_among_the_rest(server: WebServer, store: Store) -> None:
-    """--max-download goes to the smallest first, whoever serves it; what is larger says so."""
+    """Room under --max-download goes to the smallest models, be they by URL or of the hub."""
     with Hub() as hub:
         hub.add(BASE.repo, content(BASE, size=200_000))
         small = server.add("small.bin", weights("small", 100_000))
@@ -448,7 +448,7 @@ def test_limits_count_files_by_url_among_the_rest(server: WebServer, store: Stor
 def test_more_than_the_memory_is_not_fetched(
     server: WebServer, tiny: ModelFiles, store: Store
 ) -> None:
-    """Nor more than the disk holds; both before the first byte."""
+    """A file by URL that exceeds the memory or the disk is refused before its first byte."""
     memory = refusal(fresh(store, memory=1000), tiny)
     server.trouble(Trouble(headers={"Content-Length": str(10**18)}), "HEAD")
     disk = refusal(store, tiny)
@@ -486,7 +486,7 @@ def test_an_entry_that_proves_nothing_is_an_error(
     changes: dict[str, object],
     says: str,
 ) -> None:
-    """It names the check map, before anything is asked or written, online or offline."""
+    """A file by URL whose check map entry proves nothing is an error before any request."""
     error = refusal(session(store), replace(tiny, **changes))  # type: ignore[arg-type]
 
     assert isinstance(error, RepoError)
@@ -502,7 +502,7 @@ def test_an_entry_that_proves_nothing_is_an_error(
 def test_repos_in_the_cache_have_the_names_of_the_check_map(
     tiny: ModelFiles, store: Store, tmp_path: Path
 ) -> None:
-    """A URL with its scheme, as noted in its manifest; where there is none, it must be https."""
+    """A cached file by URL is listed with its URL; without a manifest https is assumed."""
     store.prepare(tiny)
     for folder in (
         "models--org--name",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_fetches_into_the_layout_of_the_hub_cache(hub: Hub, store: Store) -> None:
-    """Blobs under their etags, a snapshot of links to them, and the ref; one request for each."""
+    """A fetched model lies in the cache as blobs, links and a ref, by one request for each file."""
     commit = hub.commit(BASE.repo)
 
     model = store.prepare(BASE)
@@ -42,7 +42,7 @@ def test_fetches_into_the_layout_of_the_hub_cache(hub: Hub, store: Store) -> Non
 
 
 def test_proofs_are_size_and_sha256_of_every_file(hub: Hub, store: Store) -> None:
-    """Also for small files, for which the hub announces git's sha1 only."""
+    """The proof of every file is its size and sha256, even if the hub announces git's sha1."""
     model = store.prepare(BASE)
 
     announced = {name: hub.blob(BASE.repo, name) for name in BASE.files}
@@ -53,7 +53,7 @@ def test_proofs_are_size_and_sha256_of_every_file(hub: Hub, store: Store) -> Non
 
 
 def test_what_is_there_takes_no_request(hub: Hub, store: Store) -> None:
-    """Nor would any be answered: every one would be refused."""
+    """A model that is in the cache takes no request."""
     first = store.prepare(BASE)
     hub.clear()
     hub.fault(Fault(status=500))
@@ -64,7 +64,7 @@ def test_what_is_there_takes_no_request(hub: Hub, store: Store) -> None:
 
 
 def test_what_hf_downloaded_is_recognised(hub: Hub, store: Store) -> None:
-    """A cache that huggingface_hub filled is as good; what was verified is then written down."""
+    """A cache that huggingface_hub filled is taken without a request, and a manifest is written."""
     from huggingface_hub import snapshot_download
 
     snapshot_download(BASE.repo, cache_dir=store.settings.cache, endpoint=hub.endpoint, token=False)
@@ -80,7 +80,7 @@ def test_what_hf_downloaded_is_recognised(hub: Hub, store: Store) -> None:
 
 
 def test_variants_of_a_size_have_their_own_bytes(store: Store) -> None:
-    """Base, then 4bit, then base again, in one session."""
+    """Two variants of a size that are fetched in turn keep their own bytes."""
     models = [store.prepare(files) for files in (BASE, QUANTISED, BASE)]
 
     assert [read(model) for model in models] == [
@@ -91,7 +91,7 @@ def test_variants_of_a_size_have_their_own_bytes(store: Store) -> None:
 
 
 def test_a_file_that_two_models_share_is_fetched_once(hub: Hub, store: Store) -> None:
-    """Cases of one repo may need different files of it."""
+    """A file that two models of one repo share is fetched once."""
     both = (BASE, replace(BASE, files=("config.json",)))
 
     outcomes = store.fetch(store.plan(both))
@@ -101,7 +101,7 @@ def test_a_file_that_two_models_share_is_fetched_once(hub: Hub, store: Store) ->
 
 
 def test_a_revision_other_than_main_is_its_own(hub: Hub, store: Store) -> None:
-    """A branch with a slash in its name and a bare commit each get what they name."""
+    """A branch with a slash in its name and a bare commit each bring what they name."""
     branch = replace(BASE, revision="refs/pr/1")
     hub.add(BASE.repo, content(BASE, "pr"), revision="refs/pr/1")
     pinned = replace(BASE, revision=hub.commit(BASE.repo, "refs/pr/1"))
@@ -115,11 +115,11 @@ def test_a_revision_other_than_main_is_its_own(hub: Hub, store: Store) -> None:
     ]
     refs = repo_folder(store, BASE).root / "refs"
     noted = {str(path.relative_to(refs)) for path in refs.rglob("*") if path.is_file()}
-    assert noted == {"main", "refs/pr/1"}, "a commit stands for itself"
+    assert noted == {"main", "refs/pr/1"}, "expected no ref for a commit"
 
 
 def test_a_repo_in_xet_storage_is_read_over_http(store: Store) -> None:
-    """Xet has a protocol of its own, which may lead nowhere; the hub serves its files as well."""
+    """A repo in Xet storage is read over plain HTTP."""
     with Hub(xet=True) as hub:
         hub.add(BASE.repo, content(BASE))
 
@@ -129,7 +129,7 @@ def test_a_repo_in_xet_storage_is_read_over_http(store: Store) -> None:
 
 
 def test_progress_comes_to_the_size_of_each_file(hub: Hub, store: Store) -> None:
-    """Also where a try was in vain, whose bytes are taken back."""
+    """The progress of each file comes to its size, even if a try was in vain."""
     hub.fault(Fault(flip=5), times=1, file="weights.npz", kind="cdn")
     seen: dict[str, list[int]] = {}
 
@@ -150,7 +150,7 @@ def test_progress_comes_to_the_size_of_each_file(hub: Hub, store: Store) -> None
 
 
 def test_nothing_verified_is_an_error(store: Store) -> None:
-    """A model of no files would be complete in any folder."""
+    """A model of no files is an error of the check map."""
     error = refusal(store, replace(BASE, files=()))
 
     assert isinstance(error, RepoError)
@@ -158,7 +158,7 @@ def test_nothing_verified_is_an_error(store: Store) -> None:
 
 
 def test_an_empty_folder_is_no_model(hub: Hub, store: Store) -> None:
-    """Nor is a snapshot without files."""
+    """A snapshot without files is no model."""
     folder = repo_folder(store, BASE)
     (folder.root / "snapshots" / hub.commit(BASE.repo)).mkdir(parents=True)
     (folder.root / "refs").mkdir()
@@ -172,7 +172,7 @@ def test_an_empty_folder_is_no_model(hub: Hub, store: Store) -> None:
 
 
 def test_a_required_file_that_the_repo_lacks_is_named(store: Store) -> None:
-    """So is what there is, and what to correct."""
+    """A required file that the repo lacks is named, with the files that the repo lists."""
     error = refusal(store, replace(BASE, files=("weights.npz", "model.bin")))
 
     assert isinstance(error, RepoError)
@@ -183,7 +183,7 @@ def test_a_required_file_that_the_repo_lacks_is_named(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["../x.json", "/etc/x.json", "a/../../x", "a\\x", "a//x", "x\0"])
 def test_names_that_lead_out_of_the_folder_are_refused(hub: Hub, store: Store, name: str) -> None:
-    """From the hub or from a check map, before anything is written."""
+    """File names that lead out of the cache are refused before anything is written."""
     hub.add(BASE.repo, {**content(BASE), name: b"{}"})
 
     listed = refusal(store, BASE)

@@ -1,4 +1,4 @@
-"""Answers that come too slowly, are too long, or are none of a hub's: what is read, and quoted."""
+"""Answers that come too slowly, are too long, or are none of a hub's: what is read and quoted."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ IMPATIENT = replace(FAST, slowest=100_000, window=0.2)
 
 
 def test_floor_is_ten_thousand_bytes_per_second_over_half_a_minute() -> None:
-    """So a gigabyte takes a day at most, and a pause of some seconds costs nothing."""
+    """A download must bring at least 10 kB per second, over windows of 30 seconds."""
     assert (Retry().slowest, Retry().window) == (10_000, 30)
 
 
 @pytest.mark.parametrize("kind", ["cdn", "info"])
 def test_answer_that_comes_too_slowly_is_given_up(hub: Hub, store: Store, kind: Any) -> None:
-    """Though a byte comes before each time limit; the rate, the time and the floor are told."""
+    """An answer that comes too slowly is given up, and its rate and the least rate are named."""
     hub.fault(Fault(rate=500), kind=kind)
 
     error = refusal(fresh(store, retry=IMPATIENT), BASE)
@@ -64,7 +64,7 @@ def test_answer_that_comes_too_slowly_is_given_up(hub: Hub, store: Store, kind: 
 
 
 def test_answer_that_is_just_fast_enough_is_waited_for(hub: Hub, store: Store) -> None:
-    """For many times the window."""
+    """An answer that is just fast enough is waited for."""
     hub.fault(Fault(rate=300_000), kind="cdn")
 
     assert read(fresh(store, retry=IMPATIENT).prepare(BASE)) == content(BASE)
@@ -72,7 +72,7 @@ def test_answer_that_is_just_fast_enough_is_waited_for(hub: Hub, store: Store) -
 
 
 def test_answer_that_slows_down_is_given_up_and_the_next_goes_on(hub: Hub, store: Store) -> None:
-    """A rate is that of the last window, however fast it was before; what came is kept."""
+    """A download that slows down is given up, and the next try goes on where it stopped."""
     hub.fault(Fault(rate=20_000), kind="cdn", times=2)
 
     model = fresh(store, retry=IMPATIENT).prepare(BASE)
@@ -102,7 +102,7 @@ def test_answer_that_slows_down_is_given_up_and_the_next_goes_on(hub: Hub, store
 def test_rate_is_taken_window_by_window(
     monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[float, int]], given_up: bool
 ) -> None:
-    """Of (seconds, bytes): each window begins where the last one ended, with no byte of it."""
+    """The rate of an answer is taken window by window, from its bytes and seconds."""
     now = 0.0
 
     class Answer:
@@ -149,7 +149,7 @@ DRIPS: dict[str, tuple[bytes, bytes]] = {
 def test_answer_that_never_comes_to_its_point_is_given_up(
     store: Store, drip: tuple[bytes, bytes]
 ) -> None:
-    """Though something comes before each time limit; the next model has the reason at once."""
+    """An answer whose head, chunk or trailer never ends is given up, although bytes keep coming."""
     start, drop = drip
     with DrippingServer(start, repeat(drop), pause=0.02) as server:
         session = fresh(store, endpoint=server.endpoint, **ONCE)
@@ -165,7 +165,7 @@ def test_answer_that_never_comes_to_its_point_is_given_up(
 
 
 def test_body_may_take_many_time_limits(hub: Hub, store: Store) -> None:
-    """Bytes of it are parts of an answer, each of which has a time limit of its own."""
+    """The body of an answer may take longer than the time limit, while bytes come."""
     hub.fault(Fault(rate=100_000), kind="cdn")
 
     assert read(fresh(store, **ONCE).prepare(BASE)) == content(BASE)
@@ -173,7 +173,7 @@ def test_body_may_take_many_time_limits(hub: Hub, store: Store) -> None:
 
 
 def test_connection_is_used_again(store: Store, server: WebServer) -> None:
-    """A new one for each request would cost most of the time that small files take."""
+    """The connection to a host is used again for the next request."""
     files = server.add("weights.npz", b"weights")
 
     store.prepare(files)
@@ -186,7 +186,7 @@ def test_connection_is_used_again(store: Store, server: WebServer) -> None:
 def test_second_answer_of_a_connection_that_never_comes_to_its_point_is_given_up(
     store: Store, drip: tuple[bytes, bytes]
 ) -> None:
-    """Nothing tells by then which of the connections it is."""
+    """A second answer on a connection is given up if its head never ends."""
     start, drop = drip
     whole = STATUS + b"Content-Length: 7\r\n\r\n"
     with DrippingServer(start, repeat(drop), pause=0.02, first=whole) as server:
@@ -199,7 +199,7 @@ def test_second_answer_of_a_connection_that_never_comes_to_its_point_is_given_up
 
 
 def test_endless_headers_are_read_to_a_limit(store: Store) -> None:
-    """However fast they come."""
+    """Endless headers are read to a limit, however fast they come."""
     with DrippingServer(STATUS + b"X: ", repeat(b"x" * 65_536), pause=0) as server:
         error = refusal(fresh(store, endpoint=server.endpoint), BASE)
 
@@ -211,7 +211,7 @@ def test_endless_headers_are_read_to_a_limit(store: Store) -> None:
 def test_proxy_that_never_opens_its_tunnel_is_given_up(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its answer to CONNECT has a head as well."""
+    """A proxy whose answer to CONNECT never ends is given up."""
     with DrippingServer(STATUS, repeat(b"X: y\r\n"), pause=0.02) as proxy:
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "")
@@ -227,7 +227,7 @@ def test_proxy_that_never_opens_its_tunnel_is_given_up(
 
 
 def test_handshake_that_never_ends_is_given_up(store: Store) -> None:
-    """The first bytes are those of a record of TLS that has 16,000 bytes."""
+    """A TLS handshake that never ends is given up."""
     with DrippingServer(b"\x16\x03\x03\x3e\x80", repeat(b"\2"), pause=0.02) as server:
         endpoint = server.endpoint.replace("http", "https")
 
@@ -237,7 +237,7 @@ def test_handshake_that_never_ends_is_given_up(store: Store) -> None:
 
 
 def test_redirects_that_take_long_are_given_up_together(hub: Hub, store: Store) -> None:
-    """Each may be quick enough by itself; all of them have three time limits."""
+    """Redirects that are slow are given up after three time limits together."""
     ring = {"Location": f"/{BASE.repo}/resolve/main/weights.npz"}
     slow = Fault(status=302, headers={**ring}, do=lambda _: time.sleep(0.8))
     hub.fault(slow, file="weights.npz")
@@ -249,7 +249,7 @@ def test_redirects_that_take_long_are_given_up_together(hub: Hub, store: Store) 
 
 
 def test_slow_beginning_of_each_part_is_waited_for(hub: Hub, store: Store) -> None:
-    """A time limit is of one part of an exchange; together they may take longer."""
+    """An exchange may take longer than the time limit, if each of its parts does not."""
     pause = Fault(do=lambda _: time.sleep(0.4))
     hub.fault(pause, kind="resolve")
     hub.fault(pause, kind="cdn")
@@ -259,7 +259,7 @@ def test_slow_beginning_of_each_part_is_waited_for(hub: Hub, store: Store) -> No
 
 @pytest.mark.parametrize("status", [302, 503, 404])
 def test_body_that_is_of_no_use_is_not_read(hub: Hub, store: Store, status: int) -> None:
-    """Of a redirect or a refusal the head is enough; the body may be endless."""
+    """The body of a redirect or of a refusal is not read."""
     target = f"{hub._state.site.cdn}/{BASE.repo}/cdn/{hub.commit(BASE.repo)}/weights.npz"
     endless = Fault(status=status, body=bytes(10_000_000), headers={"Location": target}, rate=50)
     hub.fault(endless, kind="resolve", file="weights.npz")
@@ -271,7 +271,7 @@ def test_body_that_is_of_no_use_is_not_read(hub: Hub, store: Store, status: int)
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_listing_has_a_limit(hub: Hub, store: Store, more: int) -> None:
-    """Of so many bytes it is read, of one more it is not; nothing of it is quoted."""
+    """A listing of exactly the limit is read, and one of a byte more is refused."""
     _, body = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")
     padded = body + b" " * (LONGEST_LISTING + more - len(body))
     hub.fault(Fault(status=200, body=padded, headers=JSON), kind="info")
@@ -311,7 +311,7 @@ def sibling(name: str, **changes: Any) -> dict[str, Any]:
 def test_what_is_quoted_of_a_listing_is_bounded(
     hub: Hub, store: Store, listing: dict[str, Any], kind: type, says: str
 ) -> None:
-    """However much it says."""
+    """What an error quotes of a listing is bounded, however long the listing is."""
     whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": [], **listing}
     hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), kind="info")
 
@@ -348,7 +348,7 @@ def test_what_is_quoted_of_a_listing_is_bounded(
 def test_odd_value_of_a_needed_file_is_no_fault_of_the_check_map(
     hub: Hub, store: Store, odd: dict[str, Any]
 ) -> None:
-    """The file is listed, and what is said of it cannot be right."""
+    """An odd size or hash of a needed file is the endpoint's fault, and not the check map's."""
     siblings = [sibling("weights.npz"), sibling("config.json", **odd), sibling("other", **odd), 7]
     whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": siblings}
     hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), kind="info")
@@ -363,14 +363,14 @@ def test_odd_value_of_a_needed_file_is_no_fault_of_the_check_map(
 
 
 def test_empty_file_is_none_that_is_odd(hub: Hub, store: Store) -> None:
-    """A size of 0 is one."""
+    """A listed file of 0 bytes is a file like any other."""
     hub.add(BASE.repo, {**content(BASE), "config.json": b""})
 
     assert read(store.prepare(BASE))["config.json"] == b""
 
 
 def test_odd_values_of_other_files_do_no_harm(hub: Hub, store: Store) -> None:
-    """What is not needed is not judged."""
+    """Odd values of files that are not needed do no harm."""
     _, body = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")
     listing = json.loads(body)
     listing["siblings"] += [None, 7, [], {}, {"rfilename": None}, sibling("x", size="many")]
@@ -381,7 +381,7 @@ def test_odd_values_of_other_files_do_no_harm(hub: Hub, store: Store) -> None:
 
 @pytest.mark.property
 def test_any_listing_gives_the_right_model_or_a_refusal(hub: Hub, store: Store) -> None:
-    """With any field absent, null, of another type, huge or nested."""
+    """Any listing gives the right model or a refusal that begins with the model's name."""
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 
@@ -446,7 +446,7 @@ def test_any_listing_gives_the_right_model_or_a_refusal(hub: Hub, store: Store) 
 def test_file_that_is_listed_twice_is_not_chosen_from(
     hub: Hub, store: Store, changes: dict[str, Any]
 ) -> None:
-    """Which of the two is right cannot be known; said twice in the same words it is one."""
+    """A file that is listed twice with different content is refused; twice alike it is one."""
     once = [sibling(name) for name in BASE.files]
     whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": [*once, *once]}
     hub.fault(Fault(status=200, body=json.dumps(whole).encode(), headers=JSON), times=1)
@@ -462,7 +462,7 @@ def test_file_that_is_listed_twice_is_not_chosen_from(
 
 
 def test_names_that_look_alike_are_told_apart(hub: Hub, store: Store) -> None:
-    """A Cyrillic e, a space that has no width, and an order to the terminal."""
+    """An error shows letters that look alike by their codes, and hides orders to the terminal."""
     names = ("w\u0435ights.npz", "weights\u200b.npz", "\x1b[31mweights.npz")
     siblings = [sibling(name) for name in (*names, "config.json")]
     whole = {"id": BASE.repo, "sha": "a" * 40, "siblings": siblings}
@@ -479,19 +479,19 @@ def test_names_that_look_alike_are_told_apart(hub: Hub, store: Store) -> None:
     "body", [b"", b"[" * 100_000, b'{"id": "\xff"}', b"\0", b'{"id": 1e999}', b"null"], ids=repr
 )
 def test_body_that_is_no_listing_is_told_as_such(hub: Hub, store: Store, body: bytes) -> None:
-    """Nested as deep as it may be, cut, or in no encoding."""
+    """A body that is no listing is reported as such, be it deep, cut or badly encoded."""
     hub.fault(Fault(status=200, body=body, headers=JSON), kind="info")
 
     assert "answered with something else than a hub's data" in str(refusal(store, BASE))
 
 
 def test_limit_of_a_listing_is_sixteen_megabytes() -> None:
-    """The listings of the repos that models come from are a thousandth of that."""
+    """The limit of a listing is 16 MB."""
     assert LONGEST_LISTING == 16_000_000
 
 
 def test_listing_without_a_file_names_the_commit_and_what_it_has(hub: Hub, store: Store) -> None:
-    """The commit by its first twelve digits, as everywhere."""
+    """A listing that lacks a file is reported with its commit and the files that it has."""
     commit = "0123456789abcdef" * 2 + "01234567"
     listing = {"id": BASE.repo, "sha": commit, "siblings": [sibling("weights.npz")]}
     hub.fault(Fault(status=200, body=json.dumps(listing).encode(), headers=JSON), kind="info")
@@ -515,7 +515,7 @@ class Noted(StallGuard):
 
 
 def test_each_watch_looks_once_in_its_own_limit() -> None:
-    """One that has little time does not wait for one that has much and began before it."""
+    """Each watch for stalls looks in intervals of its own, and not after it is closed."""
     patient, brief = Noted(60.0), Noted(0.05)
     begun = time.monotonic()
     with closing(patient), closing(brief):
@@ -546,7 +546,7 @@ class Waits(threading.Event):
 
 
 def test_watch_waits_for_its_limit_between_two_looks() -> None:
-    """So an exchange has one limit at least, and two at most, in which nothing gets on."""
+    """A watch for stalls waits for its whole limit between two looks."""
     watch = Noted(7.5)
     watch._closed = closed = Waits()
 
@@ -577,7 +577,7 @@ class Stream:
 
 
 def test_connection_that_was_encrypted_last_is_the_one_that_is_ended() -> None:
-    """Once a connection speaks TLS, the plain one below it is nothing that can be ended."""
+    """The connection that was encrypted last is ended when it stalls, and not the plain one."""
     plain, encrypted = Stream(), Stream()
     with closing(StallGuard(60.0)) as watch:
         watch.trace("connection.connect_tcp.complete", {"return_value": plain})

@@ -119,7 +119,7 @@ PROXY = {"NO_PROXY": "", "no_proxy": ""}
 def test_environment_that_no_client_can_be_made_in_is_every_models_reason(
     environments: Environments, variables: dict[str, str], says: list[str]
 ) -> None:
-    """Said of each in the same words, after no request; what the project makes itself is there."""
+    """An unusable environment is the reason why no model of the hub can be had; others can."""
     (file := environments.folder / "file").write_text("")
     named = {name: value.format(file=file) for name, value in variables.items()}
 
@@ -138,7 +138,7 @@ def test_environment_that_no_client_can_be_made_in_is_every_models_reason(
 def test_variable_about_the_hub_is_no_reason_of_a_model_by_url(
     environments: Environments, server: WebServer, name: str
 ) -> None:
-    """No hub is asked for it, and the hub cache is where it always is."""
+    """A wrong variable about the hub does not affect a model by URL."""
     files = server.add("weights.npz", weights("by URL"))
     by_url = (files.repo, files.files, files.revision)
 
@@ -186,7 +186,7 @@ SECONDS = "seconds, up to 3600"
 def test_variables_that_no_hub_can_be_asked_with(
     name: str, value: str, expected: str | None
 ) -> None:
-    """Each with what it should be and what it is; what it is is quoted in bounds."""
+    """A variable with which no hub can be asked is quoted in bounds, with what it should be."""
     quoted = f"'{'9' * 199}…" if len(value) > 200 else repr(value)
     said = f"expected {name} to be {expected}, got {quoted}; correct or unset it"
 
@@ -194,7 +194,7 @@ def test_variables_that_no_hub_can_be_asked_with(
 
 
 def test_environment_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only huggingface_hub is not shown what it cannot be imported with."""
+    """A wrong HF_ENDPOINT stays in the environment, and is the reason why no hub is asked."""
     monkeypatch.setenv("HF_ENDPOINT", "hub.example")
 
     settings = HubSettings.from_environment(offline=True)
@@ -207,7 +207,7 @@ def test_environment_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_variable_that_no_hub_can_be_asked_with_is_named() -> None:
-    """So that one look at the message corrects them all."""
+    """Each variable with which no hub can be asked is named."""
     names = ("HF_ENDPOINT", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
 
     assert list(unusable(dict.fromkeys(names, "x"))) == [*names]
@@ -219,7 +219,7 @@ def test_each_variable_that_no_hub_can_be_asked_with_is_named() -> None:
     ["https://me:geheim@hub.example:port", "me:geheim@hub", "https://me:ge/h\neim@hub.example "],
 )
 def test_password_in_an_address_that_is_none_is_not_shown(value: str) -> None:
-    """Of the address the host is enough."""
+    """The password in a malformed HF_ENDPOINT is not shown."""
     (said,) = unusable({"HF_ENDPOINT": value}).values()
 
     assert "eim" not in said
@@ -242,7 +242,7 @@ def test_password_in_an_address_that_is_none_is_not_shown(value: str) -> None:
 def test_token_that_cannot_be_used_matters_where_one_is_asked_for(
     hub: Hub, environments: Environments, variables: dict[str, str], reason: str
 ) -> None:
-    """A public repo is fetched without it; a gated one says why none was sent."""
+    """A token that cannot be used matters for a gated repo, and not for a public one."""
     hub.add("org/gated", content(BASE), access="gated")
     (binary := environments.folder / "binary").write_bytes(b"\xff\xfe")
     places = {"folder": environments.folder, "binary": binary}
@@ -259,7 +259,7 @@ def test_token_that_cannot_be_used_matters_where_one_is_asked_for(
 
 
 def test_token_file_is_not_read_offline(environments: Environments) -> None:
-    """Where no request is made, no token is needed, and none is asked of a service."""
+    """Offline, the token's file is not read."""
     said = environments.outcomes(HF_TOKEN_PATH=str(environments.folder), HF_HUB_OFFLINE="1")
 
     assert "offline" in said[BASE.repo][1]
@@ -267,7 +267,7 @@ def test_token_file_is_not_read_offline(environments: Environments) -> None:
 
 
 def test_password_in_an_address_is_not_shown(environments: Environments) -> None:
-    """Of the endpoint, whose user and password are part of every message on it."""
+    """The password in HF_ENDPOINT is not shown."""
     said = environments.outcomes(HF_ENDPOINT="http://someone:geheim@127.0.0.1:9")
 
     kind, text = said[BASE.repo]
@@ -278,7 +278,7 @@ def test_password_in_an_address_is_not_shown(environments: Environments) -> None
 
 @pytest.mark.property
 def test_any_environment_gives_each_model_an_outcome(environments: Environments) -> None:
-    """Whatever proxy, certificate, token, endpoint, cache, home and limit it names."""
+    """Any environment gives each model an outcome, and shows no password and no token."""
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 

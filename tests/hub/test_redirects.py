@@ -28,7 +28,7 @@ OLD = replace(BASE, repo="mlx-community/whisper-base")
 def test_repo_that_leads_to_another_is_refused_with_both_names(
     hub: Hub, store: Store, target: object
 ) -> None:
-    """Whose bytes those are is the question; nothing is fetched, and the line to fix is named."""
+    """A repo that the hub leads to another is refused with both names, and nothing is fetched."""
     assert isinstance(target, type(BASE))
     hub.rename(OLD.repo, target.repo)
 
@@ -46,14 +46,14 @@ def test_repo_that_leads_to_another_is_refused_with_both_names(
 
 @pytest.mark.parametrize("name", ["MLX-Community/whisper-base-mlx", "whisper-base-mlx"])
 def test_name_in_other_letters_is_another_name(hub: Hub, store: Store, name: str) -> None:
-    """The hub has one spelling for each repo, and leads others to it."""
+    """A repo's name in another spelling than the hub's is refused as another name."""
     hub.rename(name, BASE.repo)
 
     assert f"the hub leads to {BASE.repo} (" in str(refusal(store, replace(BASE, repo=name)))
 
 
 def test_listing_of_another_repo_is_refused_without_a_redirect(hub: Hub, store: Store) -> None:
-    """A mirror may answer for one repo with another."""
+    """A listing of another repo is refused, even without a redirect."""
     listing = b'{"id": "org/other", "sha": "%s", "siblings": []}' % (b"a" * 40)
     siblings = ", ".join(
         f'{{"rfilename": "{name}", "size": 1, "blobId": "{"b" * 40}"}}' for name in BASE.files
@@ -67,7 +67,7 @@ def test_listing_of_another_repo_is_refused_without_a_redirect(hub: Hub, store: 
 
 
 def test_repo_that_is_pinned_to_a_commit_may_have_another_name_now(hub: Hub, store: Store) -> None:
-    """The commit says what the bytes are; plan, end of the fetch and model say both names."""
+    """A repo that is pinned to a commit may have another name now, and both names are shown."""
     hub.rename(OLD.repo, BASE.repo)
     pinned = replace(OLD, revision=hub.commit(BASE.repo))
 
@@ -85,7 +85,7 @@ def test_repo_that_is_pinned_to_a_commit_may_have_another_name_now(hub: Hub, sto
 def test_repo_that_was_verified_at_that_commit_may_have_another_name_now(
     hub: Hub, store: Store
 ) -> None:
-    """A file that broke is repaired; once the commit moves on, the name has to be corrected."""
+    """A harmed file of a renamed repo is repaired at its commit, and no newer commit is taken."""
     commit = hub.add(OLD.repo, content(BASE))
     path, _ = store.prepare(OLD).files["weights.npz"]
     assert hub.add(BASE.repo, content(BASE)) != commit  # an id is part of it, on this hub alone
@@ -105,7 +105,7 @@ def test_repo_that_was_verified_at_that_commit_may_have_another_name_now(
 
 
 def test_other_name_is_known_offline_and_by_any_revision(hub: Hub, store: Store) -> None:
-    """The manifest has it, also where another session or another tool has brought the files."""
+    """The name that a hub gave a renamed repo is known offline, for each revision of its commit."""
     hub.rename(OLD.repo, BASE.repo)
     commit = hub.commit(BASE.repo)
     pinned = replace(OLD, revision=commit)
@@ -125,7 +125,7 @@ def test_other_name_is_known_offline_and_by_any_revision(hub: Hub, store: Store)
 
 
 def test_name_that_a_repo_has_again_is_noted(hub: Hub, store: Store) -> None:
-    """What the hub said last is what the manifest says."""
+    """A repo that has its old name again on the hub is noted under no other name."""
     hub.rename(OLD.repo, BASE.repo)
     pinned = replace(OLD, revision=hub.commit(BASE.repo))
     path, _ = store.prepare(pinned).files["weights.npz"]
@@ -138,7 +138,7 @@ def test_name_that_a_repo_has_again_is_noted(hub: Hub, store: Store) -> None:
 
 
 def test_manifest_of_a_time_without_other_names_is_read(store: Store) -> None:
-    """It says as much of the files as a new one."""
+    """A manifest without its `listed_as` field is read as complete."""
     model = store.prepare(BASE)
     path = repo_folder(store, BASE).manifest_path("main", model.commit)
     manifest = json.loads(path.read_text())
@@ -150,7 +150,7 @@ def test_manifest_of_a_time_without_other_names_is_read(store: Store) -> None:
 
 
 def test_repo_of_its_own_name_has_no_other(store: Store) -> None:
-    """Nothing is said of names where there is one."""
+    """A repo that has its own name on the hub is reported under no other."""
     plan = store.plan([BASE])
 
     assert store.prepare(BASE).listed_as == ""
@@ -160,7 +160,7 @@ def test_repo_of_its_own_name_has_no_other(store: Store) -> None:
 def test_host_that_lists_another_commit_than_the_pinned_one_is_refused(
     hub: Hub, store: Store
 ) -> None:
-    """As a mirror does that knows main alone; a commit stands for nothing but itself."""
+    """A host that lists another commit than the pinned one is refused."""
     pinned = replace(BASE, revision="1" * 40)
     listing = get(hub, f"/api/models/{BASE.repo}/revision/main?blobs=true")[1]
     hub.fault(Fault(status=200, body=listing, headers=JSON), kind="info")
@@ -176,7 +176,7 @@ def test_host_that_lists_another_commit_than_the_pinned_one_is_refused(
 
 
 def test_commit_that_nobody_confirmed_vouches_for_no_other_name(hub: Hub, store: Store) -> None:
-    """The sibling's folder was copied to the repo's place, and the hub leads to the sibling."""
+    """A commit that nobody confirmed does not vouch for a repo's other name."""
     other = store.prepare(QUANTISED)
     hub.rename(BASE.repo, QUANTISED.repo)
     folder = repo_folder(store, BASE)

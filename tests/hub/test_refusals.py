@@ -58,7 +58,7 @@ def _proxy(hub: Hub, server: WebServer, monkeypatch: pytest.MonkeyPatch) -> WebS
 def test_page_of_something_in_between_is_not_the_check_maps_fault(
     proxy: WebServer, store: Store, status: int
 ) -> None:
-    """The hub names what lacks by a code; what has none is not the hub's, and says who it is."""
+    """A refusal without a hub's error code is reported as that of something in between."""
     proxy.trouble(Trouble(status, {**PAGE}, b"not here"))
 
     error = refusal(store, BASE)
@@ -74,7 +74,7 @@ def test_page_of_something_in_between_is_not_the_check_maps_fault(
 def test_password_that_something_in_between_asks_for_is_told_as_its_own(
     proxy: WebServer, store: Store, token: str | None
 ) -> None:
-    """Whose password it is stands in a header that the hub does not send."""
+    """A password that something in between asks for is not taken for the hub's token."""
     realm = 'Basic realm="mirror of example.org"'
     proxy.trouble(Trouble(401, {"Content-Type": "text/plain", "WWW-Authenticate": realm}, b"no"))
 
@@ -87,7 +87,7 @@ def test_password_that_something_in_between_asks_for_is_told_as_its_own(
 def test_page_of_something_in_between_that_is_hypertext_is_told_by_its_status(
     proxy: WebServer, store: Store
 ) -> None:
-    """An error page is no sign-in page."""
+    """An HTML page with an error status is reported by its status, and not as a sign-in page."""
     proxy.trouble(Trouble(404, {"Content-Type": "text/html"}, b"<html>no</html>"))
 
     assert "answered 404 Not Found, without a hub's error code" in str(refusal(store, BASE))
@@ -96,7 +96,7 @@ def test_page_of_something_in_between_that_is_hypertext_is_told_by_its_status(
 def test_proxy_that_wants_a_password_is_named_and_asked_once(
     proxy: WebServer, store: Store
 ) -> None:
-    """407 is no word of the hub's; the next model has the same reason at once."""
+    """A proxy that wants a password is named to all models, and asked once."""
     proxy.trouble(Trouble(407, {**PAGE}, b"who are you?"))
 
     outcomes = store.fetch(store.plan([BASE, QUANTISED]))
@@ -112,7 +112,7 @@ def test_proxy_that_wants_a_password_is_named_and_asked_once(
 def test_tunnel_that_a_proxy_refuses_is_the_proxys(
     proxy: WebServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of an https address only the tunnel is asked for; it is asked for once."""
+    """A tunnel that a proxy refuses is reported as the proxy's fault, to the next model too."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
     monkeypatch.setenv("https_proxy", proxy.endpoint)
     close_session()
@@ -136,7 +136,7 @@ def test_error_that_a_proxy_may_have_sent_is_not_told_as_the_hubs(
     status: int,
     kind: str,
 ) -> None:
-    """Whoever it was, it is tried again; who may have been it is named without a password."""
+    """An error that a proxy may have sent is tried again, and the proxy's password is not shown."""
     where = urlsplit(proxy.endpoint).netloc
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, f"http://me:secret@{where}")
@@ -159,7 +159,7 @@ def test_error_that_a_proxy_may_have_sent_is_not_told_as_the_hubs(
 def test_error_that_the_hub_has_signed_is_the_hubs_behind_a_proxy_too(
     proxy: WebServer, store: Store
 ) -> None:
-    """Its own words stand in a header that nothing in between sends."""
+    """An error with the hub's own header is reported as the hub's, behind a proxy too."""
     signed = {**PAGE, "X-Error-Message": "Internal Error - we are working on it"}
     proxy.trouble(Trouble(500, signed, b"{}"))
 
@@ -172,7 +172,7 @@ def test_error_that_the_hub_has_signed_is_the_hubs_behind_a_proxy_too(
 def test_error_without_a_hubs_words_may_be_of_something_that_nobody_named(
     hub: Hub, store: Store
 ) -> None:
-    """As of a gateway that no variable tells of; also of the hub's own front."""
+    """An error without the hub's header may be that of a gateway, and is reported as such."""
     unsigned = {"Via": "1.1 gateway"}
     hub.fault(Fault(status=502, body=b"", headers=unsigned), kind="info")
 
@@ -188,7 +188,7 @@ def test_error_without_a_hubs_words_may_be_of_something_that_nobody_named(
 def test_error_of_a_download_host_is_its_own_where_nothing_else_is_known(
     hub: Hub, store: Store
 ) -> None:
-    """No such host has words that only it sends."""
+    """An error of a download host is reported as its own where no proxy is known."""
     hub.fault(Fault(status=502, body=b""), kind="cdn")
 
     error = str(refusal(store, BASE))
@@ -200,7 +200,7 @@ def test_error_of_a_download_host_is_its_own_where_nothing_else_is_known(
 def test_error_of_a_download_host_behind_a_proxy_may_be_the_proxys(
     proxy: WebServer, hubless_store: Store
 ) -> None:
-    """Also of a file by URL: the server is none that signs its errors."""
+    """An error of a file's server behind a proxy is reported as one that may be the proxy's."""
     tiny = proxy.add("a.bin", b"abc")
     proxy.trouble(Trouble(504))
 
@@ -216,7 +216,7 @@ def test_error_of_a_download_host_behind_a_proxy_may_be_the_proxys(
 def test_tunnel_that_a_proxy_may_open_later_is_asked_for_again(
     store: Store, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    """The proxy cannot reach the host now. After the last try it is named, and so is the host."""
+    """A tunnel that a proxy may open later is asked for again; then proxy and host are named."""
     head = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
     with DrippingServer(b"", (), pause=0, first=head) as proxy:
         for name in ("NO_PROXY", "no_proxy"):
@@ -244,7 +244,7 @@ def test_tunnel_that_a_proxy_may_open_later_is_asked_for_again(
 def test_refused_token_is_told_as_such_in_other_words_too(
     hub: Hub, store: Store, message: str
 ) -> None:
-    """Of a repo that is not there, the hub sends an error code; of a token it does not."""
+    """A token that the hub refuses is reported as such, in whatever words the hub says it."""
     hub.fault(Fault(status=401, headers={"X-Error-Message": message}), kind="info")
 
     error = refusal(fresh(store, token=hub.token), BASE)
@@ -256,7 +256,7 @@ def test_refused_token_is_told_as_such_in_other_words_too(
 
 @pytest.mark.parametrize("kind", ["info", "resolve"])
 def test_stale_token_is_told_as_such_and_once(hub: Hub, store: Store, kind: str) -> None:
-    """The hub refuses it even for a public repo, which is there all the same."""
+    """A stale token is reported as such, and the hub is asked with it once."""
     if kind == "resolve":
         stale = {"X-Error-Message": "Invalid credentials in Authorization header"}
         hub.fault(Fault(status=401, headers=stale), kind="resolve")
@@ -276,7 +276,7 @@ def test_stale_token_is_told_as_such_and_once(hub: Hub, store: Store, kind: str)
 
 
 def test_token_of_an_account_without_access_is_not_stale(hub: Hub, store: Store) -> None:
-    """A private repo does not exist for it, by the hub's own code; a gated one has a licence."""
+    """A token without access to a private or gated repo is not called stale."""
     hub.add("org/private", content(BASE), access="private")
     hub.add("org/gated", content(BASE), access="gated")
     session = fresh(store, token=hub.stranger)
@@ -295,7 +295,7 @@ def test_token_of_an_account_without_access_is_not_stale(hub: Hub, store: Store)
 
 
 def test_hub_that_a_mirror_leads_to_is_a_hub(hub: Hub, store: Store) -> None:
-    """Its codes mean what they mean, for a listing and for a file; it is named by its address."""
+    """A hub that a mirror redirects to is asked and reported as a hub, by its own address."""
     with Hub() as other:
         where = urlsplit(other.endpoint).netloc
         there = {"Location": f"{other.endpoint}/api/models/{BASE.repo}/revision/main?blobs=true"}
@@ -323,7 +323,7 @@ CODES = ("RepoNotFound", "EntryNotFound", "GatedRepo", "AccessDenied")
 def test_blocked_download_host_is_named(
     hub: Hub, store: Store, status: int, headers: dict[str, str]
 ) -> None:
-    """The hub gave the address; who refuses is the host that it leads to, whatever it calls it."""
+    """A download host that refuses is named, and not the hub that led there."""
     hub.fault(replace(REFUSED, status=status, headers={**PAGE, **headers}), kind="cdn")
 
     error = refusal(store, BASE)
@@ -337,7 +337,7 @@ def test_blocked_download_host_is_named(
 def test_download_host_that_is_away_is_named_and_not_asked_for_the_next_model(
     hub: Hub, store: Store
 ) -> None:
-    """The hub answers: it is not the one that cannot be reached."""
+    """A download host that is away is named, and not asked for the next model."""
     away = "http://127.0.0.1:9/away"
     hub.fault(Fault(status=302, headers={"Location": away}), kind="resolve", file="weights.npz")
     session = fresh(store, workers=1)
@@ -353,7 +353,7 @@ def test_download_host_that_is_away_is_named_and_not_asked_for_the_next_model(
 
 
 def test_download_host_that_shows_a_web_page_is_named(hub: Hub, store: Store) -> None:
-    """A network may let the hub pass, and not where its files are."""
+    """A download host that shows a web page is named with the hub that led there."""
     page = Fault(status=200, body=b"<html>", headers={"Content-Type": "text/html"})
     hub.fault(page, kind="cdn")
 
@@ -368,7 +368,7 @@ def cdn_of(hub: Hub) -> str:
 
 
 def test_hub_that_redirects_to_another_address_has_answered(hub: Hub, store: Store) -> None:
-    """It is there, so that the next models need not wait for the first."""
+    """A hub that redirects to another address counts as reached."""
     with Hub() as other:
         other.add(BASE.repo, content(BASE))
         path = f"/api/models/{BASE.repo}/revision/main?blobs=true"
@@ -387,7 +387,7 @@ def test_hub_that_redirects_to_another_address_has_answered(hub: Hub, store: Sto
 def test_redirect_to_what_is_no_http_address_is_told_and_costs_one_model(
     hub: Hub, store: Store, kind: Any, target: str
 ) -> None:
-    """Nothing is opened; the token and the proxy have no part in it, and the hub is there."""
+    """A redirect to an address that is not HTTP costs its model and no other."""
     led = Fault(status=302, headers={"Location": target})
     hub.fault(led, kind=kind, repo=BASE.repo)
     session = fresh(store, workers=1)
@@ -403,7 +403,7 @@ def test_redirect_to_what_is_no_http_address_is_told_and_costs_one_model(
 
 
 def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
-    """After ten, with the last address; the host is there."""
+    """Redirects in a ring are given up after ten."""
     ring = {"Location": f"/{BASE.repo}/resolve/main/weights.npz"}
     hub.fault(Fault(status=302, headers=ring), file="weights.npz")
 
@@ -415,7 +415,7 @@ def test_redirects_in_a_ring_are_given_up(hub: Hub, store: Store) -> None:
 
 @pytest.mark.parametrize("target", ["ftp://files.example/a", "/org/ring"])
 def test_right_to_a_download_is_not_told(hub: Hub, store: Store, target: str) -> None:
-    """It stands in an address behind the path; whoever reads a message may not use it."""
+    """The query of a redirect's address, which may be a right to a download, is not shown."""
     signed = Fault(status=302, headers={"Location": f"{target}?X-Amz-Signature=secret#secret"})
     hub.fault(signed)
 
@@ -445,7 +445,7 @@ def test_right_to_a_download_is_not_told(hub: Hub, store: Store, target: str) ->
 def test_limit_on_requests_is_told_with_its_wait(
     hub: Hub, store: Store, headers: dict[str, str], says: str
 ) -> None:
-    """It is not the network that has to be looked at."""
+    """A limit on requests is reported with the time to wait for."""
     hub.fault(Fault(status=429, headers={**headers}), kind="info")
 
     error = str(refusal(store, BASE))
@@ -468,7 +468,7 @@ def test_limit_on_requests_is_told_with_its_wait(
 def test_hubs_own_words_are_quoted_in_bounds(
     hub: Hub, store: Store, headers: Any, says: str
 ) -> None:
-    """Of what it says, 200 characters are enough."""
+    """The hub's own words are quoted to 200 characters."""
     hub.fault(Fault(status=403, headers=headers), kind="info")
 
     error = str(refusal(store, BASE))
@@ -478,7 +478,7 @@ def test_hubs_own_words_are_quoted_in_bounds(
 
 
 def test_hub_that_cannot_be_asked_is_not_waited_for(hub: Hub, store: Store) -> None:
-    """The reason is said at once, with no request and no wait."""
+    """A hub that cannot be asked is reported at once, with no request and no wait."""
     retry = replace(FAST, delay=3600, longest=3600)
 
     error = refusal(fresh(store, no_hub="the variables say nonsense", retry=retry), BASE)
@@ -506,7 +506,7 @@ def test_hub_that_cannot_be_asked_is_not_waited_for(hub: Hub, store: Store) -> N
 def test_limit_without_a_wait_is_told_as_a_limit(
     hub: Hub, store: Store, headers: dict[str, str]
 ) -> None:
-    """What cannot be read asks for no wait; too many requests are not the network's fault."""
+    """A limit on requests whose time to wait cannot be read is reported as a limit all the same."""
     hub.fault(Fault(status=429, headers={**headers}), kind="info")
 
     error = str(refusal(store, BASE))
@@ -517,7 +517,7 @@ def test_limit_without_a_wait_is_told_as_a_limit(
 
 
 def test_date_to_ask_again_at_is_told_in_seconds(hub: Hub, store: Store) -> None:
-    """As the host's clock and this one say it; for other statuses a token is no help."""
+    """A date to ask again at is reported in seconds from now."""
     date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     hub.fault(Fault(status=503, headers={"Retry-After": date}), kind="info")
 
@@ -534,14 +534,14 @@ def test_date_to_ask_again_at_is_told_in_seconds(hub: Hub, store: Store) -> None
 
 @pytest.mark.parametrize("kind", ["TEXT/HTML", "Text/html;charset=utf-8", "application/xhtml+xml"])
 def test_page_is_known_by_any_name_of_its_type(hub: Hub, store: Store, kind: str) -> None:
-    """Types are written in any letters."""
+    """A sign-in page is known by any spelling of HTML's content type."""
     hub.fault(Fault(status=200, body=b"<html>", headers={"Content-Type": kind}), kind="cdn")
 
     assert "(a captive portal)" in str(refusal(store, BASE))
 
 
 def test_network_that_asks_to_sign_in_by_its_status_is_a_portal(hub: Hub, store: Store) -> None:
-    """511 is made for that (RFC 6585), and asking again changes nothing."""
+    """The status 511 is reported as a captive portal, and not asked for again."""
     hub.fault(Fault(status=511), kind="info")
 
     assert "(a captive portal): open a browser and sign in" in str(refusal(store, BASE))
@@ -550,7 +550,7 @@ def test_network_that_asks_to_sign_in_by_its_status_is_a_portal(hub: Hub, store:
 
 @pytest.mark.parametrize("where", [{"kind": "info"}, {"kind": "resolve", "file": "config.json"}])
 def test_page_in_place_of_one_answer_costs_one_model(hub: Hub, store: Store, where: Any) -> None:
-    """A filter may dislike a single address; where all are pages, each model asks once."""
+    """A sign-in page in place of one answer costs one model."""
     page = Fault(status=200, body=b"<html>", headers={"Content-Type": "text/html"})
     hub.fault(page, repo=BASE.repo, **where)
     session = fresh(store, workers=1)
@@ -568,7 +568,7 @@ def test_page_in_place_of_one_answer_costs_one_model(hub: Hub, store: Store, whe
 def test_what_the_hub_has_listed_is_not_the_check_maps_fault(
     hub: Hub, store: Store, code: str
 ) -> None:
-    """A mirror may list what it does not have yet."""
+    """A file that the hub has listed and then lacks is not the check map's fault."""
     hub.fault(Fault(status=404, headers={"X-Error-Code": code}), kind="resolve")
 
     error = refusal(store, BASE)
@@ -581,7 +581,7 @@ def test_what_the_hub_has_listed_is_not_the_check_maps_fault(
 def test_range_that_a_host_does_not_have_makes_the_next_session_begin_anew(
     hub: Hub, store: Store
 ) -> None:
-    """What is there of the file cannot be part of it; it is not asked for again and again."""
+    """A range that a host does not have makes the next session begin the file anew."""
     hub.fault(Fault(after=1000, end="close"), kind="cdn", times=FAST.attempts)
     refusal(store, BASE)
     hub.heal()
@@ -600,7 +600,7 @@ def test_range_that_a_host_does_not_have_makes_the_next_session_begin_anew(
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-32-be"])
 def test_listing_is_read_in_any_encoding_of_json(hub: Hub, store: Store, encoding: str) -> None:
-    """A mirror may write other bytes than the hub; they are no sign-in page."""
+    """A listing is read in any encoding of JSON."""
     listing = listing_of(hub, store)
     body = Fault(status=200, body=listing.encode(encoding), headers=JSON)
     hub.fault(body, kind="info")
@@ -617,7 +617,7 @@ def listing_of(hub: Hub, store: Store) -> str:
 
 
 def test_text_in_place_of_a_listing_may_be_a_sign_in_page(hub: Hub, store: Store) -> None:
-    """It is called a text, and is no JSON."""
+    """A text in place of a listing is reported as a captive portal's sign-in page."""
     portal = Fault(status=200, body=b"Please sign in", headers={"Content-Type": "text/plain"})
     hub.fault(portal, kind="info")
 
@@ -638,7 +638,7 @@ def test_text_in_place_of_a_listing_may_be_a_sign_in_page(hub: Hub, store: Store
 def test_json_that_is_no_listing_is_no_sign_in_page(
     hub: Hub, store: Store, body: bytes, says: str
 ) -> None:
-    """What answers speaks JSON, and so it is no page for people."""
+    """JSON that is no listing is reported as something else than a hub's data, and as no page."""
     hub.fault(Fault(status=200, body=body, headers=JSON), kind="info")
 
     error = str(refusal(store, BASE))
@@ -658,7 +658,7 @@ def test_json_that_is_no_listing_is_no_sign_in_page(
     ids=["letters", "port", "idna", "user"],
 )
 def test_endpoint_is_known_by_any_spelling(proxy: WebServer, store: Store, endpoint: str) -> None:
-    """A client writes it otherwise; it is the hub all the same, and no host of its files."""
+    """The endpoint is known as the hub in any spelling of its address."""
     proxy.trouble(Trouble(503, {}, b""))
 
     error = str(refusal(fresh(store, endpoint=endpoint), BASE))
@@ -669,7 +669,7 @@ def test_endpoint_is_known_by_any_spelling(proxy: WebServer, store: Store, endpo
 
 @pytest.mark.parametrize("endpoint", ["http://..", f"http://{'h' * 300}"], ids=["dots", "long"])
 def test_host_of_no_possible_name_is_told(store: Store, endpoint: str) -> None:
-    """In the words of what refuses it, and once for all models."""
+    """A host of an impossible name is reported with the client's words, to all models."""
     session = fresh(store, endpoint=endpoint)
 
     first, second = (refusal(session, files) for files in (BASE, QUANTISED))
@@ -683,7 +683,7 @@ def test_host_of_no_possible_name_is_told(store: Store, endpoint: str) -> None:
 def test_user_of_the_endpoint_that_the_hub_does_not_take_is_no_token(
     hub: Hub, store: Store
 ) -> None:
-    """Without a token, the client sends the user and password of the address."""
+    """A refused user in HF_ENDPOINT is named as the reason, and its password is not shown."""
     error = refusal(fresh(store, endpoint=hub.endpoint.replace("//", "//me:geheim@")), BASE)
 
     assert "it does not take user and password; leave them out of HF_ENDPOINT" in str(error)
@@ -694,7 +694,7 @@ def test_user_of_the_endpoint_that_the_hub_does_not_take_is_no_token(
 def test_certificate_that_nobody_here_trusts_is_told_as_such(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a proxy that reads along; it is not the network that has to be looked at."""
+    """A certificate that nobody here trusts is named as the reason, and not the network."""
     pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
     with Hub(https=True) as stranger:
         for name, value in {**stranger.env(), "SSL_CERT_FILE": "", "NO_PROXY": ""}.items():
@@ -721,7 +721,7 @@ def test_certificate_that_nobody_here_trusts_is_told_as_such(
 def test_what_macos_says_of_a_certificate_has_the_step_of_what_openssl_says(
     said: str, step: str
 ) -> None:
-    """Where SSL_CERT_FILE is not set, macOS itself checks certificates, and has its own words."""
+    """The words of macOS about a certificate lead to the same next step as OpenSSL's."""
     words = "\N{LEFT DOUBLE QUOTATION MARK}host.example\N{RIGHT DOUBLE QUOTATION MARK} certificate"
     error = httpx2.ConnectError(str(ssl.SSLCertVerificationError(f"{words} {said}")))
 
@@ -752,7 +752,7 @@ def test_certificate_that_is_trusted_and_wrong_is_told_as_such(
     host: str,
     says: str,
 ) -> None:
-    """To trust whoever signed it would not help."""
+    """A trusted certificate that is expired or another host's is reported with what to check."""
     trustme = pytest.importorskip("trustme", reason=NEEDS_TRUSTME)
     authority, now = trustme.CA(), datetime.now(UTC)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -785,7 +785,7 @@ def encrypted(context: ssl.SSLContext) -> Iterator[str]:
 
 
 def test_limit_of_open_files_is_not_the_networks_fault() -> None:
-    """No connection can be opened, whoever it is to."""
+    """The limit of open files is named as the reason, and not the network."""
     error = httpx2.ConnectError(f"[Errno {errno.EMFILE}] {os.strerror(errno.EMFILE)}")
 
     told = str(error_of(Host(error)))
@@ -800,7 +800,7 @@ def test_limit_of_open_files_is_not_the_networks_fault() -> None:
 def test_https_that_is_spoken_to_a_port_without_it_says_so(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, proxied: bool
 ) -> None:
-    """The address is wrong by a letter; the network is all right."""
+    """HTTPS that is spoken to a port without it is reported, with what to write instead."""
     endpoint = hub.endpoint.replace("http://", "https://")
     if proxied:
         for name in ("NO_PROXY", "no_proxy"):
@@ -838,7 +838,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 def test_answer_that_is_no_http_is_told_with_what_was_got_from_whom(
     store: Store, answer: bytes, got: str
 ) -> None:
-    """The host was reached, so that the network is not to blame."""
+    """An answer that is no HTTP is reported with what was got and from which host."""
     with DrippingServer(b"", (), pause=0, first=answer) as server:
         session = fresh(store, endpoint=server.endpoint)
 
@@ -852,11 +852,11 @@ def test_answer_that_is_no_http_is_told_with_what_was_got_from_whom(
         assert "and which proxy or filter is in between" in str(error)
         assert "cannot reach" not in str(error)
     if got not in {"zz", "header check"}:  # of these, the head of the answer was right
-        assert second.cause == first.cause, "a host that makes no sense is asked by one model"
+        assert second.cause == first.cause, "expected one model to ask a host that speaks no HTTP"
 
 
 def test_answer_that_ends_too_early_is_told_with_its_size_and_host(hub: Hub, store: Store) -> None:
-    """The host is the one that the hub leads to, which has answered before."""
+    """An answer that ends too early is reported with its size and its host."""
     hub.fault(Fault(after=1000, end="close"), kind="cdn", file="weights.npz")
     cdn = urlsplit(hub._state.site.cdn).netloc
 

@@ -62,12 +62,12 @@ NOW = 1_800_000_000
 def test_wait_doubles_heeds_the_host_and_is_bounded(
     attempt: int, asked: float, seconds: float
 ) -> None:
-    """In seconds, with the values that are used: 0.5 first, 8 at most."""
+    """The wait between tries doubles from 0.5 to 8 seconds, and heeds the host up to that."""
     assert Retry().wait(attempt, asked) == seconds
 
 
 def test_tries_are_five_and_two_for_a_host_that_never_answered() -> None:
-    """Without a network a session must not wait for long; nor give up over one lost packet."""
+    """A host is tried five times, and twice if it has never answered."""
     assert (Retry().attempts, FIRST_TRIES) == (5, 2)
     assert Retry().progress == 32_000_000  # bytes
 
@@ -146,7 +146,7 @@ CUT = httpx2.RemoteProtocolError("Server disconnected without sending a response
     ids=("408 429 500 503 599 400 401 404 410 499 refused connect-timeout cut hang reset").split(),
 )
 def test_what_may_pass_is_tried_again_and_what_is_final_is_not(answer: object, tries: int) -> None:
-    """So many requests are made when each has the same answer."""
+    """An error that may pass is tried again up to the limit, and a final one is not."""
     host = Host(answer)
 
     error = error_of(host)
@@ -157,7 +157,7 @@ def test_what_may_pass_is_tried_again_and_what_is_final_is_not(answer: object, t
 
 @pytest.mark.parametrize("answer", [status(503), CUT, REFUSED])
 def test_last_try_counts(answer: object) -> None:
-    """What has failed once less than it may is forgotten when the next try succeeds."""
+    """A host whose last allowed try succeeds is not given up."""
     tries = FIRST_TRIES if answer is REFUSED else FAST.attempts
     host = Host(*[answer] * (tries - 1), LISTING)
 
@@ -166,7 +166,7 @@ def test_last_try_counts(answer: object) -> None:
 
 
 def test_refusal_that_lasts_says_how_often_it_was_met() -> None:
-    """With the status and its words; such a host is there, and is asked for the next model."""
+    """A refusal that lasts is reported with its status and the number of its tries."""
     host = Host(status(503))
 
     assert str(error_of(host)) == (
@@ -179,7 +179,7 @@ def test_refusal_that_lasts_says_how_often_it_was_met() -> None:
 
 @pytest.mark.parametrize(("attempts", "told"), [(1, "one try"), (2, "2 tries"), (3, "3 tries")])
 def test_tries_are_told_by_their_number(attempts: int, told: str) -> None:
-    """All of them, and the last one's reason."""
+    """The number of tries is reported in words that fit it."""
     host = Host(status(503))
     host._retry = replace(FAST, attempts=attempts)
 
@@ -190,7 +190,7 @@ def test_tries_are_told_by_their_number(attempts: int, told: str) -> None:
 
 @pytest.mark.parametrize("answer", [REFUSED, TIMEOUT, CUT])
 def test_host_that_cannot_be_reached_is_asked_no_more(answer: Exception) -> None:
-    """The next model has the same reason at once, with its own name."""
+    """A host that cannot be reached is not asked for the next model, which has the same reason."""
     host = Host(answer)
     first = str(error_of(host))
     asked = host.asked
@@ -216,7 +216,7 @@ def test_host_that_cannot_be_reached_is_asked_no_more(answer: Exception) -> None
 def test_host_that_a_listing_is_redirected_to_is_named_with_who_sent_there(
     way: tuple[str, ...], said: str
 ) -> None:
-    """The last of those that did, and not the endpoint in the place of another."""
+    """A host to which a listing was redirected is named with the host that redirected there."""
     redirects = [status(302, Location=f"http://{host}/list") for host in way]
     host = Host(*[*redirects, REFUSED] * FIRST_TRIES)
 
@@ -225,7 +225,7 @@ def test_host_that_a_listing_is_redirected_to_is_named_with_who_sent_there(
 
 
 def test_address_of_a_host_that_another_one_redirects_to_is_not_to_be_corrected() -> None:
-    """Nobody here has written it; that of the endpoint somebody has."""
+    """The remedy for a wrong https address is given for the endpoint, not for a redirect's host."""
     no_tls = httpx2.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number")
     redirect = status(302, Location="https://a.example/list")
 
@@ -236,7 +236,7 @@ def test_address_of_a_host_that_another_one_redirects_to_is_not_to_be_corrected(
 
 
 def test_host_that_refuses_a_redirected_listing_is_named_with_who_sent_there() -> None:
-    """What its status means for the one that was asked, nobody knows."""
+    """A host that refuses a redirected listing is named with the host that redirected there."""
     host = Host(status(302, Location="http://a.example/list"), status(403))
 
     assert str(error_of(host)) == (
@@ -249,7 +249,7 @@ def test_host_that_refuses_a_redirected_listing_is_named_with_who_sent_there() -
 def test_proxy_is_told_of_a_host_that_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Where there is one: it may be what is away."""
+    """An unreachable host is reported with the proxy, where a variable names one."""
     for variable in [each for each in os.environ if each.lower().endswith("_proxy")]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv(name, "proxy.example")
@@ -260,7 +260,7 @@ def test_proxy_is_told_of_a_host_that_cannot_be_reached(
 
 
 def test_proxy_of_the_system_s_settings_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Macs have some there, and then no variable is to be checked."""
+    """A proxy from the system's settings is reported as such."""
     for variable in [each for each in os.environ if each.lower().endswith("_proxy")]:
         monkeypatch.delenv(variable)
     monkeypatch.setattr(
@@ -274,7 +274,7 @@ def test_proxy_of_the_system_s_settings_is_told_as_such(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("answer", "away"), [(REFUSED, True), (CUT, False)])
 def test_host_that_answered_before_is_tried_as_often_as_any(answer: Exception, away: bool) -> None:
-    """One that refuses connections then is away; one that only breaks off is not."""
+    """A host that answered before is tried in full, and not again once it refuses connections."""
     host = Host(LISTING, answer)
     host.listing(FILES, threading.Event())
 
@@ -285,7 +285,7 @@ def test_host_that_answered_before_is_tried_as_often_as_any(answer: Exception, a
 
 
 def test_refusal_is_no_sign_of_a_host_that_is_away() -> None:
-    """An answer of any status shows that there is one."""
+    """A host that refused with a status counts as reached, and is tried as often as any."""
     host = Host(status(404), REFUSED)
     error_of(host)
 
@@ -295,7 +295,7 @@ def test_refusal_is_no_sign_of_a_host_that_is_away() -> None:
 
 
 def test_code_of_a_refusal_is_told() -> None:
-    """Huggingface's hub says in a header what it is that lacks."""
+    """The hub's error code is reported with its refusal."""
     error = error_of(Host(status(404, X_Error_Code="RevisionNotFound")))
 
     assert type(error) is RepoError
@@ -335,7 +335,7 @@ def test_code_of_a_refusal_is_told() -> None:
 def test_wait_is_what_the_host_asks_for(
     answer: object, wait: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By Retry-After, or by a limit on requests that is used up; else the usual one."""
+    """The wait is what the host's headers ask for, up to the longest, and else the usual one."""
     monkeypatch.setattr(time, "time", lambda: NOW)
 
     class Impatient(threading.Event):
@@ -368,7 +368,7 @@ def test_wait_is_what_the_host_asks_for(
 def test_host_that_asks_for_a_far_time_is_not_asked_again(
     headers: dict[str, str], when: str
 ) -> None:
-    """No session waits for an hour; when to come back is told in seconds, or as a date."""
+    """A host that asks for a far time is not asked again, and the time is reported."""
     host = Host(status(429, **headers))
 
     error = str(error_of(host))
@@ -382,7 +382,7 @@ def test_host_that_asks_for_a_far_time_is_not_asked_again(
 
 
 def test_wait_ends_when_the_fetch_is_given_up() -> None:
-    """Ctrl-C does not wait for the next try."""
+    """A wait between tries ends when the fetch is cancelled."""
     host = Host(status(503))
     cancelled = threading.Event()
     cancelled.set()
@@ -453,7 +453,7 @@ def _served(server: WebServer, tmp_path: Path) -> Download:
 
 
 def test_download_is_written_hashed_and_counted(served: Download) -> None:
-    """In one request for the bytes as they are; what was told comes to the file's size."""
+    """A download takes one request for unpacked bytes, is hashed, and is counted to its size."""
     proof = served.run()
 
     assert proof == Proof(len(served.body), served.files.revision)
@@ -464,7 +464,7 @@ def test_download_is_written_hashed_and_counted(served: Download) -> None:
 
 
 def test_cut_download_asks_for_the_rest(served: Download) -> None:
-    """From the first byte that has not come, and once for each cut."""
+    """A cut download asks for the rest, from the first byte that has not come."""
     served.server.trouble(Trouble(cut=100_000), times=1)
     served.server.trouble(Trouble(cut=150_000), times=1)
 
@@ -479,7 +479,7 @@ def test_cut_download_asks_for_the_rest(served: Download) -> None:
 def test_connection_that_breaks_behind_the_last_byte_leaves_nothing_to_ask_for(
     served: Download,
 ) -> None:
-    """The file is whole, and is taken as such."""
+    """A connection that breaks behind the file's last byte needs no further request."""
     served.server.trouble(Trouble(headers={"Content-Length": "300010"}), times=1)
 
     proof = served.run()
@@ -489,7 +489,7 @@ def test_connection_that_breaks_behind_the_last_byte_leaves_nothing_to_ask_for(
 
 
 def test_try_that_brings_enough_is_not_counted(served: Download) -> None:
-    """`progress` bytes are enough, one byte less is not; then three such tries are all."""
+    """A try that brings at least `progress` bytes does not count against the limit of tries."""
     served.server.trouble(Trouble(cut=20_000), times=8)
     served.run(progress=20_000)
     assert len(served.server.requests) == 9
@@ -503,7 +503,7 @@ def test_try_that_brings_enough_is_not_counted(served: Download) -> None:
 
 
 def test_wrong_bytes_are_taken_back_and_fetched_anew(served: Download) -> None:
-    """From the start: nothing of a wrong try is kept, on the disk or in the count."""
+    """Wrong bytes of a try are taken back from file and count, and fetched anew from the start."""
     served.server.trouble(Trouble(flip=9), times=1)
 
     served.run()
@@ -515,7 +515,7 @@ def test_wrong_bytes_are_taken_back_and_fetched_anew(served: Download) -> None:
 
 
 def test_file_of_another_size_than_listed_is_another_file(served: Download) -> None:
-    """Though its hash is right; of one that is as long, nothing is said of more."""
+    """A file of another size than listed is refused, although its hash is right."""
     right = served.body
     served.body = right[:-1]
     with pytest.raises(VerificationError) as longer:
@@ -531,7 +531,7 @@ def test_file_of_another_size_than_listed_is_another_file(served: Download) -> N
 
 
 def test_file_that_is_too_long_is_given_up_early(served: Download) -> None:
-    """A wrong address may stream for ever; no more is read than shows that it is too long."""
+    """A file that is too long is given up early, and its bytes are taken back from the count."""
     served.server.trouble(Trouble(body=bytes(30_000_000)))
 
     with pytest.raises(VerificationError, match=r"of 300000 bytes, got .* bytes or more"):
@@ -542,7 +542,7 @@ def test_file_that_is_too_long_is_given_up_early(served: Download) -> None:
 
 
 def test_nothing_of_a_file_that_was_too_long_stays_behind_the_right_one(served: Download) -> None:
-    """The target is cut before it is written anew."""
+    """Nothing of a file that was too long stays behind the right one."""
     served.server.trouble(Trouble(body=bytes(400_000)), times=1)
 
     served.run()
@@ -551,7 +551,7 @@ def test_nothing_of_a_file_that_was_too_long_stays_behind_the_right_one(served: 
 
 
 def test_download_stops_when_it_is_given_up(served: Download) -> None:
-    """At the next piece."""
+    """A download stops when it is cancelled."""
     served.cancelled.set()
 
     with pytest.raises(Cancelled):
@@ -561,7 +561,7 @@ def test_download_stops_when_it_is_given_up(served: Download) -> None:
 
 
 def test_empty_file_is_downloaded_too(served: Download) -> None:
-    """It is asked for as any, and is complete with no byte."""
+    """A file of no bytes is downloaded in one request."""
     served.body = b""
     served.files = served.server.add("a.bin", b"")
 
@@ -573,7 +573,7 @@ def test_empty_file_is_downloaded_too(served: Download) -> None:
 
 
 def test_refusal_says_whether_repo_revision_or_file_lacks(hub: Hub, store: Store) -> None:
-    """As far as the hub says it; the check map is at fault."""
+    """A refusal says whether the repo, revision or file is missing, and blames the check map."""
     hub.fault(Fault(status=404, headers={"X-Error-Code": "EntryNotFound"}), kind="info")
     file = refusal(store, BASE)
     hub.heal()
@@ -587,7 +587,7 @@ def test_refusal_says_whether_repo_revision_or_file_lacks(hub: Hub, store: Store
 
 
 def test_refusal_without_a_token_may_be_a_private_repo(hub: Hub, store: Store) -> None:
-    """The hub answers 401 for both; with a token that does not help, it is told so."""
+    """A repo that is refused without a token may be private, and the error says so."""
     hub.add("org/private", content(BASE), access="private")
     files = ModelFiles("org/private", BASE.files)
 
@@ -601,7 +601,7 @@ def test_refusal_without_a_token_may_be_a_private_repo(hub: Hub, store: Store) -
 
 
 def test_disabled_repo_is_told(hub: Hub, store: Store) -> None:
-    """It is there, and nobody may have it: another model has to be chosen."""
+    """A repo that the hub has disabled is reported as such."""
     headers = {"X-Error-Message": "Access to this resource is disabled."}
     hub.fault(Fault(status=403, headers=headers), kind="info")
 
@@ -612,7 +612,7 @@ def test_disabled_repo_is_told(hub: Hub, store: Store) -> None:
 
 
 def test_server_that_is_no_hub_is_told_by_its_answer(hub: Hub, store: Store) -> None:
-    """JSON of another kind than a hub's is no reason to stumble."""
+    """JSON that is not a hub's is reported as something else than a hub's data, and no portal."""
     headers = {"Content-Type": "application/json"}
     hub.fault(Fault(status=200, body=b'["no hub"]', headers=headers), kind="info")
 
@@ -627,7 +627,7 @@ def test_server_that_is_no_hub_is_told_by_its_answer(hub: Hub, store: Store) -> 
 
 
 def test_file_that_is_refused_in_other_json_is_told_by_its_status(hub: Hub, store: Store) -> None:
-    """A CDN is no hub, and need not answer as one."""
+    """A file that a CDN refuses with JSON of its own is reported by the status."""
     headers = {"Content-Type": "application/json"}
     hub.fault(Fault(status=410, body=b"[]", headers=headers), kind="cdn")
 
@@ -639,7 +639,7 @@ def test_file_that_is_refused_in_other_json_is_told_by_its_status(hub: Hub, stor
 
 
 def test_hub_that_has_listed_is_known_to_be_there(hub: Hub, store: Store) -> None:
-    """When it breaks off later, that is its trouble, and not a network that lacks."""
+    """A hub that has listed a model and then breaks off is tried as often as any."""
     host = HuggingFaceHub(store.settings)
     host.listing(BASE, threading.Event())
     hub.fault(Fault(end="close"), kind="info")
@@ -652,7 +652,7 @@ def test_hub_that_has_listed_is_known_to_be_there(hub: Hub, store: Store) -> Non
 def test_error_carries_no_other_that_could_show_the_token(
     hub: Hub, store: Store, what: str
 ) -> None:
-    """A traceback shows the arguments of huggingface_hub's functions: headers, with the token."""
+    """An error of the hub carries no other error, whose traceback could show the token."""
     host = HuggingFaceHub(fresh(store, token=hub.token).settings)
     troubles = {"refused": Fault(status=404), "portal": CAPTIVE_PORTAL, "cut": Fault(end="reset")}
     if what in troubles:
@@ -668,7 +668,7 @@ def test_error_carries_no_other_that_could_show_the_token(
 
 
 def test_part_that_is_too_long_costs_no_try(served: Download) -> None:
-    """It is plainly no beginning of the file, so that it is thrown away before any request."""
+    """A part that is longer than its file costs no try."""
     served.target.write_bytes(served.body + b"x")
 
     proof = served.run(attempts=1)

@@ -63,7 +63,7 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until something is true; fail where that takes longer."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
+        assert time.monotonic() < deadline, f"expected it to be true within {seconds} s"
         time.sleep(0.01)
 
 
@@ -93,7 +93,7 @@ def _killed(hub: Hub, store: Store, etag: str) -> int:
 
 
 def test_killed_download_goes_on_in_the_next_run(hub: Hub, store: Store, killed: int) -> None:
-    """By a range from the last whole piece on; plan and progress count what has to come."""
+    """A killed download goes on in the next run, which plans and counts only the rest."""
     plan = store.plan([BASE])
     screen = io.StringIO()
 
@@ -112,7 +112,7 @@ def test_killed_download_goes_on_in_the_next_run(hub: Hub, store: Store, killed:
 
 
 def test_bars_of_a_download_that_goes_on_end_full(store: Store, killed: int) -> None:
-    """What is told of each file comes to what it was said to be."""
+    """The bar of a download that goes on comes to the size that it was given."""
     told: dict[str, int] = {}
 
     class Counting(Watcher):
@@ -131,7 +131,7 @@ def test_bars_of_a_download_that_goes_on_end_full(store: Store, killed: int) -> 
 def test_part_that_is_not_the_files_beginning_is_thrown_away(
     hub: Hub, store: Store, killed: int
 ) -> None:
-    """The hash of the whole shows it, at the price of one try."""
+    """A part that is not the file's beginning is thrown away after one try."""
     (part,) = parts(store)
     flip_bit(part / "content")
 
@@ -145,7 +145,7 @@ def test_part_that_is_not_the_files_beginning_is_thrown_away(
 def test_part_that_is_a_link_to_another_file_is_not_written_to(
     hub: Hub, store: Store, killed: int, tmp_path: Path
 ) -> None:
-    """It is no part of ours, and what it leads to is somebody's."""
+    """A part that is a link to another file is thrown away, and that file is not written to."""
     (part,) = parts(store)
     assert killed
     (theirs := tmp_path / "theirs").write_bytes(LARGE["weights.npz"][:100])
@@ -163,7 +163,7 @@ def test_part_that_is_a_link_to_another_file_is_not_written_to(
 def test_part_of_the_files_size_or_more_is_hashed(
     hub: Hub, store: Store, killed: int, size: int
 ) -> None:
-    """A whole file needs no request; one that is too long is none."""
+    """A part of the file's whole size needs no request, and one that is too long is thrown away."""
     (part,) = parts(store)
     assert killed
     (part / "content").write_bytes(LARGE["weights.npz"] + b"x" * (size - SIZE))
@@ -173,13 +173,13 @@ def test_part_of_the_files_size_or_more_is_hashed(
 
     model = store.prepare(BASE)
 
-    assert told == (SIZE, 0), "no more is there than the file has"
+    assert told == (SIZE, 0), "expected a begun part of the file's size at most"
     assert ranges(hub) == ([] if size == SIZE else [None])
     assert read(model) == LARGE
 
 
 def test_part_is_of_one_content_and_not_of_one_name(hub: Hub, store: Store, killed: int) -> None:
-    """A commit that went on has other bytes; those of the earlier one are kept for a while."""
+    """A part belongs to one content, and is not used for another commit's file of that name."""
     newer = content(BASE, "newer", SIZE)
     hub.add(BASE.repo, newer)
 
@@ -194,7 +194,7 @@ def test_part_is_of_one_content_and_not_of_one_name(hub: Hub, store: Store, kill
 def test_hub_that_ignores_ranges_is_read_from_the_start(
     hub: Hub, store: Store, killed: int
 ) -> None:
-    """In one try."""
+    """A hub that ignores ranges is read from the start in the same try."""
     hub.fault(Fault(status=200), kind="cdn")
 
     assert read(store.prepare(BASE)) == LARGE
@@ -202,7 +202,7 @@ def test_hub_that_ignores_ranges_is_read_from_the_start(
 
 
 def test_download_that_was_given_up_goes_on_later(hub: Hub, store: Store, etag: str) -> None:
-    """Each try and each run goes on where the last one stopped."""
+    """A download that was given up goes on in the next run where its last try stopped."""
     hub.fault(Fault(after=1_000_000, end="close"), kind="cdn")
     error = refusal(store, BASE)
     kept = there(store, etag)
@@ -216,7 +216,7 @@ def test_download_that_was_given_up_goes_on_later(hub: Hub, store: Store, etag: 
 
 
 def test_bytes_that_are_wrong_are_not_kept(hub: Hub, store: Store, etag: str) -> None:
-    """What a file ended with, though it was too short, may be of another one."""
+    """The bytes of a download that turn out to be wrong are not kept."""
     hub.fault(Fault(truncate=1000), kind="cdn")
 
     assert etag
@@ -225,7 +225,7 @@ def test_bytes_that_are_wrong_are_not_kept(hub: Hub, store: Store, etag: str) ->
 
 
 def test_interrupted_download_goes_on_later(hub: Hub, store: Store, etag: str) -> None:
-    """Ctrl-C keeps what has come."""
+    """A download that was interrupted by Ctrl-C goes on in the next run where it stopped."""
 
     class Impatient(Watcher):
         def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
@@ -244,7 +244,7 @@ def test_interrupted_download_goes_on_later(hub: Hub, store: Store, etag: str) -
 
 @pytest.mark.parametrize(("seconds", "kept"), [(10, True), (-10, False)])
 def test_part_is_kept_for_two_weeks(store: Store, killed: int, seconds: int, kept: bool) -> None:
-    """From the last run that went on with it; then the next run in that repo removes it."""
+    """A part is kept for two weeks, and then removed by the next run in its repo."""
     (part,) = parts(store)
     then = time.time() - PARTS_KEPT + seconds
     os.utime(part, (then, then))
@@ -258,7 +258,7 @@ def test_part_is_kept_for_two_weeks(store: Store, killed: int, seconds: int, kep
 def test_part_is_gone_on_with_where_its_age_cannot_be_noted(
     store: Store, killed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a file system of others, which lets nobody set a time."""
+    """A download succeeds where the time of its part cannot be set."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
@@ -301,7 +301,7 @@ def _first(hub: Hub, store: Store, etag: str) -> Iterator[int]:
 
 @pytest.mark.usefixtures("first")
 def test_second_run_waits_for_the_first_and_fetches_nothing_twice(hub: Hub, store: Store) -> None:
-    """It says how far the other is, and takes what that has verified."""
+    """A second run waits for the first, says how far that is, and fetches nothing itself."""
     second = Waiting(hub.heal)
 
     model = store.prepare(BASE, second)
@@ -322,7 +322,7 @@ def behind_a_link(store: Store, tmp_path: Path) -> Store:
 def test_killed_download_goes_on_behind_a_link(
     hub: Hub, store: Store, tmp_path: Path, killed: int
 ) -> None:
-    """A part is of a cache, by whatever path that is reached."""
+    """A killed download goes on in a cache that is reached by a link."""
     assert read(behind_a_link(store, tmp_path).prepare(BASE)) == LARGE
     assert ranges(hub) == [f"bytes={killed}-"]
 
@@ -331,7 +331,7 @@ def test_killed_download_goes_on_behind_a_link(
 def test_second_run_behind_a_link_waits_for_the_first(
     hub: Hub, store: Store, tmp_path: Path
 ) -> None:
-    """They lock the same file, so that nothing is fetched twice."""
+    """A second run that reaches the cache by a link waits for the first."""
     second = Waiting(hub.heal)
 
     model = behind_a_link(store, tmp_path).prepare(BASE, second)
@@ -344,7 +344,7 @@ def test_second_run_behind_a_link_waits_for_the_first(
 def test_second_run_goes_on_where_a_killed_one_stopped(
     hub: Hub, store: Store, etag: str, first: int
 ) -> None:
-    """The lock goes with the process, and what it had is taken over."""
+    """A second run goes on with the download of a first one that was killed."""
     second = Waiting(lambda: os.kill(first, signal.SIGKILL))
     kept = there(store, etag)
 
@@ -355,7 +355,7 @@ def test_second_run_goes_on_where_a_killed_one_stopped(
 
 
 def test_second_run_does_not_wait_for_ever(hub: Hub, store: Store, first: int) -> None:
-    """A run that is stopped brings nothing: after six time limits the other one fetches alone."""
+    """A second run does not wait for ever: it fetches by itself if the first is stopped."""
     second = Waiting(lambda: os.kill(first, signal.SIGSTOP))
 
     model = fresh(store, timeout=0.1).prepare(BASE, second)
@@ -367,7 +367,7 @@ def test_second_run_does_not_wait_for_ever(hub: Hub, store: Store, first: int) -
 
 @pytest.mark.usefixtures("first")
 def test_wait_for_another_run_can_be_interrupted(store: Store) -> None:
-    """Ctrl-C ends it at once."""
+    """A wait for another run can be interrupted."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -377,7 +377,7 @@ def test_wait_for_another_run_can_be_interrupted(store: Store) -> None:
 
 
 def test_many_runs_at_once_fetch_each_file_once(hub: Hub, store: Store, etag: str) -> None:
-    """Whoever is first, all have it in the end."""
+    """Four runs at once fetch the weights once, and all have the model."""
     hub.fault(Fault(rate=20_000_000), kind="cdn")
     together = threading.Barrier(4)
 
@@ -397,7 +397,7 @@ def test_many_runs_at_once_fetch_each_file_once(hub: Hub, store: Store, etag: st
 
 
 def test_waiting_is_a_line_once() -> None:
-    """With the bytes that the other session has."""
+    """Waiting for another session is reported once for each file, with the bytes that it has."""
     screen = io.StringIO()
     lines = Lines(TerminalWriter(screen), Display(None), 0)
 
@@ -412,7 +412,7 @@ def test_waiting_is_a_line_once() -> None:
 
 
 def test_room_is_needed_for_the_rest_alone(store: Store, killed: int) -> None:
-    """What is there from before is on the disk already, and counts in no limit."""
+    """A download that goes on counts in --max-download with its rest alone."""
     rest = SIZE - killed
 
     assert store.plan([BASE], max_download=rest).unavailable == ()
@@ -423,7 +423,7 @@ def test_room_is_needed_for_the_rest_alone(store: Store, killed: int) -> None:
 
 
 def test_second_run_waits_for_six_time_limits(store: Store, first: int) -> None:
-    """A run that brings nothing for less than that may only be slow."""
+    """A second run waits for six time limits without a byte before it fetches by itself."""
     stopped: list[float] = []
 
     def stop() -> None:
@@ -462,7 +462,7 @@ def test_six_time_limits_begin_anew_with_each_byte_of_the_other_run(
 
 @pytest.mark.usefixtures("first")
 def test_bars_of_a_download_that_another_run_ends_are_full(hub: Hub, store: Store) -> None:
-    """What that run had when this one planned was not counted as still to come."""
+    """The bar of a download that another run ends is full."""
     told: list[int] = []
 
     class Counting(Waiting):
@@ -475,13 +475,13 @@ def test_bars_of_a_download_that_another_run_ends_are_full(hub: Hub, store: Stor
     store.prepare(BASE, Counting(hub.heal))
 
     assert -SIZE < min(told) < 0, "expected a part to be there when the download was planned"
-    assert sum(told) == 0, f"told of {sum(told)} bytes more than were to come"
+    assert sum(told) == 0, f"expected as many bytes as were to come, got {sum(told)} more"
 
 
 def test_part_is_as_old_as_the_last_run_that_went_on_with_it(
     store: Store, etag: str, killed: int
 ) -> None:
-    """Also where that run brought nothing: two weeks begin anew with each."""
+    """A part is as old as the last run that took it up, even if that run brought nothing."""
     (part,) = parts(store)
     long_ago = time.time() - PARTS_KEPT + 60
     os.utime(part, (long_ago, long_ago))

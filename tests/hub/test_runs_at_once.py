@@ -52,7 +52,7 @@ def child(store: Store, files: ModelFiles, code: str = FETCH) -> subprocess.Pope
 
 
 def test_a_killed_run_leaves_nothing_that_the_next_does_not_remove(hub: Hub, store: Store) -> None:
-    """SIGKILL in the middle of the weights."""
+    """A run that is killed in the middle of a file leaves nothing that the next does not remove."""
     hub.fault(Fault(after=100_000, end="hang"), kind="cdn")
     killed = child(store, BASE)
     hub.wait_for(kind="cdn", held=True)
@@ -69,7 +69,7 @@ def test_a_killed_run_leaves_nothing_that_the_next_does_not_remove(hub: Hub, sto
 
 
 def test_a_running_run_keeps_what_it_has_staged(hub: Hub, store: Store) -> None:
-    """Two pre-fetches at once both pass, though the second sweeps and ends in the first's midst."""
+    """A slow run keeps what it has staged while a second one fetches the same model."""
     hub.fault(Fault(after=100_000, end="hang"), times=1, kind="cdn")
     slow = child(store, BASE)
     hub.wait_for(kind="cdn", held=True)
@@ -84,7 +84,7 @@ def test_a_running_run_keeps_what_it_has_staged(hub: Hub, store: Store) -> None:
 
 
 def test_two_repairs_at_once_leave_no_moment_without_the_file(hub: Hub, store: Store) -> None:
-    """Somebody who reads all the time finds a file each time, the old one or the new one."""
+    """During two repairs at once the file is there at each moment, as the old or the new one."""
     path, _ = store.prepare(BASE).files["weights.npz"]
     flip_bit(path)
     known = {prove(path).sha256, hub.blob(BASE.repo, "weights.npz").sha256}
@@ -115,7 +115,7 @@ def test_two_repairs_at_once_leave_no_moment_without_the_file(hub: Hub, store: S
 
 
 def test_an_interrupt_ends_all_downloads(hub: Hub, store: Store) -> None:
-    """Ctrl-C does not wait for gigabytes to come."""
+    """An interrupt ends all downloads and leaves nothing behind."""
     hub.fault(Fault(rate=50_000), kind="cdn")
 
     class Impatient(Watcher):

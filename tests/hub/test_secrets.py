@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_the_token_is_never_shown(
     hub: Hub, store: Store, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Not in an error, a traceback with its arguments, a log, a repr or on the screen."""
+    """The token is never shown: not in errors, tracebacks, logs, reprs or on the screen."""
     secret = f"hf_{os.getpid()}_of_somebody"  # in no line of source that a traceback shows
     caplog.set_level("DEBUG")
     hub.add(BASE.repo, content(BASE), access="private")
@@ -49,7 +49,7 @@ def test_the_token_is_never_shown(
 
 
 def test_the_token_goes_to_the_hub_alone(hub: Hub, store: Store) -> None:
-    """Weights come from another host, to which the hub redirects."""
+    """The token is sent to the hub, and not to the host that it redirects to for the weights."""
     hub.add(BASE.repo, content(BASE), access="gated")
 
     fresh(store, token=hub.token).prepare(BASE)
@@ -64,7 +64,7 @@ def test_the_token_goes_to_the_hub_alone(hub: Hub, store: Store) -> None:
 def test_no_token_is_sent_where_the_settings_have_none(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even one that huggingface_hub finds in the environment by itself."""
+    """No token is sent where the settings have none, even if the environment has one."""
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_environment")
 
     store.prepare(BASE)
@@ -73,7 +73,7 @@ def test_no_token_is_sent_where_the_settings_have_none(
 
 
 def test_token_is_left_out_of_a_reason_that_models_share(store: Store) -> None:
-    """Of the message and of its cause, which the summary says once for many models."""
+    """The token is left out of an error's message and of the cause that models share."""
     secret = f"hf_{os.getpid()}_of_somebody"
     session = fresh(store, token=secret, endpoint=f"{NOWHERE}/{secret}")
 
@@ -100,7 +100,7 @@ HUB = {"HF_HOME": "/the/home", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": 
 
 
 def test_settings_that_nobody_gives_are_those_of_a_patient_session(tmp_path: Path) -> None:
-    """Eight models or files at once, ten seconds without a byte, and requests are made."""
+    """The default settings are eight workers, ten seconds without a byte, and online."""
     settings = HubSettings(tmp_path, "http://127.0.0.1:9")
 
     assert (settings.workers, settings.timeout, settings.offline) == (8, 10, False)
@@ -125,7 +125,7 @@ def test_settings_that_nobody_gives_are_those_of_a_patient_session(tmp_path: Pat
 def test_environment_describes_the_store(
     variables: dict[str, str], option: str, expected: list[object]
 ) -> None:
-    """By huggingface_hub's own variables; the machine's memory is the limit, in bytes."""
+    """huggingface_hub's own variables set cache, endpoint, token, offline mode and time limit."""
     run = subprocess.run(
         [sys.executable, "-c", PRINT, option],
         env=child_environment(**HUB, **variables, PYTHONPATH=str(ROOT)),

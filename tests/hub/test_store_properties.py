@@ -10,7 +10,7 @@ from tests.helpers.web_server import WebServer
 @pytest.mark.property
 @pytest.mark.usefixtures("loopback")
 def test_any_sequence_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The invariants hold; a failure shows the sequence that breaks one."""
+    """The store's invariants hold through any sequence of sessions."""
     from huggingface_hub import close_session
     from hypothesis import HealthCheck, Phase, settings
     from hypothesis.stateful import run_state_machine_as_test

@@ -56,7 +56,7 @@ BINARY = {"Content-Type": "application/octet-stream"}
 def test_base_on_disk_and_4bit_asked(
     hub: Hub, store: Store, trouble: Fault | str, kind: type[ModelError], says: str
 ) -> None:
-    """The error names both repos and the reason; nothing is taken for the other, or harmed."""
+    """A cached base model is neither taken for the 4bit one that cannot be had, nor harmed."""
     store.prepare(BASE)
     session = fresh(store, timeout=0.2, offline=trouble == "offline")
     if trouble == "refused":
@@ -81,7 +81,7 @@ def closed_endpoint() -> str:
 
 
 def test_what_a_failed_fetch_left_is_not_offered(hub: Hub, store: Store) -> None:
-    """Only repos of which the cache holds something are named in an error."""
+    """A repo of which a failed fetch left no file is not named as one that the cache holds."""
     hub.fault(Fault(status=404), kind="cdn")
     refusal(store, BASE)
 
@@ -90,7 +90,7 @@ def test_what_a_failed_fetch_left_is_not_offered(hub: Hub, store: Store) -> None
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_is_final(hub: Hub, store: Store, status: int) -> None:
-    """To ask again would change nothing."""
+    """A refusal is final: the hub is not asked again."""
     hub.fault(Fault(status=status))
 
     refusal(store, BASE)
@@ -99,7 +99,7 @@ def test_a_refusal_is_final(hub: Hub, store: Store, status: int) -> None:
 
 
 def test_gated_repo_says_what_to_accept(hub: Hub, store: Store) -> None:
-    """Its files are listed to everybody, and given to whoever accepted the licence."""
+    """A gated repo is refused with the address at which to accept its licence."""
     hub.add(BASE.repo, content(BASE), access="gated")
 
     error = refusal(store, BASE)
@@ -110,7 +110,7 @@ def test_gated_repo_says_what_to_accept(hub: Hub, store: Store) -> None:
 
 
 def test_a_hub_that_is_not_there_is_found_once(hub: Hub, store: Store) -> None:
-    """Thirty models take no longer than one, and each says why; a new session tries again."""
+    """A hub that hangs is waited for once for thirty models, each of which is refused for it."""
     hub.fault(Fault(end="hang"))
     models = [replace(BASE, repo=f"org/model-{number}") for number in range(30)]
     session = fresh(store, timeout=0.1)
@@ -126,7 +126,7 @@ def test_a_hub_that_is_not_there_is_found_once(hub: Hub, store: Store) -> None:
 
 
 def test_a_hub_that_goes_away_in_between_is_remembered(store: Store) -> None:
-    """What was fetched by then stays."""
+    """A hub that goes away later is remembered as away, and cached models stay."""
     store.prepare(BASE)
     gone = fresh(store, endpoint=closed_endpoint())
     gone._hosted._hub._reached.add("")
@@ -160,7 +160,7 @@ def test_a_hub_that_goes_away_in_between_is_remembered(store: Store) -> None:
     ).split(),
 )
 def test_a_passing_trouble_is_outlived(hub: Hub, store: Store, fault: Fault, where: Any) -> None:
-    """Twice wrong, then good, is good with three tries."""
+    """A trouble of the hub that passes after two tries is outlived."""
     hub.fault(fault, times=2, **where)
 
     model = fresh(store, timeout=0.3).prepare(BASE)
@@ -170,7 +170,7 @@ def test_a_passing_trouble_is_outlived(hub: Hub, store: Store, fault: Fault, whe
 
 
 def test_a_cut_download_goes_on_where_it_stopped(hub: Hub, store: Store) -> None:
-    """It asks for the rest only."""
+    """A cut download asks the hub for the rest of the file only."""
     hub.fault(Fault(after=100_000, end="close"), times=1, kind="cdn")
 
     assert read(store.prepare(BASE)) == content(BASE)
@@ -180,7 +180,7 @@ def test_a_cut_download_goes_on_where_it_stopped(hub: Hub, store: Store) -> None
 
 
 def test_a_hub_that_ignores_ranges_is_read_from_the_start(hub: Hub, store: Store) -> None:
-    """Nothing is put behind the first piece that does not belong there, and no try is lost."""
+    """A hub that ignores ranges is read from the start, and no try is lost."""
     hub.fault(Fault(after=100_000, end="close"), times=1, kind="cdn")
     hub.fault(Fault(status=200), times=1, kind="cdn")
 
@@ -189,7 +189,7 @@ def test_a_hub_that_ignores_ranges_is_read_from_the_start(hub: Hub, store: Store
 
 
 def test_tries_that_get_on_are_not_counted(hub: Hub, store: Store) -> None:
-    """A large file outlives any number of cuts, as long as each try brings a good piece."""
+    """Tries that bring enough are not counted: a download outlives nine cuts."""
     hub.fault(Fault(after=30_000, end="close"), times=9, kind="cdn")
 
     model = fresh(store, retry=replace(FAST, progress=20_000)).prepare(BASE)
@@ -200,7 +200,7 @@ def test_tries_that_get_on_are_not_counted(hub: Hub, store: Store) -> None:
 def test_waits_grow_and_are_bounded(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twice as long each time, up to the longest; a hub that asks for more gets no more."""
+    """Waits between tries double up to the longest, even if the hub asks for more."""
     retry = Retry(attempts=6, delay=1, longest=5)
     waits: list[float] = []
     wait = Retry.wait
@@ -243,7 +243,7 @@ def test_waits_grow_and_are_bounded(
 def test_a_lasting_trouble_stages_nothing_and_leaves_the_earlier_model(
     hub: Hub, store: Store, fault: Fault, kind: type[ModelError], says: str
 ) -> None:
-    """The error names repo, revision, commit and file; a commit is never there in part."""
+    """A lasting trouble leaves the earlier commit complete and nothing of the newer one."""
     earlier = store.prepare(BASE)
     newer = replace(BASE, revision="v2")
     commit = hub.add(BASE.repo, content(BASE, "newer"), revision="v2")
@@ -266,7 +266,7 @@ def test_a_lasting_trouble_stages_nothing_and_leaves_the_earlier_model(
 
 
 def test_a_wrong_hash_shows_both_and_the_tries(hub: Hub, store: Store) -> None:
-    """Right size, wrong content."""
+    """A wrong hash is reported with the right one and the number of tries."""
     wrong = bytearray(content(BASE)["weights.npz"])
     wrong[0] ^= 1
     hub.fault(Fault(flip=0), kind="cdn")
@@ -279,7 +279,7 @@ def test_a_wrong_hash_shows_both_and_the_tries(hub: Hub, store: Store) -> None:
 
 
 def test_main_moves_between_two_files(hub: Hub, store: Store) -> None:
-    """What was resolved first is what is fetched, whole; the mix of two is never seen."""
+    """A main that moves between two files does not mix them: the first commit is fetched whole."""
     first = hub.commit(BASE.repo)
     move = Fault(do=lambda _: hub.move(BASE.repo, "main", content(BASE, "newer")))
     hub.fault(move, times=1, kind="resolve", file="config.json")
@@ -291,7 +291,7 @@ def test_main_moves_between_two_files(hub: Hub, store: Store) -> None:
 
 
 def test_one_models_failure_is_no_others(hub: Hub, store: Store) -> None:
-    """All the rest of the plan is fetched."""
+    """One model's failure is no other's: the rest of the plan is fetched."""
     hub.fault(NO_SUCH, repo=QUANTISED.repo)
 
     outcomes = store.fetch(store.plan([QUANTISED, BASE]))
@@ -303,7 +303,7 @@ def test_one_models_failure_is_no_others(hub: Hub, store: Store) -> None:
 def test_host_of_files_that_cannot_be_reached_costs_no_model_that_lies_elsewhere(
     hub: Hub, store: Store
 ) -> None:
-    """That host is asked no more, and the hub, which led there, goes on to be."""
+    """A download host that cannot be reached costs no model whose files lie elsewhere."""
     session = fresh(store)
     elsewhere = Fault(status=302, headers={"Location": "http://127.0.0.1:9/weights"})
     hub.fault(elsewhere, repo=BASE.repo, kind="resolve")

@@ -93,7 +93,7 @@ def said_by(engine: Engine) -> str:
 def test_engines_of_one_session_run_their_own_bytes(
     prepare: Prepare, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither another variant's bytes are run, nor what the library once left in the user's folder.
+    """An engine runs its own variant's bytes, and none that the library left in the user's folder.
 
     The library itself keeps all variants in `./mlx_models/tiny`, and in one slot in memory.
     """
@@ -113,7 +113,7 @@ def test_engines_of_one_session_run_their_own_bytes(
 def test_relative_cache_is_loaded_from_another_folder(
     hub: Hub, store: Store, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HF_HOME=./hf is below the user's folder, and the engine works in its own."""
+    """A model in a cache with a relative path is loaded by an engine that works elsewhere."""
     checked = files_of(FP16)
     hub.add(checked.repo, mlx_model("fp16", says="relative"))
     monkeypatch.chdir(tmp_path)
@@ -210,7 +210,7 @@ def test_model_that_is_wrong_as_published_does_not_load(
     prepare: Prepare,
     start: Start,
 ) -> None:
-    """Files that are as their hub has them, but no model of its case, are an error of that case.
+    """Files as the hub has them that are no model of their case fail the load of that case.
 
     Every way in which weights may differ is in tests/adapters/test_mlx_backend.py.
     """
@@ -283,7 +283,7 @@ def replace(path: Path, content: bytes) -> None:
 def test_file_changed_after_its_verification_is_not_loaded(
     file: str, change: Callable[[Path], None], found: str, prepare: Prepare, start: Start
 ) -> None:
-    """The engine hashes its files once more: no library is started on others, of any origin."""
+    """Files that changed after their verification are not loaded, and no engine is started."""
     model = prepare(FP16, mlx_model("fp16", says="right"))
     engine = start(FP16, model)
     change(model.files[file][0].resolve(strict=True))
