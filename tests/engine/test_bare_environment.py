@@ -67,7 +67,7 @@ def make_environment(folder: Path, packages: tuple[str, ...]) -> str:
 
 
 def test_engine_runs_with_numpy_and_the_library_alone(tmp_path: Path) -> None:
-    """Of a stub library, in an environment of just those; its checkout tells its cases there."""
+    """An engine of a stub library runs in an environment with numpy and that library alone."""
     path = tmp_path / FILE
     path.write_text("{}", encoding="utf-8")
     model = VerifiedModel("embedded/toy", "r1", "0" * 40, {FILE: (path, prove(path))})
@@ -81,13 +81,15 @@ def test_engine_runs_with_numpy_and_the_library_alone(tmp_path: Path) -> None:
         engine.memory()
 
     assert text.startswith("{} 1600 float32 ")
-    assert checkout.not_installed.keys() == REGISTRY.keys(), "no library is in this environment"
+    assert checkout.not_installed.keys() == REGISTRY.keys(), (
+        "expected no library in this environment"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", REGISTRY)
 def test_real_library_runs_without_what_the_suite_needs(library: str, tmp_path: Path) -> None:
-    """An adapter imports the standard library, numpy and its library, with what that one needs."""
+    """A real library runs with numpy and its own packages alone."""
     if why := why_not_installed(library):
         pytest.skip(why)
     from whisper_speedtest.hub.store import Store

@@ -93,7 +93,7 @@ def _model(tmp_path: Path) -> VerifiedModel:
 
 
 def test_checkout_tells_what_it_can_measure(tree: Path) -> None:
-    """Its own cases, with the check map and the places of each, and the libraries that it lacks."""
+    """A checkout lists its cases, their files and places, and the libraries that are missing."""
     checkout = look_into(tree, sys.executable, "the other")
 
     assert list(checkout.entries) == [CASE, *all_cases()]
@@ -107,14 +107,14 @@ def test_checkout_tells_what_it_can_measure(tree: Path) -> None:
         assert checkout.places(case) == OWN.places(case)
         assert checkout.adapter(case) == OWN.adapter(case)
     absent = {name: why for name in usable() if (why := why_not_installed(name))}
-    assert checkout.not_installed == absent, "as in the same interpreter here"
+    assert checkout.not_installed == absent, "expected the libraries that this interpreter lacks"
     assert running_engines() == []
 
 
 def test_engine_of_another_checkout_runs_its_code(
     tree: Path, model: VerifiedModel, tmp_path: Path
 ) -> None:
-    """From its adapter and its own machinery, with the files that were verified here."""
+    """An engine of another checkout runs that checkout's code with the files verified here."""
     checkout = look_into(tree, sys.executable, "the other")
     (folder := tmp_path / "engine").mkdir()
 
@@ -130,7 +130,7 @@ def test_engine_of_another_checkout_runs_its_code(
 
 
 def test_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
-    """With the file that it lacks."""
+    """A folder that is no checkout is refused with the file that it lacks."""
     with pytest.raises(CheckoutError) as refused:
         look_into(tmp_path, sys.executable, "the other")
 
@@ -149,7 +149,7 @@ def test_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_interpreter_that_does_not_run_the_engine_is_refused(python: str, said: str) -> None:
-    """It is named, with what became of it."""
+    """An interpreter that does not run the engine is refused by name, with what became of it."""
     with pytest.raises(CheckoutError) as refused:
         look_into(ROOT, python, "the other")
 
@@ -159,7 +159,7 @@ def test_interpreter_that_does_not_run_the_engine_is_refused(python: str, said: 
 
 
 def test_checkout_of_another_version_of_the_wire_is_refused(tree: Path, tmp_path: Path) -> None:
-    """Both versions are named, and what to do."""
+    """A checkout of another version of the wire is refused with both versions and a next step."""
     shutil.copytree(tree, tmp_path / "later")
     wire = tmp_path / "later" / "whisper_speedtest" / "engine" / "wire.py"
     edit(wire, "VERSION = 1\n", "VERSION = 2\n")
@@ -174,7 +174,7 @@ def test_checkout_of_another_version_of_the_wire_is_refused(tree: Path, tmp_path
 
 
 def test_checkout_from_before_the_wire_had_a_version_is_refused(tree: Path, tmp_path: Path) -> None:
-    """Its engine takes fewer arguments, ends at once, and is quoted."""
+    """A checkout from before the wire had a version is refused, and its error is quoted."""
     shutil.copytree(tree, tmp_path / "earlier")
     worker = tmp_path / "earlier" / "whisper_speedtest" / "engine" / "worker.py"
     edit(
@@ -192,7 +192,7 @@ def test_checkout_from_before_the_wire_had_a_version_is_refused(tree: Path, tmp_
 
 
 def test_checkout_whose_adapters_fail_is_refused(tree: Path, tmp_path: Path) -> None:
-    """What goes wrong in its process is quoted."""
+    """A checkout whose list of cases fails is refused with the error of its process."""
     shutil.copytree(tree, tmp_path / "broken")
     catalogue = tmp_path / "broken" / "whisper_speedtest" / "engine" / "catalogue.py"
     edit(catalogue, "        entries = []\n", "        raise OSError('no room')\n")
@@ -207,7 +207,7 @@ def test_checkout_whose_adapters_fail_is_refused(tree: Path, tmp_path: Path) -> 
 def test_process_that_says_nothing_is_not_waited_for(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is ended after a limit."""
+    """A checkout's process that says nothing is ended after a limit."""
     shutil.copytree(tree, tmp_path / "silent")
     worker = tmp_path / "silent" / "whisper_speedtest" / "engine" / "worker.py"
     edit(worker, "    wire = Wire(", "    os.read(0, 1)\n    wire = Wire(")
@@ -220,7 +220,7 @@ def test_process_that_says_nothing_is_not_waited_for(
 
 
 def test_foreign_code_in_place_of_the_checkout_s_is_refused(tree: Path, tmp_path: Path) -> None:
-    """A package of our name that is installed for that interpreter would be measured instead."""
+    """A checkout whose interpreter runs other code in its place is refused."""
     shutil.copytree(tree, tmp_path / "copy")
     entry = tmp_path / "copy" / "whisper_speedtest" / "engine" / "__main__.py"
     edit(entry, "sys.path.append(", f"sys.path.append({str(tree)!r})\nsys.path.append(")
@@ -232,7 +232,7 @@ def test_foreign_code_in_place_of_the_checkout_s_is_refused(tree: Path, tmp_path
 
 
 def test_own_checkout_asks_the_registry() -> None:
-    """It has no name in messages, and runs in pytest's interpreter."""
+    """This checkout itself runs in pytest's interpreter, and has no name in messages."""
     case = Case("lightning-whisper-mlx", "micro", "fp16")
 
     assert (OWN.root, OWN.python, OWN.name) == (ROOT, sys.executable, "")

@@ -34,7 +34,7 @@ def names_in(shared: Path) -> set[str]:
 
 
 def test_new_files_are_taken_back_and_others_stay(shared: Path, engines_folder: Path) -> None:
-    """In each folder that libraries compile into, however deep."""
+    """A failed engine takes back the files that it compiled, in each folder, however deep."""
     compiled = Compiled(engines_folder, shared)
     compiled.note_whole()
     for number, place in enumerate(COMPILED):
@@ -47,7 +47,7 @@ def test_new_files_are_taken_back_and_others_stay(shared: Path, engines_folder: 
 
 
 def test_what_was_noted_last_stays(shared: Path, engines_folder: Path) -> None:
-    """A file that was new once is whole when it is noted."""
+    """A compiled file that was noted as whole stays when later ones are taken back."""
     compiled = Compiled(engines_folder, shared)
     compiled.note_whole()
     (shared / "numba" / "later").write_bytes(b"whole")
@@ -63,7 +63,7 @@ def test_what_was_noted_last_stays(shared: Path, engines_folder: Path) -> None:
 def test_file_that_was_written_again_is_taken_back(
     shared: Path, engines_folder: Path, how: str
 ) -> None:
-    """By its size, by when it was written, or as another file of the same size and time."""
+    """A compiled file that was written again is taken back, even with its old size and time."""
     compiled = Compiled(engines_folder, shared)
     compiled.note_whole()
     (path,) = shared.rglob("whole.so")
@@ -87,7 +87,7 @@ def test_file_that_was_written_again_is_taken_back(
 def test_compiler_that_outlives_its_engine_for_a_moment_writes_nowhere(
     shared: Path, engines_folder: Path
 ) -> None:
-    """The failed engine's way to the shared folder is gone."""
+    """A failed engine's links to the shared folder are gone, and its compiler writes nowhere."""
     compiled = Compiled(engines_folder, shared)
     compiled.note_whole()
 
@@ -102,7 +102,7 @@ def test_compiler_that_outlives_its_engine_for_a_moment_writes_nowhere(
 def test_engine_that_was_never_started_takes_nothing_back(
     shared: Path, engines_folder: Path
 ) -> None:
-    """As one whose files could not be laid out: what is there is of others."""
+    """An engine that was never started takes back nothing of what others have compiled."""
     Compiled(engines_folder, shared).take_back()
 
     assert names_in(shared) == {"whole.so"}
@@ -110,7 +110,7 @@ def test_engine_that_was_never_started_takes_nothing_back(
 
 
 def test_engine_that_shares_nothing_keeps_what_it_compiled(tmp_path: Path) -> None:
-    """It is looked for nowhere else, in particular not in the working directory."""
+    """An engine that shares nothing keeps what it compiled in its own folder."""
     sealed_environment(tmp_path)
     (tmp_path / COMPILED_BY_MLX).mkdir()
     (tmp_path / COMPILED_BY_MLX / "own.so").touch()

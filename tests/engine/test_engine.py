@@ -56,7 +56,7 @@ def state(engine: Engine) -> dict[str, bool]:
 
 
 def test_each_flag_is_set_by_its_phase_and_by_no_earlier_one(new_toy: Toys, audio: Audio) -> None:
-    """An engine is loaded after its load, and never before."""
+    """An engine counts as loaded once its load has returned, and not before."""
     engine = new_toy("good")
     states = {"new": state(engine)}
 
@@ -136,7 +136,7 @@ def test_ready_verifies_a_load_that_was_not_verified(new_toy: Toys) -> None:
 
 
 def test_audio_can_be_handed_over_before_the_verification(new_toy: Toys, audio: Audio) -> None:
-    """A first call belongs to a cold start, whose clock a verification must stay out of."""
+    """Audio can be transcribed before the load is verified, and facts are refused until then."""
     engine = new_toy("good")
     for phase in ("lay_out", "launch", "import_library", "load"):
         getattr(engine, phase)()
@@ -166,7 +166,7 @@ def test_facts_come_from_the_child(new_toy: Toys) -> None:
 
 
 def test_facts_of_a_load_that_was_not_verified_are_refused(new_toy: Toys) -> None:
-    """Before the load is verified there is nothing to be sure of; the error says what to call."""
+    """The facts of a load that was not verified are refused, with what to call first."""
     engine = new_toy("good")
 
     with pytest.raises(EngineError) as failure:
@@ -213,7 +213,7 @@ def test_audio_and_settings_reach_the_library_whole(new_toy: Toys) -> None:
 
 
 def test_audio_is_sent_once_under_each_name(toy: Toys) -> None:
-    """A name stands for the audio that it was first given to, and other names for their own."""
+    """A name stands for the audio that it was first sent with, and other names for their own."""
     import json
 
     import numpy as np
@@ -229,7 +229,7 @@ def test_audio_is_sent_once_under_each_name(toy: Toys) -> None:
 
 
 def test_audio_that_was_forgotten_is_sent_anew(toy: Toys) -> None:
-    """The child keeps nothing of it, and its name may stand for other audio."""
+    """Audio that was forgotten is sent anew under its name, and has no echo."""
     import json
 
     import numpy as np
@@ -248,7 +248,7 @@ def test_audio_that_was_forgotten_is_sent_anew(toy: Toys) -> None:
 
 
 def test_forgotten_audio_cannot_be_transcribed(toy: Toys) -> None:
-    """It is gone from the child's memory."""
+    """Audio that was forgotten cannot be transcribed."""
     engine = toy("good")
     engine.forget("clip")
 
@@ -273,7 +273,7 @@ def test_echo_is_the_last_transcript_and_asks_no_library(toy: Toys, tmp_path: Pa
 
 
 def test_echo_of_nothing_is_refused(toy: Toys) -> None:
-    """Before its first transcript, an engine has nothing to repeat."""
+    """An engine that has transcribed nothing has no echo, and says so."""
     engine = toy("good")
 
     with pytest.raises(EngineError, match="nothing was transcribed as 'clip' yet; transcribe it"):
@@ -281,7 +281,7 @@ def test_echo_of_nothing_is_refused(toy: Toys) -> None:
 
 
 def test_memory_is_the_child_s_peak_in_bytes(toy: Toys) -> None:
-    """The footprint is what the system says of that process; the accelerator's is the library's."""
+    """An engine's footprint is the system's figure, and the accelerator's memory the library's."""
     engine = toy("tells")
     (process,) = running_engines()
 
@@ -303,12 +303,12 @@ def test_library_output_cannot_disturb_the_answers(toy: Toys, tmp_path: Path) ->
 
 @pytest.mark.parametrize("variant", ["slow", "lazy"])
 def test_slow_and_lazy_libraries_are_right_in_the_end(toy: Toys, variant: str) -> None:
-    """A library may take its time, or read its file in the first call."""
+    """A library may take its time, or read its file in the first call, and is right in the end."""
     assert toy(variant).transcribe("clip", SETTINGS).text == TEXT
 
 
 def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
-    """No words are an answer, not a failure of the engine."""
+    """An empty transcript is an answer, and not a failure of the engine."""
     assert toy("empty").transcribe("clip", SETTINGS).text == ""
 
 
@@ -344,7 +344,7 @@ def test_empty_transcript_is_a_transcript(toy: Toys) -> None:
     ],
 )
 def test_failure_is_named(toy: Toys, variant: str, outcome: str) -> None:
-    """An error names the case, what happened in which call, and the end of the library's log."""
+    """An engine's error names the case, what happened in which call, and the end of the log."""
     engine = toy(variant)
 
     with pytest.raises(EngineError) as failure:
@@ -403,7 +403,7 @@ def test_process_that_ends_in_any_phase_is_told_with_phase_cause_and_next_step(
     audio: Audio,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The phases come in the order of a start: import, load, first call, verification."""
+    """A process that ends in any phase is reported with that phase, the cause and the next step."""
     monkeypatch.setenv(ENDS, f"{phase} {by}")
     engine = new_toy("good")
 
@@ -433,7 +433,7 @@ def test_process_that_ends_in_any_phase_is_told_with_phase_cause_and_next_step(
 def test_error_names_the_call_that_the_library_answered_with_an_exception(
     variant: str, raised_in: str, new_toy: Toys, audio: Audio
 ) -> None:
-    """It names none where the process ended or answered nonsense: that is no word of a library."""
+    """An error names the call that a library answered with an exception, and no other call."""
     engine = new_toy(variant)
 
     def use() -> None:
@@ -447,7 +447,7 @@ def test_error_names_the_call_that_the_library_answered_with_an_exception(
 
 
 def test_library_s_own_traceback_is_shown(toy: Toys) -> None:
-    """Of an exception that a library raised, the error shows where in the library that was."""
+    """An error about a library's exception shows where in the library it was raised."""
     with pytest.raises(EngineError) as failure:
         toy("raises").transcribe("clip", SETTINGS)
 
@@ -457,7 +457,7 @@ def test_library_s_own_traceback_is_shown(toy: Toys) -> None:
 
 
 def test_error_shows_the_last_twenty_lines_of_the_log(toy: Toys) -> None:
-    """A library that said a lot is quoted from its end, in order."""
+    """An error about a library that said a lot shows the last twenty lines of its log."""
     engine = toy("chats")  # Says thirty numbered lines.
 
     with pytest.raises(EngineError) as failure:
@@ -470,7 +470,7 @@ def test_error_shows_the_last_twenty_lines_of_the_log(toy: Toys) -> None:
 def test_engine_that_hangs_up_and_stays_is_ended(
     toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A child that has closed its connection is not waited for longer than a limit."""
+    """An engine's process that has hung up is ended if it stays for longer than a limit."""
     monkeypatch.setattr("whisper_speedtest.engine.child.SECONDS_TO_END", 0.2)
     engine = toy("hangs-up")
 
@@ -540,7 +540,7 @@ def test_failed_engine_raises_the_same_at_each_further_call(toy: Toys, audio: Au
 def test_launch_waits_until_the_process_is_up(
     new_toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that does not come up fails its launch, so that its start is in no later phase."""
+    """An engine's process that does not come up fails the launch, and no later phase."""
     engine = new_toy("good")
     engine.lay_out()
     monkeypatch.setitem(REGISTRY, "toy", "tests.no_such_module:Toy")
@@ -577,7 +577,7 @@ def test_process_that_cannot_be_started_is_a_failure(new_toy: Toys) -> None:
 
 
 def test_folder_that_cannot_be_laid_out_is_a_failure(new_toy: Toys, tmp_path: Path) -> None:
-    """What stands in the way of the model's files is named, and nothing is started."""
+    """A file in the way of an engine's folder for models fails the engine, and nothing starts."""
     engine = new_toy("good")
     (tmp_path / "engine-0" / "models").write_text("a file, where a folder belongs")
 
@@ -625,7 +625,7 @@ def test_closed_engine_does_not_start_again(new_toy: Toys) -> None:
 
 
 def test_call_before_the_launch_is_refused(new_toy: Toys) -> None:
-    """A call needs a process; the error says which calls start one."""
+    """A call before the launch of an engine is refused, with the calls that launch it."""
     with pytest.raises(EngineError, match=r"expected a running engine for load, .* call launch"):
         new_toy("good").load()
 
@@ -641,7 +641,7 @@ def test_engine_ends_with_its_block(new_toy: Toys) -> None:
 
 
 def test_what_a_library_starts_ends_with_its_engine(toy: Toys) -> None:
-    """Closing an engine ends its grandchildren too."""
+    """Closing an engine ends the processes that its library has started, too."""
     engine = toy("leaves-child")
     grandchild = int(engine.transcribe("clip", SETTINGS).text)
     os.kill(grandchild, 0)
@@ -652,7 +652,7 @@ def test_what_a_library_starts_ends_with_its_engine(toy: Toys) -> None:
 
 
 def test_what_a_library_starts_ends_with_an_engine_that_crashed(toy: Toys) -> None:
-    """Grandchildren are ended where their parent is gone already, though they ignore SIGTERM."""
+    """What a library has started ends with an engine that crashed, though it ignores SIGTERM."""
     engine = toy("leaves-child")
     grandchild = int(engine.transcribe("clip", SETTINGS).text)
     (process,) = running_engines()
@@ -729,7 +729,7 @@ def sung(model: VerifiedModel) -> tuple[Path, str]:
 def test_file_changed_after_its_verification_is_not_run(
     model: VerifiedModel, new_toy: Toys
 ) -> None:
-    """The files are hashed right before a model is loaded; the engine itself has not failed."""
+    """A file that changed after its verification is not run, and the engine has not failed."""
     engine = new_toy("good")
     sung(model)
 
@@ -744,7 +744,7 @@ def test_file_changed_after_its_verification_is_not_run(
 def test_file_exchanged_between_the_check_and_the_load_is_found(
     model: VerifiedModel, new_toy: Toys
 ) -> None:
-    """The files are hashed again after the load: the error names the file, expected and got."""
+    """A file that is exchanged between check and load is found by the hash after the load."""
     engine = new_toy("lazy")  # Whose own comparison sees nothing.
     for phase in ("lay_out", "launch", "import_library"):
         getattr(engine, phase)()
@@ -766,7 +766,7 @@ def test_file_exchanged_between_the_check_and_the_load_is_found(
 
 
 def test_weights_that_are_not_the_files_are_found(model: VerifiedModel, new_toy: Toys) -> None:
-    """What was read from other bytes is found in memory, though the file is right again."""
+    """Weights read from other bytes are found in memory, though the file is right again."""
     engine = new_toy("good")
     for phase in ("lay_out", "launch", "import_library"):
         getattr(engine, phase)()
@@ -796,7 +796,7 @@ def test_weights_that_are_not_the_files_are_found(model: VerifiedModel, new_toy:
 def test_facts_have_the_device_that_the_library_tells(
     library: str, device: Device, told: Device | None, new_engine: Callable[..., Engine]
 ) -> None:
-    """None where it tells nothing, which is no fault."""
+    """An engine's facts have the device that its library tells, or None where it tells nothing."""
     engine = new_engine(library, "good", device)
 
     engine.ready()
@@ -807,7 +807,7 @@ def test_facts_have_the_device_that_the_library_tells(
 def test_library_that_computes_on_another_device_is_found(
     new_engine: Callable[..., Engine],
 ) -> None:
-    """Its own word counts: whisper.cpp falls back to the CPU without an error."""
+    """A library that says it computes on another device than it was told fails its load."""
     engine = new_engine("ToyWithGPU", "falls-back", "gpu")
 
     with pytest.raises(EngineError) as failure:
@@ -823,7 +823,7 @@ def test_library_that_computes_on_another_device_is_found(
 
 
 def test_library_is_shown_what_it_has_printed(toy: Toys) -> None:
-    """Also from native code: whisper.cpp tells in its log alone what it computes on."""
+    """An adapter can read what its library has printed, and tell the device from it."""
     engine = toy("reads-its-log")
 
     assert engine.facts.device == "cpu"
@@ -839,7 +839,7 @@ def test_library_is_shown_what_it_has_printed(toy: Toys) -> None:
 def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
     variant: str, method: str, new_toy: Toys, audio: Audio
 ) -> None:
-    """The call is named with the limit, and the same is said by every further call."""
+    """A call that outlasts the limit is reported with that limit, and so is every further call."""
     engine = new_toy(variant)
 
     def use() -> None:
@@ -862,7 +862,7 @@ def test_call_that_outlasts_the_limit_fails_and_ends_the_engine(
 def test_program_that_a_library_waits_for_is_told_with_the_limit(
     new_toy: Toys, audio: Audio
 ) -> None:
-    """As a compiler that does not end: nothing else would tell what the library was about."""
+    """A program that a library waits for is named when the time limit ends the call."""
     engine = new_toy("waits-for-a-program")
     engine.hear("clip", audio)
 
@@ -879,7 +879,7 @@ def test_program_that_a_library_waits_for_is_told_with_the_limit(
 def test_program_that_a_library_waits_for_is_told_with_an_interrupt(
     new_toy: Toys, audio: Audio
 ) -> None:
-    """A time limit of the whole test is such an interrupt."""
+    """A program that a library waits for is named when the call is interrupted."""
     engine = new_toy("waits-for-a-program")
     engine.hear("clip", audio)
 
@@ -894,7 +894,7 @@ def test_program_that_a_library_waits_for_is_told_with_an_interrupt(
 
 
 def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:
-    """Each call of 0.2 s is well within the limit, and one of them is the last."""
+    """A time limit is for all calls of its block together."""
     engine = new_toy("slow")
     engine.hear("clip", audio)
 
@@ -908,7 +908,7 @@ def test_limit_is_for_all_calls_together(new_toy: Toys, audio: Audio) -> None:
 
 
 def test_call_that_begins_after_its_limit_is_not_waited_for(new_toy: Toys, audio: Audio) -> None:
-    """It could hang for ever, as the system takes less than no time for no limit."""
+    """A call that begins after its time limit is over is not waited for."""
     engine = new_toy("hangs")
     engine.hear("clip", audio)
 
@@ -919,7 +919,7 @@ def test_call_that_begins_after_its_limit_is_not_waited_for(new_toy: Toys, audio
 
 
 def test_limit_holds_again_after_a_block_within_its_own(new_toy: Toys, audio: Audio) -> None:
-    """Else an engine that hangs after that would never be ended."""
+    """The time limit of an outer block holds again after a block within it."""
     engine = new_toy("hangs")
     engine.hear("clip", audio)
 
@@ -933,7 +933,7 @@ def test_limit_holds_again_after_a_block_within_its_own(new_toy: Toys, audio: Au
 
 
 def test_limit_ends_with_its_block(new_toy: Toys, audio: Audio) -> None:
-    """Each block has all of its time, and what comes after the last one has no limit."""
+    """Each block with a time limit has all of its time, and calls after it have no limit."""
     engine = new_toy("slow")
     engine.hear("clip", audio)
     for _ in range(3):
@@ -973,7 +973,7 @@ def _programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_facts_name_the_compiler_where_it_has_compiled(
     kept: str, told: str | None, new_toy: Toys, tmp_path: Path
 ) -> None:
-    """That it is there says nothing: mlx goes on without one that fails. A link is followed."""
+    """An engine's facts name the compiler by its real name, where it has compiled something."""
     engine = new_toy("good")
     for phase in ("lay_out", "launch", "import_library", "load"):
         getattr(engine, phase)()
@@ -989,7 +989,7 @@ def test_facts_name_the_compiler_where_it_has_compiled(
 def test_answer_that_came_too_late_is_none(
     new_toy: Toys, audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever waits may have slept himself: what counts is the time, and not what has come."""
+    """An answer that comes after the limit is not taken, and the call fails."""
     engine = new_toy("good")
     engine.hear("clip", audio)
 

@@ -91,11 +91,7 @@ OF_SPEED = (
 def test_variable_that_leads_elsewhere_or_is_secret_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """No token is handed to a library, and no path to another cache, plugin or module.
-
-    Nor is what belongs to a network, or to those who develop the library; nor what makes a library
-    compute faster or slower, or with other code.
-    """
+    """An engine is passed no secret, no path that leads elsewhere, and no variable of speed."""
     monkeypatch.setenv(name, "/elsewhere")
 
     environment = sealed_environment(tmp_path)
@@ -149,10 +145,7 @@ def test_every_cache_lies_in_the_engine_s_folder(
 
 
 def test_what_is_compiled_is_kept_where_engines_may_share_it(tmp_path: Path) -> None:
-    """Each place where a library keeps it is a link in the engine's folder, its home.
-
-    So what one engine has compiled is found by the next one of that case, and by no other.
-    """
+    """What an engine has compiled is found by the next one that shares its folder, and no other."""
     (one := tmp_path / "one").mkdir()
     (next_one := tmp_path / "next").mkdir()
     (other := tmp_path / "other").mkdir()
@@ -170,7 +163,7 @@ def test_what_is_compiled_is_kept_where_engines_may_share_it(tmp_path: Path) -> 
 
 
 def test_places_for_what_is_compiled_lead_to_folders_of_their_own(tmp_path: Path) -> None:
-    """Two of them may have files of one name; the temporary folder itself is the engine's own."""
+    """Each place for what is compiled leads to a folder of its own below the shared one."""
     sealed_environment(tmp_path, tmp_path / "compiled")
 
     folders = {(tmp_path / place).resolve() for place in COMPILED}
@@ -183,7 +176,7 @@ def test_places_for_what_is_compiled_lead_to_folders_of_their_own(tmp_path: Path
 def test_engine_keeps_what_is_compiled_where_it_is_told(
     model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its process is started with links to that folder, beside the files of the model."""
+    """An engine's places for what is compiled are links to the folder that it is told."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     (folder := tmp_path / "engine").mkdir()
     compiled = tmp_path / "compiled"
@@ -198,7 +191,7 @@ def test_engine_keeps_what_is_compiled_where_it_is_told(
 def test_engine_that_fails_takes_back_what_it_compiled_since_its_load_was_verified(
     model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came before is whole; without it the next engine of the case would start slowly."""
+    """An engine that fails takes back what it compiled since its load was verified."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     (folder := tmp_path / "engine").mkdir()
     compiled = tmp_path / "compiled"
@@ -221,7 +214,7 @@ def test_engine_that_fails_takes_back_what_it_compiled_since_its_load_was_verifi
 def test_engine_that_does_not_load_takes_back_what_it_compiled(
     model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be half of a file; what engines before it compiled stays."""
+    """An engine that does not load takes back what it compiled, and nothing of other engines."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     (folder := tmp_path / "engine").mkdir()
     compiled = tmp_path / "compiled"
@@ -258,7 +251,7 @@ print((spent() - before) / 1e9)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere numpy has no OpenBLAS")
 def test_threads_of_numpy_sleep_when_they_have_nothing_to_do(tmp_path: Path) -> None:
-    """They would poll for a tenth of a second, on the cores of the threads that are measured."""
+    """The threads of numpy sleep in an engine's environment when they have nothing to do."""
     told = subprocess.run(
         [sys.executable, "-c", AFTER_A_PRODUCT],
         env=sealed_environment(tmp_path), capture_output=True, text=True, check=True,
@@ -287,7 +280,7 @@ SET_BY_THE_SUITE = {
 def test_hostile_shell_leaves_no_trace_but_the_choice_of_a_gpu(
     new_toy: Callable[[str], Engine], audio: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine's process itself has none of the shell's settings, and says what it has."""
+    """An engine has none of the shell's variables about speed but the choice of a GPU."""
     for name in (*OF_SPEED, "HF_TOKEN", "PYTHONMALLOC"):
         monkeypatch.setenv(name, "from the shell")
     for name in set(recorded(dict(os.environ))) - {*SET_BY_THE_SUITE}:
@@ -316,19 +309,19 @@ def test_hostile_shell_leaves_no_trace_but_the_choice_of_a_gpu(
     ],
 )
 def test_variable_is_told_without_places_and_numbers(name: str, value: str, told: str) -> None:
-    """A path below the home is told from there. A library may have set variables of its own."""
+    """A recorded variable shows neither paths of the machine nor serial numbers of its GPUs."""
     assert recorded({"HOME": "/engines/one", name: value}) == {"HOME": "~", name: told}
 
 
 def test_other_variables_are_not_told() -> None:
-    """What has no bearing on speed may be private; what a library has taken away is not there."""
+    """A variable that has no bearing on speed is not recorded."""
     environment = {"HOME": "/e", "USER": "someone", "PATH": "/home/someone/bin", "LANG": "C"}
 
     assert recorded(environment) == {"HOME": "~"}
 
 
 def test_what_is_told_is_in_the_order_of_the_names() -> None:
-    """So that two results can be compared by eye."""
+    """The recorded variables are in the order of their names."""
     told = recorded({"HOME": "/e", "TMPDIR": "/e/tmp", "OMP_X": "1", "CUDA_HOME": "x"})
 
     assert list(told) == ["CUDA_HOME", "HOME", "OMP_X", "TMPDIR"]
@@ -349,7 +342,7 @@ def _surroundings(toy: Callable[[str], Engine], monkeypatch: pytest.MonkeyPatch)
 def test_engine_runs_in_its_folder_with_the_sealed_environment(
     surroundings: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The child itself finds no token; its working directory and home are its folder."""
+    """An engine's process finds no token, and works in its own folder, which is its home."""
     folder = tmp_path / "engine-0"
 
     assert "secret" not in surroundings["environment"].values()
@@ -365,7 +358,7 @@ def test_engine_leads_a_group_of_its_own(surroundings: dict[str, Any]) -> None:
 
 
 def test_connection_is_not_inherited(surroundings: dict[str, Any]) -> None:
-    """What a library starts must not hold the connection open when the engine has crashed."""
+    """A process that a library starts does not inherit the engine's connection."""
     assert surroundings["inheritable"] is False
 
 
@@ -513,14 +506,14 @@ def test_project_s_own_packages_are_not_foreign(name: str) -> None:
 
 @pytest.mark.parametrize("file", ["adapters/__init__.py", "adapters.py"])
 def test_installed_package_of_the_same_name_is_foreign(on_path: Path, file: str) -> None:
-    """A package or module of that name is found, though ours comes first, and is not imported."""
+    """An installed package of a name of the project's is found, though ours comes first."""
     foreign = put(on_path, file)
 
     assert foreign_package("adapters", ROOT) == foreign
 
 
 def test_other_names_and_files_are_not_foreign(on_path: Path) -> None:
-    """A package is of that name whole; a folder that is no package yields to ours."""
+    """A package of another name, or a folder that is no package, is not taken for foreign."""
     put(on_path, "adapters_of_mine/__init__.py")
     put(on_path, "other/adapters/__init__.py")
     put(on_path, "adapters/readme.py")
@@ -531,7 +524,7 @@ def test_other_names_and_files_are_not_foreign(on_path: Path) -> None:
 def test_what_no_engine_finds_is_not_foreign(
     tmp_path: Path, on_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Engines get neither the working directory nor PYTHONPATH, in which another may lie."""
+    """A package in the working directory or PYTHONPATH is not foreign, as engines get neither."""
     for folder in ("here", "there", "elsewhere"):
         put(tmp_path / folder, "adapters/__init__.py")
     monkeypatch.chdir(tmp_path / "here")

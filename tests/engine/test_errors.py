@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 def test_end_of_an_engine_is_told_by_its_status_or_signal(
     ends_by: str, told: str, tmp_path: Path
 ) -> None:
-    """A signal without a name is told by its number."""
+    """The end of an engine is reported by its exit status or signal, with a next step."""
     limit = 0.2 if "sleep" in ends_by else 20.0
     with subprocess.Popen(["/bin/sh", "-c", ends_by], env=child_environment()) as process:
         try:
@@ -109,7 +109,7 @@ def test_end_of_an_engine_is_told_by_its_status_or_signal(
 def test_last_line_that_was_printed_is_told_with_the_end(
     printed: str, during: str, told: str, tmp_path: Path
 ) -> None:
-    """It most likely says why, and summaries have no more than the first line of an error."""
+    """The last line that an engine printed is reported with its end."""
     (log := tmp_path / "log").write_text(printed, encoding="utf-8")
     with subprocess.Popen(["/bin/sh", "-c", "exit 3"], env=child_environment()) as process:
         said = how_it_ended(process, 20, during, log)
@@ -120,7 +120,7 @@ def test_last_line_that_was_printed_is_told_with_the_end(
 def test_memory_that_the_shell_limits_is_told_where_a_library_crashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Few libraries say that they were given none; most just crash."""
+    """A limit on memory is reported as the next step where a library crashes."""
     monkeypatch.setattr(errors, "memory_limit", lambda: "lift it")
     with subprocess.Popen(["/bin/sh", "-c", "kill -SEGV $$"], env=child_environment()) as process:
         said = how_it_ended(process, 20, "load", tmp_path / "log")
@@ -138,7 +138,7 @@ def test_memory_that_the_shell_limits_is_told_where_a_library_crashes(
 def test_next_step_is_of_the_signal_then_of_what_a_library_says_then_of_memory(
     signal: str, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some signals have one cause alone; after others the library knows why it crashes."""
+    """The next step is that of the signal, else of what was printed, else of a memory limit."""
     monkeypatch.setattr(errors, "memory_limit", lambda: "lift it")
     (log := tmp_path / "log").write_text(os.strerror(errno.EMFILE), encoding="utf-8")
     command = ["/bin/sh", "-c", f"kill -{signal} $$"]
@@ -154,7 +154,7 @@ def test_next_step_is_of_the_signal_then_of_what_a_library_says_then_of_memory(
 def test_three_programs_that_an_engine_has_started_are_told_each_by_its_beginning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A library may have started hundreds, with all files of a build in their command lines."""
+    """At most three programs that an engine has started are reported, each by its beginning."""
     gone = Mock(cmdline=Mock(side_effect=psutil.NoSuchProcess(2)))
     started = [Mock(cmdline=Mock(return_value=["c++", letter * 70])) for letter in "abcd"]
     parent = Mock(children=Mock(return_value=[gone, *started]))
@@ -168,7 +168,7 @@ def test_three_programs_that_an_engine_has_started_are_told_each_by_its_beginnin
 
 
 def test_end_of_a_log_is_shown_and_not_all_of_it(tmp_path: Path) -> None:
-    """Whatever a library prints, an error stays readable: so many lines, and so much of each."""
+    """The last lines of an engine's log are shown, each up to a length, and not all of it."""
     (log := tmp_path / "log").write_bytes(b"first\n" * 100_000 + b"\xff" * 600 + b"\nlast")
 
     lines = last_lines(log).splitlines()

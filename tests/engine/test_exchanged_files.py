@@ -113,7 +113,7 @@ def failure_of(engine: Engine) -> str:
 def test_weights_exchanged_between_check_and_load_are_found(
     lightning: Engine, micro: VerifiedModel, tmp_path: Path
 ) -> None:
-    """Of the same names, shapes and size, so that the library loads them without a word."""
+    """Weights that are exchanged between check and load are found by the hash after the load."""
     path, proof = micro.files[WEIGHTS]
     other = other_weights(tmp_path, path)
     got = prove(other).sha256
@@ -128,7 +128,7 @@ def test_weights_exchanged_between_check_and_load_are_found(
 def test_any_file_exchanged_between_check_and_load_is_found(
     before_load: Callable[[str], Engine], model: VerifiedModel
 ) -> None:
-    """Whatever the library makes of it: the hash tells."""
+    """A file that is exchanged between check and load is found, even if the library takes it."""
     path, proof = model.files[FILE]
     engine = before_load("good")
     path.write_text(OTHER_TEXT, encoding="utf-8")
@@ -142,7 +142,7 @@ def test_any_file_exchanged_between_check_and_load_is_found(
 def test_link_that_leads_elsewhere_by_then_is_found(
     before_load: Callable[[str], Engine], model: VerifiedModel, tmp_path: Path
 ) -> None:
-    """The verified file is untouched, and is not the one that the library opens."""
+    """A link that leads to another file by the time of the load is found."""
     path, _ = model.files[FILE]
     other = tmp_path / "other"
     shutil.copyfile(path, other)
@@ -162,7 +162,7 @@ def test_link_that_leads_elsewhere_by_then_is_found(
 def test_file_in_place_of_a_link_is_found(
     before_load: Callable[[str], Engine], model: VerifiedModel, tmp_path: Path
 ) -> None:
-    """As a library would leave it that writes its own file there."""
+    """A file in the place of an engine's link is found."""
     path, _ = model.files[FILE]
     engine = before_load("good")
     link = tmp_path / "engine-0" / PLACE
@@ -178,7 +178,7 @@ def test_file_in_place_of_a_link_is_found(
 def test_weights_put_back_after_the_load_are_found(
     lightning: Engine, micro: VerifiedModel, tmp_path: Path
 ) -> None:
-    """Both hashes are right then, and the values in memory are not the file's."""
+    """Weights that are put back after the load are found by the values in memory."""
     path, _ = micro.files[WEIGHTS]
     other = other_weights(tmp_path, path)
     path.rename(tmp_path / "kept")
@@ -217,7 +217,7 @@ def test_file_put_back_after_the_load_is_found(
     tmp_path: Path,
     exchanged: Callable[[Path, bytes], Iterator[None]],
 ) -> None:
-    """Both hashes are right then, and the library says nothing; the system has noted the change."""
+    """A file that is put back after the load is found by the time at which it was changed."""
     if exchanged is by_moving and not notes_moves(tmp_path):
         pytest.skip("this file system does not note in a file that it was moved")
     path, _ = model.files[FILE]
@@ -240,13 +240,13 @@ def test_file_put_back_after_the_load_is_found(
     assert told[1] == str(path.resolve())
     expected, got = map(datetime.fromisoformat, told.groups()[1:])
     changed = datetime.fromtimestamp(path.stat().st_ctime, UTC)
-    assert (got, got > expected) == (changed, True), "the time of the last change"
+    assert (got, got > expected) == (changed, True), "expected the time of the last change"
 
 
 def test_heads_of_another_model_put_back_after_the_load_are_found(
     lightning: Engine, micro: VerifiedModel
 ) -> None:
-    """Their number stands in no weight; the dimensions of the model in memory tell."""
+    """The heads of another model are found in memory after the right config is put back."""
     path, _ = micro.files[CONFIG]
     before = path.read_text(encoding="utf-8")
     edit(path, *ONE_HEAD)
@@ -264,7 +264,7 @@ def test_heads_of_another_model_put_back_after_the_load_are_found(
 def test_folder_put_back_after_the_load_is_found(
     before_load: Callable[[str], Engine], model: VerifiedModel, tmp_path: Path
 ) -> None:
-    """Nothing was done to the files in it, so that it is the folder of which the system tells."""
+    """A folder that is put back after the load is found by the time at which it was moved."""
     if not notes_moves(tmp_path):
         pytest.skip("this file system does not note in a file that it was moved")
     engine = before_load("lazy")
@@ -285,7 +285,7 @@ def test_folder_put_back_after_the_load_is_found(
 def test_link_of_the_hub_cache_that_is_moved_during_the_load_is_not_followed(
     model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the library opens is the file that was hashed, so that nothing is wrong with it."""
+    """A link of the hub cache that is moved during the load is not followed."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
     path, proof = model.files[FILE]
     (link := tmp_path / "snapshot").symlink_to(path.parent)
@@ -309,7 +309,7 @@ def test_link_of_the_hub_cache_that_is_moved_during_the_load_is_not_followed(
 
 
 def test_untouched_files_are_loaded(lightning: Engine) -> None:
-    """What the tests above find in a real library's memory is what they have changed."""
+    """Untouched files of the embedded model are loaded and verified by a real library."""
     lightning.load()
     lightning.verify_load()
 
@@ -320,7 +320,7 @@ def test_untouched_files_are_loaded(lightning: Engine) -> None:
 def test_untouched_file_of_the_toy_is_loaded(
     before_load: Callable[[str], Engine], variant: str
 ) -> None:
-    """So it is with what the engine finds by itself."""
+    """An untouched file of the toy library is loaded and verified."""
     engine = before_load(variant)
     engine.load()
     engine.verify_load()

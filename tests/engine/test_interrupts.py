@@ -58,7 +58,7 @@ def _interrupting() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interrupting")
 def test_held_signal_comes_down_after_the_block() -> None:
-    """A signal that comes in the block raises when the block has ended, and no earlier."""
+    """A signal that comes while signals are held raises at the end of the block, not earlier."""
     steps = []
 
     def step() -> None:
@@ -116,7 +116,7 @@ def test_error_of_the_block_is_seen_beside_a_held_signal() -> None:
 
 
 def test_other_threads_hold_nothing() -> None:
-    """Python runs signal handlers in the main thread only, so that others have nothing to hold."""
+    """Threads other than the main one hold no signals."""
     done = []
 
     def hold() -> None:
@@ -185,7 +185,7 @@ def test_time_limit_in_a_call_ends_the_engine(toy: Toys) -> None:
 
 
 def test_note_of_an_interrupt_by_the_user_shows_nothing_of_the_log(toy: Toys) -> None:
-    """What the library printed has nothing to do with Ctrl-C."""
+    """The note of an interrupt by the user shows nothing of the library's log."""
     engine = toy("hangs")
 
     def interrupt(*_: object) -> None:
@@ -205,7 +205,7 @@ def test_note_of_an_interrupt_by_the_user_shows_nothing_of_the_log(toy: Toys) ->
 def test_second_interrupt_leaves_no_call_half_done(
     toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An answer that nobody took is never taken for that of the next call.
+    """A call that is interrupted twice ends its engine, so that no later call gets its answer.
 
     Here Ctrl-C comes while the engine takes note of a time limit.
     """
@@ -243,7 +243,7 @@ def test_time_limit_while_the_files_are_hashed_again_ends_the_engine(
 def test_time_limit_while_the_files_are_hashed_first_leaves_the_engine_as_it_was(
     new_toy: Toys, model: VerifiedModel
 ) -> None:
-    """Before anything was started there is nothing to end, and the engine can be tried again."""
+    """A time limit that comes before an engine has started anything lets it be tried again."""
     engine = new_toy("good")
     engine.model = Endless(model.repo, model.revision, model.commit, model.files)
     with pytest.raises(Interrupted), alarm(0.2):
@@ -270,7 +270,7 @@ def test_time_limit_while_a_child_is_waited_for_ends_it(toy: Toys) -> None:
 def test_signal_that_comes_while_the_process_is_started(
     new_toy: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the birth of the child and the assignment of its handle, an interrupt waits."""
+    """An interrupt that comes while the engine's process is started leaves no process."""
 
     class Popen(subprocess.Popen[bytes]):
         def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -292,7 +292,7 @@ def test_signal_that_comes_while_the_process_is_started(
 def test_signal_at_any_line_of_a_launch_leaves_no_engine(
     monkeypatch: pytest.MonkeyPatch, model: VerifiedModel, tmp_path: Path
 ) -> None:
-    """Whatever line the engine's code is at when a real signal interrupts it, the child ends.
+    """An engine's process ends, whatever line of its launch a signal interrupts.
 
     It has ended when the exception arrives at the owner, unless the signal comes right where the
     owner closes the engine, before anything can take note of it. Then the system ends the child as
@@ -432,7 +432,7 @@ def test_engine_ends_with_a_killed_parent(
 def test_what_a_library_starts_ends_with_a_killed_parent(
     start_parent: Callable[[str, str], subprocess.Popen[str]],
 ) -> None:
-    """Nor do the processes that the library has started outlive the parent of their engine."""
+    """The processes that a library has started do not outlive the parent of their engine."""
     parent = start_parent(
         "leaves-child",
         """
@@ -449,7 +449,7 @@ def test_what_a_library_starts_ends_with_a_killed_parent(
 
 
 def test_engine_without_the_help_of_linux_ends_with_its_parent() -> None:
-    """Elsewhere a thread waits for the end of standard input, and ends the process's group."""
+    """Without the help of Linux an engine ends with its parent, and so does what it started."""
     script = (
         "import subprocess, sys, time\n"
         "from whisper_speedtest.engine import worker\n"
@@ -484,7 +484,7 @@ def test_engine_ends_with_a_parent_that_is_told_to_end(
     number: signal.Signals,
     seconds: float,
 ) -> None:
-    """Whenever Ctrl-C or SIGTERM comes while an engine gets ready, no engine is left."""
+    """No engine is left when Ctrl-C or SIGTERM comes while it gets ready, whenever that is."""
     import psutil
 
     parent = start_parent(
@@ -513,7 +513,7 @@ def test_engine_ends_with_a_parent_that_is_told_to_end(
 def test_signal_that_comes_while_handlers_are_put_back_is_not_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The block has ended then, so it goes to its own handler at once, and to no other."""
+    """A signal that comes while handlers are put back goes to its own handler at once."""
     seen: list[int] = []
 
     def note(number: int, _: Any) -> None:
@@ -543,7 +543,7 @@ def test_signal_that_comes_while_handlers_are_put_back_is_not_lost(
 
 
 def test_signal_that_came_twice_comes_down_once() -> None:
-    """As the system itself does with one that is blocked; another one that came comes down too."""
+    """A held signal that came twice comes down once, and so does another that was held."""
     seen: list[int] = []
     numbers = (signal.SIGUSR1, signal.SIGUSR2)
     before = [signal.signal(number, lambda number, _: seen.append(number)) for number in numbers]

@@ -1,4 +1,4 @@
-"""A link in an engine's folder tells whatever was done to the file meanwhile, also if undone."""
+"""A link in an engine's folder tells whatever was done to its file meanwhile, also if undone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _link(file: Path, tmp_path: Path) -> Link:
 
 
 def test_cache_says_which_commit_the_revision_stands_for(tmp_path: Path) -> None:
-    """And its files belong into the snapshot of that commit, as in the hub's own cache."""
+    """An engine's hub cache says which commit a revision stands for, and where its files belong."""
     files = {name: (tmp_path / name, Proof(1, "ab")) for name in ("config.json", "deep/weights")}
     model = VerifiedModel("owner/model", "main", "c0ffee", files)
 
@@ -108,7 +108,7 @@ def require_notes_of_moves(folder: Path) -> None:
 def test_what_is_done_to_the_file_is_told(
     link: Link, file: Path, tmp_path: Path, change: Callable[[Path], object], depth: int
 ) -> None:
-    """With what it was done to, and when: the bytes, the size and the times are those of before."""
+    """A change of a linked file is reported with its path and time, even if it was undone."""
     if change is move_and_undo or depth:
         require_notes_of_moves(tmp_path)
     path = (file, *file.parents)[depth]
@@ -129,7 +129,7 @@ def test_what_is_done_to_the_file_is_told(
 
 
 def test_what_is_done_to_the_link_is_told(link: Link, file: Path, tmp_path: Path) -> None:
-    """It leads elsewhere, is a file, or was put back."""
+    """A link that leads elsewhere, is a file, or was put back is reported as changed."""
     require_notes_of_moves(tmp_path)
     place = tmp_path / "engine" / PLACE
     kept = place.rename(tmp_path / "kept")
@@ -149,7 +149,7 @@ def test_what_is_done_to_the_link_is_told(link: Link, file: Path, tmp_path: Path
 
 
 def test_what_is_no_change_of_the_file_is_no_matter(link: Link, file: Path, tmp_path: Path) -> None:
-    """It is read, and other files come into the folders above it and go, as in each session."""
+    """Reading a linked file, or making other files beside it, is not reported as a change."""
     assert file.read_bytes() == TEXT
     for folder in (file.parent, file.parent.parent, tmp_path):
         (folder / "another").mkdir()

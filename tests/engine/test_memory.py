@@ -42,14 +42,14 @@ def _status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
 def test_peak_on_linux_is_the_high_water_mark_of_resident_memory(
     status: Callable[[str], None],
 ) -> None:
-    """VmHWM is in units of 1024 bytes, though Linux calls them kB."""
+    """The peak of memory on Linux is VmHWM, in units of 1024 bytes."""
     status(STATUS)
 
     assert memory.peak_footprint() == 123_456 * 1024
 
 
 def test_status_without_a_peak_is_an_error(status: Callable[[str], None]) -> None:
-    """A system that does not tell is named; no other figure is taken for the peak."""
+    """A status without VmHWM is an error, and no other figure is taken for the peak of memory."""
     status(STATUS.replace("VmHWM", "Other"))
 
     with pytest.raises(RuntimeError, match="expected a line VmHWM, got none; is this Linux"):
@@ -112,7 +112,7 @@ def _on_macos(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeLibproc], None]:
 def test_peak_on_macos_is_the_lifetime_s_largest_footprint(
     on_macos: Callable[[FakeLibproc], None],
 ) -> None:
-    """MacOS is asked about this process, and of what it says that one field is taken: bytes."""
+    """The peak of memory on macOS is the largest footprint of this process's life, in bytes."""
     libproc = FakeLibproc()
     on_macos(libproc)
 
@@ -123,7 +123,7 @@ def test_peak_on_macos_is_the_lifetime_s_largest_footprint(
 def test_macos_tells_of_any_process_how_long_it_ran_or_could_have_run(
     on_macos: Callable[[FakeLibproc], None],
 ) -> None:
-    """In ticks, beside its footprint: as itself, in the system, and while it could run at all."""
+    """The times of any process on macOS are read in ticks: user, system and runnable ones."""
     libproc = FakeLibproc()
     on_macos(libproc)
 
@@ -137,7 +137,7 @@ def test_macos_tells_of_any_process_how_long_it_ran_or_could_have_run(
 
 
 def test_macos_that_does_not_answer_is_an_error(on_macos: Callable[[FakeLibproc], None]) -> None:
-    """What the struct holds after a failure is nobody's memory."""
+    """A failure of macOS to tell the memory of a process is an error."""
     on_macos(FakeLibproc(status=-1))
 
     with pytest.raises(OSError, match=f"proc_pid_rusage failed for process {os.getpid()}"):
@@ -145,7 +145,7 @@ def test_macos_that_does_not_answer_is_an_error(on_macos: Callable[[FakeLibproc]
 
 
 def test_peak_stays_when_memory_is_given_back() -> None:
-    """A process that has held 200 MB has a peak above that, and below twice as much."""
+    """The peak of memory of a process that has held 200 MB stays when they are given back."""
     script = (
         "from whisper_speedtest.engine.memory import peak_footprint\n"
         "before = peak_footprint()\n"

@@ -158,7 +158,7 @@ def test_engine_is_made_as_asked_and_not_started(pool: EnginePool, made: list[Fa
 def test_engines_of_a_case_share_what_they_compile(
     pool: EnginePool, made: list[FakeEngine]
 ) -> None:
-    """For as long as the session lasts; those of another case do not, nor is it a folder of one."""
+    """Engines of one case share a folder for what they compile, and no other case has it."""
     for case in (SMALL, LARGE, SMALL):
         pool.new(case, MODEL, "cpu")
     pool.end_case(SMALL)
@@ -173,7 +173,7 @@ def test_engines_of_a_case_share_what_they_compile(
 def test_engines_of_another_checkout_or_interpreter_compile_for_themselves(
     pool: EnginePool, made: list[FakeEngine]
 ) -> None:
-    """They may have another version of the library; each checkout's engines run its code."""
+    """Engines of another checkout or interpreter compile into folders of their own."""
     elsewhere = Checkout(Path("elsewhere"), OWN.python, "elsewhere")
     older = Checkout(OWN.root, "older-python", "older")
     for checkout in (OWN, elsewhere, older, elsewhere):
@@ -186,7 +186,7 @@ def test_engines_of_another_checkout_or_interpreter_compile_for_themselves(
 
 
 def test_new_engine_is_always_another(pool: EnginePool) -> None:
-    """`new` returns a further engine though one lives; both stay open while both have room."""
+    """The pool makes another engine each time; both stay open while both have room."""
     first, second = pool.new(SMALL, MODEL, "cpu"), pool.new(SMALL, MODEL, "cpu")
 
     assert first is not second
@@ -198,7 +198,7 @@ def test_new_engine_is_always_another(pool: EnginePool) -> None:
 
 
 def test_estimate_is_that_of_the_documentation() -> None:
-    """Before anything was measured: half a gigabyte, and four times the model's files."""
+    """An engine is expected to take half a gigabyte, and four times its model's files."""
     assert (LIBRARY_BYTES, BYTES_PER_MODEL_BYTE) == (500_000_000, 4)
 
 
@@ -215,7 +215,7 @@ def test_engines_live_together_up_to_the_limit(
 
 
 def test_one_engine_may_exceed_the_limit(made: list[FakeEngine]) -> None:
-    """The only engine is made whatever it takes, and lives alone."""
+    """An engine that alone exceeds the pool's limit is made, and lives alone."""
     with EnginePool(folders(), memory_limit=1) as pool:
         for _ in range(3):
             pool.new(SMALL, MODEL, "cpu")
@@ -226,7 +226,7 @@ def test_one_engine_may_exceed_the_limit(made: list[FakeEngine]) -> None:
 def test_engine_that_was_made_first_is_closed_first(
     pool: EnginePool, made: list[FakeEngine]
 ) -> None:
-    """Whichever case it is of."""
+    """The engine that was made first is closed first to make room, whichever case it is of."""
     pool.new(SMALL, MODEL, "cpu")
     pool.new(LARGE, MODEL, "cpu")
 
@@ -240,7 +240,7 @@ def test_engine_that_was_made_first_is_closed_first(
     [(ESTIMATE, 2), (ESTIMATE + 1, 1), (2 * ESTIMATE // 3, 3), (3 * ESTIMATE, 1)],
 )
 def test_room_is_told_by_the_peak_of_an_engine(pool: EnginePool, peak: int, room: int) -> None:
-    """How many like it fit into the limit, which is at least the one that is there."""
+    """The room for an engine is how many with its peak fit into the limit, and at least one."""
     engine = pool.new(SMALL, MODEL, "cpu")
     loaded(engine, peak)
 
@@ -265,7 +265,7 @@ GPU = 100_000
 def test_room_is_bounded_by_the_gpus_own_memory_too(
     made: list[FakeEngine], device: Device, on_gpu: int | None, room: int
 ) -> None:
-    """By that of engines which compute there, as far as their library tells what it takes."""
+    """The room for an engine on a GPU is bounded by the GPU's own memory, too."""
     with EnginePool(folders(), 3 * ESTIMATE, GPU) as pool:
         engine = pool.new(SMALL, MODEL, device)
         loaded(engine, ESTIMATE).on_gpu = on_gpu
@@ -275,7 +275,7 @@ def test_room_is_bounded_by_the_gpus_own_memory_too(
 
 
 def test_without_a_gpu_of_its_own_memory_the_hosts_alone_bounds(made: list[FakeEngine]) -> None:
-    """As on Apple silicon, where what a GPU uses is the host's."""
+    """The room for an engine is that of the host's memory where a GPU has none of its own."""
     with EnginePool(folders(), 3 * ESTIMATE) as pool:
         engine = pool.new(SMALL, MODEL, "gpu")
         loaded(engine, ESTIMATE).on_gpu = 10**15
@@ -291,7 +291,7 @@ def test_without_a_gpu_of_its_own_memory_the_hosts_alone_bounds(made: list[FakeE
 def test_engines_live_together_up_to_the_memory_of_a_gpu(
     made: list[FakeEngine], devices: str, left: list[int]
 ) -> None:
-    """Each is expected to take four times its model; on a CPU none of it, but it may have to go."""
+    """Engines on a GPU live together while four times their models fit into the GPU's memory."""
     with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=2 * 3 * 4000) as pool:
         for device in devices:
             pool.new(SMALL, MODEL, "gpu" if device == "g" else "cpu")
@@ -300,7 +300,7 @@ def test_engines_live_together_up_to_the_memory_of_a_gpu(
 
 
 def test_engine_on_a_cpu_closes_none_for_a_gpus_memory(made: list[FakeEngine]) -> None:
-    """Also where one that lives takes more than there is: that one is measured all the same."""
+    """An engine on a CPU closes no other for the sake of a GPU's memory."""
     with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=1) as pool:
         pool.new(SMALL, MODEL, "gpu")
         pool.new(SMALL, MODEL, "cpu")
@@ -309,7 +309,7 @@ def test_engine_on_a_cpu_closes_none_for_a_gpus_memory(made: list[FakeEngine]) -
 
 
 def test_what_was_measured_of_a_gpu_counts_there(made: list[FakeEngine]) -> None:
-    """In place of the estimate, for the engine that has it and for the next of its case."""
+    """What an engine was measured to take of a GPU counts in place of the estimate."""
     with EnginePool(folders(), 9 * ESTIMATE, accelerator_memory=2 * 10_000) as pool:
         loaded(pool.new(SMALL, MODEL, "gpu"), 1).on_gpu = 5_000
         pool.new(SMALL, MODEL, "gpu")
@@ -320,7 +320,7 @@ def test_what_was_measured_of_a_gpu_counts_there(made: list[FakeEngine]) -> None
 
 
 def test_no_more_engines_are_closed_than_must(made: list[FakeEngine]) -> None:
-    """Room is made one engine at a time, from the one that was made longest ago."""
+    """Room for an engine is made by closing one at a time, from the one that was made first."""
     with EnginePool(folders(), memory_limit=4 * ESTIMATE) as pool:
         for _ in range(4):
             pool.new(SMALL, MODEL, "cpu")
@@ -333,7 +333,7 @@ def test_no_more_engines_are_closed_than_must(made: list[FakeEngine]) -> None:
 def test_measured_engine_counts_with_its_peak(
     made: list[FakeEngine], peak: int, left: list[int]
 ) -> None:
-    """What an engine that has loaded takes is asked of it, and expected of the next of its case."""
+    """An engine counts with its measured peak, and so does the next of its case."""
     with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
         loaded(pool.new(SMALL, MODEL, "cpu"), peak)
         loaded(pool.new(SMALL, MODEL, "cpu"), peak)
@@ -370,7 +370,7 @@ def test_largest_peak_of_a_case_is_expected_of_the_next(made: list[FakeEngine]) 
 
 
 def test_peak_of_an_engine_does_not_shrink(made: list[FakeEngine]) -> None:
-    """Of several notes on one engine, the largest counts."""
+    """Of several peaks that are noted of one engine, the largest counts."""
     with EnginePool(folders(), memory_limit=2 * ESTIMATE) as pool:
         engine = pool.new(SMALL, MODEL, "cpu")
         for peak in (10, ESTIMATE + 1, 20):
@@ -381,7 +381,7 @@ def test_peak_of_an_engine_does_not_shrink(made: list[FakeEngine]) -> None:
 
 
 def test_failed_engine_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -> None:
-    """An engine whose process has ended is not counted."""
+    """An engine whose process has ended takes no room in the pool."""
     pool.new(SMALL, MODEL, "cpu")
     handed_out(pool.new(SMALL, MODEL, "cpu")).fail(loaded=True)
 
@@ -391,7 +391,7 @@ def test_failed_engine_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -
 
 
 def test_engine_found_dead_takes_no_room(pool: EnginePool, made: list[FakeEngine]) -> None:
-    """An engine that turns out to be dead when its memory is asked for is not counted either."""
+    """An engine that turns out to be dead when its memory is asked for takes no room."""
     pool.new(SMALL, MODEL, "cpu")
     loaded(pool.new(SMALL, MODEL, "cpu")).is_dead = True
 
@@ -444,7 +444,7 @@ def test_engine_that_cannot_be_closed_keeps_no_other_open(
 def test_engine_that_cannot_be_closed_for_another_is_closed_later(
     pool: EnginePool, made: list[FakeEngine]
 ) -> None:
-    """Ctrl-C while room is made loses sight of no engine, and makes none."""
+    """Ctrl-C while a pool makes room loses sight of no engine, and makes none."""
     handed_out(pool.new(SMALL, MODEL, "cpu")).cannot_close = KeyboardInterrupt()
     pool.new(SMALL, MODEL, "cpu")
     with pytest.raises(KeyboardInterrupt):
@@ -457,7 +457,7 @@ def test_engine_that_cannot_be_closed_for_another_is_closed_later(
 
 
 def test_closed_pool_makes_no_engine(pool: EnginePool, made: list[FakeEngine]) -> None:
-    """An engine that is asked for after the end would be closed by nobody."""
+    """A closed pool makes no engine, and says so."""
     pool.close()
 
     with pytest.raises(RuntimeError, match=r"toy\[micro-good\]: the pool was closed; make engines"):
@@ -479,7 +479,7 @@ class Step:
 
 @pytest.mark.property
 def test_pool_keeps_its_promises_whatever_happens(made: list[FakeEngine]) -> None:
-    """Limit, order of eviction and state of what is made hold in every session.
+    """The pool's limit, its order of eviction and its engines' set-up hold in every session.
 
     The limit holds whenever more than one engine lives. What is closed for another was made before
     all that stay. At the end all are closed.
@@ -514,12 +514,18 @@ def test_pool_keeps_its_promises_whatever_happens(made: list[FakeEngine]) -> Non
                     assert (got.case, got.threads, got.closed) == (step.case, step.threads, False)
                     live = [engine for engine in made if not engine.closed]
                     evicted = [engine for engine in before if engine.closed]
-                    assert evicted == before[: len(evicted)], "not those that were made first"
+                    assert evicted == before[: len(evicted)], (
+                        "expected the engines that were made first to be closed"
+                    )
                     taken = [bytes_of(engine, largest) for engine in live]
-                    assert len(live) == 1 or sum(taken) <= limit, "over the limit"
+                    assert len(live) == 1 or sum(taken) <= limit, (
+                        "expected engines within the limit"
+                    )
                     if evicted:
                         last = bytes_of(evicted[-1], largest)
-                        assert sum(taken) + last > limit, "closed without need"
+                        assert sum(taken) + last > limit, (
+                            "expected no more engines to be closed than must"
+                        )
                 elif step.what == "end":
                     pool.end_case(step.case)
                     assert all(engine.closed for engine in made if engine.case == step.case)
@@ -596,11 +602,10 @@ def test_what_a_killed_engine_left_half_written_is_found_by_no_other(
     verified: bool,
     left: dict[str, str],
 ) -> None:
-    """Neither by one of its case that lives, nor by the next; what was whole before stays.
+    """A file that a killed engine left half written is found by no other engine.
 
-    That is what was there when its load was verified, or before its start if that was not done.
-
-    As mlx's compiler leaves a part of a file, if it is killed, which mlx would load ever after.
+    What was there when its load was verified stays, or else what was there before its start. mlx's
+    compiler leaves a part of a file if it is killed, and mlx would load that ever after.
     """
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:LateToy")
     case = Case("toy", "micro", "recompiles")
@@ -633,7 +638,7 @@ def test_what_a_killed_engine_left_half_written_is_found_by_no_other(
 
 
 def test_engine_on_a_cpu_has_room_however_little_a_gpu_has(made: list[FakeEngine]) -> None:
-    """Of which it takes nothing, so that as many are at once as the host's memory holds."""
+    """An engine on a CPU has the room of the host's memory, however little a GPU has."""
     with EnginePool(folders(), 3 * ESTIMATE, accelerator_memory=2) as pool:
         engine = pool.new(SMALL, MODEL, "cpu")
         loaded(engine, ESTIMATE)

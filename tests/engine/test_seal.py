@@ -93,7 +93,7 @@ def _outcomes() -> dict[str, str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_way_to_the_network_is_refused(outcomes: dict[str, str], way: str) -> None:
-    """The call raises ConnectionRefusedError, which says what was asked for and what to mend."""
+    """Each way to the network raises an error in an engine, with what was asked for."""
     asked = ASKED_FOR.get(way, str(HOST))
     assert outcomes[way] == (
         f"ConnectionRefusedError: an engine is offline, and the library asked for {asked}: every "
@@ -116,7 +116,7 @@ def _listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_processes_of_this_machine_can_be_talked_to(listener: str) -> None:
-    """What multiprocessing is built on is left alone: sockets of this machine, and pairs of them.
+    """Sockets of this machine, on which multiprocessing is built, may be used in an engine.
 
     A server may listen too; nobody can be reached from it.
     """
@@ -142,7 +142,7 @@ def lacks_a_model(cache: Path) -> Exception:
 
 
 def test_library_that_asks_the_hub_for_another_model_is_told_what_helps(tmp_path: Path) -> None:
-    """In place of what huggingface_hub recommends; also where the library raises its own error."""
+    """A library that asks the hub for another model is told to mend the check map or the load."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     of_the_hub, own, quiet = lacks_a_model(tmp_path), OSError("cannot load"), ValueError("no")
@@ -162,7 +162,7 @@ def test_library_that_asks_the_hub_for_another_model_is_told_what_helps(tmp_path
 
 
 def test_worker_tells_what_helps_after_the_error(tmp_path: Path) -> None:
-    """In its first line, after the text of the error."""
+    """The engine's process tells what helps in the first line of the error."""
     error = lacks_a_model(tmp_path)
 
     told = Worker("tests.helpers.toy_adapter:Toy").told(error)

@@ -94,7 +94,7 @@ def test_what_goes_in_comes_out(ends: tuple[socket.socket, Wire], value: object)
 
 
 def test_message_is_json_after_its_length(ends: tuple[socket.socket, Wire]) -> None:
-    """Whatever reads the bytes needs none of our classes."""
+    """A message is JSON after its length, with no class of ours."""
     bare, wire = ends
 
     wire.send(["load", [Case("toy", "micro", "good")], 0])
@@ -105,7 +105,7 @@ def test_message_is_json_after_its_length(ends: tuple[socket.socket, Wire]) -> N
 
 
 def test_longest_message_is_still_waited_for(ends: tuple[socket.socket, Wire]) -> None:
-    """It is refused by its length only where that is a byte more."""
+    """A message of exactly the greatest length is not refused by its length."""
     bare, wire = ends
     bare.sendall(struct.pack(">I", MOST_BYTES))
     bare.shutdown(socket.SHUT_WR)
@@ -115,7 +115,7 @@ def test_longest_message_is_still_waited_for(ends: tuple[socket.socket, Wire]) -
 
 
 def test_other_end_is_waited_for_in_seconds(ends: tuple[socket.socket, Wire]) -> None:
-    """What comes within them has come."""
+    """An end of the wire waits for the other up to a limit in seconds."""
     bare, wire = ends
     later = threading.Timer(0.1, bare.sendall, [b"!"])
     later.start()
@@ -125,7 +125,7 @@ def test_other_end_is_waited_for_in_seconds(ends: tuple[socket.socket, Wire]) ->
 
 
 def test_numbers_of_numpy_become_python_s(ends: tuple[socket.socket, Wire]) -> None:
-    """As libraries give them for times; they are no builtins."""
+    """A transcript's numbers of numpy arrive as Python's."""
     bare, wire = ends
 
     segment = Segment(cast("float", np.float32(1.5)), np.float64(2.25), "text")
@@ -137,7 +137,7 @@ def test_numbers_of_numpy_become_python_s(ends: tuple[socket.socket, Wire]) -> N
 
 
 def test_what_is_neither_builtin_nor_known_is_refused(ends: tuple[socket.socket, Wire]) -> None:
-    """It is named, and nothing of it is sent."""
+    """A value that is neither builtin nor known is refused by name, and nothing of it is sent."""
     bare, wire = ends
 
     with pytest.raises(TypeError, match=r"expected builtins, numbers or one of Case, .*, got <obj"):
@@ -148,7 +148,7 @@ def test_what_is_neither_builtin_nor_known_is_refused(ends: tuple[socket.socket,
 
 
 def test_audio_follows_its_request_as_raw_samples(ends: tuple[socket.socket, Wire]) -> None:
-    """Each sample is four bytes; what arrives can be written to, as some libraries do."""
+    """Audio follows its request as raw samples of four bytes, and arrives writeable."""
     bare, wire = ends
     audio = np.linspace(-1, 1, 200_001, dtype=np.float32)
     sender = threading.Thread(
@@ -187,20 +187,20 @@ def test_size_of_no_audio_is_none(ends: tuple[socket.socket, Wire]) -> None:
     ],
 )
 def test_audio_of_another_form_is_refused(audio: np.ndarray, got: str) -> None:
-    """It would be heard as noise."""
+    """Audio that is not one dimension of contiguous float32 is refused."""
     with pytest.raises(ValueError, match=rf"expected audio of float32, .*, got {got}"):
         size_of(audio)
 
 
 def test_greeting_of_the_same_version_is_accepted(ends: tuple[socket.socket, Wire]) -> None:
-    """The engine begins with a line of text that says its version."""
+    """A greeting of the same version of the wire is accepted."""
     bare, wire = ends
 
     Wire(bare).greet()
     bare.sendall(framed(b"1"))
 
     wire.await_greeting()
-    assert wire.receive() == 1, "the greeting takes its own line and no more"
+    assert wire.receive() == 1, "expected the greeting to take its own line and no more"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_greeting_of_the_same_version_is_accepted(ends: tuple[socket.socket, Wir
 def test_greeting_of_another_version_names_both(
     ends: tuple[socket.socket, Wire], said: str, got: str
 ) -> None:
-    """The two versions, and what to do, are in the message."""
+    """A greeting of another version is refused with both versions and what to do."""
     bare, wire = ends
     bare.sendall(said.encode())
     bare.shutdown(socket.SHUT_WR)  # so that who waits for more meets the end
@@ -230,7 +230,7 @@ def test_greeting_of_another_version_names_both(
 
 
 def test_end_of_the_other_side_is_told(ends: tuple[socket.socket, Wire]) -> None:
-    """Also in the midst of a message."""
+    """The end of the wire's other side is noticed, even in the midst of a message."""
     bare, wire = ends
     bare.sendall(framed(b"[1, 2, 3]")[:-2])
     bare.close()
@@ -280,7 +280,7 @@ def test_end_of_the_other_side_is_told(ends: tuple[socket.socket, Wire]) -> None
 def test_message_that_cannot_be_read_is_told(
     ends: tuple[socket.socket, Wire], content: bytes, error: str
 ) -> None:
-    """No JSON, and a part with other fields than ours, are errors of the wire."""
+    """A message that is no JSON, or whose parts are not as they should be, is an error."""
     bare, wire = ends
     # macOS takes 8 KiB before they are read.
     sender = threading.Thread(target=bare.sendall, args=[framed(content)], daemon=True)
@@ -296,7 +296,7 @@ def test_message_that_cannot_be_read_is_told(
 def test_message_of_an_impossible_length_is_not_waited_for(
     ends: tuple[socket.socket, Wire],
 ) -> None:
-    """As where a library has written text into the wire."""
+    """A message of an impossible length is refused by its length, and not waited for."""
     bare, wire = ends
     bare.sendall(b"hello, this is no message")
 
@@ -305,7 +305,7 @@ def test_message_of_an_impossible_length_is_not_waited_for(
 
 
 def test_waiting_ends_when_something_has_come(ends: tuple[socket.socket, Wire]) -> None:
-    """It tells whether there is anything, and takes nothing."""
+    """Whether something has come on the wire can be asked without taking it."""
     bare, wire = ends
 
     assert not wire.has_come(0)
@@ -315,7 +315,7 @@ def test_waiting_ends_when_something_has_come(ends: tuple[socket.socket, Wire]) 
 
 
 def test_version_grows_with_what_goes_through() -> None:
-    """Two checkouts that say the same version hand over the same fields, in the same order."""
+    """The wire's version stands for the fields of what goes through it, and their order."""
     kinds = {**KINDS, "Segment": Segment}
     found = {name: " ".join(field.name for field in fields(kind)) for name, kind in kinds.items()}
 
