@@ -29,7 +29,7 @@ EQUAL = DecodeSettings()
 
 
 def test_case_is_written_as_in_ids_and_as_in_messages() -> None:
-    """Ids are stored keys, so their form is fixed."""
+    """A case is written in ids with dashes, and in messages with brackets."""
     case = Case("whisper.cpp", "large-v3-turbo", "q5_0")
 
     assert str(case) == "whisper.cpp-large-v3-turbo-q5_0"
@@ -48,20 +48,20 @@ def test_case_is_written_as_in_ids_and_as_in_messages() -> None:
     ],
 )
 def test_files_know_where_they_come_from(repo: str, embedded: bool, by_url: bool) -> None:
-    """By the beginning of the repo: made by the project, at a URL, or else on the hub."""
+    """Files are embedded, by URL or on the hub, as the beginning of their repo tells."""
     files = ModelFiles(repo, ("weights",))
 
     assert (files.embedded, files.by_url) == (embedded, by_url)
 
 
 def test_files_are_of_the_main_branch_unless_told() -> None:
-    """A repo and its revision are written with an @ between them."""
+    """Files are of the main branch unless told, and are written as repo@revision."""
     assert str(ModelFiles("a/b", ("c",))) == "a/b@main"
     assert str(ModelFiles("a/b", ("c",), "v2")) == "a/b@v2"
 
 
 def test_files_of_a_case_are_those_of_its_check_map() -> None:
-    """By adapter, size and variant."""
+    """The files of a case are those of its adapter's check map, by size and variant."""
     case = Case("mlx-whisper", "medium", "4bit")
 
     assert files_of(case) is adapter_class("mlx-whisper").check_map["medium"]["4bit"]
@@ -81,7 +81,7 @@ def test_files_of_a_case_are_those_of_its_check_map() -> None:
     ],
 )
 def test_model_that_an_adapter_does_not_have_is_named(case: Case, message: str) -> None:
-    """With what there is instead."""
+    """A model that an adapter does not have is refused with the sizes or variants that it has."""
     with pytest.raises(AdapterError) as error:
         ParrotAdapter.files(case)
 
@@ -89,7 +89,7 @@ def test_model_that_an_adapter_does_not_have_is_named(case: Case, message: str) 
 
 
 def test_sizes_are_ordered_and_unique() -> None:
-    """From the embedded model to the largest, the distil models last."""
+    """The sizes are unique and go from the embedded model to the distil models."""
     assert len(set(SIZES)) == len(SIZES)
     assert (SIZES[0], SIZES[1], SIZES[12], SIZES[-1]) == (
         *("micro", "tiny", "large-v3-turbo", "distil-large-v3.5"),
@@ -97,7 +97,7 @@ def test_sizes_are_ordered_and_unique() -> None:
 
 
 def test_default_settings_are_equal_terms() -> None:
-    """Greedy, without fallback, context, voice activity detection or batches, on equal threads."""
+    """The default settings are equal terms: greedy, without fallback, context, VAD or batches."""
     assert asdict(EQUAL) == {
         "language": "en",
         "beam_size": 1,
@@ -112,7 +112,7 @@ def test_default_settings_are_equal_terms() -> None:
 
 
 def test_temperatures_are_tried_with_a_fallback_only() -> None:
-    """Without it there is the one that was set; with it, those of openai/whisper."""
+    """Several temperatures are tried with a fallback only, and are those of openai/whisper."""
     assert EQUAL.temperatures == (0.0,)
     assert replace(EQUAL, temperature=0.4).temperatures == (0.4,)
     assert replace(EQUAL, fallback=True).temperatures == TEMPERATURES == (0, 0.2, 0.4, 0.6, 0.8, 1)
@@ -130,14 +130,14 @@ def openai_result(*temperatures: float) -> dict[str, object]:
 
 
 def test_result_of_openai_whisper_is_read() -> None:
-    """Times are seconds in it; texts lose the spaces around them, and nothing within."""
+    """A result of openai/whisper is read with times in seconds and without outer spaces."""
     assert Transcript.of(openai_result(0.0, 0.0), EQUAL) == Transcript(
         "One. Two.", (Segment(0.0, 1.0, "Part 0"), Segment(1.5, 2.5, "Part 1")), fallback=False
     )
 
 
 def test_one_segment_at_a_higher_temperature_is_a_fallback() -> None:
-    """Higher than the one that was asked for, in any of the segments."""
+    """A transcript has a fallback if one segment has a higher temperature than was asked for."""
     assert Transcript.of(openai_result(0.0, 0.2), EQUAL).fallback
     assert Transcript.of(openai_result(0.2, 0.0), EQUAL).fallback
     assert not Transcript.of(openai_result(0.4, 0.4), replace(EQUAL, temperature=0.4)).fallback
@@ -145,7 +145,7 @@ def test_one_segment_at_a_higher_temperature_is_a_fallback() -> None:
 
 
 def test_parts_are_joined_by_one_space() -> None:
-    """Empty parts are segments, but add nothing to the text."""
+    """Parts are joined by one space; empty parts are segments, and add nothing to the text."""
     parts = [(0.0, 1.0, " One."), (1.0, 2.0, "  "), (2.0, 3.5, "Two. ")]
 
     joined = Transcript.joined(iter(parts), fallback=True)
@@ -158,7 +158,7 @@ def test_parts_are_joined_by_one_space() -> None:
 
 
 def test_traits_are_given_by_name() -> None:
-    """Three of them are yes or no, and would be taken for each other."""
+    """Traits are given by name alone."""
     make: Any = Traits
 
     with pytest.raises(TypeError):
@@ -166,7 +166,7 @@ def test_traits_are_given_by_name() -> None:
 
 
 def test_adapter_needs_nothing_special_unless_it_says_so() -> None:
-    """By default: files in the hub cache, nothing mended, nothing known of an accelerator."""
+    """An adapter needs no places, mends, ignored settings or slow variants unless it says so."""
     case, parrot = Case("parrot", "tiny", "fp16"), ParrotAdapter()
 
     assert ParrotAdapter.place(case) is None
@@ -180,12 +180,12 @@ def test_adapter_needs_nothing_special_unless_it_says_so() -> None:
 
 
 def test_reference_on_a_gpu_is_the_same_in_every_version() -> None:
-    """A product of 2,048 rows and columns takes 2 × 2,048³ operations."""
+    """The reference computation on a GPU multiplies matrices of 2,048 rows and columns."""
     assert REFERENCE_SIZE == 2048
 
 
 def test_each_product_of_the_reference_is_made_of_the_one_before() -> None:
-    """So none can be left out, or be made beside another; the largest element tells of all."""
+    """Each product of the reference computation is made of the one before."""
     import numpy as np
 
     matrix = np.diag(np.array([0.5, 0.25], np.float32))

@@ -24,7 +24,7 @@ def test_checked_files_are_a_published_model(case: Case) -> None:
 
 @pytest.mark.parametrize("case", WITH_PLACES, ids=str)
 def test_every_file_has_a_place_of_its_own(case: Case) -> None:
-    """Each file of the check map, once, inside the engine's folder."""
+    """Each file of a check map has one place of its own, inside the engine's folder."""
     places = adapter_class(case.adapter).place(case) or {}
 
     assert list(places) == list(files_of(case).files)
@@ -34,7 +34,7 @@ def test_every_file_has_a_place_of_its_own(case: Case) -> None:
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_embedded_model_comes_first(name: str) -> None:
-    """Each library has it unquantised, so that there is always something to run."""
+    """Each library's check map begins with the embedded model, unquantised."""
     check_map = adapter_class(name).check_map
 
     assert next(iter(check_map)) == "micro"
@@ -43,7 +43,7 @@ def test_embedded_model_comes_first(name: str) -> None:
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_slow_variants_are_variants(name: str) -> None:
-    """A name that no library's model has is a typing error, and would change nothing, silently.
+    """The slow variants of a library are names of variants.
 
     A library may lack some of those that it inherits from what it shares with others.
     """
@@ -57,6 +57,6 @@ def test_slow_variants_are_variants(name: str) -> None:
 
 
 def test_unknown_case_is_an_error() -> None:
-    """Not another model."""
+    """A case that no check map has is an error, and not another model."""
     with pytest.raises(AdapterError):
         files_of(Case("whisper.cpp", "large-v1", "q5_0"))

@@ -1,4 +1,4 @@
-"""A class that is no adapter is told so by name, and so is every value that cannot be right."""
+"""A class that is no adapter is refused by name, and so is every value that cannot be right."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_registered_adapters_are_complete(name: str) -> None:
 
 
 def test_class_that_has_nothing_is_told_everything_at_once() -> None:
-    """Each attribute and each method that is missing, methods with their arguments."""
+    """Each attribute and each method that an adapter lacks is named at once."""
     members = {"__module__": __name__}
 
     assert problems(type("Changed", (Adapter,), members)) == [
@@ -98,7 +98,7 @@ def test_class_that_has_nothing_is_told_everything_at_once() -> None:
 
 
 def test_what_a_backend_asks_for_is_told_too() -> None:
-    """A library on PyTorch has to say where its model is."""
+    """The property that an adapter on PyTorch lacks is named, too."""
     methods = {name: getattr(ParrotAdapter, name) for name in Adapter.__abstractmethods__}
     data: dict[str, Any] = {
         "packages": ParrotAdapter.packages,
@@ -114,7 +114,7 @@ def test_what_a_backend_asks_for_is_told_too() -> None:
 
 @pytest.mark.parametrize("found", [None, "Parrot", ParrotAdapter(), int])
 def test_what_is_no_adapter_class_is_named(found: object) -> None:
-    """An instance is none, nor is a class of another kind."""
+    """An object that is no adapter class is refused by name."""
     with pytest.raises(AdapterError) as error:
         check_adapter(found)
 
@@ -274,14 +274,14 @@ def test_what_is_no_adapter_class_is_named(found: object) -> None:
     ],
 )
 def test_value_that_cannot_be_right_is_named(members: dict[str, Any], problem: str) -> None:
-    """With the attribute, what was expected there, and what was got."""
+    """A value of an adapter that cannot be right is reported with attribute, expected and got."""
     (said,) = problems(variant_of_parrot(**members))
 
     assert said.startswith(problem)
 
 
 def test_every_wrong_value_is_told_at_once() -> None:
-    """So that one look is enough."""
+    """All wrong values of an adapter are reported at once."""
     check_map = {"tiny": {}, "tinny": {"fp16": "a/b"}, "base": {"fp16": "a/b", "4bit": "a/c"}}
     changed = variant_of_parrot(packages=(), check_map=check_map, tuned={"x": 1, "y": 2})
 
@@ -312,7 +312,7 @@ def test_every_wrong_value_is_told_at_once() -> None:
     ],
 )
 def test_value_that_may_be_right_is_not_refused(members: dict[str, Any]) -> None:
-    """A whole number is a temperature, and None a number of threads that nobody knows."""
+    """Values of an adapter that may be right are not refused."""
     check_adapter(variant_of_parrot(**members))
 
 
@@ -335,7 +335,7 @@ def _register(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_registered_class_is_returned(register: Any) -> None:
-    """The class itself, by the name of its adapter or by its path."""
+    """An adapter's class is found by its registered name and by its path."""
     path = register(ParrotAdapter)
 
     assert adapter_class("newcomer") is ParrotAdapter
@@ -343,7 +343,7 @@ def test_registered_class_is_returned(register: Any) -> None:
 
 
 def test_incomplete_class_is_named_with_its_line_of_the_registry(register: Any) -> None:
-    """When it is first looked up, and again at every later time."""
+    """An incomplete class is reported with its line of the registry, each time it is looked up."""
     register(type("Changed", (ParrotAdapter,), {"__module__": __name__, "packages": ()}))
 
     for _ in range(2):
@@ -368,7 +368,7 @@ def test_incomplete_class_is_named_with_its_line_of_the_registry(register: Any) 
 def test_path_that_leads_nowhere_is_named_with_its_cause(
     path: str, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line of the registry, what stands there, and why it cannot be imported."""
+    """A path that leads nowhere is reported with its line of the registry and the cause."""
     monkeypatch.setitem(REGISTRY, "penguin", path)
 
     with pytest.raises(AdapterError) as error:
@@ -381,13 +381,13 @@ def test_path_that_leads_nowhere_is_named_with_its_cause(
 
 
 def test_path_outside_of_the_registry_is_named_itself() -> None:
-    """An engine is started by a path alone."""
+    """A path outside of the registry is reported by itself."""
     with pytest.raises(AdapterError, match=r"^nowhere:Nothing: expected a class at `module:class`"):
         load_adapter("nowhere:Nothing")
 
 
 def test_unknown_adapter_is_told_the_known_ones() -> None:
-    """All of them, in their order."""
+    """An unknown adapter is refused with the known ones, in the registry's order."""
     with pytest.raises(AdapterError) as error:
         adapter_class("mlx_whisper")
 
@@ -399,7 +399,7 @@ def test_unknown_adapter_is_told_the_known_ones() -> None:
 def test_cases_are_all_of_the_check_maps_in_order(
     register: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Registry order first, then that of each check map: it is the order of the tests."""
+    """The cases are those of all check maps, in the order of the registry and of each map."""
     monkeypatch.setattr(adapters, "REGISTRY", {"newcomer": register(ParrotAdapter)})
 
     assert all_cases() == [Case("newcomer", "micro", "fp16"), Case("newcomer", "tiny", "fp16")]
@@ -449,7 +449,7 @@ def test_cases_are_all_of_the_check_maps_in_order(
 def test_missing_package_is_named_with_what_would_help(
     missing: str, reason: str, register: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library itself, a package that it needs, or PyTorch, which no lock brings.
+    """A missing package is reported with the command or page that helps.
 
     Of several it is the first, so the library where that is among them.
     """
@@ -495,7 +495,7 @@ def test_command_installs_all_that_is_missing(
     missing: dict[str, tuple[str, ...]],
     command: str,
 ) -> None:
-    """One lock for each library, then PyTorch for those that lack it, in this environment."""
+    """One command installs all that is missing: one lock for each library, then PyTorch."""
     monkeypatch.setattr(adapters, "missing_packages", missing.__getitem__)
     monkeypatch.setattr(sys, "prefix", str(ROOT / (".venv" if in_venv else "venv")))
 
@@ -524,7 +524,7 @@ def _broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, register: Any) -> A
 
 @pytest.mark.parametrize("error", ["SystemExit", "GeneratorExit", "NameError", "AdapterError"])
 def test_whatever_a_module_raises_is_the_reason(error: str, broken: Any) -> None:
-    """It is imported once, however often somebody asks."""
+    """Whatever a module raises is reported as the reason, and the module is imported once."""
     broken(
         f"raises_{error}",
         f"from adapters.base import AdapterError\nimport sys\n"
@@ -545,7 +545,7 @@ def test_whatever_a_module_raises_is_the_reason(error: str, broken: Any) -> None
 
 
 def test_interrupt_during_an_import_is_the_users(broken: Any) -> None:
-    """It is no fault of the adapter's, and ends the session."""
+    """An interrupt during an adapter's import is raised, and is no fault of the adapter's."""
     broken("interrupted", "raise KeyboardInterrupt\n")
 
     with pytest.raises(KeyboardInterrupt):
@@ -553,7 +553,7 @@ def test_interrupt_during_an_import_is_the_users(broken: Any) -> None:
 
 
 def test_others_go_on_without_a_broken_adapter(broken: Any) -> None:
-    """Their cases are there; it has none, and is named where somebody asks for it."""
+    """Other adapters go on without a broken one, which has no cases."""
     broken("has_no_class", "")
 
     assert usable() == ["newcomer"]
@@ -566,7 +566,7 @@ def test_others_go_on_without_a_broken_adapter(broken: Any) -> None:
 
 
 def test_unusable_is_another_thing_than_not_installed(broken: Any, register: Any) -> None:
-    """An adapter whose library is not there has its cases, to be skipped."""
+    """An adapter whose library is not installed is usable, and a broken one is not."""
     broken("has_no_class", "")
     register(variant_of_parrot(packages=("no-such-package",)))
 
@@ -574,7 +574,7 @@ def test_unusable_is_another_thing_than_not_installed(broken: Any, register: Any
 
 
 def test_harm_is_told_and_not_met_again(broken: Any) -> None:
-    """Neither the look-up nor whoever imports the module runs it in this process."""
+    """A module that would end its process is reported with that, and not imported again."""
     broken("ends_all", "import os\nos._exit(7)\n")
 
     try_registry()
@@ -591,7 +591,7 @@ def test_harm_is_told_and_not_met_again(broken: Any) -> None:
 
 
 def test_registry_without_harm_changes_nothing(broken: Any) -> None:
-    """Imports go on as before."""
+    """A trial of the registry without harm leaves imports as they are."""
     broken("has_no_class", "")
     finders = list(sys.meta_path)
 

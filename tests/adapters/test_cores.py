@@ -17,7 +17,7 @@ def processors(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
 
     def allowed(process: int) -> set[int]:
-        assert process == 0, "of this process"
+        assert process == 0, "expected to be asked about this process"
         return set(range(number))
 
     monkeypatch.setattr(os, "sched_getaffinity", allowed, raising=False)
@@ -27,7 +27,7 @@ def processors(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_on_equal_terms_are_four_at_most(
     number: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many as there are cores, where there are fewer."""
+    """The threads on equal terms are as many as the cores, and four at most."""
     processors(number, monkeypatch)
 
     assert cores.fast_cores() == number
@@ -51,7 +51,7 @@ class System:
 
 
 def test_performance_cores_alone_are_counted_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The efficiency cores would make every thread wait."""
+    """On a Mac, the performance cores alone are counted."""
     system = System(hw_perflevel0_physicalcpu=6, hw_perflevel1_physicalcpu=2, hw_physicalcpu=8)
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: system)
@@ -61,7 +61,7 @@ def test_performance_cores_alone_are_counted_on_a_mac(monkeypatch: pytest.Monkey
 
 
 def test_mac_that_tells_of_no_kinds_of_cores_has_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a virtual one may."""
+    """A Mac that tells of no kinds of cores has one kind."""
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System(hw_physicalcpu=3))
 
@@ -69,7 +69,7 @@ def test_mac_that_tells_of_no_kinds_of_cores_has_one_kind(monkeypatch: pytest.Mo
 
 
 def test_mac_that_tells_of_no_cores_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number that nobody gave would be taken for that of the machine."""
+    """A Mac that tells of no cores is an error."""
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: System())
 

@@ -53,7 +53,7 @@ def _limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
 
 @pytest.mark.parametrize(("files", "more"), [(64, 256), (128, 256), (129, 258), (1024, 2048)])
 def test_limit_on_open_files_is_told_with_a_higher_one(limit: Limit, files: int, more: int) -> None:
-    """Also where the limit is the usual one, and all of it is in use."""
+    """The limit on open files is reported with a command that raises it."""
     limit(files=files)
 
     assert limit_behind(failed(errno.EMFILE)) == (
@@ -62,7 +62,7 @@ def test_limit_on_open_files_is_told_with_a_higher_one(limit: Limit, files: int,
 
 
 def test_limit_on_open_files_that_is_not_the_shells_is_told_as_such(limit: Limit) -> None:
-    """As on macOS, whose kernel has one of its own beside that."""
+    """A limit on open files that is not the shell's is reported as the system's."""
     limit(files=resource.RLIM_INFINITY)
 
     assert limit_behind(failed(errno.EMFILE)) == (
@@ -81,7 +81,7 @@ def test_limit_on_open_files_that_is_not_the_shells_is_told_as_such(limit: Limit
 def test_limit_on_processes_is_told_with_a_higher_one(
     limit: Limit, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Threads count, too. It binds no root, for whom only a container's limit is left."""
+    """The limit on processes is named with a command that raises it, except for root."""
     limit(processes=100)
 
     assert limit_behind(error) == (
@@ -96,7 +96,7 @@ def test_limit_on_processes_is_told_with_a_higher_one(
 
 @pytest.mark.parametrize("error", [failed(errno.ENOMEM), MemoryError()])
 def test_memory_is_the_limit_of_the_shell_or_the_machines(limit: Limit, error: Exception) -> None:
-    """`ulimit -v` comes before `ulimit -d`."""
+    """A lack of memory is reported with the shell's limit, or else with what may help."""
     assert memory_limit() == ""
     assert limit_behind(error) == "close other programs, or choose a smaller size"
     limit(data=5)
@@ -111,7 +111,7 @@ def test_memory_is_the_limit_of_the_shell_or_the_machines(limit: Limit, error: E
 
 
 def test_limit_that_no_machine_could_reach_is_none(limit: Limit) -> None:
-    """Of 2**62 bytes: some systems write that, or twice as much, in place of infinity."""
+    """A limit of 2**62 bytes or more counts as none."""
     limit(data=2**62 - 1)
     assert memory_limit().startswith("the limit is 4611686018427387903 bytes of memory")
     for none in (2**62, 2**63 - 1):
@@ -120,7 +120,7 @@ def test_limit_that_no_machine_could_reach_is_none(limit: Limit) -> None:
 
 
 def test_other_limits_say_what_to_do(limit: Limit) -> None:
-    """A file of the whole system, the size of a file, a disk or a quota that is full."""
+    """Limits of open files, of a file's size, of a disk and of a quota each say what to do."""
     limit(file_size=9)
     room = "make room there, or name a folder with more of it by --basetemp or TMPDIR"
 
@@ -141,13 +141,13 @@ def test_other_limits_say_what_to_do(limit: Limit) -> None:
 )
 @pytest.mark.usefixtures("limit")
 def test_other_errors_are_about_no_limit(error: Exception) -> None:
-    """Nothing is added to what they say."""
+    """An error that is about no limit is reported as it is."""
     assert limit_behind(error) == ""
     assert said_of(error) == f"{type(error).__name__}: {error}"
 
 
 def test_what_is_said_of_an_error_ends_with_the_limit(limit: Limit) -> None:
-    """After its type and its own text."""
+    """An error behind which there is a limit is reported with that limit."""
     limit(files=64)
 
     assert said_of(failed(errno.EMFILE)) == (
@@ -165,7 +165,7 @@ class OddError(Exception):
 
 
 def test_text_of_an_error_can_be_printed_and_has_an_end() -> None:
-    """Whatever a library has put into it."""
+    """The text of an error can be printed, has an end, and is there even if the error has none."""
     assert text_of(ValueError("a name \udcff, 大")) == "a name \\udcff, 大"
     assert text_of(ValueError("x" * 3000)) == "x" * MOST_TEXT
     assert text_of(ValueError("abc"), 2) == "ab"
@@ -173,7 +173,7 @@ def test_text_of_an_error_can_be_printed_and_has_an_end() -> None:
 
 
 def test_next_step_stands_in_the_first_line() -> None:
-    """Which is all that a summary has of a reason with several."""
+    """The next step stands in the first line of a reason."""
     assert with_step("first\nsecond\nthird", "do this") == "first; do this\nsecond\nthird"
     assert with_step("first\nsecond", "") == "first\nsecond"
 
@@ -182,7 +182,7 @@ def test_next_step_stands_in_the_first_line() -> None:
     "number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC]
 )
 def test_limit_is_known_by_the_words_of_the_system(limit: Limit, number: int) -> None:
-    """Native code hands on these alone, and no number."""
+    """A limit is known by the system's words for it in a text."""
     limit(files=64, processes=100)
     told = limit_told(f"cannot go on ({os.strerror(number)})")
 

@@ -66,7 +66,7 @@ def loaded(adapter: FasterWhisper, variant: str = "fp16") -> Any:
 
 
 def test_table_has_each_model_in_each_compute_type(library: Any) -> None:  # noqa: ARG001
-    """Without the second names that the library has for two of its models."""
+    """faster-whisper's table has each model in each compute type, by its first name alone."""
     assert FasterWhisper().model_table() == {
         "tiny": dict.fromkeys(["fp16", "float32", "int8"], "a/tiny"),
         "large-v3": dict.fromkeys(["fp16", "float32", "int8"], "a/v3"),
@@ -75,12 +75,12 @@ def test_table_has_each_model_in_each_compute_type(library: Any) -> None:  # noq
 
 @pytest.mark.usefixtures("adapter")
 def test_embedded_model_joins_the_librarys_table(library: Any) -> None:
-    """So that it is loaded by its name, as every other model."""
+    """The embedded model of faster-whisper joins the library's table of models."""
     assert library.utils._MODELS["micro"] == FasterWhisper.check_map["micro"]["fp16"].repo
 
 
 def test_progress_bars_lock_is_made_with_the_import(adapter: FasterWhisper) -> None:
-    """The first bar, in the first call, would make it, and import what it needs."""
+    """The lock of faster-whisper's progress bars is made with the import of the library."""
     adapter._library.transcribe.tqdm.get_lock.assert_called_once_with()
 
 
@@ -90,7 +90,7 @@ def test_progress_bars_lock_is_made_with_the_import(adapter: FasterWhisper) -> N
 def test_device_is_what_the_model_is_loaded_on(
     device: Any, gpus: int, expected: str, adapter: FasterWhisper, install: Install
 ) -> None:
-    """CTranslate2 calls a GPU by the name of NVIDIA's."""
+    """faster-whisper loads its model on the device that was selected, a GPU by the name "cuda"."""
     install("ctranslate2", get_cuda_device_count=Mock(return_value=gpus))
 
     adapter.select_device(device, 3)
@@ -103,14 +103,14 @@ def test_device_is_what_the_model_is_loaded_on(
 def test_device_in_use_is_what_the_loaded_model_tells(
     place: str, device: str, adapter: FasterWhisper
 ) -> None:
-    """Not what it was told."""
+    """The device that faster-whisper uses is the one that its loaded model tells."""
     loaded(adapter).model.device = place
 
     assert adapter.device_in_use("") == device
 
 
 def test_gpu_that_is_not_there_is_an_error(adapter: FasterWhisper) -> None:
-    """Rather than the CPU in its place."""
+    """A GPU that faster-whisper does not find is an error, and not replaced by the CPU."""
     with pytest.raises(RuntimeError, match="CPUs and NVIDIA GPUs, and there is none"):
         adapter.select_device("gpu", 3)
 
@@ -120,7 +120,7 @@ def test_gpu_that_is_not_there_is_an_error(adapter: FasterWhisper) -> None:
     [("fp16", "default"), ("float32", "float32"), ("int8", "int8")],
 )
 def test_variant_is_a_compute_type(variant: str, compute_type: str, adapter: FasterWhisper) -> None:
-    """The public class is told the size, the device, the type and the number of threads."""
+    """A variant of faster-whisper is a compute type that its public class is told."""
     model = loaded(adapter, variant)
 
     adapter._library.WhisperModel.assert_called_once_with(
@@ -143,7 +143,7 @@ def test_variant_is_a_compute_type(variant: str, compute_type: str, adapter: Fas
 def test_type_that_the_model_computes_in_is_told(
     variant: str, computes_in: str, adapter: FasterWhisper
 ) -> None:
-    """The default is the device's to choose; int8 weights come with another type for the rest."""
+    """The type in which a loaded faster-whisper model computes is what the model says."""
     model = loaded(adapter, variant)
     model.model.compute_type = computes_in
 
@@ -157,7 +157,7 @@ def test_type_that_the_model_computes_in_is_told(
 def test_other_type_than_was_asked_for_is_an_error(
     variant: str, asked: str, computes_in: str, adapter: FasterWhisper
 ) -> None:
-    """CTranslate2 falls back to another type where a device lacks the one it was asked for."""
+    """A faster-whisper model that computes in another type than was asked for is an error."""
     loaded(adapter, variant).model.compute_type = computes_in
 
     with pytest.raises(WeightsError, match=f"^expected compute type {asked}, got {computes_in}$"):
@@ -167,7 +167,7 @@ def test_other_type_than_was_asked_for_is_an_error(
 def test_dimensions_are_those_of_the_file_but_for_what_the_library_tells(
     adapter: FasterWhisper, library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The file is that which the library has opened: found again without a request."""
+    """faster-whisper's dimensions are those of its file, but for the mels that it tells itself."""
     stored = Mock(return_value=DIMENSIONS["base"])
     monkeypatch.setattr(faster_whisper, "stored_dimensions", stored)
     loaded(adapter).model.n_mels = 128
@@ -181,7 +181,7 @@ def test_dimensions_are_those_of_the_file_but_for_what_the_library_tells(
 
 @pytest.mark.parametrize("tokens", [2, 4])
 def test_tokenizer_of_another_size_is_an_error(tokens: int, adapter: FasterWhisper) -> None:
-    """It would be that of another repo, which the library takes where a file is missing."""
+    """A tokenizer of another number of tokens than faster-whisper's model is an error."""
     loaded(adapter).hf_tokenizer.get_vocab_size.return_value = tokens
 
     with pytest.raises(
@@ -194,7 +194,7 @@ def test_tokenizer_of_another_size_is_an_error(tokens: int, adapter: FasterWhisp
 def test_device_in_use_is_asked_of_the_model(
     native: str, device: str, adapter: FasterWhisper
 ) -> None:
-    """Whatever was selected."""
+    """The device that faster-whisper uses is asked of its model."""
     loaded(adapter).model.device = native
 
     assert adapter.device_in_use("") == device
@@ -241,7 +241,7 @@ USUAL: dict[str, Any] = {
 def test_each_setting_is_handed_on(
     change: dict[str, Any], told: dict[str, Any], adapter: FasterWhisper
 ) -> None:
-    """By the library's own name for it, and nothing else changes with it."""
+    """Each setting is handed to faster-whisper by its name there, and changes no other."""
     model, samples = loaded(adapter), audio(5.0)
 
     transcribe(adapter, replace(EQUAL, **change), of=samples)
@@ -251,7 +251,7 @@ def test_each_setting_is_handed_on(
 
 
 def test_several_windows_at_once_go_through_the_batched_pipeline(adapter: FasterWhisper) -> None:
-    """Which is told the windows, as it takes them from its voice activity detector otherwise."""
+    """Several windows at once go through faster-whisper's batched pipeline, with their times."""
     model, samples = loaded(adapter), audio(70.0)
 
     transcribe(adapter, replace(EQUAL, batch_size=2, beam_size=5), of=samples)
@@ -272,7 +272,7 @@ def test_several_windows_at_once_go_through_the_batched_pipeline(adapter: Faster
 def test_with_voice_activity_detection_the_pipeline_finds_the_windows(
     adapter: FasterWhisper,
 ) -> None:
-    """It is told none."""
+    """With voice activity detection, faster-whisper's pipeline is told no windows."""
     loaded(adapter)
 
     transcribe(adapter, replace(EQUAL, batch_size=8, vad=True), of=audio(70.0))
@@ -296,7 +296,7 @@ def test_with_voice_activity_detection_the_pipeline_finds_the_windows(
 def test_windows_cover_the_audio(
     seconds: float, windows: list[tuple[float, float]], adapter: FasterWhisper
 ) -> None:
-    """One after another, 30 s each but the last; a rest of less than a second is one too."""
+    """The windows for faster-whisper's pipeline cover the audio: 30 s each but the last."""
     loaded(adapter)
 
     transcribe(adapter, replace(EQUAL, batch_size=2), of=audio(seconds))
@@ -306,7 +306,7 @@ def test_windows_cover_the_audio(
 
 
 def test_segments_are_in_seconds_as_the_library_has_them(adapter: FasterWhisper) -> None:
-    """Their texts are joined."""
+    """Segments of faster-whisper are in seconds, and their texts are joined."""
     loaded(adapter)
 
     transcript = transcribe(adapter, EQUAL, part(0.0, 1.5, " One."), part(1.5, 4.0, " Two."))
@@ -329,7 +329,7 @@ def test_segments_are_in_seconds_as_the_library_has_them(adapter: FasterWhisper)
 def test_segment_at_a_higher_temperature_is_a_fallback(
     asked: float, temperatures: tuple[float | None, ...], fallback: bool, adapter: FasterWhisper
 ) -> None:
-    """Any of them; the batched pipeline may not tell a temperature."""
+    """Any segment of faster-whisper at a higher temperature than asked for is a fallback."""
     loaded(adapter)
     parts = [part(0.0, 1.0, "a", temperature) for temperature in temperatures]
 

@@ -83,7 +83,7 @@ def fail_unless_alike(seen: Seen) -> None:
 def test_calls_are_alike_and_the_load_imports_nothing(
     case: Case, see: Callable[[Case], Seen]
 ) -> None:
-    """Each library imports, loads its model with tokenizer and tables, and computes, in turn."""
+    """A library's first call does nothing that its second does not; its load imports nothing."""
     fail_unless_alike(see(case))
 
 
@@ -111,7 +111,7 @@ def test_library_that_puts_its_work_off_is_told_so(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """The message has the case, what was late, the adapter's file, and what to do."""
+    """A library that puts its work off gets the late work named, and where to mend it."""
     monkeypatch.setitem(REGISTRY, "toy", f"tests.helpers.toy_adapter:{toy}")
     seen = see(Case("toy", "micro", variant))
 
@@ -125,7 +125,7 @@ def test_library_that_puts_its_work_off_is_told_so(
 def test_what_is_compiled_for_the_device_may_be_kept_in_the_first_call(
     see: Callable[[Case], Seen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the places that the engine's environment has for that."""
+    """What a library compiles for the device may be kept in the first call."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:LateToy")
 
     fail_unless_alike(see(Case("toy", "micro", "compiles")))
@@ -134,7 +134,7 @@ def test_what_is_compiled_for_the_device_may_be_kept_in_the_first_call(
 def test_toy_that_puts_nothing_off_is_let_pass(
     see: Callable[[Case], Seen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What each call does counts for nothing, nor does what the load reads."""
+    """A library that puts nothing off passes, and what its load reads is seen."""
     monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
 
     seen = see(Case("toy", "micro", "good"))

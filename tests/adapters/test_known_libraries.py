@@ -53,7 +53,7 @@ OWN_PACKAGE = {"whisper.cpp": "pywhispercpp"}
 
 @pytest.mark.parametrize("name", TRAITS)
 def test_traits_of_a_library(name: str) -> None:
-    """They decide on its limits of error, its batch sizes, and what the consistency test asks."""
+    """The traits of each known library are as written down here, as results depend on them."""
     table, batches, cuts, timestamps, converts, shows = TRAITS[name]
 
     assert adapter_class(name).traits == Traits(
@@ -68,7 +68,7 @@ def test_traits_of_a_library(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAITS)
 def test_settings_of_a_library(name: str) -> None:
-    """Those that its documentation recommends, and those that it ignores."""
+    """The tuned and the ignored settings of each known library are as written down here."""
     adapter = adapter_class(name)
 
     assert adapter.tuned == TUNED[name]
@@ -77,13 +77,13 @@ def test_settings_of_a_library(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAITS)
 def test_first_package_is_the_librarys_own(name: str) -> None:
-    """It is the one that is named when the library is not installed."""
+    """The first of a library's packages is its own."""
     assert adapter_class(name).packages[0] == OWN_PACKAGE.get(name, name)
 
 
 @pytest.mark.parametrize("name", TRAITS)
 def test_framework_is_among_the_packages(name: str) -> None:
-    """Its version belongs to a result as the library's own does."""
+    """A library's framework is among the packages whose versions are recorded."""
     frameworks = {"mlx": "mlx", "faster": "ctranslate2", "openai": "torch", "transformers": "torch"}
 
     expected = {package for part, package in frameworks.items() if part in name}
@@ -91,5 +91,5 @@ def test_framework_is_among_the_packages(name: str) -> None:
 
 
 def test_libraries_are_in_their_order() -> None:
-    """Tests run, and tables are read, in the order of the registry."""
+    """The libraries are in the order in which tests run and tables are read."""
     assert list(REGISTRY)[:6] == list(TRAITS)

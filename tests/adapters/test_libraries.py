@@ -258,7 +258,7 @@ def with_one_weight_changed(path: Path) -> bytes:
 
 @pytest.mark.parametrize("case", UNQUANTISED, ids=str)
 def test_other_weight_in_memory_is_found(case: Case, start: Start, tmp_path: Path) -> None:
-    """The file of a loaded model, with one other weight, is put back before the load is verified.
+    """A weight in memory that is not the file's is found, though the file is put back.
 
     The adapter has to see it in memory. Where its traits say that the library shows no weights, the
     engine finds that the file was changed meanwhile.
@@ -446,7 +446,7 @@ def vars_of(settings: DecodeSettings) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", REGISTRY, scope="module")
 def test_library_computes_with_the_threads_that_it_is_told(name: str, tell: Tell) -> None:
-    """The engine's facts have the number of threads, unless the library is said to ignore it."""
+    """An engine's facts have the threads that it was told, unless its library ignores them."""
     for threads in (1, 2):
         told = tell(name, replace(EQUAL, threads=threads))
 

@@ -60,7 +60,7 @@ def _adapter(library: Any) -> LightningWhisperMLX:
 
 
 def test_table_has_the_check_maps_names(library: Any) -> None:  # noqa: ARG001
-    """`base` is the unquantised variant, `large` is large-v1; a distil repo has three variants."""
+    """lightning-whisper-mlx's table has the check map's names of sizes and variants."""
     assert LightningWhisperMLX().model_table() == {
         "tiny": {"fp16": "a/tiny", "4bit": "a/tiny-4bit"},
         "large-v1": {"fp16": "a/large"},
@@ -72,7 +72,7 @@ def test_embedded_model_joins_the_librarys_table(
     adapter: LightningWhisperMLX,  # noqa: ARG001 - it has imported the library
     library: Any,
 ) -> None:
-    """So that it is loaded by its name, as every other model."""
+    """The embedded models of lightning-whisper-mlx join the library's table of models."""
     checked = LightningWhisperMLX.check_map["micro"]
 
     assert library.lightning.models["micro"] == {
@@ -97,7 +97,7 @@ def test_embedded_model_joins_the_librarys_table(
 def test_files_belong_into_a_folder_of_the_librarys_name(
     size: str, variant: str, folder: str
 ) -> None:
-    """Whatever the quantisation, but of a distil model; that has the folder in its repo already."""
+    """Files for lightning-whisper-mlx belong in a folder of the library's name for the model."""
     places = LightningWhisperMLX.place(case(size, variant))
 
     assert {*places.values()} == {f"{folder}/{Path(file).name}" for file in places}
@@ -128,9 +128,9 @@ def test_load_is_constructor_and_first_read(
     adapter: LightningWhisperMLX,
     library: Any,
 ) -> None:
-    """The constructor downloads; what the first call would begin with reads, in float16.
+    """The load of lightning-whisper-mlx is its constructor and what a first call reads, in float16.
 
-    So it does with the model's tables.
+    The model's tables are made then, too.
     """
     adapter.load(case(size, variant))
 
@@ -145,7 +145,7 @@ def test_load_is_constructor_and_first_read(
 def test_load_is_verified_by_the_files_in_the_folder(
     variant: str, bits: int | None, adapter: LightningWhisperMLX
 ) -> None:
-    """With the bits of the variant."""
+    """lightning-whisper-mlx's load is verified by the folder's files and the variant's bits."""
     checked = Mock(return_value="float16")
     adapter._check_weights = checked
 
@@ -157,7 +157,7 @@ def test_load_is_verified_by_the_files_in_the_folder(
 def test_quantised_variants_alone_are_mended(
     adapter: LightningWhisperMLX, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The unquantised one loads as released."""
+    """Only the quantised variants of lightning-whisper-mlx are mended."""
     monkeypatch.setattr(lightning_whisper_mlx, "restore_quantize_module", lambda: ("mended",))
 
     assert adapter.mend(case("tiny", "fp16")) == ()
@@ -183,7 +183,7 @@ def transcribe(adapter: LightningWhisperMLX, settings: DecodeSettings = EQUAL) -
 def test_language_and_batch_size_are_handed_on(
     change: dict[str, Any], language: str, batch_size: int, adapter: LightningWhisperMLX
 ) -> None:
-    """The public call takes no other setting; the batch size is an attribute of the model."""
+    """lightning-whisper-mlx's call takes the language; the batch size is set on its model."""
     adapter.load(case("tiny"))
     samples: Any = object()
 
@@ -195,7 +195,7 @@ def test_language_and_batch_size_are_handed_on(
 
 
 def test_segments_are_counted_in_frames_of_10_ms(adapter: LightningWhisperMLX) -> None:
-    """250 frames are 2.5 seconds."""
+    """Segments of lightning-whisper-mlx, which are counted in frames of 10 ms, become seconds."""
     adapter.load(case("tiny"))
     adapter._model.transcribe.return_value = {
         "text": " One. Two. ",
@@ -229,7 +229,7 @@ def decodes_at(adapter: LightningWhisperMLX, library: Any, *temperatures: float)
 def test_decode_at_a_higher_temperature_is_a_fallback(
     temperatures: tuple[float, ...], fallback: bool, adapter: LightningWhisperMLX, library: Any
 ) -> None:
-    """The library does not tell, so that its decodes are watched; what they return is unchanged."""
+    """A decode of lightning-whisper-mlx at a higher temperature is reported as a fallback."""
     adapter.load(case("tiny"))
     decodes_at(adapter, library, *temperatures)
 
@@ -239,7 +239,7 @@ def test_decode_at_a_higher_temperature_is_a_fallback(
 def test_fallback_of_one_call_is_not_that_of_the_next(
     adapter: LightningWhisperMLX, library: Any
 ) -> None:
-    """Each call is told for itself, and begins from the same random seed."""
+    """A fallback of one call is not that of the next, and each call has the same random seed."""
     import mlx.core as mx
 
     adapter.load(case("tiny"))

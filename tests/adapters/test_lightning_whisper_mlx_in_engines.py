@@ -108,7 +108,7 @@ def test_quantised_variant_loads_and_says_what_was_mended(
 
 
 def test_unquantised_variant_runs_as_released(engine: Engine) -> None:
-    """Nothing is mended for fp16."""
+    """The unquantised variant of lightning-whisper-mlx runs with nothing mended."""
     engine.ready()
 
     assert engine.facts.mends == ()
@@ -117,7 +117,7 @@ def test_unquantised_variant_runs_as_released(engine: Engine) -> None:
 def test_second_engine_computes_with_what_the_first_has_compiled(
     engine: Engine, other: Engine, transcribe: Transcribe, compiled: Path, tests_device: Device
 ) -> None:
-    """Mlx finds its code compiled already, and compiles nothing anew.
+    """A second engine finds mlx's code compiled by the first, and compiles nothing anew.
 
     On a CPU that takes a compiler; on a Mac's GPU the system keeps it elsewhere.
     """
@@ -142,7 +142,7 @@ def test_second_engine_computes_with_what_the_first_has_compiled(
 def test_compiler_is_told_where_its_code_computes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, runs: bool
 ) -> None:
-    """Mlx asks g++ for its version, and does without one that does not run, saying nothing.
+    """An engine names the compiler whose code it found, and none if the compiler fails.
 
     What a first engine has compiled is used by the next, which can tell of it before any call.
     """
@@ -172,13 +172,13 @@ def test_compiler_is_told_where_its_code_computes(
 def test_two_engines_give_the_same_transcripts(
     engine: Engine, other: Engine, transcribe: Transcribe
 ) -> None:
-    """Of speech that the model knows, and of a human voice, of which it makes nonsense."""
+    """Two engines give the same transcripts, of known speech and of a human voice."""
     for name in ("short", "human"):
         assert transcribe(other, name) == transcribe(engine, name)
 
 
 def test_segments_are_in_seconds(engine: Engine, transcribe: Transcribe) -> None:
-    """A segment of the library, which counts frames of the spectrogram, is as long as its clip."""
+    """The segment that lightning-whisper-mlx gives for a clip is as long as the clip in seconds."""
     clip = clips()["short"]
 
     (segment,) = transcribe(engine, clip.name).segments
@@ -189,7 +189,7 @@ def test_segments_are_in_seconds(engine: Engine, transcribe: Transcribe) -> None
 
 
 def test_memory_is_that_of_the_engine(engine: Engine) -> None:
-    """Its peak is larger than the model's files; the part of mlx's arrays is smaller."""
+    """An engine's peak memory exceeds its model's files, and mlx's arrays take a part of it."""
     engine.ready()
     memory = engine.memory()
 

@@ -33,7 +33,9 @@ class Array:
         self.total = total
 
     def __matmul__(self, other: Array) -> Array:
-        assert self.shape == other.shape == (64, 64), "the sum would not be 64³"
+        assert self.shape == other.shape == (64, 64), (
+            "expected matrices of 64 x 64, whose product sums to 64³"
+        )
         return self
 
     def sum(self) -> Array:
@@ -62,7 +64,7 @@ def _mx(install: Install) -> Any:
 
 @pytest.mark.parametrize("device", ["gpu", "cpu"])
 def test_device_becomes_mlxs_default(device: Any, mx: Any) -> None:
-    """After it was asked whether there is one."""
+    """The selected device becomes mlx's default, after mlx was asked whether there is one."""
     MLXWhisper().select_device(device, 3)
 
     mx.is_available.assert_called_once_with(getattr(mx, device))
@@ -70,7 +72,7 @@ def test_device_becomes_mlxs_default(device: Any, mx: Any) -> None:
 
 
 def test_device_that_is_not_there_is_an_error(mx: Any) -> None:
-    """Rather than another in its place."""
+    """A device that mlx does not have is an error, and no other is set."""
     mx.is_available.return_value = False
 
     with pytest.raises(RuntimeError, match=r"^mlx 0\.32\.4 has no gpu on this machine$"):
@@ -80,7 +82,7 @@ def test_device_that_is_not_there_is_an_error(mx: Any) -> None:
 
 
 def test_device_that_computes_wrong_is_an_error(mx: Any) -> None:
-    """A virtual machine may have a GPU that returns zeros."""
+    """A device on which mlx computes wrong is an error."""
     mx.ones = lambda shape: Array(*shape, total=0)
 
     with pytest.raises(RuntimeError, match="product of ones summed to 0, not 262144"):
@@ -89,14 +91,14 @@ def test_device_that_computes_wrong_is_an_error(mx: Any) -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "cpu"])
 def test_device_in_use_is_mlxs_default(device: Any, mx: Any) -> None:
-    """As mlx tells it, whatever it was told before."""
+    """The device in use is mlx's default, as mlx tells it."""
     mx.default_device = lambda: SimpleNamespace(type=getattr(mx, device))
 
     assert MLXWhisper().device_in_use("") == device
 
 
 def test_memory_is_mlxs_peak_and_threads_are_not_told(mx: Any) -> None:  # noqa: ARG001
-    """Whole bytes; mlx says nothing of its threads."""
+    """The accelerator's memory is mlx's peak in whole bytes, and the threads of mlx are unknown."""
     assert MLXWhisper().accelerator_memory() == 12_345
     assert type(MLXWhisper().accelerator_memory()) is int
     assert MLXWhisper().threads() is None  # type: ignore[func-returns-value]
@@ -105,7 +107,7 @@ def test_memory_is_mlxs_peak_and_threads_are_not_told(mx: Any) -> None:  # noqa:
 def test_reference_is_so_many_products_of_fixed_matrices(
     mx: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In float32, whatever the model computes in; and their result is exact."""
+    """The reference on mlx makes as many products of fixed float32 matrices as asked, exactly."""
     monkeypatch.setattr(base, "REFERENCE_SIZE", 8)
     matrices = Matrices()
     mx.full, mx.float32 = matrices.full, "single"
@@ -116,7 +118,7 @@ def test_reference_is_so_many_products_of_fixed_matrices(
 
 
 def test_dimensions_are_those_of_the_model_that_was_given_its_weights() -> None:
-    """The library has them under names of its own."""
+    """The dimensions of a model on mlx are those of the model that was given its weights."""
     adapter = MLXWhisper()
     adapter._check_weights = Mock(model=SimpleNamespace(dims=SimpleNamespace(**DIMS)))
 
@@ -124,7 +126,7 @@ def test_dimensions_are_those_of_the_model_that_was_given_its_weights() -> None:
 
 
 def test_quantised_variants_are_slow_on_a_cpu_alone() -> None:
-    """Of them, only the start is measured there."""
+    """Quantised variants on mlx are slow on a CPU, and on no other device."""
     assert MLXWhisper.slow_variants == {"cpu": frozenset({"4bit", "8bit"})}
 
 
@@ -173,7 +175,7 @@ def stored(**changes: Array | None) -> dict[str, Array]:
 
 def have_equal_values(one: Array, other: Array, *, equal_nan: bool) -> bool:
     """Tell whether two arrays hold the same values."""
-    assert equal_nan, "a weight that is no number would never equal itself"
+    assert equal_nan, "expected NaN to equal NaN, as weights may have it"
     return one.values == other.values
 
 
@@ -198,13 +200,13 @@ def _verify(install: Install, tmp_path: Path) -> Any:
 
 
 def test_weights_with_the_models_names_and_shapes_are_verified(verify: Any) -> None:
-    """And the type that they compute in is told; what a model computes itself may be missing."""
+    """Weights with the model's names and shapes are verified, and their type is returned."""
     assert verify(stored()) == "float16"
     assert verify(stored(alignment_heads=Array(2, 2))) == "float16"
 
 
 def test_type_is_that_of_the_model_in_memory(verify: Any) -> None:
-    """Not that of the file, whose values a library may have converted."""
+    """The type that mlx computes in is that of the model in memory, and not the file's."""
     converted = Array(8, 3)
     converted.dtype = "mlx.core.float32"
 
@@ -230,7 +232,7 @@ def test_type_is_that_of_the_model_in_memory(verify: Any) -> None:
 def test_weights_that_are_not_the_models_are_named(
     file: dict[str, Array], complaint: str, verify: Any
 ) -> None:
-    """Mlx takes any shape, and leaves random numbers where a weight is missing."""
+    """Weights that are missing, of other shapes or unknown to the model are named."""
     with pytest.raises(WeightsError) as error:
         verify(file)
 
@@ -240,7 +242,7 @@ def test_weights_that_are_not_the_models_are_named(
 
 
 def test_other_values_than_the_files_are_an_error(verify: Any) -> None:
-    """As those of a file that was exchanged for the load alone, and then put back."""
+    """Values in memory other than the file's are an error that names their weights."""
     other = {"ln": Array(4, values="other"), "encoder__conv1__bias": Array(8, values="other")}
 
     with pytest.raises(WeightsError) as error:
@@ -253,7 +255,7 @@ def test_other_values_than_the_files_are_an_error(verify: Any) -> None:
 
 
 def test_unknown_weight_is_named_in_full_when_the_model_refuses_it(install: Install) -> None:
-    """Mlx itself tells the last part of its name."""
+    """An unknown weight that the model refuses is named in full."""
     install("mlx.utils", tree_flatten=flatten)
     model_class = type("Model", (Model,), {"update": Model.update})
     WeightsCheck(model_class)
@@ -263,7 +265,7 @@ def test_unknown_weight_is_named_in_full_when_the_model_refuses_it(install: Inst
 
 
 def test_model_is_given_its_weights(install: Install) -> None:
-    """The check changes nothing of what `update` does and returns, nor of its other errors."""
+    """The check of weights changes nothing of what mlx's `update` returns or raises."""
     install("mlx.utils", tree_flatten=flatten)
     updated = Mock(return_value="the model")
     model_class = type("Model", (Model,), {"update": lambda _, weights: updated(weights)})
@@ -278,7 +280,7 @@ def test_model_is_given_its_weights(install: Install) -> None:
 
 @pytest.mark.parametrize("variant", BITS)
 def test_variant_has_its_bits_in_the_settings(variant: str, verify: Any) -> None:
-    """None of the unquantised one."""
+    """A variant's settings must have its bits, and the unquantised variant's none."""
     bits = BITS[variant]
     quantization = {"group_size": 64, "bits": bits} if bits else None
 
@@ -296,7 +298,7 @@ def test_variant_has_its_bits_in_the_settings(variant: str, verify: Any) -> None
 def test_settings_of_another_variant_are_an_error(
     bits: int | None, quantization: Any, got: str, verify: Any
 ) -> None:
-    """With the file, the expected bits and those that it has."""
+    """Settings of another variant are an error that names the file and both numbers of bits."""
     with pytest.raises(WeightsError) as error:
         verify(stored(), bits, quantization)
 
@@ -323,7 +325,7 @@ def _nn(install: Install) -> Any:
 
 
 def test_call_that_mlx_removed_is_restored_and_told(nn: Any) -> None:
-    """It quantises every Linear layer, and no other, with the arguments that it is given."""
+    """A call that mlx removed is restored for Linear layers alone, and reported as a mend."""
     mends = restore_quantize_module()
 
     nn.QuantizedLinear.quantize_module("a model", group_size=64, bits=4)
@@ -335,7 +337,7 @@ def test_call_that_mlx_removed_is_restored_and_told(nn: Any) -> None:
 
 
 def test_mlx_that_has_the_call_is_left_alone(nn: Any) -> None:
-    """And nothing is said."""
+    """An mlx that has the call `quantize_module` is left alone, and no mend is reported."""
     nn.QuantizedLinear.quantize_module = "its own"
 
     assert restore_quantize_module() == ()
@@ -356,10 +358,10 @@ def test_mlx_that_has_the_call_is_left_alone(nn: Any) -> None:
     ],
 )
 def test_code_that_mlx_cannot_compile_or_run_is_told_with_what_helps(said: str, step: str) -> None:
-    """A compiler that fails, and a disk from which nothing may be run, are no fault of a model."""
+    """An error of code that mlx cannot compile or run comes with what helps."""
     assert step in MLXWhisper().advice(said)
 
 
 def test_other_errors_of_mlx_are_told_as_they_are() -> None:
-    """Nobody knows what helps there."""
+    """Other errors of mlx come without advice."""
     assert MLXWhisper().advice("ValueError: [load] no such file") == ""

@@ -50,12 +50,12 @@ def _adapter(library: Any) -> MLXWhisper:
 
 
 def test_table_is_the_default_of_an_argument(library: Any) -> None:  # noqa: ARG001
-    """The library names no other model."""
+    """mlx-whisper's table of models is the default of an argument of its function."""
     assert MLXWhisper().model_table() == {"tiny": {"fp16": "mlx-community/a"}}
 
 
 def test_english_models_and_turbo_are_not_quantised() -> None:
-    """All others are there in three variants."""
+    """The English models and turbo are not quantised for mlx-whisper; all others are."""
     variants = {size: [*models] for size, models in MLXWhisper.check_map.items()}
     single = [size for size, models in variants.items() if models == ["fp16"]]
 
@@ -66,7 +66,7 @@ def test_english_models_and_turbo_are_not_quantised() -> None:
 def test_load_is_the_one_that_the_first_call_would_begin_with(
     adapter: MLXWhisper, library: Any
 ) -> None:
-    """In float16, by the id of the repo."""
+    """The load of mlx-whisper reads the repo's model in float16, and makes its tables."""
     adapter.load(Case("mlx-whisper", "tiny", "4bit"))
 
     repo = MLXWhisper.check_map["tiny"]["4bit"].repo
@@ -77,7 +77,7 @@ def test_load_is_the_one_that_the_first_call_would_begin_with(
 
 
 def test_progress_bars_lock_is_made_with_the_import(adapter: MLXWhisper) -> None:
-    """The first bar, in the first call, would make it, and import what it needs."""
+    """The lock of mlx-whisper's progress bars is made with the import of the library."""
     adapter._library.tqdm.tqdm.get_lock.assert_called_once_with()
 
 
@@ -88,7 +88,7 @@ def test_progress_bars_lock_is_made_with_the_import(adapter: MLXWhisper) -> None
 def test_load_is_verified_by_the_files_of_the_repo(
     size: str, variant: str, bits: int | None, adapter: MLXWhisper, install: Install
 ) -> None:
-    """In the hub cache, with the bits of the variant."""
+    """The load of mlx-whisper is verified by the repo's files and the bits of the variant."""
     install("huggingface_hub", snapshot_download=lambda repo: f"/cache/{repo}")
     checked = Mock(return_value="float16")
     adapter._check_weights = checked
@@ -126,7 +126,7 @@ USUAL: dict[str, Any] = {
 def test_each_setting_is_handed_on(
     change: dict[str, Any], told: dict[str, Any], adapter: MLXWhisper, library: Any
 ) -> None:
-    """By the library's own name for it; those that it ignores are not."""
+    """Each setting is handed to mlx-whisper by its name there; ignored ones are not."""
     adapter.load(Case("mlx-whisper", "tiny", "fp16"))
     samples: Any = object()
 
@@ -136,7 +136,7 @@ def test_each_setting_is_handed_on(
 
 
 def test_result_is_read_and_calls_are_repeatable(adapter: MLXWhisper, library: Any) -> None:
-    """What is random in a fallback begins from the same seed in each call."""
+    """A result of mlx-whisper is read, and each of its calls begins from the same random seed."""
     import mlx.core as mx
 
     adapter.load(Case("mlx-whisper", "tiny", "fp16"))

@@ -57,12 +57,12 @@ def model_bin(
 
 
 def test_dimensions_are_read_from_names_and_shapes(tmp_path: Path) -> None:
-    """Vocabulary, width and mels are shapes, layers are counted, and the heads are a number."""
+    """The dimensions in a model.bin are read from the names and shapes of its variables."""
     assert stored_dimensions(model_bin(tmp_path, VARIABLES)) == USUAL
 
 
 def test_second_names_of_variables_count(tmp_path: Path) -> None:
-    """Layers of the same content are stored once, and so are numbers of heads."""
+    """Second names of variables in a model.bin count as layers and as numbers of heads."""
     kept = {name: VARIABLES[name] for name in VARIABLES if name != "encoder/num_heads"}
     aliases = {
         "encoder/num_heads": "decoder/num_heads",
@@ -75,7 +75,7 @@ def test_second_names_of_variables_count(tmp_path: Path) -> None:
 
 
 def test_each_layer_is_counted_once(tmp_path: Path) -> None:
-    """A layer has several variables, and a number of one digit or of two."""
+    """Each layer in a model.bin is counted once, however many variables it has."""
     layer = VARIABLES["encoder/layer_0/ffn/linear_0/weight"]
     more = {
         f"encoder/layer_{number}/ffn/linear_{part}/weight": layer
@@ -87,7 +87,7 @@ def test_each_layer_is_counted_once(tmp_path: Path) -> None:
 
 
 def test_file_without_a_number_of_heads_has_the_librarys_default(tmp_path: Path) -> None:
-    """CTranslate2 takes eight then."""
+    """A model.bin without a number of heads has CTranslate2's default of eight."""
     kept = {name: VARIABLES[name] for name in VARIABLES if name != "encoder/num_heads"}
 
     assert stored_dimensions(model_bin(tmp_path, kept)).heads == 8
@@ -104,7 +104,7 @@ def test_file_without_a_number_of_heads_has_the_librarys_default(tmp_path: Path)
 def test_each_shape_is_a_dimension(
     name: str, shape: tuple[int, ...], field: str, tmp_path: Path
 ) -> None:
-    """A shape that is one more in one place makes that dimension one more, and no other."""
+    """A shape in a model.bin that is one more makes its dimension one more, and no other."""
     changed = {**VARIABLES, name: (shape, VARIABLES[name][1])}
 
     got = stored_dimensions(model_bin(tmp_path, changed))

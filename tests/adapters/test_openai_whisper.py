@@ -53,19 +53,19 @@ def _adapter(library: Any) -> OpenAIWhisper:  # noqa: ARG001 - it must be there
 
 
 def test_table_has_the_address_of_each_model(library: Any) -> None:  # noqa: ARG001
-    """Without the second names that the library has for two of its models."""
+    """The table of openai-whisper has the address of each model, by its first name alone."""
     assert OpenAIWhisper().model_table() == {"tiny": {"fp16": "https://a/tiny.pt"}}
 
 
 def test_file_belongs_into_the_librarys_folder() -> None:
-    """In the home's cache."""
+    """openai-whisper's file belongs in the cache folder of the home."""
     assert OpenAIWhisper.place(TINY) == {"tiny.pt": "~/.cache/whisper/tiny.pt"}
 
 
 def test_embedded_model_joins_the_librarys_table(
     adapter: OpenAIWhisper, library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With the hash of its file, as the library hashes each file that it loads; nothing is said."""
+    """The embedded model of openai-whisper joins the library's table with the hash of its file."""
     monkeypatch.setenv("HOME", str(tmp_path))
     file = tmp_path / ".cache" / "whisper" / "micro.pt"
     file.parent.mkdir(parents=True)
@@ -80,7 +80,7 @@ def test_embedded_model_joins_the_librarys_table(
 
 
 def test_published_model_stands_in_the_table_already(adapter: OpenAIWhisper, library: Any) -> None:
-    """So that nothing is mended for it."""
+    """Nothing is mended for a published model of openai-whisper."""
     before = dict(library._MODELS)
 
     assert adapter.mend(TINY) == ()
@@ -88,7 +88,7 @@ def test_published_model_stands_in_the_table_already(adapter: OpenAIWhisper, lib
 
 
 def test_model_is_loaded_by_its_size(adapter: OpenAIWhisper, library: Any) -> None:
-    """The public call is told the size and the device; then its tables are made."""
+    """openai-whisper loads a model by its size and device, and its tables are made then."""
     adapter.load(TINY)
 
     library.load_model.assert_called_once_with("tiny", device=CPU)
@@ -99,7 +99,7 @@ def test_model_is_loaded_by_its_size(adapter: OpenAIWhisper, library: Any) -> No
 def test_what_the_first_call_would_do_once_is_done_with_the_import(
     adapter: OpenAIWhisper, library: Any
 ) -> None:
-    """The first progress bar makes a lock, and PyTorch's first seed reads its own source."""
+    """openai-whisper's progress bar lock and PyTorch's first seed come with the import."""
     import torch
 
     del adapter
@@ -111,7 +111,7 @@ def test_what_the_first_call_would_do_once_is_done_with_the_import(
 def test_load_is_verified_by_the_checkpoint(
     device: Any, dtype: str, adapter: OpenAIWhisper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the place where the library has found it. The device decides on the type."""
+    """The load of openai-whisper is verified by the checkpoint, and its type is the device's."""
     monkeypatch.setenv("HOME", "/home/engine")
     checked = Mock()
     monkeypatch.setattr(openai_whisper, "check_tensors", checked)
@@ -125,7 +125,7 @@ def test_load_is_verified_by_the_checkpoint(
 
 
 def test_dimensions_are_those_that_the_model_was_made_with(adapter: OpenAIWhisper) -> None:
-    """The library has them under names of its own."""
+    """The dimensions of openai-whisper are those with which its model was made."""
     adapter.load(TINY)
     adapter._model.dims = SimpleNamespace(**DIMS)
 
@@ -159,7 +159,7 @@ USUAL: dict[str, Any] = {
 def test_each_setting_is_handed_on(
     change: dict[str, Any], told: dict[str, Any], adapter: OpenAIWhisper
 ) -> None:
-    """By the library's own name for it; those that it ignores are not."""
+    """Each setting is handed to openai-whisper by its name there; ignored ones are not."""
     adapter.load(TINY)
     adapter._model.transcribe.return_value = {"text": "", "segments": []}
     samples: Any = object()
@@ -170,7 +170,7 @@ def test_each_setting_is_handed_on(
 
 
 def test_gpu_computes_in_float16(adapter: OpenAIWhisper) -> None:
-    """The library is told so with each call."""
+    """The library openai-whisper is asked with each call to compute in float16 on a GPU."""
     adapter.load(TINY)
     adapter._device = GPU
     adapter._model.transcribe.return_value = {"text": "", "segments": []}
@@ -182,7 +182,7 @@ def test_gpu_computes_in_float16(adapter: OpenAIWhisper) -> None:
 
 
 def test_result_is_read_and_calls_are_repeatable(adapter: OpenAIWhisper) -> None:
-    """What is random in a fallback begins from the same seed in each call."""
+    """A result of openai-whisper is read, and each call begins from the same random seed."""
     import torch
 
     adapter.load(TINY)

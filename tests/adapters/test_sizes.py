@@ -24,14 +24,14 @@ DIMS = {
 
 
 def test_row_of_micro_is_what_its_files_have() -> None:
-    """The table's row of the embedded model is its config."""
+    """The dimensions of micro in the table of sizes are those of its config."""
     config = json.loads((FOLDER / CONFIG).read_text(encoding="utf-8"))
 
     assert Dimensions.told_by(config.__getitem__) == DIMENSIONS["micro"]
 
 
 def test_dimensions_are_told_by_the_names_of_openai() -> None:
-    """Each number is taken from the name that stands for it."""
+    """Dimensions are read by the names of openai/whisper, each number by its own."""
     assert Dimensions.told_by(DIMS.__getitem__) == DIMENSIONS["large-v3-turbo"]
 
 
@@ -99,7 +99,7 @@ def test_difference_names_each_dimension_and_whose_they_are() -> None:
 
 
 def test_dimensions_of_no_size_are_said_to_be_none() -> None:
-    """A single other number is a difference, too."""
+    """Dimensions that no size has are called so, even if a single number differs."""
     assert difference("tiny", replace(DIMENSIONS["tiny"], text_layers=5)) == (
         "the model is not of the size tiny: text_layers: expected 4, got 5; no size has these "
         "dimensions"

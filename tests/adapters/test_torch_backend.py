@@ -34,7 +34,7 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int]:
-        """One length."""
+        """The tensor's one length."""
         return (len(self.numbers),)
 
     def cpu(self) -> Tensor:
@@ -95,7 +95,7 @@ def test_device_decides_on_type_and_memory(
     adapter: Adapters,
     torch: Any,
 ) -> None:
-    """Apple's GPU comes first. float16 is slow on a CPU; only NVIDIA's GPUs tell their memory."""
+    """The device of a library on PyTorch decides on its type; only NVIDIA's has memory to tell."""
     torch.backends.mps.is_available = lambda: mps
     torch.cuda.is_available = lambda: cuda
 
@@ -109,7 +109,7 @@ def test_device_decides_on_type_and_memory(
 def test_reference_is_so_many_products_of_fixed_matrices(
     adapter: Adapters, torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the device that was selected; and their result is exact."""
+    """The reference on PyTorch makes as many products as asked on the selected device, exactly."""
     monkeypatch.setattr(base, "REFERENCE_SIZE", 8)
     matrices = Matrices()
     torch.full, torch.cuda.is_available = matrices.full, lambda: True
@@ -125,7 +125,7 @@ def test_reference_is_so_many_products_of_fixed_matrices(
 
 @pytest.mark.parametrize(("place", "device"), [("cpu", "cpu"), ("cuda", "gpu"), ("mps", "gpu")])
 def test_device_in_use_is_where_the_weights_are(place: str, device: str, adapter: Adapters) -> None:
-    """Not where they were sent."""
+    """The device that PyTorch uses is the one where the weights are."""
     model = SimpleNamespace(device=SimpleNamespace(type=place))
     if isinstance(adapter, OpenAIWhisper):
         adapter._model = model
@@ -136,13 +136,13 @@ def test_device_in_use_is_where_the_weights_are(place: str, device: str, adapter
 
 
 def test_gpu_that_is_not_there_is_an_error(adapter: Adapters) -> None:
-    """Rather than the CPU in its place."""
+    """A GPU that PyTorch does not find is an error, and not replaced by the CPU."""
     with pytest.raises(RuntimeError, match=r"^PyTorch 2\.13\.0 finds no GPU on this machine$"):
         adapter.select_device("gpu", 3)
 
 
 def test_threads_are_set_and_asked_of_torch(adapter: Adapters, torch: Any) -> None:
-    """What it tells is what is recorded."""
+    """Threads are set in PyTorch, and those that it tells are recorded."""
     adapter.select_device("cpu", 3)
 
     torch.set_num_threads.assert_called_once_with(3)
@@ -150,7 +150,7 @@ def test_threads_are_set_and_asked_of_torch(adapter: Adapters, torch: Any) -> No
 
 
 def test_openai_whisper_tries_a_sparse_tensor_on_the_device(torch: Any) -> None:
-    """Each of its models has one, and Apple's GPUs take none in some versions."""
+    """openai-whisper tries a sparse tensor on the selected device."""
     adapter = OpenAIWhisper()
 
     adapter.select_device("cpu", 3)
@@ -172,14 +172,14 @@ def check(stored: dict[str, Tensor], torch: Any, **arguments: Any) -> None:
 
 
 def test_tensors_of_the_file_are_verified(torch: Any) -> None:
-    """Of a checkpoint they are read without running any code in it."""
+    """The tensors of a checkpoint are verified, and read without running any code in it."""
     check(STORED, torch)
 
     torch.load.assert_called_once_with(CHECKPOINT, map_location="cpu", weights_only=True)
 
 
 def test_safetensors_are_read_as_such(torch: Any, install: Install) -> None:  # noqa: ARG001
-    """By the file's name."""
+    """A file is read as safetensors by the ending of its name."""
     load_file = Mock(return_value=STORED)
     install("safetensors.torch", load_file=load_file)
 
@@ -189,7 +189,7 @@ def test_safetensors_are_read_as_such(torch: Any, install: Install) -> None:  # 
 
 
 def test_tensors_are_compared_in_the_models_type(torch: Any) -> None:
-    """A library may compute in float16 though the file has float32."""
+    """Tensors are compared in the type of the model in memory."""
     own = {name: tensor.to("half") for name, tensor in OWN.items()}
     stored = {**STORED, "b": Tensor((3.0001,), device="cpu")}
 
@@ -228,7 +228,7 @@ def test_tensors_are_compared_in_the_models_type(torch: Any) -> None:
 def test_tensors_that_are_not_the_files_are_named(
     stored: dict[str, Tensor], complaint: str, torch: Any
 ) -> None:
-    """How many are missing, unknown or different, with the first three of each."""
+    """Tensors that are missing, unknown or different are counted and named."""
     with pytest.raises(WeightsError) as error:
         check(stored, torch)
 
@@ -238,7 +238,7 @@ def test_tensors_that_are_not_the_files_are_named(
 
 
 def test_three_tensors_of_each_kind_are_enough(torch: Any) -> None:
-    """A message stays readable when nothing fits."""
+    """A message names three tensors of each kind at most."""
     own = {name: Tensor((1.0,)) for name in "abcdefgh"}
     stored = {name: Tensor((2.0,), device="cpu") for name in "efghijkl"}
 
@@ -253,7 +253,7 @@ def test_three_tensors_of_each_kind_are_enough(torch: Any) -> None:
 
 
 def test_tensor_that_shares_anothers_values_may_be_left_out(torch: Any) -> None:
-    """A file that has it nevertheless must have it right."""
+    """A tensor that shares another's values may be left out of a file, and must not be wrong."""
     tied = frozenset({"b"})
 
     check({"a": STORED["a"]}, torch, tied=tied)

@@ -58,7 +58,7 @@ def loaded(adapter: Transformers, *, multilingual: bool = True) -> Any:
 def test_what_the_library_imports_late_is_imported_with_it(
     library: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or the load would be timed with the import of the model's code.
+    """What transformers would import in its load or first call is imported with the library.
 
     The first call would import what notes its time, and the load the settings of each model.
     """
@@ -83,7 +83,7 @@ def test_what_the_library_imports_late_is_imported_with_it(
 
 @pytest.mark.parametrize(("device", "read"), [(CPU, 1), (GPU, 0)])
 def test_weights_are_read_by_the_load(device: Any, read: int, adapter: Transformers) -> None:
-    """On a CPU they are in the file yet where their type needs no change; a GPU has a copy."""
+    """The load of transformers reads the weights on a CPU, and not on a GPU."""
     adapter._device = device
 
     model = loaded(adapter).model
@@ -96,7 +96,7 @@ def test_weights_are_read_by_the_load(device: Any, read: int, adapter: Transform
 def test_pipeline_is_made_for_chunks_of_30_s(
     device: Any, dtype: str, adapter: Transformers
 ) -> None:
-    """The public call is told the repo, the device and the type that suits it."""
+    """The pipeline of transformers is made for chunks of 30 s, by repo, device and type."""
     adapter._device = device
 
     loaded(adapter)
@@ -114,7 +114,7 @@ def test_pipeline_is_made_for_chunks_of_30_s(
 def test_load_is_verified_by_the_weights(
     adapter: Transformers, monkeypatch: pytest.MonkeyPatch, install: Install
 ) -> None:
-    """The file is the repo's in the hub cache; one tensor shares its values with another."""
+    """The load of transformers is verified by the weights, of which one tensor may be left out."""
     install("huggingface_hub", hf_hub_download=lambda repo, file: f"/cache/{repo}/{file}")
     checked = Mock()
     monkeypatch.setattr(transformers, "check_tensors", checked)
@@ -130,7 +130,7 @@ def test_load_is_verified_by_the_weights(
 
 
 def test_dimensions_are_those_of_the_models_config(adapter: Transformers) -> None:
-    """The library has them under names of its own."""
+    """The dimensions of transformers are those of its model's config."""
     loaded(adapter).model.config = SimpleNamespace(
         num_mel_bins=128,
         vocab_size=51_866,
@@ -168,7 +168,7 @@ USUAL: dict[str, Any] = {
 def test_each_setting_is_handed_on(
     change: dict[str, Any], told: dict[str, Any], of_call: dict[str, Any], adapter: Transformers
 ) -> None:
-    """By the library's own name for it; those that it ignores are not."""
+    """Each setting is handed to transformers by its name there; ignored ones are not."""
     recogniser, samples = loaded(adapter), audio(5.0)
     recogniser.return_value = {"text": "", "chunks": []}
 
@@ -182,7 +182,7 @@ def test_each_setting_is_handed_on(
 
 
 def test_model_that_knows_english_alone_is_told_no_language(adapter: Transformers) -> None:
-    """Nor a task: `generate` refuses both."""
+    """A model of transformers that knows English alone is given no language and no task."""
     recogniser = loaded(adapter, multilingual=False)
     recogniser.return_value = {"text": "", "chunks": []}
 
@@ -193,7 +193,7 @@ def test_model_that_knows_english_alone_is_told_no_language(adapter: Transformer
 
 
 def test_chunks_are_segments_in_seconds(adapter: Transformers) -> None:
-    """A last one that has no end ends with the audio."""
+    """Chunks of transformers are segments in seconds; one without an end ends with the audio."""
     loaded(adapter).return_value = {
         "text": " One. Two.",
         "chunks": [
@@ -210,7 +210,7 @@ def test_chunks_are_segments_in_seconds(adapter: Transformers) -> None:
 
 
 def test_text_without_timestamps_is_one_segment(adapter: Transformers) -> None:
-    """As long as the audio."""
+    """A text of transformers without timestamps is one segment, as long as the audio."""
     loaded(adapter).return_value = {"text": " One. Two."}
 
     transcript = adapter.transcribe(audio(7.5), replace(EQUAL, timestamps=False))

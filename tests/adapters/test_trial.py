@@ -61,7 +61,7 @@ def state() -> tuple[object, ...]:
 
 @pytest.mark.parametrize("kind", [*RAISING, *HARMING, *ENDING])
 def test_module_that_does_harm_is_named_with_its_line(kind: str, write: Write) -> None:
-    """The others, before and after it, are fine; and this process is as it was."""
+    """A module that does harm is named with its line; other modules and this process are fine."""
     broken = {**RAISING, **HARMING, **ENDING}[kind]
     name = f"trial_{kind}".replace("-", "_")
     paths = [write("trial_before", FINE), write(name, broken.source), write("trial_after", FINE)]
@@ -78,7 +78,7 @@ def test_module_that_does_harm_is_named_with_its_line(kind: str, write: Write) -
 def test_module_that_never_returns_is_ended(
     kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever it waits for, the line is named at which it stood when its time was up."""
+    """A module that never returns is ended, and the line is named at which it stood."""
     monkeypatch.setattr(trial, "SECONDS", SECONDS)
     name = f"trial_{kind}".replace("-", "_")
     path = write(name, HANGING[kind].source)
@@ -93,7 +93,7 @@ def test_module_that_never_returns_is_ended(
 def test_module_that_stops_its_process_is_killed(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It cannot say where it is any more."""
+    """A module that stops its process is killed, and reported without a line."""
     monkeypatch.setattr(trial, "SECONDS", 0.1)
     monkeypatch.setattr(trial, "GRACE", SECONDS)
     path = write("trial_stops", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n")
@@ -124,7 +124,7 @@ if "pytest" in sys.modules:
 def test_end_of_a_fork_is_blamed_on_a_module_that_ends_a_new_process_too(
     source: str, harmless: bool, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On macOS a fork may end for what pytest's process has in use; so it would for the others."""
+    """The end of a fork is blamed on its module only if that ends a new process, too."""
     monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", True)
     paths = [write("trial_first", FINE), write("trial_forked", source), write("trial_last", FINE)]
 
@@ -138,7 +138,7 @@ def test_end_of_a_fork_is_blamed_on_a_module_that_ends_a_new_process_too(
 def test_new_process_that_signals_its_group_does_not_reach_this_one(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried where a fork may not survive; the fork had a group of its own, too."""
+    """A module's signal to its group does not reach pytest's process."""
     monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", True)
     source = "signal.signal(signal.SIGUSR1, signal.SIG_DFL)\nos.killpg(0, signal.SIGUSR1)\n"
     path = write("trial_signals", f"import os, signal\n{source}")
@@ -155,7 +155,7 @@ def test_new_process_that_signals_its_group_does_not_reach_this_one(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has no signal without a name")
 def test_signal_without_a_name_is_told_by_its_number(write: Write) -> None:
-    """Linux has some that Python does not name."""
+    """A signal without a name is reported by its number."""
     path = write("trial_signalled", "import os\nos.kill(os.getpid(), 40)\n")
 
     assert try_imports([path]) == {
@@ -168,7 +168,7 @@ def test_signal_without_a_name_is_told_by_its_number(write: Write) -> None:
 def test_what_a_module_starts_ends_with_it(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, again: bool
 ) -> None:
-    """A program that it started and did not wait for is killed, in a new process as in a fork."""
+    """A program that a module started is killed with the trial."""
     monkeypatch.setattr(trial, "MAY_NOT_SURVIVE_A_FORK", again)
     source = (
         "import subprocess, pathlib\n"
@@ -184,7 +184,7 @@ def test_what_a_module_starts_ends_with_it(
 
 
 def test_interrupt_is_the_users(write: Write) -> None:
-    """KeyboardInterrupt is raised here too: nobody but the user means it."""
+    """A KeyboardInterrupt in a module is raised here too, as nobody but the user means it."""
     paths = [write("trial_interrupts", "raise KeyboardInterrupt\n"), write("trial_after", FINE)]
 
     with pytest.raises(KeyboardInterrupt):
@@ -193,7 +193,7 @@ def test_interrupt_is_the_users(write: Write) -> None:
 
 
 def test_each_broken_module_is_tried_in_a_process_of_its_own(write: Write) -> None:
-    """What one leaves behind when it fails is not met by the next."""
+    """Each broken module is tried in a process of its own."""
     first = write("trial_first", "import sys\nsys.left_behind = True\nraise OSError\n")
     second = write("trial_second", "import sys\nassert not hasattr(sys, 'left_behind')\n")
 
@@ -201,7 +201,7 @@ def test_each_broken_module_is_tried_in_a_process_of_its_own(write: Write) -> No
 
 
 def test_missing_class_is_left_to_the_look_up(write: Write) -> None:
-    """Its module may be imported without harm, and others may need it; a missing module may not."""
+    """A missing class is left to the look-up, and a missing module is reported."""
     empty = write("trial_empty", "Adapter = None\n")
 
     found = try_imports([empty, "trial_empty:Other", "trial_nowhere:Adapter"])
@@ -215,7 +215,7 @@ def test_missing_class_is_left_to_the_look_up(write: Write) -> None:
 
 
 def test_module_may_ask_about_the_streams(write: Write) -> None:
-    """Some do at import, as to know whether colours are shown; there is no terminal."""
+    """A module may ask about the standard streams, which are no terminal."""
     source = (
         "import os, sys\n"
         "assert not sys.stdin.isatty() and not sys.stdout.isatty()\n"
@@ -234,7 +234,7 @@ def test_module_may_ask_about_the_streams(write: Write) -> None:
 def test_module_that_empties_the_list_of_warning_filters_harms_strictness_alone(
     emptied: str, strict: bool, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where warnings are errors they would be none any more; elsewhere nothing is lost."""
+    """A module that empties the warning filters is refused where warnings are errors."""
     filters = [("error" if strict else "ignore", None, Warning, None, 0)]
     monkeypatch.setattr("warnings.filters", filters)
     clears = write("trial_clears", f"import warnings\nwarnings.{emptied}\n{FINE}")
@@ -247,7 +247,7 @@ def test_module_that_empties_the_list_of_warning_filters_harms_strictness_alone(
 
 
 def test_long_text_is_cut(write: Write) -> None:
-    """A message is for a person."""
+    """The text of what a module raised or printed is cut to some 500 letters."""
     paths = [
         write("trial_talks", "raise OSError('x' * 10**6)\n"),
         write("trial_floods", "print('x' * 10**6)\n"),
@@ -262,7 +262,7 @@ def test_long_text_is_cut(write: Write) -> None:
 def test_class_that_hangs_when_it_is_read_is_found(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The contract is checked in the trial, too: an attribute may compute whatever it likes."""
+    """A class that hangs when its attributes are read is found in the trial."""
     monkeypatch.setattr(trial, "SECONDS", SECONDS)
     source = (
         "from tests.adding.adapter import ParrotAdapter\n"
@@ -298,7 +298,7 @@ def _room() -> Iterator[Callable[[int], int]]:
 def test_limit_on_open_files_is_told_and_no_adapter_blamed(
     write: Write, room: Callable[[int], int]
 ) -> None:
-    """The message has what is free and what is needed; whoever shows it adds the limit."""
+    """A limit on open files is reported with what is free and needed, and no adapter is blamed."""
     path = write("trial_fine", FINE)
     room(trial.FILES - 1)
 
@@ -311,7 +311,7 @@ def test_limit_on_open_files_is_told_and_no_adapter_blamed(
 
 
 def test_room_for_just_enough_files_is_enough(write: Write, room: Callable[[int], int]) -> None:
-    """No descriptor is kept, and a broken adapter is told as ever."""
+    """A trial does with room for as many open files as it needs, and keeps none of them open."""
     paths = [write("trial_fine", FINE), write("trial_raises", "raise OSError('no')\n")]
     room(trial.FILES)
     before = psutil.Process().num_fds()
@@ -323,7 +323,7 @@ def test_room_for_just_enough_files_is_enough(write: Write, room: Callable[[int]
 def test_limit_on_threads_is_told_and_no_adapter_blamed(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A trial that nothing could end is not begun; others than the first are not told as fine."""
+    """A limit on threads is reported, and no adapter is blamed."""
 
     def no_thread(*_: object, **__: object) -> None:
         raise RuntimeError("unable to start watchdog thread")
@@ -338,7 +338,7 @@ def test_limit_on_threads_is_told_and_no_adapter_blamed(
 
 
 def test_nothing_to_try_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty registry is none of a trial's business."""
+    """A trial of no modules starts no process."""
     monkeypatch.delattr(os, "fork")
 
     assert try_imports([]) == {}
@@ -347,7 +347,7 @@ def test_nothing_to_try_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> No
 def test_all_are_tried_in_one_process_where_none_is_broken(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A session in which all is well pays for one fork."""
+    """All modules are tried in one process where none is broken."""
     forks = []
     fork = os.fork
 
@@ -364,7 +364,7 @@ def test_all_are_tried_in_one_process_where_none_is_broken(
 def test_refused_module_is_imported_by_nobody(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A test that imports it itself is told the reason and comes to no harm."""
+    """A module that was refused is not imported again, and the reason is given."""
     harm = {write("trial_harmful", "import os\nos._exit(3)\n"): "it ends the process"}
     write("trial_harmless", "")
     monkeypatch.setattr(sys, "meta_path", [Refusal(harm), *sys.meta_path])

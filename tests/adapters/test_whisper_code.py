@@ -29,10 +29,10 @@ class Lazy:
 def test_tables_are_those_of_the_first_call(
     multilingual: bool, languages: int, n_mels: int
 ) -> None:
-    """The tokenizer is that of the model, by the arguments that `transcribe` gives.
+    """The tokenizer and filters of a load are those that the first call would make.
 
-    The library keeps it by these arguments, so that others would make another one. So are the
-    filters, which are read from their file and computed with.
+    The library keeps the tokenizer by the arguments that `transcribe` gives, so that others would
+    make another one. The filters are read from their file and computed with.
     """
     filtered, tokenizer = Lazy(), Mock()
     unsayable = PropertyMock()

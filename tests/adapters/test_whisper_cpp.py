@@ -71,7 +71,7 @@ def _adapter(library: Any) -> WhisperCpp:  # noqa: ARG001 - it must be there
 
 
 def test_table_tells_size_and_variant_from_the_name(library: Any) -> None:  # noqa: ARG001
-    """All from one repo, whose id is the end of an address in the library."""
+    """The table of whisper.cpp has size and variant from a model's name, all from one repo."""
     repo = "ggerganov/whisper.cpp"
 
     assert WhisperCpp().model_table() == {
@@ -88,7 +88,7 @@ def test_table_tells_size_and_variant_from_the_name(library: Any) -> None:  # no
 def test_file_belongs_into_the_librarys_folder(
     platform: str, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where platformdirs keeps the data of a user's programs on each system."""
+    """whisper.cpp's file belongs where the system keeps the data of a user's programs."""
     monkeypatch.setattr(sys, "platform", platform)
 
     ((file, place),) = WhisperCpp.place(TINY).items()
@@ -97,7 +97,7 @@ def test_file_belongs_into_the_librarys_folder(
 
 
 def test_embedded_models_join_the_librarys_table(adapter: WhisperCpp) -> None:
-    """So that they are loaded by their names, as every other model."""
+    """The embedded models of whisper.cpp join the library's table of models."""
     assert adapter._library.constants.AVAILABLE_MODELS[4:] == [
         *("micro", "micro-q5_0", "micro-q5_1", "micro-q8_0")
     ]
@@ -107,7 +107,7 @@ def test_embedded_models_join_the_librarys_table(adapter: WhisperCpp) -> None:
 def test_gpu_is_used_where_the_build_has_a_backend(
     system: str, adapter: WhisperCpp, native: Any
 ) -> None:
-    """Which whisper.cpp names in a line about its build."""
+    """whisper.cpp uses a GPU where the line about its build names a backend."""
     native.whisper_print_system_info.return_value = f"{SYSTEM} | {system}"
 
     adapter.select_device("gpu", 3)
@@ -131,7 +131,7 @@ def test_gpu_is_used_where_the_build_has_a_backend(
 def test_device_in_use_is_what_the_last_line_says(
     lines: list[str], device: str | None, adapter: WhisperCpp
 ) -> None:
-    """It falls back to the CPU without an error; its log alone tells, and else nobody knows."""
+    """The device that whisper.cpp uses is what the last line about it in the log says."""
     said = ["whisper_init_with_params_no_state: use gpu    = 1"]
     said += [f"whisper_backend_init_gpu: {line}" for line in lines]
 
@@ -139,13 +139,13 @@ def test_device_in_use_is_what_the_last_line_says(
 
 
 def test_words_of_others_about_a_backend_are_not_whisper_cpps(adapter: WhisperCpp) -> None:
-    """A line counts from its beginning."""
+    """Words about a backend within a line of the log are not whisper.cpp's."""
     assert adapter.device_in_use("it says: whisper_backend_init_gpu: no GPU found\n") is None
     assert adapter.device_in_use("") is None
 
 
 def test_build_without_a_backend_has_no_gpu(adapter: WhisperCpp) -> None:
-    """The error quotes what the build says of itself; the CPU always works."""
+    """A build of whisper.cpp without a backend has no GPU; the CPU always works."""
     with pytest.raises(RuntimeError, match=r"no GPU backend: AVX = 1 \| NEON = 0"):
         adapter.select_device("gpu", 3)
 
@@ -159,7 +159,7 @@ def test_build_without_a_backend_has_no_gpu(adapter: WhisperCpp) -> None:
 def test_model_is_loaded_by_its_name(
     size: str, variant: str, name: str, adapter: WhisperCpp
 ) -> None:
-    """The public class is told the name, the device and the number of threads."""
+    """whisper.cpp loads a model by its name, with the device and the number of threads."""
     adapter.load(Case("whisper.cpp", size, variant))
 
     adapter._library.Model.assert_called_once_with(
@@ -168,7 +168,7 @@ def test_model_is_loaded_by_its_name(
 
 
 def test_threads_are_those_that_the_library_tells(adapter: WhisperCpp) -> None:
-    """Whatever it was told."""
+    """The threads of whisper.cpp are those that the library says it uses."""
     adapter.load(Case("whisper.cpp", "tiny", "fp16"))
     adapter._model.get_params.return_value = {"n_threads": 7}
 
@@ -196,7 +196,7 @@ def test_threads_are_those_that_the_library_tells(adapter: WhisperCpp) -> None:
 def test_device_in_use_stands_in_the_log(
     lines: list[str], device: str | None, adapter: WhisperCpp
 ) -> None:
-    """The last line about it counts; where there is none, nobody knows."""
+    """The device that whisper.cpp uses stands in its log, and is unknown without such a line."""
     log = "\n".join(["whisper_init_from_file", *lines, "whisper_model_load: loading model", ""])
 
     assert adapter.device_in_use(log) == device
@@ -227,7 +227,7 @@ USUAL: dict[str, Any] = {
 def test_each_setting_is_handed_on(
     change: dict[str, Any], told: dict[str, Any], adapter: WhisperCpp
 ) -> None:
-    """By the library's own name for it; those that it ignores are not."""
+    """Each setting is handed to whisper.cpp by its name there; ignored ones are not."""
     adapter.load(Case("whisper.cpp", "tiny", "fp16"))
     adapter._model.transcribe.return_value = []
     samples: Any = object()
@@ -238,7 +238,7 @@ def test_each_setting_is_handed_on(
 
 
 def test_times_are_in_ticks_of_10_ms(adapter: WhisperCpp) -> None:
-    """250 ticks are 2.5 seconds. How often it decoded is not told."""
+    """Times of whisper.cpp, which are in ticks of 10 ms, become seconds."""
     adapter.load(Case("whisper.cpp", "tiny", "fp16"))
     adapter._model.transcribe.return_value = [
         SimpleNamespace(t0=0, t1=250, text=" One."),
@@ -267,7 +267,7 @@ def ggml(folder: Path, **changes: int) -> str:
 def test_model_with_the_dimensions_of_its_file_is_verified(
     adapter: WhisperCpp, native: Any, tmp_path: Path
 ) -> None:
-    """Each is asked of the model in memory."""
+    """A whisper.cpp model is verified if it has the dimensions of its file."""
     adapter.load(Case("whisper.cpp", "tiny", "fp16"))
     adapter._model.model_path = ggml(tmp_path)
 
@@ -283,7 +283,7 @@ def test_model_with_the_dimensions_of_its_file_is_verified(
 def test_type_is_what_the_library_tells_of_the_loaded_model(
     variant: str, ftype: int, dtype: str, adapter: WhisperCpp, native: Any, tmp_path: Path
 ) -> None:
-    """By ggml's number of the type; it is that of the variant."""
+    """The type of a whisper.cpp model is what the library says of the loaded model."""
     case = Case("whisper.cpp", "micro", variant)
     native.whisper_model_ftype.return_value = ftype
     adapter.load(case)
@@ -310,7 +310,7 @@ def test_model_of_another_type_than_its_variant_is_an_error(
     native: Any,
     tmp_path: Path,
 ) -> None:
-    """Also where it is what the file holds: the check map has named the wrong file."""
+    """A whisper.cpp model of another type than its variant is an error, though its file is such."""
     case = Case("whisper.cpp", "micro", variant)
     native.whisper_model_ftype.return_value = ftype
     adapter.load(case)
@@ -323,7 +323,7 @@ def test_model_of_another_type_than_its_variant_is_an_error(
 
 
 def test_dimensions_are_asked_of_the_model_in_memory(adapter: WhisperCpp, native: Any) -> None:
-    """By the library's own functions, whatever its file has."""
+    """The dimensions of whisper.cpp are asked of the model in memory."""
     adapter.load(TINY)
     for name, value in DIMS.items():
         getattr(native, f"whisper_model_{name}").return_value = value
@@ -334,7 +334,7 @@ def test_dimensions_are_asked_of_the_model_in_memory(adapter: WhisperCpp, native
 
 @pytest.mark.parametrize("name", HEADER)
 def test_other_dimension_than_in_the_file_is_named(name: str, tmp_path: Path) -> None:
-    """With its name, what the file has, and what is in memory."""
+    """A dimension other than in whisper.cpp's file is named with both values."""
     file = ggml(tmp_path, **{name: DIMENSIONS[name] + 1})
 
     with pytest.raises(WeightsError) as error:
@@ -345,7 +345,7 @@ def test_other_dimension_than_in_the_file_is_named(name: str, tmp_path: Path) ->
 
 
 def test_version_of_the_format_is_no_part_of_the_type(tmp_path: Path) -> None:
-    """It stands in the thousands of the last number, and the library drops it."""
+    """The version of the format in whisper.cpp's file is no part of the type."""
     check_header(ggml(tmp_path, ftype=2001), DIMENSIONS.__getitem__)
 
     with pytest.raises(WeightsError, match="expected ftype 2, "):
