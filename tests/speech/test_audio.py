@@ -106,7 +106,7 @@ def flac_stream() -> bytes:
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000])
 def test_every_sample_rate_gives_the_sound_at_16_khz(rate: int, tmp_path: Path) -> None:
-    """The samples are those of the same sound at 16 000 Hz: same pitch, level, start and length."""
+    """A sound file of any sample rate gives the same sound at 16 000 Hz."""
     import numpy as np
 
     path = tmp_path / "clip.wav"
@@ -119,7 +119,7 @@ def test_every_sample_rate_gives_the_sound_at_16_khz(rate: int, tmp_path: Path) 
 
 
 def test_what_16_khz_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
-    """A tone of 9 000 Hz disappears; without a filter it would come back at 7 000 Hz."""
+    """A tone of 9 000 Hz disappears, as 16 kHz cannot hold it."""
     import numpy as np
 
     path = tmp_path / "clip.wav"
@@ -132,7 +132,7 @@ def test_what_16_khz_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [2, 3, 6])
 def test_channels_are_averaged(channels: int, tmp_path: Path) -> None:
-    """Each channel counts the same, and none is dropped."""
+    """Channels are averaged: each counts the same, and none is dropped."""
     import numpy as np
 
     voices = np.stack([tones(16_000, (200.0 * (n + 1),)) for n in range(channels)], axis=1)
@@ -185,7 +185,7 @@ def test_every_format_gives_the_sound_in_its_place(
     ("rate", "length"), [(44_100, 4_411), (44_100, 4_412), (8_000, 801), (96_000, 9_604)]
 )
 def test_the_time_axis_is_kept(rate: int, length: int, tmp_path: Path) -> None:
-    """The number of samples is the file's seconds times 16 000, rounded."""
+    """A sound file gives as many samples as its seconds times 16 000, rounded."""
     import numpy as np
 
     path = tmp_path / "clip.wav"
@@ -197,7 +197,7 @@ def test_the_time_axis_is_kept(rate: int, length: int, tmp_path: Path) -> None:
 @pytest.mark.property
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 def test_pcm_samples_come_back_exactly(width: int, tmp_path: Path) -> None:
-    """Samples of any bytes are read as themselves, in units of full scale, in their order.
+    """PCM samples of any bytes are read as themselves, in units of full scale, in their order.
 
     Of 32 bits, float32 keeps the first 24. Samples of 8 bits are unsigned.
     """
@@ -253,7 +253,7 @@ def test_float_samples_come_back_exactly(subtype: str, tmp_path: Path) -> None:
 
 
 def test_16_bit_samples_come_back_exactly(tmp_path: Path) -> None:
-    """All 65 536 values are read as themselves, in units of full scale."""
+    """All 65 536 values of 16-bit samples are read as themselves, in units of full scale."""
     import numpy as np
 
     values = np.arange(-32_768, 32_768, dtype=np.int16)
@@ -279,7 +279,7 @@ def test_overshoot_is_clipped(tmp_path: Path) -> None:
 
 
 def test_silence_is_audio(tmp_path: Path) -> None:
-    """Zeros are read as zeros, in stereo too."""
+    """Silence is read as zeros, in stereo too."""
     import numpy as np
 
     path = tmp_path / "silence.flac"
@@ -292,7 +292,7 @@ def test_silence_is_audio(tmp_path: Path) -> None:
     ("samples", "rate"), [([-0.5] * 1_600, 16_000), ([0.5] * 800, 8_000), ([0.5] * 400, 4_000)]
 )
 def test_a_tenth_of_a_second_is_enough(samples: list[float], rate: int, tmp_path: Path) -> None:
-    """So is a sample rate of 4 000 Hz: neither bound is refused itself."""
+    """A tenth of a second is enough audio, and so is a sample rate of 4 000 Hz."""
     path = tmp_path / "clip.wav"
     path.write_bytes(encoded(samples, rate))
 
@@ -300,7 +300,7 @@ def test_a_tenth_of_a_second_is_enough(samples: list[float], rate: int, tmp_path
 
 
 def test_twice_full_scale_is_clipped_and_not_refused(tmp_path: Path) -> None:
-    """Decoders overshoot; only more than twice full scale means that the unit is another."""
+    """Samples of up to twice full scale are clipped, and not refused."""
     path = tmp_path / "clip.wav"
     path.write_bytes(encoded([0.0] * 1_600 + [-2.0, 0.25], subtype="FLOAT"))
 
@@ -308,7 +308,7 @@ def test_twice_full_scale_is_clipped_and_not_refused(tmp_path: Path) -> None:
 
 
 def test_channels_that_leave_a_thousandth_are_averaged(tmp_path: Path) -> None:
-    """What is left is more than a thousandth of the peak: quiet, and no reason to refuse."""
+    """Channels whose average is more than a thousandth of their peak are not refused."""
     import numpy as np
 
     path = tmp_path / "clip.wav"
@@ -329,7 +329,7 @@ def test_a_silent_channel_counts_as_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("announced", [0x7FFF_F000, 0x8000_0000, 0xFFFF_FFFF])
 def test_a_streamed_wav_is_read_to_its_end(announced: int, tmp_path: Path) -> None:
-    """sox, arecord and ffmpeg write these lengths when they cannot know better."""
+    """A WAV whose header announces the length of an endless stream is read to its end."""
     path = tmp_path / "streamed.wav"
     path.write_bytes(wav(announced, bytes(range(256)) * 10))
 
@@ -340,7 +340,7 @@ def test_a_streamed_wav_is_read_to_its_end(announced: int, tmp_path: Path) -> No
 
 
 def test_a_wav_may_hold_more_than_samples(tmp_path: Path) -> None:
-    """Comments, an odd number of bytes, padding and junk at the end are no damage."""
+    """Comments, an odd size, padding and junk at the end of a WAV are no damage."""
     path = tmp_path / "clip.wav"
     path.write_bytes(wav(2_001, b"\x80" * 2_001 + b"\0", before=comments(50), after=b"junk" * 3))
 
@@ -348,7 +348,7 @@ def test_a_wav_may_hold_more_than_samples(tmp_path: Path) -> None:
 
 
 def test_a_caf_may_hold_more_than_samples(tmp_path: Path) -> None:
-    """Unlike WAV's, its chunks may start at odd offsets."""
+    """A CAF file may hold other chunks than samples, also at odd offsets."""
     caf = encoded(tones(16_000), container="CAF")
     first_chunk_end = caf.index(b"free")
     odd = struct.pack(">4sq", b"odd ", 1) + b"!"
@@ -586,7 +586,7 @@ In the texts, … stands for words that are not ours to say.
 def test_what_cannot_be_used_is_refused(
     make: Callable[[Path], None], reason: str, next_step: str, tmp_path: Path
 ) -> None:
-    """The error names the file, the reason and the next step, in one line."""
+    """A sound file that cannot be used is refused with path, reason and next step in one line."""
     path = tmp_path / "my clip.wav"
     make(path)
 
@@ -603,7 +603,10 @@ def test_what_cannot_be_used_is_refused(
 def test_a_file_that_would_fill_the_memory_is_refused(
     length: int, channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bound is on the samples of all channels; here it is 16 000, so that files stay small."""
+    """A file of more samples in all channels than the bound is refused.
+
+    Here the bound is 16 000 samples, so that files stay small.
+    """
     import numpy as np
 
     monkeypatch.setattr(reading, "MAX_SAMPLES", 16_000)
@@ -623,7 +626,7 @@ def test_a_file_that_would_fill_the_memory_is_refused(
 def test_a_cut_file_is_not_told_as_a_long_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its end is looked for first: to libsndfile 1.2.0, a cut OGG file has no known length."""
+    """A file that was cut off is called truncated, and not too long."""
     monkeypatch.setattr(reading, "MAX_SAMPLES", 100)
     path = tmp_path / "clip.ogg"
     path.write_bytes(ogg_without_last_page())
@@ -702,7 +705,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_truncated_mp3_is_told_with_what_is_left(tmp_path: Path) -> None:
-    """The second number is that of the samples that can be decoded, some of a frame too few."""
+    """A truncated MP3 is reported with the samples that it announces and those that are there."""
     path = tmp_path / "clip.mp3"
     path.write_bytes(encoded(tones(16_000), container="MP3")[:-200])
 
@@ -715,7 +718,7 @@ def test_a_truncated_mp3_is_told_with_what_is_left(tmp_path: Path) -> None:
 
 
 def test_the_library_error_is_kept_as_the_cause(tmp_path: Path) -> None:
-    """What libsndfile said is kept as the cause, for whoever wants to look further."""
+    """What libsndfile said is kept as the cause of an error about a sound file."""
     import soundfile
 
     path = tmp_path / "clip.flac"
@@ -728,7 +731,7 @@ def test_the_library_error_is_kept_as_the_cause(tmp_path: Path) -> None:
 
 
 def test_the_conversion_command_can_be_pasted(tmp_path: Path) -> None:
-    """Names with spaces and quotes are quoted, and the source is never the target."""
+    """The conversion command quotes file names, and its source is not its target."""
     path = tmp_path / "it's mine.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(99))
 

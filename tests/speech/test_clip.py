@@ -38,12 +38,12 @@ def _clip(tmp_path: Path) -> Clip:
 
 
 def test_a_file_without_a_package_is_where_the_clip_says(clip: Clip, tmp_path: Path) -> None:
-    """The path of such a clip is its file."""
+    """The path of a clip without a package is its file."""
     assert clip.path == tmp_path / "tune.wav"
 
 
 def test_a_file_of_a_package_is_in_its_folder(clip: Clip) -> None:
-    """The path is relative to the installed package."""
+    """The path of a clip in a package is relative to the installed package."""
     packaged = replace(clip, package="json", file=Path("decoder.py"))
 
     assert packaged.path == Path(sys.modules["json"].__path__[0]) / "decoder.py"
@@ -51,7 +51,7 @@ def test_a_file_of_a_package_is_in_its_folder(clip: Clip) -> None:
 
 @pytest.mark.parametrize("package", ["no_such_package", "hashlib"])
 def test_a_missing_package_is_named(package: str, clip: Clip) -> None:
-    """So is a module that has no folder and can hold no file."""
+    """A clip's package that is not installed, or has no folder, is named."""
     homeless = replace(clip, package=package, file=Path("assets/tune.wav"))
 
     with pytest.raises(FileNotFoundError) as refusal:
@@ -64,7 +64,7 @@ def test_a_missing_package_is_named(package: str, clip: Clip) -> None:
 
 
 def test_a_file_with_the_right_bytes_is_accepted(clip: Clip) -> None:
-    """The hash is SHA-256 of the whole file."""
+    """A clip whose file has the right SHA-256 is accepted."""
     assert hashlib.sha256(CONTENT).hexdigest() == DIGEST
 
     clip.verify()
@@ -84,7 +84,7 @@ REMEDIES = {
 def test_a_file_with_other_bytes_is_refused(
     changes: dict[str, object], remedy: str, clip: Clip
 ) -> None:
-    """The error names the clip, both hashes, the file, and how to get the right bytes back."""
+    """A clip whose file has other bytes is refused with both hashes and how to get it back."""
     clip.file.write_bytes(CONTENT + b"!")
     changed = replace(clip, **changes)  # type: ignore[arg-type]
     found = hashlib.sha256(changed.path.read_bytes()).hexdigest()
@@ -98,7 +98,7 @@ def test_a_file_with_other_bytes_is_refused(
 
 
 def test_a_missing_file_is_named(clip: Clip) -> None:
-    """The error says where the file was expected, and how to get it back."""
+    """A clip whose file is missing is refused with its path and how to get it back."""
     clip.file.unlink()
 
     with pytest.raises(FileNotFoundError) as refusal:
@@ -127,7 +127,7 @@ def test_a_clip_cannot_be_changed(clip: Clip) -> None:
 
 
 def test_what_collection_imports_of_speech_is_light() -> None:
-    """Describing clips takes the standard library only, and nothing that is at hand for tests."""
+    """Importing what describes clips brings neither numpy nor any other heavy package."""
     heavy = {"numpy", "soundfile", "soxr", "jiwer", "whisper_normalizer", "pytest", "fixtures"}
     modules = ("clip", "recordings", "audio", "containers", "scoring")
     imports = "; ".join(f"import whisper_speedtest.speech.{name}" for name in modules)
@@ -142,5 +142,5 @@ def test_what_collection_imports_of_speech_is_light() -> None:
 
 
 def test_private_recording_is_called_by_the_beginning_of_its_hash() -> None:
-    """By its first eight letters, so that each session calls it the same."""
+    """A private recording is called by the first eight letters of its hash."""
     assert private_name(DIGEST) == "own-86518ad9"

@@ -92,7 +92,7 @@ def xing(before: int, *, name: bytes = b"Xing", flags: int = 1) -> bytes:
     ids=["0", "127", "128", "16385", "2097152"],
 )
 def test_the_size_of_a_tag_has_seven_bits_a_byte(shown: bytes, size: int) -> None:
-    """The sound starts ten bytes (the tag's header) and the tag's size after the tag's begin."""
+    """An ID3 tag's size is written with seven bits a byte, and the sound starts behind it."""
     left = without_id3_tags(tag(size, shown=shown) + b"RIFF")
 
     assert left == b"RIFF", f"a tag of {size} bytes: {left[:20]!r} was taken for the sound"
@@ -100,7 +100,7 @@ def test_the_size_of_a_tag_has_seven_bits_a_byte(shown: bytes, size: int) -> Non
 
 @pytest.mark.parametrize("tags", [0, 1, 2, 3])
 def test_every_tag_at_the_start_is_left_out(tags: int) -> None:
-    """Several tags may follow each other; what looks like one further on belongs to the sound."""
+    """Every ID3 tag at the start is left out, and what looks like one further on is sound."""
     sound = b"RIFF" + tag(1, shown=b"\0\0\0\1")
 
     assert without_id3_tags(tag(5, shown=b"\0\0\0\5") * tags + sound) == sound
@@ -113,7 +113,7 @@ def test_nothing_is_left_of_a_tag_that_was_cut_off() -> None:
 
 
 def test_flags_of_an_id3_tag_are_no_part_of_its_size() -> None:
-    """They stand right before it."""
+    """The flags of an ID3 tag are no part of its size."""
     assert without_id3_tags(b"ID3\4\0\x40\0\0\0\5" + b"x" * 5 + b"RIFF") == b"RIFF"
 
 
@@ -138,19 +138,19 @@ def test_flags_of_an_id3_tag_are_no_part_of_its_size() -> None:
     ],
 )
 def test_formats_that_cannot_be_decoded_are_named(data: bytes, name: str | None) -> None:
-    """The first bytes of a file tell; the same bytes further on tell nothing."""
+    """A format that cannot be decoded is named by the first bytes of its file."""
     assert undecodable_format(data) == name
 
 
 @pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "AIFF", "CAF", "OGG", "FLAC"])
 def test_formats_whose_end_can_be_checked(container: str) -> None:
-    """These say in some way where they end."""
+    """The end of WAV, WAVEX, RF64, AIFF, CAF, OGG and FLAC can be checked."""
     assert why_end_is_unknown(container, b"") is None
 
 
 @pytest.mark.parametrize("container", ["AU", "W64", "RAW"])
 def test_formats_whose_end_cannot_be_checked(container: str) -> None:
-    """Any other format is refused by its name, whatever it holds."""
+    """Any format whose end cannot be checked is refused by its name, whatever it holds."""
     assert why_end_is_unknown(container, xing(36)) == (
         f"is {container}, where a missing end goes unnoticed"
     )
@@ -160,7 +160,7 @@ def test_formats_whose_end_cannot_be_checked(container: str) -> None:
 @pytest.mark.parametrize("before", [4, 13, 36, 38])
 @pytest.mark.parametrize("flags", [1, 15])
 def test_an_mp3_that_counts_its_frames_can_be_checked(before: int, name: bytes, flags: int) -> None:
-    """The header with the number stands within the first frame; flag 1 says that it is there."""
+    """The end of an MP3 that counts its frames in its first frame can be checked."""
     assert why_end_is_unknown("MP3", xing(before, name=name, flags=flags)) is None
 
 
@@ -170,7 +170,7 @@ def test_an_mp3_that_counts_its_frames_can_be_checked(before: int, name: bytes, 
     ids=["no number", "another name", "too far on", "no header"],
 )
 def test_an_mp3_that_does_not_count_its_frames_cannot_be_checked(data: bytes) -> None:
-    """Without the number of frames, libsndfile guesses the length."""
+    """The end of an MP3 that does not count its frames cannot be checked."""
     assert why_end_is_unknown("MP3", data) == "is MP3 without its length (no Xing or Info header)"
 
 
@@ -216,7 +216,7 @@ WHOLE = {
 
 @pytest.mark.parametrize(("container", "data"), WHOLE.values(), ids=WHOLE.keys())
 def test_a_file_that_holds_all_it_announces_is_whole(container: str, data: bytes) -> None:
-    """Nothing is missing, to the byte."""
+    """A sound file that holds all it announces is whole, to the byte."""
     assert why_end_is_missing(container, data) is None
 
 
@@ -273,5 +273,5 @@ CUT = {
 
 @pytest.mark.parametrize(("container", "data", "reason"), CUT.values(), ids=CUT.keys())
 def test_a_file_that_was_cut_off_is_not_whole(container: str, data: bytes, reason: str) -> None:
-    """One byte too few is enough, and the sizes in the message are those of the samples."""
+    """A sound file that lacks one byte is not whole, and both sizes are named."""
     assert why_end_is_missing(container, data) == reason

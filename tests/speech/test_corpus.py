@@ -72,7 +72,7 @@ def heard(folder: Path) -> list[tuple[str, str | None, float]]:
 
 
 def test_manifest_lists_the_recordings_in_its_order(folder: Path, sound: Sound) -> None:
-    """Each with its length; empty lines, further fields and other files are left out."""
+    """A manifest lists the recordings in its order, and further fields and files are left out."""
     sound("b.wav", 5)
     sound("deep/a.flac", 7)
     sound("other.wav")
@@ -87,7 +87,7 @@ def test_manifest_lists_the_recordings_in_its_order(folder: Path, sound: Sound) 
 
 
 def test_corpus_is_named_after_its_folder_and_is_in_english(folder: Path, sound: Sound) -> None:
-    """With the length of all clips, which are no clips of --audio and have no times."""
+    """A corpus is named after its folder, is in English, and is as long as its clips together."""
     sound("a.wav", 5)
     sound("b.wav", 7, loud=2)
     manifest(folder, {"audio": "a.wav", "text": "One."}, {"audio": "b.wav", "text": "Two."})
@@ -113,7 +113,7 @@ def test_corpus_is_named_after_its_folder_and_is_in_english(folder: Path, sound:
     ids=["tab", "comma", "comma of a spreadsheet"],
 )
 def test_table_is_a_manifest(folder: Path, sound: Sound, name: str, content: str) -> None:
-    """By the names of its columns, in whatever order; a quote in a .tsv is a quote."""
+    """A table of tabs or commas is a manifest by the names of its columns, in any order."""
     sound("a.wav")
     sound("b.wav")
     (folder / name).write_bytes(content.encode())
@@ -124,7 +124,7 @@ def test_table_is_a_manifest(folder: Path, sound: Sound, name: str, content: str
 def test_quote_at_the_begin_of_a_field_is_a_part_of_it_between_tabs(
     folder: Path, sound: Sound
 ) -> None:
-    """Texts of speech begin with one, and nobody who separates by tabs doubles it."""
+    """A quote at the beginning of a field between tabs is a part of the field."""
     sound("a.wav")
     (folder / "manifest.tsv").write_text('audio\ttext\na.wav\t"Old" ships.\n', encoding="utf-8")
 
@@ -132,7 +132,7 @@ def test_quote_at_the_begin_of_a_field_is_a_part_of_it_between_tabs(
 
 
 def test_librispeech_lists_its_recordings_by_chapter(folder: Path, sound: Sound) -> None:
-    """Reader, chapter, utterance; from the top, from a reader, and from a chapter."""
+    """LibriSpeech lists its recordings by reader and chapter, from whatever folder of it."""
     for name in ("84/121/84-121-0000", "84/121/84-121-0001", "9/7/9-7-0000"):
         sound(f"test-clean/{name}.flac")
     chapters = folder / "test-clean"
@@ -149,7 +149,7 @@ def test_librispeech_lists_its_recordings_by_chapter(folder: Path, sound: Sound)
 
 
 def test_chapters_stand_in_the_order_of_their_names(folder: Path, sound: Sound) -> None:
-    """In whatever order the system lists the folders."""
+    """The chapters of LibriSpeech stand in the order of their names."""
     for reader in "hdbgacfe":
         sound(f"{reader}/{reader}-0.flac")
         (folder / reader / f"{reader}.trans.txt").write_text(f"{reader}-0 YES\n")
@@ -158,7 +158,7 @@ def test_chapters_stand_in_the_order_of_their_names(folder: Path, sound: Sound) 
 
 
 def test_line_of_a_manifest_ends_at_a_line_feed_alone(folder: Path, sound: Sound) -> None:
-    """JSON lets every other character that ends a line stand in a text."""
+    """A line of a JSON manifest ends at a line feed and at no other character."""
     sound("a.wav")
     manifest(folder, '{"audio": "a.wav", "text": "One.\u2028Two."}')
 
@@ -166,7 +166,7 @@ def test_line_of_a_manifest_ends_at_a_line_feed_alone(folder: Path, sound: Sound
 
 
 def test_sound_files_with_texts_beside_them_are_a_corpus(folder: Path, sound: Sound) -> None:
-    """By name; what is no sound file, and what is below, is left out."""
+    """Sound files with texts of their names beside them are a corpus, in the order of the names."""
     for name in ("b.wav", "a.flac", "below/c.wav", "C.WAV"):
         sound(name).with_suffix(".txt").write_text(f"Words of {name}", encoding="utf-8")
     (folder / "README.md").write_text("notes", encoding="utf-8")
@@ -179,7 +179,7 @@ def test_sound_files_with_texts_beside_them_are_a_corpus(folder: Path, sound: So
 
 
 def test_two_manifests_are_refused(folder: Path, sound: Sound) -> None:
-    """Nobody knows which of them is meant."""
+    """Two manifests in one folder are refused."""
     sound("a.wav")
     manifest(folder, {"audio": "a.wav", "text": "One."})
     (folder / "manifest.csv").write_text("audio,text\na.wav,One.\n", encoding="utf-8")
@@ -189,7 +189,7 @@ def test_two_manifests_are_refused(folder: Path, sound: Sound) -> None:
 
 @pytest.mark.parametrize("empty", ["", "\n\n", " \n\t\n"])
 def test_corpus_without_entries_is_refused(folder: Path, empty: str) -> None:
-    """Whether its manifest is empty or there is nothing at all; the message says what is taken."""
+    """A corpus without entries is refused with the manifests that may be there."""
     nothing = refused(folder)
     (folder / "manifest.jsonl").write_text(empty, encoding="utf-8")
 
@@ -199,7 +199,7 @@ def test_corpus_without_entries_is_refused(folder: Path, empty: str) -> None:
 
 @pytest.mark.parametrize(("name", "found"), [("nowhere", "nothing"), ("file", "a file")])
 def test_corpus_that_is_no_folder_is_refused(tmp_path: Path, name: str, found: str) -> None:
-    """A manifest is not named itself, but the folder that it is in."""
+    """A corpus that is no folder is refused with what is there."""
     (tmp_path / "file").touch()
 
     assert f"expected a folder, found {found} there" in refused(tmp_path / name)
@@ -233,7 +233,7 @@ def test_corpus_that_is_no_folder_is_refused(tmp_path: Path, name: str, found: s
 def test_wrong_entry_is_named_with_its_line(
     folder: Path, sound: Sound, entry: dict[str, object] | str, wrong: str
 ) -> None:
-    """Before anything is measured, and whatever the other entries are."""
+    """A wrong entry of a corpus is reported with its line and what is wrong."""
     sound("a.wav")
     sound("b.wav")
     sound("../out.wav")
@@ -250,7 +250,7 @@ def test_wrong_entry_is_named_with_its_line(
 
 
 def test_every_wrong_entry_is_listed_up_to_ten(folder: Path) -> None:
-    """A user mends them at once; of a wrong folder a few are enough."""
+    """Every wrong entry of a corpus is listed, up to ten, and then how many more there are."""
     for count, more in ((MOST_SHOWN, ""), (MOST_SHOWN + 2, "  and 2 more")):
         entries = [{"audio": f"{number}.wav", "text": "A."} for number in range(count)]
         manifest(folder, *entries)
@@ -264,7 +264,7 @@ def test_every_wrong_entry_is_listed_up_to_ten(folder: Path) -> None:
 
 
 def test_line_of_a_table_is_that_of_the_file(folder: Path, sound: Sound) -> None:
-    """Its first entry is in line 2; a row that is too short lacks its text."""
+    """A wrong entry of a table is reported with its line in the file."""
     sound("a.wav")
     (folder / "manifest.csv").write_text('audio,text\na.wav,"One\ntwo"\nb.wav\n', encoding="utf-8")
 
@@ -272,7 +272,7 @@ def test_line_of_a_table_is_that_of_the_file(folder: Path, sound: Sound) -> None
 
 
 def test_table_without_its_columns_is_refused(folder: Path) -> None:
-    """The message says which there are."""
+    """A table without its columns is refused with those that it has."""
     (folder / "manifest.tsv").write_text("path\tsentence\n", encoding="utf-8")
 
     assert "expected columns audio and text in its first line, got path, sentence" in refused(
@@ -281,7 +281,7 @@ def test_table_without_its_columns_is_refused(folder: Path) -> None:
 
 
 def test_wrong_line_of_librispeech_is_named_with_its_file(folder: Path, sound: Sound) -> None:
-    """A recording that is missing, and one without words."""
+    """A wrong line of LibriSpeech is reported with its file."""
     sound("9/7/9-7-0001.flac")
     (folder / "9/7/9-7.trans.txt").write_text("9-7-0000 NO\n9-7-0001\n", encoding="utf-8")
 
@@ -295,7 +295,7 @@ def test_wrong_line_of_librispeech_is_named_with_its_file(folder: Path, sound: S
 
 
 def test_sound_file_without_words_is_refused(folder: Path, sound: Sound) -> None:
-    """Its text is missing, or is none."""
+    """A sound file whose text is missing or not UTF-8 is refused."""
     sound("a.wav")
     sound("b.wav").with_suffix(".txt").write_bytes(b"caf\xe9")
 
@@ -307,7 +307,7 @@ def test_sound_file_without_words_is_refused(folder: Path, sound: Sound) -> None
 
 
 def test_manifest_that_cannot_be_read_is_refused(folder: Path) -> None:
-    """It is a folder, or no UTF-8."""
+    """A manifest that is a folder or not UTF-8 is refused."""
     (folder / "manifest.jsonl").mkdir()
     assert "expected a text, but it cannot be read: Is a directory" in refused(folder)
 
@@ -320,7 +320,7 @@ def test_manifest_that_cannot_be_read_is_refused(folder: Path) -> None:
 
 
 def test_language_is_that_of_the_manifest_or_of_the_user(folder: Path, sound: Sound) -> None:
-    """An entry that says none is in that of the others."""
+    """The language of a corpus is that of its manifest, or else that of the user."""
     sound("a.wav")
     sound("b.wav")
     entries: Entries = [{"audio": "a.wav", "text": "Ja."}, {"audio": "b.wav", "text": "Nein."}]
@@ -338,7 +338,7 @@ def test_language_is_that_of_the_manifest_or_of_the_user(folder: Path, sound: So
 
 
 def test_several_languages_are_refused(folder: Path, sound: Sound) -> None:
-    """One normaliser counts all words, so a corpus is in one language."""
+    """A corpus of several languages is refused with an entry of each."""
     sound("a.wav")
     sound("b.wav")
     manifest(
@@ -358,7 +358,7 @@ def test_several_languages_are_refused(folder: Path, sound: Sound) -> None:
 
 
 def test_hash_is_that_of_sounds_words_and_language_alone(folder: Path, sound: Sound) -> None:
-    """Not of names, order or manifest: the same recordings elsewhere are the same corpus."""
+    """A corpus's hash is that of its sounds, words and language, not of names and order."""
     sound("a.wav")
     sound("b.wav", loud=2)
     one: dict[str, object] = {"audio": "a.wav", "text": "One."}
@@ -382,11 +382,13 @@ def test_hash_is_that_of_sounds_words_and_language_alone(folder: Path, sound: So
         for name, words in (("c.wav", "One."), ("b.wav", "Two."))
     )
     both = f"{words}{second}\0en\0{others}"
-    assert hash_of({"audio": name, "text": both}) != usual, "a clip's words are those of two"
+    assert hash_of({"audio": name, "text": both}) != usual, (
+        "expected another hash for one clip with the words of two"
+    )
 
 
 def test_sound_is_read_when_it_is_asked_for(folder: Path, sound: Sound) -> None:
-    """As every other; one that has changed meanwhile is refused, which its size or time tells."""
+    """A clip of a corpus is read when it is asked for, and refused if its file has changed."""
     path = sound("a.wav", 5)
     manifest(folder, {"audio": "a.wav", "text": "One."})
     corpus = read_corpus(folder)
@@ -396,7 +398,9 @@ def test_sound_is_read_when_it_is_asked_for(folder: Path, sound: Sound) -> None:
     assert (len(audio), float(audio[0])) == (8000, 1 / 32768)
 
     path.chmod(0o444)
-    assert len(corpus.audio_of(clip)) == 8000, "its content is what it was"
+    assert len(corpus.audio_of(clip)) == 8000, (
+        "expected new permissions to change nothing of the content"
+    )
     path.chmod(0o644)  # only root may write to it without
 
     before = path.stat()

@@ -43,14 +43,14 @@ def known_to(package: str, file: str) -> dict[str, str]:
     ],
 )
 def test_languages_are_those_that_a_library_knows(package: str, file: str) -> None:
-    """Codes, names and order, as each library that is installed has them."""
+    """The languages, their codes and their order are those of each library that is installed."""
     known = known_to(package, file)
 
     assert [(code, name.lower()) for code, name in LANGUAGES.items()] == list(known.items())
 
 
 def test_there_are_a_hundred_languages() -> None:
-    """The last of them came with large-v3, and those without spaces are among them."""
+    """There are a hundred languages, and those without spaces are among them."""
     assert len(LANGUAGES) == 100
     assert next(iter(LANGUAGES)) == "en"
     assert list(LANGUAGES)[-1] == YOUNGEST == "yue"
@@ -59,13 +59,13 @@ def test_there_are_a_hundred_languages() -> None:
 
 
 def test_code_may_be_in_capitals() -> None:
-    """And in spaces."""
+    """The code of a language may be in capitals, and in spaces."""
     assert [parse_language(text) for text in ("de", "DE", " De ")] == ["de"] * 3
 
 
 @pytest.mark.parametrize("text", ["german", "", "xx", "de-DE"])
 def test_unknown_code_is_refused_with_the_known_ones(text: str) -> None:
-    """The whole list, since a user cannot know it."""
+    """An unknown code of a language is refused with all known ones."""
     with pytest.raises(ValueError, match="expected the code of a language") as caught:
         parse_language(text)
 
@@ -87,7 +87,7 @@ def test_unknown_code_is_refused_with_the_known_ones(text: str) -> None:
     ],
 )
 def test_code_is_suggested_where_something_else_names_a_language(text: str, meant: str) -> None:
-    """By its name in English; else by the code that it begins with, or a name that is like it."""
+    """A code is suggested where a language's name, or something like a code or a name, is given."""
     with pytest.raises(ValueError, match="expected the code of a language") as caught:
         parse_language(text)
 
@@ -96,7 +96,7 @@ def test_code_is_suggested_where_something_else_names_a_language(text: str, mean
 
 @pytest.mark.parametrize("text", ["", "xx", "qqqqq"])
 def test_no_code_is_suggested_for_what_is_like_no_language(text: str) -> None:
-    """It is told what was got, and no more."""
+    """No code is suggested for what is like no language."""
     with pytest.raises(ValueError, match="expected the code of a language") as caught:
         parse_language(text)
 
@@ -119,12 +119,12 @@ def test_no_code_is_suggested_for_what_is_like_no_language(text: str) -> None:
     ],
 )
 def test_words_are_those_of_the_language(text: str, language: str, words: list[str]) -> None:
-    """A mark that a script writes a vowel with belongs to its letter; signs are no words."""
+    """Words are those of the language: letters keep their marks, and signs are no words."""
     assert words_of(text, language) == words
 
 
 def test_normaliser_is_named() -> None:
-    """By what it does, since a score means nothing without it."""
+    """The normaliser of each language has a name that says what it does."""
     names = {code: normaliser_of(code) for code in LANGUAGES}
 
     assert [code for code, name in names.items() if name == "whisper english"] == ["en"]
@@ -136,7 +136,7 @@ def test_normaliser_is_named() -> None:
 
 
 def test_score_says_how_it_was_counted() -> None:
-    """Letters have a letter error rate, and words have none."""
+    """A score says its normaliser, and has a letter error rate where letters are counted."""
     english, german = score("the ship", "the ships"), score("das Schiff", "das Schiff", "de")
     chinese = score("你好、世界", "你好 世纪", "zh")
 
@@ -147,13 +147,13 @@ def test_score_says_how_it_was_counted() -> None:
 
 
 def test_english_spelling_is_an_error_of_another_language() -> None:
-    """Its normaliser knows nothing of it."""
+    """A difference in English spelling is an error in German."""
     assert score("colour", "color").exact
     assert not score("colour", "color", "de").exact
 
 
 def test_difference_of_letters_says_letters() -> None:
-    """And the change between its neighbours."""
+    """A difference of letters is counted in letters, and shown with its neighbours."""
     lines = difference("你好世界", "你好世纪", "zh").splitlines()
 
     assert lines[0] == "CER 0.250 over 4 letters: 1 wrong, 0 missing, 0 added"

@@ -17,7 +17,7 @@ WORDS = "the old ship sailed north past a quiet harbour while many gulls followe
 
 
 def test_errors_of_all_clips_are_held_to_the_words_of_all() -> None:
-    """A clip weighs by its words: one wrong of one and none of nine are 10 %, not 50 %."""
+    """The pooled error rate is the errors of all clips over the words of all clips."""
     short = score("ship", "boat")
     long = score(" ".join(WORDS[:9]), " ".join(WORDS[:9]))
 
@@ -29,7 +29,7 @@ def test_errors_of_all_clips_are_held_to_the_words_of_all() -> None:
 
 
 def test_each_kind_of_error_is_added_up() -> None:
-    """One clip has a wrong word and two added ones, the other lacks three."""
+    """Each kind of error is added up over the clips of a pooled score."""
     first = score("the old ship", "the odd ship it it")
     second = score("many gulls followed it", "it")
 
@@ -41,7 +41,7 @@ def test_each_kind_of_error_is_added_up() -> None:
 
 
 def test_clip_of_whose_reference_nothing_is_left_is_left_out() -> None:
-    """As on the Open ASR Leaderboard: words heard in "[noise]" are no errors of the others."""
+    """A clip of whose reference nothing is left is left out of the pooled score."""
     empty = score("[noise]", "thank you for watching")
     spoken = score("the ship", "the ship")
 
@@ -52,7 +52,7 @@ def test_clip_of_whose_reference_nothing_is_left_is_left_out() -> None:
 
 
 def test_words_in_silence_are_counted_where_they_are_known() -> None:
-    """Also where nothing is said; unknown in all of them is unknown."""
+    """Words in silence are added up over the clips for which they are known."""
     known = [replace(score("the ship", "the ship"), words_in_silence=words) for words in (2, 3)]
     silent = replace(score("", "bye"), words_in_silence=1)
     unknown = score("the ship", "the ship")
@@ -64,7 +64,7 @@ def test_words_in_silence_are_counted_where_they_are_known() -> None:
 
 
 def test_time_error_is_not_pooled() -> None:
-    """The median of medians is no median."""
+    """The error of segment times is not pooled."""
     timed = replace(score("the ship", "the ship"), time_error=0.5, boundaries=2)
 
     found = pooled([timed, timed])
@@ -74,7 +74,7 @@ def test_time_error_is_not_pooled() -> None:
 
 
 def test_letters_are_pooled_as_letters_and_never_with_words() -> None:
-    """A letter error rate stays one, and two ways to count are refused."""
+    """Letters are pooled as letters, and never with words."""
     letters = [score("你好世界", "你好世"), score("你好", "你好")]
 
     by_letters = [score("你好世界", "你好世", "zh"), score("你好", "你好", "zh")]
@@ -99,7 +99,7 @@ def pairs() -> SearchStrategy[list[tuple[str, str]]]:
 
 @pytest.mark.property
 def test_order_of_the_clips_changes_nothing() -> None:
-    """Nor does pooling a part first, where that part has words."""
+    """The order of the clips changes nothing of the pooled score, nor does pooling parts first."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -118,7 +118,7 @@ def test_order_of_the_clips_changes_nothing() -> None:
 
 @pytest.mark.property
 def test_pooled_counts_are_those_of_the_texts_one_after_the_other() -> None:
-    """As many words on both sides; a single alignment of all may find fewer errors, never more."""
+    """The pooled words are those of the texts one after another, and the errors no fewer."""
     from hypothesis import given, settings
 
     @settings(deadline=None)

@@ -31,7 +31,7 @@ def _recording(tmp_path: Path) -> Path:
 
 
 def test_a_recording_is_described_as_it_is_heard(recording: Path) -> None:
-    """Length and samples are those at 16 000 Hz, the hash is that of the file."""
+    """A recording is described by its length and samples at 16 000 Hz, and its file's hash."""
     assert own_clip(recording) == Clip(
         name="my talk.v2",
         file=recording,
@@ -50,7 +50,7 @@ def test_a_recording_is_described_as_it_is_heard(recording: Path) -> None:
 def test_a_recording_is_found_from_any_folder(
     recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A relative path is the user's; engines and workers run in other folders."""
+    """A recording that is named by a relative path is found from any folder."""
     monkeypatch.chdir(recording.parent)
     clip = own_clip(recording.relative_to(recording.parent))
     monkeypatch.chdir("/")
@@ -74,7 +74,7 @@ def test_a_recording_is_found_from_any_folder(
 def test_the_text_beside_a_recording_is_its_reference(
     content: bytes | None, reference: str | None, recording: Path
 ) -> None:
-    """Without the file nobody said what is spoken; an empty one says that nothing is."""
+    """The text beside a recording is its reference: none without the file, "" if it is empty."""
     if content is not None:
         recording.with_name("my talk.v2.txt").write_bytes(content)
 
@@ -82,7 +82,7 @@ def test_the_text_beside_a_recording_is_its_reference(
 
 
 def test_a_text_of_another_name_is_not_the_reference(recording: Path) -> None:
-    """Only the recording's own name counts, with all its dots."""
+    """A text of another name than the recording's is not its reference."""
     for name in ("my talk.txt", "my talk.v2.wav.txt", "other.txt"):
         recording.with_name(name).write_text("Not this one.", encoding="utf-8")
 
@@ -90,7 +90,7 @@ def test_a_text_of_another_name_is_not_the_reference(recording: Path) -> None:
 
 
 def test_a_text_in_another_encoding_is_refused(recording: Path) -> None:
-    """The error names the text file, what is wrong in it and where."""
+    """A text in another encoding than UTF-8 is refused with the byte and its place."""
     text = recording.with_name("my talk.v2.txt")
     text.write_bytes(b"\xef\xbb\xbfcaf\xe9")
 
@@ -104,7 +104,7 @@ def test_a_text_in_another_encoding_is_refused(recording: Path) -> None:
 
 
 def test_a_text_that_cannot_be_read_is_refused(recording: Path) -> None:
-    """A folder of that name is no text, and is not taken for a missing one."""
+    """A folder in the place of a recording's text is refused, and not taken for no text."""
     text = recording.with_name("my talk.v2.txt")
     text.mkdir()
 
@@ -144,7 +144,7 @@ def test_a_text_that_cannot_be_read_is_refused(recording: Path) -> None:
 def test_whatever_is_no_text_is_refused_by_its_name(
     make: Callable[[Path], object], wrong: str, recording: Path
 ) -> None:
-    """It is neither waited for nor taken for a missing text, and the error names the text file."""
+    """A recording's text that is no plain UTF-8 file is refused by its name, without a wait."""
     text = recording.with_name("my talk.v2.txt")
     make(text)
 
@@ -157,7 +157,7 @@ def test_whatever_is_no_text_is_refused_by_its_name(
 
 
 def test_a_recording_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    """The reason is that of reading it."""
+    """A recording that cannot be used is refused with the reason of reading it."""
     with pytest.raises(AudioError, match="no such file"):
         own_clip(tmp_path / "missing.wav")
 
@@ -178,7 +178,7 @@ def test_a_recording_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
 def test_a_name_can_be_printed_and_is_as_people_type_it(
     recording: Path, file: str, name: str
 ) -> None:
-    """It stands in tables, logs and JSON, where a line break or an escape would harm others."""
+    """A recording's name can be printed, and is as people type it."""
     try:
         path = recording.rename(recording.with_name(f"{file}.wav"))
     except OSError as error:  # macOS has no names that are not UTF-8
@@ -191,7 +191,7 @@ def test_a_name_can_be_printed_and_is_as_people_type_it(
 
 
 def test_the_text_of_a_name_in_capitals_is_found(recording: Path) -> None:
-    """Where case matters, `MEMO.WAV` has `MEMO.TXT` beside it, and is not left unchecked."""
+    """The text of a recording whose name is in capitals is found."""
     path = recording.rename(recording.with_name("MEMO.WAV"))
     path.with_suffix(".TXT").write_text("Words.", encoding="utf-8")
 
@@ -199,7 +199,7 @@ def test_the_text_of_a_name_in_capitals_is_found(recording: Path) -> None:
 
 
 def test_a_text_that_nobody_can_have_said_is_refused(recording: Path) -> None:
-    """Megabytes beside four seconds are another file's; scoring them would last for minutes."""
+    """A text longer than anybody can say in the recording's time is refused."""
     text = recording.with_suffix(".txt")
     most = 10_000 + int(200 * own_clip(recording).seconds)
     text.write_text("x" * most, encoding="utf-8")

@@ -72,7 +72,7 @@ def test_errors_are_counted_word_by_word(
     deletions: int,
     added: int,
 ) -> None:
-    """The counts are those of a person; an empty reference gives numbers too."""
+    """Word errors are counted as a person counts them, and an empty reference gives numbers too."""
     found = score(reference, hypothesis)
 
     assert found == Score(
@@ -85,7 +85,9 @@ def test_errors_are_counted_word_by_word(
         insertions=added,
     )
     counts = [value for name, value in asdict(found).items() if name != "normaliser"]
-    assert {type(value) for value in counts} == {int, float, NoneType}, "plain numbers only"
+    assert {type(value) for value in counts} == {int, float, NoneType}, (
+        "expected plain numbers only"
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,14 +101,14 @@ def test_errors_are_counted_word_by_word(
     ids=["spelling", "numbers", "noise", "only dots"],
 )
 def test_another_way_to_write_it_is_exact(reference: str, hypothesis: str) -> None:
-    """Spelling, numbers, contractions, fillers and dots are matters of style."""
+    """Spelling, numbers, contractions, fillers and dots that differ are no word errors."""
     result = score(reference, hypothesis)
 
     assert (result.wer, result.coverage, result.exact) == (0.0, 1.0, True)
 
 
 def test_a_score_cannot_be_changed() -> None:
-    """It goes into a result, which stands for what was measured."""
+    """A score cannot be changed."""
     found = score("the ship", "the ship")
 
     with pytest.raises(FrozenInstanceError):
@@ -114,7 +116,7 @@ def test_a_score_cannot_be_changed() -> None:
 
 
 def test_an_amount_is_a_word() -> None:
-    """Only what has neither a letter nor a figure is no word, so a wrong price is an error."""
+    """An amount of money is a word, and a sign with neither letter nor figure is none."""
     result = score("It costs $100.", "It costs $200 – now!")
 
     assert (result.reference_words, result.substitutions, result.insertions) == (3, 1, 1)
@@ -122,12 +124,12 @@ def test_an_amount_is_a_word() -> None:
 
 @pytest.mark.parametrize("hypothesis", ["the shop sailed", "the sailed", "the ship has sailed", ""])
 def test_a_single_word_off_is_not_exact(hypothesis: str) -> None:
-    """A wrong, a missing and an added word each count."""
+    """A text with a single wrong, missing or added word is not exact."""
     assert not score("the ship sailed", hypothesis).exact
 
 
 def test_packages_not_yet_compiled_score_without_a_warning(tmp_path: Path) -> None:
-    """As in a fresh environment, where the first import compiles the normaliser and jiwer."""
+    """Packages that are not yet compiled score without a warning."""
     scoring = "whisper_speedtest.speech.scoring"
     code = f"from {scoring} import score; print(score('the ship', 'The ship.').exact)"
     command = [sys.executable, "-W", "error", "-X", f"pycache_prefix={tmp_path}", "-c", code]
@@ -141,7 +143,7 @@ def test_packages_not_yet_compiled_score_without_a_warning(tmp_path: Path) -> No
 
 @pytest.mark.property
 def test_a_text_scores_itself_without_errors() -> None:
-    """Case and punctuation make no difference to that."""
+    """A text scores itself without errors, whatever its case and punctuation."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -179,7 +181,7 @@ def test_the_counts_add_up() -> None:
 
 @pytest.mark.property
 def test_the_errors_are_the_fewest_possible() -> None:
-    """Both directions cost the same, detours cost no less, and a word more or less costs one."""
+    """Word errors are the fewest possible: both directions cost the same, and detours no less."""
     from hypothesis import given, settings
 
     @settings(deadline=None)
@@ -197,7 +199,7 @@ def test_the_errors_are_the_fewest_possible() -> None:
 
 @pytest.mark.property
 def test_texts_scored_together_have_no_more_errors_than_apart() -> None:
-    """And a sentence lost from the middle costs its own words, no others."""
+    """Texts scored together have no more errors than apart; a lost sentence costs its words."""
     from hypothesis import given, settings
 
     @settings(deadline=None)
@@ -217,7 +219,7 @@ def test_texts_scored_together_have_no_more_errors_than_apart() -> None:
 
 @pytest.mark.property
 def test_any_text_gets_a_score_that_json_can_hold() -> None:
-    """Control characters, emoji, other scripts: a finite number, and a difference to print."""
+    """Any text gets a finite score that JSON can hold, and a difference that can be printed."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -234,7 +236,7 @@ def test_any_text_gets_a_score_that_json_can_hold() -> None:
 
 
 def test_a_difference_names_each_change_where_it_is() -> None:
-    """Counts, both texts, and every changed word between its neighbours."""
+    """A difference names its counts, both texts, and every changed word between its neighbours."""
     shown = difference(
         "The old ship sailed north, past a very quiet harbour at night.",
         "The odd ship sailed north past harbour at night now.",
@@ -251,14 +253,14 @@ def test_a_difference_names_each_change_where_it_is() -> None:
 
 
 def test_a_difference_shows_a_run_of_changed_words_together() -> None:
-    """Words next to each other that all differ are one change, at the place of the first."""
+    """A difference shows words in a row that all differ as one change."""
     last = difference("past a quiet harbour", "past a loud port").splitlines()[-1]
 
     assert last == "  word 3: past a [quiet harbor → loud port]"
 
 
 def test_a_difference_without_one_says_so() -> None:
-    """Nothing is listed for texts that differ in style only."""
+    """A difference of texts that differ in style alone lists no change."""
     assert difference("The ship.", "the ship").splitlines() == [
         "WER 0.000 over 2 words: 0 wrong, 0 missing, 0 added",
         "  expected: The ship.",
@@ -267,7 +269,7 @@ def test_a_difference_without_one_says_so() -> None:
 
 
 def test_a_difference_shows_eight_changes() -> None:
-    """The ninth and later ones are counted, and not at all when there are eight."""
+    """A difference shows eight changes, and counts those that follow."""
     reference = ["gulls", "followed"] * 9
     heard = ["ships", "followed"] * 9
 
@@ -282,14 +284,14 @@ def test_a_difference_shows_eight_changes() -> None:
 
 @pytest.mark.parametrize(("length", "shown"), [(100, "n" * 100), (101, "n" * 99 + "…")])
 def test_a_difference_cuts_texts_of_more_than_a_hundred_characters(length: int, shown: str) -> None:
-    """What is left has a hundred characters with the mark that more follows."""
+    """A difference cuts texts of more than a hundred characters, and marks the cut."""
     lines = difference("n" * length, "").splitlines()
 
     assert lines[1:3] == [f"  expected: {shown}", "  got:      (nothing)"]
 
 
 def test_a_difference_stays_short() -> None:
-    """Long texts that share nothing, and a loop of one endless word, still fit a screen."""
+    """A difference stays short for long texts that share nothing and for one endless word."""
     alternating = difference("north past " * 500, "north gulls " * 500, max_changes=3)
     endless = difference("north\n" * 500, "ha" * 5_000)
 
@@ -311,12 +313,12 @@ def test_a_difference_stays_short() -> None:
     ],
 )
 def test_a_word_is_a_normalised_word(text: str, words: list[str]) -> None:
-    """Signs are none, and neither is what is said of the sound in brackets."""
+    """A word is a normalised word: signs are none, nor is a remark in brackets."""
     assert words_of(text) == words
 
 
 def test_stretches_are_cut_where_texts_begin_and_end_to_differ() -> None:
-    """A word in place of another, one that is missing and one that was added, side by side."""
+    """Texts are cut into stretches of words where they begin and end to differ."""
     found = stretches("One, black cat sat on the red mat.", "one cat sat on a red mat today")
 
     assert [(each.said, each.heard, each.same) for each in found] == [
@@ -330,7 +332,7 @@ def test_stretches_are_cut_where_texts_begin_and_end_to_differ() -> None:
 
 
 def test_differences_in_a_row_are_one_stretch() -> None:
-    """Of which word stands for which, nobody knows."""
+    """Differences in a row are one stretch of words."""
     assert stretches("a bee sings", "a cow and a dog sing") == [
         Stretch("a", "a"),
         Stretch("bee sings", "cow and a dog sing"),
@@ -339,13 +341,13 @@ def test_differences_in_a_row_are_one_stretch() -> None:
 
 @pytest.mark.parametrize(("said", "heard"), [("", ""), ("", "a"), ("a", "")])
 def test_stretches_of_no_words(said: str, heard: str) -> None:
-    """Nothing was said, or nothing heard."""
+    """Texts of which one has no words are one stretch, and none if neither has any."""
     assert stretches(said, heard) == ([Stretch(said, heard)] if said or heard else [])
 
 
 @pytest.mark.parametrize("blank", ["", " ", " \n\t "])
 def test_text_without_a_word_is_shown_as_nothing(blank: str) -> None:
-    """Also where texts are shown whole: a line that ends after its colon looks cut off."""
+    """A text without a word is shown as "(nothing)", whether texts are cut or whole."""
     for shorten in (True, False):
         assert "  expected: (nothing)\n" in difference(blank, "one word", shorten=shorten)
         assert "  got:      (nothing)\n" in difference("one word", blank, shorten=shorten)

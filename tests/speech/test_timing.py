@@ -45,7 +45,7 @@ def errors(*segments: tuple[float, float, str]) -> tuple[float | None, int]:
 
 
 def test_each_begin_and_each_end_is_held_to_the_sentences() -> None:
-    """The median of four distances, which differ: 0.1, 0.2, 0.4 and 0.8 s."""
+    """The time error is the median distance of all begins and ends from the sentences'."""
     error, boundaries = errors(
         (1.1, 2.8, "the ship sailed north"), (4.4, 6.8, "many gulls followed it")
     )
@@ -55,7 +55,7 @@ def test_each_begin_and_each_end_is_held_to_the_sentences() -> None:
 
 
 def test_early_is_as_wrong_as_late() -> None:
-    """A distance has no sign: two begins that are off to both sides do not cancel out."""
+    """A segment that is early is as wrong as one that is late."""
     error, _ = errors((0.5, 3.5, "the ship sailed north"), (4.5, 5.5, "many gulls followed it"))
 
     assert error == pytest.approx(0.5)
@@ -65,35 +65,35 @@ def test_early_is_as_wrong_as_late() -> None:
     "segment", [(0.5, 9.0, "the ship sailed"), (9.0, 2.5, "a ship sailed north")]
 )
 def test_boundary_that_is_early_has_no_error_below_0(segment: tuple[float, float, str]) -> None:
-    """Be it a begin or an end alone."""
+    """A single boundary that is early has an error above 0."""
     assert errors(segment) == (0.5, 1)
 
 
 def test_segment_of_several_sentences_has_the_begin_of_the_first_and_the_end_of_the_last() -> None:
-    """What lies within it is no boundary of a segment, so nothing is said of it."""
+    """A segment of several sentences counts by the begin of the first and the end of the last."""
     text = "The ship sailed north. Many gulls followed it."
 
     assert errors((1.25, 6.25, text)) == (0.25, 2)
 
 
 def test_segment_that_begins_in_the_midst_of_a_sentence_counts_by_its_other_end() -> None:
-    """The cut within the sentence has no time that could be right."""
+    """A segment that begins or ends in the midst of a sentence counts by its other end."""
     assert errors((1.0, 2.9, "the ship"), (2.9, 3.5, "sailed north")) == (0.25, 2)
 
 
 def test_boundary_beside_a_word_that_is_wrong_or_missing_does_not_count() -> None:
-    """Nobody knows that it is the same boundary; the other end of the segment still counts."""
+    """A boundary beside a word that is wrong or missing does not count."""
     assert errors((9.0, 3.5, "a ship sailed north")) == (0.5, 1)
     assert errors((1.5, 9.0, "the ship sailed")) == (0.5, 1)
 
 
 def test_added_word_at_the_edge_of_a_segment_hides_its_boundary() -> None:
-    """The segment begins with something that nobody said, and so elsewhere."""
+    """An added word at the edge of a segment hides that boundary."""
     assert errors((0.0, 3.25, "well the ship sailed north")) == (0.25, 1)
 
 
 def test_segment_without_words_is_none() -> None:
-    """A musical note takes no place between the others."""
+    """A segment without words has no boundaries."""
     assert errors((0.0, 0.9, "♪"), *exact(SAID)) == (0.0, 4)
 
 
@@ -101,12 +101,12 @@ def test_segment_without_words_is_none() -> None:
 def test_without_a_common_boundary_there_is_no_error(
     segments: list[tuple[float, float, str]],
 ) -> None:
-    """None, which is another thing than 0."""
+    """Without a common boundary the time error is None, and not 0."""
     assert errors(*segments) == (None, 0)
 
 
 def test_number_that_is_written_in_another_way_is_the_same_boundary() -> None:
-    """Sentences and segments are normalised, each by itself."""
+    """A number that is written in another way gives the same boundary."""
     said = [Sentence("Twenty-one ships.", 1.0, 2.0), Sentence("Three gulls, $5.", 3.0, 4.0)]
 
     found = timing(said, [Heard(1.0, 2.0, "21 ships"), Heard(3.0, 4.0, "3 gulls five dollars")])
@@ -115,7 +115,7 @@ def test_number_that_is_written_in_another_way_is_the_same_boundary() -> None:
 
 
 def test_letters_take_the_place_of_words_where_there_are_no_spaces() -> None:
-    """The first and last letter of each sentence are what is aligned."""
+    """Letters are aligned in place of words where a language has no spaces."""
     said = [Sentence("你好。", 1.0, 2.0), Sentence("再见。", 3.0, 4.0)]
 
     found = timing(said, [Heard(1.5, 2.5, "你好"), Heard(3.5, 4.5, "再见")], "zh")
@@ -141,7 +141,7 @@ def test_letters_take_the_place_of_words_where_there_are_no_spaces() -> None:
 def test_words_of_a_segment_where_nobody_speaks_are_counted(
     start: float, end: float, words: int
 ) -> None:
-    """A segment that only touches speech has none in it."""
+    """Words in silence are those of segments that lie wholly where nobody speaks."""
     segments = exact(SAID)
     segments.insert(1, Heard(start, end, "thank you"))
 
@@ -149,21 +149,21 @@ def test_words_of_a_segment_where_nobody_speaks_are_counted(
 
 
 def test_word_in_silence_is_one_also_where_another_word_is_missing() -> None:
-    """The fewest errors take it for that word, misheard; where it stands nobody speaks."""
+    """A word in silence is counted although another word is missing."""
     segments = [*exact((SHIP,)), Heard(6.5, 7.0, "thank you")]
 
     assert timing(SAID, segments).words_in_silence == 2
 
 
 def test_right_words_at_a_wrong_time_are_no_words_in_silence() -> None:
-    """They were said; their times are wrong, which the time error tells."""
+    """Right words at a wrong time are no words in silence, and have a time error."""
     found = timing(SAID, later(exact(SAID), 100.0))
 
     assert (found.words_in_silence, found.error) == (0, 100.0)
 
 
 def test_each_added_word_counts_and_signs_do_not() -> None:
-    """Of three segments in silence with words, notes, and more words."""
+    """Each added word in silence counts, and signs do not."""
     silent = [Heard(6.5, 7, "Thank you for watching!"), Heard(7, 8, "♪ ♪"), Heard(8, 9, "Bye.")]
 
     assert timing(SAID, [*exact(SAID), *silent]).words_in_silence == 5
@@ -192,7 +192,7 @@ def sentences() -> SearchStrategy[tuple[Sentence, ...]]:
 
 @pytest.mark.property
 def test_exact_segments_have_no_error_and_shifted_ones_that_of_the_shift() -> None:
-    """All boundaries count, two a sentence, and no word is in silence."""
+    """Exact segments have no time error, and shifted ones that of the shift."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -211,7 +211,7 @@ def test_exact_segments_have_no_error_and_shifted_ones_that_of_the_shift() -> No
 
 @pytest.mark.property
 def test_cutting_a_segment_where_no_sentence_has_a_boundary_changes_nothing() -> None:
-    """Wherever in a sentence, and at whatever time the cut is said to be."""
+    """Cutting a segment within a sentence changes neither time error nor words in silence."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -237,7 +237,7 @@ def test_cutting_a_segment_where_no_sentence_has_a_boundary_changes_nothing() ->
 
 @pytest.mark.property
 def test_error_is_within_the_bounds_whatever_was_heard() -> None:
-    """None or a distance that is there, of at most two boundaries a segment or a sentence."""
+    """The time error is None or a distance, of at most two boundaries for each segment."""
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
@@ -259,7 +259,7 @@ def test_error_is_within_the_bounds_whatever_was_heard() -> None:
 
 
 def test_long_clip_has_two_boundaries_a_sentence() -> None:
-    """The project's own clips: their times are those of the sentences that they are made of."""
+    """The project's clips have two boundaries for each sentence, without an error."""
     for clip in clips().values():
         found = timing(clip.sentences, clip.sentences)
         assert found.boundaries == 2 * len(clip.sentences)

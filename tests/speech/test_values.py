@@ -4,5 +4,5 @@ from tests.helpers.values import assert_values
 
 
 def test_dataclasses_are_frozen() -> None:
-    """Each has slots, too, so that a misspelt name raises."""
+    """The dataclasses of speech/ are frozen and have slots."""
     assert_values("whisper_speedtest.speech")
