@@ -26,7 +26,7 @@ def _fetch_pt(folder: str) -> str:
 
 
 def test_pywhispercpp_is_seen_on_the_wire(proxy: Hub, ask_out: Ask, folder: Path) -> None:
-    """Its download names huggingface.co, heeds no HF_ENDPOINT, and comes here all the same."""
+    """The download of pywhispercpp names huggingface.co itself, and comes to the loopback hub."""
     pytest.importorskip("pywhispercpp")
     proxy.add("ggerganov/whisper.cpp", {"ggml-tiny.bin": WEIGHTS})
 
@@ -36,7 +36,7 @@ def test_pywhispercpp_is_seen_on_the_wire(proxy: Hub, ask_out: Ask, folder: Path
 
 @pytest.mark.torch
 def test_openai_whisper_is_seen_on_the_wire(proxy: Hub, ask_out: Ask, folder: Path) -> None:
-    """Its download has one address, with the sha256 in it, to which it holds what comes."""
+    """openai-whisper's download has one address, and its checksum refuses other bytes."""
     pytest.importorskip("whisper")
     url = (
         "https://openaipublic.azureedge.net/main/whisper/models/"

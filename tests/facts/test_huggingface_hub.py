@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def test_download_asks_the_hub_for_the_head_and_the_cdn_for_the_body(
     hub: Hub, ask: Ask, repo: str, folder: Path, place: str
 ) -> None:
-    """A file in LFS is a HEAD at the hub, with the token, and a GET at the CDN, without it."""
+    """huggingface_hub fetches an LFS file by a HEAD at the hub and, tokenless, a GET at the CDN."""
     got = ask(download, repo, "weights.npz", token=hub.token, **{place: str(folder)})
 
     sha = hub.commit(repo)
@@ -56,7 +56,7 @@ def test_download_asks_the_hub_for_the_head_and_the_cdn_for_the_body(
 def test_cache_names_its_blobs_by_the_announced_hashes(
     hub: Hub, ask: Ask, repo: str, folder: Path
 ) -> None:
-    """The etag is the sha256 of a file in LFS, and git's sha1 of a plain one."""
+    """huggingface_hub names its blobs by sha256 for files in LFS, and by git's sha1 for others."""
     ask(snapshot, repo, cache_dir=str(folder))
 
     weights, config = hub.blob(repo, "weights.npz"), hub.blob(repo, "config.json")
@@ -64,7 +64,7 @@ def test_cache_names_its_blobs_by_the_announced_hashes(
 
 
 def test_snapshot_asks_for_every_file_at_one_commit(hub: Hub, ask: Ask, folder: Path) -> None:
-    """`snapshot_download` resolves the branch once; files in folders come along."""
+    """`snapshot_download` asks for every file at the one commit that it resolved first."""
     files = FILES | {f"deep/er/{n}.npz": bytes([n]) * 100 for n in range(20)}
     sha = hub.add("org/many", files)
 
@@ -78,7 +78,7 @@ def test_snapshot_asks_for_every_file_at_one_commit(hub: Hub, ask: Ask, folder: 
 def test_cut_download_of_a_large_file_goes_on_with_a_range(
     hub: Hub, ask: Ask, folder: Path, tmp_path: Path
 ) -> None:
-    """The client keeps whole chunks of 10 MiB, and asks for the rest; the body is on disk here."""
+    """huggingface_hub keeps whole chunks of 10 MiB of a cut download, and asks for the rest."""
     chunk = 10 << 20
     body = tmp_path / "large"
     body.write_bytes(os.urandom(1 << 20) * 12)
@@ -95,7 +95,7 @@ def test_cut_download_of_a_large_file_goes_on_with_a_range(
 
 
 def test_a_range_that_is_ignored_starts_the_file_anew(hub: Hub, ask: Ask, folder: Path) -> None:
-    """`Fault(status=200)` sends the whole file whatever range is asked for; the client copes."""
+    """huggingface_hub starts a file anew where its range is ignored."""
     body = os.urandom(1 << 20) * 12
     hub.add("org/no-range", {"weights.npz": body})
     hub.fault(Fault(after=11 << 20, end="close"), kind="cdn", times=1)
@@ -110,7 +110,7 @@ def test_a_range_that_is_ignored_starts_the_file_anew(hub: Hub, ask: Ask, folder
 def test_main_that_moves_between_two_files_mixes_two_commits(
     hub: Hub, ask: Ask, repo: str, folder: Path
 ) -> None:
-    """`do` runs before the answer: one file by one, two commits; as a snapshot, one."""
+    """Files that are fetched one by one while main moves are of two commits, a snapshot of one."""
     new = {name: content[::-1] for name, content in FILES.items()}
     move = Fault(do=lambda request: hub.move(str(request.repo), "main", new))
     hub.fault(move, repo=repo, file="config.json", method="HEAD")
@@ -130,7 +130,7 @@ def test_main_that_moves_between_two_files_mixes_two_commits(
 def test_verify_agrees_with_the_hub_and_sees_one_flipped_bit(
     hub: Hub, ask: Ask, repo: str, folder: Path
 ) -> None:
-    """`verify_repo_checksums` hashes against the tree: sha256 in LFS, git's sha1 for the rest."""
+    """`verify_repo_checksums` agrees with the hub, and sees one flipped bit in each file."""
     ask(snapshot, repo, local_dir=str(folder))
 
     good = ask(verify, repo, local_dir=str(folder)).value
@@ -146,7 +146,7 @@ def test_verify_agrees_with_the_hub_and_sees_one_flipped_bit(
 
 
 def test_verify_of_nothing_counts_as_success(ask: Ask, repo: str, folder: Path) -> None:
-    """An empty folder has no mismatch: what is missing must be looked at, too."""
+    """`verify_repo_checksums` of an empty folder finds no mismatch, only what is missing."""
     folder.mkdir()
 
     got = ask(verify, repo, local_dir=str(folder)).value
@@ -174,7 +174,7 @@ def test_hf_program_downloads_and_verifies(hub: Hub, repo: str, tmp_path: Path) 
 
 
 def test_what_is_not_there_is_named_by_its_error_code(ask: Ask, repo: str, folder: Path) -> None:
-    """The client tells an unknown repo, revision and file apart, for a file and for the info."""
+    """huggingface_hub distinguishes an unknown repo, revision and file by its errors."""
     where = {"local_dir": str(folder)}
 
     assert ask(download, "org/none", "config.json", **where).error == "RepositoryNotFoundError"
@@ -191,7 +191,7 @@ def test_what_is_not_there_is_named_by_its_error_code(ask: Ask, repo: str, folde
 
 
 def test_xet_is_announced_only_if_asked_for(ask: Ask, repo: str, folder: Path) -> None:
-    """With HF_HUB_DISABLE_XET=1, as `env` sets it, a repo with Xet comes by plain HTTP."""
+    """With HF_HUB_DISABLE_XET=1 a repo with Xet comes by plain HTTP."""
     with Hub(xet=True) as hub:
         hub.add(repo, FILES)
         where = {"local_dir": str(folder), "endpoint": hub.endpoint}
@@ -204,7 +204,7 @@ def test_xet_is_announced_only_if_asked_for(ask: Ask, repo: str, folder: Path) -
 
 
 def test_xet_has_no_way_back_to_http(repo: str, folder: Path, tmp_path: Path) -> None:
-    """Unless Xet is turned off the client asks for a Xet token, and gives up without one."""
+    """huggingface_hub asks for a Xet token unless Xet is off, and gives up without one."""
     pytest.importorskip("hf_xet")
     with Hub(xet=True) as hub:
         hub.add(repo, FILES)

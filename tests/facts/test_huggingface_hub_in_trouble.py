@@ -50,7 +50,7 @@ NO_ANSWER = [
 def test_head_that_fails_returns_whatever_lies_in_the_folder(
     hub: Hub, ask: Ask, repo: str, folder: Path, fault: Fault
 ) -> None:
-    """With a file in `local_dir`, of any model, the client asks once and returns that file."""
+    """A HEAD that fails makes huggingface_hub return whatever file lies in `local_dir`."""
     put_stale(folder)
     hub.fault(fault, method="HEAD")
 
@@ -80,7 +80,7 @@ def test_head_that_fails_returns_whatever_lies_in_the_folder(
 def test_head_that_breaks_raises_although_a_file_is_there(
     hub: Hub, ask: Ask, repo: str, folder: Path, fault: Fault, error: str
 ) -> None:
-    """A connection that ends, or a file that the hub says is not there, is not covered up."""
+    """A HEAD that breaks, or says that there is no file, is raised although a file is there."""
     put_stale(folder)
     hub.fault(fault, method="HEAD")
 
@@ -114,7 +114,7 @@ def test_head_that_fails_with_nothing_on_disk_raises(
     error: str,
     waits: list[float],
 ) -> None:
-    """Once, and for 408, 429 and 5xx six times more, waiting as the hub says or ever longer."""
+    """A HEAD that fails with nothing on disk is raised, for 429 and 503 after further tries."""
     hub.fault(fault, method="HEAD")
 
     got = ask(download, repo, "weights.npz", local_dir=str(folder))
@@ -127,7 +127,7 @@ def test_head_that_fails_with_nothing_on_disk_raises(
 def test_head_that_recovers_is_tried_again(
     hub: Hub, ask: Ask, repo: str, folder: Path, fault: Fault
 ) -> None:
-    """With nothing on disk a passing fault is got over; `times` counts it."""
+    """A HEAD that fails once, with nothing on disk, is tried again."""
     hub.fault(fault, method="HEAD", times=1)
 
     got = ask(download, repo, "weights.npz", local_dir=str(folder))
@@ -137,7 +137,7 @@ def test_head_that_recovers_is_tried_again(
 
 
 def test_wrong_etag_and_commit_are_believed(hub: Hub, ask: Ask, repo: str, folder: Path) -> None:
-    """A body that its etag does not fit is stored as the announced commit, without a word."""
+    """huggingface_hub believes a wrong etag and commit, and stores the body under them."""
     wrong = {"X-Linked-Etag": f'"{"0" * 64}"', "X-Repo-Commit": "1" * 40}
     hub.fault(Fault(headers=wrong), method="HEAD")
 
@@ -151,7 +151,7 @@ def test_wrong_etag_and_commit_are_believed(hub: Hub, ask: Ask, repo: str, folde
 def test_client_of_a_hub_that_is_gone_returns_whatever_lies_in_the_folder(
     ask: Ask, repo: str, folder: Path
 ) -> None:
-    """A refused connection is a HEAD that fails."""
+    """A hub that is gone makes huggingface_hub return whatever file lies in `local_dir`."""
     with Hub() as gone:
         pass
     put_stale(folder)
@@ -194,7 +194,7 @@ def test_get_that_fails_loses_the_earlier_file(
     error: str,
     waits: list[float],
 ) -> None:
-    """The old file is deleted before the body comes: after the error there is none.
+    """A GET that fails loses the earlier file in `local_dir`.
 
     429, a cut and a drop are tried six times; a 503, a reset and a wrong size once.
     """
@@ -220,7 +220,7 @@ def test_get_that_fails_loses_the_earlier_file(
 def test_get_that_recovers_is_tried_again(
     hub: Hub, ask: Ask, repo: str, folder: Path, fault: Fault
 ) -> None:
-    """One failure of a kind that is tried again is got over after one wait of a second."""
+    """A GET that fails once in a way that may pass is tried again after a second."""
     hub.fault(fault, method="GET", times=1)
 
     got = ask(download, repo, "weights.npz", local_dir=str(folder))
@@ -229,7 +229,7 @@ def test_get_that_recovers_is_tried_again(
 
 
 def test_flipped_bit_is_accepted(hub: Hub, ask: Ask, repo: str, folder: Path) -> None:
-    """Content is not hashed: a body of the right size and the wrong bits is a success."""
+    """huggingface_hub accepts a flipped bit, as it does not hash content."""
     hub.fault(Fault(flip=300), kind="cdn")
 
     got = ask(download, repo, "weights.npz", local_dir=str(folder))
@@ -241,7 +241,7 @@ def test_flipped_bit_is_accepted(hub: Hub, ask: Ask, repo: str, folder: Path) ->
 def test_short_body_is_accepted_where_no_size_is_sent(
     hub: Hub, ask: Ask, repo: str, folder: Path
 ) -> None:
-    """A plain file's size is its HEAD's Content-Length: without that, three bytes will do."""
+    """huggingface_hub accepts a short body where no size is sent."""
     hub.fault(Fault(truncate=3, headers={"Content-Length": None}), file="config.json")
 
     got = ask(download, repo, "config.json", local_dir=str(folder))
@@ -252,7 +252,7 @@ def test_short_body_is_accepted_where_no_size_is_sent(
 def test_killed_download_leaves_an_orphan_and_a_hub_that_goes_on(
     hub: Hub, ask: Ask, repo: str, folder: Path, tmp_path: Path
 ) -> None:
-    """A process that dies in mid-body leaves an `.incomplete` file, which nobody takes up again."""
+    """A killed download leaves an `.incomplete` file, which huggingface_hub does not take up."""
     hub.fault(Fault(after=100, end="hang"), kind="cdn", times=1)
     code = f"from huggingface_hub import *; hf_hub_download({repo!r}, 'weights.npz', local_dir='.')"
     folder.mkdir()
@@ -272,7 +272,7 @@ def test_killed_download_leaves_an_orphan_and_a_hub_that_goes_on(
 
 
 def test_info_is_asked_once_and_the_tree_again(hub: Hub, ask: Ask, repo: str) -> None:
-    """`model_info` does not try again after a 503, `list_repo_tree` does."""
+    """`model_info` does not try again after a 503, and `list_repo_tree` does."""
     hub.fault(Fault(status=503), kind="info")
     hub.fault(Fault(status=503), kind="tree", times=2)
 

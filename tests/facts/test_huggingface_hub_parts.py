@@ -23,7 +23,7 @@ from tests.helpers.client import FILES
     ],
 )
 def test_folder_of_a_model_is_named_by_its_repo(repo: str, name: str) -> None:
-    """Two dashes stand for the slash, and for the kind of repo."""
+    """huggingface_hub names a model's folder by its kind and repo, with two dashes between them."""
     from huggingface_hub.file_download import repo_folder_name
 
     assert repo_folder_name(repo_id=repo, repo_type="model") == name
@@ -31,7 +31,7 @@ def test_folder_of_a_model_is_named_by_its_repo(repo: str, name: str) -> None:
 
 @pytest.mark.parametrize("repo", ["org/one/two", "org/a--b", "../up", "http://host/path", ""])
 def test_folder_of_an_id_that_cannot_be_is_an_error(repo: str) -> None:
-    """So the name of a folder cannot lead out of the cache."""
+    """huggingface_hub refuses to name a folder for an id that cannot be a repo's."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.file_download import repo_folder_name
 
@@ -53,7 +53,7 @@ def test_folder_of_an_id_that_cannot_be_is_an_error(repo: str) -> None:
     ],
 )
 def test_refusals_have_types_of_their_own(status: int, headers: dict[str, str], error: str) -> None:
-    """The type comes from a header, whatever the status; an answer without one has the base."""
+    """huggingface_hub's error has the type that a header of the answer names, or else the base."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils._http import hf_raise_for_status
@@ -67,7 +67,7 @@ def test_refusals_have_types_of_their_own(status: int, headers: dict[str, str], 
 
 
 def test_refusal_in_other_json_than_an_object_is_no_typed_error() -> None:
-    """A server that is no hub may answer with a list: huggingface_hub stumbles over that."""
+    """huggingface_hub stumbles over a refusal whose JSON is a list."""
     import httpx2
     from huggingface_hub.utils._http import hf_raise_for_status
 
@@ -96,7 +96,7 @@ def test_parser_of_limits_reads_the_first(header: str, expected: tuple[str, int,
 
 @pytest.mark.usefixtures("loopback")
 def test_session_sends_no_authorization_to_another_host() -> None:
-    """Where the hub redirects to a CDN, the header that was given for the hub is left out."""
+    """huggingface_hub's session sends the hub's Authorization header to no other host."""
     from huggingface_hub import get_session
 
     with Hub() as hub:
@@ -114,7 +114,7 @@ def test_session_sends_no_authorization_to_another_host() -> None:
 
 @pytest.mark.usefixtures("loopback")
 def test_offline_is_read_at_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HF_HUB_OFFLINE forbids requests to any host, this machine too; it is kept as a constant."""
+    """huggingface_hub asks no host once its constant says that it is offline."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.errors import OfflineModeIsEnabled
 
