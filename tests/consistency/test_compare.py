@@ -139,7 +139,7 @@ def test_counterparts_are_named_together(loaded: tuple[str, str, str], words: st
 def test_verdict_names_case_complaint_and_line(
     observed: Observation, complaint: str, beginning: str
 ) -> None:
-    """What is only fetched, or only opened, is an error that names the case and the line to fix."""
+    """A file that is only fetched, or only opened, is an error with case and line to fix."""
     with pytest.raises(InconsistentError) as found:
         check_load(CASE, ParrotAdapter, observed)
 
@@ -149,7 +149,7 @@ def test_verdict_names_case_complaint_and_line(
 
 
 def test_model_of_which_nothing_is_published_is_told_first() -> None:
-    """There is no stand-in for it, so that whatever follows comes of that."""
+    """A model that is not in the published list is reported before what follows from that."""
     observed = Observation(frozenset(), {}, "RepositoryNotFoundError: 401 Client Error.")
 
     with pytest.raises(InconsistentError) as found:
@@ -167,7 +167,7 @@ def test_model_of_which_nothing_is_published_is_told_first() -> None:
 
 
 def test_load_of_another_repo_than_the_right_one_may_be_what_is_wrong() -> None:
-    """Of a published model whose entry in the check map fits its size, both places are named."""
+    """A right entry that a load contradicts is reported with its line, or with the load."""
     case, adapter = Case("lightning-whisper-mlx", "tiny", "fp16"), LightningWhisperMLX
     files = frozenset(RepoFile("a/b", "main", file) for file in adapter.files(case).files)
 
@@ -189,7 +189,7 @@ def test_load_of_another_repo_than_the_right_one_may_be_what_is_wrong() -> None:
 
 @pytest.mark.parametrize("dimensions", [None, DIMENSIONS["tiny"]])
 def test_verdict_has_nothing_against_the_checked_files(dimensions: Dimensions | None) -> None:
-    """A load of exactly the checked files is consistent, and so are the dimensions of the size."""
+    """A load of the checked files alone, of the size's dimensions, is consistent."""
     check_load(CASE, ParrotAdapter, Observation(CHECKED, BYTES, dimensions=dimensions))
 
 
@@ -204,7 +204,7 @@ def test_verdict_has_nothing_against_the_checked_files(dimensions: Dimensions | 
 def test_width_counts_where_stand_ins_have_that_of_their_size(
     name: str, width: int, complaint: str
 ) -> None:
-    """A stand-in in the MLX format has it; the width of others stands for 64 numbers a head."""
+    """The width of a loaded model counts where stand-ins have the width of their size."""
     case, adapter = Case("toy", "tiny", "fp16"), adapter_class(name)
     entry = adapter.files(case)
     files = frozenset(RepoFile(entry.repo, "main", file) for file in entry.files)

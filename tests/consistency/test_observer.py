@@ -280,7 +280,7 @@ def opened(folder: Path, imports: str, calls: str) -> Mapping[str, str]:
 
 
 def test_every_reader_is_tried() -> None:
-    """Each reader in NATIVE_READERS has a call and an expectation here."""
+    """Each native reader of files has a call and an expectation among these tests."""
     assert [reader.module for reader in NATIVE_READERS] == [*CALLS] == [*READ]
 
 
@@ -299,7 +299,7 @@ def test_native_reader_is_seen(module: str, tmp_path: Path) -> None:
 
 @pytest.mark.torch
 def test_reader_that_others_imported_by_name_is_seen(tmp_path: Path) -> None:
-    """The packages safetensors and transformers hold the reader under names of their own."""
+    """A native reader that safetensors or transformers has imported by name is seen."""
     if find_spec("transformers") is None:
         pytest.skip("transformers is not installed")
     for name, content in FILES.items():

@@ -38,7 +38,7 @@ def name_of(entry: ModelFiles) -> str:
 
 @in_the_list
 def test_name_of_a_model_tells_its_size(model: Published) -> None:
-    """A line that was copied from another size's would vouch for a wrong entry of a check map."""
+    """The name of each published model shows the size that the list says."""
     name = name_of(model.entry)
 
     assert size_in(name) == model.size, f"{name}: the list says {model.size}"
@@ -46,7 +46,7 @@ def test_name_of_a_model_tells_its_size(model: Published) -> None:
 
 @in_the_list
 def test_name_of_a_model_tells_its_variant(model: Published) -> None:
-    """A quantisation is named in full, and an unquantised model names none."""
+    """The name of each published model has its quantisation, if it has one, and no other."""
     name = name_of(model.entry).replace("-bit", "bit")
     expected = set() if model.variant == "fp16" else {model.variant}
 
@@ -55,14 +55,14 @@ def test_name_of_a_model_tells_its_variant(model: Published) -> None:
 
 @in_the_list
 def test_model_has_a_known_size_and_a_format_with_its_variant(model: Published) -> None:
-    """Its size has dimensions, and its variant is one that the format's exporter can write."""
+    """Each published model's size has dimensions, and its variant is one of its format's."""
     assert model.size in DIMENSIONS
     assert model.variant in FORMATS[model.format].variants
 
 
 @in_the_list
 def test_place_of_a_model_is_complete(model: Published) -> None:
-    """A checkpoint at a URL lies in a folder of its hash's name, all else on the main branch."""
+    """A published checkpoint at a URL lies in a folder of its hash's name, all else on main."""
     if model.entry.by_url:
         assert re.fullmatch(r"https://\S+[^/]", model.entry.repo)
         assert re.fullmatch(r"[0-9a-f]{64}", model.entry.revision)
@@ -73,7 +73,7 @@ def test_place_of_a_model_is_complete(model: Published) -> None:
 
 
 def test_no_file_belongs_to_two_models() -> None:
-    """Or a check map could name one model, and be taken to mean the other."""
+    """No file belongs to two published models."""
     owners: dict[tuple[str, str, str], Published] = {}
     for model in published():
         for file in model.entry.files:
@@ -82,7 +82,7 @@ def test_no_file_belongs_to_two_models() -> None:
 
 
 def test_keys_of_a_group_are_those_of_its_models() -> None:
-    """A model has its own keys beside those of its group, and a folder before each of its files."""
+    """A published model has its own keys beside its group's, and its folder before each file."""
     (distil,) = (
         model.entry for model in published() if model.kind == ("mlx", "distil-large-v2", "8bit")
     )
@@ -97,7 +97,7 @@ def test_keys_of_a_group_are_those_of_its_models() -> None:
 
 
 def test_size_is_read_from_a_name() -> None:
-    """The reading itself, on names that are like another."""
+    """A size is read from a name by the longest name of a size that fits."""
     assert [
         size_in(text)
         for text in (

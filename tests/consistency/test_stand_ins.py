@@ -32,7 +32,7 @@ def weights_of(model: Published) -> set[str]:
 
 @pytest.mark.parametrize("model", OF_MLX, ids=lambda model: "-".join(model.kind))
 def test_config_is_that_of_the_size(model: Published) -> None:
-    """A model is built from it, whatever the weights are, so every dimension of it is real."""
+    """The config of a stand-in for mlx has every dimension of its size."""
     (config,) = (
         json.loads(content)
         for name, content in stand_in(model).items()
@@ -46,7 +46,7 @@ def test_config_is_that_of_the_size(model: Published) -> None:
 
 
 def test_weights_have_the_names_of_real_ones() -> None:
-    """Those of the embedded model, in as many layers as the size has."""
+    """The weights of a stand-in have the embedded model's names, in as many layers as its size."""
     names = weights_of(model_of("mlx", "micro", "fp16"))
     of_tiny = weights_of(model_of("mlx", "tiny", "fp16"))
 
@@ -58,7 +58,7 @@ def test_weights_have_the_names_of_real_ones() -> None:
 
 
 def test_each_linear_layer_is_quantised() -> None:
-    """It gets scales and biases; convolutions, norms and embeddings do not."""
+    """Each linear layer of a quantised stand-in has scales and biases, and no other layer has."""
     plain = weights_of(model_of("mlx", "base", "fp16"))
     packed = weights_of(model_of("mlx", "base", "4bit"))
 
@@ -72,7 +72,7 @@ def test_each_linear_layer_is_quantised() -> None:
 
 @pytest.mark.parametrize("model", EXPORTED, ids=lambda model: "-".join(model.kind))
 def test_exported_stand_in_is_only_narrower_than_its_size(model: Published) -> None:
-    """Layers, heads, mel bands and vocabulary are real; the width is a whole number for each head.
+    """An exported stand-in is narrower than its size, and has all its other dimensions.
 
     ggml quantises 32 weights at a time.
     """
@@ -97,7 +97,7 @@ def test_exported_stand_in_is_only_narrower_than_its_size(model: Published) -> N
 
 
 def test_hub_gets_what_is_in_the_list_and_nothing_else() -> None:
-    """With the two files that every repo on the hub has; embedded models are on no hub."""
+    """The hub gets what is in the list of published models, with two files of every repo."""
     listed: dict[str, set[str]] = {}
     for model in OF_MLX:
         if not model.entry.embedded:

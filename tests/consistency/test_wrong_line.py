@@ -67,7 +67,7 @@ def said_of(case: Case, adapter: type[Adapter]) -> str:
 def test_mistake_is_found_with_its_line_and_costs_no_right_case(
     mistake: Mistake, edited: Edited, tmp_path: Path
 ) -> None:
-    """Each wrong case is told what is checked, what that is, what it should be, and the line."""
+    """Each wrong case of a check map is reported with what it checks, what it should, and where."""
     adapter = edited(mistake)
 
     wrong = wrong_cases(mistake.adapter, adapter)
@@ -83,7 +83,7 @@ def test_mistake_is_found_with_its_line_and_costs_no_right_case(
 def test_file_that_a_load_contradicts_is_told_the_line_that_makes_its_path(
     edited: Edited, tmp_path: Path
 ) -> None:
-    """The names of files in it are those of other entries, too, which are right."""
+    """A file that a load contradicts is reported with the line that makes its path."""
     mistake = MISTAKES["folder without its variant"]
     adapter, file = edited(mistake), "mlx_models/distil-small.en/config.json"
 
@@ -103,7 +103,7 @@ def test_file_that_a_load_contradicts_is_told_the_line_that_makes_its_path(
 def test_right_entry_that_a_library_contradicts_is_told_the_line_of_the_fewest(
     part: Part, line: str, edited: Edited, tmp_path: Path
 ) -> None:
-    """Where each string changes right entries too, it is that with which the fewest change.
+    """A right entry that a library contradicts is reported with the line that fewest depend on.
 
     A revision that no string has is the main branch, and then it is the line of the whole entry.
     """
