@@ -28,7 +28,7 @@ def running_hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def hub(running_hub: Hub) -> Iterator[Hub]:
-    """That hub, without faults and with an empty log."""
+    """The module's hub, without faults and with an empty log."""
     running_hub.clear()
     yield running_hub
     running_hub.heal()
@@ -38,7 +38,7 @@ def hub(running_hub: Hub) -> Iterator[Hub]:
 def client(
     running_hub: Hub, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ProcessPoolExecutor]:
-    """A client of that hub."""
+    """A client of the module's hub."""
     env = running_hub.env(home=tmp_path_factory.mktemp("home")) | LIMITS
     with client_of(env) as process:
         yield process
@@ -79,7 +79,7 @@ def running_proxy(trustme: None) -> Iterator[Hub]:  # noqa: ARG001
 
 @pytest.fixture
 def proxy(running_proxy: Hub) -> Iterator[Hub]:
-    """That hub, without faults and with an empty log, and with FILES as org/model."""
+    """The module's intercepting hub, without faults, with an empty log and FILES as org/model."""
     running_proxy.clear()
     running_proxy.add("org/model", FILES)
     yield running_proxy

@@ -85,7 +85,7 @@ class FakeEngine:
 
     @property
     def as_engine(self) -> Engine:
-        """The same, for those who take an engine."""
+        """The same fake, for those who take an engine."""
         return cast("Engine", self)
 
     @property

@@ -71,7 +71,7 @@ class FakeSession:
 
     @property
     def as_config(self) -> pytest.Config:
-        """This, for those who take a config."""
+        """This session, for those who take a config."""
         return cast("pytest.Config", self)
 
     def getoption(self, name: str, default: Any = pytest.UsageError) -> Any:
@@ -91,7 +91,7 @@ class FakeSession:
 
     @property
     def real(self) -> pytest.Session:
-        """This, for those who take a session."""
+        """This fake, for those who take a session."""
         return cast("pytest.Session", self)
 
     def fetch(self, *models: ModelFiles) -> None:

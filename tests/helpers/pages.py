@@ -40,7 +40,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What a person reads in it, with one space between words."""
+        """What a person reads in the element, with one space between words."""
         return " ".join("".join(self._texts()).split())
 
     def _elements(self) -> Iterator[Element]:
@@ -84,7 +84,7 @@ class Element:
 
     @property
     def labels(self) -> list[str]:
-        """What those hear of drawings who do not see them, mark by mark."""
+        """What people hear of drawings who do not see them, mark by mark."""
         return [
             each.attributes["aria-label"]
             for drawing in self.all("svg")

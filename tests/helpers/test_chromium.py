@@ -24,7 +24,7 @@ def _programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_browser_is_the_one_on_the_path(programs: Path) -> None:
-    """Unless a variable names another."""
+    """Chromium is the program of that name on the PATH, unless CHROMIUM names another."""
     path = {"PATH": str(programs)}
 
     assert chromium(path) == str(programs / "chromium")
@@ -39,7 +39,7 @@ def test_missing_browser_is_told_with_the_package(
     programs: Path,  # noqa: ARG001 - there is Playwright
     variables: dict[str, str],
 ) -> None:
-    """What was looked for, and how to get it."""
+    """A missing browser is reported with the program that was looked for and how to get it."""
     with pytest.raises(NoBrowserError) as refusal:
         chromium(variables)
 
@@ -51,7 +51,7 @@ def test_missing_browser_is_told_with_the_package(
 
 
 def test_missing_playwright_is_told_with_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no part of what the other tests need."""
+    """A missing Playwright is reported with the tox environment that has it."""
     monkeypatch.setattr(module, "find_spec", lambda _: None)
 
     with pytest.raises(NoBrowserError, match="run these tests with tox -e browser"):

@@ -39,7 +39,7 @@ class Model:
 
 
 def test_arguments_of_a_call_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also those in a container, and plain attributes of objects, as a batch size may be."""
+    """The arguments of an adapter's call are noted by name, and so are attributes of objects."""
     adapter = adapter_of("lightning-whisper-mlx")
     adapter._model = Model()
     seeds: list[int] = []
@@ -53,7 +53,7 @@ def test_arguments_of_a_call_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_containers_are_told_by_position_and_name() -> None:
-    """The temperatures of a fallback stand in a tuple, among the options."""
+    """Arguments in containers are noted by their position and name."""
     adapter = adapter_of("faster-whisper")
 
     def transcribe(audio: Any, **options: Any) -> Any:  # noqa: ARG001
@@ -69,7 +69,7 @@ def test_containers_are_told_by_position_and_name() -> None:
 
 
 def test_failure_of_the_adapter_goes_on() -> None:
-    """And nothing is recorded any more."""
+    """A failure of the adapter under a spy is raised, and nothing is recorded any more."""
     adapter = adapter_of("faster-whisper")
 
     with pytest.raises(AttributeError):
@@ -80,7 +80,7 @@ def test_failure_of_the_adapter_goes_on() -> None:
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_every_adapter_has_a_spy(name: str) -> None:
-    """It is the adapter, with the listener first where there is one."""
+    """Every adapter has a spy, which is that adapter with the library's listener before it."""
     spy = load_adapter(f"tests.helpers.spies:{name}")
 
     assert issubclass(spy, load_adapter(REGISTRY[name]))
@@ -88,7 +88,7 @@ def test_every_adapter_has_a_spy(name: str) -> None:
 
 
 def test_calls_are_told_together() -> None:
-    """A second temperature is a fallback; context in any call counts, and the fullest batch."""
+    """The calls of one transcription count together: a second temperature is a fallback."""
     call = {"language": "en", "temperature": 0.0, "context": False, "batch_size": 1}
 
     assert together([call]) == {**call, "fallback": False}

@@ -28,7 +28,7 @@ from tests.helpers.terminal import Screen
 def test_screen_shows_what_was_written(
     text: str, lines: list[str], cursor: tuple[int, int]
 ) -> None:
-    """On five columns; a character after the last column is what wraps."""
+    """The screen shows what was written, and wraps at the character after the last column."""
     screen = Screen(5, rows=3)
 
     screen.feed(text)
@@ -37,7 +37,7 @@ def test_screen_shows_what_was_written(
 
 
 def test_cursor_does_not_go_above_the_screen() -> None:
-    """Of what has scrolled off nothing is rewritten."""
+    """The cursor does not go above the screen, to lines that have scrolled off."""
     screen = Screen(5, rows=2)
 
     screen.feed("a\r\nb\r\nc\x1b[9A\rx")
@@ -46,7 +46,7 @@ def test_cursor_does_not_go_above_the_screen() -> None:
 
 
 def test_cursor_is_shown_unless_it_is_hidden() -> None:
-    """And once it is shown again."""
+    """The cursor is shown unless it is hidden, and again once it is shown."""
     screen = Screen()
     screen.feed("\x1b[?25l")
     assert not screen.cursor_shown
@@ -56,6 +56,6 @@ def test_cursor_is_shown_unless_it_is_hidden() -> None:
 
 @pytest.mark.parametrize("text", ["\x1b[5n", "\x07", "\x1b[1J", "\x1bM"])
 def test_what_the_screen_does_not_know_is_an_error(text: str) -> None:
-    """Rather than to be passed over."""
+    """An escape sequence that the screen does not know is an error."""
     with pytest.raises(AssertionError, match="unknown"):
         Screen().feed(text)

@@ -92,7 +92,7 @@ def test_interval_leaves_out_as_many_at_either_end() -> None:
 
 @pytest.mark.parametrize("turns", range(7, 60))
 def test_interval_is_the_narrowest_that_holds_its_rate(turns: int) -> None:
-    """One ratio more left out at an end would leave out the true median too often."""
+    """The interval leaves out as many ratios at an end as its rate allows, and no more."""
 
     def rate(left_out: int) -> float:
         return sum(comb(turns, k) for k in range(left_out + 1)) / float(2**turns)
@@ -103,7 +103,7 @@ def test_interval_is_the_narrowest_that_holds_its_rate(turns: int) -> None:
 
 
 def test_too_few_turns_are_refused_before_the_first() -> None:
-    """Six coins all show heads in more than 1 % of throws, so six turns decide nothing."""
+    """Six turns are refused before the first, as they decide nothing."""
     with pytest.raises(ValueError, match="6 turns are too few"):
         take_turns(pytest.fail, pytest.fail, turns=6)
 
@@ -131,11 +131,13 @@ def test_turns_are_fixed_beforehand(seconds: float) -> None:
         ("ours", "theirs"): 6,
         ("theirs", "ours"): 6,
     }
-    assert "".join(turn[0][0] for turn in turns) == "ttotoottooto", "the seed decides the order"
+    assert "".join(turn[0][0] for turn in turns) == "ttotoottooto", (
+        "expected the order that the seed decides"
+    )
 
 
 def test_first_turn_is_not_counted() -> None:
-    """What only the first call of each side pays for is left out."""
+    """The first turn of a comparison is not counted."""
     ours = iter([100.0, *range(1, 12)])
     theirs = iter([0.001, *[1.0] * 11])
 
@@ -166,7 +168,7 @@ def test_failure_says_what_was_found() -> None:
 
 
 def test_timed_call_returns_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock goes from right before the call to right after it."""
+    """A timed call returns the seconds from right before it to right after it."""
     clock = [10.0]
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
 
