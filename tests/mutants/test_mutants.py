@@ -77,7 +77,7 @@ def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_statement_that_runs_is_mutated(root: Path) -> None:
-    """Constants, comparisons, decorated functions, returns and calls; no annotation."""
+    """Every statement that runs is mutated, and no annotation is."""
     changes = {(mutant.operator, *changed_lines(root, mutant)) for mutant in mutants_of(root, FILE)}
 
     less, returned = "number < LIMIT", "return number is not None and"
@@ -94,7 +94,7 @@ def test_every_statement_that_runs_is_mutated(root: Path) -> None:
 
 
 def test_sample_is_the_same_for_the_same_seed(root: Path) -> None:
-    """A seed draws the same places, one mutant of each; another seed draws others."""
+    """A seed draws the same mutants, one of each place, and another seed draws others."""
     every = list(mutants_of(root, FILE))
     drawn = sample(every, 5, seed=1)
 
@@ -106,7 +106,7 @@ def test_sample_is_the_same_for_the_same_seed(root: Path) -> None:
 
 
 def test_mutants_are_noticed_survive_or_are_stopped(root: Path, tmp_path: Path) -> None:
-    """A failing test notices a mutant, none lets it survive, and one without end is stopped."""
+    """A mutant is noticed by a failing test, survives without one, and is stopped if endless."""
     copy = Copy(tmp_path / "copy")
     baseline = replace(copy.baseline(running.ROOMS["results"]), seconds=-7)
     code = (copy.root / FILE).read_bytes()
@@ -125,7 +125,9 @@ def test_mutants_are_noticed_survive_or_are_stopped(root: Path, tmp_path: Path) 
         "number += 0": Outcome.TIMED_OUT,
         "None": Outcome.SURVIVED,
     }
-    assert (copy.root / FILE).read_bytes() == code, "the mutant was left in its copy"
+    assert (copy.root / FILE).read_bytes() == code, (
+        "expected the copy as it was, without the mutant"
+    )
 
 
 def test_tests_that_fail_by_themselves_say_nothing(root: Path, tmp_path: Path) -> None:
@@ -186,7 +188,7 @@ def test_listed_equivalents_exist() -> None:
 
 
 def test_mutant_that_lets_no_test_run_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pytest ends with status 0 then, as nothing has failed; with no test at all it says so."""
+    """A mutant with which no test runs is noticed."""
     monkeypatch.setattr(quick, "_seconds", {})
     monkeypatch.delenv(quick.TIMES_TO, raising=False)
     ended = [
