@@ -137,14 +137,14 @@ def _run(tree: Path) -> Run:
 
 
 def test_checklist_names_the_steps() -> None:
-    """Each box of the checklist is a step that is done here, and there is no other."""
+    """The boxes of the checklist for a new library are the steps that are done here."""
     assert checklist("Adding a library") == list(STEPS)
 
 
 def test_added_library_passes_every_test(run: Run) -> None:
-    """The tests of adapters, of consistency, of packaging, of ids and of the README all pass.
+    """An added library passes every test that it has a part in.
 
-    Its own are among them, by the names of its cases.
+    The tests of its own are among them, by the names of its cases.
     """
     told = run(
         *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
@@ -179,7 +179,7 @@ def test_added_library_passes_every_test(run: Run) -> None:
 
 
 def test_added_library_is_checked(run: Run) -> None:
-    """`--check-models` tells of its models: the embedded one is there, the published one is not."""
+    """`--check-models` tells of an added library's models, the embedded and the published one."""
     told = run("benchmarks", "--check-models=json")
 
     states = {
@@ -193,7 +193,7 @@ def test_added_library_is_checked(run: Run) -> None:
 
 
 def test_added_library_is_measured(run: Run, tmp_path: Path) -> None:
-    """Its embedded model runs in an engine through every benchmark; its other size is skipped."""
+    """An added library is measured by every benchmark, and its model that is not there skipped."""
     told = run(
         "benchmarks",
         "--benchmark-only",
@@ -214,7 +214,7 @@ def test_added_library_is_measured(run: Run, tmp_path: Path) -> None:
 
 
 def test_incomplete_adapter_fails_with_what_it_lacks(run: Run, tree: Path) -> None:
-    """Each benchmark does, and the summary says which part of the contract is missing where."""
+    """An incomplete adapter fails with the part of the contract that it lacks."""
     adapter = tree / "adapters" / "parrot.py"
     complete = adapter.read_text(encoding="utf-8")
     adapter.write_text(complete.replace("def select_device(", "def device("), encoding="utf-8")
@@ -240,4 +240,4 @@ def test_incomplete_adapter_fails_with_what_it_lacks(run: Run, tree: Path) -> No
         missing,
     ]
     assert (written.returncode, written.stderr.splitlines()[1:]) == (1, [missing])
-    assert (tree / "docs" / "models.md").stat().st_size > 0, "the documents are as they were"
+    assert (tree / "docs" / "models.md").stat().st_size > 0, "expected the documents as they were"

@@ -90,10 +90,10 @@ def run(tree: Path, mistakes: list[Mistake], *arguments: str) -> Outcome:
 
 
 def test_mistakes_of_every_library_fail_the_tests_of_their_cases_alone(tmp_path: Path) -> None:
-    """One mistake a library at once: every other test passes, and each message is whole.
+    """Mistakes in the check maps of all libraries fail the tests of their own cases alone.
 
-    Those of adapters, of the consistency test and of this list are run, where they look at check
-    maps, and so are the loads of some models of the library that is always installed.
+    The tests of adapters, of the consistency test and of this list are run, where they look at
+    check maps, and so are the loads of some models of the library that is always installed.
     """
     mistakes = [MISTAKES[name] for name in ONE_FOR_EACH_LIBRARY]
     some_loads = "lightning and (medium-fp16 or base-fp16)"
@@ -120,7 +120,7 @@ def test_mistakes_of_every_library_fail_the_tests_of_their_cases_alone(tmp_path:
 
 
 def test_other_size_is_seen_in_the_load_of_a_library_that_takes_any_repo(tmp_path: Path) -> None:
-    """It fetches and opens what is checked; that this is another size, its dimensions tell."""
+    """A model of another size is seen by its dimensions in the load of mlx-whisper."""
     if reason := why_not_installed("mlx-whisper"):
         pytest.skip(reason)
 

@@ -153,7 +153,7 @@ def test_lock_holds_versions_and_hashes_only(lock: str) -> None:
 
 @in_each_lock
 def test_lock_names_no_registry(lock: str) -> None:
-    """No lock says where packages are to come from, in a comment either: that is the user's."""
+    """No lock says where packages are to come from, in a comment either."""
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     host = re.compile(r"://|--(?:extra-)?index|--find-links|\b[\w-]+\.(?:com|dev|io|net|org)\b")
 
@@ -183,7 +183,7 @@ def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str])
 def test_lock_agrees_with_those_it_is_installed_with(
     lock: str, environment: dict[str, str]
 ) -> None:
-    """What a lock shares with the tests' or an extra's has one version: all fit one environment."""
+    """A package in several locks has one version in all, so that all fit one environment."""
     others = {pin for other in ("tests", *EXTRAS) for pin in pins(other, environment)}
     versions = dict(others)
 
@@ -199,7 +199,7 @@ def test_lock_agrees_with_those_it_is_installed_with(
 @in_each_environment
 @in_each_extra
 def test_default_install_has_nothing_of_an_extra(extra: str, environment: dict[str, str]) -> None:
-    """An extra's lock holds what the extra adds to the tests' lock, and that something."""
+    """An extra's lock has something, and nothing that the tests' lock has."""
     default = {name for name, _ in pins("tests", environment)}
     added = {name for name, _ in pins(extra, environment)}
 
@@ -254,7 +254,7 @@ def test_tox_has_an_environment_of_each_extra(toxfile: Any) -> None:
 
 @pytest.mark.usefixtures("toxfile")
 def test_tox_runs_where_a_new_extra_has_no_lock_yet(tmp_path: Path) -> None:
-    """`tox -e lock` is to write it, so no lock is needed for tox to begin."""
+    """A new extra that has no lock yet does not keep tox from beginning."""
     for name in ("toxfile.py", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     every_lock = runpy.run_path(str(tmp_path / "toxfile.py"))["every_lock"]
@@ -276,7 +276,7 @@ def test_libraries_environment_has_every_extra(toxfile: Any) -> None:
 
 
 def test_environments_install_torch_for_the_libraries_that_need_it() -> None:
-    """Before the tests of a library on PyTorch, get_torch.py is run for it."""
+    """The environments of tox run get_torch.py for the libraries on PyTorch before their tests."""
     needy = {name for name in REGISTRY if "torch" in adapter_class(name).packages}
     one, every = (TOX[f"testenv:{name}"]["commands_pre"] for name in ("library", "libraries"))
 
@@ -315,7 +315,7 @@ def test_lock_leaves_torch_out(lock: str) -> None:
 
 
 def test_reason_of_a_test_without_trustme_names_the_lock_that_has_it() -> None:
-    """Whoever follows it has the package then."""
+    """The reason of a test that lacks trustme names a lock that has it."""
     (lock,) = re.findall(r"requirements/(\w+)\.txt", NEEDS_TRUSTME)
 
     assert "trustme" in [name for name, _ in pins(lock, {})], NEEDS_TRUSTME
@@ -390,7 +390,7 @@ def test_torch_comes_from_where_pip_is_told_to_look(tmp_path: Path, wheels: Path
 
 
 def test_torch_is_what_the_user_chose(tmp_path: Path, wheels: Path) -> None:
-    """TORCH names another requirement; where that is not to be had, no other is taken."""
+    """The torch that is installed is the one that TORCH names, or none if that is nowhere."""
     run = get_torch(tmp_path / "site", PIP_FIND_LINKS=str(wheels), TORCH="torch==2.12.*")
 
     assert run.returncode == 1
@@ -436,7 +436,7 @@ def make_venv(folder: Path, pretence: str = "") -> subprocess.CompletedProcess[s
 def test_python_that_lacks_wheels_is_refused_in_a_line(
     tmp_path: Path, version: tuple[int, ...]
 ) -> None:
-    """It says what is needed, and leaves no .venv, which pip would then refuse."""
+    """A Python that lacks wheels is refused in one line, and no .venv is left."""
     ended = make_venv(tmp_path, f"sys.version_info = {version}")
 
     assert ended.returncode == 1
@@ -466,7 +466,7 @@ def test_python_that_lacks_wheels_is_refused_in_a_line(
 def test_python_of_another_kind_is_refused_in_a_line(
     tmp_path: Path, pretence: str, said: str
 ) -> None:
-    """What has no wheels, or makes half a .venv, is told before there is one."""
+    """A Python of another kind is refused in one line, and no .venv is left."""
     ended = make_venv(tmp_path, pretence)
 
     assert ended.returncode == 1
@@ -487,7 +487,7 @@ def _made(
 def test_python_that_is_recent_enough_makes_an_environment(
     made: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    """In the current folder, with pip in it."""
+    """A Python that is recent enough makes an environment with pip in the current folder."""
     folder, ended = made
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -500,7 +500,7 @@ def test_python_that_is_recent_enough_makes_an_environment(
     ids=["old", "removed"],
 )
 def test_environment_of_another_python_is_in_the_way(tmp_path: Path, python: str, got: str) -> None:
-    """As an earlier try left it, or an upgrade that removed its Python; pip would be that one's."""
+    """A .venv of another Python, or of one that is gone, is refused with what to remove."""
     (left := tmp_path / ".venv" / "bin" / "python").parent.mkdir(parents=True)
     left.write_text(python)
     left.chmod(0o755)
@@ -518,7 +518,7 @@ def test_environment_of_another_python_is_in_the_way(tmp_path: Path, python: str
 
 @pytest.mark.parametrize("broken_link", [True, False])
 def test_what_is_no_environment_is_in_the_way(tmp_path: Path, *, broken_link: bool) -> None:
-    """As a checkout that was copied leaves a link; venv itself says no more than that it exists."""
+    """A file or a broken link in the place of .venv is refused with what to remove."""
     left = tmp_path / ".venv"
     if broken_link:
         left.symlink_to("/nowhere")
@@ -536,7 +536,7 @@ def test_what_is_no_environment_is_in_the_way(tmp_path: Path, *, broken_link: bo
 
 @pytest.mark.parametrize("name", ["PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"])
 def test_pip_that_would_install_elsewhere_is_told_before(tmp_path: Path, name: str) -> None:
-    """Some let pip refuse with a .venv that is empty; with others nothing is in it afterwards."""
+    """A pip that would install elsewhere than into .venv is refused with what to unset."""
     ended = make_venv(tmp_path, f"import os; os.environ[{name!r}] = '1'")
 
     assert ended.returncode == 1
@@ -551,7 +551,7 @@ def test_pip_that_would_install_elsewhere_is_told_before(tmp_path: Path, name: s
 
 
 def test_half_an_environment_is_not_left(tmp_path: Path) -> None:
-    """As on a disk that is full: the next try would take it for a whole one."""
+    """A .venv that could not be made whole is not left."""
     fails = "import subprocess, os\nsubprocess.call = lambda _: os.makedirs('.venv/bin') or 3"
 
     ended = make_venv(tmp_path, fails)
@@ -566,7 +566,7 @@ def test_half_an_environment_is_not_left(tmp_path: Path) -> None:
 def test_environment_that_is_there_already_is_kept(
     made: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    """Both commands of the README begin with it."""
+    """A .venv of the right Python that is there already is kept."""
     folder, _ = made
     (kept := folder / ".venv" / "kept").touch()
 
@@ -575,7 +575,7 @@ def test_environment_that_is_there_already_is_kept(
 
 
 def test_old_pythons_understand_the_refusal() -> None:
-    """It is written in the Python of 3.7, and asks for what pyproject.toml asks for."""
+    """make_venv.py is valid Python 3.7, and has the bounds of pyproject.toml."""
     script = ROOT / "requirements" / "make_venv.py"
     bounds = dict(re.findall(r"^(OLDEST|NEWEST) = \(3, (\d+)\)$", script.read_text(), re.MULTILINE))
 
@@ -586,7 +586,7 @@ def test_old_pythons_understand_the_refusal() -> None:
 
 @pytest.mark.parametrize("name", ["ci.yml", "nightly.yml"])
 def test_workflows_set_up_environments_as_the_readme_does(name: str) -> None:
-    """By the same two steps: make_venv.py, and pip with a lock of the README's."""
+    """The workflows set up environments by the same two steps as the README."""
     workflow = (ROOT / ".github" / "workflows" / name).read_text()
     setups = {tuple(command.split(" && ")[:2]) for command in readme_commands()}
 
@@ -609,7 +609,7 @@ def test_ci_run_makes_the_calls_of_the_readme(bare_machine: Path) -> None:
 
 
 def test_ci_run_gets_chromium_where_there_is_none(bare_machine: Path) -> None:
-    """Before the tests that need it; only root can, and others are told by these tests."""
+    """.ci/run gets Chromium before the tests that need it, if it runs as root."""
     fetched = ["apt-get -qq update", "apt-get -qq install -y chromium", "tox -e browser"]
 
     _, as_root = ci_run(bare_machine, CHROMIUM="no-such-browser")
@@ -622,7 +622,7 @@ def test_ci_run_gets_chromium_where_there_is_none(bare_machine: Path) -> None:
 
 
 def test_ci_run_ends_well_where_no_chromium_can_be_had(bare_machine: Path) -> None:
-    """It says so, as of libraries without a torch; all else was run before."""
+    """.ci/run ends well where no Chromium can be had, after all other tests."""
     (bare_machine / "fail-apt-get").touch()
 
     status, calls = ci_run(bare_machine, CHROMIUM="no-such-browser")

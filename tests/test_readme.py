@@ -65,10 +65,7 @@ def test_options_are_those_of_the_plugins() -> None:
 
 
 def test_readme_is_read_in_five_minutes() -> None:
-    """It has fewer than so many lines, with the picture among the first eleven.
-
-    The row of a further library does not count.
-    """
+    """The README is short, not counting its libraries' rows, and has a picture near its top."""
     lines = README.splitlines()
     counted = len(lines) - len(REGISTRY)
 
@@ -87,7 +84,7 @@ def anchors(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "METHODOLOGY.md", "docs"])
 def test_links_lead_somewhere(page: str) -> None:
-    """Each link to a file, and to a heading of one, is right."""
+    """Each link of the documents to a file, or to a heading of one, is right."""
     pages = (ROOT / page).glob("*.md") if page == "docs" else [ROOT / page]
     for path in pages:
         text = path.read_text(encoding="utf-8")
@@ -130,7 +127,7 @@ def _places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
 def test_command_runs(command: str, places: dict[str, str], tmp_path: Path) -> None:
-    """Every pytest command does what is said of it, or says that it has no model to do it.
+    """Each pytest command of the documents runs, or says that it has no model to run with.
 
     There is no network here, and none of them is about `micro`. What runs beside the benchmarks is
     left out: it is among these tests.
@@ -160,7 +157,7 @@ def test_command_runs(command: str, places: dict[str, str], tmp_path: Path) -> N
 
 
 def test_sample_has_the_headings_of_the_table() -> None:
-    """What a reader sees in README.md is what a terminal of 80 columns shows."""
+    """The sample in the README has the headings that a terminal of 80 columns shows."""
     several = [measured(f"lightning-whisper-mlx {variant}") for variant in ("fp16", "4bit")]
     starts = {"case": several[0].case, "machine": several[0].machine}
     results = [*several, cold(1.0, **starts), load(1.0, **starts)]

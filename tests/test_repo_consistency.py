@@ -105,7 +105,7 @@ def _library(observer_of: ObserverOf) -> Callable[[str], Observer]:
 def test_library_names_the_repo_that_is_checked(
     subject: Case, library: Callable[[str], Observer]
 ) -> None:
-    """For every size and variant, the repo in the check map is the one in the library's table."""
+    """For every case, the repo in the check map is the one in the library's own table."""
     check_table(subject, adapter_class(subject.adapter), library(subject.adapter).table)
 
 
@@ -123,7 +123,7 @@ def test_all_that_a_library_names_is_checked(
 def test_library_loads_the_files_that_are_checked(
     subject: Case, library: Callable[[str], Observer]
 ) -> None:
-    """The library fetches and opens the check map's files at its revision, and no others."""
+    """Each library fetches and opens its check map's files at their revision, and no others."""
     observed = library(subject.adapter).observe(subject)
 
     check_load(subject, adapter_class(subject.adapter), observed)
@@ -141,7 +141,7 @@ def historic_map_message(case: Case) -> str:
 
 @pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
 def test_historic_map_differs_from_the_table(subject: Case, observer_of: ObserverOf) -> None:
-    """The library's table shows the historic mistake, with both repos and the line to fix."""
+    """A mistake that a check map once had shows in the library's table, with the line to fix."""
     with pytest.raises(InconsistentError) as found:
         check_table(subject, load_adapter(HISTORIC_MAP), observer_of(HISTORIC_MAP).table)
 
@@ -150,7 +150,7 @@ def test_historic_map_differs_from_the_table(subject: Case, observer_of: Observe
 
 @pytest.mark.parametrize("subject", HISTORIC_CASES, ids=str)
 def test_historic_map_differs_from_the_load(subject: Case, observer_of: ObserverOf) -> None:
-    """The library's load shows the historic mistake, with both repos and the line to fix."""
+    """A mistake that a check map once had shows in the library's load, with the line to fix."""
     observed = observer_of(HISTORIC_MAP).observe(subject)
 
     with pytest.raises(InconsistentError) as found:
@@ -160,7 +160,7 @@ def test_historic_map_differs_from_the_load(subject: Case, observer_of: Observer
 
 
 def test_historic_map_lacks_what_the_library_names(observer_of: ObserverOf) -> None:
-    """A size or variant of the library that the historic map lacks is named with its repo."""
+    """A size or variant of the library that an old check map lacks is named with its repo."""
     table = observer_of(HISTORIC_MAP).table
 
     with pytest.raises(InconsistentError) as found:
@@ -205,7 +205,7 @@ def test_hidden_second_repo_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["correct", "snapshot"])
 def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: ObserverOf) -> None:
-    """A library may fetch its files one by one, or as a snapshot of the branch's commit."""
+    """A library that keeps to the check map passes, be it file by file or by a snapshot."""
     case = Case("faulty", "tiny", variant)
 
     check_load(case, FaultyLibrary, observer_of(FAULTY_LIBRARY).observe(case))
@@ -228,7 +228,7 @@ def test_library_that_keeps_to_the_check_map_passes(variant: str, observer_of: O
 def test_faulty_library_is_found(
     variant: str, complaints: list[str], observer_of: ObserverOf
 ) -> None:
-    """A file that a library fetches or opens too many is named, and so is one that it does not."""
+    """A library that does not load just the files of its check map is reported with its fault."""
     case = Case("faulty", "tiny", variant)
     observed = observer_of(FAULTY_LIBRARY).observe(case)
 

@@ -98,7 +98,7 @@ def wrong_imports(source: str, file: str) -> list[str]:
 
 @in_each_file
 def test_imports_run_with_the_flow(file: str) -> None:
-    """A room imports rooms before it, never one after it; pytest is known where it is used."""
+    """A room imports rooms before it, and none after it; pytest is imported in few places."""
     wrong = wrong_imports((ROOT / file).read_text(encoding="utf-8"), file)
 
     assert not wrong, "\n".join(["imports against the flow:", *wrong])
@@ -133,7 +133,7 @@ def _prefixes(name: str) -> Iterator[str]:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    """Each can be read after those that it imports, lazily or for types alone as well."""
+    """No files import each other in a circle, lazily or for types alone as well."""
     found = circles(
         {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in FILES}
     )
@@ -154,7 +154,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     ],
 )
 def test_circle_is_found(source: str, expected: bool) -> None:
-    """Whatever the form of the import that closes it."""
+    """A circle of imports is found in whatever form the import that closes it is written."""
     files = {
         "measure/a.py": source,
         "measure/b.py": "from whisper_speedtest.measure.a import D",
@@ -169,21 +169,21 @@ def test_circle_is_found(source: str, expected: bool) -> None:
 
 @in_each_file
 def test_no_file_is_too_long_to_read(file: str) -> None:
-    """A file of a room has 400 lines at most."""
+    """A file of the package or of adapters/ has 400 lines at most."""
     lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
 
     assert lines <= MOST_LINES, f"{file} has {lines} lines; split it, as {MOST_LINES} are the most"
 
 
 def test_package_itself_is_empty() -> None:
-    """An engine imports no more than it needs: importing the package runs nothing."""
+    """The package's own `__init__.py` is empty, so that importing the package runs nothing."""
     content = (ROOT / PACKAGE / "__init__.py").read_text(encoding="utf-8")
 
     assert not content, f"{PACKAGE}/__init__.py is to stay empty, and begins with {content[:60]!r}"
 
 
 def test_every_folder_of_the_package_is_a_known_room() -> None:
-    """Each room has its place in the flow."""
+    """Every folder of the package is a room with its place in the flow."""
     rooms = {f"{PACKAGE}.{path.parent.name}" for path in ROOT.glob(f"{PACKAGE}/*/*.py")}
 
     assert rooms | {"adapters"} == set(RANKS), "tests/test_rooms.py, FLOW: give each room its place"

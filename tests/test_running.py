@@ -68,9 +68,10 @@ def _project(tmp_path: Path) -> Path:
 def test_all_tests_and_they_alone_are_spread(
     project: Path, arguments: str, distributed: bool
 ) -> None:
-    """`pytest tests` has several workers; whatever else is asked for has none.
+    """`pytest tests` has several workers, and whatever else is asked for has none.
 
     Without pytest-xdist one process runs all of them.
+
     Nothing that a worker's test starts takes itself for a worker, whose benchmarks would be off.
     """
     run = subprocess.run(
@@ -92,7 +93,7 @@ def test_all_tests_and_they_alone_are_spread(
 def test_workers_are_twice_as_many_as_cores_and_few(
     cores: int, gigabytes: float, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A core is not to idle while a test waits; each has 1.5 GB of memory, and eight are enough."""
+    """The workers are twice as many as cores, with 1.5 GB of memory for each, eight at most."""
     memory = SimpleNamespace(total=int(gigabytes * 1e9))
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
     option = SimpleNamespace(
@@ -115,7 +116,7 @@ def test_workers_are_twice_as_many_as_cores_and_few(
 def test_cores_are_counted_where_a_system_bounds_no_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As on macOS."""
+    """All cores are counted where a system bounds no process, as on macOS."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
 
@@ -123,7 +124,7 @@ def test_cores_are_counted_where_a_system_bounds_no_process(
 
 
 def test_workers_share_out_the_files_that_they_import_first() -> None:
-    """Each file of a room is one worker's, and none of those that run apart is anyone's."""
+    """Each test file of a room is imported first by one worker, and none that runs apart is."""
     apart = ("tests/browser", "tests/online", "tests/speed")
     rooms = [path.relative_to(ROOT) for path in ROOT.glob("tests/*/**/test_*.py")]
     names = [
@@ -145,7 +146,7 @@ def test_nothing():
 
 
 def test_tests_of_the_whole_project_begin(project: Path) -> None:
-    """Many of them are long, and none of the long ones is to be what the others wait for."""
+    """The test files directly in tests/ come before those of its folders."""
     (project / "tests" / "room").mkdir()
     (project / "tests" / "room" / "test_room.py").write_text(ORDER, encoding="utf-8")
     (project / "tests" / "test_zoo.py").write_text(ORDER, encoding="utf-8")
@@ -244,7 +245,7 @@ def collected(folder: Path, *arguments: str) -> set[str]:
 
 
 def test_no_test_file_is_forgotten(tmp_path: Path) -> None:
-    """Each is run by `pytest tests`, or by the name of a folder that wants something of its own."""
+    """Each test file is run by `pytest tests`, or by the name of a folder that runs apart."""
     every = {str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py")}
     apart = ("tests/browser", "tests/online", "tests/speed")
     files = {folder: {file for file in every if file.startswith(f"{folder}/")} for folder in apart}
@@ -287,7 +288,7 @@ SENSITIVE = (
 
 
 def test_tests_pass_with_the_variables_of_a_runner() -> None:
-    """A runner's colours and widths are no part of what the tests are about."""
+    """Tests that read output pass with the variables that a runner or a shell may set."""
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *SENSITIVE, "-m", "not property", "-x"],
         cwd=ROOT, env={**child_environment(), **RUNNER}, capture_output=True, text=True,
@@ -303,7 +304,7 @@ IN_AN_ENGINE = "tests/helpers/toy_adapter.py"
 
 
 def test_each_process_that_a_test_starts_has_an_environment_of_its_own() -> None:
-    """What a test inherits from the shell may change what it sees; see `child_environment`."""
+    """Each process that a test starts is given an environment of its own."""
     found = []
     for path in sorted(ROOT.glob("tests/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

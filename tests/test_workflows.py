@@ -172,7 +172,7 @@ def the_step(workflow: str, job: str, name: str) -> Step:
 
 @pytest.mark.parametrize("step", [*steps()], ids=str)
 def test_step_runs_in_the_shell_of_a_runner(step: Step, checkout: Path) -> None:
-    """It ends with 0, and where it shows a report, that is what the job's summary has."""
+    """Each step of the workflows ends with 0, and its report is the job's summary."""
     ran = run(step, checkout)
 
     assert ran.status == 0, f"{step}: {ran.errors}"
@@ -184,7 +184,7 @@ FAILING = [step for step in steps() if step.shell == "bash" and ".venv/bin/" in 
 
 @pytest.mark.parametrize("step", FAILING, ids=str)
 def test_step_fails_where_a_program_fails(step: Step, checkout: Path) -> None:
-    """No failure is lost, whichever program of a step it is of."""
+    """A step of the workflows fails where a program in it fails."""
     assert run(step, checkout, STATUS="1").status != 0, f"{step}: a failure was lost"
 
 
@@ -192,7 +192,7 @@ def test_step_fails_where_a_program_fails(step: Step, checkout: Path) -> None:
 def test_comparison_fails_unless_it_is_faster_or_undecided(
     checkout: Path, status: int, expected: int
 ) -> None:
-    """6 is the status of an undecided comparison, which a noisy runner must not turn into red."""
+    """The comparison in CI fails unless pytest passes or finds it undecided."""
     step = the_step("ci", "compare", "Compare")
 
     ran = run(step, checkout, STATUS=str(status))
@@ -203,7 +203,7 @@ def test_comparison_fails_unless_it_is_faster_or_undecided(
 
 
 def test_further_libraries_are_installed_one_by_one(checkout: Path) -> None:
-    """Each from its own lock."""
+    """Further libraries are installed in a workflow one by one, each from its own lock."""
     ran = run(the_step("measure", "measure", "Add libraries"), checkout)
 
     install = "pip install -qq --no-deps --require-hashes -r requirements"
@@ -212,7 +212,7 @@ def test_further_libraries_are_installed_one_by_one(checkout: Path) -> None:
 
 @pytest.mark.parametrize("options", ["", "--processes 2 --device cpu"])
 def test_selection_is_one_argument_and_options_are_several(checkout: Path, options: str) -> None:
-    """A selection has spaces; options may be none."""
+    """A workflow's selection is one argument of pytest, and its options are several or none."""
     step = the_step("measure", "measure", "Measure")
 
     (call,) = run(step, checkout, OPTIONS=options).calls
@@ -225,7 +225,7 @@ def test_selection_is_one_argument_and_options_are_several(checkout: Path, optio
 
 
 def test_night_is_added_to_the_history(checkout: Path) -> None:
-    """The journals of all nights are read, and the page is pushed to its branch alone."""
+    """A night's report is added to the published pages and pushed, and no token is shown."""
     step = the_step("nightly", "publish", "Add this night to the history, and publish it")
 
     ran = run(step, checkout)
@@ -242,7 +242,7 @@ def test_night_is_added_to_the_history(checkout: Path) -> None:
 
 
 def test_git_is_told_the_token_for_its_host_alone(tmp_path: Path) -> None:
-    """By a helper that reads it from the environment, so that no file of git's has it."""
+    """Git gives the token to github.com alone, and no file of git's has it."""
     step = the_step("nightly", "publish", "Add this night to the history, and publish it")
     script, _, _ = step.script.partition("origin=")
     told = "a b$c"
@@ -265,7 +265,7 @@ def test_git_is_told_the_token_for_its_host_alone(tmp_path: Path) -> None:
 
 
 def test_matrix_has_every_extra(checkout: Path) -> None:
-    """What the job of the extras gives the matrix is what pyproject.toml has, and all at once."""
+    """The matrix of CI has every extra of pyproject.toml, and all libraries at once."""
     ran = run(the_step("ci", "extras", "Read their names"), checkout)
 
     name, _, value = ran.output.strip().partition("=")
@@ -284,7 +284,7 @@ def test_mutants_of_every_room_are_tried_each_night() -> None:
 
 
 def test_pythons_are_those_that_can_make_an_environment() -> None:
-    """The tests run with each version between the bounds of make_venv.py."""
+    """CI runs the tests with each Python version between the bounds of make_venv.py."""
     script = (ROOT / "requirements" / "make_venv.py").read_text(encoding="utf-8")
     bounds = dict(re.findall(r"^(OLDEST|NEWEST) = \(3, (\d+)\)$", script, re.MULTILINE))
 
@@ -297,7 +297,7 @@ def test_pythons_are_those_that_can_make_an_environment() -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_every_job_has_a_time_limit_and_the_least_permissions(path: Path) -> None:
-    """None is given to the workflow as a whole; only the page of all nights is written."""
+    """Every job has a time limit and the least permissions, and each workflow none as a whole."""
     workflow = load(path)
 
     assert workflow["permissions"] == {}
@@ -309,7 +309,7 @@ def test_every_job_has_a_time_limit_and_the_least_permissions(path: Path) -> Non
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_every_job_on_a_mac_requires_apple_silicon(path: Path) -> None:
-    """On another processor the times would be another machine's; by hand any may be named."""
+    """Every job on a Mac requires Apple silicon."""
     for name, job in load(path)["jobs"].items():
         systems = [job["runs-on"], *job.get("strategy", {}).get("matrix", {}).get("os", [])]
         on_a_mac = any("macos" in str(system) for system in systems)
@@ -318,7 +318,7 @@ def test_every_job_on_a_mac_requires_apple_silicon(path: Path) -> None:
 
 
 def test_real_pytest_takes_what_the_workflows_tell_it() -> None:
-    """Each of its options exists: a misspelt one would fail on the runner alone."""
+    """Each option that the workflows give pytest exists."""
     helped = subprocess.run(
         [sys.executable, "-m", "pytest", "--help"],
         cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=True,
@@ -334,7 +334,7 @@ def test_real_pytest_takes_what_the_workflows_tell_it() -> None:
 
 
 def test_nightly_look_at_the_hub_names_what_is_wanting(tmp_path: Path) -> None:
-    """Run against a hub that serves two repos, of which one lacks a file: one test fails for it."""
+    """The nightly look at the hub fails for a repo that lacks a file, and downloads nothing."""
     with Hub() as hub:
         hub.add_stand_in("mlx-community/whisper-tiny", ["weights.npz", "config.json"])
         commit = hub.commit("mlx-community/whisper-tiny")
@@ -354,4 +354,4 @@ def test_nightly_look_at_the_hub_names_what_is_wanting(tmp_path: Path) -> None:
     wanting = re.search(r"whisper-base-mlx@main: .*weights\.npz", ran.stdout)
     assert wanting, ran.stdout
     assert f'name="commit" value="{commit}"' in record.read_text()
-    assert not hub.downloads(), "the listings are enough; nothing is downloaded"
+    assert not hub.downloads(), "expected no downloads, as the listings are enough"
