@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from adapters.base import ModelFiles
+from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, failing, weights
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.cache import embedded
@@ -24,7 +25,6 @@ from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.cache.staging import next_step, staging
 
 if TYPE_CHECKING:
-    from fixtures.hub import Hub
     from whisper_speedtest.hub.store import Store
 
 NOT_SUPPORTED = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
@@ -136,6 +136,21 @@ def test_without_locks_models_are_fetched_and_no_leftovers_removed(
         assert read(model) == content(BASE)
         assert leftovers(store) == [theirs]
         assert list(folder.own.glob("part-*")) == []
+
+
+def test_without_locks_a_file_is_kept_though_another_of_its_model_fails(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that it is downloaded to is there until that has ended."""
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+    hub.fault(Fault(status=404), file="weights.npz")
+    hub.fault(Fault(rate=150), file="config.json")
+
+    refusal(store, BASE)
+
+    kept = [blob.read_bytes() for blob in repo_folder(store, BASE).blobs.iterdir()]
+    assert kept == [content(BASE)["config.json"]]
+    assert leftovers(store) == []
 
 
 def test_what_the_project_makes_needs_neither_links_nor_locks(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.project import ROOT, child_environment
-from tests.helpers.stores import fresh, leftovers, offline, read
+from tests.helpers.stores import fresh, leftovers, offline, read, repo_folder, requested
 from whisper_speedtest.cache.hashes import prove
-from whisper_speedtest.hub.hosted import Watcher
+from whisper_speedtest.cache.model import VerifiedModel
+from whisper_speedtest.hub.hosted import Watcher, threads
 
 if TYPE_CHECKING:
     from adapters.base import ModelFiles
@@ -126,3 +128,44 @@ def test_an_interrupt_ends_all_downloads(hub: Hub, store: Store) -> None:
         store.fetch(store.plan([BASE, QUANTISED]), Impatient())
 
     assert leftovers(store) == []
+
+
+def test_an_interrupt_begins_no_download_that_was_waiting() -> None:
+    """Of hundreds of files a few are fetched at once, and the others are in a queue."""
+    begun: list[str] = []
+    is_running = threading.Event()
+
+    def interrupted() -> None:
+        with threads(1) as (pool, cancelled):
+
+            def first() -> None:
+                is_running.set()
+                cancelled.wait()
+                ends = time.monotonic() + 2
+                while not second.cancelled() and time.monotonic() < ends:
+                    time.sleep(0.01)
+
+            pool.submit(first)
+            is_running.wait()
+            second = pool.submit(begun.append, "second")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert begun == []
+
+
+def test_file_that_came_into_the_snapshot_meanwhile_becomes_a_blob(hub: Hub, store: Store) -> None:
+    """As by another tool between plan and fetch; a link to it takes its place, and leads to it."""
+    plan = store.plan([BASE])
+    pointer = repo_folder(store, BASE).pointer(hub.commit(BASE.repo), "weights.npz")
+    pointer.parent.mkdir(parents=True)
+    pointer.write_bytes(content(BASE)["weights.npz"])
+    hub.clear()
+
+    model = store.fetch(plan)[BASE]
+
+    assert isinstance(model, VerifiedModel)
+    assert read(model) == content(BASE)
+    assert pointer.is_symlink()
+    assert [file for _, file in requested(hub)] == ["config.json"]
