@@ -219,3 +219,27 @@ def test_folder_that_another_run_has_removed_is_not_this_runs(folder: RepoFolder
         (folder.own / "file").touch()
         with module._lock(folder.own / "file") as file:
             assert file == "impossible"
+
+
+def test_lock_on_a_file_that_was_removed_is_no_lock(
+    folder: RepoFolder, stage: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock on a part is no lock where another run has removed the part, and made it anew."""
+    (folder.own / f"part-{ETAG}").mkdir()
+    lock, flock = folder.own / f"part-{ETAG}" / "lock", module.flock
+    waited: list[int] = []
+
+    def late(descriptor: int, operation: int) -> bool:
+        if not waited:
+            lock.unlink()
+            lock.touch()
+        return flock(descriptor, operation)
+
+    def wait(size: int) -> bool:
+        waited.append(size)
+        return True
+
+    monkeypatch.setattr(module, "flock", late)
+    with stage.part(ETAG, wait) as content:
+        assert waited == [0], "expected a second try, as the lock is on no file of the part's"
+        assert content.parent == lock.parent
