@@ -25,13 +25,14 @@ REGISTRY: dict[str, str] = {
 
 
 _HARM: dict[str, str] = {}
-"""`module:class` → what its import did to a process that tried it."""
+"""`module:class` → how its import harmed the process that tried it."""
 
 
 def try_registry() -> None:
-    """Import each adapter in a process that may come to harm; never import the harmful ones here.
+    """Import each adapter in a process of its own first; never import here what harmed that.
 
-    Without this, an adapter that ends its process or never returns does so where it is looked up.
+    Without this, an adapter that ends its process or never returns would do so in this process, as
+    soon as it is looked up.
 
     Raises:
         OSError: No process can be started.
@@ -46,7 +47,8 @@ def try_registry() -> None:
 def load_adapter(path: str) -> type[Adapter]:
     """Return the adapter class that `module:class` names.
 
-    Raise AdapterError where there is none, or where it does not fill the contract of Adapter.
+    Raises:
+        AdapterError: There is none, or it lacks a part of what `Adapter` demands.
     """
     found = _HARM.get(path) or look_up(path)
     if isinstance(found, str):
@@ -56,25 +58,25 @@ def load_adapter(path: str) -> type[Adapter]:
 
 @cache
 def look_up(path: str) -> type[Adapter] | str:
-    """Return the adapter class that `module:class` names, or why there is none to be used.
+    """Return the adapter class that `module:class` names, or why it cannot be used.
 
-    Whatever its module raises is such a reason, but for KeyboardInterrupt, which is the user's.
+    Whatever its module raises is such a reason, except KeyboardInterrupt, which is the user's.
     """
     module, _, name = path.partition(":")
     try:
         found = getattr(import_module(module), name)
-        wrong = _wrong(found)
+        wrong = _fault_of(found)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit, for one, is to end nothing
+    except BaseException as error:  # noqa: BLE001 - such as SystemExit, which must not end pytest
         from adapters.trial import raised
 
         return raised(error)
     return wrong or cast("type[Adapter]", found)
 
 
-def _wrong(found: object) -> str:
-    """Return what keeps something from being an adapter, or ""."""
+def _fault_of(found: object) -> str:
+    """Return what an object lacks to be an adapter class; "" if nothing."""
     try:
         check_adapter(found)
     except AdapterError as error:
@@ -83,7 +85,7 @@ def _wrong(found: object) -> str:
 
 
 def _registry_line(path: str) -> str:
-    """Return where and how the registry names an adapter; only the path where it does not."""
+    """Return the registry's line for an adapter; only the path if it is not registered."""
     for name, registered in REGISTRY.items():
         if registered == path:
             return f'adapters/__init__.py, REGISTRY, "{name}": "{path}"'
@@ -91,7 +93,7 @@ def _registry_line(path: str) -> str:
 
 
 def adapter_class(name: str) -> type[Adapter]:
-    """Return the class of a registered adapter; raise AdapterError where it cannot be used."""
+    """Return the class of a registered adapter; raise AdapterError if it cannot be used."""
     if name not in REGISTRY:
         raise AdapterError(f"{name!r} is no adapter; expected one of {', '.join(REGISTRY)}")
     return load_adapter(REGISTRY[name])
@@ -116,21 +118,21 @@ def missing_packages(name: str) -> tuple[str, ...]:
 
 def why_not_installed(name: str) -> str:
     """Return why an adapter's library cannot be used here and what would help; "" if it can."""
-    for package in missing_packages(name)[:1]:
-        how = (
-            "see Libraries that run on PyTorch in docs/recipes.md"
-            if package == "torch"
-            else f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
-        )
-        what = name if package == name else f"{name} needs {package}, which"
-        return f"{what} is not installed; {how}"
-    return ""
+    missing = missing_packages(name)
+    if not missing:
+        return ""
+    package = missing[0]
+    what = name if package == name else f"{name} needs {package}, which"
+    how = f"pip install --no-deps --require-hashes -r requirements/{name}.txt"
+    if package == "torch":
+        how = "see Libraries that run on PyTorch in docs/recipes.md"
+    return f"{what} is not installed; {how}"
 
 
 def install_command(names: Sequence[str]) -> str:
-    """Return the whole command that installs these libraries, from the folder of the project.
+    """Return the whole command that installs these libraries, to be run in the project's folder.
 
-    It is README.md's, with the programs of `.venv` where that is the environment of this process.
+    It is the command of README.md. The programs are those of `.venv` if this process runs there.
     """
     here = Path(sys.prefix) == Path(__file__).resolve().parents[1] / ".venv"
     programs = ".venv/bin/" if here else ""
@@ -148,7 +150,10 @@ def install_command(names: Sequence[str]) -> str:
 
 
 def why_unusable(name: str) -> str:
-    """Return why a registered adapter cannot be used; "" if it can, or lacks its library alone."""
+    """Return why a registered adapter cannot be used; "" if it can.
+
+    An adapter whose library is not installed can be used, as far as no library is needed.
+    """
     try:
         adapter_class(name)
     except AdapterError as error:
@@ -157,14 +162,14 @@ def why_unusable(name: str) -> str:
 
 
 def usable() -> list[str]:
-    """Return the adapters that can be used, in the order of the registry; libraries may lack."""
+    """Return the adapters that can be used (see `why_unusable`), in the order of the registry."""
     return [name for name in REGISTRY if not why_unusable(name)]
 
 
 def all_cases() -> list[Case]:
-    """Return every case of every usable adapter: registry order, then check map order.
+    """Return every case of every usable adapter, in the order of registry and check maps.
 
-    Whoever goes through them has to name the others, by `why_unusable`.
+    Callers have to report the other adapters, which `why_unusable` explains, or they go unnoticed.
     """
     return [
         Case(name, size, variant)

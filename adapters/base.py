@@ -147,21 +147,23 @@ class Transcript:
 
     @classmethod
     def of(cls, result: Mapping[str, Any], settings: DecodeSettings) -> Transcript:
-        """Return a result in the form of openai/whisper, which mlx-whisper shares: times in s."""
+        """Return the transcript in a result of openai/whisper or mlx-whisper, with times in s."""
+        found = result["segments"]
         return cls(
-            result["text"].strip(),
-            tuple(
+            text=result["text"].strip(),
+            segments=tuple(
                 Segment(segment["start"], segment["end"], segment["text"].strip())
-                for segment in result["segments"]
+                for segment in found
             ),
-            any(segment["temperature"] > settings.temperature for segment in result["segments"]),
+            fallback=any(segment["temperature"] > settings.temperature for segment in found),
         )
 
     @classmethod
     def joined(cls, parts: Iterable[tuple[float, float, str]], *, fallback: bool) -> Transcript:
         """Return the transcript made of these parts, each a start and end in seconds and a text."""
         segments = tuple(Segment(start, end, text.strip()) for start, end, text in parts)
-        return cls(" ".join(s.text for s in segments if s.text), segments, fallback)
+        text = " ".join(segment.text for segment in segments if segment.text)
+        return cls(text, segments, fallback)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +177,9 @@ class Traits:
     """It decodes several 30 s windows at once when it is asked to."""
 
     cuts: Cuts
-    """When the library cuts audio every 30 s, in mid-word if need be.
+    """When the library cuts audio every 30 s, even in the middle of a word.
 
-    At other times its next window begins where the text of the last one ended.
+    When it does not, each window begins where the text of the one before ended.
     """
 
     timestamps: bool
@@ -206,10 +208,11 @@ REFERENCE_SIZE = 2048
 
 
 def multiplied(uniform: Any, products: int) -> float:
-    """Return REFERENCE_SIZE times the largest element of so many products, which is 1 if right.
+    """Multiply a matrix by itself again and again; return 1 if all products were right.
 
-    `uniform` is a library's own float32 matrix of REFERENCE_SIZE rows and columns, whose elements
-    are all 1 / REFERENCE_SIZE; it is multiplied by what came of the product before.
+    `uniform` is a library's own float32 matrix of REFERENCE_SIZE rows and columns. Its elements are
+    all 1 / REFERENCE_SIZE, so those of each product are, too. Returned is REFERENCE_SIZE times the
+    largest element of the last of `products` products.
     """
     product = uniform
     for _ in range(products):
@@ -235,7 +238,7 @@ class Adapter(ABC):
     tuned: ClassVar[Mapping[str, Any]]
     """Fields of DecodeSettings with the values that the library's own documentation recommends.
 
-    Where it recommends none, there are none, and the test of them is skipped.
+    If it recommends none, this is empty, and `test_tuned` is skipped.
     """
 
     ignored_settings: ClassVar[Mapping[str, Any]] = {}
@@ -245,7 +248,7 @@ class Adapter(ABC):
     """
 
     slow_variants: ClassVar[Mapping[Device, frozenset[str]]] = {}
-    """Variants that a device runs many times slower, so that only their starts are measured."""
+    """Device → the variants that it runs many times slower, so that only starts are measured."""
 
     @classmethod
     def files(cls, case: Case) -> ModelFiles:
@@ -288,9 +291,9 @@ class Adapter(ABC):
         """
 
     def mend(self, case: Case) -> tuple[str, ...]:  # noqa: ARG002
-        """Do the least that makes the library load this case at all.
+        """Change as little as possible so that the library loads this case at all.
 
-        Return one line for each thing done, or nothing when the library runs as released.
+        Return one line for each change, or none if the library runs as released.
         """
         return ()
 
@@ -302,11 +305,11 @@ class Adapter(ABC):
     def threads(self) -> int | None:
         """Return how many threads the library computes with on the CPU, after a load.
 
-        The library is asked where it tells; if not, this is what it was told. None: unknown.
+        If the library does not tell, this is the number that it was given. None: not known.
         """
 
     def device_in_use(self, log: str) -> Device | None:  # noqa: ARG002
-        """Return what the loaded model computes on, where the library tells; None: it does not.
+        """Return what the loaded model computes on; None if the library does not tell.
 
         `log` is what the process has printed so far, native code included.
         """
@@ -334,11 +337,11 @@ class Adapter(ABC):
         """
 
     def advice(self, said: str) -> str:  # noqa: ARG002
-        """Return what helps where a call raised an error of this text; "" where nobody knows."""
+        """Return what to do about an error with the text `said`; "" if that is not known."""
         return ""
 
     def accelerator_memory(self) -> int | None:
-        """Return the accelerator's own peak in bytes; None where there is no such figure."""
+        """Return the peak of the accelerator's memory in bytes; None if there is no such figure."""
         return None
 
     def reference(self, products: int) -> float | None:  # noqa: ARG002

@@ -43,6 +43,7 @@ def check_adapter(found: object) -> None:
 
 
 def _missing(adapter: type[Adapter]) -> Iterator[str]:
+    """Yield each attribute and each abstract method that a class does not have."""
     for name in Adapter.__annotations__:
         if not hasattr(adapter, name):
             yield f"the attribute {name} is missing"
@@ -56,6 +57,7 @@ def _missing(adapter: type[Adapter]) -> Iterator[str]:
 
 
 def _wrong(adapter: type[Adapter]) -> Iterator[str]:
+    """Yield what is wrong with the values of a class that has all parts."""
     if not _is_names(adapter.packages):
         yield f"packages: expected a tuple of names of distributions, got {adapter.packages!r}"
     if wrong := list(_wrong_check_map(adapter.check_map)):
@@ -115,9 +117,9 @@ def _wrong_entry(entry: object) -> str:
 
 
 def _wrong_places(adapter: type[Adapter]) -> Iterator[str]:
-    """Ask for each model's files and their places, as whoever checks or fetches models will.
+    """Yield what is wrong with the methods `files` and `place`, which are called for each model.
 
-    What is wrong is told of the first model alone, since it is most likely the same with all.
+    Only the first fault is reported, since the others are most likely alike.
     """
     for size, variants in adapter.check_map.items():
         for variant, entry in variants.items():
@@ -133,22 +135,23 @@ def _wrong_places(adapter: type[Adapter]) -> Iterator[str]:
             ):
                 yield f"place: expected None, or a path for each of {entry.files}, got {places!r}"
                 return
-            if wrong := [each for each in places.values() if _leads_out(each)] if places else []:
+            outside = [each for each in (places or {}).values() if _leads_out(each)]
+            if outside:
                 yield (
                     "place: expected paths in the working directory, or that begin with ~/, got "
-                    f"{wrong[0]!r}"
+                    f"{outside[0]!r}"
                 )
                 return
 
 
 def _leads_out(path: str) -> bool:
-    """Tell whether a path leads out of the folder that it is seen from, or of the home for `~/`."""
+    """Tell whether a path leads out of the folder that it is relative to."""
     inside = PurePosixPath(path.removeprefix("~/"))
     return inside.is_absolute() or ".." in inside.parts
 
 
 def _is_data(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Tell whether this is a mapping that computes nothing when it is read."""
+    """Tell whether this is plain data: a mapping that runs no code when it is read."""
     return type(value) in {dict, MappingProxyType}
 
 

@@ -13,10 +13,10 @@ USUAL_THREADS = 4
 def fast_cores() -> int:
     """Return the number of cores to compute on: on Apple silicon, the performance cores alone.
 
-    A virtual Mac whose system tells of no kinds of cores has one kind.
+    On a virtual Mac the system may not distinguish kinds of cores; then all cores count.
 
     Raises:
-        OSError: A Mac does not say how many it has.
+        OSError: A Mac does not say how many cores it has.
     """
     if sys.platform == "darwin":
         for name in ("hw.perflevel0.physicalcpu", "hw.physicalcpu"):
@@ -32,7 +32,7 @@ def usual_threads() -> int:
 
 
 def _sysctl(name: str) -> int:
-    """Return a number of the system's; 0 where it has none of that name."""
+    """Return a number from the kernel's state; 0 if it has none of this name."""
     value, size = ctypes.c_int32(), ctypes.c_size_t(4)
     system = ctypes.CDLL(None)
     if system.sysctlbyname(name.encode(), ctypes.byref(value), ctypes.byref(size), None, 0) != 0:

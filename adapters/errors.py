@@ -1,7 +1,7 @@
-"""What is said of an error of any origin: its type, its text, and the limit that it is about.
+"""Describes errors of any origin, with advice if one comes from a limit of the system.
 
-The system itself says no more than "Too many open files" or "Cannot allocate memory". The limits of
-a process are those of the shell that it was started from.
+The system's own text is only "Too many open files" or "Cannot allocate memory". It does not say
+what the limit is, nor how to raise it. A process has the limits of the shell that started it.
 """
 
 from __future__ import annotations
@@ -11,42 +11,44 @@ import os
 import resource
 
 MOST_TEXT = 2000
-"""Characters that are quoted of an error."""
+"""How many characters of an error's text are quoted."""
 
 UNLIMITED = 2**62
-"""A limit of a process of so many, or more, is none."""
+"""A limit that is as high as this, or higher, limits nothing."""
 
-SAID = {
+ERROR_TEXTS = {
     "can't start new thread": errno.EAGAIN,
     **{
         os.strerror(number): number
         for number in (errno.ENFILE, errno.EMFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC)
     },
 }
-"""What is said where a limit is met → its number, which native code does not hand on.
+"""Text of an error that comes from a limit → its errno, as native code passes on the text alone.
 
 "Too many open files in system" comes before "Too many open files", with which it begins.
 """
 
 LEAST_FILES = 256
-"""Files that a process is to be able to open: the usual limit of macOS, with which all runs."""
+"""How many files a process needs to be able to open: the usual limit of macOS is enough."""
 
 
-def said_of(error: BaseException) -> str:
-    """Return the type of an error, its text, and what to do where a limit is behind it."""
-    return with_step(f"{type(error).__name__}: {text_of(error)}", limit_behind(error))
+def describe(error: BaseException) -> str:
+    """Return the type and text of an error, and what to do if it comes from a limit."""
+    return with_next_step(f"{type(error).__name__}: {text_of(error)}", advice_on_limit(error))
 
 
-def with_step(said: str, step: str) -> str:
-    """Return what is said with a next step in its first line, which is all that summaries have."""
+def with_next_step(said: str, step: str) -> str:
+    """Return a text with a next step added to its first line, which is all that summaries show."""
+    if not step:
+        return said
     first, *rest = said.split("\n")
-    return "\n".join([f"{first}; {step}", *rest]) if step else said
+    return "\n".join([f"{first}; {step}", *rest])
 
 
 def text_of(error: BaseException, most: int = MOST_TEXT) -> str:
-    """Return so many characters of an error's text at most, each of which can be encoded.
+    """Return at most so many characters of an error's text, each of which can be encoded.
 
-    The class of the error may be anybody's, so that it may have no text.
+    The class of the error may come from any library, and fail to make a text.
     """
     try:
         text = str(error)
@@ -56,29 +58,34 @@ def text_of(error: BaseException, most: int = MOST_TEXT) -> str:
 
 
 def encodable(text: str, most: int = MOST_TEXT) -> str:
-    """Return so many characters of a text at most, each of which can be encoded."""
+    """Return at most so many characters of a text, each of which can be encoded."""
     return text[:most].encode(errors="backslashreplace").decode()
 
 
-def limit_behind(error: BaseException) -> str:
-    """Return what limit an error is most likely about, and what to do; "" if it is about none."""
+def advice_on_limit(error: BaseException) -> str:
+    """Return which limit an error most likely comes from, and what to do; "" if from none."""
     if isinstance(error, MemoryError):
-        return _what_to_do(errno.ENOMEM)
-    number = error.errno if isinstance(error, OSError) else None
-    return limit_told(text_of(error)) if number is None else _what_to_do(number)
+        return _advice(errno.ENOMEM)
+    if isinstance(error, OSError) and error.errno is not None:
+        return _advice(error.errno)
+    return advice_on_limit_in(text_of(error))
 
 
-def limit_told(text: str) -> str:
-    """Return what limit is spoken of in a text, and what to do; "" if there is none in it."""
-    return next((_what_to_do(number) for said, number in SAID.items() if said in text), "")
+def advice_on_limit_in(text: str) -> str:
+    """Return which limit a text mentions, and what to do; "" if it mentions none."""
+    for error_text, number in ERROR_TEXTS.items():
+        if error_text in text:
+            return _advice(number)
+    return ""
 
 
-def _what_to_do(number: int) -> str:
-    """Return what limit the number of an error stands for, and what to do; "" if for none."""
+def _advice(number: int) -> str:
+    """Return which limit an errno stands for, and what to do; "" if it stands for none."""
     if number == errno.ENOMEM:
         return memory_limit() or "close other programs, or choose a smaller size"
     if number == errno.EMFILE:
-        if (limit := _limit(resource.RLIMIT_NOFILE)) is None:
+        limit = _limit(resource.RLIMIT_NOFILE)
+        if limit is None:
             return "that is the system's own limit for a process; close other programs"
         more = max(LEAST_FILES, 2 * limit)
         return f"the limit is {limit} open files a process, which `ulimit -n {more}` raises"
@@ -100,7 +107,7 @@ def _what_to_do(number: int) -> str:
 
 
 def memory_limit() -> str:
-    """Return what limits the memory of this process and what lifts that; "" where nothing does."""
+    """Return the limit on this process's memory, and how to lift it; "" if there is none."""
     for kind, letter in ((resource.RLIMIT_AS, "v"), (resource.RLIMIT_DATA, "d")):
         if limit := _limit(kind):
             return f"the limit is {limit} bytes of memory, which `ulimit -{letter} unlimited` lifts"
@@ -108,6 +115,6 @@ def memory_limit() -> str:
 
 
 def _limit(kind: int) -> int | None:
-    """Return the limit of this process that is in force; None where there is none."""
+    """Return a limit of this process; None if it is unlimited."""
     limit, _ = resource.getrlimit(kind)
     return None if limit == resource.RLIM_INFINITY or limit >= UNLIMITED else limit

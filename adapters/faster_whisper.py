@@ -41,9 +41,11 @@ REPOS = {
     "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
     "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
-FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
-NEWER_FILES = (*FILES[:3], "vocabulary.json", "preprocessor_config.json")
+_COMMON = ("model.bin", "config.json", "tokenizer.json")
+FILES = (*_COMMON, "vocabulary.txt")
+NEWER_FILES = (*_COMMON, "vocabulary.json", "preprocessor_config.json")
 NEWER = frozenset(size for size in REPOS if size.startswith(("micro", "large-v3", "distil")))
+"""The sizes whose repos have NEWER_FILES."""
 
 COMPUTE_TYPES = {"fp16": "default", "float32": "float32", "int8": "int8"}
 """variant → compute type. `default` is the weights' own, float16, if the device computes in it."""
@@ -83,7 +85,7 @@ class FasterWhisper(base.Adapter):
         import faster_whisper
 
         self._library = faster_whisper
-        # Else done by the load and the first call, which import modules for it.
+        # Otherwise the load and the first call would import what these lines need.
         import_module("numpy.fft")
         _ = faster_whisper.utils.huggingface_hub.snapshot_download
         faster_whisper.transcribe.tqdm.get_lock()
@@ -114,14 +116,16 @@ class FasterWhisper(base.Adapter):
             raise base.WeightsError(f"expected compute type {asked}, got {computes_in}")
         text = (self._folder(case) / "tokenizer.json").read_text(encoding="utf-8")
         tokenizer = json.loads(text)
-        ids = {*tokenizer["model"]["vocab"].values(), *(t["id"] for t in tokenizer["added_tokens"])}
-        if (size := self._model.hf_tokenizer.get_vocab_size()) != len(ids):
+        ids = set(tokenizer["model"]["vocab"].values())
+        ids |= {token["id"] for token in tokenizer["added_tokens"]}
+        size = self._model.hf_tokenizer.get_vocab_size()
+        if size != len(ids):
             raise base.WeightsError(f"expected a tokenizer of {len(ids)} tokens, got one of {size}")
         return computes_in
 
     def dimensions(self, case: base.Case) -> Dimensions:
         stored = stored_dimensions(self._folder(case) / "model.bin")
-        return replace(stored, mels=self._model.model.n_mels)  # the only one that it tells
+        return replace(stored, mels=self._model.model.n_mels)  # the only one that it exposes
 
     def _folder(self, case: base.Case) -> Path:
         """Return where the library has found the files of a loaded model; nothing is fetched."""
@@ -131,7 +135,7 @@ class FasterWhisper(base.Adapter):
         return "cpu" if self._model.model.device == "cpu" else "gpu"
 
     def threads(self) -> int:
-        return self._threads  # which CTranslate2 does not tell
+        return self._threads  # CTranslate2 does not say how many it uses.
 
     def transcribe(self, audio: base.Audio, settings: base.DecodeSettings) -> base.Transcript:
         options = {
@@ -156,6 +160,6 @@ class FasterWhisper(base.Adapter):
 
 
 def _windows(seconds: float) -> list[dict[str, float]]:
-    """Return windows of 30 s, start and end in seconds: without its VAD the pipeline needs them."""
+    """Return 30 s windows, by start and end in seconds, which the pipeline needs without VAD."""
     starts = range(0, max(1, math.ceil(seconds)), 30)
     return [{"start": start, "end": min(start + 30, seconds)} for start in starts]

@@ -54,6 +54,7 @@ def _library_name(size: str) -> str:
 
 
 def _model_folder(case: base.Case) -> str:
+    """Return the folder where the library looks for a model, below its working directory."""
     suffix = DISTIL_SUFFIXES[case.variant] if case.size in DISTIL_SIZES else ""
     return f"mlx_models/{_library_name(case.size)}{suffix}"
 
@@ -93,21 +94,23 @@ class LightningWhisperMLX(MLXAdapter):
     def model_table(self) -> base.Table:
         from lightning_whisper_mlx.lightning import models
 
-        return {
-            "large-v1" if name == "large" else name: (
-                # The one repo of the distil models holds the quantised ones too, in other folders.
-                dict.fromkeys(BITS, repos["base"])
-                if "distil" in name
-                else {"fp16" if quant == "base" else quant: repo for quant, repo in repos.items()}
-            )
-            for name, repos in models.items()
-        }
+        table: dict[str, dict[str, str]] = {}
+        for name, repos in models.items():
+            if "distil" in name:
+                # Its one repo has the quantised models as well, in other folders.
+                table[name] = dict.fromkeys(BITS, repos["base"])
+                continue
+            size = "large-v1" if name == "large" else name
+            table[size] = {
+                "fp16" if quant == "base" else quant: repo for quant, repo in repos.items()
+            }
+        return table
 
     def import_library(self) -> None:
         from lightning_whisper_mlx import lightning, transcribe, whisper
 
         self._lightning, self._transcribe = lightning, transcribe
-        import_module("regex")  # else imported by the load
+        import_module("regex")  # Otherwise the load would import it.
         # The embedded model joins the library's own table, so that it loads as every other model.
         lightning.models["micro"] = {
             "base" if kind == "fp16" else kind: REPOS["micro", kind] for kind in BITS

@@ -30,7 +30,7 @@ ADVICE = {
         "noexec: name another one by --basetemp or TMPDIR, or take g++ off PATH"
     ),
 }
-"""What mlx says of code that it compiles on the CPU → what helps.
+"""Error of mlx about code that it compiles on the CPU → what to do.
 Source: mlx/backend/cpu/compiled.cpp."""
 
 
@@ -56,17 +56,17 @@ class MLXAdapter(base.Adapter):
             raise RuntimeError(f"mlx on {device}: a product of ones summed to {total}, not {64**3}")
 
     def threads(self) -> None:
-        """Return None: mlx does not tell."""
+        """Return None, as mlx does not say how many it uses."""
 
     def device_in_use(self, log: str) -> base.Device:  # noqa: ARG002
-        """Return the device on which mlx computes whatever names no other."""
+        """Return mlx's default device, on which it computes unless a call names another one."""
         import mlx.core as mx
 
         return "gpu" if mx.default_device().type == mx.gpu else "cpu"
 
     def advice(self, said: str) -> str:
-        """Say what helps where code that mlx compiles on the CPU could not be made or kept."""
-        return next((what for begin, what in ADVICE.items() if begin in said), "")
+        """Return what to do if mlx could not compile code on the CPU, or not load it."""
+        return next((advice for error, advice in ADVICE.items() if error in said), "")
 
     def dimensions(self, case: base.Case) -> Dimensions:  # noqa: ARG002
         """Return those that the model was made with."""
@@ -131,8 +131,9 @@ class WeightsCheck:
         stored = mx.load(str(weights))
         self._compare(_shapes(stored))
         own = dict(tree_flatten(self.model.parameters()))
-        # A weight may be no number in both.
-        changed = sorted(n for n in stored if not mx.array_equal(own[n], stored[n], equal_nan=True))
+        changed = sorted(
+            name for name in stored if not mx.array_equal(own[name], stored[name], equal_nan=True)
+        )
         if changed:
             raise base.WeightsError(
                 f"expected the values of the {len(stored)} weights in {weights.name}, got "
@@ -141,10 +142,12 @@ class WeightsCheck:
         return str(own["encoder.conv1.weight"].dtype).removeprefix("mlx.core.")
 
     def _compare(self, stored: dict[str, tuple[int, ...]]) -> None:
+        """Raise WeightsError unless the last model has weights of these names and shapes."""
         own = self._shapes
         missing = sorted(own.keys() - stored.keys() - COMPUTED)
         extra = sorted(stored.keys() - own.keys())
-        reshaped = sorted(n for n in own.keys() & stored.keys() if own[n] != stored[n])
+        both = own.keys() & stored.keys()
+        reshaped = sorted(name for name in both if own[name] != stored[name])
         if missing or extra or reshaped:
             raise base.WeightsError(
                 f"expected the model's {len(own)} weights, "
@@ -154,9 +157,9 @@ class WeightsCheck:
 
 
 def restore_quantize_module() -> tuple[str, ...]:
-    """Give mlx back the call that it removed, which made every Linear layer a quantised one.
+    """Give mlx back a call that it has removed, which makes each Linear layer a quantised one.
 
-    Return a line that says so, or nothing where mlx still has the call.
+    Return a line that says so, or nothing if mlx still has the call.
     """
     import mlx.core as mx
     from mlx import nn
@@ -170,12 +173,14 @@ def restore_quantize_module() -> tuple[str, ...]:
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each weight in a tree of mlx, by its full name."""
     from mlx.utils import tree_flatten
 
     return {name: tuple(weight.shape) for name, weight in tree_flatten(tree)}
 
 
 def _sample(what: str, names: list[str]) -> str:
+    """Return `what`, followed by the first three names, as a part of an error; "" without names."""
     if not names:
         return ""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

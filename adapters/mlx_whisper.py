@@ -51,7 +51,7 @@ class MLXWhisper(MLXAdapter):
     def import_library(self) -> None:
         # This is the module; the package's attribute of that name is a function.
         self._library = import_module("mlx_whisper.transcribe")
-        # Else done by the load and the first call, which import modules for it.
+        # Otherwise the load and the first call would import what these lines need.
         import_module("regex")
         self._library.tqdm.tqdm.get_lock()
         self._check_weights = WeightsCheck(import_module("mlx_whisper.whisper").Whisper)

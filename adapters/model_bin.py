@@ -1,8 +1,8 @@
-"""The dimensions of a Whisper in CTranslate2's format, of which the library itself tells but few.
+"""Reads the dimensions of a Whisper model from a file of CTranslate2's, which exposes few itself.
 
-A file has the version of its format, the name and version of its kind of model, its variables one
-after the other (name, shape, type and bytes), and then second names, as variables of the same
-content are stored once. Numbers are little-endian, and a text is preceded by its length.
+The file has the version of its format, the name and version of its kind of model, its variables one
+after the other (name, shape, type and bytes), and then aliases, as variables with the same content
+are stored once. Numbers are little-endian, and a text is preceded by its length.
 Source: CTranslate2, python/ctranslate2/specs/model_spec.py, _serialize.
 """
 
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from adapters.sizes import Dimensions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO
 
 HEADS = "encoder/num_heads"
 USUAL_HEADS = 8
-"""What CTranslate2 takes for a file that has no HEADS. Source: src/layers/transformer.cc."""
+"""The number that CTranslate2 assumes if a file has no HEADS. Source: src/layers/transformer.cc."""
 
 
 def stored_dimensions(file: Path) -> Dimensions:
@@ -49,19 +50,28 @@ def stored_dimensions(file: Path) -> Dimensions:
                 numbers[alias] = numbers[name]
     vocabulary, width = shapes["decoder/embeddings/weight"]
     _, mels, _ = shapes["encoder/conv1/weight"]
-    audio_layers, text_layers = (
-        len({match[0] for name in shapes if (match := re.match(rf"{part}/layer_\d+/", name))})
-        for part in ("encoder", "decoder")
-    )
     return Dimensions(
-        mels, vocabulary, numbers.get(HEADS, USUAL_HEADS), width, audio_layers, text_layers
+        mels=mels,
+        vocabulary=vocabulary,
+        heads=numbers.get(HEADS, USUAL_HEADS),
+        width=width,
+        audio_layers=_count_layers("encoder", shapes),
+        text_layers=_count_layers("decoder", shapes),
     )
+
+
+def _count_layers(part: str, names: Iterable[str]) -> int:
+    """Return how many layers the encoder or decoder has, by the names of the variables."""
+    matches = (re.match(rf"{part}/layer_\d+/", name) for name in names)
+    return len({match[0] for match in matches if match})
 
 
 def _read(content: BinaryIO, form: str) -> tuple[Any, ...]:
+    """Read values of a form that `struct` describes."""
     return struct.unpack(form, content.read(struct.calcsize(form)))
 
 
 def _text(content: BinaryIO) -> str:
+    """Read a text, which is preceded by its length and ends with a zero byte."""
     (length,) = _read(content, "<H")
     return content.read(length).rstrip(b"\0").decode()

@@ -63,7 +63,7 @@ class OpenAIWhisper(TorchAdapter):
         self._library = import_module("whisper")
         # This is the module; the package's attribute of that name is a function.
         self._transcribe = import_module("whisper.transcribe")
-        # Else done by the load and the first call, which import and read modules for it.
+        # Otherwise the load and the first call would import, or read, what these lines need.
         import_module("regex")
         torch.serialization.get_default_mmap_options()
         torch.manual_seed(0)

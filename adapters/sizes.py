@@ -20,7 +20,7 @@ class Dimensions:
     """Heads of each attention layer, in encoder and decoder alike."""
 
     width: int
-    """Numbers that a layer hands on for each position: 64 for each head."""
+    """Numbers in a layer's output for each position: 64 for each head."""
 
     audio_layers: int
     """Layers of the encoder."""
@@ -80,13 +80,13 @@ DIMENSIONS: Mapping[str, Dimensions] = {
 def difference(size: str, got: Dimensions) -> str:
     """Return in words how a model's dimensions differ from those of its size; "" if they do not."""
     expected = DIMENSIONS[size]
-    differing = [
-        f"{field.name}: expected {wanted}, got {had}"
-        for field in fields(Dimensions)
-        if (wanted := getattr(expected, field.name)) != (had := getattr(got, field.name))
-    ]
-    if not differing:
+    if got == expected:
         return ""
+    differing = []
+    for field in fields(Dimensions):
+        wanted, had = getattr(expected, field.name), getattr(got, field.name)
+        if wanted != had:
+            differing.append(f"{field.name}: expected {wanted}, got {had}")
     owners = " or ".join(other for other, dimensions in DIMENSIONS.items() if dimensions == got)
     whose = f"these are the dimensions of {owners}" if owners else "no size has these dimensions"
     return f"the model is not of the size {size}: {'; '.join(differing)}; {whose}"

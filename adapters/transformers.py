@@ -35,15 +35,23 @@ REPOS = {
     "distil-large-v3.5": "distil-whisper/distil-large-v3.5",
 }
 FILES = (
-    *("model.safetensors", "config.json", "generation_config.json", "preprocessor_config.json"),
-    *("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"),
+    "model.safetensors",
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
     "normalizer.json",
 )
 LATE = (
-    *("models.whisper.modeling_whisper", "models.whisper.feature_extraction_whisper"),
-    *("models.whisper.tokenization_whisper", "pipelines.automatic_speech_recognition"),
+    "models.whisper.modeling_whisper",
+    "models.whisper.feature_extraction_whisper",
+    "models.whisper.tokenization_whisper",
+    "pipelines.automatic_speech_recognition",
 )
-"""Modules of the library that its load would import."""
+"""Modules of the library that its load would otherwise import."""
 TIED = frozenset({"proj_out.weight"})  # shares the values of the token embedding
 
 
@@ -65,7 +73,7 @@ class Transformers(TorchAdapter):
 
         library = import_module("transformers")
         self._pipeline = library.pipeline
-        # Else done by the load and the first call, which import modules for it.
+        # Otherwise the load and the first call would import what these lines need.
         for name in LATE:
             import_module(f"transformers.{name}")
         library.AutoModelForCTC._model_mapping.keys()
@@ -83,7 +91,7 @@ class Transformers(TorchAdapter):
         )
         if self._device.type == "cpu":
             for weight in self._loaded_model.state_dict().values():
-                weight.sum()  # Where its type needs no change, it is still in the file.
+                weight.sum()  # Reads it: a weight whose type needs no change is still on disk.
         multilingual = self._recognise.model.generation_config.is_multilingual
         self._task = {"task": "transcribe"} if multilingual else {}
 
@@ -124,8 +132,11 @@ class Transformers(TorchAdapter):
                 "temperature": settings.temperature or None,
             },
         )
-        whole = {"timestamp": (0.0, None), "text": heard["text"]}  # without timestamps
-        end = len(audio) / 16_000  # for a last segment that has no end
-        parts = ((*part["timestamp"], part["text"]) for part in heard.get("chunks", [whole]))
-        times = ((start, end if until is None else until, text) for start, until, text in parts)
-        return base.Transcript.joined(times, fallback=False)
+        end_of_audio = len(audio) / 16_000
+        without_timestamps = {"timestamp": (0.0, None), "text": heard["text"]}
+        parts = []
+        for chunk in heard.get("chunks", [without_timestamps]):
+            start, end = chunk["timestamp"]
+            # The last chunk may have no end.
+            parts.append((start, end_of_audio if end is None else end, chunk["text"]))
+        return base.Transcript.joined(parts, fallback=False)

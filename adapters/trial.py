@@ -1,10 +1,10 @@
-"""A trial import of the adapters, in a process that may come to harm.
+"""A trial import of the adapters, in a process that they may harm.
 
-A module can do anything while it is imported: end the process, never return, print into a document
-that a machine reads. So pytest's process imports no adapter before a process forked from it has
-done so unharmed. A fork takes a few milliseconds. A new interpreter would take longer than all the
-rest of collection; and a timer in pytest's own process would interrupt neither native code nor a
-module that catches every exception, and would not keep anything from ending that process.
+A module can do anything while it is imported: end the process, never return, or print into a
+document that a machine reads. So pytest's process imports no adapter before a process forked from
+it has done so unharmed. A fork takes a few milliseconds; starting an interpreter would take longer
+than all the rest of collection. A timer in pytest's own process would not do: it interrupts neither
+native code nor a module that catches every exception, and a module could still end the process.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ SECONDS = 10.0
 """How long one adapter may take. It imports nothing heavy, so milliseconds are usual."""
 
 GRACE = 5.0
-"""Seconds more before a process is killed that is stopped, and so cannot say where it is."""
+"""Further seconds before a process is killed that does not even say where it hangs."""
 
 FILES = 12
 """How many more files pytest's process has to be able to open."""
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = [str(ROOT / "adapters" / name) for name in ("__init__.py", "contract.py", "trial.py")]
-"""Files that a stack may have in it without being to blame."""
+"""Files of the look-up itself, which are in every stack and never to blame."""
 
 NO_WATCH = b"no watch\n"
-"""What a trial writes that nothing could end if it never returned."""
+"""What a trial writes if it cannot start the thread that ends a module which never returns."""
 
 MOST_TEXT = 500
-"""Characters that are quoted of an error."""
+"""How many characters of an error's text are quoted."""
 
 DUMPED = re.compile(rb'^  File "(.*)", line (\d+) in ', re.MULTILINE)
 """A line of the stack that faulthandler writes."""
@@ -70,10 +70,10 @@ CHANGES = {
     "os.putenv": "leaves the environment as it is, got a change of",
     "os.unsetenv": "leaves the environment as it is, got the removal of",
 }
-"""Audit event → what is wrong with it; the event's first argument comes next."""
+"""Audit event → how the error about it begins; the event's first argument follows."""
 
 FORKS = {"os.fork", "os.forkpty"}
-"""Audit events of a process that makes a second one of itself, which would go on as pytest, too."""
+"""Audit events of a process that copies itself. The copy would go on as a second pytest."""
 
 
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -81,6 +81,7 @@ LIMITS = [number for name, number in vars(resource).items() if name.startswith("
 
 
 def _umask() -> int:
+    """Return the mask of new files, which can only be read by setting it."""
     before = os.umask(0)
     os.umask(before)
     return before
@@ -105,34 +106,37 @@ STATE: dict[str, Callable[[], object]] = {
         each for each in threading.enumerate() if not each.daemon
     ],
 }
-"""What an import is to leave as it is → the state of it, which no audit event tells of."""
+"""What an import must not change → a function that returns its state.
+
+No audit event reports changes of these.
+"""
 
 MAY_NOT_SURVIVE_A_FORK = sys.platform == "darwin"
-"""Whether frameworks that pytest's process has in use may end a fork of it.
+"""Whether frameworks that pytest's process uses may end a fork of that process.
 
-Such an end says nothing of the adapter, so that it is tried once more, in a new process.
+Such an end says nothing about the adapter, so it is tried once more, in a new process.
 """
 
 _end_process = os._exit
 
 
 def try_imports(paths: Iterable[str], look_up: LookUp) -> dict[str, str]:
-    """Look each `module:class` up in a forked process; return what went wrong with an import.
+    """Look each `module:class` up in a forked process; return path → what went wrong with it.
 
-    The keys are the paths. A class that is missing or incomplete is left for the real look-up to
-    find, which it does no harm to.
+    A class that is missing or incomplete is no such fault: the real look-up, which it does not
+    harm, will find that.
 
     Raises:
-        KeyboardInterrupt: A module raised it, which is taken for the user's Ctrl-C.
-        OSError: No process can be started, or it has room for too few files or threads, which would
-            be told as a fault of the adapters.
+        KeyboardInterrupt: A module raised it, or the user has pressed Ctrl-C.
+        OSError: No process can be started, or it could open so few files or start so few threads
+            that this would look like a fault of the adapters.
     """
     found: dict[str, str] = {}
     left = list(paths)
     if left:
         _require_files()
     while left:
-        problems = _problems(left, look_up)
+        problems = _try_until_first_problem(left, look_up)
         found |= {path: problem for path, problem in zip(left, problems, strict=False) if problem}
         left = left[len(problems) :]
     return found
@@ -154,7 +158,7 @@ def _require_files() -> None:
 
 
 def raised(error: BaseException) -> str:
-    """Say that a look-up raised this, and which line of ours or the adapter's is to blame."""
+    """Return the message on an exception of a look-up, with the line that is to blame."""
     summary = traceback.extract_tb(error.__traceback__)
     places = [(frame.filename, frame.lineno or 0) for frame in reversed(summary)]
     if isinstance(error, SyntaxError) and error.filename:
@@ -166,27 +170,27 @@ def raised(error: BaseException) -> str:
 
 
 class Refusal:
-    """Finds no module, but refuses to import those that harmed the process that tried them."""
+    """A finder that refuses to import the modules that harmed the process that tried them."""
 
     def __init__(self, harm: dict[str, str]) -> None:
         """Take `module:class` → what went wrong."""
         self._modules = {path.partition(":")[0]: problem for path, problem in harm.items()}
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Raise ImportError for such a module."""
+        """Raise ImportError for such a module; find no other module."""
         if problem := self._modules.get(name):
             raise ImportError(f"{name} is not imported again: {problem}", name=name)
 
 
-def _problems(paths: Sequence[str], look_up: LookUp) -> list[str]:
-    """Return what went wrong with each, "" for nothing, up to the first with which something did.
+def _try_until_first_problem(paths: Sequence[str], look_up: LookUp) -> list[str]:
+    """Return what went wrong with each path up to the first problem; "" for what went well.
 
-    So whatever that one has left behind is in no other's process.
+    The paths after that have to be tried in a new process, as this one may be harmed.
     """
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # Python 3.12 warns of it where there are threads, as other plugins may have begun some. The
-        # child uses nothing that they may hold, and its time is limited.
+        # Python 3.12 warns of a fork if there are threads, and another plugin may have started one.
+        # The child uses nothing that such a thread may hold a lock on, and its time is limited.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -251,12 +255,15 @@ def _ended(child: int) -> int:
             kill(child, signal.SIGKILL)
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except ChildProcessError:  # whoever started pytest ignores SIGCHLD
+    except ChildProcessError:  # pytest was started with SIGCHLD ignored
         return 0
 
 
 def _ending(path: str, status: int | None, place: str) -> str:
-    """Say how the process ended in which an adapter was tried; None: it had to be killed."""
+    """Return the message on the end of the process that tried an adapter.
+
+    `status` is its exit status, as `_ended` returns it; None if it had to be killed.
+    """
     if status is None:
         got = f"ends within {SECONDS:g} s, got one that was still going on"
     elif status < 0:
@@ -276,16 +283,16 @@ def _file(path: str) -> str:
 def _serve(paths: Sequence[str], look_up: LookUp, out: int) -> NoReturn:
     """Write a line of JSON for each path: what went wrong with it, or "". Runs in the child.
 
-    Where the process ends or hangs, faulthandler writes the stack instead.
+    If the process ends or hangs, faulthandler writes the stack instead.
     """
     try:
-        os.setsid()  # what it starts ends with it, and it has no terminal
+        os.setsid()  # It has no terminal then, and what it starts is ended with it.
         watch = _Watch()
         faulthandler.enable(file=out)
         for path in paths:
             try:
                 faulthandler.dump_traceback_later(SECONDS, exit=True, file=out)
-            except RuntimeError:  # it needs a thread
+            except RuntimeError:  # No thread can be started.
                 os.write(out, NO_WATCH)
                 break
             problem = watch.problem(path, look_up)
@@ -300,14 +307,14 @@ def _serve(paths: Sequence[str], look_up: LookUp, out: int) -> NoReturn:
 
 
 class _Watch(io.TextIOBase):
-    """Notes what a module does to the process around it. Itself the standard output, for good."""
+    """Notes what a module does to its process. It also takes the place of the standard output."""
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
         super().__init__()
         self._noted: list[str] = []
-        sys.stdout, sys.stdin = self, io.TextIOBase()  # of which nothing can be read
+        sys.stdout, sys.stdin = self, io.TextIOBase()  # Nothing can be read from the latter.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         self._printed, printing = os.pipe()
         for here, there in ((nowhere, 0), (printing, 1), (nowhere, 2)):
@@ -328,7 +335,7 @@ class _Watch(io.TextIOBase):
             return f"{_prints(text)}; mend {_file(path)}"
         if changed:
             return f"expected an import that leaves {changed[0]} alone; mend {_file(path)}"
-        # Where the module itself was imported, it can be imported again.
+        # A module that was imported can be imported again, so the real look-up will say the same.
         return found if isinstance(found, str) and module not in sys.modules else ""
 
     def fileno(self) -> int:
@@ -341,16 +348,17 @@ class _Watch(io.TextIOBase):
         return len(text)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Note a change to what the whole process has in common; let it make no copy of itself."""
+        """Note a change of the whole process's state; refuse to let the process copy itself."""
         if event in FORKS:
             self._note("expected an import that does not fork its process", sys._getframe(1))
             raise OSError("no fork in an import")
         if event in CHANGES:
-            to = arguments[0]  # for os.fchdir, a descriptor
+            to = arguments[0]  # a descriptor if os.fchdir was called
             shown = str(to) if isinstance(to, int) else encodable(os.fsdecode(to), MOST_TEXT)
             self._note(f"expected an import that {CHANGES[event]} {shown}", sys._getframe(1))
 
     def _note(self, what: str, frame: FrameType | None) -> None:
+        """Note what was wrong, and the line to blame in the stack of a frame."""
         places = []
         while frame:
             places.append((frame.f_code.co_filename, frame.f_lineno))
@@ -358,7 +366,7 @@ class _Watch(io.TextIOBase):
         self._noted.append(f"{what}{_place(places)}; mend that line")
 
     def _exit(self, status: int) -> NoReturn:
-        """Take the place of `os._exit`, so that it is known where it was called."""
+        """Raise SystemExit in place of `os._exit`, so that its stack tells where it was called."""
         raise SystemExit(f"os._exit({status})")
 
 
@@ -367,9 +375,9 @@ def _prints(text: str) -> str:
 
 
 def _place(places: Places) -> str:
-    """Return `, at file:line, code` of the innermost line of the project's that may be to blame.
+    """Return `, at file:line, code` of the innermost line of the project that may be to blame.
 
-    The trial itself is not, nor is what led to it.
+    Neither the trial itself nor its callers are to blame; "" if no other line is in the project.
     """
     within = dropwhile(lambda place: place[0] == OURS[-1], places)
     for file, line in takewhile(lambda place: place[0] != OURS[-1], within):

@@ -16,7 +16,7 @@ def make_tables(library: Any, model: Any) -> None:
     tokenizer = library.get_tokenizer(
         model.is_multilingual, num_languages=model.num_languages, language="en", task="transcribe"
     )
-    _ = tokenizer.non_speech_tokens  # which no decode may say
+    _ = tokenizer.non_speech_tokens  # computed once; every decode suppresses them
     silence = np.zeros(16_000, np.float32)
-    # mlx computes, and reads the filters, only when somebody asks for the numbers.
+    # mlx reads the filters and computes only when the numbers are used.
     np.asarray(library.log_mel_spectrogram(silence, n_mels=model.dims.n_mels))

@@ -34,6 +34,7 @@ GPU_LINE = re.compile(
 
 
 def _name(size: str, variant: str) -> str:
+    """Return the library's name of a model."""
     return size if variant == "fp16" else f"{size}-{variant}"
 
 
@@ -113,7 +114,7 @@ class WhisperCpp(base.Adapter):
         return int(getattr(self._native, f"whisper_model_{name}")(self._model._ctx))
 
     def device_in_use(self, log: str) -> base.Device | None:
-        # It falls back to the CPU without an error, and says so in a line of its log alone.
+        # It falls back to the CPU without an error, and only a line of its log says so.
         # Source: whisper.cpp, whisper_backend_init_gpu.
         found = GPU_LINE.findall(log)
         if not found:

@@ -11,12 +11,11 @@ import pytest
 
 from adapters.errors import (
     MOST_TEXT,
-    limit_behind,
-    limit_told,
+    advice_on_limit,
+    advice_on_limit_in,
+    describe,
     memory_limit,
-    said_of,
     text_of,
-    with_step,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def test_limit_on_open_files_is_told_with_a_higher_one(limit: Limit, files: int,
     """The limit on open files is reported with a command that raises it."""
     limit(files=files)
 
-    assert limit_behind(failed(errno.EMFILE)) == (
+    assert advice_on_limit(failed(errno.EMFILE)) == (
         f"the limit is {files} open files a process, which `ulimit -n {more}` raises"
     )
 
@@ -65,7 +64,7 @@ def test_limit_on_open_files_that_is_not_the_shells_is_told_as_such(limit: Limit
     """A limit on open files that is not the shell's is reported as the system's."""
     limit(files=resource.RLIM_INFINITY)
 
-    assert limit_behind(failed(errno.EMFILE)) == (
+    assert advice_on_limit(failed(errno.EMFILE)) == (
         "that is the system's own limit for a process; close other programs"
     )
 
@@ -84,12 +83,12 @@ def test_limit_on_processes_is_told_with_a_higher_one(
     """The limit on processes is named with a command that raises it, except for root."""
     limit(processes=100)
 
-    assert limit_behind(error) == (
+    assert advice_on_limit(error) == (
         "the limit is 100 processes and threads of this user, which `ulimit -u 200` raises; or end "
         "some"
     )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert limit_behind(error) == (
+    assert advice_on_limit(error) == (
         "that is the limit of the container or the system; allow more processes, or end some"
     )
 
@@ -98,16 +97,18 @@ def test_limit_on_processes_is_told_with_a_higher_one(
 def test_memory_is_the_limit_of_the_shell_or_the_machines(limit: Limit, error: Exception) -> None:
     """A lack of memory is reported with the shell's limit, or else with what may help."""
     assert memory_limit() == ""
-    assert limit_behind(error) == "close other programs, or choose a smaller size"
+    assert advice_on_limit(error) == "close other programs, or choose a smaller size"
     limit(data=5)
     assert (
-        limit_behind(error) == "the limit is 5 bytes of memory, which `ulimit -d unlimited` lifts"
+        advice_on_limit(error)
+        == "the limit is 5 bytes of memory, which `ulimit -d unlimited` lifts"
     )
     limit(address_space=7)
     assert (
-        limit_behind(error) == "the limit is 7 bytes of memory, which `ulimit -v unlimited` lifts"
+        advice_on_limit(error)
+        == "the limit is 7 bytes of memory, which `ulimit -v unlimited` lifts"
     )
-    assert memory_limit() == limit_behind(error)
+    assert memory_limit() == advice_on_limit(error)
 
 
 def test_limit_that_no_machine_could_reach_is_none(limit: Limit) -> None:
@@ -125,7 +126,7 @@ def test_other_limits_say_what_to_do(limit: Limit) -> None:
     room = "make room there, or name a folder with more of it by --basetemp or TMPDIR"
 
     assert {
-        number: limit_behind(failed(number))
+        number: advice_on_limit(failed(number))
         for number in (errno.ENFILE, errno.EFBIG, errno.ENOSPC, errno.EDQUOT)
     } == {
         errno.ENFILE: "that is the limit of the whole system; end other programs",
@@ -141,7 +142,7 @@ def test_other_limits_say_what_to_do(limit: Limit) -> None:
 )
 @pytest.mark.usefixtures("limit")
 def test_other_errors_are_about_no_limit(error: Exception) -> None:
-    """An error that is about no limit is reported as it is."""
+    """Nothing is added to what they say."""
     assert limit_behind(error) == ""
     assert said_of(error) == f"{type(error).__name__}: {error}"
 
@@ -150,7 +151,7 @@ def test_what_is_said_of_an_error_ends_with_the_limit(limit: Limit) -> None:
     """An error behind which there is a limit is reported with that limit."""
     limit(files=64)
 
-    assert said_of(failed(errno.EMFILE)) == (
+    assert describe(failed(errno.EMFILE)) == (
         f"OSError: [Errno {errno.EMFILE}] Too many open files; the limit is 64 open files a "
         "process, which `ulimit -n 256` raises"
     )
@@ -169,11 +170,11 @@ def test_text_of_an_error_can_be_printed_and_has_an_end() -> None:
     assert text_of(ValueError("a name \udcff, 大")) == "a name \\udcff, 大"
     assert text_of(ValueError("x" * 3000)) == "x" * MOST_TEXT
     assert text_of(ValueError("abc"), 2) == "ab"
-    assert said_of(OddError()) == "OddError: (an error without a text)"
+    assert describe(OddError()) == "OddError: (an error without a text)"
 
 
 def test_next_step_stands_in_the_first_line() -> None:
-    """The next step stands in the first line of a reason."""
+    """Which is all that a summary has of a reason with several."""
     assert with_step("first\nsecond\nthird", "do this") == "first; do this\nsecond\nthird"
     assert with_step("first\nsecond", "") == "first\nsecond"
 
@@ -184,7 +185,7 @@ def test_next_step_stands_in_the_first_line() -> None:
 def test_limit_is_known_by_the_words_of_the_system(limit: Limit, number: int) -> None:
     """A limit is known by the system's words for it in a text."""
     limit(files=64, processes=100)
-    told = limit_told(f"cannot go on ({os.strerror(number)})")
+    told = advice_on_limit_in(f"cannot go on ({os.strerror(number)})")
 
     assert told
-    assert told == limit_behind(failed(number))
+    assert told == advice_on_limit(failed(number))

@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import psutil
 import pytest
 
-from adapters.errors import limit_behind
+from adapters.errors import advice_on_limit
 from tests.helpers.project import child_environment
 from whisper_speedtest.engine import errors
 from whisper_speedtest.engine.errors import (
@@ -91,7 +91,7 @@ def test_end_of_an_engine_is_told_by_its_status_or_signal(
             "load",
             (
                 f"it printed last: what(): {os.strerror(errno.EMFILE)}; "
-                f"{limit_behind(OSError(errno.EMFILE, ''))}"
+                f"{advice_on_limit(OSError(errno.EMFILE, ''))}"
             ),
         ),
         ("x" * 3_000_000, "load", f"it printed last: {'x' * LINE_LENGTH}; {TRY_ANOTHER}"),
@@ -131,7 +131,7 @@ def test_memory_that_the_shell_limits_is_told_where_a_library_crashes(
 @pytest.mark.parametrize(
     ("signal", "step"),
     [
-        ("ABRT", limit_behind(OSError(errno.EMFILE, ""))),
+        ("ABRT", advice_on_limit(OSError(errno.EMFILE, ""))),
         ("ILL", "install a build of the library for this processor"),
     ],
 )

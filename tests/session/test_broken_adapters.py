@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters.errors import limit_behind
+from adapters.errors import advice_on_limit
 from tests.helpers.broken_adapters import (
     DYING,
     DYING_AT_LAUNCH,
@@ -353,7 +353,7 @@ def test_process_that_cannot_be_started_is_told_in_a_line(few_broken: Path, tmp_
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert ended.stderr.strip() == (
         "ERROR: expected to start a process that tries to import the adapters, got [Errno "
-        f"{errno.EAGAIN}] too many; {limit_behind(OSError(errno.EAGAIN, ''))}"
+        f"{errno.EAGAIN}] too many; {advice_on_limit(OSError(errno.EAGAIN, ''))}"
     )
 
 

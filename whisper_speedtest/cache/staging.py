@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from adapters.errors import limit_behind
+from adapters.errors import advice_on_limit
 from whisper_speedtest.cache.evidence import Manifest
 from whisper_speedtest.cache.folders import matches
 from whisper_speedtest.cache.hashes import digest, hash_name
@@ -101,7 +101,7 @@ def next_step(error: OSError, folder: Path) -> str:
     path = error.filename2 or error.filename or folder
     return {
         **dict.fromkeys(_FULL, "make room on its disk (hf cache ls, hf cache rm)"),
-        **dict.fromkeys((errno.EMFILE, errno.ENFILE), limit_behind(error)),
+        **dict.fromkeys((errno.EMFILE, errno.ENFILE), advice_on_limit(error)),
         errno.EROFS: "mount its file system for writing",
         errno.EIO: "check its disk, which fails",
         errno.EACCES: f"make {path} writable",

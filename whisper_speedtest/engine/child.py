@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from adapters.errors import said_of
+from adapters.errors import describe
 from whisper_speedtest.engine.checkout import end
 from whisper_speedtest.engine.errors import (
     LAST_LINES,
@@ -144,7 +144,7 @@ class Child:
         except EngineError:
             raise
         except Exception as error:
-            raise self.fail(f"{method} raised {said_of(error)}") from error
+            raise self.fail(f"{method} raised {describe(error)}") from error
         except BaseException as error:
             # A time limit or Ctrl-C came while the child was at work. The child may still answer,
             # and its answer would be taken for that of the next call, so it has to end.

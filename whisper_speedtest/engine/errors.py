@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from adapters.errors import limit_told, memory_limit
+from adapters.errors import advice_on_limit_in, memory_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +105,7 @@ def how_it_ended(process: subprocess.Popen[bytes], seconds: float, during: str, 
         return f"the engine hung up and did not end within {seconds:g} s during {during}"
     last = _last_line(log)
     said = f"it printed last: {last}; " if last else ""
-    limit = limit_told(last)
+    limit = advice_on_limit_in(last)
     step = limit or (AT_LAUNCH if during == "launch" else TRY_ANOTHER)
     if code >= 0:
         return f"the engine ended with exit status {code} during {during}; {said}{step}"

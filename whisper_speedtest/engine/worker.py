@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from adapters import load_adapter
 from adapters.base import WeightsError
-from adapters.errors import said_of, with_step
+from adapters.errors import describe, with_next_step
 from adapters.sizes import difference
 from whisper_speedtest.engine.catalogue import Catalogue
 from whisper_speedtest.engine.environment import COMPILED_BY_MLX, recorded
@@ -109,8 +109,8 @@ class Worker:
 
     def told(self, error: BaseException) -> str:
         """Return how an error that a call has raised is reported, with what helps."""
-        said = said_of(error)
-        return with_step(said, self._adapter.advice(said) or step_behind(error))
+        said = describe(error)
+        return with_next_step(said, self._adapter.advice(said) or step_behind(error))
 
     def reference(self, products: int) -> float | None:
         """Compute the reference on the device, for which nothing has to be loaded."""
@@ -147,7 +147,7 @@ def _wait_for_the_end() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def serve(worker: object, wire: Wire, tell: Callable[[BaseException], str] = said_of) -> None:
+def serve(worker: object, wire: Wire, tell: Callable[[BaseException], str] = describe) -> None:
     """Answer calls until the parent hangs up; `tell` says what a call has raised."""
     while True:
         try:

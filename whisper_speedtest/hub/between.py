@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
-from adapters.errors import limit_told
+from adapters.errors import advice_on_limit_in
 from whisper_speedtest.cache.sizes import short
 from whisper_speedtest.hub.tries import NETWORK
 
@@ -80,7 +80,7 @@ def next_step(said: str, named_in: str) -> str:
     `named_in` is where its address is set; "" if another host has redirected to it.
     """
     step = next((step for words, step in _STEPS.items() if words in said), "")
-    step = step or limit_told(said) or NETWORK
+    step = step or advice_on_limit_in(said) or NETWORK
     if step in {_NO_TLS, _ANOTHER_HOST} and not named_in:
         step = NETWORK
     if where := proxies_are_in():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters import try_registry
-from adapters.errors import limit_behind
+from adapters.errors import advice_on_limit
 from whisper_speedtest.engine.foreign import foreign_package
 from whisper_speedtest.session import gpu
 
@@ -88,7 +88,7 @@ def _try_adapters() -> None:
         try_registry()
     except OSError as error:
         what = f"expected to start a process that tries to import the adapters, got {error}"
-        if next_step := limit_behind(error):
+        if next_step := advice_on_limit(error):
             what += f"; {next_step}"
         raise pytest.UsageError(what) from error
 
