@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test_corpus(
     record: Recorder, case: Case, processes: Processes, corpus: Corpus, settings: DecodeSettings
 ) -> None:
-    """The word errors of all recordings together, and the seconds that their calls take."""
+    """Word errors of all recordings together, and the seconds that their calls take."""
     calls = time_corpus(processes, corpus, settings)
 
     record.corpus(processes, calls)

@@ -1,4 +1,4 @@
-"""Throughput on audio of several windows, and what decoding them in batches does for it."""
+"""Throughput on audio of several windows, and how much faster it is to decode them in batches."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def test_long_form(
     settings: DecodeSettings,
     batch_size: int,
 ) -> None:
-    """Seconds for long audio, with so many of its 30 s windows decoded at once."""
-    windows, largest = math.ceil(clip.seconds / WINDOW_SECONDS), largest_batch(clip.seconds, device)
+    """Seconds for long audio, with `batch_size` of its 30 s windows decoded at once."""
+    windows = math.ceil(clip.seconds / WINDOW_SECONDS)
+    largest = largest_batch(clip.seconds, device)
     if batch_size > largest:
         raise NotMeasured(
             case,

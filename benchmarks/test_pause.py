@@ -27,9 +27,9 @@ def test_after_pause(
     settings: DecodeSettings,
     pause: float,
 ) -> None:
-    """Seconds from a clip's samples to its transcript, after some in which nothing was computed.
+    """Seconds from a clip's samples to its transcript, after some seconds of idleness.
 
-    A GPU slows down meanwhile, and whoever dictates a sentence now and then waits for it.
+    A GPU slows down while it is idle, and whoever dictates a sentence now and then has to wait.
     """
     calls = time_calls(processes, clip, audio, settings, pause)
 

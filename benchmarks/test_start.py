@@ -1,7 +1,7 @@
 """What comes before the first warm call: the load, and the cold start with its memory.
 
-Both are told by the same starts, those of the processes that the case's other tests use afterwards.
-With --cold-files, starts of further processes read the model's files from the disk.
+Both are measured in the same starts, those of the processes that the case's other tests then use.
+With --cold-files, further processes are started, which read the model's files from the disk.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def test_load(record: Recorder, processes: Processes) -> None:
 def test_cold_start_and_memory(
     record: Recorder, case: Case, processes: Processes, clip: Clip, settings: DecodeSettings
 ) -> None:
-    """Seconds from starting a process to its first transcript, by phase, and the memory it took.
+    """Seconds from starting a process to its first transcript, by phase, and its peak of memory.
 
-    The files have just been hashed, so the system has them in memory. The first start stands apart,
-    since on macOS the system keeps compiled GPU code between processes.
+    The files have just been hashed, so the system has them in memory. The first of several starts
+    does not count, as a library may compile code in it and keep that for the next starts.
     """
     starts = processes.starts()
 

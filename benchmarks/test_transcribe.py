@@ -43,7 +43,7 @@ def test_tuned(
     audio: Audio,
     settings: DecodeSettings,
 ) -> None:
-    """The same with what each library's own documentation recommends, so on unequal terms."""
+    """Seconds with the settings that each library's documentation recommends: unequal terms."""
     calls = time_calls(processes, clip, audio, settings)
 
     record.calls(processes, clip, calls)
