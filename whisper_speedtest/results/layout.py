@@ -1,15 +1,15 @@
-"""The closing table as lines of text that fit into so many columns of a terminal.
+"""Lays out the closing table as lines of text that fit into the width of a terminal.
 
-Where the table is wider, it is made narrower by these steps, in this order, until it fits:
+A table that is too wide is made narrower by these steps, in this order, until it fits:
 
 1. Headings of several words take two lines.
-2. Size and clip stand above the rows that share them; library and variant share one column.
-3. Columns leave: what a library computes on, its load, what is of an earlier session, its peak
-   memory, its WER, its cold start, its time error, then how often it was timed, and at last the
-   interval. Names, time, RTFx and `slower` stay; so does what a start takes where nothing else was
-   measured. Of a row that has starts alone beside others, the time is then that of its start, which
-   is said above it.
-4. Names are broken, and then any line that is still too long.
+2. Size and clip stand in a line above the rows that share them; library and variant become one
+   column.
+3. Columns are left out, in the order of `Column.leaves`. Of `95% interval`, the counts of processes
+   and calls are left out first. The last column that shows a time always stays. Once the columns of
+   starts are left out, a row that has only starts shows the time of its start in the column of
+   times, and the line above it says so.
+4. Names are broken into several lines, and then any line that is still too long.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 Style = Literal["heading", "group", "fastest", "busy", ""]
 
 GAP = 2
-"""Columns between two cells."""
+"""Width of the space between two columns. All widths are in columns of the terminal."""
 
 INDENT = " "
-"""Before the name of a row that stands under what it shares with others."""
+"""Stands before the name in a row below the line with its size and clip."""
 
 COUNTS = re.compile(r" ?\(\d+×[\d-]+\)$")
-"""How many processes and calls an interval is made of, which stands behind it."""
+"""The counts of processes and calls at the end of an interval, as ` (3×3)`."""
 
 STARTS = {"cold start", "load"}
-"""The columns of what a start takes."""
+"""Headings of the columns with the times of starts."""
 
 NARROWEST_NAME = 12
-"""Columns to which a column of names is broken at most."""
+"""The least width of the column of names when names are broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table, and what kind it is, for a terminal that has colours."""
+    """A line of the table, and its kind, for a terminal that has colours."""
 
     text: str
     style: Style = ""
@@ -63,32 +63,34 @@ class _Strip:
     leaves: int = 0
 
     def with_two_lines(self) -> _Strip:
-        """Return it with a heading of two lines, where that has several words."""
+        """Return the column with a heading of two lines, if that has several words."""
         first, space, rest = self.heading[0].partition(" ")
         return replace(self, heading=(first, rest)) if space else self
 
-    def without_counts(self) -> list[_Strip]:
-        """Return it without how often each was timed; nothing where that leaves nothing out.
+    def without_counts(self) -> _Strip | None:
+        """Return the column without the counts behind its intervals; None where it has only these.
 
-        What is left is as narrow as its heading may be: `95%` of `95% interval`.
+        It is also None where there are no counts. Of the heading only the first line is left: `95%`
+        of `95% interval`.
         """
         cells = tuple(COUNTS.sub("", cell) for cell in self.cells)
-        made = replace(self, heading=self.heading[:1], cells=cells)
-        return [made] if any(cells) and cells != self.cells else []
+        if not any(cells) or cells == self.cells:
+            return None
+        return replace(self, heading=self.heading[:1], cells=cells)
 
     @property
     def name(self) -> str:
-        """The heading of its column."""
+        """Its heading in one line."""
         return " ".join(self.heading)
 
     @property
     def width(self) -> int:
-        """Columns of the terminal."""
+        """Its width in columns of the terminal."""
         return max(map(_width, (*self.heading, *self.cells)))
 
 
 def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Line]:
-    """Return the table's lines, none of which fills more columns than `width`; none of no rows."""
+    """Return the lines of the table, each at most `width` columns wide; [] if there are no rows."""
     if not rows:
         return []
     strips = [_strip(each, rows) for each in columns]
@@ -96,48 +98,57 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
     for wide in (strips, two_lines):
         if _total(wide) <= width:
             return _broken(_plain(rows, wide), width)
-    narrow = [_names(two_lines, columns)]
-    for strip, column in zip(two_lines, columns, strict=True):
-        if column.heading in {TIME, *STARTS}:
-            narrow.append(_said_above(strip, rows))
-        elif column.heading not in (*NAME, *GROUP):
-            narrow.append(strip)
-    while _total(narrow) > width and (leaving := list(_leaving(narrow))):
-        first = min(leaving, key=lambda each: each.leaves)
-        place = narrow.index(first)
-        narrow[place : place + 1] = first.without_counts()
+    narrow = _fitted(_beside_groups(two_lines, rows), width)
     of_starts = not STARTS & {each.name for each in narrow}
     if of_starts:
         narrow = [_or_of_start(each, rows) if each.name == TIME else each for each in narrow]
     return _broken(_grouped(rows, narrow, width, of_starts=of_starts), width)
 
 
-def _leaving(strips: Sequence[_Strip]) -> Iterator[_Strip]:
-    """Yield the columns that may leave: not the last one that shows a time."""
-    times = [each for each in strips if each.name in {TIME, *STARTS}]
+def _beside_groups(strips: Sequence[_Strip], rows: Sequence[Row]) -> list[_Strip]:
+    """Return the columns of a table whose sizes and clips stand above the rows."""
+    narrow = [_names(strips)]
     for each in strips:
-        if each.leaves and times != [each]:
-            yield each
+        if each.name in {TIME, *STARTS}:
+            narrow.append(_without_busy(each, rows))
+        elif each.name not in {*NAME, *GROUP}:
+            narrow.append(each)
+    return narrow
+
+
+def _fitted(strips: Sequence[_Strip], width: int) -> list[_Strip]:
+    """Return the columns without those that have to be left out for the others to fit."""
+    fitted = list(strips)
+    while _total(fitted) > width:
+        times = [each for each in fitted if each.name in {TIME, *STARTS}]
+        leaving = [each for each in fitted if each.leaves and times != [each]]
+        if not leaving:
+            break
+        first = min(leaving, key=lambda each: each.leaves)
+        narrower = first.without_counts()
+        place = fitted.index(first)
+        fitted[place : place + 1] = [narrower] if narrower else []
+    return fitted
 
 
 def _strip(column: Column, rows: Sequence[Row]) -> _Strip:
+    """Return a column as text, with characters that a terminal cannot show replaced."""
     cells = tuple(printable(column.cell(row)) for row in rows)
     return _Strip((column.heading,), cells, column.right, column.leaves)
 
 
-def _names(strips: Sequence[_Strip], columns: Sequence[Column]) -> _Strip:
-    """Return the columns of names as one."""
-    cells = [
-        strip.cells for strip, each in zip(strips, columns, strict=True) if each.heading in NAME
-    ]
+def _names(strips: Sequence[_Strip]) -> _Strip:
+    """Return the columns of library and variant as one."""
+    cells = [each.cells for each in strips if each.name in NAME]
     names = (INDENT + " ".join(filter(None, parts)) for parts in zip(*cells, strict=True))
     return _Strip(("library",), tuple(names), right=False)
 
 
-def _said_above(strip: _Strip, rows: Sequence[Row]) -> _Strip:
-    """Return the times without the word that stands above those of busy rows.
+def _without_busy(strip: _Strip, rows: Sequence[Row]) -> _Strip:
+    """Return a column of times without `busy` where the line above the row says so already.
 
-    Of a row with a clip that word is of its call, and starts may be busy or not beside it.
+    For a row with a clip, that line speaks of its warm calls: each start may be busy or not, and
+    keeps its word.
     """
     cells = (
         cell.removesuffix(BUSY) if row.busy and (strip.name == TIME or not row.warm) else cell
@@ -147,7 +158,7 @@ def _said_above(strip: _Strip, rows: Sequence[Row]) -> _Strip:
 
 
 def _or_of_start(strip: _Strip, rows: Sequence[Row]) -> _Strip:
-    """Return the times, which of a row that has starts alone are those of its start."""
+    """Return the column of times, where a row that has only starts shows that of its start."""
     cells = (
         cell if row.warm else time_of(row.cold or row.load).removesuffix(BUSY)
         for cell, row in zip(strip.cells, rows, strict=True)
@@ -156,17 +167,18 @@ def _or_of_start(strip: _Strip, rows: Sequence[Row]) -> _Strip:
 
 
 def _total(strips: Sequence[_Strip]) -> int:
+    """Return the width of a table of these columns."""
     return sum(each.width for each in strips) + GAP * (len(strips) - 1)
 
 
 def _plain(rows: Sequence[Row], strips: Sequence[_Strip]) -> Iterator[Line]:
-    """Yield the table with a line for each row, and an empty one between sizes."""
+    """Yield the lines of a table with a line for each row, and an empty line between sizes."""
     widths = [each.width for each in strips]
     yield from _heading(strips, widths)
-    before = rows[0].case.size
+    size = rows[0].case.size
     for number, row in enumerate(rows):
-        if row.case.size != before:
-            before = row.case.size
+        if row.case.size != size:
+            size = row.case.size
             yield Line("")
         yield Line(_joined([each.cells[number] for each in strips], strips, widths), _style(row))
 
@@ -174,12 +186,13 @@ def _plain(rows: Sequence[Row], strips: Sequence[_Strip]) -> Iterator[Line]:
 def _grouped(
     rows: Sequence[Row], strips: Sequence[_Strip], width: int, *, of_starts: bool
 ) -> Iterator[Line]:
-    """Yield the table with size and clip above the rows that share them.
+    """Yield the lines of a table with size and clip above the rows that share them.
 
-    `of_starts` says whether the times of rows that have no clip are those of their starts.
+    Names are broken if that makes the table fit. `of_starts` says whether the times of rows that
+    have no clip are those of their starts.
     """
     widths = [each.width for each in strips]
-    too_much = sum(widths) + GAP * (len(strips) - 1) - width
+    too_much = _total(strips) - width
     widths[0] = max(min(widths[0], NARROWEST_NAME), widths[0] - max(too_much, 0))
     yield from _heading(strips, widths)
     for group, numbered in groupby(enumerate(rows), key=lambda each: _group(each[1], of_starts)):
@@ -193,10 +206,10 @@ def _grouped(
 
 
 def _group(row: Row, of_starts: bool) -> str:
-    """Return what stands above a row: its size and clip, and whether it is busy.
+    """Return the line above a row: its size and clip, and whether it is busy.
 
-    A row without a clip is of starts. Where its time is that of a start (`of_starts`), which start
-    that is stands in place of the clip.
+    For a row without a clip, `starts` stands in place of the clip; or the name of the start, where
+    the time of the row is that of a start (`of_starts`).
     """
     start = "cold start" if row.cold else "load"
     parts = [row.case.size, row.clip or (start if of_starts else "starts")]
@@ -204,16 +217,16 @@ def _group(row: Row, of_starts: bool) -> str:
 
 
 def _heading(strips: Sequence[_Strip], widths: Sequence[int]) -> Iterator[Line]:
-    """Yield the headings, which end on the same line, and a rule below them."""
+    """Yield the lines of the headings, aligned at the bottom, and a rule below them."""
     count = max(len(each.heading) for each in strips)
-    for number in range(count):
-        cells = [("",) * (count - len(each.heading)) + each.heading for each in strips]
-        yield Line(_joined([each[number] for each in cells], strips, widths), "heading")
+    headings = [("",) * (count - len(each.heading)) + each.heading for each in strips]
+    for cells in zip(*headings, strict=True):
+        yield Line(_joined(cells, strips, widths), "heading")
     yield Line("─" * (sum(widths) + GAP * (len(strips) - 1)))
 
 
 def _joined(cells: Sequence[str], strips: Sequence[_Strip], widths: Sequence[int]) -> str:
-    """Return cells as one line, each at its side of its column."""
+    """Return the cells of a row as one line, each aligned in its column."""
     padded = []
     for cell, strip, width in zip(cells, strips, widths, strict=True):
         space = " " * (width - _width(cell))
@@ -222,25 +235,26 @@ def _joined(cells: Sequence[str], strips: Sequence[_Strip], widths: Sequence[int
 
 
 def _style(row: Row) -> Style:
+    """Return the kind of the line of a row."""
     if row.busy:
         return "busy"
     return "fastest" if row.relative == FASTEST else ""
 
 
 def _broken(made: Iterator[Line], width: int) -> list[Line]:
-    """Return the lines; of one that is too long, as many as it takes."""
+    """Return the lines, where one that is wider than `width` is broken into several."""
     return [Line(piece, line.style) for line in made for piece in _pieces(line.text, width)]
 
 
 def _pieces(text: str, width: int) -> list[str]:
-    """Return a text in pieces of so many columns at most."""
+    """Return a text in pieces that are at most `width` columns wide."""
     from rich.cells import chop_cells
 
     return chop_cells(text, width) if _width(text) > width else [text]
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text fills: some characters fill two, or none."""
+    """Return the width of a text in a terminal, where some characters take two columns, or none."""
     from rich.cells import cell_len
 
     return cell_len(text)

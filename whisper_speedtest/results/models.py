@@ -2,9 +2,9 @@
 
     python -m whisper_speedtest.results.models
 
-docs/models.md has which repo, revision and files each adapter, size and variant loads; where the
-project has a lock of models, also the commits and the sizes in bytes of what is locked. README.md
-has the table of libraries.
+It writes docs/models.md, which says which repo, revision and files each adapter, size and variant
+loads; where the project has a lock of models, also their commits and sizes in bytes. In README.md
+it replaces the table of libraries.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from whisper_speedtest.cache.sizes import human
 from whisper_speedtest.results.aspects import HASH_SHOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from adapters.base import ModelFiles
 
 PROJECT = Path(__file__).parents[2]
+"""The suite's own checkout."""
 
 TABLE = re.compile(r"^\| library \| extra \|.*\n(\|.*\n)*", re.MULTILINE)
 """The table of libraries in README.md."""
@@ -51,21 +52,19 @@ def page(lock: Lock) -> str:
 
 def _table(adapter: str, lock: Lock) -> Iterator[str]:
     """Yield the lines of one adapter's table, sizes in their usual order."""
-    headings = [
-        "size",
-        "variant",
-        "repo and revision",
-        "files",
-        *(["bytes"] if lock.models else []),
-    ]
+    headings = ["size", "variant", "repo and revision", "files"]
+    if lock.models:
+        headings.append("bytes")
     yield f"| {' | '.join(headings)} |"
     yield f"|{'---|' * len(headings)}"
     check_map = adapter_class(adapter).check_map
     for size in sorted(check_map, key=SIZES.index):
         for variant, files in check_map[size].items():
             names = ", ".join(f"`{name}`" for name in files.files)
-            cells = (size, variant, _revision(files, lock), names, _bytes(files, lock))
-            yield f"| {' | '.join(cells[: len(headings)])} |"
+            cells = [size, variant, _revision(files, lock), names]
+            if lock.models:
+                cells.append(_bytes(files, lock))
+            yield f"| {' | '.join(cells)} |"
 
 
 def _revision(files: ModelFiles, lock: Lock) -> str:
@@ -79,7 +78,7 @@ def _revision(files: ModelFiles, lock: Lock) -> str:
 
 
 def _bytes(files: ModelFiles, lock: Lock) -> str:
-    """Return the size of the files together, "" where it is not known of each."""
+    """Return the size of all files of an entry together; "" where the lock lacks one of them."""
     locked = lock.of(files)
     if not locked or not set(files.files) <= set(locked.files):
         return ""
@@ -87,31 +86,40 @@ def _bytes(files: ModelFiles, lock: Lock) -> str:
 
 
 def library_table(extras: Container[str]) -> str:
-    """Return the table of libraries for README.md: one row each, with how it is installed."""
+    """Return the table of libraries for README.md: one row each, with how it is installed.
+
+    `extras` are the names of the extras in pyproject.toml; other libraries need none.
+    """
     lines = ["| library | extra | sizes | variants |", "|---|---|---|---|"]
     for name in REGISTRY:
         adapter = adapter_class(name)
         torch = ", PyTorch" if "torch" in adapter.packages else ""
         extra = f"`requirements/{name}.txt`{torch}" if name in extras else "default"
         sizes = sorted(adapter.check_map, key=SIZES.index)
-        variants = dict.fromkeys(v for models in adapter.check_map.values() for v in models)
-        cells = (" ".join(f"`{cell}`" for cell in column) for column in (sizes, variants))
-        lines.append(f"| {' | '.join([name, extra, *cells])} |")
+        variants = dict.fromkeys(
+            variant for models in adapter.check_map.values() for variant in models
+        )
+        cells = (name, extra, _codes(sizes), _codes(variants))
+        lines.append(f"| {' | '.join(cells)} |")
     return "".join(f"{line}\n" for line in lines)
 
 
-def write(project: Path) -> None:
-    """Write docs/models.md, and the table of libraries in README.md, of a checkout of the project.
+def _codes(names: Iterable[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
 
-    Nothing is written where one of them cannot be made.
+
+def write(project: Path) -> None:
+    """Write docs/models.md and the table in README.md of the checkout in the folder `project`.
+
+    If one of them cannot be made, neither is written.
 
     Raises:
         AdapterError: An adapter cannot be used; the message says why.
         LockError: The lock of models cannot be read.
         ValueError: README.md has no such table.
     """
-    stated = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    table = library_table(stated["project"]["optional-dependencies"])
+    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    table = library_table(settings["project"]["optional-dependencies"])
     models = page(read_lock(project / NAME))
     readme = (project / "README.md").read_text(encoding="utf-8")
     if not TABLE.search(readme):

@@ -1,7 +1,7 @@
-"""Compares the times of a session with those of a stored run, which can only warn.
+"""Compares the times of a session with those of a stored run, and warns of those that grew.
 
-Between two runs the machine itself may have changed, and nothing in either of them tells how much.
-So a stored run never says that something is slower: only turns with another side do.
+Between two runs the machine itself may have changed, and neither run shows by how much. So this
+never fails a test for being slower; only a comparison in turns with another side does.
 """
 
 from __future__ import annotations
@@ -25,51 +25,58 @@ if TYPE_CHECKING:
 def stored_lines(
     results: Iterable[Result], stored: Sequence[Result], limit: float, name: str
 ) -> Iterator[str]:
-    """Yield a line for each test that seems slower than allowed, or is not to be compared.
+    """Yield a line for each test that seems slower than allowed, or must not be compared.
 
-    `limit` is a share; `name` is what messages call the stored run. The last line says how many
-    tests were compared, and of how many others there is nothing to compare.
+    `limit` is how much slower a test may be, as a share; `name` is what messages call the stored
+    run. The last line says how many tests were compared, and how many others could not be.
     """
-    before = {each.test: each for each in stored if each.outcome is Outcome.PASSED}
+    passed = {each.test: each for each in stored if each.outcome is Outcome.PASSED}
     known = {each.test for each in stored}
     compared = absent = unusable = 0
     for now in results:
-        old = before.get(now.test)
+        old = passed.get(now.test)
         if now.test not in known:
             absent += 1
             continue
         if now.outcome is not Outcome.PASSED or old is None or not (now.samples and old.samples):
             unusable += 1
             continue
-        if differing := "; ".join(_differences(old, now)):
-            yield f"stored:   {now.test}: not compared with {name}: {differing}"
+        if differences := "; ".join(_differences(old, now)):
+            yield f"stored:   {now.test}: not compared with {name}: {differences}"
             continue
         compared += 1
         found = ratio(now.estimate, old.estimate)
         if found.value - 1 > limit:
             yield f"warning:  {now.test}, against {name}: {_told(found, limit)}"
-    others = [f"{absent} not in it"] if absent else []
-    others += [f"{unusable} without a time that counts, here or there"] if unusable else []
-    told = f" ({', '.join(others)})" if others else ""
+    not_compared = [f"{absent} not in it"] if absent else []
+    if unusable:
+        not_compared.append(f"{unusable} without a time that counts, here or there")
+    others = f" ({', '.join(not_compared)})" if not_compared else ""
     yield (
-        f"stored:   {counted(compared, 'test')} compared with {name}{told}, which can only warn: "
+        f"stored:   {counted(compared, 'test')} compared with {name}{others}, which can only warn: "
         "the machine may have changed since; --against=DIR lets both sides take turns"
     )
 
 
 def lost_cases(stored: Iterable[Result], known: Iterable[Case], name: str) -> list[str]:
-    """Return a line for each case of a stored run that is not known any more."""
-    there = set(known)
+    """Return a line for each case of a stored run that is not among the known ones any more.
+
+    `name` is what the lines call the stored run.
+    """
+    known_cases = set(known)
     return [
         f"{case}: {name} has a result of this case, and this checkout has none of that name; put "
         "it back, or leave it out with -k"
         for case in dict.fromkeys(each.case for each in stored)
-        if case not in there
+        if case not in known_cases
     ]
 
 
 def _told(found: UnpairedRatio, limit: float) -> str:
-    """Return how much slower a test has become, with the interval where both runs have one."""
+    """Return how much slower a test has become, with the interval if both runs have one.
+
+    `limit` is a share; where the interval reaches below it, the difference may be noise.
+    """
     if found.low is None or found.high is None:
         return f"{change(found.value)} (no interval)"
     text = slower_by(found.value, found.low, found.high)
@@ -77,12 +84,12 @@ def _told(found: UnpairedRatio, limit: float) -> str:
 
 
 def _differences(old: Result, now: Result) -> Iterator[str]:
-    """Yield in what two results differ that must not be compared."""
+    """Yield each difference for which two results of a test must not be compared."""
     if old.measure is not now.measure:
         yield f"measure {old.measure} → {now.measure}"
     yield from model_differences(old.model, now.model)
     yield from field_differences("settings", old.settings, now.settings)
-    yield from field_differences("machine", old.machine, now.machine, but="suite")
+    yield from field_differences("machine", old.machine, now.machine, ignored="suite")
     if (old.clip and old.clip.sha256) != (now.clip and now.clip.sha256):
         yield "the clip has another sound"
     before, after = old.provenance, now.provenance

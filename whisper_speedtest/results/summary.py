@@ -1,7 +1,8 @@
 """The answer to what most people ask, in a sentence for each size: which library is the fastest.
 
-A sentence names the fastest only where its interval of the ratio to each other leaves 1 out. It
-never ranks what was busy, failed or timed out, nor what has no interval or one that says nothing.
+A sentence calls one the fastest only where it is decided that it is faster than each other one: the
+interval of the ratio of their times does not hold 1. A result that was busy, failed or timed out is
+never ranked, nor is one without an interval or with one that says nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +28,19 @@ USUAL_CLIP = "short"
 """The clip that the sentences are about, where it was measured."""
 
 MICRO = "micro"
+"""The size of the embedded model."""
+
 TOO_SMALL = (
     "micro is too small to rank libraries: it shows that they work; to choose, measure a larger "
     "size, as with -k small"
 )
 
 MOST_NAMES = 4
-"""How many rows a sentence names in one list."""
+"""How many results a sentence names in one list; any others are counted."""
 
 
 def sentences(results: Sequence[Result], others: Iterable[Outcome] = ()) -> list[str]:
-    """Return what a session answers: that it measured nothing, or else what ranks.
+    """Return the sentences of a session: that nothing was measured, or those of the rankings.
 
     `others` is how tests without a result ended.
     """
@@ -46,23 +49,22 @@ def sentences(results: Sequence[Result], others: Iterable[Outcome] = ()) -> list
 
 
 def ranking_sentences(results: Sequence[Result]) -> list[str]:
-    """Return a sentence for each size and machine, smallest size first.
+    """Return a sentence for each size and machine, smallest size first, then the comparisons.
 
-    They are about the clip `short` where it was measured, else about the one that most cases share,
-    and never about long audio by batch size, which is another question.
-    Of `micro` one is said only where there is no other size, and that it ranks nothing.
+    A sentence is about the clip `short` if it was measured, else about the clip that most cases
+    share. It is never about long audio by batch size, which is another question. The size `micro`
+    has no ranking; where it alone was measured, one sentence says why.
     """
-    found = _of_one_clip(
+    every_size = _of_one_clip(
         rankings(each for each in results if each.measure is not Measure.LONG_FORM)
     )
-    told = [each for each in found if each.size != MICRO]
-    if found and not told:
+    found = [each for each in every_size if each.size != MICRO]
+    if every_size and not found:
         return [TOO_SMALL, *_of_comparisons(results)]
-    names = machine_names(each.machine for each in told if each.machine)
+    names = machine_names(each.machine for each in found if each.machine)
     lines = []
-    for each in told:
-        on = each.clip
-        about = [each.size if on == USUAL_CLIP else f"{each.size} on {on}"]
+    for each in found:
+        about = [each.size if each.clip == USUAL_CLIP else f"{each.size} on {each.clip}"]
         if len(names) > 1 and each.machine:
             about.append(names[machine_key(each.machine)])
         lines.append(_sentence(each, ", ".join(about)))
@@ -70,20 +72,22 @@ def ranking_sentences(results: Sequence[Result]) -> list[str]:
 
 
 def _of_comparisons(results: Sequence[Result]) -> Iterator[str]:
-    """Yield what comparisons with another side have found, those that are slower first."""
-    found: dict[str, Counter[str]] = {}
+    """Yield a sentence for each other side: how often which verdict was found, slower first."""
+    verdicts_by_side: dict[str, Counter[str]] = {}
     for each in results:
         if each.comparison:
-            found.setdefault(each.comparison.baseline.name, Counter())[verdict_of(each)] += 1
-    for side, verdicts in found.items():
-        told = sorted(verdicts.items(), key=lambda each: (each[0] != Verdict.SLOWER, each[0]))
-        yield f"in turns with {side}: {', '.join(f'{count} {what}' for what, count in told)}"
+            side = each.comparison.baseline.name
+            verdicts_by_side.setdefault(side, Counter())[verdict_of(each)] += 1
+    for side, verdicts in verdicts_by_side.items():
+        slower_first = sorted(verdicts, key=lambda verdict: (verdict != Verdict.SLOWER, verdict))
+        counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in slower_first)
+        yield f"in turns with {side}: {counts}"
 
 
 def nothing_measured(results: Sequence[Result], others: Iterable[Outcome] = ()) -> str:
-    """Say that tests have ended and nothing was measured; "" where that is not so.
+    """Return the sentence that nothing was measured; "" if something was, or no test has ended.
 
-    It is true of a session that was stopped, too, in which other tests were never begun.
+    It also holds for a session that was stopped, in which other tests were never begun.
     """
     outcomes = {*(each.outcome for each in results), *others}
     if not outcomes or any(each.is_measured or each.comparison for each in results):
@@ -93,7 +97,7 @@ def nothing_measured(results: Sequence[Result], others: Iterable[Outcome] = ()) 
 
 
 def _of_one_clip(found: Sequence[Ranking]) -> list[Ranking]:
-    """Return one ranking of each size and machine, in the same order."""
+    """Return one of the rankings of each size and machine, in the same order."""
     chosen: dict[tuple[str, bytes], Ranking] = {}
     for each in found:
         key = (each.size, machine_key(each.machine))
@@ -102,14 +106,17 @@ def _of_one_clip(found: Sequence[Ranking]) -> list[Ranking]:
 
 
 def _preference(ranking: Ranking) -> tuple[bool, int, int]:
-    """Return what is greatest of the ranking to tell of."""
+    """Return a sort key: the greatest ranking of a size and machine is the one to tell.
+
+    That is the one of the usual clip if any result on it was right, else that of the most results.
+    """
     right = len(ranking.ranked) + len(ranking.unranked)
-    usual = ranking.clip == USUAL_CLIP
-    return bool(right) and usual, right, sum(ranking.left_out.values())
+    is_usual = right > 0 and ranking.clip == USUAL_CLIP
+    return is_usual, right, sum(ranking.left_out.values())
 
 
 def _sentence(ranking: Ranking, about: str) -> str:
-    """Return what a ranking answers."""
+    """Return a ranking as a sentence; `about` names its size, and clip and machine if need be."""
     right = [*ranking.ranked, *ranking.unranked]
     name = namer(right, " on the ")
     checked = all(each.score for each in right)
@@ -133,38 +140,38 @@ def _sentence(ranking: Ranking, about: str) -> str:
 
 
 def _without_a_place(unranked: Sequence[Result], name: Callable[[Result], str]) -> Iterator[str]:
-    """Yield which rows have no place, by the reason."""
-    for has_interval, why in (
-        (False, "one process has no interval"),
-        (True, f"the interval is over ±{percent(MOST_MARGIN)}"),
-    ):
-        if alike := [
-            each for each in unranked if (each.estimate.margin is not None) is has_interval
-        ]:
-            yield f"without a place, as {why}: {_listed(alike, name)}"
+    """Yield which results have no place, for each of the two reasons."""
+    of_one_process = [each for each in unranked if each.estimate.margin is None]
+    if of_one_process:
+        names = _listed(of_one_process, name)
+        yield f"without a place, as one process has no interval: {names}"
+    too_wide = [each for each in unranked if each.estimate.margin is not None]
+    if too_wide:
+        names = _listed(too_wide, name)
+        yield f"without a place, as the interval is over ±{percent(MOST_MARGIN)}: {names}"
 
 
 def _order(ranking: Ranking, name: Callable[[Result], str]) -> str:
-    """Say which of the ranked is the fastest, or that this is not decided."""
-    first, *behind = ranking.ranked
+    """Say which of the ranked results is the fastest, or that this is not decided."""
+    first = ranking.ranked[0]
     if near := ranking.near(first):
         return f"{_listed([first, *near], name)} cannot be told apart"
-    told = f"{name(first)}, {_speed(first)}"
-    if not behind:
-        return told
-    following = behind[0]
-    times = ratio(following.estimate, first.estimate)
+    fastest = f"{name(first)}, {_speed(first)}"
+    if len(ranking.ranked) == 1:
+        return fastest
+    second = ranking.ranked[1]
+    times = ratio(second.estimate, first.estimate)
     assert times.low is not None  # both are ranked
     assert times.high is not None
-    nearest = name(following)
-    if beside := ranking.near(following):
-        nearest += f", which cannot be told from {_joined([name(each) for each in beside])}"
+    next_one = name(second)
+    if near := ranking.near(second):
+        next_one += f", which cannot be told from {_joined([name(each) for each in near])}"
     value, low, high = _rounded(times.value, times.low, times.high)
-    return f"{told}, {value} times as fast as the next ({nearest}), interval {low} to {high}"
+    return f"{fastest}, {value} times as fast as the next ({next_one}), interval {low} to {high}"
 
 
 def _rounded(*values: float) -> list[str]:
-    """Return numbers over 1 with one decimal each, or as many as show that they are over 1."""
+    """Return numbers over 1 with one decimal, or up to four where they would read as 1 with one."""
     decimals = 1
     while decimals < 4 and round(min(values), decimals) <= 1:
         decimals += 1
@@ -172,21 +179,22 @@ def _rounded(*values: float) -> list[str]:
 
 
 def _listed(results: Sequence[Result], name: Callable[[Result], str]) -> str:
-    """Return the rows with their RTFx, as `a (RTFx 2.0) and b (RTFx 1.0)`."""
+    """Return some results with their RTFx, as `a (RTFx 2.0) and b (RTFx 1.0)`."""
     return _joined([f"{name(each)} ({_speed(each)})" for each in results])
 
 
 def _speed(result: Result) -> str:
-    """Return the RTFx of what may be ranked, which has one."""
+    """Return the RTFx of a result that passed, as `RTFx 12.0`."""
     value = result.rtfx
     assert value is not None, f"{result.test}: it is ranked, and has no RTFx"
     return f"RTFx {rtfx(value)}"
 
 
 def _joined(names: Sequence[str]) -> str:
-    """Return some names as a list in words; of many, the first ones and how many more there are."""
+    """Return some names as `a, b and c`; of many, the first MOST_NAMES and how many more."""
     shown = list(names[:MOST_NAMES])
     if more := len(names) - len(shown):
         shown.append(f"{more} more")
-    *most, last = shown
-    return f"{', '.join(most)} and {last}" if most else last
+    if len(shown) == 1:
+        return shown[0]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,8 +1,9 @@
-"""The closing table: one row for each case and clip that was timed warm. Its columns are data.
+"""The rows and columns of the closing table: one row for each case and clip that was timed warm.
 
-Rows stand by size, in a size by clip, and of a clip the fastest first; then those without a place,
-as they have no interval or one that says nothing. Starts without a clip come next. Busy rows end
-their size, as they rank nothing. How the columns fit into a terminal is the matter of `layout`.
+Rows are sorted by size, then by clip, then fastest first; the rows of a clip that have no place, as
+they have no interval or one that says nothing, follow its others. Behind them stand cases of which
+only starts were measured, and at the end of each size the busy rows, which rank nothing. A column
+is an entry of COLUMNS. How the table fits into a terminal is decided in `layout`.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 FASTEST = "×1.0"
-"""What stands in the column `slower` of a row that is decidedly the fastest."""
+"""The cell in the column `slower` of a row that is decidedly the fastest."""
 
 BUSY = " busy"
-"""What stands behind a time that says little."""
+"""Stands behind a time that was measured beside other work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one row tells of a case: one warm measurement, and those of its starts.
+    """One row: a case with one measurement of its warm calls, and those of its starts.
 
-    `warm` is None where only starts were measured; the starts are None where they were not.
+    `warm`, `cold` and `load` are None where they were not measured; at least one of them was.
     """
 
     case: Case
@@ -44,21 +45,22 @@ class Row:
     cold: Result | None
     load: Result | None
     relative: str = ""
-    """How many times as long as the fastest of its size and clip; "" where that is not known."""
+    """How many times as long it takes as the fastest of its size and clip, as `×1.7`; "" where that
+    is not known."""
 
     @property
     def busy(self) -> bool:
-        """Whether what it tells first was timed beside other work of the machine."""
+        """Whether other processes used the machine while its `any_result` was measured."""
         return self.any_result.outcome is Outcome.BUSY
 
     @property
     def clip(self) -> str:
-        """The clip's name with what is special about the measurement; "" of starts."""
+        """The `clip_name` of its warm measurement; "" where there is none."""
         return clip_name(self.warm) if self.warm else ""
 
     @property
     def any_result(self) -> Result:
-        """A result of the row, for what all of them tell alike."""
+        """The first of its results that there is, for what all of them have in common."""
         result = self.warm or self.cold or self.load
         assert result is not None  # a row is made of at least one
         return result
@@ -71,17 +73,17 @@ class Column:
     heading: str
     cell: Callable[[Row], str]
     right: bool = True
-    """Whether the cells are numbers, which stand at the right."""
+    """Whether the cells are aligned to the right, as numbers are."""
 
     leaves: int = 0
-    """Where there is no room for all columns, they leave in this order, 1 first; 0 stays."""
+    """Its turn to be left out where there is no room for all columns: 1 first; 0 never."""
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
     """Return the rows of what was measured, in the order in which they are shown.
 
-    The starts are those of the case, so they stand in each of its rows. What a call takes after a
-    pause, and a start with cold files, are told in a line each; see notes.
+    The starts are those of the case, so they stand in each of its rows. A call after a pause and a
+    start with cold files have a line below the table instead; see `notes`.
     """
     cases: dict[Case, list[Result]] = {}
     for result in results:
@@ -91,23 +93,25 @@ def rows(results: Sequence[Result]) -> list[Row]:
     for case, measured in cases.items():
         starts = {each.measure: each for each in measured if each.measure.of_a_start}
         cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
-        beside = {*starts, Measure.AFTER_PAUSE, Measure.RATIO}
-        warm = [each for each in measured if each.measure not in beside]
-        if warm or cold or load:
-            found += [Row(case, each, cold, load) for each in warm or (None,)]
-    return _ordered(_related(found, results))
+        no_row = {*starts, Measure.AFTER_PAUSE, Measure.RATIO}
+        warm = [each for each in measured if each.measure not in no_row]
+        if warm:
+            found += [Row(case, each, cold, load) for each in warm]
+        elif cold or load:
+            found.append(Row(case, None, cold, load))
+    return _ordered(_with_relative(found, results))
 
 
-def _related(found: Sequence[Row], results: Sequence[Result]) -> list[Row]:
+def _with_relative(found: Sequence[Row], results: Sequence[Result]) -> list[Row]:
     """Return the rows with how many times as long each takes as the fastest of its ranking.
 
-    `×` stands where the order is decided, and `≈` where nobody can tell which of some is the
-    fastest.
+    `×` stands where it is decided which of the two is faster, and `≈` where it is not.
     """
-    relative: dict[int, str] = {}
+    relative: dict[int, str] = {}  # by the id of the warm result, as results have no hash
     for ranking in rankings(results):
         if len(ranking.ranked) > 1:
-            first, near = ranking.ranked[0], ranking.near(ranking.ranked[0])
+            first = ranking.ranked[0]
+            near = ranking.near(first)
             relative[id(first)] = "≈1.0" if near else FASTEST
             for each in ranking.ranked[1:]:
                 sign = "≈" if each in near else "×"
@@ -116,40 +120,46 @@ def _related(found: Sequence[Row], results: Sequence[Result]) -> list[Row]:
 
 
 def _ordered(found: Sequence[Row]) -> list[Row]:
-    """Return the rows in their order; a clip has its place by its first row."""
-    clips = {clip: place for place, clip in enumerate(dict.fromkeys(row.clip for row in found))}
+    """Return the rows in the order of the table; clips in the order in which they first come."""
+    clips = list(dict.fromkeys(row.clip for row in found))
 
     def place(row: Row) -> tuple[object, ...]:
         size = place_of_size(row.case.size)
         if row.warm is None:
             return size, row.busy, True
+        of_clip = (size, row.busy, False, clips.index(row.clip))
+        if row.busy:
+            return of_clip
         estimate = row.warm.estimate
-        speed = (not has_place(estimate), estimate.seconds)
-        return size, row.busy, False, clips[row.clip], *(() if row.busy else speed)
+        return *of_clip, not has_place(estimate), estimate.seconds
 
     return sorted(found, key=place)
 
 
 def time_of(result: Result | None) -> str:
-    """Return what a call or a start takes; "" where there was none."""
+    """Return what a call or a start takes, marked where it was busy; "" where there was none."""
     if result is None:
         return ""
     return f"{seconds(result.estimate.seconds)}{BUSY if result.outcome is Outcome.BUSY else ''}"
 
 
 def _margin(row: Row) -> str:
-    """Return how far the time may be off."""
+    """Return how far the time may be off; "" of a busy one, which says nothing."""
     if row.warm is None or row.warm.outcome is Outcome.BUSY:
         return ""
-    return repeated(row.warm.estimate)
+    return margin_and_counts(row.warm.estimate)
 
 
-def repeated(estimate: Estimate) -> str:
-    """Return how far an estimate may be off, and how many processes × calls it is made of."""
+def margin_and_counts(estimate: Estimate) -> str:
+    """Return how far an estimate may be off, and its processes × calls: `±2.1% (3×3)`, `(1×3)`.
+
+    There is no margin where there is no interval. Processes with different numbers of calls are
+    `(3×2-3)`.
+    """
     fewest, most = min(estimate.calls), max(estimate.calls)
     calls = f"{most}" if fewest == most else f"{fewest}-{most}"
-    count = f"({len(estimate.calls)}×{calls})"
-    return count if estimate.margin is None else f"{margin(estimate.margin)} {count}"
+    counts = f"({len(estimate.calls)}×{calls})"
+    return counts if estimate.margin is None else f"{margin(estimate.margin)} {counts}"
 
 
 def _rtfx(row: Row) -> str:
@@ -162,14 +172,14 @@ def _peak_memory(row: Row) -> str:
 
 def _wer(row: Row) -> str:
     result = row.warm or row.cold
-    return rate(result) if result else ""
+    return error_rate(result) if result else ""
 
 
-def rate(result: Result) -> str:
-    """Return the error rate of a transcript, and what is special about it.
+def error_rate(result: Result) -> str:
+    """Return the error rate of a transcript: `4.2%`; `unchecked` without a reference text.
 
-    `CER` stands where letters are counted in place of words, and `pooled` behind that of a corpus:
-    all errors of its clips over all their words.
+    `CER` stands behind it where letters are counted in place of words, and `pooled` behind that of
+    a corpus: all errors of its clips over all their words.
     """
     if result.score is None:
         return "unchecked"
@@ -180,10 +190,13 @@ def rate(result: Result) -> str:
 
 
 def time_error(result: Result) -> str:
-    """Return how far the segments of long audio are off, and over how many boundaries."""
-    if not (result.clip and result.score) or result.score.time_error is None:
+    """Return how far the boundaries of segments are off, and how many were compared: `64 ms (62)`.
+
+    It is "" of a clip that fits into one window, and where the times are not known.
+    """
+    if result.clip is None or result.clip.seconds <= WINDOW_SECONDS:
         return ""
-    if result.clip.seconds <= WINDOW_SECONDS:
+    if result.score is None or result.score.time_error is None:
         return ""
     return f"{result.score.time_error * 1e3:,.0f} ms ({result.score.boundaries})"
 
@@ -195,6 +208,7 @@ def computed_on(result: Result) -> str:
 
 
 TIME = "time"
+"""The heading of the column with the times of warm calls."""
 
 COLUMNS = (
     Column("library", lambda row: row.case.adapter, right=False),
@@ -219,16 +233,17 @@ COLUMNS = (
 )
 
 GROUP = ("size", "clip")
-"""Columns that stand above the rows which share them, where there is no room beside."""
+"""Headings of the columns that become a line above the rows which share them, in a narrow table."""
 
 NAME = ("library", "variant")
-"""Columns that become one in that case."""
+"""Headings of the columns that become one in a narrow table."""
 
 
 def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column, ...]:
     """Return the columns for some rows, without those that would be empty in every row.
 
-    There is one more where some tests' results are of an earlier session.
+    `earlier` are the tests whose results were taken over from an earlier session; if there are any,
+    there is a column that says which parts of a row they are.
     """
     usual = tuple(each for each in COLUMNS if any(map(each.cell, shown)))
     if not earlier:
@@ -237,8 +252,8 @@ def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column
 
 
 def _earlier(row: Row, earlier: Collection[str]) -> str:
-    """Return which parts of a row an earlier session has measured."""
+    """Return which parts of a row an earlier session has measured, as `cold start, load`."""
     parts = {"call": row.warm, "cold start": row.cold, "load": row.load}
-    there = {name: result for name, result in parts.items() if result}
-    found = [name for name, result in there.items() if result.test in earlier]
-    return "all" if len(found) == len(there) else ", ".join(found)
+    tests = {name: result.test for name, result in parts.items() if result}
+    found = [name for name, test in tests.items() if test in earlier]
+    return "all" if len(found) == len(tests) else ", ".join(found)

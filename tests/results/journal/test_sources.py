@@ -53,7 +53,7 @@ def test_name_is_a_file_a_folder_or_a_pattern(folder: Path) -> None:
     assert measured_in(f"{folder}/*.jsonl") == ["a", "b"]
     assert measured_in(f"{folder}/**/*.jsonl") == ["a", "b", "sub/c"]
     assert measured_in(f"{folder}/[bc].jsonl") == ["b"]
-    assert read_all([str(folder)]).journals == 2
+    assert read_all([str(folder)]).count == 2
 
 
 def test_file_that_is_named_twice_is_read_once(folder: Path) -> None:
@@ -61,7 +61,7 @@ def test_file_that_is_named_twice_is_read_once(folder: Path) -> None:
     found = read_all([str(folder / "a.jsonl"), str(folder), str(folder / "a.jsonl")])
 
     assert [each.test for each in found.results] == ["a", "b"]
-    assert (found.journals, found.remarks) == (2, ())
+    assert (found.count, found.remarks) == (2, ())
 
 
 def test_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@
 
 The first line says what the file is; each further one is a `Result`, as result.schema.json
 describes it. A line is written at once and synced to the disk, so that a session which is killed
-loses no result before that moment. A line without its line break was cut when its session ended: it
-is no result, and the next session that writes to the file removes it.
+loses no result before that moment. A last line without a line break was cut when its session was
+killed: it is no result, and the next session that writes to the file removes it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 FORMAT = "whisper-speedtest journal"
 VERSION = 1
 HEADER = json.dumps({"format": FORMAT, "version": VERSION}).encode() + b"\n"
+"""The first line of every journal."""
 
 _RESULT_VERSION = {field.name: field.default for field in msgspec.structs.fields(Result)}["version"]
+"""The version of results that this suite reads and writes."""
+
 _MOST_SHOWN = 60
-"""Characters of a wrong line that its message shows."""
+"""How many characters of a wrong line a message shows."""
 
 
 class JournalError(Exception):
@@ -51,7 +54,7 @@ class Content:
     """In the order in which they were written."""
 
     cut: int = 0
-    """Bytes of a last line that was cut when its session ended."""
+    """Bytes of a last line that was cut when its session was killed."""
 
 
 def line_of(result: Result) -> bytes:
@@ -60,12 +63,12 @@ def line_of(result: Result) -> bytes:
 
 
 def parse(content: bytes, name: str) -> Content:
-    """Return what the content of a journal means; `name` is what messages call the file.
+    """Return what the bytes of a journal hold; `name` is what messages call the file.
 
-    Nothing at all, and the beginning of a first line, are a journal without results.
+    An empty file, and one with the beginning of a first line, are journals without results.
 
     Raises:
-        JournalError: It is another file, of another version, or a line in it is damaged.
+        JournalError: It is no journal, has another version, or a line in it is damaged.
     """
     *lines, rest = content.split(b"\n")
     if not lines:
@@ -98,26 +101,31 @@ def read(path: Path) -> Content:
 class Journal:
     """Writes a journal, which no other session can write to while it is open.
 
-    A file that is there is added to, and never overwritten. One that was made here and that no
-    result was added to is removed as it is closed, and so is a folder that was made for it, unless
-    its file system has no locks: there nobody knows whether another session has it open.
+    An existing file is added to, and never overwritten. A file that was made here and has got no
+    result is removed when it is closed, with the folders that were made for it. Where the file
+    system has no locks it stays, as another session may have it open.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
-        self._made_in_vain = False
-        """Whether the file was made here, is locked, and holds no result yet."""
+        """The open file; None while it is closed."""
+
+        self._is_made_for_nothing = False
+        """Whether the file was made here, is locked, and has got no result yet."""
 
         self._made_folders: list[Path] = []
         """The folders that were made for it, the innermost first."""
 
     def open(self, *, must_be_new: bool = False) -> None:
-        """Make the file and its folder, or take it and remove a line that was cut; and lock it.
+        """Make the file and its folders, or open the one that is there, and lock it.
+
+        Of an existing file, a last line that was cut is removed. If the journal is open already,
+        nothing is done.
 
         Raises:
             JournalError: It is no journal, or another session writes to it.
-            FileExistsError: It is there, and was to be a new one.
+            FileExistsError: It is there, although it must be new.
             OSError: It cannot be written.
         """
         if self._descriptor is not None:
@@ -136,25 +144,37 @@ class Journal:
             is_new = False
         self._descriptor = descriptor
         try:
-            try:
-                is_locked = flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._made_in_vain = is_new and is_locked
-            except BlockingIOError:
-                raise JournalError(
-                    f"{self.path}: expected a journal that no other session writes to, got one "
-                    "that is in use; name another, or wait for that session to end"
-                ) from None
-            content = read(self.path)
-            size = os.fstat(descriptor).st_size
-            os.ftruncate(descriptor, size - content.cut)
-            if size == content.cut:
-                _write(descriptor, HEADER)
+            is_locked = self._lock(descriptor)
+            self._is_made_for_nothing = is_new and is_locked
+            self._make_whole(descriptor)
         except BaseException:
             self.close()
             raise
 
+    def _lock(self, descriptor: int) -> bool:
+        """Lock the file; return False where its file system has no locks.
+
+        Raises:
+            JournalError: Another session has locked it.
+        """
+        try:
+            return flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError(
+                f"{self.path}: expected a journal that no other session writes to, got one that is "
+                "in use; name another, or wait for that session to end"
+            ) from None
+
+    def _make_whole(self, descriptor: int) -> None:
+        """Remove a last line that was cut, and write the first line where there is none."""
+        content = read(self.path)
+        size = os.fstat(descriptor).st_size
+        os.ftruncate(descriptor, size - content.cut)
+        if size == content.cut:
+            _write(descriptor, HEADER)
+
     def append(self, result: Result) -> None:
-        """Add a result, which is on the disk once this returns. A failure leaves no part of it.
+        """Add a result, which is on the disk once this returns. If it fails, no part of it stays.
 
         Raises:
             JournalError, OSError: As `open` does.
@@ -162,23 +182,24 @@ class Journal:
         self.open()
         assert self._descriptor is not None
         _write(self._descriptor, line_of(result))
-        self._made_in_vain = False
+        self._is_made_for_nothing = False
 
     def close(self) -> None:
-        """Close the file, if it is open; remove it if it was made in vain."""
-        if self._descriptor is not None:
-            if self._made_in_vain:  # while it is locked, so that nobody else has begun to write
-                with suppress(OSError):
-                    self.path.unlink()
-                    for folder in self._made_folders:
-                        folder.rmdir()
-                self._made_in_vain = False
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Close the file, if it is open; remove it if it was made for nothing."""
+        if self._descriptor is None:
+            return
+        if self._is_made_for_nothing:  # it is still locked, so no other session has written to it
+            with suppress(OSError):
+                self.path.unlink()
+                for folder in self._made_folders:
+                    folder.rmdir()
+            self._is_made_for_nothing = False
+        os.close(self._descriptor)
+        self._descriptor = None
 
 
 def _write(descriptor: int, line: bytes) -> None:
-    """Add a whole line to a file, or nothing where it fails or is interrupted."""
+    """Add a whole line to a file, and sync it; if that fails or is interrupted, add nothing."""
     size = os.fstat(descriptor).st_size
     rest = memoryview(line)
     try:
@@ -192,7 +213,7 @@ def _write(descriptor: int, line: bytes) -> None:
 
 
 def _check_header(line: bytes, name: str) -> None:
-    """Raise JournalError unless a first line is that of a journal of our version."""
+    """Raise JournalError unless this is the first line of a journal of our version."""
     try:
         header = json.loads(line)
     except (ValueError, RecursionError):
@@ -205,9 +226,12 @@ def _check_header(line: bytes, name: str) -> None:
 
 
 def _result(line: bytes, number: int, name: str) -> Result:
-    """Return the result in a line.
+    """Return the result in a line; `number` is that of the line, from 1, for messages.
 
-    What is wrong with one that cannot be read at once is found out step by step, which takes long.
+    Decoding at once is fast, but does not say why it fails; only then it is done step by step.
+
+    Raises:
+        JournalError: It is no result of our version; the message says what is wrong with it.
     """
     with suppress(ValueError, RecursionError):
         return msgspec.json.decode(line, type=Result)
@@ -215,8 +239,8 @@ def _result(line: bytes, number: int, name: str) -> Result:
         plain = json.loads(line)
     except (ValueError, RecursionError):
         _refuse(name, number, "a result as JSON", line, "the file is damaged: name another")
-    found = plain.get("version") if isinstance(plain, dict) else None
-    if isinstance(found, int) and found != _RESULT_VERSION:
+    version = plain.get("version") if isinstance(plain, dict) else None
+    if isinstance(version, int) and version != _RESULT_VERSION:
         what = f"a result of version {_RESULT_VERSION}"
         _refuse(name, number, what, line, "another version of this suite wrote it: name another")
     try:
@@ -228,6 +252,7 @@ def _result(line: bytes, number: int, name: str) -> Result:
 
 
 def _refuse(name: str, number: int, expected: str, got: bytes, remedy: str) -> NoReturn:
+    """Raise JournalError for a line of the file that messages call `name`."""
     raise JournalError(f"{name}, line {number}: expected {expected}, got {_shown(got)}; {remedy}")
 
 

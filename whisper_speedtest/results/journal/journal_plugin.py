@@ -1,9 +1,8 @@
-"""Keeps a session's journal, which with --resume is that of an earlier session.
+"""Keeps the journal of a session: opens it, adds each result as its test ends, and closes it.
 
-A journal lies in `journals/` in the checkout, out of git, one file a session, unless --journal
-names another. There it is found beside what wrote it, as the folders of pytest and pytest-benchmark
-are. It is made and locked before anything is measured, so that no two sessions write to one file; a
-session that measures nothing removes what it has made.
+It is a new file in `journals/` in the checkout, which git ignores, unless --journal names a file or
+--resume goes on with that of an earlier session. It is made and locked before anything is measured,
+so that no two sessions write to one file; a session that measures nothing removes what it has made.
 """
 
 from __future__ import annotations
@@ -46,40 +45,40 @@ if TYPE_CHECKING:
     from whisper_speedtest.results.journal.neutral import Neutral
 
 FOLDER = ROOT / "journals"
+"""Where the journals are that the user has not named."""
 
 
 @dataclass(slots=True)
 class SessionJournal:
     """The journal that a session writes to, what the session took over from it, and what it added.
 
-    The session keeps it in its stash from its configuration on, also where it writes no journal.
+    It is in the session's stash from `pytest_configure` on, even if no journal is written.
     """
 
     journal: Journal | None
-    """The file. None where the user has named none, until the first test is to be run; and for good
-    where none can be made."""
+    """The file. None before the first test where the user has named none, and for good where none
+    can be made."""
 
     earlier_results: tuple[Result, ...] | None = None
     """With --resume, the results that the file held when the session began; else None."""
 
     cut_bytes: int = 0
-    """The bytes of an unfinished last line in the file, of an earlier session that was killed. They
-    are removed as the file is opened; 0 from then on."""
+    """Bytes of the last line in the file, if it was cut when an earlier session was killed. They
+    are removed when the file is opened; 0 from then on."""
 
     taken_over: Mapping[str, Result] = field(default_factory=dict)
-    """With --resume, test → its earlier result, which is taken over, so that the test is not run.
-    """
+    """With --resume, test → its earlier result. Such a test is not run."""
 
     not_taken_over: Mapping[str, str] = field(default_factory=dict)
     """With --resume, test → why it is run."""
 
     order: Mapping[str, int] = field(default_factory=dict)
-    """Test → its place among those that were selected, by which the closing table is sorted: tests
-    that are run end after those whose results are taken over."""
+    """With --resume, test → its place among those that were selected. The results are sorted by it
+    in the end, as those that are taken over come first."""
 
     handled: int = 0
-    """How many of the session's results, from the first on, need no writing any more: they were
-    taken over, were written, are in the file already, or could not be written."""
+    """How many of the session's results, from the first on, are dealt with: they were taken over or
+    written, are in the file already, or could not be written."""
 
     written: Counter[Outcome] = field(default_factory=Counter)
     """How many results this session has added to the file, by how their tests ended."""
@@ -88,7 +87,7 @@ class SessionJournal:
     """How many results could not be added to it."""
 
     why_unwritten: str = ""
-    """Why the last of those could not be, or why no file can be made; "" where nothing failed."""
+    """Why the last of those could not be, or why no file can be made; "" if nothing failed."""
 
     @property
     def name(self) -> str:
@@ -96,51 +95,60 @@ class SessionJournal:
         return shown_path(self.journal.path) if self.journal else ""
 
     def lines(self, saved_to: str) -> Iterator[str]:
-        """Yield how many results were taken over, how many were added, and how many could not be.
+        """Yield the lines for the closing summary: what was taken over, added, and not added.
 
-        `saved_to` is pytest-benchmark's JSON of this session, "" where there is none.
+        `saved_to` is the file of pytest-benchmark's JSON of this session; "" if there is none.
         """
-        if number := len(self.taken_over):
+        if self.taken_over:
+            number = len(self.taken_over)
             left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
-            yield f"earlier:  {_results(number)} taken over from {self.name}{left_out}"
-        elif tests := len(self.not_taken_over):
-            reason, *others = dict.fromkeys(self.not_taken_over.values())
-            several = f", for {len(others) + 1} reasons, which stand above the tests"
-            why = several if others else f": {reason}"
-            of_tests = counted(tests, "test")
-            yield f"earlier:  no result of {of_tests} is taken over from {self.name}{why}"
+            yield f"earlier:  {_results_are(number)} taken over from {self.name}{left_out}"
+        elif self.not_taken_over:
+            tests = counted(len(self.not_taken_over), "test")
+            reasons = list(dict.fromkeys(self.not_taken_over.values()))
+            if len(reasons) == 1:
+                why = f": {reasons[0]}"
+            else:
+                why = f", for {len(reasons)} reasons, which stand above the tests"
+            yield f"earlier:  no result of {tests} is taken over from {self.name}{why}"
         if number := self.written.total():
-            of_outcomes = _beside_passed(self.written)
-            yield f"journal:  {_results(number, of_outcomes)} added to {self.name}"
+            outcomes = _outcomes(self.written)
+            yield f"journal:  {_results_are(number, outcomes)} added to {self.name}"
         if self.unwritten:
-            name = self.name or "a journal"
-            yield f"unsaved:  {_results(self.unwritten)} not added to {name}: {self.why_unwritten}"
+            results_are, name = _results_are(self.unwritten), self.name or "a journal"
+            yield f"unsaved:  {results_are} not added to {name}: {self.why_unwritten}"
 
 
-def _results(number: int, of_outcomes: str = "") -> str:
-    return f"{counted(number, 'result')}{of_outcomes} {'is' if number == 1 else 'are'}"
+def _results_are(number: int, outcomes: str = "") -> str:
+    """Return the subject and verb of a sentence: `1 result is`, `2 results (all failed) are`."""
+    return f"{counted(number, 'result')}{outcomes} {'is' if number == 1 else 'are'}"
 
 
-def _beside_passed(written: Counter[Outcome]) -> str:
+def _outcomes(written: Counter[Outcome]) -> str:
     """Return how many results are of tests that did not pass: ` (27 skipped, 1 failed)`, or ""."""
-    counts = [(what, count) for what, count in written.most_common() if what is not Outcome.PASSED]
-    if [count for _, count in counts] == [written.total()]:
-        return f" ({'all ' if written.total() > 1 else ''}{counts[0][0]})"
-    return f" ({', '.join(f'{count:,} {what}' for what, count in counts)})" if counts else ""
+    not_passed = {
+        outcome: count for outcome, count in written.most_common() if outcome is not Outcome.PASSED
+    }
+    if list(not_passed.values()) == [written.total()]:
+        (outcome,) = not_passed
+        return f" ({'all ' if written.total() > 1 else ''}{outcome})"
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in not_passed.items())
+    return f" ({counts})" if counts else ""
 
 
 SESSION_JOURNAL = pytest.StashKey[SessionJournal]()
 NEUTRAL = pytest.StashKey["Neutral"]()
+"""What removes the names of this machine from texts; made by `neutral_of` when first needed."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Say at once what is wrong with a journal that the user names."""
+    """Read the journal that the user names, or say at once what is wrong with it."""
     path: Path | None = config.getoption("journal")
     resumed: Path | None = config.getoption("resume")
     if path is None and resumed is None:
         config.stash[SESSION_JOURNAL] = SessionJournal(None)
-        return  # and collection imports none of it
+        return  # before the imports below, so that collection stays fast
     from whisper_speedtest.results.journal.journal_file import Journal, JournalError, read
 
     try:
@@ -160,13 +168,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Open a journal that is named, before models are fetched: another session may write to it."""
+    """Open a journal that the user names before models are fetched: it may be in use elsewhere."""
     if session.config.stash[SESSION_JOURNAL].journal and _to_measure(session):
         _open(session.config)
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Open the journal, and take over what it holds, once the models are there."""
+    """Open the journal, and with --resume take over what it holds, once the models are there."""
     config, items = session.config, _to_measure(session)
     if not items:
         return
@@ -201,12 +209,14 @@ def _to_measure(session: pytest.Session) -> list[pytest.Item]:
 
 
 def _open(config: pytest.Config) -> None:
-    """Make and lock the journal, or take and lock one that is there, unless that is done.
+    """Open and lock the journal; make a new one where the user has named none.
 
-    Where there can be no new one in the default folder, it is said that results are not kept.
+    Where no file can be made in the default folder, the user is told that there is no journal. A
+    journal that is open already stays as it is.
 
     Raises:
-        pytest.UsageError: The user's own cannot be written, is damaged, or is in use.
+        pytest.UsageError: The journal that the user names cannot be written, is damaged, or is in
+            use.
     """
     from whisper_speedtest.results.journal.journal_file import JournalError
 
@@ -236,9 +246,9 @@ def _open(config: pytest.Config) -> None:
 
 
 def _new_journal(folder: Path) -> Journal:
-    """Make and open a journal in a folder, which is made too; its name is the time, UTC.
+    """Make and open a journal in a folder, which is made if need be; its name is the time in UTC.
 
-    No other session has it: of several that begin in the same second, each makes a file of its own.
+    Of several sessions that begin in the same second, each makes a file of its own.
 
     Raises:
         OSError: Nothing can be written there.
@@ -259,17 +269,17 @@ def _new_journal(folder: Path) -> Journal:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write each result down as its test ends, before anybody is told of it."""
+    """Write the result of a test that has just ended, before any other plugin reports it."""
     report = yield
     keep(item.config)
     return report
 
 
 def keep(config: pytest.Config) -> None:
-    """Write the results that are new. What cannot be written costs the session nothing else.
+    """Write the results that are new. One that cannot be written does not stop the session.
 
-    A skip that the journal holds already is not written again, so that resuming a session in which
-    there is nothing to be run changes nothing.
+    A skip that the journal holds already is not written again, so that the file stays as it is when
+    a session is resumed in which nothing is left to run.
     """
     from whisper_speedtest.results.journal.journal_file import JournalError
 
@@ -279,9 +289,8 @@ def keep(config: pytest.Config) -> None:
         if kept.journal is None and not kept.why_unwritten:
             _open(config)  # where another plugin runs the tests in place of pytest
         neutral = neutral_of(config).result(result)
-        if neutral.outcome is Outcome.SKIPPED and _skip(neutral) in map(
-            _skip, kept.earlier_results or ()
-        ):
+        earlier = kept.earlier_results or ()
+        if neutral.outcome is Outcome.SKIPPED and _end_of(neutral) in map(_end_of, earlier):
             continue
         if kept.journal is None:
             kept.unwritten += 1
@@ -294,12 +303,13 @@ def keep(config: pytest.Config) -> None:
             kept.why_unwritten = str(error)
 
 
-def _skip(result: Result) -> tuple[str, Outcome, str]:
+def _end_of(result: Result) -> tuple[str, Outcome, str]:
+    """Return which test ended, how, and why."""
     return result.test, result.outcome, result.reason
 
 
 def neutral_of(config: pytest.Config) -> Neutral:
-    """Return what makes texts name nothing of this machine."""
+    """Return what removes secrets and the names of this machine from texts; see `neutral`."""
     from whisper_speedtest.results.journal.neutral import Neutral
 
     if NEUTRAL not in config.stash:
@@ -307,7 +317,7 @@ def neutral_of(config: pytest.Config) -> Neutral:
         if STORE in config.stash and (cache := config.stash[STORE].cache):
             kept[cache] = "<hub cache>"
         user, home = "", None
-        with suppress(OSError, KeyError, ImportError):  # nobody has this user's number
+        with suppress(OSError, KeyError, ImportError):  # the user's number may have no name
             user = getpass.getuser()
         with suppress(RuntimeError):
             home = Path.home()
@@ -327,16 +337,14 @@ def neutral_of(config: pytest.Config) -> Neutral:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a session whose journal lacks a result; that it has no place was said as it began."""
-    if (
-        (kept := session.config.stash.get(SESSION_JOURNAL, None))
-        and kept.journal
-        and kept.unwritten
-    ):
+    """Fail a session if its journal lacks a result; but not if there could be no journal at all."""
+    kept = session.config.stash.get(SESSION_JOURNAL, None)
+    if kept and kept.journal and kept.unwritten:
         fail(session)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the journal."""
-    if (kept := config.stash.get(SESSION_JOURNAL, None)) and kept.journal:
+    kept = config.stash.get(SESSION_JOURNAL, None)
+    if kept and kept.journal:
         kept.journal.close()

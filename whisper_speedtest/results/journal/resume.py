@@ -1,12 +1,13 @@
-"""Which results of a journal a session takes over, and what keeps it from taking over the others.
+"""Decides which results of a journal a session takes over, and why it runs the other tests.
 
-A result is taken over where the same test would be the same measurement: of the same model bytes,
-by the same versions of the library and of this suite, with the same settings, on the same clip,
-machine and device. It must have passed; whatever else became of a test, it is run.
+A result is taken over where its test, run again, would be the same measurement: of the same model
+bytes, by the same versions of the library and of this suite, with the same settings, on the same
+clip, machine and device. Only a result that passed is taken over.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 ABSENT = "not in the journal"
 COMPARED = "compared with another side in the journal"
+"""Why a test is run that was not run before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +37,23 @@ class Planned:
     """A test as this session would run it."""
 
     result: Result
-    """Its result before anything was measured, with the model as it was verified."""
+    """Its result with all that is known before it is measured, and the model as it was verified."""
 
     clip: Clip | None
-
     versions: Mapping[str, str]
-    """Distribution → version, of the library and of what it computes with."""
+    """Distribution → version, of the library and of the packages that it computes with."""
 
     rules: Rules
     """How its calls are repeated."""
 
     device: Callable[[Device], Device | None]
-    """Returns what it would compute on, given what it computed on before; None: nobody knows."""
+    """Returns the device that it would compute on, given the one that it computed on before; None
+    where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is taken over, and what is run."""
+    """Which tests' results are taken over, and which tests are run."""
 
     taken_over: Mapping[str, Result]
     """Test → its result."""
@@ -60,23 +62,20 @@ class Decision:
     """Test → why it is run."""
 
     def lines(self) -> list[str]:
-        """Return a line for each reason to run tests, with their number."""
-        reasons: dict[str, int] = {}
-        for reason in self.run.values():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        return [
-            f"{reason}: {counted(count, 'test')} {'is' if count == 1 else 'are'} run"
-            f"{'' if reason in {ABSENT, COMPARED} else ' again'}"
-            for reason, count in reasons.items()
-        ]
+        """Return a line for each reason to run tests, with the number of tests."""
+        lines = []
+        for reason, count in Counter(self.run.values()).items():
+            verb = "is" if count == 1 else "are"
+            again = "" if reason in {ABSENT, COMPARED} else " again"
+            lines.append(f"{reason}: {counted(count, 'test')} {verb} run{again}")
+        return lines
 
 
 def decide(planned: Sequence[Planned], results: Sequence[Result]) -> Decision:
-    """Decide what becomes of each planned test, by what a journal holds.
+    """Decide for each planned test whether a result of a journal is taken over, or it is run.
 
-    Of several results that would do, the last one is taken. The order of the others, and of the
-    planned tests, changes nothing. A comparison with another side is another measurement, for all
-    that its test has the same name.
+    Of several results that could be taken over, it is the last one. A comparison with another side
+    is another measurement, although its test has the same name.
     """
     of_test: dict[str, list[Result]] = {}
     for result in results:
@@ -86,24 +85,28 @@ def decide(planned: Sequence[Planned], results: Sequence[Result]) -> Decision:
     taken_over: dict[str, Result] = {}
     run: dict[str, str] = {}
     for each in planned:
-        found = of_test.get(each.result.test, [])
+        test = each.result.test
+        found = of_test.get(test, [])
         passed = [result for result in found if result.outcome is Outcome.PASSED]
-        differing = ""
+        differing: list[str] = []
         for result in reversed(passed):
-            differs = "; ".join(differences(result, each))
-            if not differs:
-                taken_over[each.result.test] = result
+            difference = "; ".join(differences(result, each))
+            if not difference:
+                taken_over[test] = result
                 break
-            differing = differing or differs
+            differing.append(difference)
         else:
-            outcomes = sorted({result.outcome for result in found})
-            absent = COMPARED if each.result.test in compared else ABSENT
-            run[each.result.test] = differing or ", ".join(outcomes) or absent
+            if differing:
+                run[test] = differing[0]  # from the last result that passed
+            elif found:
+                run[test] = ", ".join(sorted({result.outcome for result in found}))
+            else:
+                run[test] = COMPARED if test in compared else ABSENT
     return Decision(taken_over, run)
 
 
 def differences(old: Result, planned: Planned) -> Iterator[str]:
-    """Yield in what a result that passed differs from what would be measured now."""
+    """Yield each difference between a result that passed and what would be measured now."""
     new = planned.result
     if old.measure is not new.measure:
         yield f"measure {old.measure} → {new.measure}"
@@ -119,13 +122,14 @@ def differences(old: Result, planned: Planned) -> Iterator[str]:
     yield from _of_clip(old, planned)
     if old.code != new.code:
         yield "the code of this suite"
-    yield from field_differences("machine", old.machine, new.machine, but="suite")
-    if (now_on := planned.device(facts.device)) != facts.device:
-        yield f"device {facts.device} → {now_on or 'unknown'}"
+    yield from field_differences("machine", old.machine, new.machine, ignored="suite")
+    device = planned.device(facts.device)
+    if device != facts.device:
+        yield f"device {facts.device} → {device or 'unknown'}"
 
 
 def model_differences(old: ModelFacts, new: ModelFacts) -> Iterator[str]:
-    """Yield in what two models differ: repo, commit, or the files with other bytes."""
+    """Yield the first in which two models differ of repo, commit and bytes of the files."""
     if old.repo != new.repo:
         yield f"repo {old.repo} → {new.repo}"
     elif old.commit != new.commit:
@@ -142,11 +146,14 @@ def _short(commit: str | None) -> str:
 
 
 def _of_repeats(old: Result, rules: Rules) -> Iterator[str]:
-    """Yield what the user has asked for in another way; what is left to the suite may differ."""
+    """Yield each option on repeating calls that is now another; what the suite chooses may differ.
+
+    Of the rules, all but `max_others` are None where the user leaves them to the suite.
+    """
     repeats = old.repeats
     if repeats is None:
         return
-    of_corpus = old.measure is Measure.CORPUS  # of which each clip is transcribed once
+    of_corpus = old.measure is Measure.CORPUS  # each of its clips is transcribed once anyway
     if rules.processes not in {None, repeats.processes} and not of_corpus:
         yield f"processes {repeats.processes} → {rules.processes}"
     if rules.calls not in {None, repeats.calls} and not (old.measure.of_a_start or of_corpus):
@@ -169,7 +176,7 @@ def _any(processors: float | None) -> str:
 
 
 def _of_clip(old: Result, planned: Planned) -> Iterator[str]:
-    """Yield what differs of the sound, and of what is said in a recording of the user's own."""
+    """Yield a difference in the sound of the clip, or in the reference text of a user's own."""
     clip, new = planned.clip, planned.result.clip
     if clip is None or new is None or old.clip is None:
         if new != old.clip:
@@ -183,26 +190,32 @@ def _of_clip(old: Result, planned: Planned) -> Iterator[str]:
     language = settings.language if settings else ENGLISH
     scored = score_of(clip, old.transcript or "", language)
     if old.transcript is not None:
-        same = scored == old.score
-    else:
-        same = (scored and scored.reference_words) == (old.score and old.score.reference_words)
-    if not same:
+        is_same = scored == old.score
+    else:  # the transcript was not kept, so only the lengths of the references can be compared
+        words_now = scored.reference_words if scored else None
+        words_before = old.score.reference_words if old.score else None
+        is_same = words_now == words_before
+    if not is_same:
         yield f"clip {new.name} has another reference"
 
 
-def field_differences(what: str, old: object, new: object, but: str = "") -> Iterator[str]:
-    """Yield each field in which two parts of the same kind differ, but one."""
+def field_differences(what: str, old: object, new: object, ignored: str = "") -> Iterator[str]:
+    """Yield each field in which two parts of results differ, except the one that is ignored.
+
+    Both are of the same type, a Struct or a dataclass, or None; `what` is what the text calls them.
+    """
     if old is None or new is None:
         if old is not new:
             yield f"{what} unknown {'before' if old is None else 'now'}"
         return
     for name in _names(new):
         before, now = getattr(old, name), getattr(new, name)
-        if before != now and name != but:
+        if before != now and name != ignored:
             yield f"{what} {name.replace('_', ' ')} {before} → {now}"
 
 
 def _names(part: object) -> list[str]:
+    """Return the names of the fields of a Struct or a dataclass."""
     if isinstance(part, msgspec.Struct):
         return list(part.__struct_fields__)
     assert is_dataclass(part)

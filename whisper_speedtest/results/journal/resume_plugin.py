@@ -1,4 +1,7 @@
-"""`--resume`: which journal a session goes on with, and what it takes over of that."""
+"""`--resume`: finds the journal that a session goes on with, and takes results over from it.
+
+`journal_plugin` calls it; what decides which results are taken over is in `resume`.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,21 @@ if TYPE_CHECKING:
     from whisper_speedtest.results.journal.resume import Decision, Planned
 
 NO_MODEL = "its model is not there"
+"""Why a test is run, so that it can say why the model is not there."""
+
 TAKEN_OVER = "taken over"
-"""What pytest counts a test as whose result was taken over."""
+"""The category in which pytest counts tests whose results were taken over."""
 
 
 def file_to_resume(resumed: Path, journal: Path | None, folder: Path) -> Path:
-    """Return the file that --resume means; `folder` is where journals are that nobody named.
+    """Return the file that --resume means, given what --resume and --journal name.
+
+    `folder` holds the journals that the user has not named; without a name, --resume means the last
+    of these.
 
     Raises:
-        pytest.UsageError: There is none, or --journal names another.
+        pytest.UsageError: There is no such file, or --journal names another one.
+        JournalError: A file in `folder` is no journal, or is damaged.
     """
     if resumed is LAST_JOURNAL:
         return journal or _last(folder)
@@ -47,35 +56,40 @@ def file_to_resume(resumed: Path, journal: Path | None, folder: Path) -> Path:
         )
     try:
         look_at(resumed)
-        found = "" if resumed.is_file() else "a folder" if resumed.is_dir() else "nothing"
+        if resumed.is_file():
+            return resumed
+        found = "a folder" if resumed.is_dir() else "nothing"
     except OSError as error:
         found = f"what cannot be looked at ({error.strerror})"
-    if found:
-        raise pytest.UsageError(
-            f"--resume: expected a journal at {resumed.absolute()}, found {found} there; write "
-            "--resume=FILE, with the paths of tests before it"
-        )
-    return resumed
+    raise pytest.UsageError(
+        f"--resume: expected a journal at {resumed.absolute()}, found {found} there; write "
+        "--resume=FILE, with the paths of tests before it"
+    )
 
 
 def _last(folder: Path) -> Path:
-    """Return the journal that was written last, of those that hold results beside comparisons.
+    """Return the journal in a folder that was written last, of those that can be resumed.
 
-    Comparisons are not resumed, so a session that goes on is never one of them.
+    It has to hold a result that is no comparison, as comparisons are not resumed.
+
+    Raises:
+        pytest.UsageError: There is none.
+        JournalError: A file is no journal, or is damaged.
     """
     from whisper_speedtest.measure.measures import Measure
     from whisper_speedtest.results.journal.journal_file import read
 
     files = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    beside = ""
+    exception = ""
     for path in reversed(files):
-        if results := read(path).results:
-            if any(each.measure is not Measure.RATIO for each in results):
-                return path
-            beside = " but comparisons"
-    looked = ", ".join(map(str, files)) or f"{folder}/*.jsonl"
+        results = read(path).results
+        if any(each.measure is not Measure.RATIO for each in results):
+            return path
+        if results:
+            exception = " but comparisons"
+    where = ", ".join(map(str, files)) or f"{folder}/*.jsonl"
     raise pytest.UsageError(
-        f"--resume: expected a journal with results, found none{beside} in {looked}; run once "
+        f"--resume: expected a journal with results, found none{exception} in {where}; run once "
         "without --resume, or name a file with --resume=FILE"
     )
 
@@ -83,25 +97,28 @@ def _last(folder: Path) -> Path:
 def decide(
     config: pytest.Config, items: Sequence[pytest.Item], earlier: Sequence[Result]
 ) -> Decision:
-    """Decide what is taken over. A test whose model is not there is run, and says why it is not."""
+    """Decide which of the earlier results are taken over for the tests in `items`.
+
+    A test whose model is not there is run, and says then why the model is not there.
+    """
     from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.measure.machine import machine
     from whisper_speedtest.results.journal import resume
 
     planned: list[Planned] = []
-    without: dict[str, str] = {}
-    this = machine()
+    without_model: dict[str, str] = {}
+    this_machine = machine()
     for item in items:
         case = case_of(item)
         assert case is not None
         try:
             model = session_model(config, files_of(case))
         except ModelError:
-            without[item.name] = NO_MODEL
+            without_model[item.name] = NO_MODEL
         else:
-            planned.append(_planned(config, item, case, model, this))
+            planned.append(_planned(config, item, case, model, this_machine))
     decision = resume.decide(planned, earlier)
-    return resume.Decision(decision.taken_over, {**decision.run, **without})
+    return resume.Decision(decision.taken_over, {**decision.run, **without_model})
 
 
 def _planned(
@@ -128,19 +145,20 @@ def _planned(
 def _device(
     config: pytest.Config, case: Case, model: VerifiedModel, before: Device
 ) -> Device | None:
-    """Return what a case computes on now; None where that cannot be found out.
+    """Return the device that a case would compute on now; None where that cannot be found out.
 
-    With --device=auto, what has worked on the GPU of this machine is measured there.
+    `before` is the one that it computed on before. With --device=auto, a case that has worked on
+    the GPU of this machine is measured there again.
     """
     if config.getoption("device") == "auto" and before == "gpu":
         return before
-    with suppress(Exception):  # the test itself will say what is wrong
+    with suppress(Exception):  # the test is run, and says what is wrong
         return choose_device(config, case, model)
     return None
 
 
 def report_as_passed(config: pytest.Config, item: pytest.Item) -> None:
-    """Tell pytest of a test that passed in an earlier session."""
+    """Report a test to pytest as passed without running it, as its result was taken over."""
     report = pytest.TestReport(
         item.nodeid,
         item.location,
@@ -157,7 +175,7 @@ def report_as_passed(config: pytest.Config, item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Count a result that was taken over as such."""
+    """Count a test whose result was taken over in a category of its own."""
     if getattr(report, "taken_over", False):
         return TAKEN_OVER, "t", TAKEN_OVER.upper()
     return None

@@ -1,4 +1,4 @@
-"""Reads the journals from which a report is made without running anything."""
+"""Finds and reads the journals that --from names, from which a report is made without a test."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 MOST_NEAR = 3
-"""How many journals are named where one that the user names is not there."""
+"""How many journals a message suggests in place of one that is not there."""
 
 REMEDY = "write --from=FILE, once for each journal, folder of *.jsonl files, or pattern in quotes"
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What the journals hold."""
+class Journals:
+    """What some journals hold together."""
 
     results: tuple[Result, ...]
-    """Of all of them, those of each in the order in which they were written."""
+    """Those of the first journal in the order in which they were written, then the next ones."""
 
-    journals: int
-    """How many there are."""
+    count: int
+    """How many journals there are."""
 
     remarks: tuple[str, ...]
     """A line for each journal without results, and for each last line that was cut."""
 
 
-def read_all(names: Sequence[str]) -> Read:
-    """Return what is in the journals of these names, each of which may mean several files.
+def read_all(names: Sequence[str]) -> Journals:
+    """Return what is in the journals of these names: files, folders, or patterns of files.
 
     Raises:
-        JournalError: A name means no file, a file is no whole journal, or none has a result.
+        JournalError: A name leads to no file, a file is no journal or is damaged, or no journal has
+            a result.
     """
     paths = list(dict.fromkeys(path for name in names for path in _files(name)))
     results: list[Result] = []
@@ -62,11 +63,15 @@ def read_all(names: Sequence[str]) -> Read:
             f"{', '.join(map(str, paths))}: expected a journal with results, got none; run the "
             "benchmarks, or name another"
         )
-    return Read(tuple(results), len(paths), tuple(remarks))
+    return Journals(tuple(results), len(paths), tuple(remarks))
 
 
 def _files(name: str) -> list[Path]:
-    """Return the files that a name means: a file, those of a folder, or those of a pattern."""
+    """Return the files that a name means: that file, or those of a folder or a pattern, sorted.
+
+    Raises:
+        JournalError: There is none, or it cannot be looked at.
+    """
     try:
         path = parse_path(name)
         look_at(path)
@@ -80,21 +85,21 @@ def _files(name: str) -> list[Path]:
         ) from error
     if is_folder:
         found = [each for each in inside if each.suffix == ".jsonl"]
-        what = "none in that folder"
+        got = "none in that folder"
     elif path.exists():
         return [path]  # `read` says what is wrong with it
     elif not glob.has_magic(name):
         raise JournalError(f"{name}: expected a journal, got {_instead_of(path)}; {REMEDY}")
     else:
         found = [Path(each) for each in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - of any folder
-        what = "nothing that it matches"
+        got = "nothing that it matches"
     if not found:
-        raise JournalError(f"{name}: expected journals, *.jsonl, got {what}; {REMEDY}")
+        raise JournalError(f"{name}: expected journals, *.jsonl, got {got}; {REMEDY}")
     return found
 
 
 def _instead_of(path: Path) -> str:
-    """Say that a path leads to nothing, and which journals there are, those of like names first."""
+    """Return what there is in place of a missing file: similar names, else the last journals."""
     folder = path.parent
     if not folder.is_dir():
         return f"no folder {folder}"
@@ -102,15 +107,15 @@ def _instead_of(path: Path) -> str:
     if not paths:
         return f"nothing of that name, and no other journal in {folder.absolute()}"
     names = {each.stem: str(each) for each in paths}
-    named = [names[each] for each in get_close_matches(path.stem, names, n=MOST_NEAR)]
-    named = named or [str(each) for each in paths[-MOST_NEAR:]]
-    more = len(paths) - len(named)
+    similar = [names[each] for each in get_close_matches(path.stem, names, n=MOST_NEAR)]
+    shown = similar or [str(each) for each in paths[-MOST_NEAR:]]
+    more = len(paths) - len(shown)
     others = f" and {counted(more, 'other')}" if more else ""
-    return f"nothing of that name; there are {', '.join(named)}{others}"
+    return f"nothing of that name; there are {', '.join(shown)}{others}"
 
 
 def _check(result: Result, path: Path) -> None:
-    """Raise JournalError where a time of a result is 0, of which nothing can be computed."""
+    """Raise JournalError if a time of a result is 0, from which no estimate can be computed."""
     if result.is_measured and any(each.seconds <= 0 for each in result.counted):
         raise JournalError(
             f"{path}: {result.test}: expected samples of more than 0 s, got one of 0 s; the file "

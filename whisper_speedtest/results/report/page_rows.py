@@ -16,8 +16,8 @@ from whisper_speedtest.results.order import place, place_of_size
 from whisper_speedtest.results.report.again import command
 from whisper_speedtest.results.table import (
     computed_on,
-    rate,
-    repeated,
+    error_rate,
+    margin_and_counts,
     time_error,
     time_of,
 )
@@ -98,7 +98,7 @@ def _margin(shown: Shown) -> Cell:
     if shown.busy or not shown.result.counted:
         return Cell("")
     estimate = shown.result.estimate
-    return Cell(repeated(estimate), estimate.margin)
+    return Cell(margin_and_counts(estimate), estimate.margin)
 
 
 def _rtfx(shown: Shown) -> Cell:
@@ -117,7 +117,7 @@ def _memory(shown: Shown) -> Cell:
 def _wer(shown: Shown) -> Cell:
     score = shown.result.score
     if score or shown.result.transcript is not None:
-        return Cell(rate(shown.result), score.wer if score else None)
+        return Cell(error_rate(shown.result), score.wer if score else None)
     return Cell("")
 
 

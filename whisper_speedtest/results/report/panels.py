@@ -30,7 +30,7 @@ from whisper_speedtest.results.report.charts import (
     stacks,
 )
 from whisper_speedtest.results.summary import USUAL_CLIP
-from whisper_speedtest.results.table import repeated
+from whisper_speedtest.results.table import margin_and_counts
 from whisper_speedtest.results.units import counted, megabytes, percent, rtfx, seconds
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _rtfx(label: str, result: Result) -> Bar:
     estimate = result.estimate
     assert result.clip is not None
     audio, known = result.clip.seconds, has_place(estimate)
-    shown = f"{rtfx(audio / estimate.seconds)} {repeated(estimate)}"
+    shown = f"{rtfx(audio / estimate.seconds)} {margin_and_counts(estimate)}"
     low = audio / estimate.high if known and estimate.high else None
     high = audio / estimate.low if known and estimate.low else None
     return Bar(label, audio / estimate.seconds, shown, low, high, hollow=not known)

@@ -76,9 +76,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         print(nothing)
     for remark in found.remarks:
         print(f"from:     {remark}")
-    print(
-        f"from:     {counted(len(found.results), 'result')} in {counted(found.journals, 'journal')}"
-    )
+    print(f"from:     {counted(len(found.results), 'result')} in {counted(found.count, 'journal')}")
     with _without_looking_for_garbage():
         line, written = _write(folder, found.results)
     print(line)

@@ -16,7 +16,7 @@ from whisper_speedtest.results.names import clip_name, measured_name, namer
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.quality import NOT_QUANTISED, UNQUANTISED, qualities, rates
 from whisper_speedtest.results.report.panels import passed
-from whisper_speedtest.results.table import rate, time_error
+from whisper_speedtest.results.table import error_rate, time_error
 from whisper_speedtest.results.units import (
     MOST_MARGIN,
     counted,
@@ -77,8 +77,8 @@ def quantised(on: OnMachine) -> Table | None:
                     peaks.get((adapter, size, variant, device)),
                     peaks.get((adapter, size, UNQUANTISED, device)),
                 ),
-                rate(each),
-                rate(base),
+                error_rate(each),
+                error_rate(base),
             )
         )
     found.sort(key=lambda row: place_of_size(row[0]))
@@ -190,7 +190,7 @@ def coverage(on: OnMachine) -> Table | None:
             continue
         silence = "" if score.words_in_silence is None else f"{score.words_in_silence:,}"
         cells = (each.case.size, name(each), clip_name(each))
-        numbers = (percent(score.coverage, 1), time_error(each), silence, rate(each))
+        numbers = (percent(score.coverage, 1), time_error(each), silence, error_rate(each))
         found.append((*cells, *numbers))
     return _table(
         "Audio of more than 30 s, which a library has to cut. Coverage: how many of the words that "
@@ -234,7 +234,7 @@ def _of_corpus(name: str, result: Result) -> tuple[str, ...]:
         clip_name(result),
         f"{len(result.clips):,}",
         words,
-        rate(result),
+        error_rate(result),
         *some,
         speed,
     )
