@@ -27,7 +27,7 @@ from adapters import (
 from adapters.base import Case
 from tests.consistency import faulty_library
 from tests.consistency.faulty_library import FaultyLibrary
-from tests.consistency.published import FILES, published
+from tests.consistency.published import FILES, first_published, published
 from tests.consistency.verdict import (
     InconsistentError,
     check_load,
@@ -132,7 +132,7 @@ def test_library_loads_the_files_that_are_checked(
 def historic_map_message(case: Case) -> str:
     """Return the message that a case of the historic map leads to."""
     file = "tests/consistency/historic_map.py"
-    (loaded,) = (model.entry for model in published() if model.kind == ("mlx", case.size, "fp16"))
+    loaded = first_published("mlx", case.size, "fp16").entry
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     (line,) = (number for number, text in enumerate(lines, 1) if f'"{case.size}": {{' in text)
     checked = load_adapter(HISTORIC_MAP).files(case).repo

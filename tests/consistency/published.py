@@ -98,6 +98,11 @@ def published() -> tuple[Published, ...]:
     )
 
 
+def first_published(*kind: str) -> Published:
+    """Return the model of a format, size and variant that messages name: the first in the list."""
+    return next(model for model in published() if model.kind == kind)
+
+
 def folder_of(entry: ModelFiles) -> str:
     """Return where the files of an entry are: a repo's id, or the URL of a folder."""
     return f"{entry.repo}/{entry.revision}" if entry.by_url else entry.repo
@@ -122,7 +127,7 @@ def kind_of(case: Case, adapter: type[Adapter]) -> tuple[str, str, str]:
 
 
 def published_for(case: Case, adapter: type[Adapter]) -> list[Published]:
-    """Return the models of the list that a case may be."""
+    """Return the models of the list that a case may be; messages name the first."""
     return [model for model in published() if model.kind == kind_of(case, adapter)]
 
 

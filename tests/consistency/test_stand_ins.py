@@ -18,10 +18,9 @@ OF_MLX = [model for model in published() if model.format == "mlx"]
 EXPORTED = [model for model in published() if model.format != "mlx"]
 
 
-def model_of(*kind: str) -> Published:
-    """Return the published model of a format, size and variant."""
-    (found,) = (model for model in published() if model.kind == kind)
-    return found
+def name_of(model: Published) -> str:
+    """Return what a test's id has of a model; of one kind there may be several repos."""
+    return "-".join([*model.kind, model.entry.repo])
 
 
 def weights_of(model: Published) -> set[str]:
@@ -30,7 +29,7 @@ def weights_of(model: Published) -> set[str]:
         return {name.removesuffix(".npy") for name in archive.namelist()}
 
 
-@pytest.mark.parametrize("model", OF_MLX, ids=lambda model: "-".join(model.kind))
+@pytest.mark.parametrize("model", OF_MLX, ids=name_of)
 def test_config_is_that_of_the_size(model: Published) -> None:
     """The config of a stand-in for mlx has every dimension of its size."""
     (config,) = (
@@ -46,7 +45,7 @@ def test_config_is_that_of_the_size(model: Published) -> None:
 
 
 def test_weights_have_the_names_of_real_ones() -> None:
-    """The weights of a stand-in have the embedded model's names, in as many layers as its size."""
+    """Those of the embedded model, in as many layers as the size has."""
     names = weights_of(model_of("mlx", "micro", "fp16"))
     of_tiny = weights_of(model_of("mlx", "tiny", "fp16"))
 
@@ -58,7 +57,7 @@ def test_weights_have_the_names_of_real_ones() -> None:
 
 
 def test_each_linear_layer_is_quantised() -> None:
-    """Each linear layer of a quantised stand-in has scales and biases, and no other layer has."""
+    """It gets scales and biases; convolutions, norms and embeddings do not."""
     plain = weights_of(model_of("mlx", "base", "fp16"))
     packed = weights_of(model_of("mlx", "base", "4bit"))
 
@@ -70,7 +69,7 @@ def test_each_linear_layer_is_quantised() -> None:
     assert len(scaled) == 6 * 6 + 6 * 10
 
 
-@pytest.mark.parametrize("model", EXPORTED, ids=lambda model: "-".join(model.kind))
+@pytest.mark.parametrize("model", EXPORTED, ids=name_of)
 def test_exported_stand_in_is_only_narrower_than_its_size(model: Published) -> None:
     """An exported stand-in is narrower than its size, and has all its other dimensions.
 
