@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import REGISTRY
+from tests.adding.concerned import reading_the_registry
 from tests.helpers.project import ROOT, checklist, child_environment, copy_project, edit
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ OF_NO_LIBRARY = {
     *("test_trial", "torch"),
 }
 """Words in the names of tests that take long, and that no library has a part in."""
+
+OF_THE_CHECKLIST = (
+    *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
+    *("tests/consistency/test_published.py", "tests/results/test_models.py"),
+    *("tests/session/choice/test_selection.py", "tests/session/choice/test_collection.py"),
+    "tests/test_readme.py::test_table_is_the_registry",
+    "tests/test_readme.py::test_readme_is_read_in_five_minutes",
+)
+"""The tests of what is written in the files of the checklist, whether they read the registry."""
 
 CONCERNED = f"{NAME} or not ({' or '.join(sorted(OTHERS | OF_NO_LIBRARY))})"
 """Selects what a new library may break: every test but those of one other library, or of none."""
@@ -50,12 +60,12 @@ def add_registry_line(tree: Path) -> None:
 
 
 def add_published_model(tree: Path) -> None:
-    """Put its repo into the list of what is published, with the others of its format."""
+    """Put its repo into the list of what is published, last of a group of its format."""
     line = '    { size = "tiny", variant = "fp16", repo = "example/parrot-tiny" },\n'
     edit(
         tree / "tests" / "consistency" / "published.toml",
-        group := 'format = "mlx"\nfiles = ["weights.npz", "config.json"]\nmodels = [\n',
-        group + line,
+        end := "]\n\n# Converted later than the others.",
+        line + end,
     )
 
 
@@ -103,6 +113,8 @@ def python_with_the_library(folder: Path) -> Path:
     (site / "parrot-1.0.dist-info").mkdir()
     metadata = "Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n"
     (site / "parrot-1.0.dist-info" / "METADATA").write_text(metadata, encoding="utf-8")
+    record = "parrot.py,,\nparrot-1.0.dist-info/METADATA,,\n"
+    (site / "parrot-1.0.dist-info" / "RECORD").write_text(record, encoding="utf-8")
     return folder / "bin" / "python"
 
 
@@ -141,20 +153,64 @@ def test_checklist_names_the_steps() -> None:
     assert checklist("Adding a library") == list(STEPS)
 
 
-def test_added_library_passes_every_test(run: Run) -> None:
-    """An added library passes every test that it has a part in.
+def test_tests_that_read_the_registry_are_found(tmp_path: Path) -> None:
+    """A test that reads the registry is found, also where a constant, a fixture or a helper does."""
+    (tmp_path / "tests" / "room").mkdir(parents=True)
+    for name, code in {
+        "helpers.py": "import adapters\ndef names(): return list(adapters.REGISTRY)",
+        "conftest.py": (
+            "from adapters import usable\n"
+            "@pytest.fixture(name='library', params=usable())\n"
+            "def _library(): ..."
+        ),
+        "room/test_a.py": (
+            "from adapters import REGISTRY, all_cases as every\n"
+            "from tests.helpers import names\n"
+            "CASES = every()\n"
+            "@pytest.mark.parametrize('name', REGISTRY)\n"
+            "def test_mark(name): ...\n"
+            "def test_constant(): assert CASES\n"
+            "def test_helper(): assert names()\n"
+            "def test_fixture(library): ...\n"
+            "def test_one_library(): load(REGISTRY['this'])\n"
+            "def test_toy(monkeypatch): monkeypatch.setitem(REGISTRY, 'toy', 'a:Toy')\n"
+            "def test_none(tmp_path): ..."
+        ),
+    }.items():
+        (tmp_path / "tests" / name).write_text(code, encoding="utf-8")
+
+    found = reading_the_registry(tmp_path)
+
+    assert found == [
+        f"tests/room/test_a.py::test_{how}" for how in ("mark", "constant", "helper", "fixture")
+    ]
+
+
+def test_added_library_passes_every_other_test_that_reads_the_registry(
+    run: Run, tree: Path, pytestconfig: pytest.Config
+) -> None:
+    """An added library passes each test that reads the registry; of slow ones, its own are run."""
+    known = (*OF_THE_CHECKLIST, *pytestconfig.getini("norecursedirs"))
+    others = [test for test in reading_the_registry(tree) if not test.startswith(known)]
+
+    told = run(
+        *(*others, "-v", "-m", "not property and (not slow or parametrize)"), expression=CONCERNED
+    )
+
+    assert told.returncode == pytest.ExitCode.OK, told.stdout
+    assert set(re.findall(rf"::(\S+\[{NAME}\S*\]) PASSED", told.stdout)) >= {
+        "test_every_adapter_has_a_spy[parrot]",
+        "test_library_is_cut_as_its_traits_say[parrot]",
+        "test_real_library_runs_without_what_the_suite_needs[parrot]",
+    }
+
+
+def test_added_library_passes_every_test_of_the_checklist(run: Run) -> None:
+    """An added library passes the tests of adapters, consistency, packaging, ids and the README.
 
     The tests of its own are among them, by the names of its cases.
     """
-    told = run(
-        *("tests/adapters", "tests/test_repo_consistency.py", "tests/test_packaging.py"),
-        *("tests/session/choice/test_selection.py", "tests/session/choice/test_collection.py"),
-        "tests/consistency/test_published.py",
-        "tests/results/test_models.py",
-        "tests/test_readme.py::test_table_is_the_registry",
-        *("tests/test_readme.py::test_readme_is_read_in_five_minutes", "-v"),
-        expression=CONCERNED,
-    )
+    told = run(*OF_THE_CHECKLIST, "-v", expression=CONCERNED)
 
     assert told.returncode == pytest.ExitCode.OK, told.stdout
     of_it = re.findall(rf"::(\S+\[{NAME}\S*\]) (\w+)", told.stdout)

@@ -16,6 +16,7 @@ from adapters.errors import (
     describe,
     memory_limit,
     text_of,
+    with_next_step,
 )
 
 if TYPE_CHECKING:
@@ -142,9 +143,9 @@ def test_other_limits_say_what_to_do(limit: Limit) -> None:
 )
 @pytest.mark.usefixtures("limit")
 def test_other_errors_are_about_no_limit(error: Exception) -> None:
-    """Nothing is added to what they say."""
-    assert limit_behind(error) == ""
-    assert said_of(error) == f"{type(error).__name__}: {error}"
+    """An error that is about no limit is reported as it is."""
+    assert advice_on_limit(error) == ""
+    assert describe(error) == f"{type(error).__name__}: {error}"
 
 
 def test_what_is_said_of_an_error_ends_with_the_limit(limit: Limit) -> None:
@@ -174,9 +175,9 @@ def test_text_of_an_error_can_be_printed_and_has_an_end() -> None:
 
 
 def test_next_step_stands_in_the_first_line() -> None:
-    """Which is all that a summary has of a reason with several."""
-    assert with_step("first\nsecond\nthird", "do this") == "first; do this\nsecond\nthird"
-    assert with_step("first\nsecond", "") == "first\nsecond"
+    """The next step stands in the first line of a reason."""
+    assert with_next_step("first\nsecond\nthird", "do this") == "first; do this\nsecond\nthird"
+    assert with_next_step("first\nsecond", "") == "first\nsecond"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_no_file_belongs_to_two_models() -> None:
 
 
 def test_keys_of_a_group_are_those_of_its_models() -> None:
-    """A model has its own keys beside those of its group, and a folder before each of its files."""
+    """A published model has its own keys beside its group's, and its folder before each file."""
     (distil,) = (
         model.entry for model in published() if model.kind == ("mlx", "distil-large-v2", "8bit")
     )

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.sizes import DIMENSIONS, Dimensions
 from fixtures.models.micro.formats.checkpoint import micro, mlx_weights
-from tests.consistency.published import Published, folder_of, published
+from tests.consistency.published import Published, first_published, folder_of, published
 from tests.consistency.stand_ins import narrow_checkpoint, real_dimensions, stand_in, stand_ins
 
 OF_MLX = [model for model in published() if model.format == "mlx"]
@@ -45,9 +45,9 @@ def test_config_is_that_of_the_size(model: Published) -> None:
 
 
 def test_weights_have_the_names_of_real_ones() -> None:
-    """Those of the embedded model, in as many layers as the size has."""
-    names = weights_of(model_of("mlx", "micro", "fp16"))
-    of_tiny = weights_of(model_of("mlx", "tiny", "fp16"))
+    """The weights of a stand-in have the embedded model's names, in as many layers as its size."""
+    names = weights_of(first_published("mlx", "micro", "fp16"))
+    of_tiny = weights_of(first_published("mlx", "tiny", "fp16"))
 
     assert names == {*mlx_weights()}
     assert {name.split(".")[2] for name in of_tiny if name.startswith("encoder.blocks.")} == {
@@ -57,9 +57,9 @@ def test_weights_have_the_names_of_real_ones() -> None:
 
 
 def test_each_linear_layer_is_quantised() -> None:
-    """It gets scales and biases; convolutions, norms and embeddings do not."""
-    plain = weights_of(model_of("mlx", "base", "fp16"))
-    packed = weights_of(model_of("mlx", "base", "4bit"))
+    """Each linear layer of a quantised stand-in has scales and biases, and no other layer has."""
+    plain = weights_of(first_published("mlx", "base", "fp16"))
+    packed = weights_of(first_published("mlx", "base", "4bit"))
 
     scaled = {name.removesuffix(".scales") for name in packed if name.endswith(".scales")}
     assert packed - plain == {f"{layer}.{end}" for layer in scaled for end in ("scales", "biases")}

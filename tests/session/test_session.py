@@ -277,6 +277,7 @@ def test_library_that_is_not_installed_is_skipped_with_its_extra(
     assert "1 of 1 complete" in both.output
 
 
+@pytest.mark.slow
 def test_needs_no_program_on_the_path(
     sessions: Sessions, tmp_path: Path, tests_device: Device
 ) -> None:
