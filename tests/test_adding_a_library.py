@@ -154,7 +154,7 @@ def test_checklist_names_the_steps() -> None:
 
 
 def test_tests_that_read_the_registry_are_found(tmp_path: Path) -> None:
-    """A test that reads the registry is found, also where a constant, a fixture or a helper does."""
+    """A test that reads the registry is found, also through a constant, a fixture or a helper."""
     (tmp_path / "tests" / "room").mkdir(parents=True)
     for name, code in {
         "helpers.py": "import adapters\ndef names(): return list(adapters.REGISTRY)",
