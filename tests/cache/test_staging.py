@@ -19,6 +19,7 @@ from whisper_speedtest.cache.folders import RepoFolder
 from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.cache.inspection import Finding, Inspection
 from whisper_speedtest.cache.staging import Staging, staging
+from whisper_speedtest.common.files import flock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,7 +227,7 @@ def test_lock_on_a_file_that_was_removed_is_no_lock(
 ) -> None:
     """A lock on a part is no lock where another run has removed the part, and made it anew."""
     (folder.own / f"part-{ETAG}").mkdir()
-    lock, flock = folder.own / f"part-{ETAG}" / "lock", module.flock
+    lock = folder.own / f"part-{ETAG}" / "lock"
     waited: list[int] = []
 
     def late(descriptor: int, operation: int) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.cache.model import VerifiedModel
 
 SETTINGS = DecodeSettings()
-ROOMS = ("cache", "hub", "engine", "results", "session", "measure", "speech")
+ROOMS = ("common", "cache", "hub", "engine", "results", "session", "measure", "speech")
 FOLDERS = ("fixtures", "tests", "benchmarks")
 OF_SPEED = (
     *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY"),

@@ -207,7 +207,16 @@ class Toy(Adapter):
                 told = {"samples": len(audio), "sum": float(audio.sum()), **asdict(settings)}
                 return Transcript(json.dumps(told), (), fallback=False)
             case "looks-around":
-                modules = ("cache", "hub", "engine", "results", "session", "measure", "speech")
+                modules = (
+                    "common",
+                    "cache",
+                    "hub",
+                    "engine",
+                    "results",
+                    "session",
+                    "measure",
+                    "speech",
+                )
                 seen = {
                     "environment": dict(os.environ),
                     "folder": str(Path.cwd()),

@@ -22,8 +22,8 @@ from tests.hub.test_runs_at_once import child
 from whisper_speedtest.cache.evidence import RemoteFile
 from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.cache.plan import Plan
-from whisper_speedtest.cache.sizes import human
 from whisper_speedtest.cache.staging import PARTS_KEPT, begun, staging
+from whisper_speedtest.common.text import human
 from whisper_speedtest.hub.hosted import Watcher
 from whisper_speedtest.session.models.model_report import plan_lines
 from whisper_speedtest.session.terminal.display import Display

@@ -63,7 +63,7 @@ ROOMS = {
     "adapters": Room("adapters", "tests/adapters"),
     **{
         name: Room(f"whisper_speedtest/{name}", f"tests/{name}")
-        for name in ("speech", "cache", "hub", "engine", "measure", "session", "results")
+        for name in ("common", "speech", "cache", "hub", "engine", "measure", "session", "results")
     },
 }
 

@@ -33,8 +33,9 @@ from whisper_speedtest.cache.hashes import CHUNK, prove
 from whisper_speedtest.cache.inspection import Finding, Inspection
 from whisper_speedtest.cache.model import ModelError, RepoError, Unavailable, VerificationError
 from whisper_speedtest.cache.plan import MARGIN, PlannedModel
-from whisper_speedtest.cache.sizes import human
-from whisper_speedtest.cache.staging import flock, staging
+from whisper_speedtest.cache.staging import staging
+from whisper_speedtest.common.files import flock
+from whisper_speedtest.common.text import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

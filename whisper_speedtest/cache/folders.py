@@ -44,8 +44,8 @@ from whisper_speedtest.cache.evidence import (
 )
 from whisper_speedtest.cache.hashes import digest, is_etag, is_sha1, is_sha256, open_file
 from whisper_speedtest.cache.inspection import Finding, Inspection
-from whisper_speedtest.cache.sizes import human, short
-from whisper_speedtest.cache.whole import existing
+from whisper_speedtest.common.files import existing
+from whisper_speedtest.common.text import human, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

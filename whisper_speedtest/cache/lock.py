@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from whisper_speedtest.cache.hashes import is_etag
-from whisper_speedtest.cache.sizes import short
-from whisper_speedtest.cache.whole import write_whole
+from whisper_speedtest.common.files import write_whole
+from whisper_speedtest.common.text import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.cache.model import Unavailable
-from whisper_speedtest.cache.sizes import flag, human
+from whisper_speedtest.common.text import flag, human
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.cache.plan import PlannedModel
-from whisper_speedtest.cache.sizes import short
 from whisper_speedtest.cache.staging import begun, next_step
+from whisper_speedtest.common.text import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ from whisper_speedtest.cache.evidence import Manifest
 from whisper_speedtest.cache.folders import matches
 from whisper_speedtest.cache.hashes import digest, hash_name
 from whisper_speedtest.cache.model import VerificationError
-from whisper_speedtest.cache.whole import existing
+from whisper_speedtest.common.files import existing, flock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -334,21 +334,6 @@ def _try_lock(descriptor: int, lock: Path) -> _Locking:
     except (BlockingIOError, FileNotFoundError, NotADirectoryError):
         return "lost"
     return "locked" if same else "lost"
-
-
-def flock(descriptor: int, operation: int) -> bool:
-    """Lock an open file; return False if its file system has no locks.
-
-    Raises:
-        BlockingIOError: Another process holds the lock, and `operation` says not to wait.
-    """
-    try:
-        fcntl.flock(descriptor, operation)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return False
-    return True
 
 
 def _remove(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 from adapters.errors import advice_on_limit_in
-from whisper_speedtest.cache.sizes import short
+from whisper_speedtest.common.text import short
 from whisper_speedtest.hub.tries import NETWORK
 
 if TYPE_CHECKING:

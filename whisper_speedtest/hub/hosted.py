@@ -23,8 +23,8 @@ from whisper_speedtest.cache.model import (
 )
 from whisper_speedtest.cache.plan import PlannedModel
 from whisper_speedtest.cache.planning import plan_by_listing, plan_offline
-from whisper_speedtest.cache.sizes import human, printable
 from whisper_speedtest.cache.staging import Staging, begun, next_step, record, staging
+from whisper_speedtest.common.text import human, printable
 from whisper_speedtest.hub import web
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.tries import Cancelled, quoted

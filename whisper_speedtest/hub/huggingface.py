@@ -19,7 +19,7 @@ from whisper_speedtest.cache.evidence import LONGEST_LISTING, Listing, RemoteFil
 from whisper_speedtest.cache.folders import is_safe
 from whisper_speedtest.cache.hashes import is_etag, is_sha1
 from whisper_speedtest.cache.model import RepoError, Unavailable
-from whisper_speedtest.cache.sizes import human, short
+from whisper_speedtest.common.text import human, short
 from whisper_speedtest.hub.between import BETWEEN, sender_named
 from whisper_speedtest.hub.remote import Remote
 

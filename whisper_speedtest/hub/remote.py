@@ -20,7 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from whisper_speedtest.cache.model import Unavailable, VerificationError
-from whisper_speedtest.cache.sizes import human, short
+from whisper_speedtest.common.text import human, short
 from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, next_step, proxy_of
 from whisper_speedtest.hub.part import Part
 from whisper_speedtest.hub.tries import (

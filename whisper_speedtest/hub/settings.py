@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from whisper_speedtest.cache.model import Unavailable
-from whisper_speedtest.cache.sizes import short
+from whisper_speedtest.common.text import short
 from whisper_speedtest.hub.tries import Retry, quoted
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from whisper_speedtest.cache.inspection import Inspection
 from whisper_speedtest.cache.lock import Lock
 from whisper_speedtest.cache.model import ModelError, Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.cache.plan import Plan, PlannedModel, without_room
-from whisper_speedtest.cache.whole import existing
+from whisper_speedtest.common.files import existing
 from whisper_speedtest.hub.hosted import HostedModels, Watcher, threads
 from whisper_speedtest.hub.settings import HubSettings
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from whisper_speedtest.cache.model import Unavailable
-from whisper_speedtest.cache.sizes import short
+from whisper_speedtest.common.text import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from whisper_speedtest.cache.evidence import Listing, RemoteFile
 from whisper_speedtest.cache.hashes import is_sha256
 from whisper_speedtest.cache.model import RepoError, Unavailable
-from whisper_speedtest.cache.sizes import short
+from whisper_speedtest.common.text import short
 from whisper_speedtest.hub.between import BETWEEN
 from whisper_speedtest.hub.remote import Remote
 

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.cache.sizes import human
+from whisper_speedtest.common.text import human
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
-from whisper_speedtest.cache.sizes import printable
+from whisper_speedtest.common.text import printable
 from whisper_speedtest.results.table import BUSY, FASTEST, GROUP, NAME, TIME, time_of
 
 if TYPE_CHECKING:

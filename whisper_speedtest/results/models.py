@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from adapters import REGISTRY, adapter_class
 from adapters.base import SIZES, AdapterError
 from whisper_speedtest.cache.lock import NAME, Lock, LockError, read_lock
-from whisper_speedtest.cache.sizes import human
+from whisper_speedtest.common.text import human
 from whisper_speedtest.results.aspects import HASH_SHOWN
 
 if TYPE_CHECKING:

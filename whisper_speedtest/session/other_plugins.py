@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.cache.whole import existing, look_at
+from whisper_speedtest.common.files import existing, look_at
 from whisper_speedtest.session.choice.options import why_no_limit
 from whisper_speedtest.session.ending import fail
 

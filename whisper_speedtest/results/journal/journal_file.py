@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from whisper_speedtest.cache.sizes import short
-from whisper_speedtest.cache.staging import flock
-from whisper_speedtest.cache.whole import look_at
+from whisper_speedtest.common.files import flock, look_at
+from whisper_speedtest.common.text import short
 from whisper_speedtest.measure.result import Result, from_json, to_json
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters import adapter_class, files_of
-from whisper_speedtest.cache.whole import look_at
+from whisper_speedtest.common.files import look_at
 from whisper_speedtest.session.choice.options import LAST_JOURNAL, rules_of
 from whisper_speedtest.session.choice.selection import case_of, parameters_of
 from whisper_speedtest.session.device import choose_device

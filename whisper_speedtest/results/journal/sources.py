@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.cache.whole import look_at
+from whisper_speedtest.common.files import look_at
 from whisper_speedtest.results.journal.journal_file import JournalError, read
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.session.choice.values import parse_path

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.cache.sizes import printable, short
+from whisper_speedtest.common.text import printable, short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header

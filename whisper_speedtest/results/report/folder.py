@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.cache.whole import existing, look_at, write_whole
+from whisper_speedtest.common.files import existing, look_at, write_whole
 from whisper_speedtest.results.journal.journal_file import HEADER, line_of
 from whisper_speedtest.results.report.as_csv import as_csv
 from whisper_speedtest.results.report.as_markdown import as_markdown

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from adapters.base import DecodeSettings
-from whisper_speedtest.cache.sizes import human
+from whisper_speedtest.common.text import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import HASH_SHOWN
 from whisper_speedtest.results.names import clip_name

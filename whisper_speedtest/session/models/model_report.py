@@ -65,7 +65,7 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
 
     Names are wrapped to `width` columns.
     """
-    from whisper_speedtest.cache.sizes import human
+    from whisper_speedtest.common.text import human
 
     coming = f"{human(plan.download_size)} to download"
     free = "" if plan.free is None else f", {human(plan.free)} free on the disk"
@@ -168,7 +168,7 @@ def as_table(
     from rich.table import Table
     from rich.text import Text
 
-    from whisper_speedtest.cache.sizes import human
+    from whisper_speedtest.common.text import human
 
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
     table.add_column("model, repo@revision, commit: files", overflow="fold", min_width=12)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from _pytest._io.wcwidth import wcswidth
 
-from whisper_speedtest.cache.sizes import printable
+from whisper_speedtest.common.text import printable
 from whisper_speedtest.measure.steps import Activity, Listener, Step
 
 if TYPE_CHECKING:

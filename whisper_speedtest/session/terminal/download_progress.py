@@ -61,7 +61,7 @@ class Bars(Watcher):
 
     def wait(self, repo: str, file: str, size: int) -> None:
         """Say on the file's bar how much another session has of it."""
-        from whisper_speedtest.cache.sizes import human
+        from whisper_speedtest.common.text import human
 
         described = f"{repo} {file} (another session has {human(size)})"
         self._bars.update(self._tasks[repo, file], description=described)
@@ -93,13 +93,13 @@ class Lines(Watcher):
 
     def start(self, repo: str, file: str, size: int) -> None:
         """Write the line of a download."""
-        from whisper_speedtest.cache.sizes import human
+        from whisper_speedtest.common.text import human
 
         self._say(f"  download   {repo} {file}: {human(size)}")
 
     def wait(self, repo: str, file: str, size: int) -> None:
         """Write, once for each file, that another session downloads it."""
-        from whisper_speedtest.cache.sizes import human
+        from whisper_speedtest.common.text import human
 
         if (repo, file) not in self._waiting:
             self._waiting.add((repo, file))
@@ -107,7 +107,7 @@ class Lines(Watcher):
 
     def advance(self, repo: str, file: str, size: int) -> None:  # noqa: ARG002
         """Count the bytes of all downloads, and show the sum."""
-        from whisper_speedtest.cache.sizes import human
+        from whisper_speedtest.common.text import human
 
         with self._one_at_a_time:
             self._there += size

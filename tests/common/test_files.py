@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whisper_speedtest.cache.whole import existing, look_at, write_whole
+from whisper_speedtest.common.files import existing, look_at, write_whole
 
 
 def names(folder: Path) -> list[str]:

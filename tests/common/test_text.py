@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whisper_speedtest.cache.sizes import flag, human, short
+from whisper_speedtest.common.text import flag, human, short
 from whisper_speedtest.session.choice.values import parse_size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -44,3 +45,18 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
         for beside in new.values():
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
+
+
+def flock(descriptor: int, operation: int) -> bool:
+    """Lock an open file; return False if its file system has no locks.
+
+    Raises:
+        BlockingIOError: Another process holds the lock, and `operation` says not to wait.
+    """
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Tests of whisper_speedtest/common/."""

@@ -1,0 +1,1 @@
+"""What every room needs of texts and files, and Python's standard library lacks."""
