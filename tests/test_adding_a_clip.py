@@ -55,13 +55,13 @@ STEPS = {
 
 
 def test_checklist_names_the_steps() -> None:
-    """Each box of the checklist is a step that is done here, and there is no other."""
+    """The boxes of the checklist for a new clip are the steps that are done here."""
     assert checklist("Adding a clip") == list(STEPS)
 
 
 @HERE_ONLY
 def test_added_clips_pass_the_tests_of_clips_and_of_ids(tmp_path: Path) -> None:
-    """Whether they are timed or only checked, nothing but the checklist has to be done."""
+    """Clips that are added by the checklist pass the tests of clips and of ids."""
     tree = tmp_path / "project"
     copy_project(tree, tests=True)
     for step in STEPS.values():

@@ -195,7 +195,7 @@ def test_passes():
 def test_failure_without_a_message_says_which_fact_does_not_hold(
     project: Path, workers: str
 ) -> None:
-    """A failure whose assertion has no message is told by the fact in the docstring of its test."""
+    """A failed assertion without a message is reported with its test's docstring as the fact."""
     (project / "tests" / "test_facts.py").write_text(FAILING, encoding="utf-8")
 
     run = subprocess.run(

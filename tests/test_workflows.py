@@ -277,7 +277,7 @@ def test_matrix_has_every_extra(checkout: Path) -> None:
 
 
 def test_mutants_of_every_room_are_tried_each_night() -> None:
-    """The matrix has a job for each room that `tox -e mutants` knows, and no other."""
+    """The nightly workflow has a job of mutants for each room, and for no other."""
     matrix = load(ROOT / ".github/workflows/nightly.yml")["jobs"]["mutants"]["strategy"]["matrix"]
 
     assert matrix["room"] == list(ROOMS), ".github/workflows/nightly.yml, jobs, mutants, room"

@@ -141,7 +141,7 @@ def test_without_locks_models_are_fetched_and_no_leftovers_removed(
 def test_without_locks_a_file_is_kept_though_another_of_its_model_fails(
     hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder that it is downloaded to is there until that has ended."""
+    """Without locks a file is kept once it is downloaded, even if another of its model fails."""
     monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
     hub.fault(Fault(status=404), file="weights.npz")
     hub.fault(Fault(rate=150), file="config.json")

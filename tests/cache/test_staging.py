@@ -225,7 +225,7 @@ def test_folder_that_another_run_has_removed_is_not_this_runs(folder: RepoFolder
 def test_lock_on_a_file_that_was_removed_is_no_lock(
     folder: RepoFolder, stage: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock on a part is no lock where another run has removed the part, and made it anew."""
+    """A lock on a file that another run has removed and made anew is taken a second time."""
     (folder.own / f"part-{ETAG}").mkdir()
     lock = folder.own / f"part-{ETAG}" / "lock"
     waited: list[int] = []

@@ -439,7 +439,7 @@ def test_second_run_waits_for_six_time_limits(store: Store, first: int) -> None:
 def test_six_time_limits_begin_anew_with_each_byte_of_the_other_run(
     monkeypatch: pytest.MonkeyPatch, hubless_store: Store
 ) -> None:
-    """However long it takes, a run that goes on is waited for; a second passes at each look."""
+    """The wait of six time limits begins anew with each byte that the other run brings."""
     now = 100.0
 
     class Second(threading.Event):

@@ -131,7 +131,7 @@ def test_an_interrupt_ends_all_downloads(hub: Hub, store: Store) -> None:
 
 
 def test_an_interrupt_begins_no_download_that_was_waiting() -> None:
-    """Of hundreds of files a few are fetched at once, and the others are in a queue."""
+    """An interrupt begins no download that was waiting for its turn."""
     begun: list[str] = []
     is_running = threading.Event()
 
@@ -156,7 +156,7 @@ def test_an_interrupt_begins_no_download_that_was_waiting() -> None:
 
 
 def test_file_that_came_into_the_snapshot_meanwhile_becomes_a_blob(hub: Hub, store: Store) -> None:
-    """As by another tool between plan and fetch; a link to it takes its place, and leads to it."""
+    """A file that came into the snapshot after the plan becomes a blob with a link to it."""
     plan = store.plan([BASE])
     pointer = repo_folder(store, BASE).pointer(hub.commit(BASE.repo), "weights.npz")
     pointer.parent.mkdir(parents=True)
