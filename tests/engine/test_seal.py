@@ -169,3 +169,15 @@ def test_worker_tells_what_helps_after_the_error(tmp_path: Path) -> None:
 
     assert told.startswith("LocalEntryNotFoundError: Cannot find an appropriate cached snapshot")
     assert told.partition("\n")[0].endswith(f"; {step_behind(error)}")
+
+
+def test_adapter_that_knows_what_helps_is_asked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the hub lacks may only be what an error of the library led to."""
+    worker = Worker("tests.helpers.toy_adapter:Toy")
+    monkeypatch.setattr(worker._adapter, "advice", lambda _: "install g++")
+
+    told = worker.told(lacks_a_model(tmp_path))
+
+    assert told.partition("\n")[0].endswith("; install g++")

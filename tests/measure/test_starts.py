@@ -65,6 +65,22 @@ def test_start_is_verified_after_its_memory_was_read(engine: FakeEngine, clip: C
     assert started.memory.footprint == 100
 
 
+def test_start_and_its_verification_have_the_limit_of_a_start_each(
+    engine: FakeEngine, clip: Clip
+) -> None:
+    """Nothing that an engine does may hang for ever, whether it is timed or not."""
+    engine.calls = [8.0]
+
+    time_start(engine.as_engine, 0, clip, AUDIO, SETTINGS, Rules(timeout=7.0))
+
+    limit = "limited to 7 s"
+    told = {limit, "unlimited", "launch", "verify_load"}
+    assert [step for step in engine.log if step in told] == [
+        *(limit, "launch", "unlimited"),
+        *(limit, "verify_load", "unlimited"),
+    ]
+
+
 def test_start_from_the_disk_drops_the_files_first_and_looks_right_before_the_load(
     engine: FakeEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock, Mock, call
@@ -219,3 +220,11 @@ def test_pause_is_that_of_the_device_or_the_user_s(
         return
     with pytest.raises(NotMeasured, match=f"after a pause a {device.upper()} computes as before"):
         pause(request, CASE, device)
+
+
+def test_clip_whose_file_has_changed_is_not_timed() -> None:
+    """Another sound would give other times, under the same name."""
+    changed = replace(clips()["short"], sha256="0" * 64)
+
+    with pytest.raises(ValueError, match=f"clip short: expected sha256 {'0' * 64}, got "):
+        fixtures.samples_of(changed)

@@ -479,6 +479,14 @@ def test_both_sides_are_what_the_user_named(run_test: Callable[..., Ran]) -> Non
     ]
 
 
+def test_comparison_without_a_limit_is_recorded_without_one(run_test: Callable[..., Ran]) -> None:
+    """It is decided by a limit of 0, which the user has not set: it is told in other words."""
+    ran = run_test(fail_slower=None)
+
+    assert ran.compared["limit"] == 0.0
+    assert ran.recorded[-1] is None
+
+
 def test_slower_side_fails_with_its_ratio_and_interval(run_test: Callable[..., Ran]) -> None:
     """A side that is slower than the user's limit fails, with its ratio and interval."""
     told = re.fullmatch(

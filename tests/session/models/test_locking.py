@@ -156,6 +156,25 @@ def test_refresh_takes_what_it_can(hub: Hub, store: Store, tmp_path: Path) -> No
     assert entries[str(QUANTISED)].commit == locked[1].commit
 
 
+def test_model_that_cannot_be_had_as_it_is_now_keeps_its_entry(
+    hub: Hub, store: Store, tmp_path: Path
+) -> None:
+    """Commit and hashes, though its host says what main is now, and others are locked anew."""
+    session(store, tmp_path, lock_models=True).fetch(BASE, QUANTISED)
+    before = read_lock(tmp_path / "models.lock")
+    for each in (BASE, QUANTISED):
+        now = hub.move(each.repo, "main", content(each, "newer"))
+    hub.fault(Fault(status=404), repo=BASE.repo, file="weights.npz")
+
+    session(Store(store.settings, before), tmp_path, refresh=True, lock_models=True).fetch(
+        BASE, QUANTISED
+    )
+
+    after = read_lock(tmp_path / "models.lock").models
+    assert after[str(BASE)] == before.models[str(BASE)]
+    assert after[str(QUANTISED)].commit == now
+
+
 def test_model_by_url_is_not_counted_among_those_asked_for(store: Store) -> None:
     """A model by URL is not counted among those that a refresh asks for."""
     by_url = ModelFiles("https://127.0.0.1/models", ("tiny.pt",), revision="c" * 64)
