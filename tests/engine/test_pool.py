@@ -103,8 +103,8 @@ def _made(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
     """The engines that pools have made, in order; all are fakes."""
     made: list[FakeEngine] = []
 
-    def make(*arguments: Any) -> FakeEngine:
-        made.append(FakeEngine(*arguments))
+    def make(*arguments: Any, **named: Any) -> FakeEngine:
+        made.append(FakeEngine(*arguments, **named))
         return made[-1]
 
     monkeypatch.setattr(pool_module, "Engine", make)

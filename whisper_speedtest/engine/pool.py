@@ -103,8 +103,15 @@ class EnginePool:
         runs = (case, checkout.root, checkout.python)
         if runs not in self._compiled:
             self._compiled[runs] = self._new_folder()
-        folder, compiled = self._new_folder(), self._compiled[runs]
-        engine = Engine(case, model, folder, device, threads, compiled, checkout)
+        engine = Engine(
+            case,
+            model,
+            self._new_folder(),
+            device,
+            threads=threads,
+            compiled=self._compiled[runs],
+            checkout=checkout,
+        )
         self._engines.append(engine)
         return engine
 
