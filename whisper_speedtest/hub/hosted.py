@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from whisper_speedtest.hub.remote import Remote
     from whisper_speedtest.hub.settings import HubSettings
 
-    Outcome = VerifiedModel | ModelError
-    Outcomes = dict[ModelFiles, Outcome]
+    Fetched = VerifiedModel | ModelError
+    """The model after a fetch, or why there is none."""
+    FetchedModels = dict[ModelFiles, Fetched]
 
 _POLL = 0.2  # seconds between two looks at what another session has downloaded
 _PATIENCE = 6
@@ -140,9 +141,9 @@ class HostedModels:
                 cause,
             )
 
-    def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> Outcomes:
+    def fetch(self, models: Sequence[PlannedModel], watcher: Watcher) -> FetchedModels:
         """Download what is planned for some models; return the outcome of each."""
-        outcomes: Outcomes = {}
+        outcomes: FetchedModels = {}
         stages: dict[str, Staging] = {}
         jobs: dict[Key, Future[Proof]] = {}
         with ExitStack() as stack, threads(self.settings.workers) as (pool, cancelled):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from whisper_speedtest.cache.planning import OtherPlaces
-    from whisper_speedtest.hub.hosted import Outcome, Outcomes
+    from whisper_speedtest.hub.hosted import Fetched, FetchedModels
 
 
 class Store:
@@ -137,7 +137,7 @@ class Store:
             problem=model.problem or (_unlike_lock(files, wrong) if wrong else None),
         )
 
-    def _checked_outcome(self, files: ModelFiles, outcome: Outcome) -> Outcome:
+    def _checked_outcome(self, files: ModelFiles, outcome: Fetched) -> Fetched:
         """Return an outcome under its revision's name; an error if it contradicts the lock."""
         locked = self.lock.of(files)
         if not locked or not isinstance(outcome, VerifiedModel):
@@ -198,13 +198,13 @@ class Store:
             planned[files] = replace(planned[files], problem=explained)
         return Plan(tuple(planned[files] for files in distinct), free)
 
-    def fetch(self, plan: Plan, watcher: Watcher | None = None) -> Outcomes:
+    def fetch(self, plan: Plan, watcher: Watcher | None = None) -> FetchedModels:
         """Download what the plan says; return the outcome of each model.
 
         An error only affects its own model. Its verified files are kept for the next run, but its
         revision is not moved to a commit whose files are incomplete.
         """
-        outcomes: Outcomes = {}
+        outcomes: FetchedModels = {}
         asked = {model.files: self._at_locked_commit(model.files) for model in plan.to_fetch}
         if asked:
             models = [_renamed(model, asked[model.files]) for model in plan.to_fetch]

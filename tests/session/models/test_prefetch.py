@@ -248,7 +248,7 @@ def test_nothing_selected_is_nothing_said(store: Store) -> None:
     session.fetch()
 
     assert session.lines == []
-    assert prefetch.OUTCOMES not in session.stash
+    assert prefetch.FETCHED not in session.stash
 
 
 def test_plan_knows_the_limit_and_where_libraries_may_have_the_files(
@@ -312,7 +312,7 @@ def loop(
 
     def note(config: FakeSession, models: Iterable[ModelFiles], _: object) -> None:
         fetched.append(list(models))
-        outcomes = config.stash.setdefault(prefetch.OUTCOMES, {})
+        outcomes = config.stash.setdefault(prefetch.FETCHED, {})
         for files in models:
             made = embedded.inspect(files).verified() if files.embedded else None
             outcomes[files] = made or Unavailable("no")
@@ -344,7 +344,7 @@ def test_prefetch_ends_in_green_or_in_red(lacking: bool, colour: str) -> None:
     session = FakeSession(prefetch_only=True)
     session.get_terminal_writer().hasmarkup = True
     model = VerifiedModel(BASE.repo, BASE.revision, "c" * 40, {})
-    outcomes = session.stash.setdefault(prefetch.OUTCOMES, {})
+    outcomes = session.stash.setdefault(prefetch.FETCHED, {})
     outcomes[BASE] = Unavailable("no") if lacking else model
 
     assert prefetch._report(cast("pytest.Config", session), [BASE]) == lacking

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from adapters.base import ModelFiles
     from whisper_speedtest.cache.lock import Lock
-    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.hosted import FetchedModels
     from whisper_speedtest.hub.store import Store
 
 
@@ -81,7 +81,7 @@ def refresh(store: Store, models: Iterable[ModelFiles], *, take: bool) -> list[s
     return lines
 
 
-def write(config: pytest.Config, store: Store, outcomes: Outcomes) -> str:
+def write(config: pytest.Config, store: Store, outcomes: FetchedModels) -> str:
     """Write the verified models into the lock, and return a line that says so.
 
     A model that could not be verified keeps its former entry.

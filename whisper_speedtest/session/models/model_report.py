@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from adapters.base import Case, ModelFiles
     from whisper_speedtest.cache.inspection import FileState, Inspection
     from whisper_speedtest.cache.plan import Plan, PlannedModel
-    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.hosted import FetchedModels
     from whisper_speedtest.session.models.model_status import ModelStatus
 
 _STYLES: dict[FileState, str] = {
@@ -94,7 +94,7 @@ def plan_lines(plan: Plan, width: int) -> list[str]:
     return lines
 
 
-def fetched_lines(plan: Plan, outcomes: Outcomes) -> list[tuple[str, bool]]:
+def fetched_lines(plan: Plan, outcomes: FetchedModels) -> list[tuple[str, bool]]:
     """Return a line for each model that was to be fetched, and whether that succeeded."""
     lines = []
     for model in plan.to_fetch:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from adapters.base import ModelFiles
     from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.cache.planning import OtherPlaces
-    from whisper_speedtest.hub.hosted import Outcomes
+    from whisper_speedtest.hub.hosted import FetchedModels
     from whisper_speedtest.hub.store import Store
 
 STORE: pytest.StashKey[Store] = pytest.StashKey()
 """The session's only store."""
 
-OUTCOMES: pytest.StashKey[Outcomes] = pytest.StashKey()
+FETCHED: pytest.StashKey[FetchedModels] = pytest.StashKey()
 """The outcome for each model that this session has asked for: verified, or an error."""
 
 
@@ -101,7 +101,7 @@ def session_model(config: pytest.Config, files: ModelFiles) -> VerifiedModel:
     Raises:
         ModelError: The model cannot be had, or is not right. The same error is raised each time.
     """
-    outcomes = config.stash.setdefault(OUTCOMES, {})
+    outcomes = config.stash.setdefault(FETCHED, {})
     if files not in outcomes:
         store = session_store(config)
         with showing(config, f"looking for {files}"):
@@ -155,14 +155,14 @@ def fetch(
         tell(out, line, red=not good)
     if locks:
         tell(out, write(config, store, outcomes))
-    config.stash.setdefault(OUTCOMES, {}).update(outcomes)
+    config.stash.setdefault(FETCHED, {}).update(outcomes)
 
 
 def _report(config: pytest.Config, models: Sequence[ModelFiles]) -> int:
     """Print the outcome of the pre-fetch; return how many models are missing."""
     from whisper_speedtest.session.models.model_report import complete_line
 
-    outcomes = config.stash[OUTCOMES]
+    outcomes = config.stash[FETCHED]
     complete = {files: not isinstance(outcomes[files], Exception) for files in models}
     lacking = len(models) - sum(complete.values())
     out = config.get_terminal_writer()
