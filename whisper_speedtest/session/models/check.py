@@ -151,20 +151,30 @@ def _print(
     loads: Mapping[Case, str] | None,
     cache: Path,
 ) -> None:
-    """Write the table, what is wrong, and what to do next."""
-    from whisper_speedtest.cache import embedded
+    """Write the table, what is wrong, where the places are, and what to do next."""
+    from whisper_speedtest.session.models.model_report import cache_names, complete_line
+    from whisper_speedtest.session.models.model_status import all_complete
+
+    config = session.config
+    out = config.get_terminal_writer()
+    _print_states(session, models, loads)
+    tell(out, _places_line(models, cache, config.invocation_params.dir))
+    complete = complete_line({model.files: model.verified is not None for model in models})
+    command = next_command(config.invocation_params.args, fetch=not all_complete(models))
+    places = " or the ".join(cache_names(models))
+    out.line(f"{complete} in the {places}; next: {command}", bold=True)
+
+
+def _print_states(
+    session: pytest.Session, models: Sequence[ModelStatus], loads: Mapping[Case, str] | None
+) -> None:
+    """Write the table of states, what is wrong, and what was not looked for."""
     from whisper_speedtest.session.models.model_report import (
-        HUB_CACHE,
-        OWN_FOLDER,
-        SUITE_CACHE,
         absent_lines,
         as_table,
-        cache_names,
-        complete_line,
         explanations,
         rendered,
     )
-    from whisper_speedtest.session.models.model_status import all_complete
 
     config = session.config
     out = config.get_terminal_writer()
@@ -180,24 +190,30 @@ def _print(
         tell(out, f"not looked for: {reason}")
     for reason in skip_reasons(session.items):  # Unbroken, as it has a command to be copied.
         out.line(f"not looked for: {reason}")
-    names = cache_names(models)
-    said = {
+
+
+def _places_line(models: Sequence[ModelStatus], cache: Path, folder: Path) -> str:
+    """Return the line that explains the names of the places in the table.
+
+    `cache` is the hub cache, and `folder` is where pytest was started.
+    """
+    from whisper_speedtest.cache import embedded
+    from whisper_speedtest.session.models.model_report import (
+        HUB_CACHE,
+        OWN_FOLDER,
+        SUITE_CACHE,
+        cache_names,
+    )
+
+    explained = {
         HUB_CACHE: f"{cache}, out of which the suite gives each library its files",
         SUITE_CACHE: f"{embedded.CACHE}, or a temporary folder where that cannot be written to, in "
         "which the suite makes the files of micro, and out of which it gives them to each library",
     }
-    caches = "; ".join(f"{name}: {said[name]}" for name in names)
-    tell(
-        out,
-        f"{caches}; {OWN_FOLDER}: where a library by itself would look, from "
-        f"{config.invocation_params.dir}, in your home, or in the hub cache, too: the suite needs "
-        "nothing there",
-    )
-    complete = complete_line({model.files: model.verified is not None for model in models})
-    out.line(
-        f"{complete} in the {' or the '.join(names)}; next: "
-        + next_command(config.invocation_params.args, fetch=not all_complete(models)),
-        bold=True,
+    caches = "; ".join(f"{name}: {explained[name]}" for name in cache_names(models))
+    return (
+        f"{caches}; {OWN_FOLDER}: where a library by itself would look, from {folder}, in your "
+        "home, or in the hub cache, too: the suite needs nothing there"
     )
 
 
