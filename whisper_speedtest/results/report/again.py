@@ -1,4 +1,4 @@
-"""The command that measures a result again."""
+"""Makes the command that measures a result again."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fixtures.audio import clips
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
-_EXPRESSION = re.compile(r"[\w+.\[\]-]+")
-"""What pytest's -k takes for one name."""
+_NAME = re.compile(r"[\w+.\[\]-]+")
+"""A text that pytest's -k reads as one name, and not as an expression of several."""
 
 OWN_RECORDING = "--audio=PATH"
+"""Stands for the user's own recording, whose path is not in a result."""
 
 
 def command(result: Result) -> str:
-    """Return the command line; for a user's own recording it has to be told where that lies.
+    """Return the command line, in which a user's own recording has to be replaced by its path.
 
-    -k takes a test's whole id where it has the letters for that; if not, the model's name.
+    With -k it selects the test by its id, or by its case where -k cannot read the id as a name.
     """
     words = ["pytest", "benchmarks", "--benchmark-only"]
     if result.clip and result.clip.name not in clips():
         words.append(OWN_RECORDING)
-    of_test = _EXPRESSION.fullmatch(result.test)
-    words += ["-k", result.test if of_test else str(result.case)]
+    words += ["-k", result.test if _NAME.fullmatch(result.test) else str(result.case)]
     return shlex.join(words)

@@ -1,6 +1,7 @@
-"""Results as CSV, a line each, for spreadsheets and data frames. Its columns are data.
+"""Writes results as CSV, a line each, for spreadsheets and data frames.
 
-Headings carry the unit: seconds (s), bytes, or none of what is a share or a ratio.
+A column is an entry of COLUMNS. Its heading has the unit, seconds (s) or bytes; shares and ratios
+have none.
 """
 
 from __future__ import annotations
@@ -31,41 +32,41 @@ Cell = str | int | float | None
 YES_OR_NO = {True: "yes", False: "no"}
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a cell begins that a spreadsheet takes for a formula, or for the end of a cell."""
+"""Characters that begin a formula in a spreadsheet, or end a cell, also behind spaces."""
 
 SUSPECT = frozenset((*FORMULA, " "))
-"""The first character of such a cell."""
+"""First characters of cells that may be such; others need no closer look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one line tells of."""
+    """The result of one line, with what it belongs to."""
 
     on: OnMachine
     result: Result
     counts: bool
-    """Whether it is the last one of its series."""
+    """Whether it is the `latest` of its series."""
 
     differs: str
-    """By what its series differs from others of the same test."""
+    """As that of its series."""
 
     estimate: Estimate | None
-    """None: there is nothing that could be estimated."""
+    """Its estimate, which takes long to compute; None where it has no sample that counts."""
 
     quality: Quality | None = None
-    """How its case compares to the unquantised one; None of what does not count, or of starts."""
+    """How its case compares with the unquantised one; only where it counts, and is no start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading, and what stands under it."""
+    """A column: its heading, and the function that returns its cell in a line."""
 
     heading: str
     cell: Callable[[Line], Cell]
 
 
 def as_csv(merged: Merged) -> str:
-    """Return all series of all machines, oldest result first, then what could not be measured."""
+    """Return the lines of all machines under one line of headings."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([column.heading for column in COLUMNS])
@@ -76,7 +77,7 @@ def as_csv(merged: Merged) -> str:
 
 
 def lines(on: OnMachine) -> Iterator[Line]:
-    """Yield the lines of a machine."""
+    """Yield the lines of a machine: each series, its `latest` last, then what was not measured."""
     of_cases = {each.case: each for each in qualities(on.comparable)}
     for series in on.series:
         for each in (*series.earlier, series.latest):
@@ -89,7 +90,7 @@ def lines(on: OnMachine) -> Iterator[Line]:
 
 
 def harmless(cell: Cell) -> Cell:
-    """Return a cell that no spreadsheet computes: a text that looks like it gets an apostrophe.
+    """Return a cell that no spreadsheet runs: a text that looks like a formula gets an apostrophe.
 
     Names of recordings, transcripts and reasons are texts that anybody may have written.
     """
@@ -99,7 +100,7 @@ def harmless(cell: Cell) -> Cell:
 
 
 def _unless_busy(value: Callable[[Estimate], Cell]) -> Callable[[Line], Cell]:
-    """Return the cell of a figure that a busy result does not have."""
+    """Return the cell function of a part of the estimate that is empty for a busy result."""
 
     def cell(line: Line) -> Cell:
         busy = line.result.outcome is Outcome.BUSY
@@ -113,7 +114,7 @@ def _rtfx(line: Line) -> Cell:
 
 
 def _phase(name: str) -> Callable[[Line], Cell]:
-    """Return the cell of the median of a phase over the starts that count."""
+    """Return the cell function of a phase: its median over the starts that count, in seconds."""
 
     def cell(line: Line) -> Cell:
         if not line.result.starts:
@@ -126,7 +127,7 @@ def _phase(name: str) -> Callable[[Line], Cell]:
 
 
 def _of(path: str) -> Callable[[Line], Cell]:
-    """Return the cell of a part of the result, as `score.wer`; empty where there is none."""
+    """Return the cell function of the part at a path in the result, as `score.wer`."""
     names = path.split(".")
 
     def cell(line: Line) -> Cell:
@@ -141,14 +142,14 @@ def _of(path: str) -> Callable[[Line], Cell]:
 
 
 def _wer(line: Line) -> Cell:
-    """Return the rate of words alone; that of letters has a column of its own."""
+    """Return the word error rate; that of letters has a column of its own."""
     score = line.result.score
     return score.wer if score and score.cer is None else None
 
 
 def _median_rate(line: Line) -> Cell:
-    of_clips = rates(line.result)
-    return median(of_clips) if of_clips else None
+    clip_rates = rates(line.result)
+    return median(clip_rates) if clip_rates else None
 
 
 def _boundaries(line: Line) -> Cell:
@@ -158,25 +159,31 @@ def _boundaries(line: Line) -> Cell:
 
 def _pause(line: Line) -> Cell:
     repeats = line.result.repeats
-    return repeats.pause or None if repeats else None
+    if repeats is None or not repeats.pause:
+        return None
+    return repeats.pause
 
 
 def _of_machine(name: str) -> Callable[[Line], Cell]:
+    """Return the cell function of a part of the machine."""
     return lambda line: getattr(line.on.machine, name) if line.on.machine else None
 
 
 def _settings(line: Line) -> Cell:
-    return _told(line.result.settings) if line.result.settings else None
+    return _settings_text(line.result.settings) if line.result.settings else None
 
 
 @cache
-def _told(settings: DecodeSettings) -> str:
+def _settings_text(settings: DecodeSettings) -> str:
+    """Return all settings as a text; most results have the same ones."""
     return "; ".join(f"{each.name} {getattr(settings, each.name)}" for each in fields(settings))
 
 
 def _versions(line: Line) -> Cell:
     facts = line.result.provenance
-    return "; ".join(f"{name} {known}" for name, known in facts.versions.items()) if facts else None
+    if facts is None:
+        return None
+    return "; ".join(f"{name} {version}" for name, version in facts.versions.items())
 
 
 def _files(line: Line) -> Cell:

@@ -1,7 +1,8 @@
-"""Results as Markdown, for the summary of a job and for a pull request.
+"""Writes a report as Markdown, for the summary of a CI job and for a pull request.
 
-It answers first, and then shows for each machine what that is made of: of each test what was
-measured last. Where it would be longer than such places take, tables end early, and say so.
+It begins with the answer, and then shows for each machine the results that this is made of: those
+that count (`OnMachine.comparable`). Where it would be longer than a comment on GitHub may be, its
+tables end early, and say so.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
     from whisper_speedtest.results.report.merged import Key, Merged, OnMachine
 
 MOST_BYTES = 65_000
-"""What GitHub takes for a comment is 65,536 characters; the summary of a job may be longer."""
+"""How long the report may be. A comment on GitHub may have 65,536 characters, a summary more."""
 
 MOST_SHOWN = 200
-"""Characters of one cell."""
+"""How many characters of one cell are shown."""
 
 MOST_NOTED = 800
-"""Characters of one sentence or line of notes, at whose end often stands what to do."""
+"""How many characters of one sentence or note are shown; what to do often stands at its end."""
 
 HEADINGS = {
     ("RTFx",): "seconds of audio transcribed in a second",
@@ -50,26 +51,30 @@ HEADINGS = {
     (str(Verdict.UNDECIDED),): "the interval of a ratio holds the limit, so that nobody can tell, "
     "and it ranks nothing",
 }
-"""Headings, and a verdict, that have one meaning → that meaning."""
+"""Headings of columns, or a verdict, that share a meaning → that meaning."""
 
 NO_ROW = {Measure.AFTER_PAUSE, Measure.COLD_FILES}
-"""Measures that are told in notes, and in no table."""
+"""Measures that have a line of notes, and no row in a table."""
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~#]|\b_|_\b")
+"""A character that means something in Markdown or HTML. `&` is replaced before, `@` after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the report, whose lines may be cut short: a table, or code."""
+    """A part of the report: a table, a block of code, or a heading with some text.
+
+    `head` and `foot` are always shown; of `lines`, the last ones may be left out.
+    """
 
     lines: Sequence[str]
     head: Sequence[str] = ()
     foot: Sequence[str] = ()
     columns: Sequence[str] = ()
-    """The headings of a table."""
+    """The headings of a table; empty in any other part."""
 
     def text(self, most: int) -> str:
-        """Return the part with so many lines at most, and how many are left out."""
+        """Return the part with at most `most` lines, and how many more there are."""
         text = [*self.head, *self.lines[:most], *self.foot]
         if (left_out := len(self.lines) - most) > 0:
             text += ["", _more(left_out, "line")]
@@ -77,63 +82,71 @@ class Part:
 
 
 def as_markdown(merged: Merged) -> str:
-    """Return the report, of no more bytes than MOST_BYTES."""
+    """Return the report in at most MOST_BYTES bytes of UTF-8.
+
+    The number of lines that each part may have is halved until the whole is short enough. At least
+    one answer and one machine are shown.
+    """
     answers = [escaped(line, MOST_NOTED) for line in merged.sentences()]
-    beside = [escaped(line, MOST_NOTED) for line in merged.remarks()]
-    compared = list(_of_across(merged))
+    remarks = [escaped(line, MOST_NOTED) for line in merged.remarks()]
+    across_machines = list(_of_across(merged))
     machines = [list(_of_machine(machine)) for machine in merged.machines]
-    tables = [part for parts in (compared, *machines) for part in parts]
-    explained = list(_how_to_read(merged, {each for part in tables for each in part.columns}))
-    most = max([len(answers), len(machines), *(len(part.lines) for part in tables)])
+    all_parts = [part for parts in (across_machines, *machines) for part in parts]
+    headings = {heading for part in all_parts for heading in part.columns}
+    explanations = list(_how_to_read(merged, headings))
+    most = max([len(answers), len(machines), *(len(part.lines) for part in all_parts)])
     while True:
-        texts = [*_some(answers, most + 1, "answer"), *beside]
-        texts += [part.text(most) for part in compared]
-        of_machines = ["\n\n".join(part.text(most) for part in parts) for parts in machines]
-        texts += _some(of_machines, most + 1, "machine")
-        text = "\n\n".join([*texts, *explained]) + "\n"
+        texts = [*_some(answers, most + 1, "answer"), *remarks]
+        texts += [part.text(most) for part in across_machines]
+        machine_texts = ["\n\n".join(part.text(most) for part in parts) for parts in machines]
+        texts += _some(machine_texts, most + 1, "machine")
+        text = "\n\n".join([*texts, *explanations]) + "\n"
         if len(text.encode()) <= MOST_BYTES or most == 0:
             return text
         most //= 2
 
 
 def _how_to_read(merged: Merged, headings: Collection[str]) -> Iterator[str]:
-    """Yield what the headings and marks that are in the tables mean; nothing where there are none.
+    """Yield a list of what the headings and marks in the tables mean, if there are any.
 
     `headings` are those of all tables.
     """
     measured = [each for on in merged.machines for each in on.comparable if each.is_measured]
     verdicts = {verdict_of(each) for each in measured if each.comparison}
-    there = {*headings, *(verdicts & {Verdict.UNDECIDED})}
-    meanings = {
-        ", ".join(found): meaning
-        for names, meaning in HEADINGS.items()
-        if (found := [name for name in names if name in there])
-    }
-    shown = [
+    shown = {*headings, *(verdicts & {Verdict.UNDECIDED})}  # a verdict `slower` is no heading
+    meanings: dict[str, str] = {}
+    for names, meaning in HEADINGS.items():
+        if found := ", ".join(name for name in names if name in shown):
+            meanings[found] = meaning
+    # A comparison has other columns than these marks are for, except that it may be busy.
+    marked = [
         each
         for each in measured
         if each.measure not in NO_ROW and (not each.comparison or each.outcome is Outcome.BUSY)
     ]
-    meanings |= marks_of(shown, [each for each in shown if not each.measure.of_a_start])
+    meanings |= marks_of(marked, [each for each in marked if not each.measure.of_a_start])
     if meanings:
-        told = "\n".join(f"- `{mark}`: {meaning}." for mark, meaning in meanings.items())
-        yield f"<details><summary>How to read this</summary>\n\n{told}\n\n</details>"
+        lines = "\n".join(f"- `{mark}`: {meaning}." for mark, meaning in meanings.items())
+        yield f"<details><summary>How to read this</summary>\n\n{lines}\n\n</details>"
 
 
 def _some(texts: Sequence[str], most: int, what: str) -> list[str]:
-    """Return so many texts at most, and how many are left out."""
-    left_out = len(texts) - most
-    return [*texts[:most], *([_more(left_out, what)] if left_out > 0 else [])]
+    """Return at most `most` texts, and how many more there are; `what` names one of them."""
+    some = list(texts[:most])
+    if left_out := len(texts) - len(some):
+        some.append(_more(left_out, what))
+    return some
 
 
 def _more(number: int, what: str) -> str:
+    """Return the line in place of what is left out."""
     return f"… and {counted(number, f'more {what}')}: results.csv has them all"
 
 
 def escaped(text: str, most: int = MOST_SHOWN) -> str:
-    """Return somebody's text so that Markdown shows it, and makes nothing else of it.
+    """Return a text that Markdown shows as it is, whoever wrote it, of at most `most` characters.
 
-    It is one line, its marks of Markdown and HTML are entities, and nobody is notified by an @.
+    It is one line, characters of Markdown and HTML become entities, and an @ notifies nobody.
     """
     text = short(text, most).replace("&", "&amp;")
     text = _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
@@ -141,36 +154,36 @@ def escaped(text: str, most: int = MOST_SHOWN) -> str:
 
 
 def _of_machine(on: OnMachine) -> Iterator[Part]:
-    """Yield what is told of one machine."""
-    measured = [each for each in on.comparable if each.is_measured]
+    """Yield the parts about one machine: its heading, its tables and its notes."""
     about = [f"- {escaped(line, MOST_NOTED)}" for line in header(on.comparable)]
-    yield Part((), [f"### {escaped(on.name)}", "", *about])
-    alone = [each for each in measured if not each.comparison]
-    columns = [column.heading for column in COLUMNS]
+    yield Part(lines=(), head=[f"### {escaped(on.name)}", "", *about])
+    alone = [each for each in on.comparable if each.is_measured and not each.comparison]
+    headings = [column.heading for column in COLUMNS]
     cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
-    yield from _table([*columns, "differs by"], cells)
+    yield from _table([*headings, "differs by"], cells)
     if table := in_turns(on):
         yield from _table(table.columns, table.rows)
-    shown = {id(each) for each in on.comparable}
-    told = notes([*on.comparable, *(each for each in on.unmeasured if id(each) not in shown)])
-    if told:
-        yield _code(told)
+    comparable = {id(each) for each in on.comparable}
+    others = [each for each in on.unmeasured if id(each) not in comparable]
+    if lines := notes([*on.comparable, *others]):
+        yield _code(lines)
 
 
 def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
-    """Return the rows of the closing table, and by what each differs from others of its case.
+    """Return the rows of the closing table, and in words how each differs from others of its case.
 
-    The parts of a row are of the same model bytes, versions and device. Starts of a set-up in which
-    no clip was measured have a row of their own, behind the others of their size.
+    A case may have been measured in several set-ups: with other model bytes or versions, or on
+    another device. The results in a row are of one of them. Where only starts were measured in one,
+    these have a row of their own, behind the others of their size.
     """
     set_ups: dict[Case, dict[Key, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for each in results:
         set_ups[each.case][_set_up(each)].append(each)
     differs: dict[tuple[Case, Key], str] = {}
-    for case, alike in set_ups.items():
-        aspects = {key: _aspects(of_it[0]) for key, of_it in alike.items()}
+    for case, of_case in set_ups.items():
+        aspects = {key: _aspects(alike[0]) for key, alike in of_case.items()}
         names = differing(list(aspects.values()))
-        differs |= {(case, key): described(aspects[key], names) for key in alike}
+        differs |= {(case, key): described(aspects[key], names) for key in of_case}
     found = []
     for row in rows(results):
         if row.warm:
@@ -185,38 +198,47 @@ def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
 
 
 def _set_up(result: Result) -> Key:
+    """Return a key that results of a case have in common if they may stand in one row."""
     return frozenset(_aspects(result).items())
 
 
 def _aspects(result: Result) -> Aspects:
-    """Return what all parts of a row have in common."""
+    """Return the aspects that the results in a row have in common."""
     return of_model(result.model) | (of_library(result.provenance) if result.provenance else {})
 
 
 def _of_across(merged: Merged) -> Iterator[Part]:
-    """Yield the times of what was measured on several machines, side by side."""
+    """Yield the table of what was measured on several machines, under a heading."""
     if table := across(merged):
-        yield Part((), ["### The same on several machines", "", table.about])
+        yield Part(lines=(), head=["### The same on several machines", "", table.about])
         yield from _table(table.columns, table.rows)
 
 
 def _table(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[Part]:
-    """Yield a table without its empty columns; nothing where it has no rows."""
+    """Yield a table without its empty columns, unless it is empty as a whole."""
     used = [number for number in range(len(headings)) if any(row[number] for row in cells)]
     if used:
         head = [[headings[number] for number in used], ["---"] * len(used)]
         lines = [[row[number] for number in used] for row in cells]
-        yield Part([_line(each) for each in lines], [_line(each) for each in head], (), head[0])
+        yield Part(
+            lines=[_line(each) for each in lines],
+            head=[_line(each) for each in head],
+            columns=head[0],
+        )
 
 
 def _line(cells: Iterable[str]) -> str:
+    """Return a row of a table."""
     return f"| {' | '.join(map(escaped, cells))} |"
 
 
 def _code(lines: Iterable[str]) -> Part:
-    """Return lines that are shown as they are but for their length, whatever they quote."""
+    """Return lines as a block of code, which shows them as they are, but for their length.
+
+    The fence around it is longer than any run of backticks in the lines.
+    """
     shown = [line if len(line) <= MOST_NOTED else f"{line[:MOST_NOTED]}…" for line in lines]
     shown = [printable(line) for line in shown]
     longest = max(map(len, re.findall("`+", "\n".join(shown))), default=0)
     fence = "`" * max(3, longest + 1)
-    return Part(shown, [f"{fence}text"], [fence])
+    return Part(shown, head=[f"{fence}text"], foot=[fence])

@@ -1,4 +1,4 @@
-"""A report is a folder of files, one for each use; whatever else is in the folder stays.
+"""Writes a report: a folder with a file for each use. Other files in the folder stay as they are.
 
 index.html      for reading: a page that needs no network
 report.md       for the summary of a job, and for a pull request
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def as_jsonl(merged: Merged) -> str:
-    """Return the journal of all results."""
+    """Return a journal of all results, oldest first."""
     return (HEADER + b"".join(map(line_of, merged.results))).decode()
 
 
 def _as_html(merged: Merged) -> str:
-    from whisper_speedtest.results.report.page import html  # imports jinja2 and draws charts
+    from whisper_speedtest.results.report.page import html  # with all that draws charts
 
     return html(merged)
 
@@ -40,16 +40,16 @@ FILES: dict[str, Callable[[Merged], str]] = {
     "results.csv": as_csv,
     "results.jsonl": as_jsonl,
 }
-"""Name → what makes its content."""
+"""Name of a file → the function that makes its content."""
 
 
 def write(folder: Path, merged: Merged) -> None:
-    """Write the report; make the folder if need be.
+    """Write the files of a report to a folder, which is made if need be.
 
-    The files of an earlier report are replaced once all new ones are written.
+    The files of an earlier report are replaced only once all new ones are written.
 
     Raises:
-        OSError: The folder cannot be written to. What is there then is whole.
+        OSError: The folder cannot be written to. No file in it is left half written.
     """
     contents = {folder / name: content(merged).encode() for name, content in FILES.items()}
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,9 +57,9 @@ def write(folder: Path, merged: Merged) -> None:
 
 
 def why_not_writable(folder: Path) -> str:
-    """Return what keeps a report from being written to a folder; "" if nothing does.
+    """Return what is there instead of a folder that a report can be written to; "" if it can be.
 
-    The folder may be one that `write` has yet to make, with those above it; none is made here.
+    The folder may be one that `write` has yet to make, with those above it. Nothing is made here.
     """
     try:
         look_at(folder)

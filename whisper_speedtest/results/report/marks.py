@@ -1,4 +1,4 @@
-"""What the marks in the tables of a report mean."""
+"""Explains the marks in the tables of a report, as `busy` or `±2.1% (3×3)`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MARKS = {
     "62 of them",
     "tuned": "on unequal terms: the settings that the library’s own documentation recommends",
 }
-"""A mark → what it means."""
+"""Mark, or an example of it → what it means."""
 
 
 def marks_of(shown: Sequence[Result], timed: Sequence[Result]) -> dict[str, str]:
-    """Return the marks that are in tables of these results, with their meaning.
+    """Return the marks that are in tables of the results `shown`, with their meaning.
 
-    `timed` are those of which the tables show how often they were timed.
+    `timed` are those of them whose interval the tables show.
     """
     passed = [each for each in timed if each.counted and each.outcome is Outcome.PASSED]
     margins = [each.estimate.margin for each in passed]
-    there = {
+    is_there = {
         "±2.1% (3×3)": any(each is not None and each <= MOST_MARGIN for each in margins),
         ">±100% (3×3)": any(each is not None and each > MOST_MARGIN for each in margins),
         "(1×1)": None in margins,
@@ -51,4 +51,4 @@ def marks_of(shown: Sequence[Result], timed: Sequence[Result]) -> dict[str, str]
         "64 ms (62)": any(map(time_error, shown)),
         "tuned": any(each.measure is Measure.TUNED for each in shown),
     }
-    return {mark: meaning for mark, meaning in MARKS.items() if there[mark]}
+    return {mark: meaning for mark, meaning in MARKS.items() if is_there[mark]}

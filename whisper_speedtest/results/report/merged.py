@@ -1,11 +1,13 @@
-"""Results of many sessions and machines, put together so that like stands with like.
+"""Merges the results of many sessions and machines into what a report shows.
 
-Each result counts once, however many journals hold it, and their order changes nothing.
+Results are grouped by machine, and on a machine repetitions of the same measurement are one series.
+Each result counts once, however many journals hold it, and the order of the results given does not
+matter.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,32 +32,29 @@ if TYPE_CHECKING:
     from whisper_speedtest.results.aspects import Aspects
 
 _Test = tuple[str, Measure]
-"""A test and what it measures: one that compares two sides has the id of one that times one."""
+"""The id of a test, and its measure: a comparison of two sides has the id of a test of one side."""
 
 UNKNOWN = "no machine recorded"
-"""What stands for the machine of results that do not tell theirs."""
+"""The name in place of a machine's for results in which none is recorded."""
 
 Key = frozenset[tuple[str, str]]
-"""What is equal of aspects that are all the same."""
+"""Aspects in a form that can be the key of a dict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One measurement and its repetitions.
-
-    They are of the same test, model bytes, clip, settings, versions, device and machine.
-    """
+    """The repetitions of one measurement: all of its aspects and the machine are the same."""
 
     latest: Result
-    """The one that counts: the last that is not busy, or the last of all."""
+    """The repetition that counts: the last one that is not busy, or the last one if all are."""
 
     earlier: tuple[Result, ...]
-    """The others, oldest first, each of which passed or is busy: the points of its history. Those
-    that are busy may be later than the one that counts."""
+    """The other repetitions, oldest first. Each passed or is busy, and those that are busy may be
+    later than `latest`."""
 
     differs: str
-    """By what it differs from other series of the same test on this machine, as `mlx 0.32.4, commit
-    1234567890ab`; "" where there is no other."""
+    """The aspects by which it differs from other series of the same test on this machine, as
+    `mlx 0.32.4, commit 1234567890ab`; "" where there is no other series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +62,22 @@ class OnMachine:
     """What was measured on one machine."""
 
     name: str
-    """What people call it: its chip, and as much more as tells it from the other machines."""
+    """Its chip, and as much more as is needed to tell it from the other machines."""
 
     machine: Machine | None
-    """None: nobody knows, as results without samples did not tell in older versions."""
+    """None where it is not recorded: older versions recorded none in results without samples."""
 
     series: tuple[Series, ...]
-    """In the order of cases; of a case starts first, then short clips before long ones."""
+    """In the order of `order.place`."""
 
     unmeasured: tuple[Result, ...]
     """The last result of each test that failed, timed out or was skipped, and was not measured
     later on this machine."""
 
     comparable: tuple[Result, ...]
-    """What may be compared: of each test and device the result that was measured last, or failed
-    since. Those that are busy, failed, skipped or undecided are among them, and rank nothing."""
+    """What tables and rankings are made of: for each test and device the `latest` of the series
+    that was measured last; or the failure, for a test that has failed since, or the skip, for one
+    that was never measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,67 +85,68 @@ class Across:
     """One test of the same model bytes, clip and settings, on several machines."""
 
     results: tuple[tuple[str, Result], ...]
-    """Name of the machine, and what counts there. It passed, or is busy."""
+    """Name of the machine, and the result that counts there, which passed or is busy."""
 
     differs: tuple[str, ...]
-    """In what else they differ, as `mlx` and `device`; empty where they do not."""
+    """The names of the aspects in which they differ, as `mlx` and `device`."""
 
     device: str = ""
-    """What all of them computed on, where one of the machines has measured the test on several."""
+    """The device that all of them were computed on, if one of the machines has measured the test on
+    several devices; else "", and their devices may differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Everything that a report tells."""
+    """All that a report shows."""
 
     machines: tuple[OnMachine, ...]
-    """By name; last what is of no known machine."""
+    """Sorted by name; results without a machine come last, as if they were of one."""
 
     across: tuple[Across, ...]
-    """What was measured on more than one machine, in the order of the series."""
+    """What was measured on more than one machine, in the order of `order.place`."""
 
     results: tuple[Result, ...]
-    """All of them, each once, oldest first: what stands in results.jsonl."""
+    """All results, each once, oldest first: those that results.jsonl holds."""
 
     @property
     def distinct(self) -> tuple[OnMachine, ...]:
-        """The machines, without that of results which tell of none and measured nothing.
+        """The machines, without UNKNOWN if nothing was measured there, unless it is the only one.
 
-        Older versions recorded no machine with a skip, so these are no sign of another machine.
+        Older versions recorded no machine in a skip, so such skips are no sign of another machine.
         """
         return tuple(each for each in self.machines if each.machine or each.series) or self.machines
 
     def sentences(self) -> list[str]:
-        """Return what the report answers: of each size and machine, which library was fastest.
+        """Return a sentence for each machine and size: which library was the fastest.
 
-        What was measured once and failed since ranks nothing, and yet something was measured.
+        It is only said that nothing was measured on a machine where there is no series at all: what
+        has failed since it was measured is not ranked, but it was measured.
         """
         from whisper_speedtest.results.summary import ranking_sentences, sentences
 
-        several = len(self.distinct) > 1
-        return [
-            f"{each.name}: {sentence}" if several else sentence
-            for each in self.distinct
-            for sentence in (ranking_sentences if each.series else sentences)(each.comparable)
-        ]
+        found = []
+        for each in self.distinct:
+            sentences_of = ranking_sentences if each.series else sentences
+            before = f"{each.name}: " if len(self.distinct) > 1 else ""
+            found += [f"{before}{sentence}" for sentence in sentences_of(each.comparable)]
+        return found
 
     def remarks(self) -> list[str]:
-        """Return what to know of all results: how many, when, and whether they were made alike."""
-        outcomes = [each.outcome for each in self.results]
-        told = ", ".join(f"{outcomes.count(each)} {each}" for each in Outcome if each in outcomes)
+        """Return lines on all results: how many, of when, and whether all were made alike."""
+        outcomes = Counter(each.outcome for each in self.results)
+        counts = ", ".join(f"{outcomes[each]} {each}" for each in Outcome if each in outcomes)
         machines = counted(len(self.distinct), "machine")
-        text = f"{counted(len(outcomes), 'result')} on {machines}"
-        if told:
-            text += f": {told}"
+        text = f"{counted(len(self.results), 'result')} on {machines}"
+        if counts:
+            text += f": {counts}"
         if days := [each.when[:10] for each in self.results if each.when]:
             text += f"; {days[0]}" if days[0] == days[-1] else f"; {days[0]} to {days[-1]}"
         lines = [text]
         counting = sum(len(on.series) + len(on.unmeasured) for on in self.machines)
         if others := len(self.results) - counting:
-            verb = "is" if others == 1 else "are"
-            ones = counted(others, "other")
+            others_are = f"{counted(others, 'other')} {'is' if others == 1 else 'are'}"
             lines.append(
-                f"Of repetitions the last that is not busy counts; {ones} {verb} in results.csv"
+                f"Of repetitions the last that is not busy counts; {others_are} in results.csv"
             )
         codes = {each.latest.code for on in self.machines for each in on.series}
         if len(codes) > 1:
@@ -157,12 +158,12 @@ class Merged:
 
 
 def merge(results: Iterable[Result]) -> Merged:
-    """Put results together. Neither their order, nor how often each is among them, matters.
+    """Merge results. Neither their order, nor how often each is among them, matters.
 
     Raises:
-        ValueError: One holds what JSON cannot, as a number that is none.
+        ValueError: A result holds what JSON cannot express, such as a NaN.
     """
-    # What is read from such a line has all its names sorted, whichever of its twins it is made of.
+    # Equal results may hold their dicts in different orders; sorting them makes the lines equal.
     lines = {msgspec.json.encode(each, order="sorted") for each in results}
     ordered = [msgspec.json.decode(line, type=Result) for line in sorted(lines)]
     ordered.sort(key=lambda each: each.when)
@@ -180,17 +181,17 @@ def merge(results: Iterable[Result]) -> Merged:
 
 
 def _machine(results: Sequence[Result]) -> Machine:
-    """Return the machine of results that have one and the same, but for the suite's commit."""
+    """Return the machine of some results that share a `machine_key`."""
     machine = results[0].machine
-    assert machine is not None, "results of the unknown machine stand apart"
+    assert machine is not None, "results without a machine are merged apart from others"
     return without_suite(machine)
 
 
 def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -> OnMachine:
-    """Put the results of one machine together; they come oldest first."""
+    """Merge the results of one machine, given oldest first."""
     repetitions: dict[Key, list[Result]] = defaultdict(list)
-    others: dict[_Test, Result] = {}
-    measured: dict[_Test, dict[str, Result]] = defaultdict(dict)
+    measured: dict[_Test, dict[str, Result]] = defaultdict(dict)  # by device, what counts
+    not_measured: dict[_Test, Result] = {}
     for each in ordered:
         test = each.test, each.measure
         if each.is_measured:
@@ -198,41 +199,51 @@ def _on_machine(name: str, machine: Machine | None, ordered: Sequence[Result]) -
             alike.append(each)
             measured[test][device_of(each)] = _counting(alike)
         else:
-            others[test] = each
+            not_measured[test] = each
     unmeasured = {
         test: each
-        for test, each in others.items()
-        if all(later.when <= each.when for later in measured[test].values())
+        for test, each in not_measured.items()
+        if all(counting.when <= each.when for counting in measured[test].values())
     }
     comparable: list[Result] = []
     for test in dict.fromkeys((each.test, each.measure) for each in ordered):
-        counting = list(measured[test].values())
-        other = unmeasured.get(test)
-        if other is None:
-            comparable += counting
-        elif other.outcome is Outcome.SKIPPED:
-            comparable += counting or [other]
-        else:
-            comparable.append(other)
-    latest = {key: _counting(found) for key, found in repetitions.items()}
-    differs = _differs(latest)
-    series = [
-        Series(latest[key], tuple(each for each in found if each is not latest[key]), differs[key])
-        for key, found in repetitions.items()
-    ]
+        comparable += _comparable(list(measured[test].values()), unmeasured.get(test))
     return OnMachine(
         name,
         machine,
-        tuple(sorted(series, key=lambda each: place(each.latest))),
-        tuple(sorted(unmeasured.values(), key=place)),
-        tuple(sorted(comparable, key=place)),
+        series=tuple(sorted(_series(repetitions), key=lambda each: place(each.latest))),
+        unmeasured=tuple(sorted(unmeasured.values(), key=place)),
+        comparable=tuple(sorted(comparable, key=place)),
     )
 
 
-def _counting(repetitions: Sequence[Result]) -> Result:
-    """Return which of some repetitions counts; they come oldest first.
+def _comparable(counting: Sequence[Result], unmeasured: Result | None) -> Sequence[Result]:
+    """Return what may be compared of one test.
 
-    A busy one says less than one of before that is not.
+    `counting` is the result that counts on each device, and `unmeasured` the one that came later
+    and measured nothing, if any. A skip says nothing of what was measured before; a failure does.
+    """
+    if unmeasured is None:
+        return counting
+    if unmeasured.outcome is Outcome.SKIPPED:
+        return counting or [unmeasured]
+    return [unmeasured]
+
+
+def _series(repetitions: Mapping[Key, Sequence[Result]]) -> list[Series]:
+    """Return the series of all repetitions, each given oldest first."""
+    latest = {key: _counting(alike) for key, alike in repetitions.items()}
+    differs = _differs(latest)
+    return [
+        Series(latest[key], tuple(each for each in alike if each is not latest[key]), differs[key])
+        for key, alike in repetitions.items()
+    ]
+
+
+def _counting(repetitions: Sequence[Result]) -> Result:
+    """Return which of some repetitions counts, given oldest first.
+
+    A busy one says less than an earlier one that is not busy.
     """
     quiet = [each for each in repetitions if each.outcome is not Outcome.BUSY]
     return (quiet or repetitions)[-1]
@@ -243,33 +254,34 @@ def _key(aspects: Aspects) -> Key:
 
 
 def _differs(latest: Mapping[Key, Result]) -> dict[Key, str]:
-    """Return by what each of these differs from the others of its test."""
+    """Return the aspects by which each series differs from the others of its test, in words."""
     of_tests: dict[str, dict[Key, Aspects]] = defaultdict(dict)
     for key, each in latest.items():
         of_tests[each.test][key] = of_subject(each) | of_set_up(each)
-    return {
-        key: described(aspects, names)
-        for alike in of_tests.values()
-        for names in [differing(list(alike.values()))]
-        for key, aspects in alike.items()
-    }
+    differs: dict[Key, str] = {}
+    for of_test in of_tests.values():
+        names = differing(list(of_test.values()))
+        differs |= {key: described(aspects, names) for key, aspects in of_test.items()}
+    return differs
 
 
 def _across(machines: Sequence[OnMachine]) -> tuple[Across, ...]:
-    """Return what was measured on more than one machine, of what may be compared on each.
+    """Return what may be compared on more than one machine.
 
-    Where a machine has measured a test on several devices, each device stands for itself.
+    Where a machine has measured a test on several devices, each device is compared for itself.
     """
-    found: dict[Key, list[tuple[str, Result]]] = defaultdict(list)
-    for machine in machines:
-        for each in machine.comparable:
-            if machine.machine and each.is_measured and each.counted:
-                found[_key(of_subject(each))].append((machine.name, each))
+    subjects: dict[Key, list[tuple[str, Result]]] = defaultdict(list)
+    for on in machines:
+        for each in on.comparable:
+            if on.machine and each.is_measured and each.counted:
+                subjects[_key(of_subject(each))].append((on.name, each))
     across = []
-    for on in found.values():
-        has_several = len({name for name, _ in on}) < len(on)
-        for device in dict.fromkeys(device_of(each) if has_several else "" for _, each in on):
-            alike = [(name, each) for name, each in on if device in {"", device_of(each)}]
+    for named in subjects.values():
+        has_several_devices = len({name for name, _ in named}) < len(named)
+        by_device: dict[str, list[tuple[str, Result]]] = defaultdict(list)
+        for name, each in named:
+            by_device[device_of(each) if has_several_devices else ""].append((name, each))
+        for device, alike in by_device.items():
             if len(alike) > 1:
                 differs = differing([of_set_up(each) for _, each in alike])
                 across.append(Across(tuple(alike), tuple(differs), device))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from whisper_speedtest.results.report.merged import Merged, OnMachine
     from whisper_speedtest.results.report.panels import Panel
     from whisper_speedtest.results.report.small_tables import Table
-    from whisper_speedtest.results.report.transcripts import OfClip
+    from whisper_speedtest.results.report.transcripts import HeardOfClip
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -86,7 +86,7 @@ class Told:
     """What kind of fact, and the fact."""
 
     sections: Sequence[Section]
-    transcripts: Sequence[OfClip]
+    transcripts: Sequence[HeardOfClip]
     transcripts_left_out: int
     notes: Sequence[tuple[str, str]]
     """What kind of note, and the note."""

@@ -1,9 +1,12 @@
-"""What a report compares in words: its small tables. A page has all of them, and Markdown some."""
+"""The small tables of a report, each of which answers one question.
+
+The page has all of them; Markdown has `in_turns` and `across`.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -31,56 +34,59 @@ from whisper_speedtest.results.verdicts import verdict_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from whisper_speedtest.measure.result import Comparison, Result
+    from whisper_speedtest.measure.result import ClipScore, Comparison, Result
     from whisper_speedtest.results.report.merged import Merged, OnMachine
 
 MOST_CLIPS = 20
-"""Clips of a corpus that are shown, each in a row; the rest is in results.jsonl."""
+"""How many clips of a corpus have a row; all are in results.jsonl."""
 
 NAMES = ("library", "clip", "corpus")
-"""Headings of names: what stands behind the last of them in a table is numbers."""
+"""Headings of columns with names; in most tables, all columns behind the last one are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A small table, and what is to be known of it."""
+    """A small table, and how it is read."""
 
     about: str
+    """What it shows, in sentences."""
+
     columns: tuple[str, ...]
+    """The headings."""
+
     rows: tuple[tuple[str, ...], ...]
+    """A cell for each column."""
+
     numbers: frozenset[str] = frozenset()
-    """Headings of the columns whose cells stand at the right."""
+    """Headings of the columns whose cells are aligned to the right."""
 
     caption: str = ""
-    """Its name and the heading above it, where its section begins with another one."""
+    """Its name, as a heading above it, where it is not the first table of its section."""
 
 
 def quantised(on: OnMachine) -> Table | None:
-    """Return how each quantised variant compares to the unquantised one of its library and size."""
+    """Return how each quantised variant compares with the unquantised one of its library."""
     name = namer(on.comparable)
-    calls = {_of_call(each): each for each in passed(on, Measure.WARM)}
-    peaks = {(_of_call(each)[:4]): each for each in passed(on, Measure.COLD)}
+    calls = {
+        (each.case, device_of(each), each.clip.sha256): each
+        for each in passed(on, Measure.WARM)
+        if each.clip
+    }
+    starts = {(each.case, device_of(each)): each for each in passed(on, Measure.COLD)}
     found = []
-    for (adapter, size, variant, device, clip), each in calls.items():
-        base = calls.get((adapter, size, UNQUANTISED, device, clip))
-        if variant in NOT_QUANTISED or base is None or each.clip is None:
+    for (case, device, sound), each in calls.items():
+        unquantised = replace(case, variant=UNQUANTISED)
+        base = calls.get((unquantised, device, sound))
+        if case.variant in NOT_QUANTISED or base is None:
             continue
         times = ratio(base.estimate, each.estimate)
-        speed = f"×{times.value:.2f} ({times.low:.2f}–{times.high:.2f})" if times.decided else ""
-        found.append(
-            (
-                size,
-                name(each),
-                each.clip.name,
-                speed or "not decided",
-                _memories(
-                    peaks.get((adapter, size, variant, device)),
-                    peaks.get((adapter, size, UNQUANTISED, device)),
-                ),
-                error_rate(each),
-                error_rate(base),
-            )
-        )
+        if times.decided:
+            speed = f"×{times.value:.2f} ({times.low:.2f}–{times.high:.2f})"
+        else:
+            speed = "not decided"
+        memory = _memory(starts.get((case, device)), starts.get((unquantised, device)))
+        names = (case.size, name(each), clip_name(each))
+        found.append((*names, speed, memory, error_rate(each), error_rate(base)))
     found.sort(key=lambda row: place_of_size(row[0]))
     return _table(
         "Quantised variants beside the unquantised one (fp16) of the same library and size. Speed: "
@@ -90,16 +96,12 @@ def quantised(on: OnMachine) -> Table | None:
     )
 
 
-def _of_call(result: Result) -> tuple[str, str, str, str, str]:
-    clip = result.clip.sha256 if result.clip else ""
-    return result.case.adapter, result.case.size, result.case.variant, device_of(result), clip
-
-
-def _memories(one: Result | None, base: Result | None) -> str:
-    if not (one and base and one.memory and base.memory):
+def _memory(start: Result | None, base: Result | None) -> str:
+    """Return the peak of a start, and how much more that is than another's: `500 MB (-40%)`."""
+    if not (start and base and start.memory and base.memory):
         return ""
-    change = one.memory.footprint / base.memory.footprint - 1
-    return f"{megabytes(one.memory.footprint)} ({change:+.0%})"
+    change = start.memory.footprint / base.memory.footprint - 1
+    return f"{megabytes(start.memory.footprint)} ({change:+.0%})"
 
 
 def no_worse(on: OnMachine) -> Table | None:
@@ -128,25 +130,25 @@ def _table(
 ) -> Table | None:
     """Return a table without its empty columns; None where it has no rows.
 
-    Unless some are named, numbers are what stands behind the names, which are the first columns up
-    to `library`, `clip` or `corpus`.
+    `numbers` are the headings of the columns with numbers. Unless some are given, these are all
+    columns behind the last one that is in NAMES.
     """
     if not rows:
         return None
-    names = 1 + max(headings.index(each) for each in NAMES if each in headings)
+    after_names = 1 + max(headings.index(each) for each in NAMES if each in headings)
     used = [place for place in range(len(headings)) if any(row[place] for row in rows)]
     return Table(
         about,
         tuple(headings[place] for place in used),
         tuple(tuple(row[place] for place in used) for row in rows),
-        frozenset(numbers or headings[names:]),
+        frozenset(numbers or headings[after_names:]),
         caption,
     )
 
 
 def in_turns(on: OnMachine) -> Table | None:
-    """Return what was measured in turns with another side, with the verdict."""
-    found = [_of_ratio(each) for each in on.comparable if each.comparison]
+    """Return the comparisons with another side, measured in turns, with their verdicts."""
+    found = [_comparison_cells(each) for each in on.comparable if each.comparison]
     return _table(
         "What a call takes as a share of what a call of the other side takes, measured in turns on "
         f"fresh engines; more than 1 is slower. {Verdict.UNDECIDED}: the interval holds the limit, "
@@ -157,27 +159,27 @@ def in_turns(on: OnMachine) -> Table | None:
     )
 
 
-def _of_ratio(result: Result) -> tuple[str, ...]:
+def _comparison_cells(result: Result) -> tuple[str, ...]:
     """Return the cells of a comparison with another side."""
-    case, made = result.case, result.comparison
-    assert made is not None, f"{result.test}: it was compared with nothing"
-    interval = f"{made.low:.3f} to {made.high:.3f}"
-    names = (case.adapter, case.size, case.variant, clip_name(result), made.baseline.name)
-    return *names, f"{made.ratio:.3f}", interval, _verdict(result, made)
+    case, comparison = result.case, result.comparison
+    assert comparison is not None, f"{result.test}: it was compared with nothing"
+    names = (case.adapter, case.size, case.variant, clip_name(result), comparison.baseline.name)
+    interval = f"{comparison.low:.3f} to {comparison.high:.3f}"
+    return *names, f"{comparison.ratio:.3f}", interval, _verdict(result, comparison)
 
 
-def _verdict(result: Result, made: Comparison) -> str:
-    """Return what a comparison says, with the limit that it was held to."""
-    told = verdict_of(result)
-    if made.limit is None or told != made.verdict:
-        return told
-    return f"{told} (limit {percent(made.limit, 1)})"
+def _verdict(result: Result, comparison: Comparison) -> str:
+    """Return the verdict of a result, with the limit of its comparison if it depends on one."""
+    verdict = verdict_of(result)
+    if comparison.limit is None or verdict != comparison.verdict:
+        return verdict
+    return f"{verdict} (limit {percent(comparison.limit, 1)})"
 
 
 def coverage(on: OnMachine) -> Table | None:
-    """Return what of long audio was heard, and how far segments are off where that is known.
+    """Return the coverage of long audio, and the time error of its segments where that is known.
 
-    Words that were heard while nobody speaks are told of any audio.
+    Shorter audio has a row only where words were heard while nobody speaks.
     """
     name = namer(on.comparable)
     found = []
@@ -189,9 +191,9 @@ def coverage(on: OnMachine) -> Table | None:
         if not is_long and not score.words_in_silence:
             continue
         silence = "" if score.words_in_silence is None else f"{score.words_in_silence:,}"
-        cells = (each.case.size, name(each), clip_name(each))
+        names = (each.case.size, name(each), clip_name(each))
         numbers = (percent(score.coverage, 1), time_error(each), silence, error_rate(each))
-        found.append((*cells, *numbers))
+        found.append((*names, *numbers))
     return _table(
         "Audio of more than 30 s, which a library has to cut. Coverage: how many of the words that "
         "were said are in the transcript. Time error: how far the begins and ends of segments are "
@@ -203,7 +205,7 @@ def coverage(on: OnMachine) -> Table | None:
 
 
 def corpora(on: OnMachine) -> list[Table]:
-    """Return how right each corpus was as a whole, and then of each corpus its clips."""
+    """Return a table of whole corpora, one row for each model, then one of the clips of each."""
     name = namer(on.comparable)
     measured = [each for each in on.comparable if each.clips and each.is_measured]
     measured.sort(key=lambda each: (clip_name(each), place_of_size(each.case.size)))
@@ -212,102 +214,117 @@ def corpora(on: OnMachine) -> list[Table]:
         "than short ones. Beside it the clip in the middle, and the worst one. Each clip is "
         "transcribed once, so that RTFx says less than on a clip that is timed many times.",
         ("size", "library", "corpus", "clips", "words", "WER", "median clip", "worst clip", "RTFx"),
-        [_of_corpus(name(each), each) for each in measured],
+        [_corpus_cells(name(each), each) for each in measured],
     )
-    of_corpora: dict[str, list[Result]] = defaultdict(list)
+    by_corpus: dict[str, list[Result]] = defaultdict(list)
     for each in measured:
         if each.clip:
-            of_corpora[each.clip.sha256].append(each)
-    return [each for each in (whole, *(_clips(on, of) for of in of_corpora.values())) if each]
+            by_corpus[each.clip.sha256].append(each)
+    tables = [whole, *(_clips(on, alike) for alike in by_corpus.values())]
+    return [each for each in tables if each]
 
 
-def _of_corpus(name: str, result: Result) -> tuple[str, ...]:
-    score, of_clips = result.score, rates(result)
-    some = (
-        [percent(each, 1) for each in (median(of_clips), max(of_clips))] if of_clips else ["", ""]
-    )
-    words = f"{score.reference_words:,}" if score else ""
-    speed = "busy" if result.outcome is Outcome.BUSY else rtfx(result.rtfx) if result.rtfx else ""
+def _corpus_cells(name: str, result: Result) -> tuple[str, ...]:
+    """Return the cells of a corpus as a whole; `name` is that of the model."""
+    score, clip_rates = result.score, rates(result)
+    value = result.rtfx
+    speed = rtfx(value) if value else ""
+    if result.outcome is Outcome.BUSY:
+        speed = "busy"
     return (
         result.case.size,
         name,
         clip_name(result),
         f"{len(result.clips):,}",
-        words,
+        f"{score.reference_words:,}" if score else "",
         error_rate(result),
-        *some,
+        percent(median(clip_rates), 1) if clip_rates else "",
+        percent(max(clip_rates), 1) if clip_rates else "",
         speed,
     )
 
 
 def _clips(on: OnMachine, results: Sequence[Result]) -> Table | None:
-    """Return the rate of each clip of a corpus, those with the highest ones first."""
+    """Return the error rate of each clip of a corpus, the clips with the highest rates first.
+
+    There is a column for each of the results, which are all of this corpus.
+    """
     name = namer(on.comparable)
-    cells: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
-    highest: dict[tuple[str, str], float] = defaultdict(float)
-    lengths: dict[tuple[str, str], float] = {}
-    for column, result in enumerate(results):
+    clips: dict[tuple[str, str], dict[int, ClipScore]] = defaultdict(dict)
+    for number, result in enumerate(results):
         for each in result.clips:
-            key = each.name, each.sha256
-            lengths[key] = each.seconds
-            cells[key][column] = percent(each.score.wer, 1) if each.score else "unchecked"
-            highest[key] = max(highest[key], each.score.wer if each.score else 0.0)
-    worst_first = sorted(cells, key=lambda key: -highest[key])
-    left_out = len(worst_first) - MOST_CLIPS
-    more = (
-        f" {counted(left_out, 'more clip')} of lower rates: see results.jsonl."
-        if left_out > 0
-        else ""
-    )
+            clips[each.name, each.sha256][number] = each
+    worst_first = sorted(clips.items(), key=lambda item: -_highest_rate(item[1].values()))
+    rows = []
+    for (clip, _), scored in worst_first[:MOST_CLIPS]:
+        length = next(iter(scored.values())).seconds
+        cells = [_clip_rate(scored.get(number)) for number in range(len(results))]
+        rows.append((clip, seconds(length), *cells))
     corpus = clip_name(results[0])
     letters = any(each.score and each.score.cer is not None for each in results)
+    about = f"{'CER' if letters else 'WER'} of each clip of {corpus}, the highest first."
+    if left_out := len(worst_first) - len(rows):
+        about += f" {counted(left_out, 'more clip')} of lower rates: see results.jsonl."
     return _table(
-        f"{'CER' if letters else 'WER'} of each clip of {corpus}, the highest first.{more}",
+        about,
         ("clip", "length", *(f"{each.case.size} {name(each)}" for each in results)),
-        [
-            (
-                key[0],
-                seconds(lengths[key]),
-                *(cells[key].get(each, "") for each in range(len(results))),
-            )
-            for key in worst_first[:MOST_CLIPS]
-        ],
+        rows,
         f"Clips of {corpus}",
     )
 
 
+def _highest_rate(scored: Iterable[ClipScore]) -> float:
+    """Return the highest error rate of some models on one clip; 0.0 if it has no reference."""
+    return max((each.score.wer for each in scored if each.score), default=0.0)
+
+
+def _clip_rate(scored: ClipScore | None) -> str:
+    """Return the error rate of a model on a clip; "" where the model has not transcribed it."""
+    if scored is None:
+        return ""
+    return percent(scored.score.wer, 1) if scored.score else "unchecked"
+
+
 def across(merged: Merged) -> Table | None:
     """Return what was measured on several machines: the same model bytes, clip and settings."""
-    names = list(dict.fromkeys(name for each in merged.across for name, _ in each.results))
+    machines = list(dict.fromkeys(name for each in merged.across for name, _ in each.results))
     found = []
     for each in merged.across:
-        first, on = each.results[0][1], dict(each.results)
-        computed_on = f", {each.device}" if each.device else ""
-        variant = f"{first.case.adapter} {first.case.variant}{computed_on}"
-        cells = (first.case.size, variant, measured_name(first))
-        times = (_on(on[name]) if name in on else "" for name in names)
-        found.append((*cells, *times, ", ".join(each.differs)))
+        by_machine = dict(each.results)
+        _, first = each.results[0]
+        device = f", {each.device}" if each.device else ""
+        model = f"{first.case.adapter} {first.case.variant}{device}"
+        names = (first.case.size, model, measured_name(first))
+        times = (_time(by_machine[name]) if name in by_machine else "" for name in machines)
+        found.append((*names, *times, ", ".join(each.differs)))
     return _table(
         "The same model bytes, clip and settings on each machine. Where they differ in anything "
         "else, that stands behind the row.",
-        ("size", "library", "measured", *names, "differs by"),
+        ("size", "library", "measured", *machines, "differs by"),
         found,
-        numbers=names,
+        numbers=machines,
     )
 
 
-def _on(result: Result) -> str:
-    """Return what one of several machines takes, its RTFx if it has one, and if that is vague."""
+def _time(result: Result) -> str:
+    """Return the time on one of several machines, with its RTFx if it has one: `1.25 s, RTFx 8.8`.
+
+    The margin stands behind it only if it is over MOST_MARGIN, where the time says little.
+    """
     if result.outcome is Outcome.BUSY:
         return "busy"
     estimate = result.estimate
-    told, speed, off = seconds(estimate.seconds), result.rtfx_of(estimate), estimate.margin
-    told += f", RTFx {rtfx(speed)}" if speed is not None else ""
-    return f"{told} ({margin(off)})" if off is not None and off > MOST_MARGIN else told
+    text = seconds(estimate.seconds)
+    speed = result.rtfx_of(estimate)
+    if speed is not None:
+        text += f", RTFx {rtfx(speed)}"
+    if estimate.margin is not None and estimate.margin > MOST_MARGIN:
+        text += f" ({margin(estimate.margin)})"
+    return text
 
 
 def unmeasured(on: OnMachine) -> Table | None:
-    """Return each reason for which tests failed or timed out, then each cause of skips, once."""
+    """Return each reason for which tests failed or timed out, then each cause of skips."""
     found = []
     causes: dict[str, list[Result]] = defaultdict(list)
     for each in on.unmeasured:
@@ -321,5 +338,7 @@ def unmeasured(on: OnMachine) -> Table | None:
         models = dict.fromkeys(str(each.case) for each in skipped)
         about = f"{counted(len(skipped), 'test')}: {', '.join(models)}"
         found.append((str(Outcome.SKIPPED), about, cause))
-    why = "What has no number here, and why."
-    return Table(why, ("outcome", "test", "reason"), tuple(found)) if found else None
+    if not found:
+        return None
+    about = "What has no number here, and why."
+    return Table(about, ("outcome", "test", "reason"), tuple(found))

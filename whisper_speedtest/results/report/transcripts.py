@@ -1,8 +1,8 @@
-"""Transcripts side by side with what was said, for the page of a report."""
+"""Compares transcripts with what was said, side by side, for the page of a report."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,46 +17,47 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 MOST_CHARACTERS = 200_000
-"""Characters of all transcripts that a page shows; the rest is in the JSON Lines beside it."""
+"""How many characters of transcripts a page shows; all are in results.jsonl beside it."""
 
 MOST_SAME = 14
-"""Words in a row that are the same in both texts and shown whole; of more, both ends are."""
+"""How many words in a row that are the same in both texts are shown; of more, only both ends."""
 
 SHOWN_SAME = 5
+"""How many words of each end are shown then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One transcript, and all that heard the same."""
+    """One transcript of a clip, and which models it is of."""
 
     by: Mapping[str, tuple[str, ...]]
-    """Library → its models, and what was special about the measurement."""
+    """Library → its models, each as `small fp16`, with how it was measured if not as usual."""
 
     exact: bool
-    """Whether it has the words that were said."""
+    """Whether it has the same words as the reference."""
 
     stretches: tuple[Stretch, ...]
-    """Empty where it is exact."""
+    """The words of both texts, as runs that are the same or differ; empty where it is exact."""
 
     @property
     def count(self) -> int:
-        """How many heard this."""
+        """The number of models."""
         return sum(map(len, self.by.values()))
 
     @property
     def first(self) -> str:
-        """The first of them, by its name."""
+        """The library and the name of the first model."""
         library, models = next(iter(self.by.items()))
         return f"{library} {models[0]}"
 
 
 @dataclass(frozen=True, slots=True)
-class OfClip:
-    """What was heard of a clip."""
+class HeardOfClip:
+    """The transcripts of one clip, those first that are exact."""
 
     clip: str
     reference: str
-    """What was said; or what most of them heard, where nobody here knows."""
+    """What was said; or, if that is not known here, the most frequent transcript."""
 
     known: bool
     """Whether the reference is what was said."""
@@ -64,45 +65,48 @@ class OfClip:
     heard: tuple[Heard, ...]
 
 
-def side_by_side(results: Sequence[Result]) -> tuple[list[OfClip], int]:
-    """Return what was heard of each clip, and how many transcripts had no room."""
-    of_clips: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for each in results:
-        if each.is_measured and each.clip and each.transcript is not None:
-            of_clips[each.clip.name, each.clip.sha256][each.transcript].append(each)
+def side_by_side(results: Sequence[Result]) -> tuple[list[HeardOfClip], int]:
+    """Return the transcripts of each clip, and how many others have no room on the page."""
     said = {(clip.name, clip.sha256): clip.reference for clip in clips().values()}
     found = []
     room, left_out = MOST_CHARACTERS, 0
-    for clip, texts in of_clips.items():
-        reference = said.get(clip)
+    for (name, sha256), by_text in _by_clip(results).items():
+        reference = said.get((name, sha256))
         known = reference is not None
         if reference is None:
-            counts = Counter({text: len(alike) for text, alike in texts.items()})
-            (reference, _), *_ = counts.most_common(1)
+            reference = max(by_text, key=lambda text: len(by_text[text]))
         heard = []
-        for text, alike in texts.items():
+        for text, alike in by_text.items():
             room -= len(text) + len(reference)
             if room < 0:
                 left_out += 1
-                continue
-            cut = stretches(reference, text, _language(alike[0]))
-            exact = all(each.same for each in cut)
-            heard.append(Heard(_by(alike), exact, () if exact else tuple(map(_shortened, cut))))
+            else:
+                heard.append(_compared(reference, text, alike))
         if heard:
             heard.sort(key=lambda each: not each.exact)
-            found.append(OfClip(clip[0], reference, known, tuple(heard)))
+            found.append(HeardOfClip(name, reference, known, tuple(heard)))
     return found, left_out
 
 
-def _language(result: Result) -> str:
-    """Return the language that a result is in."""
-    return result.settings.language if result.settings else ENGLISH
+def _by_clip(results: Sequence[Result]) -> dict[tuple[str, str], dict[str, list[Result]]]:
+    """Return the name and sha256 of each clip → its transcripts → the results with that text."""
+    found: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for each in results:
+        if each.is_measured and each.clip and each.transcript is not None:
+            found[each.clip.name, each.clip.sha256][each.transcript].append(each)
+    return found
 
 
-def _by(alike: Sequence[Result]) -> dict[str, tuple[str, ...]]:
-    """Return who heard it: library → its models, each once."""
+def _compared(reference: str, text: str, alike: Sequence[Result]) -> Heard:
+    """Return a transcript compared with the reference; `alike` are the results that have it."""
+    settings = alike[0].settings
+    found = stretches(reference, text, settings.language if settings else ENGLISH)
+    exact = all(each.same for each in found)
+    return Heard(_models(alike), exact, () if exact else tuple(map(_shortened, found)))
+
+
+def _models(alike: Sequence[Result]) -> dict[str, tuple[str, ...]]:
+    """Return library → the names of its models in these results, each once."""
     found: dict[str, dict[str, None]] = defaultdict(dict)
     for each in alike:
         special = clip_name(each).removeprefix(each.clip.name if each.clip else "")
