@@ -98,7 +98,7 @@ def test_interval_of_rtfx_is_that_of_the_time_turned_over() -> None:
     assert estimate.low
     assert estimate.high
 
-    bar = panels._rtfx("name", result)
+    bar = panels._rtfx_bar("name", result)
 
     assert (bar.low, bar.value, bar.high) == pytest.approx(
         (12 / estimate.high, 12 / estimate.seconds, 12 / estimate.low)
@@ -169,7 +169,7 @@ def test_result_without_an_interval_that_says_something_is_hollow_and_last(
 
     assert told(found) == ["mlx-whisper fp16: 6.0 ±0.0% (3×1)", f"mlx-whisper 4bit: {shown}"]
     assert found.notes == ("Hollow: no interval, or one over ±100%, so that its place is a guess.",)
-    bar = panels._rtfx("name", fast)
+    bar = panels._rtfx_bar("name", fast)
     assert (bar.low, bar.high, bar.hollow) == (None, None, True)
 
 
@@ -307,7 +307,7 @@ def test_of_many_points_those_are_labelled_that_none_beats_in_both(
     assert not {"small a", "small b"} & labels(), (
         "five points are few, and are labelled by size alone"
     )
-    monkeypatch.setattr(panels, "FEW", 4)
+    monkeypatch.setattr(panels, "MOST_LABELS", 4)
     found = {each for each in labels() if each.startswith("small")}
     assert found == {"small a", "small b"}
 
