@@ -11,7 +11,7 @@ from adapters.base import DecodeSettings, Segment
 from fixtures.audio import clips
 from tests.helpers.fake_engine import CASE
 from tests.helpers.fake_processes import processes_of, three
-from whisper_speedtest.measure.calls import time_corpus
+from whisper_speedtest.measure.calls import EMPTY_CALLS, time_corpus
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.recording import Recorder
 from whisper_speedtest.measure.result import ClipFacts, from_json, to_json
@@ -91,7 +91,8 @@ def test_each_clip_is_heard_with_the_settings_that_are_asked_for(
     untimed_clips = of_clips[:1] if device == "gpu" else []
     assert engine.sent == [("short", 16_000), *untimed_clips, *of_clips]
     assert engine.told[:2] == [("short", processes.settings), (untimed, asked)]
-    assert engine.told[2:] == [(name, asked) for name in names]
+    empty = [(names[-1], asked)] * (1 + EMPTY_CALLS)
+    assert engine.told[2:] == [*((name, asked) for name in names), *empty]
 
 
 def test_audio_is_held_no_longer_than_its_call_takes(engine: FakeEngine, corpus: Corpus) -> None:
@@ -146,9 +147,10 @@ def test_each_clip_is_told_with_its_number(engine: FakeEngine, corpus: Corpus) -
 
     calls = time_corpus(processes, corpus, SETTINGS)
 
-    assert told.steps[-4:] == [
+    assert told.steps[-5:] == [
         Step(Activity.UNTIMED_CALL, 1, 1),
         *(Step(Activity.CLIP, 1, 1, number, 3) for number in (1, 2, 3)),
+        Step(Activity.EMPTY_CALLS, 1, 1),
     ]
     assert calls.sample.seconds == 6.0
     assert str(Activity.CLIP) == "clip"
@@ -214,6 +216,8 @@ def test_record_has_each_clip_and_the_pooled_score(engine: FakeEngine, corpus: C
     assert (result.score.reference_words, result.score.substitutions) == (43, 1)
     assert result.score.wer == 35 / 43
     assert result.score.words_in_silence == 2
+    assert result.provenance is not None
+    assert result.provenance.empty_call == pytest.approx(0.001)
     assert paragraph.reference is not None
     assert result.fallback is True
     assert result.transcript is None

@@ -372,6 +372,7 @@ def compared(engine: FakeEngine, ratio: float) -> RunningComparison:
         ],
         baseline_transcripts=[Transcript("another", (), fallback=False)],
         last=Pair(engine.as_engine, baseline.as_engine),
+        empty_call=0.000_07,
     )
 
 
@@ -408,5 +409,6 @@ def test_comparison_is_recorded_with_both_sides(
     assert result.model.files == {"weights.npz": Proof(42, SHA256)}
     assert result.provenance is not None
     assert (result.provenance.device_confirmed, side.provenance.device_confirmed) == (True, False)
+    assert (result.provenance.empty_call, side.provenance.empty_call) == (0.000_07, None)
     assert (result.transcript, result.fallback, result.samples) == ("the ship", True, ())
     assert not result.is_contaminated

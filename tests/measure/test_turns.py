@@ -15,6 +15,7 @@ from tests.helpers.fake_engine import CASE, FakeEngine
 from tests.helpers.fake_processes import AUDIO, SETTINGS
 from tests.measure.conftest import Machine
 from whisper_speedtest.measure import starts, turns
+from whisper_speedtest.measure.calls import EMPTY_CALLS
 from whisper_speedtest.measure.measures import Verdict
 from whisper_speedtest.measure.protocol import LEAST_TURNS, LOOKS, RETAKES, TURNS, Rules
 from whisper_speedtest.measure.steps import Activity, Listener, Step
@@ -208,7 +209,23 @@ def test_engines_are_started_as_those_of_any_other_test(court: Callable[..., Cou
             *("lay_out", "launch", "import_library", "load", "hear short", "transcribe short"),
             *("memory", "verify_load", "hear long"),
         ]
-        assert steps[9:] == ["transcribe long"] * (1 + TURNS)
+        assert [step for step in steps[9:] if step != "echo long"] == (
+            ["transcribe long"] * (1 + TURNS)
+        )
+
+
+def test_empty_calls_of_our_side_alone_follow_the_turns(court: Callable[..., Court]) -> None:
+    """A baseline may be another checkout, whose engines know no such call."""
+    it = court(noisy(1.5))
+
+    found = it.compare()
+
+    assert found.empty_call == pytest.approx(0.001)
+    for ours, baseline in zip(it.made[::2], it.made[1::2], strict=True):
+        steps = [step for step in ours.log if "limited" not in step]
+        assert steps[-1 - EMPTY_CALLS :] == ["echo short"] * (1 + EMPTY_CALLS)
+        assert steps[-2 - EMPTY_CALLS] == "transcribe short"
+        assert "echo short" not in baseline.log
 
 
 def test_both_sides_hear_the_clip_and_are_told_the_settings_that_are_compared(
@@ -220,9 +237,10 @@ def test_both_sides_hear_the_clip_and_are_told_the_settings_that_are_compared(
 
     it.compare()
 
-    for engine in it.made:
+    for number, engine in enumerate(it.made):
+        empty = 0 if number % 2 else 1 + EMPTY_CALLS  # of ours
         assert engine.sent == [("short", 16_000), ("long", 59_680)]
-        assert engine.told == [("short", SETTINGS), *[("long", SETTINGS)] * (1 + TURNS)]
+        assert engine.told == [("short", SETTINGS), *[("long", SETTINGS)] * (1 + TURNS + empty)]
 
 
 def test_either_side_may_be_the_first_of_a_block(court: Callable[..., Court]) -> None:
@@ -388,6 +406,7 @@ def test_block_that_fits_to_the_second_is_taken(
 ) -> None:
     """A block is taken if it fits into the minutes to the second."""
     monkeypatch.setattr(turns, "await_rest", lambda _: None)
+    monkeypatch.setattr(turns, "time_empty_calls", lambda *_: 0.0)
 
     found = court(lambda _: (1.5, 1.5)).compare(minutes=minutes)
 
@@ -504,7 +523,8 @@ def test_steps_are_told(court: Callable[..., Court]) -> None:
     ] * 2
     assert first[12] == Step(Activity.UNTIMED_CALL, 1, LOOKS[-1])
     assert first[13] == Step(Activity.TIMED_CALL, 1, LOOKS[-1], 1, TURNS)
-    assert first[-1] == Step(Activity.TIMED_CALL, 1, LOOKS[-1], TURNS, TURNS)
+    assert first[-2] == Step(Activity.TIMED_CALL, 1, LOOKS[-1], TURNS, TURNS)
+    assert first[-1] == Step(Activity.EMPTY_CALLS, 1, LOOKS[-1])
     assert ear.steps[-1].process == 4
 
 

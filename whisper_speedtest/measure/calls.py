@@ -65,6 +65,9 @@ class CorpusCalls:
 
     heard: tuple[Heard, ...]
 
+    empty_call: float
+    """Seconds of a call through the engine that transcribes nothing, after the last clip's."""
+
 
 def time_calls(
     processes: Processes,
@@ -97,7 +100,7 @@ def time_calls(
         if number == count:
             break
     tell(Step(Activity.EMPTY_CALLS, count, count))
-    empty_call = time_empty_calls(engine, clip, settings)
+    empty_call = time_empty_calls(engine, clip.name, settings)
     repeats = Repeats(
         processes=count,
         calls=calls,
@@ -217,6 +220,9 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
             meter = ContentionMeter(engine.pid)
             seconds, transcript = _timed_transcript(engine, key, settings)
             contentions.append(meter.end())
+            if number == len(corpus.clips):
+                tell(Step(Activity.EMPTY_CALLS, 1, 1))
+                empty_call = time_empty_calls(engine, key, settings)
         heard.append(Heard(clip, seconds, transcript))
     contention = averaged([call.seconds for call in heard], contentions)
     total = sum(call.seconds for call in heard)
@@ -228,7 +234,7 @@ def time_corpus(processes: Processes, corpus: Corpus, settings: DecodeSettings) 
         contaminated=is_contaminated(contention, total, rules.most_beside(engine)),
     )
     repeats = Repeats(processes=1, calls=1, max_others=rules.max_others)
-    return CorpusCalls(repeats, sample, tuple(heard))
+    return CorpusCalls(repeats, sample, tuple(heard), empty_call)
 
 
 def _prepare_for_corpus(
@@ -278,15 +284,15 @@ def _timed_transcript(
     return seconds, transcripts[0]
 
 
-def time_empty_calls(engine: Engine, clip: Clip, settings: DecodeSettings) -> float:
+def time_empty_calls(engine: Engine, key: str, settings: DecodeSettings) -> float:
     """Return the median seconds of some calls through an engine in which it transcribes nothing.
 
-    Request and answer are as large as those of a transcription of the clip, which the engine must
-    have made before.
+    Request and answer are as large as those of a transcription of the audio that the engine holds
+    as `key`, which it must have made before.
     """
 
     def call() -> None:
-        engine.echo(clip.name, settings)
+        engine.echo(key, settings)
 
     call()
     return median(seconds_of(call) for _ in range(EMPTY_CALLS))

@@ -140,7 +140,7 @@ class Recorder:
         """Record the calls on a corpus: the score of each clip, and the pooled score."""
         assert self.result.settings is not None, "a corpus is transcribed with some settings"
         language = self.result.settings.language
-        self._processes(processes.begun[:1], calls.repeats, [calls.sample])
+        self._processes(processes.begun[:1], calls.repeats, [calls.sample], calls.empty_call)
         clips = tuple(self._clip_score(each, language) for each in calls.heard)
         self._add(
             fallback=any(each.transcript.fallback for each in calls.heard),
@@ -189,7 +189,7 @@ class Recorder:
         self.model(ours.model)
         ratio = found.ratio
         self._add(
-            provenance=provenance_of(ours),
+            provenance=msgspec.structs.replace(provenance_of(ours), empty_call=found.empty_call),
             comparison=Comparison(
                 baseline=Side(
                     name=name,

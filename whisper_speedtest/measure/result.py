@@ -122,7 +122,9 @@ class Provenance(Part, frozen=True, kw_only=True):
 
     empty_call: Seconds | None = None
     """Seconds of a call through the engine that transcribes nothing, but has the request and answer
-    of a transcription: the median of some. None where starts were measured."""
+    of a transcription: the median of some, made after the timed calls on a clip or a corpus, and
+    after the turns of a comparison by our side. None where starts were measured, and of a
+    baseline."""
 
 
 class Side(Part, frozen=True, kw_only=True):

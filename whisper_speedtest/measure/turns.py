@@ -15,6 +15,7 @@ from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
+from whisper_speedtest.measure.calls import time_empty_calls
 from whisper_speedtest.measure.clock import seconds_of
 from whisper_speedtest.measure.comparing import (
     PairedRatio,
@@ -93,6 +94,9 @@ class RunningComparison:
     baseline_transcripts: list[Transcript] = field(default_factory=list)
     last: Pair | None = None
     """The engines of the last block. They are closed, but still know how they computed."""
+
+    empty_call: float | None = None
+    """Seconds of a call through our engine of the last block that transcribes nothing."""
 
     @property
     def blocks(self) -> list[float]:
@@ -194,6 +198,7 @@ class _Block:
             if self._number == 0:
                 self._plan(started - begin, time.monotonic() - started, minutes)
             self._take_turns(pair)
+            self._make_empty_calls(pair)
         finally:
             for engine in pair:
                 engine.close()
@@ -265,6 +270,13 @@ class _Block:
             baseline_seconds=seconds[pair.baseline],
             contaminated=contaminated,
         )
+
+    def _make_empty_calls(self, pair: Pair) -> None:
+        """Time empty calls of our side: another checkout's engines may know none."""
+        clip, settings = self._sides.clip, self._sides.settings
+        self._tell(Activity.EMPTY_CALLS)
+        await_rest(pair.baseline)
+        self._comparison.empty_call = time_empty_calls(pair.ours, clip.name, settings)
 
     def _transcribe(self, engine: Engine) -> float:
         """Let an engine transcribe the clip, and return the seconds of that call."""
