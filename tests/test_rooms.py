@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters import adapter_class, usable
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ PACKAGE = "whisper_speedtest"
 FLOW = (
     ("common",),
     ("adapters", "speech"),
+    ("fixtures",),
     ("cache",),
     ("hub",),
     ("engine",),
@@ -26,14 +28,31 @@ FLOW = (
 )
 """Data flows from left to right. A room may import itself and what stands to the left of it."""
 
+OUTSIDE = {"adapters", "fixtures"}
+"""Rooms that are no folders of the package."""
+
 RANKS = {
-    room if room == "adapters" else f"{PACKAGE}.{room}": rank
+    room if room in OUTSIDE else f"{PACKAGE}.{room}": rank
     for rank, rooms in enumerate(FLOW)
     for room in rooms
 }
 """Rooms by the name that they are imported by. Other packages may be called hub or engine too."""
 
-HUB = f"{PACKAGE}.hub"
+CACHE, HUB = f"{PACKAGE}.cache", f"{PACKAGE}.hub"
+
+SHARED = {"huggingface_hub", "numpy"}
+"""Packages that libraries use and that are none of them, nor compute anything for them alone."""
+
+OTHER_MODULES = {"openai-whisper": {"whisper"}, "pywhispercpp": {"pywhispercpp", "_pywhispercpp"}}
+"""A distribution → what is imported of it, where that is not its own name."""
+
+LIBRARIES = {
+    module
+    for adapter in map(adapter_class, usable())
+    for package in adapter.packages
+    for module in OTHER_MODULES.get(package, {package.replace("-", "_")})
+} - SHARED
+"""The modules of the libraries that are measured, and of what they compute with."""
 
 WITH_PYTEST = (
     "session/",
@@ -46,12 +65,16 @@ WITH_PYTEST = (
 """Where pytest may be imported, from the package."""
 
 MOST_LINES = 400
-FILES = sorted([*ROOT.glob(f"{PACKAGE}/**/*.py"), *ROOT.glob("adapters/**/*.py")])
-in_each_file = pytest.mark.parametrize("file", [str(path.relative_to(ROOT)) for path in FILES])
+FILES = sorted(path for room in (PACKAGE, *OUTSIDE) for path in ROOT.glob(f"{room}/**/*.py"))
+NAMES = [str(path.relative_to(ROOT)) for path in FILES]
+in_each_file = pytest.mark.parametrize("file", NAMES)
 
 
 def imports(source: str, file: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and the full name of whatever a file imports, wherever in it that is."""
+    """Yield the line and the full name of whatever a file imports, wherever in it that is.
+
+    Of a name that is put together as the code runs, it is the package with which it begins.
+    """
     package = file.removesuffix(".py").split("/")[:-1]
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -66,6 +89,11 @@ def imports(source: str, file: str) -> Iterator[tuple[int, str]]:
                 args=[ast.Constant(value=str(name)), *_],
             ):
                 yield node.lineno, name
+            case ast.Call(
+                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+                args=[ast.JoinedStr(values=[ast.Constant(value=str(beginning)), *_]), *_],
+            ) if "." in beginning:
+                yield node.lineno, beginning.rpartition(".")[0]
 
 
 def room_of(name: str) -> str:
@@ -89,8 +117,14 @@ def wrong_imports(source: str, file: str) -> list[str]:
             tuple(f"{PACKAGE}/{place}" for place in WITH_PYTEST)
         ):
             rule = f"pytest is for {' and '.join(WITH_PYTEST)} alone"
-        elif other in {"httpx2", "requests", "socket"} and RANKS[room] < RANKS[HUB]:
+        elif (
+            other in {"httpx2", "requests", "socket"}
+            and RANKS[room] < RANKS[HUB]
+            and room != "fixtures"  # which has a hub of its own, for tests
+        ):
             rule = "requests are for hub/, and the rooms before it make none"
+        elif other in LIBRARIES and room in {CACHE, HUB}:
+            rule = "Whisper libraries are for adapters/, and run in engines alone"
         else:
             continue
         wrong.append(f"{file}:{line} imports {name}: {rule}")
@@ -168,9 +202,9 @@ def test_circle_is_found(source: str, expected: bool) -> None:
     assert not found or {f"{PACKAGE}/measure/a.py", f"{PACKAGE}/measure/b.py"} == set(found)
 
 
-@in_each_file
+@pytest.mark.parametrize("file", [file for file in NAMES if not file.startswith("fixtures/")])
 def test_no_file_is_too_long_to_read(file: str) -> None:
-    """A file of the package or of adapters/ has 400 lines at most."""
+    """A file of a room has 400 lines at most; of fixtures, some are how a thing was made."""
     lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
 
     assert lines <= MOST_LINES, f"{file} has {lines} lines; split it, as {MOST_LINES} are the most"
@@ -187,7 +221,7 @@ def test_every_folder_of_the_package_is_a_known_room() -> None:
     """Every folder of the package is a room with its place in the flow."""
     rooms = {f"{PACKAGE}.{path.parent.name}" for path in ROOT.glob(f"{PACKAGE}/*/*.py")}
 
-    assert rooms | {"adapters"} == set(RANKS), "tests/test_rooms.py, FLOW: give each room its place"
+    assert rooms | OUTSIDE == set(RANKS), "tests/test_rooms.py, FLOW: give each room its place"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +256,17 @@ def test_every_folder_of_the_package_is_a_known_room() -> None:
         ),
         ("results/a.py", "from tests.helpers import project", "no room knows tests/"),
         ("cache/a.py", "def f():\n    import httpx2", "httpx2: requests are for hub/"),
+        ("cache/a.py", "import mlx.core as mx", "mlx.core: Whisper libraries are for adapters/"),
+        ("cache/a.py", "from torch import load", "torch.load: Whisper libraries are for"),
+        ("hub/a.py", "def f():\n    import whisper", "whisper: Whisper libraries are for"),
+        ("hub/a.py", "import_module('_pywhispercpp')", "_pywhispercpp: Whisper libraries are"),
+        ("hub/a.py", "from faster_whisper.utils import _MODELS", "Whisper libraries are for"),
+        ("speech/a.py", "import_module(f'fixtures.{name}.export')", "imports fixtures: whisper_"),
+        (
+            "cache/a.py",
+            "import_module(f'whisper_speedtest.hub.{name}')",
+            "imports whisper_speedtest.hub: whisper_speedtest.cache may import adapters, ",
+        ),
     ],
 )
 def test_import_against_the_flow_is_found(file: str, source: str, expected: str) -> None:
@@ -241,6 +286,9 @@ def test_import_against_the_flow_is_found(file: str, source: str, expected: str)
         ),
         ("session/fixtures.py", "from whisper_speedtest.measure import clock\nimport pytest"),
         ("cache/folders.py", "from adapters.base import ModelFiles\nfrom .model import Proof"),
+        ("cache/a.py", "import_module(f'fixtures.models.{name}.export')\nimport numpy"),
+        ("hub/a.py", "from huggingface_hub import constants\nimport httpx2"),
+        ("hub/a.py", "import_module(f'{name}.export')\nimport_module(f'whisper{name}')"),
         ("engine/worker.py", "import engine, hub.session, results"),
     ],
 )
