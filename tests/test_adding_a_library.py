@@ -234,6 +234,24 @@ def test_added_library_passes_every_test_of_the_checklist(run: Run) -> None:
     ]
 
 
+def test_extra_without_its_lock_fails_one_test(run: Run, tree: Path) -> None:
+    """It names the file, and the command that writes it."""
+    lock = tree / "requirements" / "parrot.txt"
+    written = lock.read_text(encoding="utf-8")
+    lock.unlink()
+    told = run("tests/test_packaging.py", expression="lock or extra")
+    lock.write_text(written, encoding="utf-8")
+
+    assert told.returncode == pytest.ExitCode.TESTS_FAILED, told.stdout
+    assert re.findall(r"^FAILED \S+::(\S+)", told.stdout, re.MULTILINE) == [
+        "test_each_extra_and_group_has_a_lock"
+    ]
+    assert (
+        "requirements/parrot.txt: expected a lock for each extra and each dependency group of "
+        "pyproject.toml, got none; `tox -e lock` writes it"
+    ) in told.stdout
+
+
 def test_added_library_is_checked(run: Run) -> None:
     """`--check-models` tells of an added library's models, the embedded and the published one."""
     told = run("benchmarks", "--check-models=json")
