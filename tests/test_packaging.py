@@ -205,7 +205,7 @@ def test_lock_pins_what_pyproject_states(lock: str, environment: dict[str, str])
 def test_lock_agrees_with_those_it_is_installed_with(
     lock: str, environment: dict[str, str]
 ) -> None:
-    """What a lock shares with the tests' or an extra's has one version: all fit one environment."""
+    """A package in several locks has one version in all, so that all fit one environment."""
     others = {pin for other in ("tests", *EXTRAS) for pin in pins(other, environment)}
     versions = dict(others)
 
