@@ -149,7 +149,7 @@ def install_command(names: Sequence[str]) -> str:
     return " && ".join(commands)
 
 
-def why_unusable(name: str) -> str:
+def why_invalid(name: str) -> str:
     """Return why a registered adapter cannot be used; "" if it can.
 
     An adapter whose library is not installed can be used, as far as no library is needed.
@@ -161,19 +161,19 @@ def why_unusable(name: str) -> str:
     return ""
 
 
-def usable() -> list[str]:
-    """Return the adapters that can be used (see `why_unusable`), in the order of the registry."""
-    return [name for name in REGISTRY if not why_unusable(name)]
+def valid_adapters() -> list[str]:
+    """Return the adapters that can be used (see `why_invalid`), in the order of the registry."""
+    return [name for name in REGISTRY if not why_invalid(name)]
 
 
 def all_cases() -> list[Case]:
-    """Return every case of every usable adapter, in the order of registry and check maps.
+    """Return every case of every valid adapter, in the order of registry and check maps.
 
-    Callers have to report the other adapters, which `why_unusable` explains, or they go unnoticed.
+    Callers have to report the other adapters, which `why_invalid` explains, or they go unnoticed.
     """
     return [
         Case(name, size, variant)
-        for name in usable()
+        for name in valid_adapters()
         for size, variants in adapter_class(name).check_map.items()
         for variant in variants
     ]

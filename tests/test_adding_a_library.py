@@ -159,8 +159,8 @@ def test_tests_that_read_the_registry_are_found(tmp_path: Path) -> None:
     for name, code in {
         "helpers.py": "import adapters\ndef names(): return list(adapters.REGISTRY)",
         "conftest.py": (
-            "from adapters import usable\n"
-            "@pytest.fixture(name='library', params=usable())\n"
+            "from adapters import valid_adapters\n"
+            "@pytest.fixture(name='library', params=valid_adapters())\n"
             "def _library(): ..."
         ),
         "room/test_a.py": (

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, why_not_installed, why_unusable
+from adapters import REGISTRY, adapter_class, why_invalid, why_not_installed
 from tests.consistency.mistakes import MISTAKES, Mistake, wrong_cases
 from tests.helpers.project import child_environment, copy_project, edit
 
@@ -51,7 +51,7 @@ class Outcome:
 def run(tree: Path, mistakes: list[Mistake], *arguments: str) -> Outcome:
     """Make mistakes in a copy of the project, and run pytest in it."""
     for name in REGISTRY:
-        if reason := why_unusable(name):
+        if reason := why_invalid(name):
             pytest.skip(reason)
         if already := wrong_cases(name, adapter_class(name)):
             pytest.skip(f"the check map of {name} has a mistake already: mend {already[0]} first")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class, usable
+from adapters import adapter_class, valid_adapters
 from tests.helpers.project import ROOT
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ OTHER_MODULES = {"openai-whisper": {"whisper"}, "pywhispercpp": {"pywhispercpp",
 
 LIBRARIES = {
     module
-    for adapter in map(adapter_class, usable())
+    for adapter in map(adapter_class, valid_adapters())
     for package in adapter.packages
     for module in OTHER_MODULES.get(package, {package.replace("-", "_")})
 } - SHARED

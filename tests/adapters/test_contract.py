@@ -23,9 +23,9 @@ from adapters import (
     look_up,
     missing_packages,
     try_registry,
-    usable,
+    valid_adapters,
+    why_invalid,
     why_not_installed,
-    why_unusable,
 )
 from adapters.base import (
     SIZES,
@@ -556,9 +556,9 @@ def test_others_go_on_without_a_broken_adapter(broken: Any) -> None:
     """Other adapters go on without a broken one, which has no cases."""
     broken("has_no_class", "")
 
-    assert usable() == ["newcomer"]
-    assert why_unusable("newcomer") == ""
-    assert "got AttributeError: module 'has_no_class'" in why_unusable("broken")
+    assert valid_adapters() == ["newcomer"]
+    assert why_invalid("newcomer") == ""
+    assert "got AttributeError: module 'has_no_class'" in why_invalid("broken")
     assert {case.adapter for case in all_cases()} == {"newcomer"}
     for ask in (why_not_installed, adapter_class):
         with pytest.raises(AdapterError, match="has_no_class"):
@@ -566,11 +566,11 @@ def test_others_go_on_without_a_broken_adapter(broken: Any) -> None:
 
 
 def test_unusable_is_another_thing_than_not_installed(broken: Any, register: Any) -> None:
-    """An adapter whose library is not installed is usable, and a broken one is not."""
+    """An adapter whose library is not installed is valid, and a broken one is not."""
     broken("has_no_class", "")
     register(variant_of_parrot(packages=("no-such-package",)))
 
-    assert usable() == ["newcomer"]
+    assert valid_adapters() == ["newcomer"]
 
 
 def test_harm_is_told_and_not_met_again(broken: Any) -> None:
@@ -587,7 +587,7 @@ def test_harm_is_told_and_not_met_again(broken: Any) -> None:
     )
     with pytest.raises(ImportError, match=f"^ends_all is not imported again: {re.escape(reason)}"):
         import_module("ends_all")
-    assert usable() == ["newcomer"]
+    assert valid_adapters() == ["newcomer"]
 
 
 def test_registry_without_harm_changes_nothing(broken: Any) -> None:
@@ -598,4 +598,4 @@ def test_registry_without_harm_changes_nothing(broken: Any) -> None:
     try_registry()
 
     assert sys.meta_path == finders
-    assert why_unusable("newcomer") == ""
+    assert why_invalid("newcomer") == ""

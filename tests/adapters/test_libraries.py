@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, files_of, usable, why_not_installed
+from adapters import REGISTRY, adapter_class, all_cases, files_of, valid_adapters, why_not_installed
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.harm import kept_times
@@ -56,7 +56,9 @@ EQUAL = DecodeSettings(threads=ONE_THREAD)
 MICRO = [case for case in all_cases() if case.size == "micro"]
 UNQUANTISED = [Case(name, "micro", "fp16") for name in REGISTRY]
 PAIRS = list(
-    itertools.combinations([name for name in usable() if adapter_class(name).traits.timestamps], 2)
+    itertools.combinations(
+        [name for name in valid_adapters() if adapter_class(name).traits.timestamps], 2
+    )
 )
 SEVERAL_SENTENCES = ("paragraph", "window", "noisy")
 """Clips of several sentences: with one alone, some libraries begin its segment with the window."""

@@ -24,7 +24,7 @@ class Definition(NamedTuple):
 READERS = {
     Definition("adapters", "REGISTRY"),
     Definition("adapters", "all_cases"),
-    Definition("adapters", "usable"),
+    Definition("adapters", "valid_adapters"),
     Definition("tests.consistency.published", "published"),
 }
 """What tells of every library, and of every model of the list to which each adds its own."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from adapters import all_cases, files_of, usable, why_not_installed
+from adapters import all_cases, files_of, valid_adapters, why_not_installed
 from adapters.base import Case, DecodeSettings
 from tests.helpers.processes import running_engines
 from tests.helpers.project import ROOT, edit
@@ -106,7 +106,7 @@ def test_checkout_tells_what_it_can_measure(tree: Path) -> None:
         assert checkout.entries[case].files == files_of(case)
         assert checkout.places(case) == OWN.places(case)
         assert checkout.adapter(case) == OWN.adapter(case)
-    absent = {name: why for name in usable() if (why := why_not_installed(name))}
+    absent = {name: why for name in valid_adapters() if (why := why_not_installed(name))}
     assert checkout.not_installed == absent, "expected the libraries that this interpreter lacks"
     assert running_engines() == []
 

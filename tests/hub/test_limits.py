@@ -28,7 +28,8 @@ from whisper_speedtest.cache.evidence import LONGEST_LISTING
 from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
 from whisper_speedtest.hub.settings import HubSettings
-from whisper_speedtest.hub.tries import Again, Retry, StallGuard
+from whisper_speedtest.hub.stall_guard import StallGuard
+from whisper_speedtest.hub.tries import Again, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import pytest
 from tests.helpers.harm import BASE, content, weights
 from tests.helpers.project import ROOT, child_environment
 from tests.helpers.stores import NOWHERE
-from whisper_speedtest.hub.settings import HubSettings, unusable
+from whisper_speedtest.hub.settings import HubSettings, wrong_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +190,7 @@ def test_variables_that_no_hub_can_be_asked_with(
     quoted = f"'{'9' * 199}…" if len(value) > 200 else repr(value)
     said = f"expected {name} to be {expected}, got {quoted}; correct or unset it"
 
-    assert unusable({name: value}) == ({name: said} if expected else {})
+    assert wrong_variables({name: value}) == ({name: said} if expected else {})
 
 
 def test_environment_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +210,8 @@ def test_each_variable_that_no_hub_can_be_asked_with_is_named() -> None:
     """Each variable with which no hub can be asked is named."""
     names = ("HF_ENDPOINT", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
 
-    assert list(unusable(dict.fromkeys(names, "x"))) == [*names]
-    assert unusable({}) == {}
+    assert list(wrong_variables(dict.fromkeys(names, "x"))) == [*names]
+    assert wrong_variables({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_each_variable_that_no_hub_can_be_asked_with_is_named() -> None:
 )
 def test_password_in_an_address_that_is_none_is_not_shown(value: str) -> None:
     """The password in a malformed HF_ENDPOINT is not shown."""
-    (said,) = unusable({"HF_ENDPOINT": value}).values()
+    (said,) = wrong_variables({"HF_ENDPOINT": value}).values()
 
     assert "eim" not in said
     assert "me:" not in said

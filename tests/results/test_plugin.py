@@ -245,7 +245,7 @@ def test_libraries_that_are_not_installed_are_told_with_a_command_that_can_be_co
     A session without benchmarks says nothing of libraries.
     """
     monkeypatch.setattr(plugin, "why_not_installed", {"a": "", "b": "b lacks", "c": "c"}.get)
-    monkeypatch.setattr(plugin, "usable", lambda: ["a", "b", "c"])
+    monkeypatch.setattr(plugin, "valid_adapters", lambda: ["a", "b", "c"])
     command = "pip install " + " ".join(["-r requirements/x.txt"] * 9)
     monkeypatch.setattr(plugin, "install_command", lambda names: f"{command} {names}")
     terminal.is_terminal = is_terminal

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import usable, why_not_installed
+from adapters import valid_adapters, why_not_installed
 from adapters.base import Case
 from fixtures.audio import clips
 from tests.helpers.loads import busy_machine
@@ -289,7 +289,7 @@ def test_needs_no_program_on_the_path(
     )
 
     assert session.status == pytest.ExitCode.OK, session.output
-    installed = [name for name in usable() if not why_not_installed(name)]
+    installed = [name for name in valid_adapters() if not why_not_installed(name)]
     assert session.saved_names == {f"test_transcribe[{n}-micro-fp16-short]" for n in installed}
 
 

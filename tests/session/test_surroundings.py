@@ -273,7 +273,7 @@ class Libraries:
         self.tried: list[Case] = []
         self._outcomes = {name.replace("_", "-"): what for name, what in outcomes.items()}
         monkeypatch.setattr(f"{MODULE}.adapter_class", self._adapter_class)
-        monkeypatch.setattr(f"{MODULE}.usable", lambda: list(self._outcomes))
+        monkeypatch.setattr(f"{MODULE}.valid_adapters", lambda: list(self._outcomes))
         monkeypatch.setattr(
             f"{MODULE}.missing_packages", lambda name: ("it",) if "missing" in name else ()
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adapters import REGISTRY, adapter_class, all_cases, files_of, usable, why_not_installed
+from adapters import REGISTRY, adapter_class, all_cases, files_of, valid_adapters, why_not_installed
 
 
 class Catalogue:
@@ -17,7 +17,7 @@ class Catalogue:
         For each case: the case, `module:class` of its adapter, the repo, revision and files of its
         check map, and the places where the library looks for the files, or None.
         """
-        adapters = {name: adapter_class(name) for name in usable()}
+        adapters = {name: adapter_class(name) for name in valid_adapters()}
         entries = []
         for case in all_cases():
             files, places = files_of(case), adapters[case.adapter].place(case)

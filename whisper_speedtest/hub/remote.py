@@ -23,13 +23,13 @@ from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.common.text import human, short
 from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, next_step, proxy_of
 from whisper_speedtest.hub.part import Part
+from whisper_speedtest.hub.stall_guard import StallGuard
 from whisper_speedtest.hub.tries import (
     FIRST_TRIES,
     LONGEST_WAIT,
     NETWORK,
     Again,
     Cancelled,
-    StallGuard,
     again_later,
     quoted,
 )

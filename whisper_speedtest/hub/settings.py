@@ -72,7 +72,7 @@ class HubSettings:
         """
         import psutil
 
-        wrong = unusable(os.environ)
+        wrong = wrong_variables(os.environ)
         hidden = {name: os.environ.pop(name) for name in wrong}
         try:
             from huggingface_hub import constants, file_download  # noqa: F401 - used by the cache
@@ -116,7 +116,7 @@ _EXPECTED = {
 }
 
 
-def unusable(variables: Mapping[str, str]) -> dict[str, str]:
+def wrong_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """Return each variable that makes the hub unusable → what is wrong with it."""
     wrong = {}
     for name, (is_right, expected) in _EXPECTED.items():

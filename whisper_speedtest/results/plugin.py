@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import install_command, usable, why_not_installed
+from adapters import install_command, valid_adapters, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL
 from whisper_speedtest.results.report.report_plugin import REPORTED
@@ -236,7 +236,7 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
     recordings = [clip.name for clip in stash[OWN_CLIPS]]
     recordings += [corpus.name for corpus in stash[OWN_CORPORA]]
-    missing = {name: reason for name in usable() if (reason := why_not_installed(name))}
+    missing = {name: reason for name in valid_adapters() if (reason := why_not_installed(name))}
     install = install_command(list(missing))
     lines = []
     if results or left_out:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import adapter_class, files_of, missing_packages, usable
+from adapters import adapter_class, files_of, missing_packages, valid_adapters
 from adapters.base import Adapter, Case
 from whisper_speedtest.session.choice.selection import case_of
 from whisper_speedtest.session.models.prefetch import session_model
@@ -131,7 +131,7 @@ def watchers(case: Case) -> list[Case]:
         return [case]
     return [
         Case(name, "micro", "fp16")
-        for name in usable()
+        for name in valid_adapters()
         if adapter_class(name).reference is not Adapter.reference
         and "fp16" in adapter_class(name).check_map.get("micro", {})
         and not missing_packages(name)

@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from adapters import REGISTRY, adapter_class, all_cases, why_unusable
+from adapters import REGISTRY, adapter_class, all_cases, why_invalid
 from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from tests.helpers.fake_session import FakeSession
@@ -83,7 +83,7 @@ def test_ids_are_the_stored_ones() -> None:
     }
 
     # What an adapter that cannot be used would have is unknown; tests/adapters/ says why it cannot.
-    broken = filter(why_unusable, REGISTRY)
+    broken = filter(why_invalid, REGISTRY)
     stored -= {known for name in broken for known in stored if f"[{name}-" in known}
 
     new, gone = sorted(ids - stored), sorted(stored - ids)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.mark.expression import Expression
 
-from adapters import all_cases, install_command, usable, why_not_installed
+from adapters import all_cases, install_command, valid_adapters, why_not_installed
 from adapters.base import SIZES
 from fixtures.audio import clips
 from whisper_speedtest.session.choice.selection import case_of, measure_of, parameters_of, unusable
@@ -224,7 +224,12 @@ def near_words(word: str) -> list[str]:
 
     The nearest comes first. If no name is near, names with a part that is near are returned.
     """
-    known = [*usable(), *SIZES, *dict.fromkeys(case.variant for case in all_cases()), *clips()]
+    known = [
+        *valid_adapters(),
+        *SIZES,
+        *dict.fromkeys(case.variant for case in all_cases()),
+        *clips(),
+    ]
     if word in known:
         return []
     if near := get_close_matches(word, known, n=3):
@@ -249,7 +254,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lacks_own(config.getoption("markexpr"), marked):
         first, *further = WITHOUT_OWN
     elif keyword and not any(is_selected(test, keyword) for test in tests):
-        missing = [name for name in usable() if why_not_installed(name)]
+        missing = [name for name in valid_adapters() if why_not_installed(name)]
         first, *further = advice(keyword, tests, missing)
     else:
         return  # Another option, such as --shard, has left them out, and says so itself.

@@ -13,9 +13,9 @@ from adapters import (
     REGISTRY,
     adapter_class,
     all_cases,
-    usable,
+    valid_adapters,
+    why_invalid,
     why_not_installed,
-    why_unusable,
 )
 from adapters.base import DecodeSettings
 from whisper_speedtest.measure.judging import knows_voice, why_not_in
@@ -271,13 +271,13 @@ def parametrize(
         parameters(each, id=each.key, marks=marks(each))
         for each in select(marker, installed, clips, own, corpora)
     ]
-    for adapter in filter(why_not_installed, usable()):
+    for adapter in filter(why_not_installed, valid_adapters()):
         of_adapter = [case for case in all_cases() if case.adapter == adapter]
         first = next(select(marker, of_adapter, clips, (), corpora))
         skip = pytest.mark.skip(reason=why_not_installed(adapter))
         items.append(parameters(first, id=adapter, marks=skip))
-    for adapter in filter(why_unusable, REGISTRY):
-        broken = pytest.mark.unusable(adapter=adapter, reason=why_unusable(adapter))
+    for adapter in filter(why_invalid, REGISTRY):
+        broken = pytest.mark.unusable(adapter=adapter, reason=why_invalid(adapter))
         items.append(pytest.param(*[None] * len(names), id=adapter, marks=broken))
     indirect = [name for name in names if name != "batch_size"]
     metafunc.parametrize(names, items, indirect=indirect, scope="session")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adapters import usable, why_not_installed
+from adapters import valid_adapters, why_not_installed
 from fixtures.audio import clips
 from whisper_speedtest.session.choice.keywords import (
     LISTS_ALL,
@@ -92,7 +92,9 @@ def _about_id(file: str, name: str, names: Sequence[str]) -> list[str]:
     """Return the hint for an unknown id: the test of the file that it may mean."""
     if any(each == name or each.startswith((f"{name}[", f"{name}::")) for each in names):
         return []
-    if absent := [each for each in usable() if f"[{each}-" in name and why_not_installed(each)]:
+    if absent := [
+        each for each in valid_adapters() if f"[{each}-" in name and why_not_installed(each)
+    ]:
         return [not_installed_line(absent)]
     functions = [each.partition("[")[0] for each in names]
     near = get_close_matches(name, dict.fromkeys((*functions, *names)), n=1)
