@@ -35,7 +35,7 @@ from whisper_speedtest.speech.clip import OWN_ORIGIN
 from whisper_speedtest.speech.corpus import Corpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 STORED = Path(__file__).with_name("stored_ids.txt")
 MICRO, TINY = (Case("faster-whisper", size, "fp16") for size in ("micro", "tiny"))
@@ -94,11 +94,51 @@ def test_ids_are_the_stored_ones() -> None:
     )
 
 
-def test_every_benchmark_says_what_it_measures() -> None:
-    """Each measure but the ratio of two sides has exactly one benchmark."""
-    measures = [Measure(marker.kwargs["measure"]) for _, marker in benchmarks()]
+def wrong_measures(marked: Iterable[tuple[str, pytest.Mark]]) -> list[str]:
+    """Return a line for each measure that has not one benchmark, with the file to edit.
 
-    assert sorted(measures) == sorted({*Measure} - {Measure.RATIO})
+    Ratios have none, as the tests of warm models turn to them.
+    """
+    names: dict[Measure, list[str]] = {measure: [] for measure in Measure}
+    for name, mark in marked:
+        names[Measure(mark.kwargs["measure"])].append(name)
+    wrong = []
+    for measure, found in names.items():
+        subject, got = f"Measure.{measure.name}", " and ".join(found)
+        if measure is Measure.RATIO and found:
+            wrong.append(f"{subject}: expected no benchmark, got {got}; change its mark `over`")
+        elif measure is not Measure.RATIO and not found:
+            wrong.append(
+                f"{subject}: expected a benchmark with the mark `over(..., measure={subject})`, "
+                f"got none; add it in benchmarks/test_{measure.name.lower()}.py, or take the "
+                "measure out of whisper_speedtest/measure/measures.py"
+            )
+        elif len(found) > 1:
+            wrong.append(f"{subject}: expected one benchmark, got {got}; change a mark `over`")
+    return wrong
+
+
+def test_every_measure_has_its_benchmark() -> None:
+    """Each measure but the ratio of two sides has exactly one benchmark."""
+    wrong = wrong_measures(benchmarks())
+
+    assert not wrong, "\n".join(["benchmarks/ and its measures:", *wrong])
+
+
+def test_measure_without_one_benchmark_is_named_with_the_file() -> None:
+    """A measure with no benchmark, two, or one that it must not have is named with the file."""
+    marked = [each for each in benchmarks() if each[1].kwargs["measure"] is not Measure.LOAD]
+    again, ratio = (pytest.mark.over(measure=each).mark for each in (Measure.COLD, Measure.RATIO))
+
+    twice, missing, turned = wrong_measures([*marked, ("test_a", again), ("test_b", ratio)])
+
+    assert twice.startswith("Measure.COLD: expected one benchmark, got test_cold_start_and_memory")
+    assert missing == (
+        "Measure.LOAD: expected a benchmark with the mark `over(..., measure=Measure.LOAD)`, got "
+        "none; add it in benchmarks/test_load.py, or take the measure out of "
+        "whisper_speedtest/measure/measures.py"
+    )
+    assert turned == "Measure.RATIO: expected no benchmark, got test_b; change its mark `over`"
 
 
 def test_id_names_case_clip_and_batch_size() -> None:
