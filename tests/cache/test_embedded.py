@@ -282,6 +282,26 @@ def test_model_is_made_elsewhere_where_the_checkout_cannot_be_written_to(
     assert unwritable.is_file()
 
 
+@pytest.mark.parametrize("cleaned", [False, True], ids=["kept", "cleaned"])
+def test_temporary_folder_is_gone_when_the_process_has_ended(tmp_path: Path, cleaned: bool) -> None:
+    """Nothing is said of it, also where whoever cleans temporary files was faster."""
+    code = (
+        "import shutil, sys; from whisper_speedtest.cache import embedded; "
+        "folder = embedded._temporary_folder(); folder.mkdir(); print(folder); "
+        "sys.argv[1:] == ['cleaned'] and shutil.rmtree(folder.parent)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *(["cleaned"] if cleaned else [])],
+        cwd=ROOT, env=child_environment(TMPDIR=str(tmp_path)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert Path(ended.stdout.strip()).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folders_that_cannot_be_written_to_are_named(
     unwritable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -438,6 +438,10 @@ def with_file(**fields: object) -> object:
             ),
             "$.models[...].commit",
         ),
+        (
+            '{"format": "whisper-speedtest lock of models", "version": 1, "models": {}, "odd": 1}',
+            "unknown field `odd`",
+        ),
         (with_entry({"commit": "a" * 40}), "field `files`"),
         (with_entry({"commit": "a" * 40, "files": {}, "odd": 1}), "unknown field `odd`"),
         (with_entry(with_file(size=1, sha256="d" * 63)), "$.models[...].files[...].sha256"),
@@ -448,8 +452,8 @@ def with_file(**fields: object) -> object:
         (with_entry({"commit": "a" * 64, "files": {}}, f"a@{'b' * 64}"), f"commit {'a' * 64}"),
     ],
     ids=[
-        *("empty", "list", "format", "version", "models", "commit", "files", "entry", "hash"),
-        *("size", "file", "deep", "commit-of-another", "hash-of-another"),
+        *("empty", "list", "format", "version", "models", "commit", "lock", "files", "entry"),
+        *("hash", "size", "file", "deep", "commit-of-another", "hash-of-another"),
     ],
 )
 def test_what_is_no_lock_is_named(tmp_path: Path, text: str, said: str) -> None:
