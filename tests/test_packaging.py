@@ -206,7 +206,7 @@ def test_lock_agrees_with_those_it_is_installed_with(
     lock: str, environment: dict[str, str]
 ) -> None:
     """A package in several locks has one version in all, so that all fit one environment."""
-    others = {pin for other in ("tests", *EXTRAS) for pin in pins(other, environment)}
+    others = {pin for other in ("tests", *LOCKED_EXTRAS) for pin in pins(other, environment)}
     versions = dict(others)
 
     differing = [
