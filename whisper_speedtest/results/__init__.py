@@ -1,1 +1,7 @@
-"""What is told of a run. Takes results, and never looks into pytest-benchmark."""
+"""What is said of results in a terminal or a report. Made from `Result`s, without pytest-benchmark.
+
+`plugin` prints the closing summary: `header`, `summary`, `table` (laid out by `layout`), `notes`.
+These share `aspects`, `machines`, `names`, `order`, `quality`, `ranking`, `units` and `verdicts`.
+`journal/` keeps the results of a session, and `report/` shows those of many. `stored` compares a
+session with a stored run; `models` writes the tables of models in the documents.
+"""

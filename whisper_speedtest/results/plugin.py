@@ -1,4 +1,8 @@
-"""Prints the closing summary of a session, and keeps what pytest-benchmark saves free of paths."""
+"""Prints the closing summary of a session, and adapts what pytest and pytest-benchmark say.
+
+pytest prints a failure that several tests share once. pytest-benchmark prints tables only if the
+user asks for them, and saves no names of people and folders.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +30,16 @@ from whisper_speedtest.session.terminal.plain import in_columns
 from whisper_speedtest.session.terminal.width import edge_of, folded, tell, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from _pytest._io import TerminalWriter
 
+    from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.layout import Style
 
 PROJECT = "whisper-speedtest"
+"""The title of the summary, and the name of the project in saved files."""
 
 MARKUP: Mapping[Style, dict[str, bool]] = {
     "heading": {"bold": True},
@@ -42,16 +48,16 @@ MARKUP: Mapping[Style, dict[str, bool]] = {
     "busy": {"yellow": True},
     "": {},
 }
-"""How kinds of lines look where there are colours: pytest decides that by the terminal, --color and
-NO_COLOR."""
+"""Kind of a line of the table → how pytest prints it, if there are colours at all: that depends on
+the terminal, --color and NO_COLOR."""
 
 INTERRUPTED = SimpleNamespace(message="interrupted")
-"""What stands in pytest's line for the place in the code where a session was interrupted."""
+"""Replaces the place in the code in the line in which pytest says that it was interrupted."""
 
 NOTHING_KEPT = "stopped:  no test had ended, so that nothing was kept"
 
 FAILED = ("failed", "error")
-"""What pytest calls tests that failed: as they ran, or before they did."""
+"""What pytest calls tests that failed while they ran, and before."""
 
 ASK_FOR_TABLES = tuple(
     f"--benchmark-{name}"
@@ -66,14 +72,14 @@ ASK_FOR_TABLES = tuple(
         "verbose",
     )
 )
-"""Options of pytest-benchmark's that say how its tables look or what is in them."""
+"""Options of pytest-benchmark that are about its tables: whoever gives one wants to see them."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, object, object]:
-    """Print the summary after those of all other plugins, also where one of them fails."""
+    """Print the summary below those of all other plugins, even if one of them fails."""
     config = terminalreporter.config
     if not asks_for_tables(config.invocation_params.args, os.environ.get("PYTEST_ADDOPTS", "")):
         _leave_out_tables(config)
@@ -88,162 +94,179 @@ def pytest_terminal_summary(
 def pytest_sessionfinish(
     session: pytest.Session, exitstatus: int
 ) -> Generator[None, object, object]:
-    """End a session of benchmarks that was interrupted with what was kept, and how to go on.
+    """At the end of an interrupted session, say what was kept and how to go on.
 
-    That comes after all that pytest says. Where in the suite's code it was interrupted is no news,
-    so pytest says that only with --full-trace; what an engine was at is told in any case.
+    It comes after all that pytest prints. If the user interrupted benchmarks, the place in the
+    suite's code is of no use, so pytest prints it only with --full-trace. What an engine was doing,
+    which is in the notes of the exception, is printed in any case.
     """
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus != pytest.ExitCode.INTERRUPTED or reporter is None:
         return (yield)
     memo = reporter._keyboardinterrupt_memo
-    first, _, notes = (memo.reprcrash.message if memo else "").partition("\n")
+    exception, _, notes = (memo.reprcrash.message if memo else "").partition("\n")
     measures = config.getoption("check_models") is None
-    of_cases = measures and any(map(case_of, getattr(session, "items", ())))
-    by_user = of_cases and first == KeyboardInterrupt.__name__
+    has_cases = measures and any(map(case_of, getattr(session, "items", ())))
+    by_user = has_cases and exception == KeyboardInterrupt.__name__
     if by_user and not config.getoption("fulltrace"):
         reporter._keyboardinterrupt_memo = SimpleNamespace(reprcrash=INTERRUPTED)
     try:
         return (yield)
     finally:
-        kept = _kept(config) or (NOTHING_KEPT if by_user else "")
-        for line in [*(notes.splitlines() if by_user else []), *([kept] if kept else [])]:
+        lines = notes.splitlines() if by_user else []
+        if kept := _kept(config):
+            lines.append(kept)
+        elif by_user:
+            lines.append(NOTHING_KEPT)
+        for line in lines:
             tell(config.get_terminal_writer(), line)
 
 
 def _kept(config: pytest.Config) -> str:
-    """Return what an interrupted session has kept, and how to run the rest; "" if it is nothing."""
+    """Return the line on what the journal has kept and how to run the rest; "" if it is empty."""
     kept = config.stash[SESSION_JOURNAL]
-    there = kept.written.total() + len(kept.taken_over)
-    if not there:
+    number = kept.written.total() + len(kept.taken_over)
+    if not number:
         return ""
-    are = "result is" if there == 1 else "results are"
-    said = f"stopped:  {there:,} {are} kept in {kept.name}"
+    results_are = "result is" if number == 1 else "results are"
+    line = f"stopped:  {number:,} {results_are} kept in {kept.name}"
     if config.getoption("head_to_head") or config.getoption("against"):
-        return f"{said}; comparisons are not resumed: choose those that are left with -k"
-    return f"{said}; the same command with --resume={kept.name} runs what is left"
+        return f"{line}; comparisons are not resumed: choose those that are left with -k"
+    return f"{line}; the same command with --resume={kept.name} runs what is left"
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """The text of a failure, for which pytest's short summary has other words.
+    """A failure as pytest prints it (a `longrepr`), with another text in pytest's short summary.
 
-    pytest shows `str` of its `reprcrash` with --tb=line, and would show the beginning of a text.
+    With --tb=line pytest prints `str` of its `reprcrash`. It would cut a plain text.
     """
 
     text: str
     message: str
-    """What stands in the short summary."""
+    """The text in the short summary."""
 
     is_line: bool
-    """Whether --tb=line is given, with which pytest writes the text itself."""
+    """Whether pytest prints the text itself, as it does with --tb=line."""
 
     @property
     def reprcrash(self) -> _Failure:
-        """Itself: it has a message and a text."""
+        """This failure, as it has the message and the text that pytest looks for there."""
         return self
 
     def __str__(self) -> str:
         return self.text
 
     def toterminal(self, out: TerminalWriter) -> None:
-        """Write the text, unless pytest does."""
+        """Print the text, unless pytest does."""
         if not self.is_line:
             out.line(self.text)
 
 
 @contextmanager
 def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Let pytest print a failure of several tests once, with their names, while the block runs.
+    """Let pytest print a failure that several tests share once, with their names, in the block.
 
-    That is one whose text is the same but for the name of the case. An unexpected exception has no
-    text but a traceback, and is always shown. What pytest counts as failed stays as it is, so its
-    short summary says how many there are beside the one that it lists.
+    They share it if its text differs only in the name of the case. An unexpected exception has a
+    traceback in place of a text, and is always printed. After the block, all reports are again as
+    they were.
     """
     whole = {kind: list(reporter.stats.get(kind, ())) for kind in FAILED}
     if not any(whole.values()):
         yield
         return
-    from whisper_speedtest.results.failures import for_any_case, names
-
     is_line = reporter.config.getoption("tbstyle") == "line"
-    texts = {id(report): report.longrepr for reports in whole.values() for report in reports}
-    labels = {each.test: each.case.label for each in reporter.config.stash[RESULTS]}
+    all_reports = [report for reports in whole.values() for report in reports]
+    texts = {id(report): report.longrepr for report in all_reports}
     for kind, reports in whole.items():
-        alike: dict[str, list[Any]] = {}
-        for report in reports:
-            test, text = report.nodeid.partition("::")[2], report.longrepr
-            if test in labels and isinstance(text, str):
-                alike.setdefault(for_any_case(text, labels[test]), []).append(report)
-        for first, *others in filter(lambda each: len(each) > 1, alike.values()):
-            tests = [each.nodeid.partition("::")[2] for each in others]
-            said = f"The same failure in {counted(len(others), 'other test')}:"
-            message = f"and {len(others)} more for the same reason: {first.longrepr}"
-            text = "\n".join([first.longrepr, said, *names(tests)])
-            # In each style pytest shows errors whole.
-            first.longrepr = _Failure(text, message, is_line and kind == "failed")
-            reporter.stats[kind] = [each for each in reporter.stats[kind] if each not in others]
-    for report in whole["failed"] if is_line else ():
-        if isinstance(text := report.longrepr, str):
-            report.longrepr = _Failure(text, text, is_line)
+        # With --tb=line, too, pytest prints errors whole.
+        _merge_alike(reporter, kind, reports, is_line=is_line and kind == "failed")
+    if is_line:
+        for report in whole["failed"]:
+            text = report.longrepr
+            if isinstance(text, str):
+                report.longrepr = _Failure(text, text, is_line)
     try:
         yield
     finally:
         reporter.stats.update({kind: reports for kind, reports in whole.items() if reports})
-        for report in (each for reports in whole.values() for each in reports):
+        for report in all_reports:
             report.longrepr = texts[id(report)]
 
 
+def _merge_alike(
+    reporter: pytest.TerminalReporter, kind: str, reports: Sequence[Any], *, is_line: bool
+) -> None:
+    """Leave the first of the reports that share a failure in pytest's statistics, for all of them.
+
+    `kind` is what pytest calls these reports.
+    """
+    from whisper_speedtest.results.failures import for_any_case, names
+
+    labels = {each.test: each.case.label for each in reporter.config.stash[RESULTS]}
+    by_text: dict[str, list[Any]] = {}
+    for report in reports:
+        test, text = _test_of(report), report.longrepr
+        if test in labels and isinstance(text, str):
+            by_text.setdefault(for_any_case(text, labels[test]), []).append(report)
+    for first, *others in by_text.values():
+        if not others:
+            continue
+        the_same = f"The same failure in {counted(len(others), 'other test')}:"
+        text = "\n".join([first.longrepr, the_same, *names(list(map(_test_of, others)))])
+        message = f"and {len(others)} more for the same reason: {first.longrepr}"
+        first.longrepr = _Failure(text, message, is_line)
+        reporter.stats[kind] = [each for each in reporter.stats[kind] if each not in others]
+
+
+def _test_of(report: Any) -> str:
+    """Return the id of a report's test without its file, as results have it."""
+    test: str = report.nodeid.partition("::")[2]
+    return test
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Say before the tests which files in folders of recordings are left out."""
+    """Say before the tests which files in the user's folders of recordings are left out."""
     edge = edge_of(config.get_terminal_writer())
     return [line for why in config.stash[NOT_USED] for line in folded(f"left out: {why}", edge)]
 
 
 def asks_for_tables(arguments: Iterable[str | os.PathLike[str]], addopts: str) -> bool:
-    """Tell whether the user's arguments, or PYTEST_ADDOPTS, say how pytest-benchmark's tables look.
+    """Tell whether the user's arguments, or PYTEST_ADDOPTS, have an option about the tables.
 
-    The settings of this project say so too, for those who ask for the tables.
+    The options in this project's settings do not count: they are for those who ask for the tables.
     """
     given = [*map(str, arguments), *shlex.split(addopts)]
     return any(each.split("=")[0].startswith(ASK_FOR_TABLES) for each in given)
 
 
 def _leave_out_tables(config: pytest.Config) -> None:
-    """Let pytest-benchmark print no tables; what it says of saved files and regressions stays."""
+    """Let pytest-benchmark print no tables, but still its lines on saved files and regressions."""
     session = getattr(config, "_benchmarksession", None)
     if session is not None:
         session.quiet = True
 
 
 def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the answer and the table, then a line for each thing skipped or failed and why."""
+    """Print where it was measured, the answer, the table, and then the notes.
+
+    Nothing is printed in a session of which there is nothing to say, as it only collects tests.
+    """
     config = terminalreporter.config
     stash = config.stash
     kept, found, left_out = stash[SESSION_JOURNAL], stash[RESULTS], stash[LEFT_OUT]
-    reported = stash.get(REPORTED, "")
-    more = [*stored_notes(config), *kept.lines(config.getoption("benchmark_json") or "")]
-    more += [*_unsaved(config), *([reported] if reported else [])]
-    if not (found or left_out or more):
-        return  # and a session that only collects imports none of the following
+    files = _files_lines(config)
+    if not (found or left_out or files):
+        return  # before the imports below, so that collection stays fast
     from whisper_speedtest.results.header import header
     from whisper_speedtest.results.layout import lines as table_lines
-    from whisper_speedtest.results.notes import MISSING, notes
+    from whisper_speedtest.results.notes import MISSING
     from whisper_speedtest.results.summary import sentences
     from whisper_speedtest.results.table import columns, rows
 
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
-    recordings = [clip.name for clip in stash[OWN_CLIPS]]
-    recordings += [corpus.name for corpus in stash[OWN_CORPORA]]
-    missing = {name: reason for name in valid_adapters() if (reason := why_not_installed(name))}
-    install = install_command(list(missing))
-    lines = []
-    if results or left_out:
-        not_used = stash[NOT_USED]
-        without = left_out | dict.fromkeys(not_used, Outcome.SKIPPED)
-        lines += notes(results, without, recordings, missing, install)
-    lines += more
+    lines = [*_notes_lines(config, results), *files]
     shown = rows(results)
     out = config.get_terminal_writer()
     width = width_of(out)
@@ -263,10 +286,35 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(part)
 
 
+def _files_lines(config: pytest.Config) -> list[str]:
+    """Return the lines on files: a stored run, the journal, what was not saved, and the report."""
+    saved_to = config.getoption("benchmark_json") or ""
+    journal = config.stash[SESSION_JOURNAL].lines(saved_to)
+    lines = [*stored_notes(config), *journal, *_unsaved(config)]
+    if reported := config.stash.get(REPORTED, ""):
+        lines.append(reported)
+    return lines
+
+
+def _notes_lines(config: pytest.Config, results: Sequence[Result]) -> list[str]:
+    """Return the notes on results, and on what was left out; none where there is neither."""
+    from whisper_speedtest.results.notes import notes
+
+    left_out = config.stash[LEFT_OUT]
+    if not (results or left_out):
+        return []
+    not_used = dict.fromkeys(config.stash[NOT_USED], Outcome.SKIPPED)
+    recordings = [clip.name for clip in config.stash[OWN_CLIPS]]
+    recordings += [corpus.name for corpus in config.stash[OWN_CORPORA]]
+    missing = {name: reason for name in valid_adapters() if (reason := why_not_installed(name))}
+    install = install_command(list(missing))
+    return notes(results, left_out | not_used, recordings, missing, install)
+
+
 def _print_paragraph(
     reporter: pytest.TerminalReporter, texts: Iterable[str], width: int, *, bold: bool = False
 ) -> None:
-    """Print some texts, each in lines of so many columns, and an empty line after them."""
+    """Print some texts, each in lines of at most `width` columns, and an empty line after them."""
     for text in texts:
         for line in folded(text, width):
             reporter.line(line, bold=bold)
@@ -274,37 +322,39 @@ def _print_paragraph(
 
 
 def _unsaved(config: pytest.Config) -> Iterator[str]:
-    """Say what was not saved, as a file of an earlier run is easily taken for this run's.
+    """Yield what was not saved, as a file of an earlier run is easily taken for one of this run.
 
-    A session that measures nothing at all speaks of a file that is there, and of no other.
+    A session without any test of a case only speaks of a file that is there.
     """
     if fault := config.stash.get(FAULT, ""):
         yield f"unsaved:  another plugin failed as the session ended: {fault}"
-    path, taken_over = config.getoption("benchmark_json"), config.stash[SESSION_JOURNAL].taken_over
-    results = config.stash[RESULTS]
-    new = [each for each in results if each.test not in taken_over]
-    if not path or any(result.outcome is Outcome.PASSED for result in new):
+    path = config.getoption("benchmark_json")
+    results, taken_over = config.stash[RESULTS], config.stash[SESSION_JOURNAL].taken_over
+    has_measured = any(
+        each.outcome is Outcome.PASSED for each in results if each.test not in taken_over
+    )
+    if not path or has_measured:
         return
-    there = Path(path).exists()
-    if there or results or config.stash[LEFT_OUT]:
-        found = "what is there is of an earlier run" if there else "not written"
+    is_there = Path(path).exists()
+    if is_there or results or config.stash[LEFT_OUT]:
+        found = "what is there is of an earlier run" if is_there else "not written"
         yield f"unsaved:  {path}: {found}, as nothing was measured in this one"
 
 
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Write parameters as test ids have them, and not as objects with their paths."""
+    """Save the parameters of tests as their ids have them, not as objects, which may hold paths."""
     for benchmark in output_json["benchmarks"]:
         parameters = benchmark["params"] or {}
         benchmark["params"] = {name: _named(value) for name, value in parameters.items()}
 
 
 def _named(value: object) -> object:
-    """Return a parameter as a test's id has it: a number, a case, or the name of a clip."""
+    """Return a parameter as a test's id has it: a number, a case as text, or the name of a clip."""
     return value if isinstance(value, int) else str(getattr(value, "name", value))
 
 
 def pytest_benchmark_update_commit_info(commit_info: dict[str, Any]) -> None:
-    """Leave out what may name people and folders: of the commit, its hash and time are enough."""
+    """Save the hash and time of the commit, and nothing that may name people or folders."""
     commit_info["project"] = PROJECT
     for name in ("branch", "author_time", "error"):
         commit_info.pop(name, None)

@@ -1,4 +1,7 @@
-"""`--baseline=FILE.jsonl --fail-slower=PERCENT`: warns of tests that a stored run did faster."""
+"""`--baseline=FILE.jsonl --fail-slower=PERCENT`: warns of tests that were faster in a stored run.
+
+The comparison itself is in `stored`. The session fails only where a case of the stored run is gone.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End with status 1 where the stored run has a selected case that is not known any more."""
+    """Fail the session if the stored run has a selected case that is not known any more."""
     config = session.config
     if STORED not in config.stash or config.getoption("collectonly"):
         return
@@ -63,7 +66,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def stored_notes(config: pytest.Config) -> list[str]:
-    """Return the lines on how this session's times compare with the stored ones, if it has any."""
+    """Return the lines that compare this session's times with a stored run's; [] without either."""
     if STORED not in config.stash or not config.stash[RESULTS]:
         return []
     from whisper_speedtest.results.stored import stored_lines
@@ -73,4 +76,5 @@ def stored_notes(config: pytest.Config) -> list[str]:
 
 
 def _name(config: pytest.Config) -> str:
+    """Return what messages call the stored run: the name of its file."""
     return Path(config.getoption("baseline")).name

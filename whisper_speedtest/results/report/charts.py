@@ -1,8 +1,8 @@
-"""Charts as SVG, which a page holds inline. Vega-Lite draws them, without a browser.
+"""Draws charts as SVG, which the page holds inline, with Vega-Lite and without a browser.
 
-Colours are CSS variables of the page, so that one drawing serves light, dark and print. A chart is
-WIDTH units wide, which a phone shows as it is. Each mark has an `aria-label` with its name, its
-value and its unit.
+Colours are CSS variables of the page, so that one drawing serves light, dark and print. Widths and
+heights are in units of the SVG. A chart is WIDTH units wide, which a phone shows without scaling.
+Each mark has an `aria-label` with its name, its value and its unit.
 """
 
 from __future__ import annotations
@@ -18,29 +18,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH = 340
+"""Width of a chart."""
+
 AXIS = 45
-"""Units that an axis with its labels takes at the left, and a label at the right."""
+"""Width that an axis with its labels takes at the left, and a label at the right."""
 
 MOST_TICKS = 4
-"""Days that an axis names."""
+"""How many days an axis names."""
 
 ROW = 38
-"""Units that a row of a list takes: its label, and what is drawn below it."""
+"""Height of a row of a list: its label, and the marks below it."""
 
 INK, MUTED, LINE, PAGE = "var(--ink)", "var(--muted)", "var(--line)", "var(--page)"
 ACCENT = "var(--accent)"
 SERIES = tuple(f"var(--series-{number})" for number in range(1, 9))
+"""The colour of each series."""
+
 SHAPES = (
     *("circle", "square", "triangle-up", "diamond", "cross"),
     *("triangle-down", "triangle-right", "triangle-left"),
 )
-"""Of each series, beside its colour; a legend on the page shows both."""
+"""The shape of each series, beside its colour; a legend on the page shows both."""
 
 LONGEST = 36
-"""Characters of a label that have room beside the value."""
+"""How many characters of a label have room beside the value."""
 
 WIDEST = 1.5
-"""How far an interval is drawn, in units of the longest bar: beyond that its end is cut."""
+"""How far an interval is drawn, as a multiple of the longest bar; its end is cut beyond that."""
 
 Spec = dict[str, Any]
 """A part of a Vega-Lite specification."""
@@ -48,17 +52,17 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A row of a list: what it is called, its value, and how far that may be off."""
+    """A row of a list with a bar from 0 to a value, and the interval of that."""
 
     label: str
     value: float
     shown: str
-    """The value as people read it, with its unit."""
+    """The value with its unit, in words."""
 
     low: float | None = None
     high: float | None = None
     hollow: bool = False
-    """Whether it is only drawn in outline, as nobody knows how far the value may be off."""
+    """Whether it is only drawn in outline, as it is not known how far the value may be off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,53 +71,57 @@ class Stack:
 
     label: str
     shown: str
-    """The whole as people read it, with its unit."""
+    """The sum of its parts with the unit, in words."""
 
     parts: tuple[tuple[str, float, str], ...]
-    """Name, value, and the value as people read it."""
+    """Of each part the name, the value, and the value with its unit in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row of a list with two values, one before and one after."""
+    """A row of a list with two points, for a value before and after."""
 
     label: str
     before: float
     after: float
     shown: str
+    """Both values with their unit, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of a plane, or of a history, where x is a time in UTC as ISO 8601 writes it."""
+    """A point of a plane or of a history. Vega-Lite is given its fields by these names."""
 
     series: str
     x: float | str
+    """In a history a time in UTC, as `2026-11-26T07:14:33.250Z`."""
+
     y: float
     told: str
-    """All of it in words."""
+    """All that it shows, in words, for its `aria-label`."""
 
     label: str = ""
-    """What stands beside it."""
+    """The text beside it."""
 
     line: str = ""
-    """Points of a history with the same are joined: they repeat one measurement."""
+    """Points of a history with the same text are joined, as they repeat one measurement."""
 
     low: float | None = None
     high: float | None = None
+    """The ends of the interval of y; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing, which holds what it says to those who do not see it."""
+    """A drawing, which also has what it shows in words, for a screen reader."""
 
     svg: str
     series: tuple[str, ...] = ()
-    """Names for a legend, in the order of SERIES and SHAPES; empty where it needs none."""
+    """Names for a legend, in the order of SERIES and SHAPES; empty if it needs no legend."""
 
 
 def bars(title: str, rows: Sequence[Bar]) -> Chart:
-    """Draw a bar from 0 for each row, with its interval, in the given order."""
+    """Draw a bar from 0 for each row, with its interval, in the given order. All are at least 0."""
     longest = max(each.value for each in rows)
     highs = [min(each.high, WIDEST * longest) for each in rows if each.high is not None]
     most = max([longest, *highs])
@@ -128,21 +136,20 @@ def bars(title: str, rows: Sequence[Bar]) -> Chart:
         }
         for place, each in enumerate(rows)
     ]
-    x = _x("low", most)
-    known = "isValid(datum.low)"
+    has_interval = "isValid(datum.low)"
     marks = [
         _layer({"type": "bar", "stroke": ACCENT, **_IN_ROW}, _FILLED | _x("value", most)),
         _layer(
             {"type": "rule", "color": INK, "strokeWidth": 1.5, **_IN_ROW, "aria": False},
-            {**x, "x2": {"field": "high"}},
-            where=known,
+            {**_x("low", most), "x2": {"field": "high"}},
+            where=has_interval,
         ),
         *(
             _layer(
                 {"type": "tick", "color": INK, "size": 7, "thickness": 1.5, **_IN_ROW,
                  "aria": False},
                 _x(end, most),
-                where=known,
+                where=has_interval,
             )
             for end in ("low", "high")
         ),
@@ -151,7 +158,7 @@ def bars(title: str, rows: Sequence[Bar]) -> Chart:
 
 
 def stacks(title: str, rows: Sequence[Stack]) -> Chart:
-    """Draw a bar from 0 for each row, made of its parts, in the given order."""
+    """Draw a bar from 0 for each row, made of its parts one after another, in the given order."""
     most = max(sum(value for _, value, _ in each.parts) for each in rows)
     names = list(dict.fromkeys(name for each in rows for name, _, _ in each.parts))
     values = []
@@ -174,7 +181,7 @@ def stacks(title: str, rows: Sequence[Stack]) -> Chart:
 
 
 def changes(title: str, rows: Sequence[Change]) -> Chart:
-    """Draw two points and the line between them for each row: the first hollow, the second full."""
+    """Draw two points and a line between them for each row: before is hollow, after is full."""
     most = max(max(each.before, each.after) for each in rows)
     values = [
         {
@@ -201,7 +208,7 @@ def changes(title: str, rows: Sequence[Change]) -> Chart:
 def plane(
     title: str, points: Sequence[Point], x_title: str, y_title: str, width: int = WIDTH
 ) -> Chart:
-    """Draw points in a plane, of which x is logarithmic; y begins at 0."""
+    """Draw points in a plane. The axis of x is logarithmic; that of y begins at 0."""
     values = _values(points)
     x: Spec = {"field": "x", "type": "quantitative", "title": x_title}
     x |= {"scale": {"type": "log", "nice": False, "padding": 24}}
@@ -258,14 +265,16 @@ def history(title: str, points: Sequence[Point], y_title: str) -> Chart:
 
 
 _IN_ROW: Spec = {"yOffset": 8, "height": 9}
-"""Below the label of the row."""
+"""Where a mark stands in its row: below the label."""
 
 _TOLD: Spec = {"description": {"field": "told"}}
+"""What a mark has as its `aria-label`."""
+
 _FILLED: Spec = {"fill": {"field": "fill", "type": "nominal", "scale": None}, **_TOLD}
 
 
 def _x(field: str, most: float) -> Spec:
-    """Return where a value stands, on a scale from 0 to the longest."""
+    """Return the encoding of a field as x, on a scale from 0 to `most` as wide as the chart."""
     scale = {"domain": [0, most or 1], "nice": False, "zero": True}
     return {"x": {"field": field, "type": "quantitative", "scale": scale, "axis": None}}
 
@@ -281,6 +290,7 @@ class _Row(Protocol):
 
 
 def _layer(mark: Spec, encoding: Spec, where: str = "") -> Spec:
+    """Return a layer of marks, one for each value; or only for those where an expression holds."""
     filtered = {"transform": [{"filter": where}]} if where else {}
     return {"mark": mark, "encoding": encoding, **filtered}
 
@@ -288,7 +298,8 @@ def _layer(mark: Spec, encoding: Spec, where: str = "") -> Spec:
 def _list(title: str, rows: Sequence[_Row], values: list[Spec], marks: list[Spec]) -> Chart:
     """Draw rows, each with its label and its value in words above its marks.
 
-    These texts are not drawn by Vega, which takes a hundred times longer for a text than for a bar.
+    These texts are added to the SVG that Vega has drawn: for a text it takes a hundred times longer
+    than for a bar.
     """
     y = {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
     spec = {"data": {"values": values}, "encoding": {"y": y}, "layer": marks}
@@ -304,9 +315,9 @@ def _list(title: str, rows: Sequence[_Row], values: list[Spec], marks: list[Spec
 
 
 def _days(points: Sequence[Point]) -> list[float]:
-    """Return some of the moments, of each day the last one: what an axis names, up to the last day.
+    """Return at most MOST_TICKS moments for an axis to name, in milliseconds since 1970.
 
-    They are in milliseconds since 1970, as Vega has them.
+    Each is the last one of a day that has points; the last day is always among them.
     """
     days = {moment[:10]: moment for moment in sorted(str(each.x) for each in points)}
     moments = [datetime.fromisoformat(each).timestamp() * 1000 for each in days.values()]
@@ -315,11 +326,12 @@ def _days(points: Sequence[Point]) -> list[float]:
 
 
 def _names(points: Sequence[Point]) -> tuple[str, ...]:
+    """Return the names of the series, sorted."""
     return tuple(sorted({each.series for each in points}))
 
 
 def _series(points: Sequence[Point]) -> Spec:
-    """Return the colour and the shape of each series. Vega takes long to draw a legend."""
+    """Return the encoding of series as colour and shape; Vega is too slow to draw a legend."""
     names = _names(points)
     return {
         name: {
@@ -333,6 +345,7 @@ def _series(points: Sequence[Point]) -> Spec:
 
 
 def _values(points: Sequence[Point]) -> list[Spec]:
+    """Return points as Vega-Lite is given them, by the names of their fields."""
     return [{name: getattr(each, name) for name in Point.__dataclass_fields__} for each in points]
 
 
@@ -350,27 +363,36 @@ _CONFIG: Spec = {
 
 
 def _draw(title: str, spec: Spec, width: int, height: int | Spec) -> Chart:
-    """Return the drawing of a specification."""
-    import vl_convert  # loads a machine for JavaScript
+    """Return the drawing of a specification; a height of `{"step": n}` is n units for each row."""
+    import vl_convert  # loads an engine for JavaScript, so not before a chart is drawn
 
     spec = {**spec, "width": width, "height": height, "config": _CONFIG}
     return Chart(_slim(vl_convert.vegalite_to_svg(spec), title))
 
 
 _TAG = re.compile(r"<[^>]*>")
+"""A tag of an SVG."""
+
 _NEEDLESS = re.compile(
     r' (?:class|pointer-events|aria-roledescription|font-family|xmlns|xmlns:xlink|version)="[^"]*"'
     r'| (?:opacity="1"|font-weight="normal"|stroke-miterlimit="10"|fill-opacity="1")'
 )
+"""Attributes that do nothing on the page."""
+
 _GEOMETRY = re.compile(r' (?:d|transform|x2|y2|viewBox)="[^"]*"')
+"""Attributes with places and lengths."""
+
 _NUMBER = re.compile(r"\d+\.\d{2,}")
+"""A number of more than one decimal."""
+
 _EMPTY = re.compile(r'<path class="(?:background|foreground)"[^>]*/>')
+"""A path that draws nothing."""
 
 
 def _slim(svg: str, title: str) -> str:
-    """Return an SVG with its title, and without what does nothing on a page.
+    """Return an SVG with its title, and without what does nothing on the page.
 
-    Of texts and names nothing is changed: what is between tags, and in an `aria-label`.
+    Texts stay as they are, both between tags and in an `aria-label`.
     """
     svg = _TAG.sub(lambda tag: _slim_tag(tag[0]), _EMPTY.sub("", svg))
     role = f'<svg role="graphics-document" aria-label="{html.escape(title)}"'
@@ -378,7 +400,7 @@ def _slim(svg: str, title: str) -> str:
 
 
 def _slim_tag(tag: str) -> str:
-    """Return a tag without needless attributes, and with places rounded to a tenth of a unit."""
+    """Return a tag without needless attributes, its geometry rounded to a tenth of a unit."""
 
     def rounded(number: re.Match[str]) -> str:
         return f"{float(number[0]):.1f}"

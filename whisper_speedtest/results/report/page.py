@@ -1,7 +1,7 @@
-"""The report as one HTML page: it stands alone, and no request leaves it.
+"""Writes the report as one HTML page, which needs no other file and makes no request.
 
-Styles and script are in it, and its content security policy allows these alone, by their hashes.
-Every text of a result is escaped by the templates; what is drawn escapes its own.
+Style and script are inline, and a content security policy allows only these, by their hashes. The
+template escapes every text of a result, and `charts` escapes the texts in its drawings.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 
 MOST_ROWS = 1000
-"""Rows of the table of all measurements; more are left to the files beside the page."""
+"""How many rows the table of all measurements has; all are in the files beside the page."""
 
 UNBROKEN = re.compile(
     r"""
@@ -44,58 +44,62 @@ UNBROKEN = re.compile(
     """,
     re.VERBOSE,
 )
-"""What is read as one: an option with what belongs to it, and a number with its unit."""
+"""A text that a line should not end in: an option with its value, or a number with its unit."""
 
 MOST_UNBROKEN = 30
-"""Letters that stand on one line of a phone; what is longer has to be broken."""
+"""How many characters surely fit on one line of a phone; a longer text may be broken."""
 
 ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy", "corpus", "quality"})
-"""Kinds of notes whose subjects have a place of their own on a page."""
+"""Kinds of notes that are not shown among the notes, as the page has another place for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of what is told of a machine. Each has panels, tables or notes."""
+    """A section about one question on a machine. It has panels, tables or notes."""
 
     key: str
+    """The end of its id on the page."""
+
     heading: str
     text: str = ""
-    """How its panels are read, where there are any."""
+    """How its panels are read; only shown if there are any."""
 
     panels: Sequence[Panel] = ()
     tables: Sequence[Table | None] = ()
-    """None in it stands for a table of which there is nothing to tell."""
+    """A table without rows is None."""
 
     notes: Sequence[str] = ()
-    """What is in none of its panels, and why."""
+    """What is not in its panels, and why."""
 
     legend: Sequence[str] = ()
-    """What the colours of its panels stand for, in the order of charts.SERIES."""
+    """The names of the colours of its panels, in the order of charts.SERIES."""
 
     wide: bool = False
-    """Whether the first panel is for wide pages, and the second one for narrow ones."""
+    """Whether it has one panel twice: the first for wide pages, the second for narrow ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is told of one machine."""
+class MachinePart:
+    """The part of the page about one machine."""
 
     key: str
+    """Its id on the page, as `m1`."""
+
     name: str
     header: Sequence[tuple[str, str]]
-    """What kind of fact, and the fact."""
+    """The kind of each fact, as `versions`, and the fact."""
 
     sections: Sequence[Section]
     transcripts: Sequence[HeardOfClip]
     transcripts_left_out: int
     notes: Sequence[tuple[str, str]]
-    """What kind of note, and the note."""
+    """The kind of each note, as `drift`, and the note."""
 
     unmeasured: Table | None
 
 
 def html(merged: Merged) -> str:
-    """Return the page of a report."""
+    """Return the page of a report as HTML."""
     rows = page_rows.rows(merged)
     latest = [series.latest for on in merged.machines for series in on.series]
     style, script = (_source(f"page.{kind}") for kind in ("css", "js"))
@@ -107,7 +111,7 @@ def html(merged: Merged) -> str:
         names=[each.name for each in merged.distinct],
         sentences=merged.sentences(),
         across=small_tables.across(merged),
-        machines=[_told(number, on) for number, on in enumerate(merged.machines, start=1)],
+        machines=[_machine_part(number, on) for number, on in enumerate(merged.machines, start=1)],
         columns=page_rows.columns(merged),
         rows=rows[:MOST_ROWS],
         terms=page_rows.terms(rows[:MOST_ROWS]),
@@ -117,29 +121,31 @@ def html(merged: Merged) -> str:
     )
 
 
-def _told(number: int, on: OnMachine) -> Told:
+def _machine_part(number: int, on: OnMachine) -> MachinePart:
+    """Return the part of the page about a machine, which is the one with this number."""
     transcripts, left_out = side_by_side(on.comparable)
+    # An indented line of notes only adds names to the line above it.
     lines = [_split(line) for line in notes(on.comparable) if not line.startswith(" ")]
-    return Told(
+    return MachinePart(
         key=f"m{number}",
         name=on.name,
         header=[_split(line) for line in header(on.comparable)],
         sections=_sections(on),
         transcripts=transcripts,
         transcripts_left_out=left_out,
-        notes=[each for each in lines if each[0] not in ELSEWHERE and each[1]],
+        notes=[(kind, text) for kind, text in lines if kind not in ELSEWHERE and text],
         unmeasured=small_tables.unmeasured(on),
     )
 
 
 def _split(line: str) -> tuple[str, str]:
-    """Return what kind of line it is, as it stands before the first colon, and the rest."""
+    """Return the kind of a line, which stands before its first colon, and the rest."""
     kind, _, text = line.partition(":")
     return kind, text.strip()
 
 
 def _sections(on: OnMachine) -> list[Section]:
-    """Return what there is to tell of a machine, in the order in which people ask."""
+    """Return the sections on a machine that are not empty, in the order in which people ask."""
     speeds, undrawn = panels.speed(on)
     pauses, undecided = panels.pauses(on)
     sections = [
@@ -202,7 +208,7 @@ def _sections(on: OnMachine) -> list[Section]:
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield a text piece by piece, each with whether a line must not end within it."""
+    """Yield the pieces of a text, each with whether a line must not end in it; see UNBROKEN."""
     end = 0
     for found in UNBROKEN.finditer(text):
         if len(found[0]) <= MOST_UNBROKEN:
@@ -214,6 +220,7 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 @cache
 def _template() -> Template:
+    """Return the template of the page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -228,9 +235,10 @@ def _template() -> Template:
 
 
 def _source(name: str) -> str:
+    """Return the text of a file beside the template."""
     return TEMPLATES.joinpath(name).read_text(encoding="utf-8").strip()
 
 
 def _hash(source: str) -> str:
-    """Return the hash of an inline style or script, as a content security policy has it."""
+    """Return the sha256 of an inline style or script in base64, as the policy has it."""
     return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,4 +1,7 @@
-"""The table of all that was measured, for the page of a report; its columns are data."""
+"""Makes the rows of the table of all measurements on the page of a report.
+
+A column is an entry of COLUMNS. The facts of a row are shown when the reader opens it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from adapters.base import DecodeSettings
+from adapters.base import EMBEDDED, DecodeSettings
 from whisper_speedtest.common.text import human
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import HASH_SHOWN
@@ -30,62 +33,68 @@ if TYPE_CHECKING:
     from whisper_speedtest.results.report.merged import Merged, OnMachine, Series
 
 HUB = "https://huggingface.co/"
+"""Where the pages of models on the hub are."""
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in a cell, and the number that it is sorted by, if it is not the text."""
+    """The text of a cell, and the number that the column is sorted by."""
 
     text: str
     value: float | None = None
+    """None where it is sorted by its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A result of the table, and what it belongs to."""
+    """A result in the table, with the machine and the series that it belongs to."""
 
     on: OnMachine
     series: Series
 
     @property
     def result(self) -> Result:
-        """The result that counts."""
+        """The result of the series that counts."""
         return self.series.latest
 
     @property
     def busy(self) -> bool:
-        """Whether its times are not to be trusted."""
+        """Whether other processes used the machine, so that its times are not to be trusted."""
         return self.result.outcome is Outcome.BUSY
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, and what stands under it."""
+    """A column: its heading, and the function that returns the cell of a result."""
 
     heading: str
     cell: Callable[[Shown], Cell]
     number: bool = False
+    """Whether its cells are numbers."""
+
     descending: bool = False
-    """Whether the most is the best, and so comes first when it is first sorted by."""
+    """Whether a higher number is better, so that the first sorting by it puts the highest first."""
 
     kept: bool = False
-    """Whether it stays in view where the table is scrolled sideways."""
+    """Whether it stays in view when the table is scrolled sideways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table of all results."""
+    """A row of the table."""
 
     cells: tuple[Cell, ...]
     facts: tuple[tuple[str, str], ...]
-    """What it takes to trace it: term and text."""
+    """Term and text of each fact that traces the result to its origin."""
 
     link: str
-    """Where the model is to be seen; "" where there is no such page."""
+    """The address of the model's page; "" if it has none."""
 
     busy: bool
+    """As that of `Shown`."""
 
 
 def _time(shown: Shown) -> Cell:
@@ -107,7 +116,7 @@ def _rtfx(shown: Shown) -> Cell:
 
 
 def _memory(shown: Shown) -> Cell:
-    """Return the peak of a whole start, as that of an engine which has done more says less."""
+    """Return the peak memory of a cold start; that of an engine which has done more says less."""
     peak = shown.result.memory
     if peak is None or shown.result.measure is not Measure.COLD:
         return Cell("")
@@ -132,8 +141,10 @@ def _time_error(shown: Shown) -> Cell:
     return Cell(text, score.time_error if score and text else None)
 
 
+_MACHINE = Column("machine", lambda shown: Cell(shown.on.name))
+
 COLUMNS = (
-    Column("machine", lambda shown: Cell(shown.on.name)),
+    _MACHINE,
     Column("size", lambda shown: Cell(shown.result.case.size)),
     Column("library", lambda shown: Cell(shown.result.case.adapter), kept=True),
     Column("variant", lambda shown: Cell(shown.result.case.variant)),
@@ -161,23 +172,25 @@ ORDER = (
     Measure.LOAD,
     Measure.RATIO,
 )
-"""In which order measures stand in the table: what people ask for first."""
+"""The order of measures in the table: what most people ask for comes first."""
 
 
 def columns(merged: Merged) -> list[Column]:
     """Return the columns of the table, without those that would be empty in every row.
 
-    Where all is of one machine, its name is no column.
+    The column of machines is left out if there is only one.
     """
     shown = _shown(merged)
-    several = len({each.on.name for each in shown}) > 1
+    has_several = len({each.on.name for each in shown}) > 1
     return [
-        each for each in COLUMNS[0 if several else 1 :] if any(each.cell(one).text for one in shown)
+        column
+        for column in COLUMNS
+        if any(column.cell(each).text for each in shown) and (has_several or column is not _MACHINE)
     ]
 
 
 def rows(merged: Merged) -> list[Row]:
-    """Return a row for each measurement: by size, measure and clip, fastest first, busy last."""
+    """Return a row for each series, sorted by size, measure and clip, fastest first, busy last."""
     shown = sorted(_shown(merged), key=_best_first)
     used = columns(merged)
     return [
@@ -192,17 +205,19 @@ def rows(merged: Merged) -> list[Row]:
 
 
 def terms(rows: Sequence[Row]) -> list[str]:
-    """Return what the facts of rows are called: those that any row tells, in their order."""
-    told = {term for row in rows for term, text in row.facts if text}
-    most = max((row.facts for row in rows), key=len, default=())
-    return [term for term, _ in most if term in told]
+    """Return the terms of facts for which any of the rows has a text, in their order."""
+    used = {term for row in rows for term, text in row.facts if text}
+    most_facts = max((row.facts for row in rows), key=len, default=())
+    return [term for term, _ in most_facts if term in used]
 
 
 def _shown(merged: Merged) -> list[Shown]:
+    """Return all results that the table shows, unsorted."""
     return [Shown(on, series) for on in merged.machines for series in on.series]
 
 
 def _best_first(shown: Shown) -> tuple[object, ...]:
+    """Return the sort key of a row; see `rows`."""
     result = shown.result
     clip = result.clip
     return (
@@ -220,13 +235,13 @@ def _best_first(shown: Shown) -> tuple[object, ...]:
 def link(model: ModelFacts) -> str:
     """Return the page of a model at its commit on the hub; "" for a model from elsewhere."""
     commit = model.commit or ""
-    if model.repo.startswith("embedded/") or not _HUB_ID.fullmatch(model.repo):
+    if model.repo.startswith(EMBEDDED) or not _HUB_ID.fullmatch(model.repo):
         return ""
     return f"{HUB}{model.repo}/tree/{commit}" if _COMMIT.fullmatch(commit) else ""
 
 
 def facts(shown: Shown) -> Iterator[tuple[str, str]]:
-    """Yield what it takes to trace a result, and to measure it again."""
+    """Yield the facts that trace a result to its origin, and the command that measures it again."""
     result, model = shown.result, shown.result.model
     yield "model", f"{model.repo}@{(model.commit or model.revision)[:HASH_SHOWN]}"
     files = (
@@ -235,11 +250,12 @@ def facts(shown: Shown) -> Iterator[tuple[str, str]]:
     )
     yield "files", ", ".join(files)
     yield "settings", settings(result)
-    if computed := result.provenance:
-        versions = [f"{name} {version}" for name, version in computed.versions.items()]
-        threads = [f"{computed.threads} threads"] if computed.threads else []
-        yield "computed by", ", ".join([*versions, *threads])
-        yield "mended", "; ".join(computed.mends)
+    if provenance := result.provenance:
+        computed_by = [f"{name} {version}" for name, version in provenance.versions.items()]
+        if provenance.threads:
+            computed_by.append(f"{provenance.threads} threads")
+        yield "computed by", ", ".join(computed_by)
+        yield "mended", "; ".join(provenance.mends)
     yield "seconds", samples(result)
     yield "words", words(result)
     suite = result.machine.suite if result.machine else None
@@ -250,29 +266,37 @@ def facts(shown: Shown) -> Iterator[tuple[str, str]]:
 
 
 def settings(result: Result) -> str:
-    """Return the settings that differ from the equal terms of every comparison, in words."""
-    told = result.settings
-    if told is None:
+    """Return the settings in words: `equal terms, 4 threads, but batch size 6`.
+
+    Equal terms are the settings with which all libraries are compared.
+    """
+    used = result.settings
+    if used is None:
         return ""
-    usual = DecodeSettings(threads=told.threads)
-    differing = [
-        f"{each.name.replace('_', ' ')} {'unknown' if value is None else value}"
-        for each in fields(told)
-        if (value := getattr(told, each.name)) != getattr(usual, each.name)
-    ]
-    threads = "" if told.threads is None else f", {told.threads} threads"
-    return f"equal terms{threads}" + (f", but {', '.join(differing)}" if differing else "")
+    equal = DecodeSettings(threads=used.threads)
+    text = "equal terms"
+    if used.threads is not None:
+        text += f", {used.threads} threads"
+    differing = []
+    for each in fields(used):
+        value = getattr(used, each.name)
+        if value != getattr(equal, each.name):
+            name = each.name.replace("_", " ")
+            differing.append(f"{name} {'unknown' if value is None else value}")
+    return f"{text}, but {', '.join(differing)}" if differing else text
 
 
 def words(result: Result) -> str:
-    """Return what of the transcript is not as it was said, and how that was counted."""
+    """Return the errors of the transcript by kind, and how they were counted."""
     score = result.score
     if score is None:
         return ""
     unit = "word" if score.cer is None else "letter"
-    wrong = f"{score.substitutions:,} wrong, {score.deletions:,} missing"
-    of_all = f"{score.insertions:,} added of {counted(score.reference_words, unit)}"
-    parts = [f"{wrong} and {of_all}"]
+    errors = (
+        f"{score.substitutions:,} wrong, {score.deletions:,} missing and "
+        f"{score.insertions:,} added of {counted(score.reference_words, unit)}"
+    )
+    parts = [errors]
     if result.clips:
         parts.append(f"pooled over {counted(len(result.clips), 'clip')}")
     if score.words_in_silence:
@@ -281,7 +305,7 @@ def words(result: Result) -> str:
 
 
 def samples(result: Result) -> str:
-    """Return the seconds of each call that counts; those of one process stand together."""
+    """Return the seconds of each call that counts, by process: `1.02 1.01 | 1.05 1.03`."""
     processes: dict[int, list[str]] = defaultdict(list)
     for each in sorted(result.counted, key=lambda each: each.order):
         processes[each.process].append(f"{each.seconds:.4g}")

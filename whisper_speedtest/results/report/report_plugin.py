@@ -1,4 +1,4 @@
-"""`--report DIR`: a report of this session, or with --from of what earlier ones have measured.
+"""`--report=DIR`: writes a report of this session, or with --from one of journals.
 
 With --from nothing is collected: no test runs, and no model or library is looked for.
 """
@@ -31,18 +31,18 @@ OF_SESSIONS = (
     *("--head-to-head", "--baseline", "--against", "--fail-slower", "--minutes"),
     *("--check-models", "--prefetch-only", "--lock-models", "--refresh", "--max-download"),
 )
-"""Options that a report of journals would leave out of account, as they are of what is run."""
+"""Options on what is run and how. With --from nothing is run, so they are refused."""
 
 DRAWN_WITH = ("jinja2", "vl_convert")
-"""Modules that are imported only once all was measured."""
+"""Modules that make the page. They are imported when all is measured, but looked for before."""
 
 REPORTED = pytest.StashKey[str]()
-"""What to say of the report below the summary."""
+"""The line of the closing summary that says where the report is, or why there is none."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Make a report from journals, and end there."""
+    """With --from, make a report from journals and end; else let pytest go on."""
     names: list[str] = config.getoption("from_journals")
     if not names or config.getoption("help") or config.getoption("version"):
         return None
@@ -68,7 +68,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         )
     _refuse_unless_possible(folder)
     try:
-        with _without_looking_for_garbage():
+        with _without_garbage_collection():
             found = read_all(names)
     except JournalError as error:
         raise pytest.UsageError(f"--from: {error}") from error
@@ -77,17 +77,17 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     for remark in found.remarks:
         print(f"from:     {remark}")
     print(f"from:     {counted(len(found.results), 'result')} in {counted(found.count, 'journal')}")
-    with _without_looking_for_garbage():
-        line, written = _write(folder, found.results)
+    with _without_garbage_collection():
+        line, is_written = _write(folder, found.results)
     print(line)
-    return pytest.ExitCode.OK if written else pytest.ExitCode.TESTS_FAILED
+    return pytest.ExitCode.OK if is_written else pytest.ExitCode.TESTS_FAILED
 
 
 @contextmanager
-def _without_looking_for_garbage() -> Iterator[None]:
-    """Let Python not look for garbage while the block runs, over and over in all results.
+def _without_garbage_collection() -> Iterator[None]:
+    """Turn the collection of cyclic garbage off while the block runs.
 
-    They hold no cycles. Of 10,000, that would take a quarter of the time.
+    Results hold no cycles, and of 10,000 results it would take a quarter of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -99,7 +99,7 @@ def _without_looking_for_garbage() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say before anything is measured that a report cannot be written."""
+    """Refuse a report that cannot be written, before anything is measured."""
     folder: Path | None = config.getoption("report")
     if folder:
         _refuse_unless_possible(folder)
@@ -108,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the report of a session; one that cannot be written is no success."""
+    """Write the report of a session; if it cannot be written, the session fails."""
     config = session.config
     folder: Path | None = config.getoption("report")
     if folder is None:
@@ -118,12 +118,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         line = f"unsaved:  {shown_path(folder)}: no report is made of a session without results"
         config.stash[REPORTED] = line
         return
-    config.stash[REPORTED], written = _write(folder, results)
-    if not written and exitstatus == pytest.ExitCode.OK:
+    config.stash[REPORTED], is_written = _write(folder, results)
+    if not is_written and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _refuse_unless_possible(folder: Path) -> None:
+    """Raise pytest.UsageError if a module for the page or the right to write is missing."""
     from whisper_speedtest.results.report.folder import why_not_writable
 
     if lacking := ", ".join(each for each in DRAWN_WITH if find_spec(each) is None):
@@ -139,7 +140,11 @@ def _refuse_unless_possible(folder: Path) -> None:
 
 
 def _refuse_shared_files(config: pytest.Config, folder: Path | None) -> None:
-    """Refuse to write two things to one file: the last one would take the place of the other."""
+    """Refuse options that name the same file: what is written last would replace the other.
+
+    Raises:
+        pytest.UsageError: Two options do; but --journal may name the journal that is resumed.
+    """
     resumed = config.getoption("resume")
     written = [
         ("--journal", config.getoption("journal")),
@@ -150,18 +155,20 @@ def _refuse_shared_files(config: pytest.Config, folder: Path | None) -> None:
         from whisper_speedtest.results.report.folder import FILES
 
         written += [("--report", folder / name) for name in FILES]
-    taken: dict[str, str] = {}
+    first_options: dict[str, str] = {}
     for option, path in written:
-        one = taken.setdefault(os.path.realpath(path), option) if path else option
-        if option not in {one, "--resume"}:  # a journal that is resumed may be named as both
+        if not path:
+            continue
+        first = first_options.setdefault(os.path.realpath(path), option)
+        if option not in {first, "--resume"}:
             raise pytest.UsageError(
-                f"{option}: expected to write no file that {one} names, got {path}, whose results "
-                "would be lost; name another one"
+                f"{option}: expected to write no file that {first} names, got {path}, whose "
+                "results would be lost; name another one"
             )
 
 
 def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
-    """Write a report of some results; return what to say of it, and whether it is there."""
+    """Write a report of some results; return the line that says so, and whether it was written."""
     from whisper_speedtest.results.report.folder import FILES, write
     from whisper_speedtest.results.report.merged import merge
 
@@ -172,6 +179,6 @@ def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
         return f"unsaved:  {shown_path(folder)}: the report could not be written: {error}", False
     first, *others = FILES
     line = f"report:   {shown_path(folder / first)}; beside it {', '.join(others)}"
-    if twice := len(results) - len(merged.results):
-        line += f"; copies of results that are left out: {twice}"
+    if copies := len(results) - len(merged.results):
+        line += f"; copies of results that are left out: {copies}"
     return line, True
