@@ -303,12 +303,13 @@ def _notes_lines(config: pytest.Config, results: Sequence[Result]) -> list[str]:
     left_out = config.stash[LEFT_OUT]
     if not (results or left_out):
         return []
-    not_used = dict.fromkeys(config.stash[NOT_USED], Outcome.SKIPPED)
+    not_used = config.stash[NOT_USED]
+    left_out = left_out | dict.fromkeys(not_used, Outcome.SKIPPED)
     recordings = [clip.name for clip in config.stash[OWN_CLIPS]]
     recordings += [corpus.name for corpus in config.stash[OWN_CORPORA]]
     missing = {name: reason for name in valid_adapters() if (reason := why_not_installed(name))}
     install = install_command(list(missing))
-    return notes(results, left_out | not_used, recordings, missing, install)
+    return notes(results, left_out, recordings, missing, install)
 
 
 def _print_paragraph(

@@ -183,22 +183,16 @@ def stacks(title: str, rows: Sequence[Stack]) -> Chart:
 def changes(title: str, rows: Sequence[Change]) -> Chart:
     """Draw two points and a line between them for each row: before is hollow, after is full."""
     most = max(max(each.before, each.after) for each in rows)
-    values = [
-        {
-            "row": place,
-            "before": each.before,
-            "after": each.after,
-            "told": f"{each.label}: {each.shown}",
-        }
-        for place, each in enumerate(rows)
-    ]
+    values: list[Spec] = []
+    for place, each in enumerate(rows):
+        told = f"{each.label}: {each.shown}"
+        values.append({"row": place, "before": each.before, "after": each.after, "told": told})
     between = {**_x("before", most), "x2": {"field": "after"}}
+    line: Spec = {"type": "rule", "color": ACCENT, "strokeWidth": 1.5, **_IN_ROW, "aria": False}
     dot: Spec = {"type": "point", "size": 60, "strokeWidth": 1.5, "stroke": ACCENT, "opacity": 1}
     dot["yOffset"] = _IN_ROW["yOffset"]
     marks = [
-        _layer(
-            {"type": "rule", "color": ACCENT, "strokeWidth": 1.5, **_IN_ROW, "aria": False}, between
-        ),
+        _layer(line, between),
         _layer({**dot, "fill": PAGE, "aria": False}, _x("before", most)),
         _layer({**dot, "fill": ACCENT}, {**_x("after", most), **_TOLD}),
     ]
@@ -209,14 +203,12 @@ def plane(
     title: str, points: Sequence[Point], x_title: str, y_title: str, width: int = WIDTH
 ) -> Chart:
     """Draw points in a plane. The axis of x is logarithmic; that of y begins at 0."""
-    values = _values(points)
-    x: Spec = {"field": "x", "type": "quantitative", "title": x_title}
-    x |= {"scale": {"type": "log", "nice": False, "padding": 24}}
-    x |= {"axis": {"tickCount": 4, "format": "~g", "grid": False}}
-    y: Spec = {"field": "y", "type": "quantitative", "title": y_title, "scale": {"zero": True}}
-    y |= {"axis": {"tickCount": 5}}
+    logarithmic: Spec = {"type": "log", "nice": False, "padding": 24}
+    few_ticks: Spec = {"tickCount": 4, "format": "~g", "grid": False}
+    x = _axis("x", "quantitative", x_title, logarithmic, few_ticks)
+    y = _axis("y", "quantitative", y_title, {"zero": True}, {"tickCount": 5})
     dot: Spec = {"type": "point", "filled": True, "size": 70, "opacity": 1}
-    beside: Spec = {
+    label: Spec = {
         "type": "text",
         "align": "left",
         "dx": 7,
@@ -224,41 +216,30 @@ def plane(
         "color": MUTED,
         "aria": False,
     }
-    layers: list[Spec] = [
-        {"mark": beside, "encoding": {"text": {"field": "label"}}},
-        {"mark": dot, "encoding": {**_series(points), **_TOLD}},
+    layers = [
+        _layer(label, {"text": {"field": "label"}}),
+        _layer(dot, {**_series(points), **_TOLD}),
     ]
-    spec = {"data": {"values": values}, "encoding": {"x": x, "y": y}, "layer": layers}
+    spec = {"data": {"values": _values(points)}, "encoding": {"x": x, "y": y}, "layer": layers}
     return replace(_draw(title, spec, width - AXIS, 260), series=_names(points))
 
 
 def history(title: str, points: Sequence[Point], y_title: str) -> Chart:
     """Draw values over time with their intervals; points of the same measurement are joined."""
-    x: Spec = {
-        "field": "x",
-        "type": "temporal",
-        "title": None,
-        "scale": {"type": "utc", "padding": 8},
-    }
-    x |= {"axis": {"grid": False, "values": _days(points), "format": "%Y-%m-%d"}}
-    y: Spec = {"field": "y", "type": "quantitative", "title": y_title, "scale": {"zero": True}}
-    y |= {"axis": {"tickCount": 4}}
+    days: Spec = {"grid": False, "values": _days(points), "format": "%Y-%m-%d"}
+    x = _axis("x", "temporal", None, {"type": "utc", "padding": 8}, days)
+    y = _axis("y", "quantitative", y_title, {"zero": True}, {"tickCount": 4})
     series = _series(points)
-    whisker: Spec = {"y": {"field": "low"}, "y2": {"field": "high"}, "color": series["color"]}
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "rule", "aria": False, "opacity": 0.5},
-            "encoding": whisker,
-            "transform": [{"filter": "isValid(datum.low)"}],
-        },
-        {
-            "mark": {"type": "line", "strokeWidth": 1.5, "aria": False},
-            "encoding": {"color": series["color"], "detail": {"field": "line"}},
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1},
-            "encoding": {**series, **_TOLD},
-        },
+    interval: Spec = {"y": {"field": "low"}, "y2": {"field": "high"}, "color": series["color"]}
+    layers = [
+        _layer(
+            {"type": "rule", "aria": False, "opacity": 0.5}, interval, where="isValid(datum.low)"
+        ),
+        _layer(
+            {"type": "line", "strokeWidth": 1.5, "aria": False},
+            {"color": series["color"], "detail": {"field": "line"}},
+        ),
+        _layer({"type": "point", "filled": True, "size": 40, "opacity": 1}, {**series, **_TOLD}),
     ]
     spec = {"data": {"values": _values(points)}, "encoding": {"x": x, "y": y}, "layer": layers}
     return replace(_draw(title, spec, WIDTH - AXIS, 180), series=_names(points))
@@ -277,6 +258,11 @@ def _x(field: str, most: float) -> Spec:
     """Return the encoding of a field as x, on a scale from 0 to `most` as wide as the chart."""
     scale = {"domain": [0, most or 1], "nice": False, "zero": True}
     return {"x": {"field": field, "type": "quantitative", "scale": scale, "axis": None}}
+
+
+def _axis(field: str, kind: str, title: str | None, scale: Spec, axis: Spec) -> Spec:
+    """Return the encoding of a field along an axis of a plane or a history."""
+    return {"field": field, "type": kind, "title": title, "scale": scale, "axis": axis}
 
 
 class _Row(Protocol):
@@ -345,7 +331,6 @@ def _series(points: Sequence[Point]) -> Spec:
 
 
 def _values(points: Sequence[Point]) -> list[Spec]:
-    """Return points as Vega-Lite is given them, by the names of their fields."""
     return [{name: getattr(each, name) for name in Point.__dataclass_fields__} for each in points]
 
 
@@ -371,8 +356,6 @@ def _draw(title: str, spec: Spec, width: int, height: int | Spec) -> Chart:
 
 
 _TAG = re.compile(r"<[^>]*>")
-"""A tag of an SVG."""
-
 _NEEDLESS = re.compile(
     r' (?:class|pointer-events|aria-roledescription|font-family|xmlns|xmlns:xlink|version)="[^"]*"'
     r'| (?:opacity="1"|font-weight="normal"|stroke-miterlimit="10"|fill-opacity="1")'
