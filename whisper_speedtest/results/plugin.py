@@ -140,7 +140,8 @@ def _kept(config: pytest.Config) -> str:
 class _Failure:
     """A failure as pytest prints it (a `longrepr`), with another text in pytest's short summary.
 
-    With --tb=line pytest prints `str` of its `reprcrash`. It would cut a plain text.
+    With --tb=line pytest prints `str` of its `reprcrash`; of a plain text it would print only the
+    beginning.
     """
 
     text: str
@@ -166,11 +167,11 @@ class _Failure:
 
 @contextmanager
 def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
-    """Let pytest print a failure that several tests share once, with their names, in the block.
+    """While the block runs, let pytest print a failure that several tests share only once.
 
-    They share it if its text differs only in the name of the case. An unexpected exception has a
-    traceback in place of a text, and is always printed. After the block, all reports are again as
-    they were.
+    Their names stand below it. Tests share a failure if its texts differ only in the name of the
+    case. An unexpected exception has a traceback in place of a text, and is always printed. After
+    the block, all reports and pytest's count of failures are again as they were.
     """
     whole = {kind: list(reporter.stats.get(kind, ())) for kind in FAILED}
     if not any(whole.values()):
@@ -180,7 +181,7 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
     all_reports = [report for reports in whole.values() for report in reports]
     texts = {id(report): report.longrepr for report in all_reports}
     for kind, reports in whole.items():
-        # With --tb=line, too, pytest prints errors whole.
+        # Errors are printed whole in every style, also with --tb=line.
         _merge_alike(reporter, kind, reports, is_line=is_line and kind == "failed")
     if is_line:
         for report in whole["failed"]:
@@ -198,9 +199,9 @@ def _each_failure_once(reporter: pytest.TerminalReporter) -> Iterator[None]:
 def _merge_alike(
     reporter: pytest.TerminalReporter, kind: str, reports: Sequence[Any], *, is_line: bool
 ) -> None:
-    """Leave the first of the reports that share a failure in pytest's statistics, for all of them.
+    """Of the reports that share a failure, leave only the first, with the names of the others.
 
-    `kind` is what pytest calls these reports.
+    `kind` is what pytest calls these reports in its statistics, in which they are left out.
     """
     from whisper_speedtest.results.failures import for_any_case, names
 

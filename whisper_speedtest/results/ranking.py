@@ -102,7 +102,7 @@ def _place(alike: Sequence[Result]) -> tuple[object, ...]:
 
 
 def _ranking(results: Sequence[Result]) -> Ranking:
-    """Return the ranking of the results of one group, in the order in which they were measured."""
+    """Return the ranking of one group, whose results are given in the order of measurement."""
     passed = {
         (each.case, device_of(each)): each
         for each in results

@@ -171,7 +171,7 @@ def _order(ranking: Ranking, name: Callable[[Result], str]) -> str:
 
 
 def _rounded(*values: float) -> list[str]:
-    """Return numbers over 1 with one decimal, or up to four where they would read as 1 with one."""
+    """Return numbers over 1, with the fewest of 1 to 4 decimals that show that they are over 1."""
     decimals = 1
     while decimals < 4 and round(min(values), decimals) <= 1:
         decimals += 1

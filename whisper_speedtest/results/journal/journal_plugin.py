@@ -87,7 +87,7 @@ class SessionJournal:
     """How many results could not be added to it."""
 
     why_unwritten: str = ""
-    """Why the last of those could not be, or why no file can be made; "" if nothing failed."""
+    """Why the last of those was not added, or why no file can be made; "" if nothing failed."""
 
     @property
     def name(self) -> str:

@@ -132,7 +132,7 @@ class Merged:
         return found
 
     def remarks(self) -> list[str]:
-        """Return lines on all results: how many, of when, and whether all were made alike."""
+        """Return lines on all results: their number, days, and versions of the code."""
         outcomes = Counter(each.outcome for each in self.results)
         counts = ", ".join(f"{outcomes[each]} {each}" for each in Outcome if each in outcomes)
         machines = counted(len(self.distinct), "machine")
