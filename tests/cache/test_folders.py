@@ -481,3 +481,20 @@ def test_content_is_found_in_snapshots_without_links(folder: RepoFolder) -> None
     assert found[0] in {folder.pointer(commit, "deep/a.npz") for commit in (NEW, THIRD)}
     assert own == (folder.pointer(THIRD, "deep/a.npz"), Proof(5, sha256(b"right")))
     assert linked is None
+
+
+def test_manifest_of_what_a_revision_cannot_mean_does_not_count(
+    folder: RepoFolder, tmp_path: Path
+) -> None:
+    """A commit on the hub is a sha1, and that of a file by URL is its revision itself."""
+    note(folder, OLD, 1, a_npz=b"a")
+    note(folder, "odd", 2, a_npz=b"b")
+    by_url = RepoFolder(tmp_path, "https://example.org/models")
+    by_url.own.mkdir(parents=True)
+    right, wrong = sha256(b"right"), sha256(b"wrong")
+    for commit in (right, wrong):
+        manifest = {"repo": by_url.repo, "revision": right, "commit": commit, "files": {}}
+        by_url.manifest_path(right, commit).write_text(json.dumps(manifest), encoding="utf-8")
+
+    assert list(folder.manifests("main")) == [OLD]
+    assert list(by_url.manifests(right)) == [right]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -1004,3 +1006,38 @@ def test_answer_that_came_too_late_is_none(
 
     assert str(late.value).startswith("toy[micro-good]: transcribe did not end within 0.1 s")
     assert running_engines() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells the flags of an open file")
+def test_what_a_library_starts_does_not_hold_the_wire(new_toy: Callable[[str], Engine]) -> None:
+    """Native code hands on what is open: the end of an engine would be that of its last child."""
+    engine = new_toy("good")
+    engine.lay_out()
+    engine.launch()
+
+    process = Path("/proc", str(engine.pid))
+    flags = [
+        (process / "fdinfo" / each.name).read_text().partition("flags:")[2].split()[0]
+        for each in (process / "fd").iterdir()
+        if str(each.readlink()).startswith("socket:")
+    ]
+    assert [bool(int(each, 8) & os.O_CLOEXEC) for each in flags] == [True]
+
+
+def test_engine_that_ends_before_its_load_takes_back_what_it_compiled(
+    model: VerifiedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library may compile in a load, and be killed in its midst."""
+    monkeypatch.setitem(REGISTRY, "toy", "tests.helpers.toy_adapter:Toy")
+    (folder := tmp_path / "engine").mkdir()
+    shared = tmp_path / "shared"
+    with Engine(Case("toy", "micro", "good"), model, folder, "cpu", 3, shared) as engine:
+        engine.lay_out()
+        engine.launch()
+        (shared / "numba" / "torn").touch()
+        os.kill(engine.pid, signal.SIGKILL)
+
+        with pytest.raises(EngineError):
+            engine.import_library()
+
+    assert not (shared / "numba" / "torn").exists()

@@ -7,7 +7,7 @@ import os
 import httpx2
 import pytest
 
-from whisper_speedtest.hub.between import answering, proxy_of
+from whisper_speedtest.hub.between import answering, proxies_are_in, proxy_of
 
 URL = httpx2.URL("https://hub.example/api")
 VIA = {"Via": "1.1 gate.example (squid/6.6)", "Server": "squid"}
@@ -75,3 +75,12 @@ def test_no_more_is_claimed_than_is_known(
 
     assert said.startswith(told)
     assert ("," in said) is ("," in told)
+
+
+def test_exceptions_from_proxies_alone_are_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many machines name hosts that need none, and have none; so nothing is to be checked."""
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    assert proxies_are_in() == ""
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://gate:3128")
+    assert proxies_are_in() == "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"

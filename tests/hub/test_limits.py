@@ -593,3 +593,18 @@ def test_connection_that_was_encrypted_last_is_the_one_that_is_ended() -> None:
     for stream in (plain, encrypted):
         stream.ours.close()
         stream.hosts.close()
+
+
+def test_stall_that_was_noticed_stays_one() -> None:
+    """What the end of its connection sets off is no progress, and the error tells of the stall."""
+    stream = Stream()
+    with closing(StallGuard(60.0)) as watch:
+        watch.trace("connection.connect_tcp.complete", {"return_value": stream})
+        watch.look()
+        watch.look()
+        watch.trace("http11.receive_response_headers.failed", {})
+        watch.look()
+
+    assert watch.stalled
+    stream.ours.close()
+    stream.hosts.close()

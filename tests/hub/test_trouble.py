@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fixtures.hub import CAPTIVE_PORTAL, Fault, Hub
-from tests.helpers.harm import BASE, QUANTISED, content, weights
+from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, weights
 from tests.helpers.stores import (
     FAST,
     fresh,
@@ -78,6 +78,19 @@ def closed_endpoint() -> str:
     """Return an address at which nothing listens."""
     with Hub() as hub:
         return hub.endpoint
+
+
+def test_cause_that_models_share_is_none_of_a_model_with_a_wrong_file(store: Store) -> None:
+    """Its own file is what has to be told of it; of others, that the hub is not there."""
+    path, _ = store.prepare(BASE).files["weights.npz"]
+    flip_bit(path)
+    session = fresh(store, endpoint=closed_endpoint())
+
+    wrong, lacking = refusal(session, BASE), refusal(session, QUANTISED)
+
+    assert f"cannot reach {session.settings.endpoint}" in str(wrong)
+    assert wrong.cause == ""
+    assert lacking.cause.startswith(f"cannot reach {session.settings.endpoint}")
 
 
 def test_what_a_failed_fetch_left_is_not_offered(hub: Hub, store: Store) -> None:
