@@ -496,5 +496,5 @@ def test_manifest_of_what_a_revision_cannot_mean_does_not_count(
         manifest = {"repo": by_url.repo, "revision": right, "commit": commit, "files": {}}
         by_url.manifest_path(right, commit).write_text(json.dumps(manifest), encoding="utf-8")
 
-    assert list(folder.manifests("main")) == [OLD]
-    assert list(by_url.manifests(right)) == [right]
+    assert list(folder.verified_commits("main")) == [OLD]
+    assert list(by_url.verified_commits(right)) == [right]
