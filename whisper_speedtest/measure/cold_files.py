@@ -57,11 +57,11 @@ def evict(model: VerifiedModel) -> None:
 
 def _request_eviction(path: Path) -> None:
     """Ask Linux to drop a file from the page cache; it may keep a part of it."""
-    assert sys.platform == "linux"
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)  # Pages that are not written yet would stay.
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        if sys.platform == "linux":
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
 
