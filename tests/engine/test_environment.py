@@ -120,15 +120,7 @@ def test_every_cache_lies_in_the_engine_s_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Home, temporary files and hub cache are the engine's own, and the hub is offline."""
-    shell = {"HOME": "/home/someone", "TMPDIR": "/var/tmp", "HF_HUB_OFFLINE": "0"}  # noqa: S108
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    for name, value in shell.items():
-        monkeypatch.setenv(name, value)
-
-    environment = sealed_environment(tmp_path)
-
-    changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}
-    assert changed == {
+    expected = {
         "HOME": str(tmp_path),
         "TMPDIR": str(tmp_path / "tmp"),
         "HF_HOME": str(tmp_path / "huggingface"),
@@ -140,6 +132,16 @@ def test_every_cache_lies_in_the_engine_s_folder(
         "PYTHONUNBUFFERED": "1",
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "torchinductor"),
     }
+    for name in expected:
+        monkeypatch.delenv(name, raising=False)
+    shell = {"HOME": "/home/someone", "TMPDIR": "/var/tmp", "HF_HUB_OFFLINE": "0"}  # noqa: S108
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+
+    environment = sealed_environment(tmp_path)
+
+    changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}
+    assert changed == expected
     assert (tmp_path / "tmp").is_dir()
     assert os.environ["HOME"] == "/home/someone"
 
