@@ -22,7 +22,7 @@ from tests.helpers.harm import BASE, QUANTISED, content, failing, weights
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.cache import embedded
 from whisper_speedtest.cache.model import Unavailable, VerificationError
-from whisper_speedtest.cache.staging import next_step, staging
+from whisper_speedtest.cache.staging import advice_on_folder, staging
 
 if TYPE_CHECKING:
     from whisper_speedtest.hub.store import Store
@@ -268,11 +268,15 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
 )
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
     """Each error of the file system has its own next step, which names the path that failed."""
-    assert next_step(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
+    assert (
+        advice_on_folder(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
+    )
     moved = OSError(code, os.strerror(code), "/cache/staging-x", None, "/cache/blobs")
-    assert next_step(moved, Path("/cache")) == step, "expected the target of a move to be named"
+    assert advice_on_folder(moved, Path("/cache")) == step, (
+        "expected the target of a move to be named"
+    )
     named = step.replace("/cache/blobs", "/cache")
-    assert next_step(OSError(code, os.strerror(code)), Path("/cache")) == named
+    assert advice_on_folder(OSError(code, os.strerror(code)), Path("/cache")) == named
 
 
 def test_limit_of_open_files_is_named_with_what_raises_it() -> None:
@@ -281,7 +285,7 @@ def test_limit_of_open_files_is_named_with_what_raises_it() -> None:
 
     assert re.fullmatch(
         r"the limit is \d+ open files a process, which `ulimit -n \d+` raises",
-        next_step(error, Path("/cache")),
+        advice_on_folder(error, Path("/cache")),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.cache.plan import PlannedModel
-from whisper_speedtest.cache.staging import begun, next_step
+from whisper_speedtest.cache.staging import advice_on_folder, begun
 from whisper_speedtest.common.text import short
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def plan_offline(local: Inspection, folder: RepoFolder, places: OtherPlaces) -> 
     for path in (folder.root.parent, folder.root, folder.root / "snapshots", folder.blobs):
         # Path.is_dir raises PermissionError for what lies in a folder this user may not enter.
         if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112
-            step = next_step(FileExistsError(errno.EEXIST, "", str(path)), path)
+            step = advice_on_folder(FileExistsError(errno.EEXIST, "", str(path)), path)
             raise Unavailable(
                 f"{files}: expected a folder of the hub cache at {path}, got none; {step}, or "
                 "set HF_HUB_CACHE to another folder"

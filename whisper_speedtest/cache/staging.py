@@ -96,7 +96,7 @@ def record(folder: RepoFolder, found: Inspection) -> None:
         stage.write_manifest(found)
 
 
-def next_step(error: OSError, folder: Path) -> str:
+def advice_on_folder(error: OSError, folder: Path) -> str:
     """Return what to do about a folder that could not be written to."""
     path = error.filename2 or error.filename or folder
     return {

@@ -23,7 +23,7 @@ from whisper_speedtest.cache.model import (
 )
 from whisper_speedtest.cache.plan import PlannedModel
 from whisper_speedtest.cache.planning import plan_by_listing, plan_offline
-from whisper_speedtest.cache.staging import Staging, begun, next_step, record, staging
+from whisper_speedtest.cache.staging import Staging, advice_on_folder, begun, record, staging
 from whisper_speedtest.common.text import human, printable
 from whisper_speedtest.hub import web
 from whisper_speedtest.hub.huggingface import HuggingFaceHub
@@ -252,7 +252,7 @@ class HostedModels:
     def _unwritable(self, local: Inspection, error: OSError) -> ModelError:
         refused = Unavailable(
             f"{local.files}: cannot write to the hub cache {self.settings.cache} "
-            f"({error.strerror or error}); {next_step(error, self.settings.cache)}, or set "
+            f"({error.strerror or error}); {advice_on_folder(error, self.settings.cache)}, or set "
             "HF_HUB_CACHE to another folder"
         )
         return self.explained(local, refused)
