@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.common.text import human, short
 from whisper_speedtest.hub.between import BETWEEN, PROXY, answering, next_step, proxy_of
-from whisper_speedtest.hub.part import Part
+from whisper_speedtest.hub.partial_file import PartialFile
 from whisper_speedtest.hub.stall_guard import StallGuard
 from whisper_speedtest.hub.tries import (
     FIRST_TRIES,
@@ -150,21 +150,21 @@ class Remote(ABC):
         subject = f"{files}{resolved} {file.name}"
         target.touch()
         with target.open("r+b") as out:
-            part = Part(out, file, advance)
+            received = PartialFile(out, file, advance)
 
             def fetch() -> Proof:
                 # If the last try broke off after the last byte, there is nothing left to request.
-                if part.size < max(file.size, 1):
-                    with self._open(subject, files, "GET", url, part.size) as response:
-                        if response.status_code != HTTPStatus.PARTIAL_CONTENT and part.size:
-                            part.start_over()
-                        part.add(self._pieces(response, cancelled))
-                return part.proof()
+                if received.size < max(file.size, 1):
+                    with self._open(subject, files, "GET", url, received.size) as response:
+                        if response.status_code != HTTPStatus.PARTIAL_CONTENT and received.size:
+                            received.start_over()
+                        received.add(self._pieces(response, cancelled))
+                return received.proof()
 
             try:
-                return self._retried(subject, fetch, cancelled, lambda: part.size)
+                return self._retried(subject, fetch, cancelled, lambda: received.size)
             except VerificationError:
-                part.start_over()  # so that no later run continues the wrong content
+                received.start_over()  # so that no later run continues the wrong content
                 raise
 
     @contextmanager

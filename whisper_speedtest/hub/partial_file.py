@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.cache.hashes import Proof
 
 
-class Part:
-    """The part of a listed file that has been received so far."""
+class PartialFile:
+    """What has been received so far of a listed file."""
 
     def __init__(self, out: BinaryIO, file: RemoteFile, advance: Callable[[int], None]) -> None:
         """Take the content of `out` as the file's beginning, unless it is too long.
