@@ -64,12 +64,12 @@ def _exports(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def made(files: ModelFiles = MICRO) -> VerifiedModel:
     """Return an embedded model, made if need be."""
-    return embedded.inspect(files).verified()
+    return embedded.make(files).local.verified()
 
 
 def problem(files: ModelFiles = MICRO) -> ModelError:
     """Return why an embedded model cannot be had."""
-    planned = embedded.plan(files)
+    planned = embedded.make(files)
     assert planned.problem is not None
     return planned.problem
 
@@ -129,7 +129,7 @@ def test_processes_at_once_make_one_export(tmp_path: Path) -> None:
         "from whisper_speedtest.cache import embedded; embedded.CACHE = Path(sys.argv[1]);"
         "made = []; export = embedded._export;"
         "embedded._export = lambda *args: (made.append(1), export(*args));"
-        f"embedded.inspect({MICRO!r}).verified(); print(len(made))"
+        f"embedded.make({MICRO!r}).local.verified(); print(len(made))"
     )
 
     processes = [
@@ -228,7 +228,7 @@ def test_exporter_that_fails_is_an_error_with_what_it_said(
     )
 
     error = problem()
-    inspection = embedded.inspect(MICRO)
+    inspection = embedded.make(MICRO).local
 
     assert type(error) is VerificationError
     assert "got exit status 1:\nno room for weights" in str(error)
@@ -271,7 +271,7 @@ def test_model_is_made_elsewhere_where_the_checkout_cannot_be_written_to(
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
 
-    made, again = embedded.plan(MICRO), embedded.plan(MICRO)
+    made, again = embedded.make(MICRO), embedded.make(MICRO)
 
     assert made.problem is None
     assert made.local == again.local

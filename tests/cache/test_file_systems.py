@@ -162,7 +162,7 @@ def test_what_the_project_makes_needs_neither_links_nor_locks(
         monkeypatch.setattr(module, name, failing(errno.ENOTSUP))
     files = ModelFiles("embedded/micro-mlx-fp16", ("config.json", "weights.npz"))
 
-    first, second = embedded.plan(files), embedded.plan(files)
+    first, second = embedded.make(files), embedded.make(files)
 
     assert first.problem is None
     assert first.local.verified() == second.local.verified()

@@ -50,19 +50,14 @@ _once = threading.Lock()
 """Lets one thread at a time ask for the temporary folder, so that only one is made."""
 
 
-def inspect(files: ModelFiles) -> Inspection:
-    """Return the state of a model's export, which is made first unless an intact one exists.
+def make(files: ModelFiles) -> PlannedModel:
+    """Make a model's export unless an intact one exists, and return a plan without downloads.
 
-    Its commit is the sha256 of the checkpoint. If the export cannot be made, its files are corrupt,
-    with the reason.
+    The model is complete in the plan, or has a problem. Its commit is the sha256 of the checkpoint.
+    If the export cannot be made, its files are corrupt, with the reason.
     """
-    return plan(files).local
-
-
-def plan(files: ModelFiles) -> PlannedModel:
-    """Return a plan without downloads: the model is complete, or has a problem."""
     try:
-        return PlannedModel(files, _made_somewhere(files))
+        return PlannedModel(files, _make_somewhere(files))
     except ModelError as error:
         problem = error
     except PackageNotFoundError as error:
@@ -78,14 +73,14 @@ def plan(files: ModelFiles) -> PlannedModel:
     return PlannedModel(files, Inspection(files, None, findings), problem=problem)
 
 
-def _made_somewhere(files: ModelFiles) -> Inspection:
-    """Return the export in CACHE or, if nothing can be written there, in a temporary folder."""
+def _make_somewhere(files: ModelFiles) -> Inspection:
+    """Make the export in CACHE or, if nothing can be written there, in a temporary folder."""
     try:
-        return _made(files, CACHE)
+        return _make_in(files, CACHE)
     except OSError:
         with _once:
             folder = _temporary_folder()
-        return _made(files, folder)
+        return _make_in(files, folder)
 
 
 @cache
@@ -96,8 +91,8 @@ def _temporary_folder() -> Path:
     return Path(folder, "models")
 
 
-def _made(files: ModelFiles, folder: Path) -> Inspection:
-    """Return the export in a folder, after making it if there is no intact one."""
+def _make_in(files: ModelFiles, folder: Path) -> Inspection:
+    """Make the export in a folder unless an intact one is there, and return its state."""
     try:
         checkpoint, form, variant = files.repo.removeprefix(EMBEDDED).split("-", 2)
         exporter = import_module(f"fixtures.models.{checkpoint}.export")

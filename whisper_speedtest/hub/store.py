@@ -75,9 +75,12 @@ class Store:
         return HostedModels(self.settings)
 
     def inspect(self, files: ModelFiles) -> Inspection:
-        """Return the state of a model on this machine; hash every byte, and make no request."""
+        """Return the state of a model on this machine; hash every byte, and make no request.
+
+        A model that the project makes itself is made first, unless it is there and intact.
+        """
         if files.embedded:
-            return embedded.inspect(files)
+            return embedded.make(files).local
         found, locked = self._hosted.inspect(self._at_locked_commit(files)), self.lock.of(files)
         return replace(locked.judged(found), files=files) if locked else found
 
@@ -156,13 +159,13 @@ class Store:
     ) -> Plan:
         """Verify the models on this machine, and plan the downloads of the others.
 
-        An error of a model is its `problem`, and is not raised. `max_download`, in bytes, and the
-        room on the disk are given to the smallest models first. Each incomplete model takes one
-        request. A file that is already in one of `places`, with the right content, is not
-        downloaded.
+        Models that the project makes itself are made first, unless they are there and intact. An
+        error of a model is its `problem`, and is not raised. `max_download`, in bytes, and the room
+        on the disk are given to the smallest models first. Each incomplete model takes one request.
+        A file that is already in one of `places`, with the right content, is not downloaded.
         """
         distinct = tuple(dict.fromkeys(models))
-        made = {files: embedded.plan(files) for files in distinct if files.embedded}
+        made = {files: embedded.make(files) for files in distinct if files.embedded}
         if len(made) == len(distinct):
             return Plan(tuple(made.values()), None)
         hosted = [files for files in distinct if files not in made]

@@ -104,7 +104,7 @@ def test_model_of_the_project_is_read_once_and_once_more_before_each_load(
 ) -> None:
     """A model of the project is read once for the plan, and once more before each load."""
     files = files_of(TOY)
-    embedded.inspect(files)  # which makes it
+    embedded.make(files)
     reads.clear()
     session = FakeSession(store)
 
@@ -314,7 +314,7 @@ def loop(
         fetched.append(list(models))
         outcomes = config.stash.setdefault(prefetch.FETCHED, {})
         for files in models:
-            made = embedded.inspect(files).verified() if files.embedded else None
+            made = embedded.make(files).local.verified() if files.embedded else None
             outcomes[files] = made or Unavailable("no")
 
     monkeypatch.setattr(prefetch, "needed", lambda _: dict.fromkeys(cases, 60.0) if needed else {})

@@ -4,7 +4,8 @@ Each file is hashed in two places: in the hub cache, and where the library itsel
 which is below the current folder, below the user's home or also in the hub cache. A file that
 several cases share is hashed once. No request is made.
 
-For a model that the project makes itself, its folder takes the place of the hub cache.
+A model that the project makes itself is made first, unless it is there and intact; its folder takes
+the place of the hub cache.
 """
 
 from __future__ import annotations
