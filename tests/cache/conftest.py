@@ -1,4 +1,4 @@
-"""What the tests of the cache share: a loopback hub, stores that use it, another disk."""
+"""What the tests of the cache share: a hub, stores that use it, an empty folder, another disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cache.by_hand import REPO
 from tests.helpers.hub_fixtures import hub, hubless_store, loopback, store
+from whisper_speedtest.cache.folders import RepoFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,3 +26,12 @@ def _other_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this machine has no other disk that any user may write to")
     with TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> RepoFolder:
+    """The folder of a repo, which is empty."""
+    folder = RepoFolder(tmp_path, REPO)
+    for made in (folder.blobs, folder.own, folder.root / "refs"):
+        made.mkdir(parents=True)
+    return folder

@@ -21,6 +21,7 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content, failing, weights
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.cache import embedded
+from whisper_speedtest.cache.manifests import Manifests
 from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.cache.staging import advice_on_folder, staging
 
@@ -337,7 +338,7 @@ def test_what_is_not_kept_is_not_verified(
     assert f" {blob.name} to be read back from {blob}, got " in str(error)
     assert "check the disk" in str(error)
     assert not blob.exists()
-    assert (folder.commit("main"), folder.verified_commits("main")) == (None, {})
+    assert (folder.commit("main"), Manifests(folder).verified_commits("main")) == (None, {})
     assert read(fresh(store).prepare(BASE)) == content(BASE)
 
 
@@ -362,4 +363,4 @@ def test_copy_that_is_not_kept_is_not_verified(
 
     assert isinstance(error, VerificationError)
     assert f"to be read back from {pointer}, got " in str(error)
-    assert repo_folder(store, files).verified_commits("main") == {}
+    assert Manifests(repo_folder(store, files)).verified_commits("main") == {}

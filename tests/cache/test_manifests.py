@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.base import ModelFiles
+from tests.cache.by_hand import NEW, OLD, note, sha256
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit, written
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
+from whisper_speedtest.cache.folders import RepoFolder
 from whisper_speedtest.cache.lock import Lock
+from whisper_speedtest.cache.manifests import Manifests
 from whisper_speedtest.cache.model import Unavailable, VerificationError
 from whisper_speedtest.hub.store import Store
 
@@ -628,9 +631,67 @@ def test_file_without_a_byte_is_one_of_the_manifest(hub: Hub, store: Store) -> N
 
     model = store.prepare(files)
 
-    (found,) = repo_folder(store, files).verified_commits("main").values()
+    (found,) = Manifests(repo_folder(store, files)).verified_commits("main").values()
     assert {name: record.size for name, record in found.items()} == {
         "vocab.txt": 0,
         "weights.npz": 7,
     }
     assert offline(store).prepare(files) == model
+
+
+# Manifests written by hand
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repo": "org/other"},
+        {"revision": "v2"},
+        {"commit": NEW},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 63, "etag": "0" * 64}}},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 64, "etag": "0" * 41}}},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 64 + "\n", "etag": "0" * 64}}},
+        {"files": {"a.npz": {"size": "1", "sha256": "0" * 64, "etag": "0" * 64}}},
+        {"files": {"a.npz": {"size": 1, "sha256": "0" * 64}}},
+        {"files": ["a.npz"]},
+    ],
+    ids=(
+        "repo revision commit short-sha256 odd-etag newline-in-sha256 size-as-text no-etag list"
+    ).split(),
+)
+def test_manifest_of_something_else_counts_as_none(
+    folder: RepoFolder, changes: dict[str, Any]
+) -> None:
+    """A manifest with another repo, revision or commit than its name, or odd hashes, is ignored."""
+    path = note(folder, OLD, 100, a_npz=b"a")
+    assert list(Manifests(folder).verified_commits("main")) == [OLD]
+
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), encoding="utf-8")
+
+    assert Manifests(folder).verified_commits("main") == {}
+
+
+def test_manifest_of_a_revision_with_a_slash_has_a_name_of_its_own(folder: RepoFolder) -> None:
+    """The manifest of a revision with a slash is one file, whose name escapes the slash."""
+    path = folder.manifest_path("refs/pr/1", OLD)
+
+    assert path.parent == folder.own
+    assert path.name == f"refs%2Fpr%2F1@{OLD}.json"
+    assert Manifests(folder).verified_commits("refs/pr/1") == {}
+
+
+def test_manifest_of_what_a_revision_cannot_mean_does_not_count(
+    folder: RepoFolder, tmp_path: Path
+) -> None:
+    """A commit on the hub is a sha1, and that of a file by URL is its revision itself."""
+    note(folder, OLD, 1, a_npz=b"a")
+    note(folder, "odd", 2, a_npz=b"b")
+    by_url = RepoFolder(tmp_path, "https://example.org/models")
+    by_url.own.mkdir(parents=True)
+    right, wrong = sha256(b"right"), sha256(b"wrong")
+    for commit in (right, wrong):
+        manifest = {"repo": by_url.repo, "revision": right, "commit": commit, "files": {}}
+        by_url.manifest_path(right, commit).write_text(json.dumps(manifest), encoding="utf-8")
+
+    assert list(Manifests(folder).verified_commits("main")) == [OLD]
+    assert list(Manifests(by_url).verified_commits(right)) == [right]

@@ -16,9 +16,9 @@ import pytest
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.cache.evidence import LONGEST_LISTING
-from whisper_speedtest.cache.folders import cached_repos
 from whisper_speedtest.cache.hashes import open_file, prove
 from whisper_speedtest.cache.model import Unavailable, VerificationError
+from whisper_speedtest.cache.repos import cached_repos
 from whisper_speedtest.hub.hosted import Watcher
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from adapters.base import ModelFiles
 from tests.helpers.harm import written
 from tests.helpers.project import ROOT, child_environment
 from whisper_speedtest.cache import staging as module
-from whisper_speedtest.cache.evidence import Record
 from whisper_speedtest.cache.folders import RepoFolder
 from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.cache.inspection import Finding, Inspection
+from whisper_speedtest.cache.manifests import Manifests, Record
 from whisper_speedtest.cache.staging import Staging, staging
 from whisper_speedtest.common.files import flock
 
@@ -135,9 +135,10 @@ def test_manifest_adds_to_that_of_the_same_commit(folder: RepoFolder, stage: Sta
     stage.write_manifest(found(COMMIT, c=RECORD, a=newer))
     stage.write_manifest(found("d" * 40, x=RECORD))
 
-    assert folder.verified_commits("main")[COMMIT] == {"a": newer, "b": RECORD, "c": RECORD}
-    assert list(folder.verified_commits("main")[COMMIT]) == ["a", "b", "c"]
-    assert folder.verified_commits("main")["d" * 40] == {"x": RECORD}
+    manifests = Manifests(folder)
+    assert manifests.records("main", COMMIT) == {"a": newer, "b": RECORD, "c": RECORD}
+    assert list(manifests.records("main", COMMIT)) == ["a", "b", "c"]
+    assert manifests.records("main", "d" * 40) == {"x": RECORD}
 
 
 def test_manifest_can_be_read_by_people(folder: RepoFolder, stage: Staging) -> None:

@@ -17,8 +17,9 @@ from fixtures.hub import Hub
 from tests.helpers.harm import BASE, HARMS, content, flip_bit, link_other_blob, weights
 from tests.helpers.stores import FAST, NOWHERE, fresh, offline, read, refusal, repo_folder
 from tests.helpers.web_server import PORTAL, Trouble, WebServer
-from whisper_speedtest.cache.folders import RepoFolder, cached_repos
+from whisper_speedtest.cache.folders import RepoFolder
 from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.manifests import Manifests
 from whisper_speedtest.cache.model import (
     ModelError,
     RepoError,
@@ -26,6 +27,7 @@ from whisper_speedtest.cache.model import (
     VerificationError,
     VerifiedModel,
 )
+from whisper_speedtest.cache.repos import cached_repos
 from whisper_speedtest.hub.store import Store
 
 NAME = "weights.npz"
@@ -65,7 +67,7 @@ def test_lies_in_the_hub_cache_as_any_model(
     assert model.files == {NAME: (pointer, prove(pointer))}
     assert pointer.readlink() == Path("..", "..", "blobs", sha256)
     assert pointer.read_bytes() == BODY
-    assert set(repo_folder(store, tiny).verified_commits(sha256)) == {sha256}
+    assert set(Manifests(repo_folder(store, tiny)).verified_commits(sha256)) == {sha256}
     assert sorted(path.name for path in folder.iterdir()) == [".speedtest", "blobs", "snapshots"]
     path = f"/models/{sha256}/{NAME}"
     assert asked(server) == [("HEAD", path), ("GET", path)]

@@ -12,6 +12,7 @@ from fixtures.hub import Fault, Hub
 from tests.helpers.harm import BASE, QUANTISED, content
 from tests.helpers.stores import fresh, leftovers, offline, read, refusal, repo_folder, requested
 from whisper_speedtest.cache.hashes import Proof
+from whisper_speedtest.cache.manifests import Manifests
 from whisper_speedtest.cache.model import RepoError, Unavailable, VerificationError, VerifiedModel
 from whisper_speedtest.hub.hosted import Watcher
 
@@ -73,7 +74,7 @@ def test_what_hf_downloaded_is_recognised(hub: Hub, store: Store) -> None:
     model = store.prepare(BASE)
 
     assert (read(model), hub.requests) == (content(BASE), [])
-    manifests = repo_folder(store, BASE).verified_commits("main")
+    manifests = Manifests(repo_folder(store, BASE)).verified_commits("main")
     assert {commit: set(files) for commit, files in manifests.items()} == {
         model.commit: set(BASE.files)
     }

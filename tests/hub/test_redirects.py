@@ -13,6 +13,7 @@ from fixtures.hub import Fault
 from tests.helpers.client import get
 from tests.helpers.harm import BASE, QUANTISED, content, flip_bit
 from tests.helpers.stores import fresh, held_files, offline, read, refusal, repo_folder
+from whisper_speedtest.cache.manifests import Manifests
 from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.session.models.model_report import fetched_lines, plan_lines
 
@@ -146,7 +147,7 @@ def test_manifest_of_a_time_without_other_names_is_read(store: Store) -> None:
     path.write_text(json.dumps(manifest))
 
     assert offline(store).prepare(BASE) == model
-    assert set(repo_folder(store, BASE).verified_commits("main")) == {model.commit}
+    assert set(Manifests(repo_folder(store, BASE)).verified_commits("main")) == {model.commit}
 
 
 def test_repo_of_its_own_name_has_no_other(store: Store) -> None:

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.base import EMBEDDED
-from whisper_speedtest.cache import folders
 from whisper_speedtest.cache.folders import RepoFolder
 from whisper_speedtest.cache.hashes import CHUNK, prove
+from whisper_speedtest.cache.inspecting import inspect
 from whisper_speedtest.cache.inspection import Finding, Inspection
 from whisper_speedtest.cache.model import ModelError, RepoError, Unavailable, VerificationError
 from whisper_speedtest.cache.plan import MARGIN, PlannedModel
@@ -104,13 +104,13 @@ def _make_in(files: ModelFiles, folder: Path) -> Inspection:
         ) from None
     source = ROOT / "fixtures" / "models" / checkpoint
     kept = replace(files, revision=_key(source, packages))
-    found = folders.inspect(folder, kept)
+    found = inspect(folder, kept)
     if not _is_intact(found):
         with _others_waiting(folder):
             # Another process may have made it while this one waited.
-            if not _is_intact(folders.inspect(folder, kept)):
+            if not _is_intact(inspect(folder, kept)):
                 _export(kept, folder, exporter.__name__, form, variant)
-        found = folders.inspect(folder, kept)
+        found = inspect(folder, kept)
     if found.state != "complete":
         lacking = ", ".join(fault.name for fault in found.faults) or "file at all"
         raise RepoError(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNREADABLE = (OSError, ValueError, RecursionError)
 """What reading a JSON file raises if the file is missing or malformed."""
 
-_Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """The size of a file, in bytes."""
 
 LONGEST_LISTING = 16_000_000
@@ -85,40 +85,10 @@ class Listing:
     files: Mapping[str, RemoteFile]
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A manifest's entry for one file: its size and hashes when it was verified.
-
-    `unconfirmed` means that it was only compared with the name of its own blob.
-    """
-
-    size: _Size
-    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-    etag: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64}|[0-9a-f]{40})\Z")]
-    unconfirmed: bool = False
-
-    def remote(self, name: str) -> RemoteFile:
-        """Return what the file called `name` must be, according to this entry."""
-        source = "as when it was first seen" if self.unconfirmed else "as when it was verified"
-        return RemoteFile(name, self.size, self.etag, self.unconfirmed, self.sha256, source)
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """The verified files of one commit, by name.
-
-    `listed_as` is the repo to which the hub redirected; "" if it is `repo`.
-    """
-
-    repo: str
-    revision: str
-    commit: str
-    files: dict[str, Record]
-    listed_as: str = ""
-
-
 class _Listed(msgspec.Struct):
     """The entry for one file in huggingface_hub's listing of a commit."""
 
-    size: _Size
+    size: Size
     blob_id: str
     lfs_sha256: str | None = None
 

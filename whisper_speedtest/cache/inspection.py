@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from whisper_speedtest.cache.evidence import Record
+from whisper_speedtest.cache.manifests import Record
 from whisper_speedtest.cache.model import VerificationError, VerifiedModel
 
 if TYPE_CHECKING:

@@ -10,6 +10,9 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from whisper_speedtest.cache.inspecting import find_content
+from whisper_speedtest.cache.local_evidence import LocalEvidence
+from whisper_speedtest.cache.manifests import Manifests
 from whisper_speedtest.cache.model import RepoError, Unavailable
 from whisper_speedtest.cache.plan import PlannedModel
 from whisper_speedtest.cache.staging import advice_on_folder, begun
@@ -39,7 +42,7 @@ def plan_by_listing(
     """
     files, commit = local.files, listing.commit
     listed_as = listing.repo if listing.repo != files.repo else ""
-    records = folder.verified_commits(files.revision).get(commit, {}).values()
+    records = Manifests(folder).records(files.revision, commit).values()
     is_known = commit == files.revision or any(not each.unconfirmed for each in records)
     if listed_as and not is_known:
         raise RepoError(
@@ -53,7 +56,7 @@ def plan_by_listing(
         pointer = folder.pointer(commit, name)
         if finding.path == pointer and finding.matches(file) and finding.proof:
             held[name] = (pointer, finding.proof)
-        elif found := folder.find_content(commit, file, places.get(name, ())):
+        elif found := find_content(folder, commit, file, places.get(name, ())):
             held[name] = found
         if name in held:
             path, proof = held[name]
@@ -75,8 +78,9 @@ def plan_offline(local: Inspection, folder: RepoFolder, places: OtherPlaces) -> 
             model is not planned either, as no host can decide which of the two is right.
     """
     files = local.files
-    for commit in folder.commits(files) if local.state != "corrupt" else ():
-        if listing := folder.listing(commit, files):
+    evidence = LocalEvidence(folder)
+    for commit in evidence.commits(files) if local.state != "corrupt" else ():
+        if listing := evidence.listing(commit, files):
             model = plan_by_listing(local, folder, listing, places)
             if not model.download:
                 return model

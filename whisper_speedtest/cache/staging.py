@@ -20,19 +20,20 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from adapters.errors import advice_on_limit
-from whisper_speedtest.cache.evidence import Manifest
 from whisper_speedtest.cache.folders import matches
 from whisper_speedtest.cache.hashes import digest, hash_name
+from whisper_speedtest.cache.manifests import Manifest, Manifests
 from whisper_speedtest.cache.model import VerificationError
 from whisper_speedtest.common.files import existing, flock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from whisper_speedtest.cache.evidence import Record, RemoteFile
+    from whisper_speedtest.cache.evidence import RemoteFile
     from whisper_speedtest.cache.folders import RepoFolder
     from whisper_speedtest.cache.hashes import Proof
     from whisper_speedtest.cache.inspection import Inspection
+    from whisper_speedtest.cache.manifests import Record
 
 _PREFIX = "staging-"
 _PART = "part-"
@@ -88,7 +89,7 @@ def _remove_leftovers(folder: RepoFolder) -> None:
 
 def record(folder: RepoFolder, found: Inspection) -> None:
     """Write the manifest of a complete model that has none."""
-    recorded = folder.verified_commits(found.files.revision).get(found.commit or "", {})
+    recorded = Manifests(folder).records(found.files.revision, found.commit or "")
     if found.records.items() <= recorded.items():
         return
     # A read-only cache can be used without a manifest: each run hashes the files anyway.
@@ -128,7 +129,7 @@ class Staging:
     def require(self, revision: str, commit: str, files: Iterable[RemoteFile]) -> None:
         """Raise OSError, before a download, if a file could not be moved to its place."""
         folder = self._folder
-        places = [folder.root / "refs" / revision, folder.manifest_path(revision, commit)]
+        places = [folder.ref_path(revision), folder.manifest_path(revision, commit)]
         for file in files:
             places += [folder.blobs / file.etag, folder.pointer(commit, file.name)]
         for place in places:
@@ -238,7 +239,7 @@ class Staging:
     def write_ref(self, revision: str, commit: str) -> None:
         """Write the commit of a revision to its ref, as huggingface_hub does."""
         if self._folder.commit(revision) != commit:
-            self._write_file(self._folder.root / "refs" / revision, commit.encode())
+            self._write_file(self._folder.ref_path(revision), commit.encode())
 
     def write_manifest(self, found: Inspection) -> None:
         """Add the verified files to the manifest of their revision and commit.
@@ -247,10 +248,10 @@ class Staging:
         corrected where they have other entries for files that a host has confirmed.
         """
         revision, commit = found.files.revision, found.commit or ""
-        files = self._folder.verified_commits(revision).get(commit, {}) | found.records
+        files = Manifests(self._folder).records(revision, commit) | found.records
         self._write(Manifest(self._folder.repo, revision, commit, files, found.listed_as))
         confirmed = {name: each for name, each in found.records.items() if not each.unconfirmed}
-        for other in self._folder.manifests(commit):
+        for other in Manifests(self._folder).of_commit(commit):
             right = {name: each for name, each in confirmed.items() if name in other.files}
             if not right.items() <= other.files.items():
                 self._correct(other, right)

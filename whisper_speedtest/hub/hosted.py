@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from whisper_speedtest.cache import folders
-from whisper_speedtest.cache.folders import RepoFolder, cached_repos, is_safe
+from whisper_speedtest.cache.folders import RepoFolder, is_safe, matches
+from whisper_speedtest.cache.inspecting import find_content, inspect
 from whisper_speedtest.cache.inspection import Finding, Inspection
 from whisper_speedtest.cache.model import (
     ModelError,
@@ -23,6 +23,7 @@ from whisper_speedtest.cache.model import (
 )
 from whisper_speedtest.cache.plan import PlannedModel
 from whisper_speedtest.cache.planning import plan_by_listing, plan_offline
+from whisper_speedtest.cache.repos import cached_repos
 from whisper_speedtest.cache.staging import Staging, advice_on_folder, begun, record, staging
 from whisper_speedtest.common.text import human, printable
 from whisper_speedtest.hub import web
@@ -79,7 +80,7 @@ class HostedModels:
 
     def inspect(self, files: ModelFiles) -> Inspection:
         """Return the state of a model in the hub cache; hash every byte, and make no request."""
-        return folders.inspect(self.settings.cache, files)
+        return inspect(self.settings.cache, files)
 
     def commit(self, files: ModelFiles, cancelled: threading.Event) -> str | ModelError:
         """Return the present commit of a model's revision, or why the host does not say it."""
@@ -189,7 +190,7 @@ class HostedModels:
         watcher.start(repo, file.name, file.size - known)
         try:
             with stage.part(file.etag, self._patience(repo, file, watcher, cancelled)) as part:
-                if found := folder.find_content(model.commit or "", file, ()):
+                if found := find_content(folder, model.commit or "", file, ()):
                     watcher.advance(repo, file.name, file.size - known)
                     path, proof = found
                     return proof if path.parent == folder.blobs else stage.adopt(path, file.etag)
@@ -285,7 +286,7 @@ class HostedModels:
         """Return the repos in the cache, with files, whose names are close to that of `repo`."""
         others = {each.repo: each.root for each in cached_repos(self.settings.cache)}
         close = difflib.get_close_matches(repo, others.keys() - {repo}, n=5, cutoff=0.7)
-        return [each for each in close if folders.matches(others[each], "snapshots/*")]
+        return [each for each in close if matches(others[each], "snapshots/*")]
 
     def _showable(self, text: str) -> str:
         """Return a text without the token, and without users and passwords in addresses.

@@ -24,8 +24,9 @@ from adapters.base import Case
 from fixtures.hub import Fault, Hub
 from tests.helpers.harm import flip_bit, kept_times, truncate
 from tests.helpers.project import ROOT, child_environment
-from whisper_speedtest.cache.folders import RepoFolder, inspect
+from whisper_speedtest.cache.folders import RepoFolder
 from whisper_speedtest.cache.hashes import prove
+from whisper_speedtest.cache.inspecting import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

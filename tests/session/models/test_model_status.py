@@ -81,7 +81,7 @@ def _hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts[path.name] += 1
         return done
 
-    monkeypatch.setattr("whisper_speedtest.cache.folders.digest", counted)
+    monkeypatch.setattr("whisper_speedtest.cache.inspecting.digest", counted)
     monkeypatch.setattr("whisper_speedtest.session.models.model_status.digest", counted)
     return counts
 

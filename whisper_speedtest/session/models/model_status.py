@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import adapter_class, files_of
-from whisper_speedtest.cache.folders import cached_repos
 from whisper_speedtest.cache.hashes import digest, hash_name
 from whisper_speedtest.cache.inspection import CachedFile, Finding, Inspection
+from whisper_speedtest.cache.repos import cached_repos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
