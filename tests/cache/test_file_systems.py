@@ -269,15 +269,12 @@ def test_cache_on_a_disk_that_is_not_there_is_not_said_to_be_full(
 )
 def test_each_reason_has_its_own_next_step(code: int, step: str) -> None:
     """Each error of the file system has its own next step, which names the path that failed."""
-    assert (
-        advice_on_folder(OSError(code, os.strerror(code), "/cache/blobs"), Path("/cache")) == step
-    )
-    moved = OSError(code, os.strerror(code), "/cache/staging-x", None, "/cache/blobs")
-    assert advice_on_folder(moved, Path("/cache")) == step, (
-        "expected the target of a move to be named"
-    )
-    named = step.replace("/cache/blobs", "/cache")
-    assert advice_on_folder(OSError(code, os.strerror(code)), Path("/cache")) == named
+    cache, failed = Path("/cache"), "/cache/blobs"
+    assert advice_on_folder(OSError(code, os.strerror(code), failed), cache) == step
+    moved = OSError(code, os.strerror(code), "/cache/staging-x", None, failed)
+    assert advice_on_folder(moved, cache) == step, "expected the target of a move to be named"
+    named = step.replace(failed, "/cache")
+    assert advice_on_folder(OSError(code, os.strerror(code)), cache) == named
 
 
 def test_limit_of_open_files_is_named_with_what_raises_it() -> None:
