@@ -24,7 +24,13 @@ from whisper_speedtest.session.choice.options import (
     minutes_of,
     rules_of,
 )
-from whisper_speedtest.session.choice.selection import BASELINE, case_of, measure_of, parameters_of
+from whisper_speedtest.session.choice.selection import (
+    BASELINE,
+    case_of,
+    deselect,
+    measure_of,
+    parameters_of,
+)
 from whisper_speedtest.session.device import choose_device
 from whisper_speedtest.session.ending import fail
 from whisper_speedtest.session.fixtures import STARTED_WITH, samples_of
@@ -130,20 +136,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     named = names_a_clip(config)
     baseline = config.stash.get(BASELINE, None)
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
+
+    def is_compared(item: pytest.Item) -> bool:
         case = case_of(item)
         compares = measure_of(item) is Measure.RATIO and (case is None or case != baseline)
-        on_usual_clip = named or case is None or _clip_of(item) == USUAL_CLIP
-        if compares and on_usual_clip:
-            kept.append(item)
-        else:
-            left_out.append(item)
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-    items[:] = kept
-    other_side.left_out = len(left_out)
+        return compares and (named or case is None or _clip_of(item) == USUAL_CLIP)
+
+    other_side.left_out = len(deselect(config, items, is_compared))
     shard: Shard | None = config.getoption("shard")
     of_this_part = [
         case for case in other_side.checkout.entries if shard is None or shard.has(str(case))

@@ -21,7 +21,7 @@ from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.measure.protocol import Rules
 from whisper_speedtest.session import gpu
 from whisper_speedtest.session.choice import selection
-from whisper_speedtest.session.choice.defaults import is_default, split_by_default, user_selects
+from whisper_speedtest.session.choice.defaults import is_default, is_kept, user_selects
 from whisper_speedtest.session.choice.options import BY_DEFAULT, rules_of
 from whisper_speedtest.session.choice.selection import (
     ENGLISH_CLIPS,
@@ -478,9 +478,7 @@ def test_session_that_selects_nothing_keeps_the_default_and_what_runs_over_no_ca
     large = Case("faster-whisper", "large-v3", "fp16")
     items = [listed(None, ""), listed(large, "warm"), listed(TINY, "warm"), listed(large, "load")]
 
-    kept, left_out = split_by_default(items)
-
-    assert (kept, left_out) == ([items[0], items[2]], [items[1], items[3]])
+    assert list(filter(is_kept, items)) == [items[0], items[2]]
 
 
 def test_library_is_told_batch_size_and_language_or_what_it_recommends() -> None:

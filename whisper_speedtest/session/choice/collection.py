@@ -77,10 +77,7 @@ def pytest_collection_modifyitems(
 ) -> Generator[None, object, object]:
     """Apply the default selection if the user has made none, and group the tests by case."""
     if not defaults.user_selects(config):
-        items[:], left_out = defaults.split_by_default(items)
-        config.stash[BEYOND_DEFAULT] = left_out
-        if left_out:
-            config.hook.pytest_deselected(items=left_out)
+        config.stash[BEYOND_DEFAULT] = selection.deselect(config, items, defaults.is_kept)
     outcome = yield
     selection.sort(items)
     return outcome

@@ -9,7 +9,7 @@ from whisper_speedtest.session.choice.options import BY_DEFAULT, MAX_DOWNLOAD
 from whisper_speedtest.session.choice.selection import case_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import pytest
 
@@ -42,17 +42,10 @@ def is_default(case: Case) -> bool:
     return case.variant == DEFAULT_VARIANT and case.size in DEFAULT_SIZES
 
 
-def split_by_default(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
-    """Return the tests that are in the default selection, and those that are not."""
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        case = case_of(item)
-        if case is None or is_default(case):
-            kept.append(item)
-        else:
-            left_out.append(item)
-    return kept, left_out
+def is_kept(item: pytest.Item) -> bool:
+    """Tell whether a test is in the default selection, as each test over no case is."""
+    case = case_of(item)
+    return case is None or is_default(case)
 
 
 def lines_on_left_out(left_out: Iterable[pytest.Item]) -> list[str]:

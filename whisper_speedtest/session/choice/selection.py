@@ -31,7 +31,7 @@ from whisper_speedtest.session.choice.options import (
 from whisper_speedtest.speech.languages import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from _pytest.mark import ParameterSet
 
@@ -174,6 +174,20 @@ def case_of(item: pytest.Item) -> Case | None:
     if item.get_closest_marker("skip") or item.get_closest_marker("unusable"):
         return None
     return parameters_of(item).case
+
+
+def deselect(
+    config: pytest.Config, items: list[pytest.Item], keep: Callable[[pytest.Item], bool]
+) -> list[pytest.Item]:
+    """Remove the tests that are not to be kept from `items`; return them, after telling pytest."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        (kept if keep(item) else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+    return left_out
 
 
 def settings_of(item: pytest.Item) -> DecodeSettings:

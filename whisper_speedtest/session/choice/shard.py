@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whisper_speedtest.session.choice.selection import case_of, measure_of
+from whisper_speedtest.session.choice.selection import case_of, deselect, measure_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -82,18 +82,15 @@ def take_part(config: pytest.Config, items: list[pytest.Item]) -> None:
     shard: Shard | None = config.getoption("shard")
     if shard is None:
         return
-    kept = [item for item in items if shard.has(subject_of(item))]
-    left_out = [item for item in items if not shard.has(subject_of(item))]
+    of_cases, of_tests = _count_cases(items), len(items)
+    deselect(config, items, lambda item: shard.has(subject_of(item)))
     config.stash[SPLIT] = Split(
         shard=shard,
-        cases=_count_cases(kept),
-        of_cases=_count_cases(items),
-        tests=len(kept),
-        of_tests=len(items),
+        cases=_count_cases(items),
+        of_cases=of_cases,
+        tests=len(items),
+        of_tests=of_tests,
     )
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-    items[:] = kept
 
 
 def _count_cases(items: Sequence[pytest.Item]) -> int:
