@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @pytest.mark.over(measure=Measure.LOAD)
 def test_load(record: Recorder, processes: Processes) -> None:
     """Seconds to load the model, each time in a process that has just imported the library."""
-    processes.starts()
+    starts = processes.start_all()
 
-    record.loads(processes)
+    record.loads(processes, starts)
 
 
 @pytest.mark.over("short", measure=Measure.COLD)
@@ -39,7 +39,7 @@ def test_cold_start_and_memory(
     The files have just been hashed, so the system has them in memory. The first of several starts
     does not count, as a library may compile code in it and keep that for the next starts.
     """
-    starts = processes.starts()
+    starts = processes.start_all()
 
     record.starts(processes, starts)
     judge(case, clip, settings, [start.transcript for start in starts], record.provenance)
@@ -51,7 +51,7 @@ def test_cold_files(
 ) -> None:
     """Seconds of a cold start while the system's memory holds none of the model's files."""
     try:
-        starts = processes.starts_from_disk()
+        starts = processes.start_all_from_disk()
     except FilesInMemoryError as error:
         raise NotMeasured(case, f"with its files on the disk alone: {error}") from None
 

@@ -271,7 +271,7 @@ def test_memory_is_that_of_the_process_that_has_transcribed_it(
     """The memory of a corpus is that of the process that transcribed it, and of no other."""
     engine.calls = [2.0]
     processes = processes_of(three(engine))
-    assert [start.memory.footprint for start in processes.starts()] == [100, 101, 102]
+    assert [start.memory.footprint for start in processes.start_all()] == [100, 101, 102]
     record = Recorder("test_corpus[id]", Measure.CORPUS, CASE, corpus, SETTINGS)
 
     record.corpus(processes, time_corpus(processes, corpus, SETTINGS))

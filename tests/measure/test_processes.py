@@ -41,7 +41,7 @@ def test_all_processes_are_started_alike_and_once(engines: list[FakeEngine]) -> 
     """All processes of a case go through the same steps of a start, and are started only once."""
     processes = processes_of(engines)
 
-    first, again = list(processes.starts()), list(processes.starts())
+    first, again = list(processes.start_all()), list(processes.start_all())
 
     assert [start.phases.first_call for start in first] == [1.5, 2.5, 3.5]
     assert [start.phases.process for start in first] == [0, 1, 2]
@@ -66,7 +66,7 @@ def test_first_process_is_started_alone(engines: list[FakeEngine]) -> None:
 
     assert [processes.first().pid, processes.first().pid] == [10, 10]
     assert [starts_of(each) for each in engines] == [1, 0, 0, 0, 0, 0]
-    assert peak_memory(processes.begun) == Memory(100, None)
+    assert peak_memory(processes.starts) == Memory(100, None)
     assert [engine.pid for engine in processes.each()] == [10, 11, 12]
     assert [starts_of(each) for each in engines] == [1, 1, 1, 0, 0, 0]
 
@@ -77,7 +77,7 @@ def test_first_process_is_started_anew_where_it_ended(engines: list[FakeEngine])
     processes.first().close()
 
     assert processes.first().pid == 11
-    assert [start.engine.pid for start in processes.starts()] == [10, 12, 13]
+    assert [start.engine.pid for start in processes.start_all()] == [10, 12, 13]
 
 
 def test_engine_that_ended_is_started_anew_and_costs_no_other(engines: list[FakeEngine]) -> None:
@@ -88,7 +88,7 @@ def test_engine_that_ended_is_started_anew_and_costs_no_other(engines: list[Fake
 
     assert [engine.pid for engine in processes.each()] == [10, 13, 12]
     assert [engine.pid for engine in processes.each()] == [10, 13, 12]
-    assert [start.engine.pid for start in processes.starts()] == [10, 11, 12]
+    assert [start.engine.pid for start in processes.start_all()] == [10, 11, 12]
 
 
 def test_start_that_failed_fails_every_test(engines: list[FakeEngine]) -> None:
@@ -103,7 +103,7 @@ def test_start_that_failed_fails_every_test(engines: list[FakeEngine]) -> None:
 
     for _ in range(2):
         with pytest.raises(EngineError, match="it does not load"):
-            processes.starts()
+            processes.start_all()
     with pytest.raises(EngineError, match="it does not load"):
         list(processes.each())
     assert [starts_of(each) for each in engines[:3]] == [1, 1, 0]
@@ -149,7 +149,7 @@ def test_processes_that_the_user_wants_live_at_once_where_they_fit(
 
 def test_memory_is_the_highest_peak_of_all_starts(engines: list[FakeEngine]) -> None:
     """The memory of all starts is the highest peak of host and accelerator, each by itself."""
-    starts = processes_of(engines).starts()
+    starts = processes_of(engines).start_all()
 
     assert peak_memory(starts) == Memory(300, None)
     assert peak_memory(
@@ -189,7 +189,7 @@ def test_start_that_takes_too_long_costs_its_own_process_alone(
         never(engines[number], step)
     processes = processes_of(engines)
 
-    starts = processes.starts()
+    starts = processes.start_all()
 
     assert [start.engine.pid for start in starts] == pids
     assert [start.phases.process for start in starts] == list(range(len(pids)))
@@ -205,7 +205,7 @@ def test_first_start_that_takes_too_long_fails_the_case(engines: list[FakeEngine
 
     for _ in range(2):
         with pytest.raises(EngineTimeoutError, match="did not end within 240 s"):
-            processes.starts()
+            processes.start_all()
     assert (processes.count, processes.timed_out) == (3, 0)
     assert [starts_of(each) > 0 for each in engines[:2]] == [True, False]
 
@@ -233,7 +233,7 @@ def test_files_are_out_of_memory_between_their_hashing_and_the_load(
     engines: list[FakeEngine],
 ) -> None:
     """Files leave memory after they were hashed, and are checked again right before the load."""
-    processes_of(engines).starts_from_disk()
+    processes_of(engines).start_all_from_disk()
 
     steps = [step for step in engines[1].log if "limited" not in step]
     assert steps == [
@@ -246,7 +246,7 @@ def test_files_are_out_of_memory_between_their_hashing_and_the_load(
 def test_one_engine_lives_while_files_are_out_of_memory(engines: list[FakeEngine]) -> None:
     """While files are out of memory, one engine lives at a time, and at the end none does."""
     processes = processes_of(engines)
-    first = list(processes.starts())
+    first = list(processes.start_all())
     alive: list[list[int]] = []
     load = type(engines[0]).load
 
@@ -263,13 +263,13 @@ def test_one_engine_lives_while_files_are_out_of_memory(engines: list[FakeEngine
         each.load = partial(loading, each)  # type: ignore[method-assign]
     processes.end_engines = end_engines
 
-    starts = processes.starts_from_disk()
+    starts = processes.start_all_from_disk()
 
     assert alive == [[13], [14], [15]]
     assert [start.engine.pid for start in starts] == [13, 14, 15]
     assert [start.phases.process for start in starts] == [0, 1, 2]
     assert not any(is_alive(each) for each in engines)
-    assert list(processes.starts()) == first
+    assert list(processes.start_all()) == first
 
 
 def test_engines_have_ended_where_files_stay_in_memory(
@@ -285,6 +285,6 @@ def test_engines_have_ended_where_files_stay_in_memory(
     processes.end_engines = lambda: ended.append(engines[0].log.count("lay_out"))
 
     with pytest.raises(FilesInMemoryError, match="none of its 42 bytes"):
-        processes.starts_from_disk()
+        processes.start_all_from_disk()
 
     assert ended == [0, 1]

@@ -218,7 +218,7 @@ def test_loads_are_recorded_by_process(engine: FakeEngine) -> None:
     engine.calls = [8.0]
     processes = processes_of(three(engine))
 
-    record.loads(processes)
+    record.loads(processes, processes.start_all())
 
     result = record.result
     assert seconds(result) == [(0, 0, 4.0), (1, 1, 4.0), (2, 2, 4.0)]
@@ -243,8 +243,8 @@ def test_starts_that_took_too_long_are_recorded(engine: FakeEngine, clip: Clip) 
     processes = processes_of(engines, Rules(budget=3.0))
     load, cold, warm = recorder(None, Measure.LOAD), recorder(clip, Measure.COLD), recorder(clip)
 
-    load.loads(processes)
-    cold.starts(processes, processes.starts())
+    load.loads(processes, processes.start_all())
+    cold.starts(processes, processes.start_all())
     warm.calls(processes, clip, time_calls(processes, clip, AUDIO, SETTINGS))
 
     for record in (load, cold, warm):
@@ -261,7 +261,7 @@ def test_processes_are_those_that_were_started_and_not_those_that_were_asked_for
     record = recorder(clip, Measure.COLD)
     processes = processes_of(three(engine), Rules(processes=3))
 
-    record.starts(processes, processes.starts()[:2])
+    record.starts(processes, processes.start_all()[:2])
 
     assert record.result.repeats is not None
     assert (record.result.repeats.processes, record.result.repeats.calls) == (2, 1)
@@ -272,7 +272,8 @@ def test_start_has_no_budget_and_no_number_of_calls(engine: FakeEngine) -> None:
     engine.calls = [8.0]
     load = recorder(None, Measure.LOAD)
 
-    load.loads(processes_of(three(engine), Rules(processes=2, calls=5, budget=3.0, pause=1.0)))
+    processes = processes_of(three(engine), Rules(processes=2, calls=5, budget=3.0, pause=1.0))
+    load.loads(processes, processes.start_all())
 
     assert load.result.repeats == Repeats(
         processes=2, calls=1, max_others=0.1, chosen=("processes",)
@@ -287,7 +288,7 @@ def test_starts_are_recorded_by_phase_and_in_all(engine: FakeEngine, clip: Clip)
     record = recorder(clip, Measure.COLD)
 
     processes = processes_of(engines)
-    record.starts(processes, processes.starts())
+    record.starts(processes, processes.start_all())
 
     result = record.result
     assert [start.first_call for start in result.starts] == [8.5, 16.5, 32.5]
@@ -306,8 +307,8 @@ def test_marks_and_what_others_did_are_recorded(
     processes = processes_of(three(engine))
     load, cold = recorder(None, Measure.LOAD), recorder(clip, Measure.COLD)
 
-    load.loads(processes)
-    cold.starts(processes, processes.starts())
+    load.loads(processes, processes.start_all())
+    cold.starts(processes, processes.start_all())
 
     for record in (load, cold):
         assert [each.contaminated for each in record.result.samples] == [True, False, False]

@@ -54,7 +54,7 @@ def measured(
     processes = processes_of(three(engine), rules, room)
     processes.listener = told
     timed = time_calls(processes, clips()["paragraph"], AUDIO, SETTINGS)
-    assert [start.sample.seconds for start in processes.starts()] == [37.5] * processes.count
+    assert [start.sample.seconds for start in processes.start_all()] == [37.5] * processes.count
     return told.steps, [sample.seconds for sample in timed.samples]
 
 

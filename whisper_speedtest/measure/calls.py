@@ -85,7 +85,7 @@ def time_calls(
     rules = processes.rules
     tell = processes.listener.tell
     sampler = _Sampler(clip, audio, settings, rules, processes.listener, pause)
-    processes.starts()  # Only after the starts is it known how many processes there are.
+    processes.start_all()  # Only after the starts is it known how many processes there are.
     count, calls = processes.count, 0
     for number, engine in enumerate(processes.each(), start=1):
         tell(Step(Activity.UNTIMED_CALL, number, count))

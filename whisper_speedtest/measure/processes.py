@@ -64,8 +64,13 @@ class Processes:
         """How many processes there are; before the first start, how many are wanted."""
         return self._count or self.wanted
 
+    @property
     def starts(self) -> Sequence[Started]:
-        """Return the first start of each process, after starting those that were not yet started.
+        """The first start of each process that has been started so far."""
+        return self._starts
+
+    def start_all(self) -> Sequence[Started]:
+        """Start the processes that were not yet started; return the first start of each.
 
         After a start has failed, every further call raises its error, as another try would fail as
         well. A start that takes too long only loses its own process, unless it is the first.
@@ -100,17 +105,12 @@ class Processes:
         if not self._count:
             self._decide_count(self.room_for(started.engine))
 
-    @property
-    def begun(self) -> Sequence[Started]:
-        """The first start of each process that has been started so far."""
-        return self._starts
-
     def first(self) -> Engine:
         """Return the engine of the first process, which has transcribed, and start no other."""
         self._start_until(1)
         return self._open(0)
 
-    def starts_from_disk(self) -> Sequence[Started]:
+    def start_all_from_disk(self) -> Sequence[Started]:
         """Start each process once more, with none of the model's files in the page cache.
 
         Every engine of the case is ended before each start, and after the last one, as engines that
@@ -133,7 +133,7 @@ class Processes:
 
         An engine that failed after its start, or was ended to make room, is started anew.
         """
-        for number in range(len(self.starts())):
+        for number in range(len(self.start_all())):
             yield self._open(number)
 
     def _open(self, number: int) -> Engine:

@@ -133,14 +133,14 @@ class Recorder:
 
     def calls(self, processes: Processes, clip: Clip, calls: Calls) -> None:
         """Record timed calls on one clip."""
-        self._processes(processes.starts(), calls.repeats, calls.samples, calls.empty_call)
+        self._processes(processes.starts, calls.repeats, calls.samples, calls.empty_call)
         self._heard(clip, calls.transcripts)
 
     def corpus(self, processes: Processes, calls: CorpusCalls) -> None:
         """Record the calls on a corpus: the score of each clip, and the pooled score."""
         assert self.result.settings is not None, "a corpus is transcribed with some settings"
         language = self.result.settings.language
-        self._processes(processes.begun[:1], calls.repeats, [calls.sample], calls.empty_call)
+        self._processes(processes.starts[:1], calls.repeats, [calls.sample], calls.empty_call)
         clips = tuple(self._clip_score(each, language) for each in calls.heard)
         self._add(
             fallback=any(each.transcript.fallback for each in calls.heard),
@@ -160,9 +160,8 @@ class Recorder:
             score=score_of(clip, transcript.text, language, transcript.segments),
         )
 
-    def loads(self, processes: Processes) -> None:
+    def loads(self, processes: Processes, starts: Sequence[Started]) -> None:
         """Record the load of each start."""
-        starts = processes.starts()
         samples = [
             msgspec.structs.replace(each.sample, seconds=each.phases.load) for each in starts
         ]
