@@ -18,12 +18,10 @@ from whisper_speedtest.engine.errors import EngineError
 from whisper_speedtest.measure.result import from_json
 from whisper_speedtest.session.outcomes import RECORDER
 from whisper_speedtest.session.surroundings import (
-    FIRST,
     GPU,
-    GPU_BY,
-    GPU_FAULT,
-    LAST,
-    LAST_CASE,
+    STATES,
+    GpuWatch,
+    States,
     cool_down,
     pytest_runtest_call,
     watch_gpu,
@@ -42,7 +40,7 @@ class Config:
 
     def __init__(self, cooldown: float, last: float) -> None:
         self.stash = pytest.Stash()
-        self.stash[FIRST], self.stash[LAST] = state(0.100), state(last)
+        self.stash[STATES] = States(state(0.100), state(last))
         self._cooldown = cooldown
 
     def getoption(self, name: str) -> float:
@@ -79,7 +77,7 @@ def test_machine_is_waited_for_until_it_is_as_fast_as_at_first(
     config = wait(monkeypatch, 60.0, 0.130, [0.120, 0.106, 0.104])
 
     assert waits == [1.0, 1.0, 1.0]
-    assert config.stash[LAST].reference == 0.104
+    assert config.stash[STATES].last.reference == 0.104
 
 
 def test_wait_ends_with_its_time(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
@@ -104,7 +102,7 @@ def test_slow_gpu_is_waited_for_as_well(
 ) -> None:
     """--cooldown waits for a slow GPU as well, though the processor is fast."""
     config: Any = Config(60.0, 0.100)
-    config.stash[FIRST], config.stash[LAST] = state(0.1, 0.5), state(0.1, 0.6)
+    config.stash[STATES] = States(state(0.1, 0.5), state(0.1, 0.6))
     left = iter([state(0.1, 0.55), state(0.1, 0.51)])
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: next(left))
 
@@ -124,7 +122,7 @@ def around_tests(
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(next(left)))
     monkeypatch.setattr("whisper_speedtest.session.surroundings.showing", lambda *_: nullcontext())
     monkeypatch.setattr("whisper_speedtest.session.surroundings.case_of", lambda item: item.size)
-    del config.stash[FIRST], config.stash[LAST]
+    del config.stash[STATES]
 
     def record(*states: State) -> None:
         first, before, after = (each.reference for each in states)
@@ -229,14 +227,15 @@ def test_gpu_that_computes_wrongly_is_watched_no_longer(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(0.100))
     config: Any = Config(60.0, 0.130)
-    config.stash[GPU] = SimpleNamespace(seconds=wrong)
+    reference: Any = SimpleNamespace(seconds=wrong)
+    config.stash[GPU] = watch = GpuWatch(reference, "toy")
     monkeypatch.setattr("whisper_speedtest.session.surroundings.PAUSE", 0.0)
 
     cool_down(config)
 
-    assert config.stash[GPU] is None
-    assert config.stash[LAST].reference == 0.100
-    assert config.stash[GPU_FAULT].endswith("through this session: expected 1, got 1.5")
+    assert watch.reference is None
+    assert config.stash[STATES].last.reference == 0.100
+    assert watch.fault.endswith("through this session: expected 1, got 1.5")
 
 
 def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
@@ -249,14 +248,14 @@ def test_processor_that_computes_wrongly_is_not_taken_for_the_gpu(
 
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", broken)
     config: Any = Config(60.0, 0.130)
-    for watched in (None, SimpleNamespace(seconds=lambda: 0.001)):
-        config.stash[GPU], config.stash[GPU_BY] = watched, "toy"
+    references: tuple[Any, ...] = (None, SimpleNamespace(seconds=lambda: 0.001))
+    for reference in references:
+        config.stash[GPU] = GpuWatch(reference, "toy")
 
         with pytest.raises(ArithmeticError, match="expected the same signals"):
             cool_down(config)
 
-        assert config.stash[GPU] is watched
-        assert GPU_FAULT not in config.stash
+        assert config.stash[GPU] == GpuWatch(reference, "toy")
 
 
 MODULE = "whisper_speedtest.session.surroundings"
@@ -313,9 +312,9 @@ def test_library_of_transcripts_alone_has_another_one_watch_the_gpu(
     config = watched(Case("words", "base", "int8"))
 
     assert libraries.tried == [Case("no-gpu", "micro", "fp16"), Case("good", "micro", "fp16")]
-    assert config.stash[GPU].seconds() == 0.001
-    assert config.stash[GPU_BY] == "good"
-    assert GPU_FAULT not in config.stash
+    watch = config.stash[GPU]
+    assert watch.reference.seconds() == 0.001
+    assert (watch.by, watch.fault) == ("good", "")
 
 
 def test_librarys_own_reference_is_replaced_by_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,8 +324,8 @@ def test_librarys_own_reference_is_replaced_by_no_other(monkeypatch: pytest.Monk
     config = watched(Case("own", "base", "int8"))
 
     assert libraries.tried == [Case("own", "base", "int8")]
-    assert config.stash[GPU] is None
-    assert config.stash[GPU_FAULT] == (
+    assert config.stash[GPU].reference is None
+    assert config.stash[GPU].fault == (
         "nothing shows how fast the GPU is through this session: no product today"
     )
 
@@ -346,8 +345,8 @@ def test_gpu_that_no_library_can_watch_is_told(
 
     config = watched(Case("words", "base", "int8"))
 
-    assert config.stash[GPU] is None
-    assert config.stash[GPU_FAULT].endswith(f"through this session: {reason}")
+    assert config.stash[GPU].reference is None
+    assert config.stash[GPU].fault.endswith(f"through this session: {reason}")
 
 
 def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +362,7 @@ def test_gpu_is_watched_from_the_first_case_on(monkeypatch: pytest.MonkeyPatch) 
         watch_gpu(config, Case("good", "base", "fp16"))
 
     assert len(libraries.tried) == 2
-    for around in (config.stash[FIRST], config.stash[LAST]):
+    for around in (config.stash[STATES].first, config.stash[STATES].last):
         assert (around.gpu_reference, around.gpu_reference_by) == (0.001, "good")
 
 
@@ -388,8 +387,8 @@ def test_gpu_that_cannot_be_watched_for_want_of_a_folder_is_told(
 
     config = watched(Case("toy", "micro", "good"))
 
-    assert config.stash[GPU] is None
-    assert config.stash[GPU_FAULT].endswith("No space left on device")
+    assert config.stash[GPU].reference is None
+    assert config.stash[GPU].fault.endswith("No space left on device")
 
 
 def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
@@ -418,7 +417,7 @@ def test_gpu_that_is_watched_later_is_added_to_how_the_session_began(
         watch_gpu(config, Case("toy", size, "good"))
 
     assert engines.call_count == 1, "expected one engine for all models"
-    first, last = config.stash[FIRST], config.stash[LAST]
+    first, last = config.stash[STATES].first, config.stash[STATES].last
     assert (first.reference, first.gpu_reference) == (0.1, 0.5)
     assert (last.reference, last.gpu_reference) == (0.2, 0.5)
     assert not engine.__exit__.called
@@ -432,8 +431,7 @@ def test_gpu_that_is_lost_fails_one_test_at_most(monkeypatch: pytest.MonkeyPatch
     """A GPU that is lost fails one test at most, if the user makes errors of warnings."""
     monkeypatch.setattr("whisper_speedtest.measure.machine.state", lambda *_: state(0.1))
     config: Any = Config(0.0, 0.100)
-    config.stash[LAST_CASE] = None
-    config.stash[GPU_FAULT] = "nothing shows it"
+    config.stash[GPU] = GpuWatch(fault="nothing shows it")
     item: Any = SimpleNamespace(config=config, stash=pytest.Stash())
     item.stash[RECORDER] = SimpleNamespace(around=lambda *_: None)
     monkeypatch.setattr("whisper_speedtest.session.surroundings.case_of", lambda _: None)

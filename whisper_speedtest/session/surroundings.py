@@ -6,6 +6,7 @@ import tempfile
 import time
 import warnings
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,26 +26,46 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.reference import GpuReference
 
 MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
-FIRST: pytest.StashKey[State] = pytest.StashKey()
-"""The state of the machine before the first measurement; GPU values from the first on a GPU."""
-
-LAST: pytest.StashKey[State] = pytest.StashKey()
-"""The state after the latest measurement, which is also the state before the next."""
-
-LAST_CASE: pytest.StashKey[Case | None] = pytest.StashKey()
-"""The case of the latest measurement."""
-
-GPU: pytest.StashKey[GpuReference | None] = pytest.StashKey()
-"""The GPU's reference; None if it has failed."""
-
-GPU_BY: pytest.StashKey[str] = pytest.StashKey()
-"""The adapter whose library computes the GPU's reference."""
-
-GPU_FAULT: pytest.StashKey[str] = pytest.StashKey()
-"""Why the GPU's reference is not timed; "" after a warning has said so."""
 
 PAUSE = 1.0
 """Seconds between two measurements of a machine that is cooling down."""
+
+
+@dataclass(slots=True)
+class States:
+    """The states of the machine, from the first measurement of a session on."""
+
+    first: State
+    """The state before the first measurement; GPU values from the first on a GPU."""
+
+    last: State
+    """The state after the latest measurement, which is also the state before the next."""
+
+    case: Case | None = None
+    """The case of the latest measurement."""
+
+
+@dataclass(slots=True)
+class GpuWatch:
+    """What times the GPU's reference in a session, from the first case on a GPU on."""
+
+    reference: GpuReference | None = None
+    """None before it is found, and if it has failed."""
+
+    by: str = ""
+    """The adapter whose library computes the reference."""
+
+    fault: str = ""
+    """Why the reference is not timed; "" after a warning has said so."""
+
+    def lose(self, reason: str) -> None:
+        """Time the reference no more; a warning will say why."""
+        self.reference = None
+        self.fault = f"nothing shows how fast the GPU is through this session: {reason}"
+
+
+STATES = pytest.StashKey[States]()
+GPU = pytest.StashKey[GpuWatch]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -59,20 +80,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     recorder = item.stash.get(RECORDER, None)
     if recorder is None:
         return (yield)
-    stash = item.config.stash
-    if FIRST not in stash:
-        stash[FIRST] = stash[LAST] = _state(item.config)
-    elif stash[LAST_CASE] != case_of(item):
-        cool_down(item.config)
-    stash[LAST_CASE] = case_of(item)
-    before = stash[LAST]
+    config, case = item.config, case_of(item)
+    if STATES not in config.stash:
+        now = _state(config)
+        config.stash[STATES] = States(now, now, case)
+    states = config.stash[STATES]
+    if states.case != case:
+        cool_down(config)
+        states.case = case
+    before = states.last
     try:
         return (yield)
     finally:
-        stash[LAST] = _state(item.config)
-        recorder.around(stash[FIRST], before, stash[LAST])
-        if fault := stash.get(GPU_FAULT, ""):
-            stash[GPU_FAULT] = ""
+        states.last = _state(config)
+        recorder.around(states.first, before, states.last)
+        watch = config.stash.get(GPU, None)
+        if watch and watch.fault:
+            fault, watch.fault = watch.fault, ""
             warnings.warn(fault, stacklevel=1)
 
 
@@ -97,26 +121,26 @@ def watch_gpu(config: pytest.Config, case: Case) -> None:
     from whisper_speedtest.cache.model import ModelError
     from whisper_speedtest.engine.errors import EngineError
 
-    config.stash[GPU] = None
+    watch = config.stash[GPU] = GpuWatch()
     faults = []
     with showing(config, f"{case.label}: watching the GPU's speed"):
         for watcher in watchers(case):
             try:
-                config.stash[GPU] = _gpu_reference(config, watcher)
-                config.stash[GPU_BY] = watcher.adapter
+                watch.reference = _gpu_reference(config, watcher)
+                watch.by = watcher.adapter
                 break
             except (EngineError, ModelError, ArithmeticError, OSError) as error:
                 faults.append(str(error))
-    if config.stash[GPU] is None:
+    if watch.reference is None:
         alone = f"{case.adapter} computes nothing but transcripts, and no other is installed"
-        _lose_gpu(config, "; ".join(faults) or alone)
+        watch.lose("; ".join(faults) or alone)
         return
-    if FIRST in config.stash:
+    if states := config.stash.get(STATES, None):
         from msgspec.structs import replace
 
-        now = config.stash[LAST] = _state(config)
-        config.stash[FIRST] = replace(
-            config.stash[FIRST],
+        now = states.last = _state(config)
+        states.first = replace(
+            states.first,
             gpu_reference=now.gpu_reference,
             gpu_reference_by=now.gpu_reference_by,
         )
@@ -163,14 +187,13 @@ def cool_down(config: pytest.Config) -> None:
     from whisper_speedtest.measure.drift import drift_of, has_drifted
 
     deadline = time.monotonic() + config.getoption("cooldown")
-    first = config.stash[FIRST]
+    states = config.stash[STATES]
     with showing(config, "waiting for the machine to cool down"):
         while time.monotonic() < deadline:
-            now = config.stash[LAST]
-            if not has_drifted(drift_of(now, now, first, "gpu")):
+            if not has_drifted(drift_of(states.last, states.last, states.first, "gpu")):
                 return
             time.sleep(PAUSE)
-            config.stash[LAST] = _state(config)
+            states.last = _state(config)
 
 
 def _state(config: pytest.Config) -> State:
@@ -178,16 +201,10 @@ def _state(config: pytest.Config) -> State:
     from whisper_speedtest.engine.errors import EngineError
     from whisper_speedtest.measure.machine import state
 
-    gpu = config.stash.get(GPU, None)
+    watch = config.stash.get(GPU, GpuWatch())
     seconds = None
     try:
-        seconds = gpu.seconds() if gpu else None
+        seconds = watch.reference.seconds() if watch.reference else None
     except (EngineError, ArithmeticError) as error:
-        _lose_gpu(config, str(error))
-    return state(seconds, None if seconds is None else config.stash[GPU_BY])
-
-
-def _lose_gpu(config: pytest.Config, reason: str) -> None:
-    """Time the GPU's reference no more; a warning will say why."""
-    config.stash[GPU] = None
-    config.stash[GPU_FAULT] = f"nothing shows how fast the GPU is through this session: {reason}"
+        watch.lose(str(error))
+    return state(seconds, None if seconds is None else watch.by)

@@ -5,4 +5,5 @@ from tests.helpers.values import assert_values
 
 def test_dataclasses_are_frozen() -> None:
     """The dataclasses of session/ have slots, and are frozen but for those that are to change."""
-    assert_values("whisper_speedtest.session", changing={"OtherSide", "Probes", "Shown"})
+    changing = {"GpuWatch", "OtherSide", "Probes", "Shown", "States"}
+    assert_values("whisper_speedtest.session", changing=changing)
