@@ -11,14 +11,14 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from adapters import files_of
-from adapters.base import DecodeSettings
+from adapters.base import Case, DecodeSettings
 from fixtures.audio import clips
 from whisper_speedtest.measure.judging import MAX_WER, WrongTranscriptError, judge
 from whisper_speedtest.measure.protocol import probe_limit
@@ -30,7 +30,7 @@ from whisper_speedtest.session.terminal.display_plugin import showing
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from adapters.base import Case, Device
+    from adapters.base import Device
     from whisper_speedtest.cache.model import VerifiedModel
     from whisper_speedtest.engine.process import Engine
 
@@ -38,36 +38,24 @@ CLIP = "short"
 """The clip that a probe transcribes."""
 
 
-@dataclass(slots=True)
-class Probes:
-    """The outcomes of the session's probes. An interrupted probe has none."""
-
-    works: set[tuple[str, str]] = field(default_factory=set)
-    """Adapter and variant of each probe that succeeded; other sizes use the same code."""
-
-    refused: dict[str, str] = field(default_factory=dict)
-    """Adapter → why its library finds no GPU here, as it says before it loads a model."""
-
-    ended: dict[str, str] = field(default_factory=dict)
-    """Adapter → how else its engine ended before the load: by a crash or a timeout, for example."""
-
-    broken: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Adapter and variant → why they compute on the CPU and not on the GPU."""
-
-    neither: dict[Case, str] = field(default_factory=dict)
-    """Case → why it fails on the GPU and the CPU alike, so that the GPU is not to blame; or why no
-    process could be started to try it."""
-
-    def fault(self, case: Case) -> str | None:
-        """Return why a case is not measured on the GPU; "" if it is; None if not yet probed."""
-        kind = (case.adapter, case.variant)
-        if kind in self.works:
-            return ""
-        of_all = self.refused.get(case.adapter) or self.ended.get(case.adapter)
-        return of_all or self.broken.get(kind) or self.neither.get(case)
+Models = str | tuple[str, str] | Case
+"""The models that an outcome holds for: all of an adapter; those of an adapter and a variant, as
+all sizes use the same code; or one."""
 
 
-PROBES = pytest.StashKey[Probes]()
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The outcome of a probe."""
+
+    fault: str = ""
+    """Why the models are not measured on the GPU; "" if they are."""
+
+    refused: bool = False
+    """Whether the library itself says, before it loads a model, that it finds no GPU here."""
+
+
+PROBES = pytest.StashKey[dict[Models, Probed]]()
+"""The outcomes of the session's probes. An interrupted probe has none."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -96,11 +84,19 @@ def choose_device(config: pytest.Config, case: Case, model: VerifiedModel) -> De
     asked: Device | Literal["auto"] = config.getoption("device")
     if asked != "auto":
         return asked
-    probes = config.stash.setdefault(PROBES, Probes())
-    if probes.fault(case) is None:
+    probed = _outcome(config, case)
+    if probed is None:
         with showing(config, f"{case.label}: trying the GPU"):
-            _probe(probes, case, model)
-    return "cpu" if probes.fault(case) else "gpu"
+            models, probed = _probe(case, model)
+        config.stash[PROBES][models] = probed
+    return "cpu" if probed.fault else "gpu"
+
+
+def _outcome(config: pytest.Config, case: Case) -> Probed | None:
+    """Return the outcome that holds for a case; None if there is none yet."""
+    probes = config.stash.setdefault(PROBES, {})
+    of_variant = probes.get((case.adapter, case.variant))
+    return of_variant or probes.get(case.adapter) or probes.get(case)
 
 
 def why_not_gpu(config: pytest.Config, case: Case) -> str:
@@ -108,11 +104,10 @@ def why_not_gpu(config: pytest.Config, case: Case) -> str:
 
     Every Mac has a GPU. On other machines, a library that finds no GPU is nothing unusual.
     """
-    probes = config.stash.get(PROBES, Probes())
-    fault = probes.fault(case)
-    if not fault or (case.adapter in probes.refused and sys.platform != "darwin"):
+    probed = _outcome(config, case) or Probed()
+    if not probed.fault or (probed.refused and sys.platform != "darwin"):
         return ""
-    return f"measuring on the CPU, not the GPU: {fault}"
+    return f"measuring on the CPU, not the GPU: {probed.fault}"
 
 
 def transcribe_once(engine: Engine) -> None:
@@ -139,8 +134,10 @@ def transcribe_once(engine: Engine) -> None:
     judge(engine.case, clip, settings, [transcript], provenance_of(engine))
 
 
-def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
-    """Probe whether a case's library computes on the GPU, and note the outcome.
+def _probe(case: Case, model: VerifiedModel) -> tuple[Models, Probed]:
+    """Probe whether a case's library computes on the GPU.
+
+    Returns the models that the outcome holds for, and the outcome.
 
     If it fails, the CPU is tried as well. If that fails, too, the case is to blame and not the GPU,
     so that other cases of the library may still use the GPU.
@@ -148,37 +145,31 @@ def _probe(probes: Probes, case: Case, model: VerifiedModel) -> None:
     from whisper_speedtest.engine.errors import EngineError
 
     failures = (EngineError, WrongTranscriptError)
-    kind = (case.adapter, case.variant)
+    variant = (case.adapter, case.variant)
     with _limited_engine(case, model, "gpu") as engine:
         engine.lay_out()
         try:
             engine.launch()
         except EngineError as error:  # before any library is imported
-            probes.neither[case] = str(error)
-            return
+            return case, Probed(str(error))
         try:
             engine.import_library()
         except EngineError as error:
-            if error.raised_in == "import_library":
-                probes.refused[case.adapter] = str(error)
-            else:
-                probes.ended[case.adapter] = str(error)
-            return
+            # It may also have crashed or taken too long.
+            return case.adapter, Probed(str(error), refused=error.raised_in == "import_library")
         try:
             engine.load()
             transcribe_once(engine)
         except failures as error:
             fault = str(error)
         else:
-            probes.works.add(kind)
-            return
+            return variant, Probed()
     with _limited_engine(case, model, "cpu") as engine:
         try:
             transcribe_once(engine)
         except failures as error:
-            probes.neither[case] = f"{fault}\nOn the CPU as well: {error}"
-        else:
-            probes.broken[kind] = fault
+            return case, Probed(f"{fault}\nOn the CPU as well: {error}")
+        return variant, Probed(fault)
 
 
 @contextmanager
