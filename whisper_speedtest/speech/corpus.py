@@ -98,8 +98,12 @@ class _Entry(NamedTuple):
     """A code, which is not checked yet; "" where the manifest says none."""
 
 
-class _WrongError(Exception):
-    """An entry that cannot be used; the message begins with its line."""
+class _Wrong(NamedTuple):
+    """An entry that cannot be used, whatever its sound file holds."""
+
+    where: str
+    what: str
+    """What is wrong with it."""
 
 
 _Taken = dict[Path, tuple[_Entry, "Clip"]]
@@ -154,19 +158,19 @@ def _read_entries(folder: Path) -> tuple[_Taken, list[str]]:
     taken: _Taken = {}
     wrong: list[str] = []
     for entry in _entries(folder):
-        if isinstance(entry, _WrongError):
-            wrong.append(str(entry))
+        if isinstance(entry, _Wrong):
+            wrong.append(f"{entry.where}: {entry.what}")
             continue
         try:
             path, clip = _clip(folder, entry, taken)
-        except _WrongError as error:
-            wrong.append(str(error))
+        except ValueError as error:
+            wrong.append(f"{entry.where}: {error}")
         else:
             taken[path] = entry, clip
     return taken, wrong
 
 
-def _entries(folder: Path) -> Iterator[_Entry | _WrongError]:
+def _entries(folder: Path) -> Iterator[_Entry | _Wrong]:
     """Yield what the folder's manifest lists, or what stands for one."""
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
@@ -203,23 +207,24 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _of_json(text: str) -> Iterator[_Entry | _WrongError]:
+def _of_json(text: str) -> Iterator[_Entry | _Wrong]:
     """Yield the entries of lines of JSON; empty lines are none."""
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
+        where = f"line {number}"
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield _WrongError(f"line {number}: expected an object in JSON, got {error}")
+            yield _Wrong(where, f"expected an object in JSON, got {error}")
             continue
         if isinstance(fields, dict):
-            yield _entry(f"line {number}", fields)
+            yield _entry(where, fields)
         else:
-            yield _WrongError(f"line {number}: expected an object in JSON, got {line.strip():.60}")
+            yield _Wrong(where, f"expected an object in JSON, got {line.strip():.60}")
 
 
-def _of_table(manifest: Path, text: str) -> Iterator[_Entry | _WrongError]:
+def _of_table(manifest: Path, text: str) -> Iterator[_Entry | _Wrong]:
     """Yield the entries of a table, whose first line names the columns."""
     lines = io.StringIO(text)
     if manifest.suffix == ".tsv":
@@ -236,14 +241,14 @@ def _of_table(manifest: Path, text: str) -> Iterator[_Entry | _WrongError]:
         yield _entry(f"line {rows.line_num}", row)
 
 
-def _entry(where: str, fields: Mapping[str, object]) -> _Entry | _WrongError:
+def _entry(where: str, fields: Mapping[str, object]) -> _Entry | _Wrong:
     """Return an entry, or what is wrong with the types of its fields."""
     audio, text = fields.get("audio"), fields.get("text")
     language = fields.get("language") or ""
     for name, value in {"audio": audio, "text": text, "language": language}.items():
         if not isinstance(value, str):
             got = "none" if value is None else repr(value)
-            return _WrongError(f"{where}: expected a text as {name}, got {got}")
+            return _Wrong(where, f"expected a text as {name}, got {got}")
     return _Entry(where, str(audio), str(text), str(language).strip().lower())
 
 
@@ -257,15 +262,15 @@ def _of_chapter(folder: Path, chapter: Path) -> Iterator[_Entry]:
             yield _Entry(f"{name}, line {number}", audio.as_posix(), text, "")
 
 
-def _of_file(path: Path) -> _Entry | _WrongError:
+def _of_file(path: Path) -> _Entry | _Wrong:
     """Return a sound file with the text beside it."""
     try:
         text = text_beside(path)
     except ValueError as error:
-        return _WrongError(f"{path.name}: {error}")
+        return _Wrong(path.name, str(error))
     if text is None:
         beside = path.with_suffix(".txt").name
-        return _WrongError(f"{path.name}: expected its words in {beside}, found no such file")
+        return _Wrong(path.name, f"expected its words in {beside}, found no such file")
     return _Entry(path.name, path.name, text, "")
 
 
@@ -275,34 +280,29 @@ def _clip(folder: Path, entry: _Entry, taken: _Taken) -> tuple[Path, Clip]:
     `taken` has the entries before it, none of which may have the same file.
 
     Raises:
-        _WrongError: The entry cannot be used.
+        ValueError: The entry cannot be used. The message does not say where it is.
     """
-
-    def wrong(what: object) -> _WrongError:
-        return _WrongError(f"{entry.where}: {what}")
-
     if not entry.audio.strip():
-        raise wrong("expected a path as audio, got an empty one")
+        raise ValueError("expected a path as audio, got an empty one")
     if not entry.text.strip():
-        raise wrong(f"expected the words of {entry.audio}, got an empty text")
+        raise ValueError(f"expected the words of {entry.audio}, got an empty text")
     try:
         path = (folder / entry.audio).resolve()
         if entry.language:
             parse_language(entry.language)
-    except (OSError, RuntimeError, ValueError) as error:  # such as a link to itself
-        raise wrong(error) from error
+    except (OSError, RuntimeError) as error:  # such as a link to itself
+        raise ValueError(error) from error
     if not path.is_relative_to(folder):
-        raise wrong(
+        raise ValueError(
             f"expected a file in the corpus's folder, got {entry.audio}, which is {path}; copy it "
             "into the folder"
         )
     if path in taken:
-        raise wrong(f"expected a file of its own, got {entry.audio}, as in {taken[path][0].where}")
-    try:
-        name = path.relative_to(folder).as_posix()
-        return path, recording(path, name, entry.text, ORIGIN)
-    except ValueError as error:
-        raise wrong(error) from error
+        raise ValueError(
+            f"expected a file of its own, got {entry.audio}, as in {taken[path][0].where}"
+        )
+    name = path.relative_to(folder).as_posix()
+    return path, recording(path, name, entry.text, ORIGIN)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
