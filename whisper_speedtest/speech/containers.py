@@ -83,36 +83,36 @@ def undecodable_format(data: bytes) -> str | None:
     return next((name for pattern, name in _UNDECODABLE if pattern.match(data)), None)
 
 
-def why_end_is_unknown(container: str, data: bytes) -> str | None:
-    """Return why nobody can tell whether a file's end is there, or None if that can be told.
+def why_end_is_unknown(container: str, data: bytes) -> str:
+    """Return why nobody can tell whether a file's end is there; "" if that can be told.
 
     `container` is libsndfile's name of the format, such as WAV or OGG.
     """
     match container:
         case "WAV" | "WAVEX" | "RF64" | "AIFF" | "CAF" | "OGG" | "FLAC":
-            return None
+            return ""
         case "MP3":
             if _mp3_counts_its_frames(data):
-                return None
+                return ""
             return "is MP3 without its length (no Xing or Info header)"
         case _:
             return f"is {container}, where a missing end goes unnoticed"
 
 
-def why_end_is_missing(container: str, data: bytes) -> str | None:
-    """Return why a file's bytes end before the recording did, or None if they seem to be whole."""
+def why_end_is_missing(container: str, data: bytes) -> str:
+    """Return why a file's bytes end before the recording did; "" if they seem to be whole."""
     match container:
         case "WAV" | "WAVEX" | "RF64" | "AIFF" | "CAF":
             return _why_samples_are_missing(data)
         case "OGG":
             if _ends_with_last_ogg_page(data):
-                return None
+                return ""
             return "is truncated: its last Ogg page is missing or incomplete"
         case _:
-            return None
+            return ""
 
 
-def _why_samples_are_missing(data: bytes) -> str | None:
+def _why_samples_are_missing(data: bytes) -> str:
     """Compare the bytes that follow the header of the samples with the size that it announces.
 
     Source: IBM and Microsoft, "Multimedia Programming Interface and Data Specifications 1.0"
@@ -136,7 +136,7 @@ def _why_samples_are_missing(data: bytes) -> str | None:
                     f"is truncated: its header announces {announced} bytes of samples, "
                     f"{present} are there"
                 )
-            return None
+            return ""
         position += announced + announced % alignment
     return "is damaged: its list of chunks does not lead to the samples"
 

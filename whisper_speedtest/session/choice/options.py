@@ -320,8 +320,8 @@ def rules_of(config: pytest.Config) -> Rules:
     )
 
 
-def why_no_limit(config: pytest.Config) -> str | None:
-    """Return what is wrong with the time limits that the user has chosen, or None."""
+def why_no_limit(config: pytest.Config) -> str:
+    """Return what is wrong with the time limits that the user has chosen; "" if nothing."""
     for name, value in {
         "--timeout": config.getoption("timeout", None),
         "PYTEST_TIMEOUT": os.environ.get("PYTEST_TIMEOUT"),
@@ -335,7 +335,7 @@ def why_no_limit(config: pytest.Config) -> str | None:
                 f"{name}: expected seconds from {SHORTEST_LIMIT:g} to {LONGEST_LIMIT:g}, or 0 for "
                 f"no limit, got {str(value)!r}; correct it, or leave it out"
             )
-    return None
+    return ""
 
 
 def _timeout(config: pytest.Config) -> float | None:
