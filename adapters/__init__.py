@@ -69,7 +69,7 @@ def look_up(path: str) -> type[Adapter] | str:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - such as SystemExit, which must not end pytest
-        from adapters.trial import raised
+        from adapters.import_rules import raised
 
         return raised(error)
     return wrong or cast("type[Adapter]", found)

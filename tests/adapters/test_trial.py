@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from adapters import look_up, trial
+from adapters import import_rules, look_up, trial
 from adapters.trial import Refusal
 from tests.helpers.broken_adapters import ENDING, HANGING, HARMING, RAISING
 from tests.helpers.processes import wait_until_gone
@@ -42,7 +42,7 @@ def try_imports(paths: Iterable[str]) -> dict[str, str]:
 def _write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """A function that writes a module of a name, and returns `module:class`."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(trial, "ROOT", tmp_path)
+    monkeypatch.setattr(import_rules, "ROOT", tmp_path)
 
     def write(name: str, source: str) -> str:
         (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
