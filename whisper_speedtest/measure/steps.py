@@ -72,7 +72,10 @@ class Step(NamedTuple):
 
 
 class Listener:
-    """Is told of each step of a measurement as the step begins. This one does nothing."""
+    """Is told of each step of a measurement as the step begins, by the one thread that measures.
+
+    This one does nothing. Downloads tell a `Watcher` of theirs, by several threads at once.
+    """
 
     def tell(self, step: Step) -> None:
         """Take note that a step begins."""
