@@ -68,9 +68,13 @@ def run(mutants: Sequence[Mutant], jobs: int, minutes: float) -> dict[Mutant, Ou
     end = time.monotonic() + 60 * minutes
     outcomes: dict[Mutant, Outcome] = {}
     copies: SimpleQueue[Copy] = SimpleQueue()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        for number in range(jobs):
-            copies.put(Copy(Path(folder).resolve() / str(number)))
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        root = Path(folder).resolve()
+        for copy in pool.map(Copy, [root / str(number) for number in range(jobs)]):
+            copies.put(copy)
 
         def baseline(room: Room) -> Baseline:
             copy = copies.get()
@@ -91,12 +95,11 @@ def run(mutants: Sequence[Mutant], jobs: int, minutes: float) -> dict[Mutant, Ou
                 copies.put(copy)
 
         rooms = list(dict.fromkeys(room_of(mutant.file) for mutant in mutants))
-        with ThreadPoolExecutor(jobs) as pool:
-            baselines = dict(zip(rooms, pool.map(baseline, rooms), strict=True))
-            for room, known in baselines.items():
-                took = f"{known.seconds:.0f} s, {len(known.left_out)} slower ones left out"
-                print(f"{room.tests}: {took}", flush=True)
-            list(pool.map(attempt, mutants))
+        baselines = dict(zip(rooms, pool.map(baseline, rooms), strict=True))
+        for room, known in baselines.items():
+            took = f"{known.seconds:.0f} s, {len(known.left_out)} slower ones left out"
+            print(f"{room.tests}: {took}", flush=True)
+        list(pool.map(attempt, mutants))
     return outcomes
 
 
