@@ -7,6 +7,7 @@ import msgspec
 from tests.helpers.results import MACHINE, PROVENANCE, measured
 from whisper_speedtest.measure.machine import Gpu
 from whisper_speedtest.results.header import described, header
+from whisper_speedtest.results.note import printed
 
 replace = msgspec.structs.replace
 
@@ -18,7 +19,7 @@ def test_header_says_where_and_with_what_it_was_measured() -> None:
     """
     other = replace(PROVENANCE, versions={"faster-whisper": "1.2.1", "mlx": "0.32.4"})
 
-    assert header([measured("a b"), measured("c d", provenance=other)]) == [
+    assert printed(header([measured("a b"), measured("c d", provenance=other)])) == [
         (
             "machine:  Apple M4 Pro (Mac16,8), cores: 10 performance, 4 efficiency, 20 gpu, "
             "24 GiB, macOS 15.5"
@@ -39,7 +40,7 @@ def test_what_differs_among_the_results_is_named_in_full() -> None:
         measured("a b", machine=smaller),
     ]
 
-    machine, second, versions, suite = header(results)
+    machine, second, versions, suite = printed(header(results))
 
     assert machine.startswith("machine:  Apple M4 Pro")
     assert second.startswith("machine:  Apple M1")

@@ -28,6 +28,7 @@ from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import ClipFacts, ClipScore, ModelFacts
 from whisper_speedtest.measure.samples import Repeats
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.notes import notes
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 NO_COST = msgspec.structs.replace(PROVENANCE, empty_call=None)
 AS_RELEASED = "as released it does not load this model, so the suite changed it"
 ABSENT = ModelFacts(repo="mlx-community/whisper-tiny-mlx-4bit", revision="main")
+
+
+def noted(*arguments: Any, **more: Any) -> list[str]:
+    """Return the lines of the notes on results, and on whatever else is given."""
+    return printed(notes(*arguments, **more))
 
 
 def quiet(**changes: Any) -> Result:
@@ -54,8 +60,8 @@ def skipped(cause: str, **changes: Any) -> Result:
 
 def test_there_is_nothing_to_say_of_a_plain_result() -> None:
     """There is no note on a plain result."""
-    assert notes([quiet()]) == []
-    assert notes([]) == []
+    assert noted([quiet()]) == []
+    assert noted([]) == []
 
 
 def test_cost_of_a_call_is_the_largest_of_all_results() -> None:
@@ -64,7 +70,7 @@ def test_cost_of_a_call_is_the_largest_of_all_results() -> None:
         msgspec.structs.replace(PROVENANCE, empty_call=cost) for cost in (64e-6, 71e-6, 9.0)
     )
 
-    assert notes(
+    assert noted(
         [
             warm(provenance=small),
             warm(provenance=large),
@@ -95,13 +101,13 @@ def test_call_after_a_pause_is_compared_with_one_right_after_another() -> None:
         quiet(samples=samples(9.0), outcome=Outcome.BUSY),
     ]
 
-    (line,) = notes([after_pause(3.8), usual])
+    (line,) = noted([after_pause(3.8), usual])
     assert line == (
         f"pause:    {told} 1.9 times as long after 5 s of idleness (3.80 s, and 2.00 s right after "
         "another call)"
     )
-    assert notes([*others, after_pause(3.8)])[0] == f"pause:    {told} 3.80 s after 5 s of idleness"
-    assert notes([after_pause(3.8, outcome=Outcome.SKIPPED, cause="c"), usual])[0][:8] == "skipped:"
+    assert noted([*others, after_pause(3.8)])[0] == f"pause:    {told} 3.80 s after 5 s of idleness"
+    assert noted([after_pause(3.8, outcome=Outcome.SKIPPED, cause="c"), usual])[0][:8] == "skipped:"
 
 
 def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
@@ -113,12 +119,12 @@ def test_start_from_the_disk_is_compared_with_one_from_memory() -> None:
     from_memory = cold(77.0, 8.0, provenance=NO_COST)
     told = "lightning-whisper-mlx[tiny-4bit]: a cold start takes"
 
-    (line,) = notes([from_disk, load(provenance=NO_COST), from_memory])
+    (line,) = noted([from_disk, load(provenance=NO_COST), from_memory])
     assert line == (
         f"disk:     {told} 1.5 times as long with its files on the disk alone (12.0 s, and 8.00 s "
         "with them in memory)"
     )
-    assert notes([from_disk, cold(8.0, case=replace(CASE, size="base"), provenance=NO_COST)]) == [
+    assert noted([from_disk, cold(8.0, case=replace(CASE, size="base"), provenance=NO_COST)]) == [
         f"disk:     {told} 12.0 s with its files on the disk alone"
     ]
 
@@ -132,16 +138,16 @@ def test_time_is_compared_with_one_on_the_same_device_alone() -> None:
     told = "lightning-whisper-mlx[tiny-4bit]:"
     from_disk = cold(99.0, 12.0, measure=Measure.COLD_FILES, provenance=NO_COST)
 
-    (line,) = notes([after_pause(3.8), quiet(samples=samples(2.0)), warm(8.0, **on_cpu)])
+    (line,) = noted([after_pause(3.8), quiet(samples=samples(2.0)), warm(8.0, **on_cpu)])
 
     assert line == (
         f"pause:    {told} short takes 1.9 times as long after 5 s of idleness (3.80 s, and 2.00 s "
         "right after another call)"
     )
-    assert notes([after_pause(3.8), warm(8.0, **on_cpu)]) == [
+    assert noted([after_pause(3.8), warm(8.0, **on_cpu)]) == [
         f"pause:    {told} short takes 3.80 s after 5 s of idleness"
     ]
-    assert notes([from_disk, cold(77.0, 8.0, **on_cpu)]) == [
+    assert noted([from_disk, cold(77.0, 8.0, **on_cpu)]) == [
         f"disk:     {told} a cold start takes 12.0 s with its files on the disk alone"
     ]
 
@@ -151,13 +157,13 @@ def test_processes_that_are_missing_are_told_once_a_case() -> None:
     repeats = Repeats(processes=1, calls=2, max_others=0.1, timed_out=2)
     whole = Repeats(processes=3, calls=2, max_others=0.1)
 
-    (line,) = notes([quiet(repeats=repeats), quiet(repeats=repeats), quiet(repeats=whole)])
+    (line,) = noted([quiet(repeats=repeats), quiet(repeats=repeats), quiet(repeats=whole)])
     assert line == (
         "fewer:    lightning-whisper-mlx[tiny-4bit]: 2 of its starts took longer than the limit, "
         "so fewer processes were measured"
     )
     one = Repeats(processes=2, calls=2, max_others=0.1, timed_out=1)
-    assert "[tiny-4bit]: 1 of its starts took" in notes([quiet(repeats=one)])[0]
+    assert "[tiny-4bit]: 1 of its starts took" in noted([quiet(repeats=one)])[0]
 
 
 def test_calls_whose_interval_says_nothing_are_told() -> None:
@@ -168,7 +174,7 @@ def test_calls_whose_interval_says_nothing_are_told() -> None:
     one, two = (measured(f"{name} fp16", 0.1, 0.9, 3.0) for name in ("mlx-whisper", "whisper.cpp"))
     start = cold(1.0, 2.0, 9.0)
 
-    (line,) = [each for each in notes([one, start, two, warm()]) if each.startswith("vague:")]
+    (line,) = [each for each in noted([one, start, two, warm()]) if each.startswith("vague:")]
 
     assert line == (
         "vague:    processes differ so much that nobody can tell how long the next one takes "
@@ -181,7 +187,7 @@ def test_mend_is_said_once_a_case() -> None:
     """Each change that the suite made to a library is told once a case."""
     mended = msgspec.structs.replace(NO_COST, mends=("one thing", "another"))
 
-    assert notes([load(provenance=mended), cold(provenance=mended)]) == [
+    assert noted([load(provenance=mended), cold(provenance=mended)]) == [
         f"mended:   lightning-whisper-mlx[tiny-4bit]: {AS_RELEASED}: one thing",
         f"mended:   lightning-whisper-mlx[tiny-4bit]: {AS_RELEASED}: another",
     ]
@@ -193,7 +199,7 @@ def test_fallback_is_said_of_its_clip() -> None:
         fallback=True, measure=Measure.LONG_FORM, settings=replace(SETTINGS, batch_size=6)
     )
 
-    (line,) = notes([quiet(fallback=False), long_form])
+    (line,) = noted([quiet(fallback=False), long_form])
 
     label = "lightning-whisper-mlx[tiny-4bit]"
     assert line == f"fallback: {label} on short ×6: decoded anew at a higher temperature"
@@ -207,7 +213,7 @@ def test_skips_are_told_by_cause_with_their_models() -> None:
     base = replace(CASE, size="base")
     absent = ModelFacts(repo="mlx-community/whisper-base-mlx-4bit", revision="main")
 
-    assert notes(
+    assert noted(
         [
             skipped("offline", model=ABSENT),
             skipped("offline", model=ABSENT),
@@ -228,7 +234,7 @@ def test_variants_of_one_repo_share_a_line() -> None:
     int8 = replace(CASE, variant="int8")
     both = [skipped("offline", model=ABSENT), skipped("offline", case=int8, model=ABSENT)]
 
-    assert notes(both)[1] == (
+    assert noted(both)[1] == (
         f"          lightning-whisper-mlx[tiny-4bit, tiny-int8]: {ABSENT.repo}"
     )
 
@@ -248,11 +254,11 @@ def test_many_models_are_counted_by_adapter() -> None:
         for case in [*cases_of(5), cases_of(5)[0]]
     ]
 
-    assert notes(skips[:4]) == [
+    assert noted(skips[:4]) == [
         "skipped:  offline (4 tests)",
         *(f"          adapter{each % 2}[size{each}-fp16]: org/size{each}" for each in range(4)),
     ]
-    assert notes(skips) == [
+    assert noted(skips) == [
         "skipped:  offline (6 tests)",
         "          models: adapter0 3, adapter1 2; --check-models names each with its repo",
     ]
@@ -263,8 +269,8 @@ def test_names_below_a_line_are_those_of_that_line() -> None:
     skips = [skipped(cause, model=MODEL) for cause in ("one", "two")]
     wrong = [failed(f"t{each % 5}", f"reason {each // 5}") for each in range(10)]
 
-    assert notes(skips)[1::2] == ["          lightning-whisper-mlx[tiny-4bit]"] * 2
-    assert notes(wrong).count(AND_ONE) == 2
+    assert noted(skips)[1::2] == ["          lightning-whisper-mlx[tiny-4bit]"] * 2
+    assert noted(wrong).count(AND_ONE) == 2
 
 
 def test_many_causes_are_counted() -> None:
@@ -274,7 +280,7 @@ def test_many_causes_are_counted() -> None:
     """
     skips = [skipped(f"cause {each // 2}", case=CASE, model=MODEL) for each in range(12)]
 
-    lines = [line for line in notes(skips) if line.startswith("skipped:")]
+    lines = [line for line in noted(skips) if line.startswith("skipped:")]
 
     assert lines == [
         *(f"skipped:  cause {each} (2 tests)" for each in range(4)),
@@ -290,14 +296,14 @@ def test_libraries_that_are_not_installed_are_told_in_one_line_with_the_remedy()
     missing = {"x": "x is not installed; pip install x", "y": "y needs z, which is not installed"}
     reasons = {missing["x"]: Outcome.SKIPPED, "skipped by the user": Outcome.SKIPPED}
 
-    assert notes([], reasons, missing=missing, install="pip install x y") == [
+    assert noted([], reasons, missing=missing, install="pip install x y") == [
         "skipped:  skipped by the user",
         "missing:  x, y: pip install x y",
     ]
-    assert notes([quiet()], missing=missing, install="pip install x y") == [
+    assert noted([quiet()], missing=missing, install="pip install x y") == [
         "missing:  x, y: pip install x y"
     ]
-    assert notes([quiet()], missing={}, install="") == []
+    assert noted([quiet()], missing={}, install="") == []
 
 
 def test_adapters_that_cannot_be_used_are_failures() -> None:
@@ -305,13 +311,13 @@ def test_adapters_that_cannot_be_used_are_failures() -> None:
     left_out = {"x.py:1 raises": Outcome.FAILED, "y is not installed": Outcome.SKIPPED}
 
     for results in ([], [skipped("offline", case=CASE, model=MODEL)]):
-        lines = notes(results, left_out)
+        lines = noted(results, left_out)
         assert lines[-2:] == ["skipped:  y is not installed", "failed:   x.py:1 raises"]
 
 
 def test_transcript_that_nobody_could_check_is_shown() -> None:
     """A transcript that nobody could score is shown in the notes, and a scored one is not."""
-    assert notes([quiet(transcript="so it goes"), quiet(transcript="so it goes", score=None)]) == [
+    assert noted([quiet(transcript="so it goes"), quiet(transcript="so it goes", score=None)]) == [
         "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
     ]
 
@@ -326,20 +332,20 @@ def test_transcript_is_shown_whether_or_not_its_time_is_to_be_believed() -> None
         transcript="so it goes", score=None, outcome=Outcome.FAILED, reason="it broke", test="t"
     )
 
-    assert notes([busy])[0] == "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
-    assert notes([broken]) == ["failed:   t: it broke"]
+    assert noted([busy])[0] == "heard:    lightning-whisper-mlx[tiny-4bit] on short: so it goes"
+    assert noted([broken]) == ["failed:   t: it broke"]
 
 
 def test_long_transcript_is_shown_in_a_line_that_ends() -> None:
     """Of a long transcript the first hundred words are shown, and how many come after them."""
     words = [f"w{number}" for number in range(102)]
 
-    (all_of_it,) = notes([quiet(transcript="\n".join(words[:100]), score=None)])
-    (cut,) = notes([quiet(transcript=" ".join(words), score=None)])
+    (all_of_it,) = noted([quiet(transcript="\n".join(words[:100]), score=None)])
+    (cut,) = noted([quiet(transcript=" ".join(words), score=None)])
 
     assert all_of_it.endswith(f"on short: {' '.join(words[:100])}")
     assert cut == f"{all_of_it} … and 2 more words"
-    (by_one,) = notes([quiet(transcript=" ".join(words[:101]), score=None)])
+    (by_one,) = noted([quiet(transcript=" ".join(words[:101]), score=None)])
     assert by_one == f"{all_of_it} … and 1 more word"
 
 
@@ -354,14 +360,14 @@ def test_recordings_that_micro_was_given_are_told_whatever_came_of_it() -> None:
 
     given = [quiet(case=micro, clip=clip), quiet(case=micro, clip=clip, **failed)]
 
-    assert notes(given, recordings=["memo"])[0] == f"voices:   {NO_HUMAN_VOICE}: memo"
-    assert notes([quiet(clip=clip), quiet(case=micro)], recordings=["memo"]) == []
-    assert notes([load(case=micro, provenance=NO_COST)], recordings=["memo"]) == []
+    assert noted(given, recordings=["memo"])[0] == f"voices:   {NO_HUMAN_VOICE}: memo"
+    assert noted([quiet(clip=clip), quiet(case=micro)], recordings=["memo"]) == []
+    assert noted([load(case=micro, provenance=NO_COST)], recordings=["memo"]) == []
 
 
 def test_failures_and_time_outs_are_told_by_test() -> None:
     """Each test that failed or timed out is told with its reason, and none that passed."""
-    assert notes(
+    assert noted(
         [
             quiet(test="test_a[one]", outcome=Outcome.FAILED, reason="it crashed"),
             quiet(test="test_b[two]", outcome=Outcome.TIMED_OUT, reason="not within 3 s"),
@@ -382,14 +388,14 @@ def test_failure_of_several_tests_is_told_once_and_counted() -> None:
     """
     alike = [failed(f"t{number}", f"{CASE.label} on memo: it broke") for number in range(6)]
 
-    assert notes([*alike[:2], failed("other", "it crashed")]) == [
+    assert noted([*alike[:2], failed("other", "it crashed")]) == [
         f"failed:   {CASE.label} on memo: it broke (2 tests)",
         "          t0",
         "          t1",
         "failed:   other: it crashed",
     ]
-    assert notes(alike[:5])[1:] == [*(f"          t{each}" for each in range(4)), AND_ONE]
-    assert notes(alike)[-1] == "          and 2 more tests"
+    assert noted(alike[:5])[1:] == [*(f"          t{each}" for each in range(4)), AND_ONE]
+    assert noted(alike)[-1] == "          and 2 more tests"
 
 
 AND_ONE = "          and 1 more test"
@@ -409,7 +415,7 @@ def test_failure_of_several_cases_is_told_without_their_names() -> None:
         for each in cases
     ]
 
-    assert notes([*heard, *late]) == [
+    assert noted([*heard, *late]) == [
         "failed:   on memo: it broke (2 tests)",
         f"          {CASE}",
         f"          {other}",
@@ -426,7 +432,7 @@ def test_failures_are_the_same_wherever_their_reason_names_the_case() -> None:
         failed(str(each), f"the GPU of {each.label} hangs", case=each) for each in (CASE, other)
     ]
 
-    assert notes(said) == [
+    assert noted(said) == [
         "failed:   the GPU of the case hangs (2 tests)",
         f"          {CASE}",
         f"          {other}",
@@ -435,7 +441,7 @@ def test_failures_are_the_same_wherever_their_reason_names_the_case() -> None:
 
 def test_lines_stand_in_the_order_of_what_they_are_about() -> None:
     """The notes come in one order: cost, mends, fallbacks, skips, libraries, failures."""
-    lines = notes(
+    lines = noted(
         [
             quiet(outcome=Outcome.FAILED, reason="it crashed"),
             skipped("offline", model=MODEL),
@@ -469,7 +475,7 @@ def beside(before: float, after: float, first: float = 0.1, **changes: Any) -> R
 def drifts(*results: Result) -> list[str]:
     """Return what is said of drift."""
     return [
-        line.removeprefix("drift:    ") for line in notes(results) if line.startswith("drift:    ")
+        line.removeprefix("drift:    ") for line in noted(results) if line.startswith("drift:    ")
     ]
 
 
@@ -482,16 +488,16 @@ def test_model_that_no_host_has_confirmed_is_told_once() -> None:
     """A model that no host has confirmed is told once, with what to do, however many its tests."""
     doubtful = msgspec.structs.replace(MODEL, unconfirmed=True)
 
-    (told,) = [line for line in notes([warm(model=doubtful)] * 2) if line.startswith("model: ")]
+    (told,) = [line for line in noted([warm(model=doubtful)] * 2) if line.startswith("model: ")]
 
     assert told == (
         "model:    mlx-community/whisper-tiny-mlx-4bit@121212121212: unconfirmed: no host has said "
         "what its files must be, and they have the hashes that the hub cache names them by; to "
         "know, delete the repo's folder there and fetch it anew"
     )
-    assert not [line for line in notes([warm()]) if line.startswith("model: ")]
+    assert not [line for line in noted([warm()]) if line.startswith("model: ")]
     failed = warm(model=doubtful, outcome=Outcome.FAILED, reason="wrong words")
-    assert told in notes([failed]), "an unconfirmed model may be why a test failed"
+    assert told in noted([failed]), "an unconfirmed model may be why a test failed"
 
 
 def test_drift_is_told_with_its_rows_and_the_largest() -> None:
@@ -612,7 +618,7 @@ def test_steady_machine_is_nothing_to_speak_of() -> None:
 
 def test_busy_results_are_counted_in_a_line() -> None:
     """The busy tests are counted in one note, which says what to do."""
-    lines = notes([warm(outcome=Outcome.BUSY), warm()])
+    lines = noted([warm(outcome=Outcome.BUSY), warm()])
 
     assert lines[-1] == (
         "busy:     1 of 2 tests were timed while other processes used the machine, so that their "
@@ -638,7 +644,7 @@ def test_corpus_is_told_pooled_and_by_its_clips() -> None:
         clips=tuple(map(clip_score, (0.5, 0.0, 0.1))),
     )
 
-    (line,) = notes([result])
+    (line,) = noted([result])
 
     assert line == (
         f"corpus:   {CASE.label} on talks: WER 4.2% pooled over 1,234 words of 3 clips; 10.0% in "
@@ -658,7 +664,7 @@ def test_clip_of_whose_reference_nothing_is_left_is_no_median() -> None:
         clips=(clip_score(9.0, words=0), clip_score(0.2)),
     )
 
-    (line,) = notes([result])
+    (line,) = noted([result])
 
     assert line == (
         f"corpus:   {CASE.label} on talks: CER 4.2% pooled over 1,000 letters of 2 clips; 20.0% "
@@ -670,7 +676,7 @@ def test_words_in_silence_are_told() -> None:
     """Words that were heard while nobody speaks are told, of a failed test as well."""
     one, four = (replace(score(), words_in_silence=words) for words in (1, 4))
 
-    lines = notes(
+    lines = noted(
         [
             quiet(score=one),
             quiet(score=four, measure=Measure.TUNED),
@@ -698,8 +704,8 @@ def test_quality_of_a_quantised_model_is_told() -> None:
     one = [quiet(case=full), quiet(case=quantised)]
     two = [quiet(case=full, clip=other), quiet(case=quantised, clip=other, score=score(0.2))]
 
-    assert notes(one) == []
-    assert notes(two) == [f"quality:  {quantised.label}: no worse than fp16 on 0 of 1 clip (0%)"]
-    assert notes([*one, *two]) == [
+    assert noted(one) == []
+    assert noted(two) == [f"quality:  {quantised.label}: no worse than fp16 on 0 of 1 clip (0%)"]
+    assert noted([*one, *two]) == [
         f"quality:  {quantised.label}: no worse than fp16 on 1 of 2 clips (50%)"
     ]

@@ -22,6 +22,7 @@ from whisper_speedtest.results import plugin
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.journal.journal_file import Journal
 from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL, SessionJournal
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.plugin import (
     asks_for_tables,
     pytest_benchmark_update_commit_info,
@@ -154,7 +155,7 @@ def test_table_stands_above_the_notes(terminal: Terminal) -> None:
     lines = summary(terminal)
 
     assert lines[0] == "== whisper-speedtest"
-    assert " ".join(line.strip() for line in lines[1:5]) == " ".join(header(results[:2]))
+    assert " ".join(line.strip() for line in lines[1:5]) == " ".join(printed(header(results[:2])))
     assert lines[5] == ""
     answer = textwrap.wrap(sentences(results)[0], 80)
     table = lines[6 + len(answer) :]

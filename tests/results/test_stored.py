@@ -25,7 +25,8 @@ from whisper_speedtest.cache.hashes import Proof
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.measure.samples import Sample
-from whisper_speedtest.results.stored import lost_cases, stored_lines
+from whisper_speedtest.results.note import printed
+from whisper_speedtest.results.stored import lost_cases, notes_on_stored
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
@@ -49,7 +50,7 @@ def of_three(*seconds: float, **changes: Any) -> Result:
 
 def lines(now: Result, *stored: Result, limit: float = 0.05) -> list[str]:
     """Return what is said of a result."""
-    return list(stored_lines([now], stored, limit, "old.jsonl"))
+    return printed(notes_on_stored([now], stored, limit, "old.jsonl"))
 
 
 def test_slower_test_is_warned_of_with_both_intervals() -> None:
@@ -181,7 +182,8 @@ def test_what_did_not_pass_in_both_is_counted(now: Result, old: Result, why: str
 def test_others_are_counted_by_why_they_are_not_compared() -> None:
     """Tests that are not compared with the stored run are counted by the reason for that."""
     busy = warm(3.0, test="busy", outcome=Outcome.BUSY)
-    found = list(stored_lines([warm(1.0), busy, warm(test="new")], [warm(1.0), busy], 0, "o"))
+    now, stored = [warm(1.0), busy, warm(test="new")], [warm(1.0), busy]
+    found = printed(notes_on_stored(now, stored, 0, "o"))
 
     assert found[0].startswith(f"stored:   1 test compared with o (1 not in it, {NO_TIME}), which")
 

@@ -11,6 +11,7 @@ from tests.helpers.fake_session import FakeSession
 from tests.helpers.results import warm
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal.journal_file import HEADER, Journal
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.stored_plugin import (
     STORED,
     pytest_configure,
@@ -124,7 +125,7 @@ def test_slower_time_is_told_and_fails_nothing(session: FakeSession) -> None:
     """
     pytest_configure(session.as_config)
 
-    line, last = stored_notes(session.as_config)
+    line, last = printed(stored_notes(session.as_config))
 
     assert line.endswith(", against old.jsonl: 50.0% slower (no interval)")
     assert last.startswith("stored:   1 test compared with old.jsonl, ")

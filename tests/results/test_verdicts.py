@@ -9,9 +9,10 @@ from tests.helpers.comparisons import SIDE, compared, comparison, turns
 from tests.helpers.results import CASE, PROVENANCE, warm
 from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.measure.result import Comparison, Result, from_json, to_json
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.table import rows
-from whisper_speedtest.results.verdicts import blocks_told, meaning_of, slower_by, verdict_lines
+from whisper_speedtest.results.verdicts import blocks_told, meaning_of, slower_by, verdict_notes
 
 DO = "run it on a quieter machine, or raise --minutes"
 WIDE = "undecided: ±3.9%"
@@ -23,7 +24,7 @@ def test_line_names_both_sides_the_ratio_its_interval_and_the_verdict() -> None:
 
     In between stand the blocks and turns that it took.
     """
-    [line] = verdict_lines([warm(), compared(comparison(Verdict.NOT_SLOWER, high=1.045))])
+    [line] = printed(verdict_notes([warm(), compared(comparison(Verdict.NOT_SLOWER, high=1.045))]))
 
     assert line == (
         f"{SUBJECT}lightning-whisper-mlx-tiny-8bit: 3.0% slower (1.0% faster to 4.5% slower), 6 "
@@ -114,8 +115,8 @@ def test_no_ratio_is_told_where_no_block_counts() -> None:
     marked = turns(12, 9.0, 9.0, 9.0, contaminated=True)
     none, one = comparison(turns=marked), comparison(turns=marked + turns(1, 1.0, 1.0, 1.0))
 
-    [line] = verdict_lines([compared(none, outcome=Outcome.BUSY)])
-    [other] = verdict_lines([compared(one, outcome=Outcome.BUSY)])
+    [line] = printed(verdict_notes([compared(none, outcome=Outcome.BUSY)]))
+    [other] = printed(verdict_notes([compared(one, outcome=Outcome.BUSY)]))
 
     assert line == (
         f"{SUBJECT}lightning-whisper-mlx-tiny-8bit: no block counts; 36 turns were taken beside "
@@ -133,7 +134,7 @@ def test_block_of_which_most_turns_were_beside_other_work_is_not_told() -> None:
 
 def test_busy_comparison_has_no_verdict() -> None:
     """A busy comparison has no verdict, and says that it is busy."""
-    [line] = verdict_lines([compared(outcome=Outcome.BUSY)])
+    [line] = printed(verdict_notes([compared(outcome=Outcome.BUSY)]))
 
     assert line.endswith("; busy, so that nobody can tell")
 
@@ -153,7 +154,7 @@ def test_versions_of_another_checkout_are_told(versions: dict[str, str], told: s
     facts = msgspec.structs.replace(PROVENANCE, versions=versions)
     side = msgspec.structs.replace(SIDE, name="1a2b3c4d5e6f", case=CASE, provenance=facts)
 
-    [line] = verdict_lines([compared(comparison(baseline=side))])
+    [line] = printed(verdict_notes([compared(comparison(baseline=side))]))
 
     assert line.startswith(f"{SUBJECT}1a2b3c4d5e6f ({told}): 3.0% slower")
 
@@ -168,7 +169,7 @@ def test_comparison_is_no_row_of_the_table() -> None:
 
 def test_comparison_stands_in_the_notes() -> None:
     """Comparisons stand first among the notes under the table."""
-    assert notes([compared()])[0].startswith(SUBJECT)
+    assert printed(notes([compared()]))[0].startswith(SUBJECT)
 
 
 def test_comparison_is_written_and_read() -> None:

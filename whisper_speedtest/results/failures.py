@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome
+from whisper_speedtest.results.note import Note
 from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from whisper_speedtest.measure.result import Result
 
@@ -16,16 +17,14 @@ MOST_TESTS = 4
 """How many tests with the same reason are named; any others are counted."""
 
 
-def failure_lines(results: Iterable[Result]) -> list[str]:
-    """Return a line for each reason; below one that several tests share, a line for each test."""
-    lines = []
+def failure_notes(results: Iterable[Result]) -> Iterator[Note]:
+    """Yield a note for each reason; below one that several tests share stand their names."""
     for reason, alike in by_reason(results):
         if len(alike) == 1:
-            lines.append(f"failed:   {alike[0].test}: {reason}")
-            continue
-        lines.append(f"failed:   {reason} ({counted(len(alike), 'test')})")
-        lines += [f"          {name}" for name in names([each.test for each in alike])]
-    return lines
+            yield Note("failed", f"{alike[0].test}: {reason}")
+        else:
+            text = f"{reason} ({counted(len(alike), 'test')})"
+            yield Note("failed", text, tuple(names([each.test for each in alike])))
 
 
 def by_reason(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:

@@ -1,4 +1,4 @@
-"""The lines above the closing table: the machine, the versions of packages, the suite's commit."""
+"""The notes above the closing table: the machine, the versions of packages, the suite's commit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.results.aspects import HASH_SHOWN
 from whisper_speedtest.results.machines import machine_key
+from whisper_speedtest.results.note import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,10 +19,10 @@ KINDS = ("performance", "efficiency", "physical", "logical", "usable", "gpu")
 """Kinds of cores in the order in which they are shown; a result may hold them in any other."""
 
 
-def header(results: Sequence[Result]) -> list[str]:
-    """Return a line for each machine, one for the versions, and one for the suite, if known."""
+def header(results: Sequence[Result]) -> list[Note]:
+    """Return a note for each machine, one for the versions, and one for the suite, if known."""
     machines = {machine_key(each.machine): each.machine for each in results if each.machine}
-    lines = [f"machine:  {described(each)}" for each in machines.values()]
+    notes = [Note("machine", described(each)) for each in machines.values()]
     versions: dict[str, dict[str, None]] = {}
     for each in results:
         if each.provenance:
@@ -29,10 +30,10 @@ def header(results: Sequence[Result]) -> list[str]:
                 versions.setdefault(name, {})[version] = None
     if versions:
         named = (f"{name} {' and '.join(versions[name])}" for name in sorted(versions))
-        lines.append(f"versions: {', '.join(named)}")
+        notes.append(Note("versions", ", ".join(named)))
     if suites := dict.fromkeys(filter(None, map(_suite, results))):
-        lines.append(f"suite:    whisper-speedtest {' and '.join(suites)}")
-    return lines
+        notes.append(Note("suite", f"whisper-speedtest {' and '.join(suites)}"))
+    return notes
 
 
 def described(machine: Machine) -> str:

@@ -1,7 +1,6 @@
-"""The lines below the closing table: what to know of its rows, and why other tests have none.
+"""The notes below the closing table: what to know of its rows, and why other tests have none.
 
-Each line begins with its kind, as `skipped:`. Each kind has a function here, or a module of its own
-where it is larger.
+Each kind has a function here, or a module of its own where it is larger.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from whisper_speedtest.cache.model import UNCONFIRMED
 from whisper_speedtest.measure.judging import NO_HUMAN_VOICE
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.results.aspects import shortened
-from whisper_speedtest.results.failures import failure_lines
+from whisper_speedtest.results.failures import failure_notes
 from whisper_speedtest.results.machines import device_of
 from whisper_speedtest.results.names import clip_name, measured_name
+from whisper_speedtest.results.note import Note
 from whisper_speedtest.results.quality import UNQUANTISED, qualities, rates
 from whisper_speedtest.results.units import MOST_MARGIN, counted, percent, seconds
-from whisper_speedtest.results.verdicts import verdict_lines
+from whisper_speedtest.results.verdicts import verdict_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
 
-
-MISSING = "missing:  "
-"""Begins the line on libraries that are not installed. It holds a command, so it is not folded."""
 
 MOST_SKIPPED = 4
 """How many lines may name the models that were skipped for one cause; if it takes more, the models
@@ -56,8 +53,8 @@ def notes(
     recordings: Iterable[str] = (),
     missing: Mapping[str, str] | None = None,
     install: str = "",
-) -> list[str]:
-    """Return the lines, each once, in the order of their kinds.
+) -> list[Note]:
+    """Return the notes, each once, in the order of their kinds.
 
     `left_out` maps each reason for which something was left out before any test of it began to
     whether that is a skip or a failure. `recordings` are the names of the user's own clips and
@@ -65,8 +62,8 @@ def notes(
     command that installs them all.
     """
     passed = [each for each in results if each.outcome is Outcome.PASSED]
-    lines = [
-        *verdict_lines(results),
+    found = [
+        *verdict_notes(results),
         *_cost(passed),
         *_after_pauses(passed),
         *_from_disk(passed),
@@ -84,62 +81,46 @@ def notes(
         *_busy(results),
         *_skips(results),
         *_left_out(left_out or {}, missing or {}),
-        *failure_lines(results),
+        *failure_notes(results),
     ]
     if missing:
-        lines.append(f"{MISSING}{', '.join(missing)}: {install}")
-    return _each_once(lines)
+        found.append(Note("missing", f"{', '.join(missing)}: {install}", is_whole=True))
+    return list(dict.fromkeys(found))
 
 
-def _each_once(lines: Iterable[str]) -> list[str]:
-    """Return each line once, but all indented lines, as these belong to the line above them."""
-    seen: set[str] = set()
-    once = []
-    for line in lines:
-        if line not in seen or line.startswith(" "):
-            once.append(line)
-        seen.add(line)
-    return once
-
-
-def _cost(passed: Sequence[Result]) -> list[str]:
+def _cost(passed: Sequence[Result]) -> Iterator[Note]:
     """Say how much longer a call through an engine takes than the library's own, at most."""
     costs = [each.provenance.empty_call for each in passed if each.provenance]
     known = [cost for cost in costs if cost is not None]
-    if not known:
-        return []
-    cost = seconds(max(known))
-    return [f"harness:  a call through an engine takes {cost} more than the library's own"]
+    if known:
+        cost = seconds(max(known))
+        yield Note("harness", f"a call through an engine takes {cost} more than the library's own")
 
 
-def _after_pauses(passed: Sequence[Result]) -> list[str]:
+def _after_pauses(passed: Sequence[Result]) -> Iterator[Note]:
     """Say what a call takes after a pause, and how much longer that is than right after another."""
     warm = {
         (each.case, device_of(each), each.clip): each
         for each in passed
         if each.measure is Measure.WARM
     }
-    lines = []
     for each in passed:
         if each.measure is Measure.AFTER_PAUSE and each.clip and each.repeats:
             usual = warm.get((each.case, device_of(each), each.clip))
             when = f"after {each.repeats.pause:g} s of idleness"
             taken = _beside_usual(each, when, usual, "right after another call")
-            lines.append(f"pause:    {each.case.label}: {each.clip.name} takes {taken}")
-    return lines
+            yield Note("pause", f"{each.case.label}: {each.clip.name} takes {taken}")
 
 
-def _from_disk(passed: Sequence[Result]) -> list[str]:
+def _from_disk(passed: Sequence[Result]) -> Iterator[Note]:
     """Say what a start takes whose model files are not in memory, and how much longer that is."""
     cold = {(each.case, device_of(each)): each for each in passed if each.measure is Measure.COLD}
-    lines = []
     for each in passed:
         if each.measure is Measure.COLD_FILES:
             usual = cold.get((each.case, device_of(each)))
             when = "with its files on the disk alone"
             taken = _beside_usual(each, when, usual, "with them in memory")
-            lines.append(f"disk:     {each.case.label}: a cold start takes {taken}")
-    return lines
+            yield Note("disk", f"{each.case.label}: a cold start takes {taken}")
 
 
 def _beside_usual(result: Result, when: str, usual: Result | None, when_usual: str) -> str:
@@ -157,61 +138,59 @@ def _beside_usual(result: Result, when: str, usual: Result | None, when_usual: s
     )
 
 
-def _timed_out(passed: Sequence[Result]) -> list[str]:
+def _timed_out(passed: Sequence[Result]) -> Iterator[Note]:
     """Say of which cases fewer processes were measured, as some took too long to start."""
-    return [
-        f"fewer:    {each.case.label}: {each.repeats.timed_out} of its starts took longer than the "
-        "limit, so fewer processes were measured"
-        for each in passed
-        if each.repeats and each.repeats.timed_out
-    ]
+    for each in passed:
+        if each.repeats and each.repeats.timed_out:
+            yield Note(
+                "fewer",
+                f"{each.case.label}: {each.repeats.timed_out} of its starts took longer than the "
+                "limit, so fewer processes were measured",
+            )
 
 
-def _vague(passed: Sequence[Result]) -> list[str]:
+def _vague(passed: Sequence[Result]) -> Iterator[Note]:
     """Say which calls have an interval that says nothing, as their processes differ too much."""
     calls = [each for each in passed if each.counted and not each.measure.of_a_start]
     vague = [each for each in calls if (each.estimate.margin or 0.0) > MOST_MARGIN]
-    if not vague:
-        return []
-    line = (
-        "vague:    processes differ so much that nobody can tell how long the next one takes "
-        f"(over ±{percent(MOST_MARGIN)}): {_tests_of(vague)}; run these again on a quieter "
-        "machine, or with more --processes"
-    )
-    return [line]
+    if vague:
+        yield Note(
+            "vague",
+            "processes differ so much that nobody can tell how long the next one takes "
+            f"(over ±{percent(MOST_MARGIN)}): {_tests_of(vague)}; run these again on a quieter "
+            "machine, or with more --processes",
+        )
 
 
-def _mends(passed: Sequence[Result]) -> list[str]:
+def _mends(passed: Sequence[Result]) -> Iterator[Note]:
     """Say what the suite changed in a library so that it loads at all."""
-    return [
-        f"mended:   {each.case.label}: as released it does not load this model, so the suite "
-        f"changed it: {mend}"
-        for each in passed
-        if each.provenance
-        for mend in each.provenance.mends
-    ]
+    for each in passed:
+        for mend in each.provenance.mends if each.provenance else ():
+            yield Note(
+                "mended",
+                f"{each.case.label}: as released it does not load this model, so the suite "
+                f"changed it: {mend}",
+            )
 
 
-def _fallbacks(passed: Sequence[Result]) -> list[str]:
+def _fallbacks(passed: Sequence[Result]) -> Iterator[Note]:
     """Say which times include that something was decoded again at a higher temperature."""
-    return [
-        f"fallback: {each.case.label} on {clip_name(each)}: decoded anew at a higher temperature"
-        for each in passed
-        if each.fallback
-    ]
+    for each in passed:
+        if each.fallback:
+            where = f"{each.case.label} on {clip_name(each)}"
+            yield Note("fallback", f"{where}: decoded anew at a higher temperature")
 
 
-def _heard(results: Sequence[Result]) -> list[str]:
+def _heard(results: Sequence[Result]) -> Iterator[Note]:
     """Show the transcript of each clip without a reference text, so that the user can judge it.
 
     A busy result has one, too, as other processes only spoil times. It is one line of at most
     HEARD_WORDS words, so that an hour of speech does not fill the screen.
     """
-    return [
-        f"heard:    {each.case.label} on {clip_name(each)}: {_shortened(each.transcript.split())}"
-        for each in results
-        if each.outcome.was_right and each.transcript is not None and each.score is None
-    ]
+    for each in results:
+        if each.outcome.was_right and each.transcript is not None and each.score is None:
+            words = _shortened(each.transcript.split())
+            yield Note("heard", f"{each.case.label} on {clip_name(each)}: {words}")
 
 
 def _shortened(words: Sequence[str]) -> str:
@@ -221,78 +200,73 @@ def _shortened(words: Sequence[str]) -> str:
     return " ".join(words[:HEARD_WORDS]) + more
 
 
-def _corpora(results: Sequence[Result]) -> list[str]:
+def _corpora(results: Sequence[Result]) -> Iterator[Note]:
     """Say the error rate of each corpus: over all its words, and of the median clip."""
-    lines = []
     for each in results:
         of_clips = rates(each)
         if each.score and of_clips:
             rate, unit = ("WER", "words") if each.score.cer is None else ("CER", "letters")
-            lines.append(
-                f"corpus:   {each.case.label} on {clip_name(each)}: {rate} "
-                f"{percent(each.score.wer, 1)} pooled over {each.score.reference_words:,} {unit} "
-                f"of {counted(len(each.clips), 'clip')}; {percent(median(of_clips), 1)} in the "
-                "median clip"
+            yield Note(
+                "corpus",
+                f"{each.case.label} on {clip_name(each)}: {rate} {percent(each.score.wer, 1)} "
+                f"pooled over {each.score.reference_words:,} {unit} of "
+                f"{counted(len(each.clips), 'clip')}; {percent(median(of_clips), 1)} in the median "
+                "clip",
             )
-    return lines
 
 
-def _silence(results: Sequence[Result]) -> list[str]:
+def _silence(results: Sequence[Result]) -> Iterator[Note]:
     """Say how many words were heard where nobody speaks."""
-    return [
-        f"silence:  {each.case.label} on {clip_name(each)}: "
-        f"{counted(each.score.words_in_silence, 'word')} heard while nobody speaks"
-        for each in results
-        if each.score and each.score.words_in_silence
-    ]
+    for each in results:
+        if each.score and each.score.words_in_silence:
+            words = counted(each.score.words_in_silence, "word")
+            where = f"{each.case.label} on {clip_name(each)}"
+            yield Note("silence", f"{where}: {words} heard while nobody speaks")
 
 
-def _quality(results: Sequence[Result]) -> list[str]:
+def _quality(results: Sequence[Result]) -> Iterator[Note]:
     """Say of each quantised model on how many clips it is no worse than the unquantised one."""
-    return [
-        f"quality:  {each.case.label}: no worse than {UNQUANTISED} on {each.said}"
-        for each in qualities(results)
-        if each.telling
-    ]
+    for each in qualities(results):
+        if each.telling:
+            yield Note("quality", f"{each.case.label}: no worse than {UNQUANTISED} on {each.said}")
 
 
-def _voices(results: Sequence[Result], recordings: frozenset[str]) -> list[str]:
+def _voices(results: Sequence[Result], recordings: frozenset[str]) -> Iterator[Note]:
     """Say that the embedded model does not understand the user's own recordings, if it got any."""
     given = [
         each.clip.name
         for each in results
         if each.case.size == "micro" and each.clip and each.clip.name in recordings
     ]
-    return [f"voices:   {NO_HUMAN_VOICE}: {', '.join(dict.fromkeys(given))}"] if given else []
+    if given:
+        yield Note("voices", f"{NO_HUMAN_VOICE}: {', '.join(dict.fromkeys(given))}")
 
 
-def _unconfirmed(results: Sequence[Result]) -> list[str]:
+def _unconfirmed(results: Sequence[Result]) -> Iterator[Note]:
     """Say which models were only compared with the hub cache itself, and confirmed by no host."""
-    return [
-        f"model:    {each.model.repo}@{shortened(each.model.commit or '')}: {UNCONFIRMED}"
-        for each in results
-        if each.model.unconfirmed
-    ]
+    for each in results:
+        if each.model.unconfirmed:
+            commit = shortened(each.model.commit or "")
+            yield Note("model", f"{each.model.repo}@{commit}: {UNCONFIRMED}")
 
 
-def _drift(passed: Sequence[Result]) -> list[str]:
+def _drift(passed: Sequence[Result]) -> Iterator[Note]:
     """Say during which tests the machine was slower or faster than when the session began."""
     slower: list[tuple[Result, float]] = []
     faster: list[tuple[Result, float]] = []
     for each in passed:
         if share := _drift_during(each):
             (slower if share > 0 else faster).append((each, abs(share)))
-    lines = []
     for drifted, how, remedy in ((slower, "slower", IF_SLOWER), (faster, "faster", IF_FASTER)):
         if drifted:
             most = percent(max(share for _, share in drifted))
             tests = _tests_of([each for each, _ in drifted])
             gpu_timed_by = _gpu_timed_by([each for each, _ in drifted])
-            lines.append(
-                f"drift:    the machine was up to {most} {how} than when the session began, while "
-                f"these were measured: {tests}{gpu_timed_by}; {remedy}"
+            yield Note(
+                "drift",
+                f"the machine was up to {most} {how} than when the session began, while these "
+                f"were measured: {tests}{gpu_timed_by}; {remedy}",
             )
-    return lines
 
 
 def _gpu_timed_by(results: Sequence[Result]) -> str:
@@ -331,49 +305,46 @@ def _drift_during(result: Result) -> float:
     return share if has_drifted(share) else 0.0
 
 
-def _busy(results: Sequence[Result]) -> list[str]:
+def _busy(results: Sequence[Result]) -> Iterator[Note]:
     """Say how many times are not to be trusted, as other processes used the machine."""
     count = sum(each.outcome is Outcome.BUSY for each in results)
-    if not count:
-        return []
-    line = (
-        f"busy:     {count} of {len(results)} tests were timed while other processes used the "
-        "machine, so that their times say little; close other programs, and run these tests again"
-    )
-    return [line]
+    if count:
+        yield Note(
+            "busy",
+            f"{count} of {len(results)} tests were timed while other processes used the machine, "
+            "so that their times say little; close other programs, and run these tests again",
+        )
 
 
-def _left_out(left_out: Mapping[str, Outcome], missing: Mapping[str, str]) -> Iterator[str]:
+def _left_out(left_out: Mapping[str, Outcome], missing: Mapping[str, str]) -> Iterator[Note]:
     """Yield why something was left out before any test began: skips first, then failures.
 
-    A library that is not installed is no such skip, as it stands in a line of its own.
+    A library that is not installed is no such skip, as it has a note of its own.
     """
     for reason, outcome in left_out.items():
         if outcome is Outcome.SKIPPED and reason not in missing.values():
-            yield f"skipped:  {reason}"
+            yield Note("skipped", reason)
     for reason, outcome in left_out.items():
         if outcome is Outcome.FAILED:
-            yield f"failed:   {reason}"
+            yield Note("failed", reason)
 
 
-def _skips(results: Sequence[Result]) -> list[str]:
+def _skips(results: Sequence[Result]) -> Iterator[Note]:
     """Say each cause of skips once, with the number of tests and the models that it is about."""
     causes: dict[str, list[Result]] = {}
     for result in results:
         if result.outcome is Outcome.SKIPPED:
             causes.setdefault(result.cause, []).append(result)
-    lines = []
     for cause, skipped in list(causes.items())[:MOST_CAUSES]:
-        lines += [f"skipped:  {cause} ({counted(len(skipped), 'test')})", *_models(skipped)]
+        yield Note("skipped", f"{cause} ({counted(len(skipped), 'test')})", _models(skipped))
     if others := list(causes.values())[MOST_CAUSES:]:
         tests = counted(sum(map(len, others)), "test")
         more_causes = counted(len(others), "more cause")
-        lines.append(f"skipped:  {tests} for {more_causes}; the journal has each")
-    return lines
+        yield Note("skipped", f"{tests} for {more_causes}; the journal has each")
 
 
-def _models(skipped: Sequence[Result]) -> list[str]:
-    """Return a line for each adapter and repo; if they are many, one with counts by adapter."""
+def _models(skipped: Sequence[Result]) -> tuple[str, ...]:
+    """Return a text for each adapter and repo; if they are many, one with counts by adapter."""
     models: dict[tuple[str, str], dict[str, None]] = {}
     for each in skipped:
         # A model with a commit was verified, so the cause of the skip is something else.
@@ -381,12 +352,12 @@ def _models(skipped: Sequence[Result]) -> list[str]:
         variant = f"{each.case.size}-{each.case.variant}"
         models.setdefault((each.case.adapter, repo), {})[variant] = None
     if len(models) <= MOST_SKIPPED:
-        return [
-            f"          {adapter}[{', '.join(variants)}]{repo}"
+        return tuple(
+            f"{adapter}[{', '.join(variants)}]{repo}"
             for (adapter, repo), variants in models.items()
-        ]
+        )
     counts: dict[str, int] = {}
     for (adapter, _), variants in models.items():
         counts[adapter] = counts.get(adapter, 0) + len(variants)
     numbers = ", ".join(f"{adapter} {count}" for adapter, count in counts.items())
-    return [f"          models: {numbers}; --check-models names each with its repo"]
+    return (f"models: {numbers}; --check-models names each with its repo",)

@@ -19,6 +19,7 @@ import pytest
 from adapters import install_command, valid_adapters, why_not_installed
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL
+from whisper_speedtest.results.note import Note, printed
 from whisper_speedtest.results.report.report_plugin import REPORTED
 from whisper_speedtest.results.stored_plugin import stored_notes
 from whisper_speedtest.results.units import counted
@@ -54,7 +55,7 @@ the terminal, --color and NO_COLOR."""
 INTERRUPTED = SimpleNamespace(message="interrupted")
 """Replaces the place in the code in the line in which pytest says that it was interrupted."""
 
-NOTHING_KEPT = "stopped:  no test had ended, so that nothing was kept"
+NOTHING_KEPT = Note("stopped", "no test had ended, so that nothing was kept")
 
 FAILED = ("failed", "error")
 """What pytest calls tests that failed while they ran, and before."""
@@ -115,25 +116,24 @@ def pytest_sessionfinish(
         return (yield)
     finally:
         lines = notes.splitlines() if by_user else []
-        if kept := _kept(config):
-            lines.append(kept)
-        elif by_user:
-            lines.append(NOTHING_KEPT)
+        if kept := _kept(config) or (NOTHING_KEPT if by_user else None):
+            lines += kept.lines
         for line in lines:
             tell(config.get_terminal_writer(), line)
 
 
-def _kept(config: pytest.Config) -> str:
-    """Return the line on what the journal has kept and how to run the rest; "" if it is empty."""
+def _kept(config: pytest.Config) -> Note | None:
+    """Return the note on what the journal has kept and how to run the rest; None: it is empty."""
     kept = config.stash[SESSION_JOURNAL]
     number = kept.written.total() + len(kept.taken_over)
     if not number:
-        return ""
+        return None
     results_are = "result is" if number == 1 else "results are"
-    line = f"stopped:  {number:,} {results_are} kept in {kept.name}"
     if config.getoption("head_to_head") or config.getoption("against"):
-        return f"{line}; comparisons are not resumed: choose those that are left with -k"
-    return f"{line}; the same command with --resume={kept.name} runs what is left"
+        how = "comparisons are not resumed: choose those that are left with -k"
+    else:
+        how = f"the same command with --resume={kept.name} runs what is left"
+    return Note("stopped", f"{number:,} {results_are} kept in {kept.name}; {how}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,23 +257,24 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     stash = config.stash
     kept, found, left_out = stash[SESSION_JOURNAL], stash[RESULTS], stash[LEFT_OUT]
-    files = _files_lines(config)
+    files = _files_notes(config)
     if not (found or left_out or files):
         return  # before the imports below, so that collection stays fast
     from whisper_speedtest.results.header import header
     from whisper_speedtest.results.layout import lines as table_lines
-    from whisper_speedtest.results.notes import MISSING
     from whisper_speedtest.results.summary import sentences
     from whisper_speedtest.results.table import columns, rows
 
     results = sorted(found, key=lambda result: kept.order.get(result.test, 0))
-    lines = [*_notes_lines(config, results), *files]
+    notes = [*_results_notes(config, results), *files]
     shown = rows(results)
     out = config.get_terminal_writer()
     width = width_of(out)
     terminalreporter.section(PROJECT)
     if shown:
-        _print_paragraph(terminalreporter, header([row.any_result for row in shown]), width)
+        _print_paragraph(
+            terminalreporter, printed(header([row.any_result for row in shown])), width
+        )
     for sentence in sentences(results, left_out.values()):
         _print_paragraph(terminalreporter, [sentence], width, bold=True)
     if shown:
@@ -282,22 +283,23 @@ def _print_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(line, **MARKUP[row.style])
         terminalreporter.line("")
     edge = edge_of(out)
-    for line in lines:
-        for part in folded(line, None if line.startswith(MISSING) else edge):
-            terminalreporter.line(part)
+    for note in notes:
+        for line in note.lines:
+            for part in folded(line, None if note.is_whole else edge):
+                terminalreporter.line(part)
 
 
-def _files_lines(config: pytest.Config) -> list[str]:
-    """Return the lines on files: a stored run, the journal, what was not saved, and the report."""
+def _files_notes(config: pytest.Config) -> list[Note]:
+    """Return the notes on files: a stored run, the journal, what was not saved, and the report."""
     saved_to = config.getoption("benchmark_json") or ""
-    journal = config.stash[SESSION_JOURNAL].lines(saved_to)
-    lines = [*stored_notes(config), *journal, *_unsaved(config)]
-    if reported := config.stash.get(REPORTED, ""):
-        lines.append(reported)
-    return lines
+    journal = config.stash[SESSION_JOURNAL].notes(saved_to)
+    notes = [*stored_notes(config), *journal, *_unsaved(config)]
+    if reported := config.stash.get(REPORTED, None):
+        notes.append(reported)
+    return notes
 
 
-def _notes_lines(config: pytest.Config, results: Sequence[Result]) -> list[str]:
+def _results_notes(config: pytest.Config, results: Sequence[Result]) -> list[Note]:
     """Return the notes on results, and on what was left out; none where there is neither."""
     from whisper_speedtest.results.notes import notes
 
@@ -323,13 +325,13 @@ def _print_paragraph(
     reporter.line("")
 
 
-def _unsaved(config: pytest.Config) -> Iterator[str]:
+def _unsaved(config: pytest.Config) -> Iterator[Note]:
     """Yield what was not saved, as a file of an earlier run is easily taken for one of this run.
 
     A session without any test of a case only speaks of a file that is there.
     """
     if fault := config.stash.get(FAULT, ""):
-        yield f"unsaved:  another plugin failed as the session ended: {fault}"
+        yield Note("unsaved", f"another plugin failed as the session ended: {fault}")
     path = config.getoption("benchmark_json")
     results, taken_over = config.stash[RESULTS], config.stash[SESSION_JOURNAL].taken_over
     has_measured = any(
@@ -340,7 +342,7 @@ def _unsaved(config: pytest.Config) -> Iterator[str]:
     is_there = Path(path).exists()
     if is_there or results or config.stash[LEFT_OUT]:
         found = "what is there is of an earlier run" if is_there else "not written"
-        yield f"unsaved:  {path}: {found}, as nothing was measured in this one"
+        yield Note("unsaved", f"{path}: {found}, as nothing was measured in this one")
 
 
 def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:

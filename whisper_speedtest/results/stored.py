@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Outcome
 from whisper_speedtest.results.journal.resume import field_differences, model_differences
+from whisper_speedtest.results.note import Note
 from whisper_speedtest.results.units import counted
 from whisper_speedtest.results.verdicts import change, slower_by
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
 
 
-def stored_lines(
+def notes_on_stored(
     results: Iterable[Result], stored: Sequence[Result], limit: float, name: str
-) -> Iterator[str]:
-    """Yield a line for each test that seems slower than allowed, or must not be compared.
+) -> Iterator[Note]:
+    """Yield a note for each test that seems slower than allowed, or must not be compared.
 
     `limit` is how much slower a test may be, as a share; `name` is what messages call the stored
-    run. The last line says how many tests were compared, and how many others could not be.
+    run. The last note says how many tests were compared, and how many others could not be.
     """
     passed = {each.test: each for each in stored if each.outcome is Outcome.PASSED}
     known = {each.test for each in stored}
@@ -42,19 +43,20 @@ def stored_lines(
             unusable += 1
             continue
         if differences := "; ".join(_differences(old, now)):
-            yield f"stored:   {now.test}: not compared with {name}: {differences}"
+            yield Note("stored", f"{now.test}: not compared with {name}: {differences}")
             continue
         compared += 1
         found = ratio(now.estimate, old.estimate)
         if found.value - 1 > limit:
-            yield f"warning:  {now.test}, against {name}: {_told(found, limit)}"
+            yield Note("warning", f"{now.test}, against {name}: {_told(found, limit)}")
     not_compared = [f"{absent} not in it"] if absent else []
     if unusable:
         not_compared.append(f"{unusable} without a time that counts, here or there")
     others = f" ({', '.join(not_compared)})" if not_compared else ""
-    yield (
-        f"stored:   {counted(compared, 'test')} compared with {name}{others}, which can only warn: "
-        "the machine may have changed since; --against=DIR lets both sides take turns"
+    yield Note(
+        "stored",
+        f"{counted(compared, 'test')} compared with {name}{others}, which can only warn: the "
+        "machine may have changed since; --against=DIR lets both sides take turns",
     )
 
 

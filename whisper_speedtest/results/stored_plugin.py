@@ -21,6 +21,7 @@ from whisper_speedtest.session.outcomes import LEFT_OUT, RESULTS
 
 if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Result
+    from whisper_speedtest.results.note import Note
     from whisper_speedtest.session.choice.values import Shard
 
 STORED: pytest.StashKey[tuple[Result, ...]] = pytest.StashKey()
@@ -65,14 +66,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         fail(session)
 
 
-def stored_notes(config: pytest.Config) -> list[str]:
-    """Return the lines that compare this session's times with a stored run's; [] without either."""
+def stored_notes(config: pytest.Config) -> list[Note]:
+    """Return the notes that compare this session's times with a stored run's; [] without either."""
     if STORED not in config.stash or not config.stash[RESULTS]:
         return []
-    from whisper_speedtest.results.stored import stored_lines
+    from whisper_speedtest.results.stored import notes_on_stored
 
     results, stored = config.stash[RESULTS], config.stash[STORED]
-    return list(stored_lines(results, stored, config.getoption("fail_slower"), _name(config)))
+    return list(notes_on_stored(results, stored, config.getoption("fail_slower"), _name(config)))
 
 
 def _name(config: pytest.Config) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Outcome, Verdict
 from whisper_speedtest.results.names import clip_name
+from whisper_speedtest.results.note import Note
 from whisper_speedtest.results.units import MOST_MARGIN, counted, margin, percent, times
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.result import Comparison, Result, Side
 
 
-def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
-    """Yield a line for each comparison: both sides, and how much slower this one is.
+def verdict_notes(results: Iterable[Result]) -> Iterator[Note]:
+    """Yield a note for each comparison: both sides, and how much slower this one is.
 
     Where no block counts, the ratio says nothing and is left out.
     """
@@ -31,10 +32,10 @@ def verdict_lines(results: Iterable[Result]) -> Iterator[str]:
             parts.insert(0, slower_by(found.ratio, found.low, found.high))
         is_busy = result.outcome is Outcome.BUSY
         meaning = "busy, so that nobody can tell" if is_busy else meaning_of(found)
-        yield (
-            f"compared: {result.case.label} on {clip_name(result)}, against "
-            f"{_side(found.baseline, result)}: {', '.join(parts)}; {meaning}"
+        sides = (
+            f"{result.case.label} on {clip_name(result)}, against {_side(found.baseline, result)}"
         )
+        yield Note("compared", f"{sides}: {', '.join(parts)}; {meaning}")
 
 
 def verdict_of(result: Result) -> str:

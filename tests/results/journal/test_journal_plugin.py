@@ -27,6 +27,7 @@ from whisper_speedtest.results.journal.journal_plugin import (
 )
 from whisper_speedtest.results.journal.neutral import Neutral
 from whisper_speedtest.results.journal.resume import Decision
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.session.choice.collection import OWN_CLIPS, OWN_CORPORA
 from whisper_speedtest.session.choice.options import LAST_JOURNAL
 from whisper_speedtest.session.outcomes import RESULTS
@@ -304,7 +305,7 @@ def told(count: int, written: int, lost: int, fault: str = "", saved_to: str = "
         unwritten=lost,
         why_unwritten=fault,
     )
-    return list(kept.lines(saved_to))
+    return printed(kept.notes(saved_to))
 
 
 def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
@@ -322,9 +323,8 @@ def test_journal_is_told_with_what_is_in_it_and_what_is_not() -> None:
         "journal:  1 result is added to j.jsonl",
         "unsaved:  1 result is not added to j.jsonl: it is full",
     ]
-    assert list(SessionJournal(None, unwritten=1, why_unwritten="no place").lines("")) == [
-        "unsaved:  1 result is not added to a journal: no place"
-    ]
+    without = SessionJournal(None, unwritten=1, why_unwritten="no place")
+    assert printed(without.notes("")) == ["unsaved:  1 result is not added to a journal: no place"]
 
 
 def test_results_of_tests_that_did_not_pass_are_counted_as_such(
@@ -339,7 +339,7 @@ def test_results_of_tests_that_did_not_pass_are_counted_as_such(
         session.stash[SESSION_JOURNAL].written.clear()
         for each in outcomes:
             end(session, outcome=each, reason="why")
-        (line,) = session.stash[SESSION_JOURNAL].lines("")
+        (line,) = printed(session.stash[SESSION_JOURNAL].notes(""))
         return line.removesuffix(f" added to {tmp_path}/run.jsonl")
 
     passed, skipped, failed = Outcome.PASSED, Outcome.SKIPPED, Outcome.FAILED
@@ -360,9 +360,8 @@ def test_session_that_takes_nothing_over_says_so_and_why() -> None:
     def told(*reasons: str) -> list[str]:
         of_tests = dict(enumerate(reasons))
         not_taken_over = {str(number): reason for number, reason in of_tests.items()}
-        return list(
-            SessionJournal(Journal(Path("j.jsonl")), (), not_taken_over=not_taken_over).lines("")
-        )
+        kept = SessionJournal(Journal(Path("j.jsonl")), (), not_taken_over=not_taken_over)
+        return printed(kept.notes(""))
 
     assert told("failed", "failed") == [
         "earlier:  no result of 2 tests is taken over from j.jsonl: failed"

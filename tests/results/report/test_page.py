@@ -32,6 +32,7 @@ from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.measure.result import Side
 from whisper_speedtest.measure.samples import Repeats, Sample
 from whisper_speedtest.results.header import header
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.report import marks
 from whisper_speedtest.results.report import page as page_module
 from whisper_speedtest.results.report.marks import marks_of
@@ -128,7 +129,7 @@ def test_machine_is_told_as_above_the_closing_table() -> None:
     terms, texts = ([each.text for each in facts.all(tag)] for tag in ("dt", "dd"))
     assert terms == ["machine", "versions", "suite"]
     lines = [f"{term}: {text}" for term, text in zip(terms, texts, strict=True)]
-    assert lines == [" ".join(each.split()) for each in header(machine.comparable)]
+    assert lines == [" ".join(each.split()) for each in printed(header(machine.comparable))]
     assert texts[1] == "lightning-whisper-mlx 0.0.10, mlx 0.32.4"
 
 

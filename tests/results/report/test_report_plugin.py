@@ -345,7 +345,8 @@ def finish(
     session.stash[RESULTS] = list(results)
     session.stash[NEUTRAL] = Neutral.of({}, home=None, user="jane", host="", kept={})
     pytest_sessionfinish(session.real, status)
-    return session.exitstatus, session.stash.get(REPORTED, "")
+    note = session.stash.get(REPORTED, None)
+    return session.exitstatus, "\n".join(note.lines) if note else ""
 
 
 def test_session_ends_with_its_report(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from whisper_speedtest.results.journal.resume_plugin import (
     file_to_resume,
     report_as_passed,
 )
+from whisper_speedtest.results.note import Note
 from whisper_speedtest.results.units import counted, shown_path
 from whisper_speedtest.session.beginning import ROOT
 from whisper_speedtest.session.choice.collection import OWN_CLIPS, OWN_CORPORA
@@ -94,15 +95,16 @@ class SessionJournal:
         """The journal as messages call it; "" where there is none."""
         return shown_path(self.journal.path) if self.journal else ""
 
-    def lines(self, saved_to: str) -> Iterator[str]:
-        """Yield the lines for the closing summary: what was taken over, added, and not added.
+    def notes(self, saved_to: str) -> Iterator[Note]:
+        """Yield the notes for the closing summary: what was taken over, added, and not added.
 
         `saved_to` is the file of pytest-benchmark's JSON of this session; "" if there is none.
         """
         if self.taken_over:
             number = len(self.taken_over)
             left_out = f"; {saved_to} has this session's own alone" if saved_to else ""
-            yield f"earlier:  {_results_are(number)} taken over from {self.name}{left_out}"
+            text = f"{_results_are(number)} taken over from {self.name}{left_out}"
+            yield Note("earlier", text)
         elif self.not_taken_over:
             tests = counted(len(self.not_taken_over), "test")
             reasons = list(dict.fromkeys(self.not_taken_over.values()))
@@ -110,13 +112,13 @@ class SessionJournal:
                 why = f": {reasons[0]}"
             else:
                 why = f", for {len(reasons)} reasons, which stand above the tests"
-            yield f"earlier:  no result of {tests} is taken over from {self.name}{why}"
+            yield Note("earlier", f"no result of {tests} is taken over from {self.name}{why}")
         if number := self.written.total():
             outcomes = _outcomes(self.written)
-            yield f"journal:  {_results_are(number, outcomes)} added to {self.name}"
+            yield Note("journal", f"{_results_are(number, outcomes)} added to {self.name}")
         if self.unwritten:
             results_are, name = _results_are(self.unwritten), self.name or "a journal"
-            yield f"unsaved:  {results_are} not added to {name}: {self.why_unwritten}"
+            yield Note("unsaved", f"{results_are} not added to {name}: {self.why_unwritten}")
 
 
 def _results_are(number: int, outcomes: str = "") -> str:

@@ -16,6 +16,7 @@ from whisper_speedtest.common.text import printable, short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
 from whisper_speedtest.results.aspects import described, differing, of_library, of_model
 from whisper_speedtest.results.header import header
+from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.notes import notes
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.report.marks import marks_of
@@ -155,7 +156,7 @@ def escaped(text: str, most: int = MOST_SHOWN) -> str:
 
 def _of_machine(on: OnMachine) -> Iterator[Part]:
     """Yield the parts about one machine: its heading, its tables and its notes."""
-    about = [f"- {escaped(line, MOST_NOTED)}" for line in header(on.comparable)]
+    about = [f"- {escaped(line, MOST_NOTED)}" for line in printed(header(on.comparable))]
     yield Part(lines=(), head=[f"### {escaped(on.name)}", "", *about])
     alone = [each for each in on.comparable if each.is_measured and not each.comparison]
     headings = [column.heading for column in COLUMNS]
@@ -165,8 +166,8 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
         yield from _table(table.columns, table.rows)
     comparable = {id(each) for each in on.comparable}
     others = [each for each in on.unmeasured if id(each) not in comparable]
-    if lines := notes([*on.comparable, *others]):
-        yield _code(lines)
+    if found := notes([*on.comparable, *others]):
+        yield _code(printed(found))
 
 
 def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:

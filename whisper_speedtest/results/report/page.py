@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+    from whisper_speedtest.results.note import Kind, Note
     from whisper_speedtest.results.report.merged import Merged, OnMachine
     from whisper_speedtest.results.report.panels import Panel
     from whisper_speedtest.results.report.small_tables import Table
@@ -49,7 +50,9 @@ UNBROKEN = re.compile(
 MOST_UNBROKEN = 30
 """How many characters surely fit on one line of a phone; a longer text may be broken."""
 
-ELSEWHERE = frozenset({"skipped", "missing", "failed", "busy", "corpus", "quality"})
+ELSEWHERE: frozenset[Kind] = frozenset(
+    ("skipped", "missing", "failed", "busy", "corpus", "quality")
+)
 """Kinds of notes that are not shown among the notes, as the page has another place for them."""
 
 
@@ -86,15 +89,11 @@ class MachinePart:
     """Its id on the page, as `m1`."""
 
     name: str
-    header: Sequence[tuple[str, str]]
-    """The kind of each fact, as `versions`, and the fact."""
-
+    header: Sequence[Note]
     sections: Sequence[Section]
     transcripts: Sequence[HeardOfClip]
     transcripts_left_out: int
-    notes: Sequence[tuple[str, str]]
-    """The kind of each note, as `drift`, and the note."""
-
+    notes: Sequence[Note]
     unmeasured: Table | None
 
 
@@ -124,24 +123,16 @@ def html(merged: Merged) -> str:
 def _machine_part(number: int, on: OnMachine) -> MachinePart:
     """Return the part of the page about a machine, which is the one with this number."""
     transcripts, left_out = side_by_side(on.comparable)
-    # An indented line of notes only adds names to the line above it.
-    lines = [_split(line) for line in notes(on.comparable) if not line.startswith(" ")]
     return MachinePart(
         key=f"m{number}",
         name=on.name,
-        header=[_split(line) for line in header(on.comparable)],
+        header=header(on.comparable),
         sections=_sections(on),
         transcripts=transcripts,
         transcripts_left_out=left_out,
-        notes=[(kind, text) for kind, text in lines if kind not in ELSEWHERE and text],
+        notes=[note for note in notes(on.comparable) if note.kind not in ELSEWHERE],
         unmeasured=small_tables.unmeasured(on),
     )
-
-
-def _split(line: str) -> tuple[str, str]:
-    """Return the kind of a line, which stands before its first colon, and the rest."""
-    kind, _, text = line.partition(":")
-    return kind, text.strip()
 
 
 def _sections(on: OnMachine) -> list[Section]:

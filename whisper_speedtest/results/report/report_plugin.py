@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whisper_speedtest.results.journal.journal_plugin import neutral_of
+from whisper_speedtest.results.note import Note, printed
 from whisper_speedtest.results.units import shown_path
 from whisper_speedtest.session.choice.options import LAST_JOURNAL, given
 from whisper_speedtest.session.outcomes import RESULTS
@@ -36,8 +37,8 @@ OF_SESSIONS = (
 DRAWN_WITH = ("jinja2", "vl_convert")
 """Modules that make the page. They are imported when all is measured, but looked for before."""
 
-REPORTED = pytest.StashKey[str]()
-"""The line of the closing summary that says where the report is, or why there is none."""
+REPORTED = pytest.StashKey[Note]()
+"""The note in the closing summary that says where the report is, or why there is none."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -74,12 +75,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         raise pytest.UsageError(f"--from: {error}") from error
     if nothing := nothing_measured(found.results):
         print(nothing)
-    for remark in found.remarks:
-        print(f"from:     {remark}")
-    print(f"from:     {counted(len(found.results), 'result')} in {counted(found.count, 'journal')}")
+    read = f"{counted(len(found.results), 'result')} in {counted(found.count, 'journal')}"
+    for line in printed(Note("from", text) for text in (*found.remarks, read)):
+        print(line)
     with _without_garbage_collection():
-        line, is_written = _write(folder, found.results)
-    print(line)
+        note, is_written = _write(folder, found.results)
+    print(*note.lines, sep="\n")
     return pytest.ExitCode.OK if is_written else pytest.ExitCode.TESTS_FAILED
 
 
@@ -115,8 +116,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     results = [neutral_of(config).result(each) for each in config.stash[RESULTS]]
     if not results:
-        line = f"unsaved:  {shown_path(folder)}: no report is made of a session without results"
-        config.stash[REPORTED] = line
+        text = f"{shown_path(folder)}: no report is made of a session without results"
+        config.stash[REPORTED] = Note("unsaved", text)
         return
     config.stash[REPORTED], is_written = _write(folder, results)
     if not is_written and exitstatus == pytest.ExitCode.OK:
@@ -167,8 +168,8 @@ def _refuse_shared_files(config: pytest.Config, folder: Path | None) -> None:
             )
 
 
-def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
-    """Write a report of some results; return the line that says so, and whether it was written."""
+def _write(folder: Path, results: Sequence[Result]) -> tuple[Note, bool]:
+    """Write a report of some results; return the note that says so, and whether it was written."""
     from whisper_speedtest.results.report.folder import FILES, write
     from whisper_speedtest.results.report.merged import merge
 
@@ -176,9 +177,10 @@ def _write(folder: Path, results: Sequence[Result]) -> tuple[str, bool]:
         merged = merge(results)
         write(folder, merged)
     except (OSError, ValueError) as error:
-        return f"unsaved:  {shown_path(folder)}: the report could not be written: {error}", False
+        text = f"{shown_path(folder)}: the report could not be written: {error}"
+        return Note("unsaved", text), False
     first, *others = FILES
-    line = f"report:   {shown_path(folder / first)}; beside it {', '.join(others)}"
+    text = f"{shown_path(folder / first)}; beside it {', '.join(others)}"
     if copies := len(results) - len(merged.results):
-        line += f"; copies of results that are left out: {copies}"
-    return line, True
+        text += f"; copies of results that are left out: {copies}"
+    return Note("report", text), True
