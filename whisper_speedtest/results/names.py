@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.measures import Measure
 from whisper_speedtest.results.machines import device_of
+from whisper_speedtest.results.units import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from adapters.base import Case
     from whisper_speedtest.measure.result import Result
+
+MOST_MODELS = 3
+"""How many models a text about several tests names; if there are more, they are counted."""
 
 
 def clip_name(result: Result) -> str:
@@ -47,3 +52,13 @@ def namer(results: Iterable[Result], before_device: str = ", ") -> Callable[[Res
         return f"{result.case.adapter} {result.case.variant}{on}"
 
     return name
+
+
+def names_of_tests(results: Sequence[Result]) -> str:
+    """Name the tests that results are of; where these are of many models, count them instead."""
+    names: dict[Case, dict[str, None]] = {}
+    for each in results:
+        names.setdefault(each.case, {})[measured_name(each)] = None
+    if len(names) > MOST_MODELS:
+        return f"{counted(len(results), 'test')} of {counted(len(names), 'model')}"
+    return "; ".join(f"{case.label}: {', '.join(of_case)}" for case, of_case in names.items())
