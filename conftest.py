@@ -28,7 +28,10 @@ PLUGINS = (
     "whisper_speedtest.results.journal.journal_plugin",
     "whisper_speedtest.results.report.report_plugin",
     "whisper_speedtest.results.stored_plugin",
-    "whisper_speedtest.results.plugin",
+    "whisper_speedtest.results.benchmark_plugin",
+    "whisper_speedtest.results.failures_plugin",
+    "whisper_speedtest.results.summary_plugin",
+    "whisper_speedtest.results.interrupted_plugin",
 )
 
 COLLECTING = "session"

@@ -56,11 +56,14 @@ LIBRARIES = {
 
 WITH_PYTEST = (
     "session/",
-    "results/plugin.py",
+    "results/benchmark_plugin.py",
+    "results/failures_plugin.py",
+    "results/interrupted_plugin.py",
+    "results/stored_plugin.py",
+    "results/summary_plugin.py",
     "results/journal/journal_plugin.py",
     "results/journal/resume_plugin.py",
     "results/report/report_plugin.py",
-    "results/stored_plugin.py",
 )
 """Where pytest may be imported, from the package."""
 
@@ -281,7 +284,7 @@ def test_import_against_the_flow_is_found(file: str, source: str, expected: str)
     ("file", "source"),
     [
         (
-            "results/plugin.py",
+            "results/summary_plugin.py",
             "import pytest\nfrom whisper_speedtest.session.outcomes import RECORDER",
         ),
         ("session/fixtures.py", "from whisper_speedtest.measure import clock\nimport pytest"),

@@ -274,7 +274,9 @@ RUNNER = {
 SENSITIVE = (
     "tests/cache/test_evidence.py",
     "tests/cache/test_places.py::test_hf_agrees_about_a_cache_that_the_store_filled",
-    "tests/results/test_plugin.py",
+    "tests/results/test_benchmark_plugin.py",
+    "tests/results/test_interrupted_plugin.py",
+    "tests/results/test_summary_plugin.py",
     "tests/session/models/test_check_models.py::test_loads_that_succeed_have_status_0",
     "tests/session/choice/test_collection.py::test_collection_imports_nothing_heavy",
     "tests/session/choice/test_options.py",

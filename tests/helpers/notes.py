@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from whisper_speedtest.measure.result import Result
 
-
 NO_COST = msgspec.structs.replace(PROVENANCE, empty_call=None)
 
 

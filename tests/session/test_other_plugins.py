@@ -233,7 +233,7 @@ OWN_PLUGINS = [
         "session.choice.options",
         "session.models.prefetch",
         "session.fixtures",
-        "results.plugin",
+        "results.summary_plugin",
     )
 ]
 REFUSED = [*NEEDED, *OWN_PLUGINS, "fixtures", "runner"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from whisper_speedtest.results.aspects import HASH_SHOWN
 from whisper_speedtest.results.machines import machine_key
+from whisper_speedtest.results.names import PROJECT
 from whisper_speedtest.results.note import Note
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def header(results: Sequence[Result]) -> list[Note]:
         named = (f"{name} {' and '.join(versions[name])}" for name in sorted(versions))
         notes.append(Note("versions", ", ".join(named)))
     if suites := dict.fromkeys(filter(None, map(_suite, results))):
-        notes.append(Note("suite", f"whisper-speedtest {' and '.join(suites)}"))
+        notes.append(Note("suite", f"{PROJECT} {' and '.join(suites)}"))
     return notes
 
 

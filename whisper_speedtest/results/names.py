@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
 
+PROJECT = "whisper-speedtest"
+"""The name of this project, in what it prints and saves."""
+
 MOST_MODELS = 3
 """How many models a text about several tests names; if there are more, they are counted."""
 
