@@ -18,7 +18,8 @@ from whisper_speedtest.measure.samples import Sample
 from whisper_speedtest.results import summary_plugin
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.journal.journal_plugin import SESSION_JOURNAL
-from whisper_speedtest.results.note import printed
+from whisper_speedtest.results.note import Note, printed
+from whisper_speedtest.results.report.report_plugin import REPORTED
 from whisper_speedtest.results.summary import sentences
 from whisper_speedtest.results.summary_plugin import pytest_terminal_summary
 from whisper_speedtest.session.choice.collection import NOT_USED, OWN_CLIPS
@@ -239,6 +240,19 @@ def test_file_of_an_earlier_run_is_not_taken_for_this_ones(
     )
     terminal.stash[RESULTS].append(warm(2.0))
     assert summary(terminal)[-1] == "failed:   t: r"
+
+
+def test_report_is_told_last(terminal: FakeTerminal) -> None:
+    """The closing summary's last line is the one on the report, even where there is no result."""
+    terminal.stash[REPORTED] = Note("report", "out/index.html")
+
+    assert summary(terminal)[-1] == "report:   out/index.html"
+    terminal.stash[FAULT] = "OSError: no space left"
+    terminal.stash[RESULTS].append(warm(2.0))
+    assert summary(terminal)[-2:] == [
+        "unsaved:  another plugin failed as the session ended: OSError: no space left",
+        "report:   out/index.html",
+    ]
 
 
 def test_fault_in_saving_is_told(terminal: FakeTerminal) -> None:

@@ -203,6 +203,13 @@ def test_notes_are_those_that_have_no_other_place() -> None:
     ]
 
 
+def test_empty_transcript_leaves_no_blank_at_the_end_of_its_note() -> None:
+    """A report page's note on a transcript without words ends with the colon before it."""
+    source = html(merge([warm(transcript="", score=None, machine=MACHINE)]))
+
+    assert "[tiny-4bit] on short:</li>" in source
+
+
 def test_words_in_silence_are_told_and_what_has_a_section_is_not_told_twice() -> None:
     """A report page's notes tell words in silence, but not corpora and quality.
 
