@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.helpers.comparisons import compared, comparison
-from tests.helpers.results import CLIP, MACHINE, cold, load, warm
+from tests.helpers.results import CLIP, MACHINE, cold, load, samples, warm
 from whisper_speedtest.measure.contention import Contention
 from whisper_speedtest.measure.machine import Gpu, Machine, State
 from whisper_speedtest.measure.measures import Measure, Outcome
@@ -67,6 +67,15 @@ def test_result_without_samples_has_no_estimate() -> None:
 
     with pytest.raises(ValueError, match=r"test_transcribe\[.*\]: expected samples, .*failed"):
         _ = failed.estimate
+
+
+def test_estimate_is_computed_once_for_each_result() -> None:
+    """A result computes its estimate once, and a result with other samples has another estimate."""
+    result = warm(2.0, 2.0)
+
+    assert result.estimate is result.estimate
+    assert msgspec.structs.replace(result, samples=samples(3.0)).estimate.seconds == 3.0
+    assert result == warm(2.0, 2.0), "an estimate that was computed is no part of a result"
 
 
 @pytest.mark.parametrize(("virtual", "margin"), [(True, 0.08155), (False, 0.0), (None, 0.0)])

@@ -8,6 +8,7 @@ unit in its name or its description: times are seconds, sizes are bytes.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -162,7 +163,7 @@ class Comparison(Part, frozen=True, kw_only=True):
     verdict: Verdict
 
 
-class Result(Part, frozen=True, kw_only=True):
+class Result(Part, frozen=True, kw_only=True, dict=True):  # `dict` keeps cached properties
     """One measurement of one case, however it ended."""
 
     version: Literal[2] = 2
@@ -236,7 +237,7 @@ class Result(Part, frozen=True, kw_only=True):
         """Seconds of each sample that counts, in the order in which they were taken."""
         return [each.seconds for each in sorted(self.counted, key=lambda each: each.order)]
 
-    @property
+    @cached_property
     def counted(self) -> tuple[Sample, ...]:
         """The samples that the estimate is made of: the clean ones, or all if the result is busy.
 
@@ -266,7 +267,7 @@ class Result(Part, frozen=True, kw_only=True):
         clean = sum(not each.contaminated for each in self.samples)
         return 2 * clean < self.repeats.processes * self.repeats.calls
 
-    @property
+    @cached_property
     def estimate(self) -> Estimate:
         """What a call takes. Raises ValueError if no sample counts."""
         from whisper_speedtest.measure.estimate import BETWEEN_SESSIONS, estimate  # imports scipy
@@ -279,13 +280,9 @@ class Result(Part, frozen=True, kw_only=True):
     @property
     def rtfx(self) -> float | None:
         """Seconds of audio transcribed per second; None for a start, a busy result or no sample."""
-        return self.rtfx_of(self.estimate) if self.counted else None
-
-    def rtfx_of(self, estimate: Estimate) -> float | None:
-        """Return `rtfx` from an estimate that is at hand, as an estimate takes long to compute."""
         if self.clip is None or self.measure.of_a_start or self.outcome is Outcome.BUSY:
             return None
-        return self.clip.seconds / estimate.seconds
+        return self.clip.seconds / self.estimate.seconds if self.counted else None
 
 
 def to_json(result: Result) -> dict[str, Any]:

@@ -50,11 +50,14 @@ class Line:
     differs: str
     """As that of its series."""
 
-    estimate: Estimate | None
-    """Its estimate, which takes long to compute; None where it has no sample that counts."""
-
     quality: Quality | None = None
     """How its case compares with the unquantised one; only where it counts, and is no start."""
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What a call takes; None where none was timed, or it was not right."""
+        is_timed = self.result.outcome.was_right and self.result.counted
+        return self.result.estimate if is_timed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,10 @@ def lines(on: OnMachine) -> Iterator[Line]:
     for series in on.series:
         for each in (*series.earlier, series.latest):
             counts = each is series.latest
-            estimate = each.estimate if each.counted else None
             quality = of_cases.get(each.case) if counts and each.measure in COMPARED else None
-            yield Line(on, each, counts, series.differs, estimate, quality)
+            yield Line(on, each, counts, series.differs, quality)
     for each in on.unmeasured:
-        yield Line(on, each, counts=False, differs="", estimate=None)
+        yield Line(on, each, counts=False, differs="")
 
 
 def harmless(cell: Cell) -> Cell:
@@ -110,7 +112,7 @@ def _unless_busy(value: Callable[[Estimate], Cell]) -> Callable[[Line], Cell]:
 
 
 def _rtfx(line: Line) -> Cell:
-    return line.result.rtfx_of(line.estimate) if line.estimate else None
+    return line.result.rtfx if line.estimate else None
 
 
 def _phase(name: str) -> Callable[[Line], Cell]:

@@ -315,9 +315,8 @@ def _time(result: Result) -> str:
         return "busy"
     estimate = result.estimate
     text = seconds(estimate.seconds)
-    speed = result.rtfx_of(estimate)
-    if speed is not None:
-        text += f", RTFx {rtfx(speed)}"
+    if result.rtfx is not None:
+        text += f", RTFx {rtfx(result.rtfx)}"
     if estimate.margin is not None and estimate.margin > MOST_MARGIN:
         text += f" ({margin(estimate.margin)})"
     return text
