@@ -55,7 +55,7 @@ OF_THREE = of_processes([2.0, 2.0], [2.5, 2.5], [2.25, 2.25])
 
 def cells(*results: Result) -> list[dict[str, str]]:
     """Return each row of the results' table: heading → cell."""
-    return [{each.heading: each.cell(row) for each in COLUMNS} for row in rows(results)]
+    return [{each.heading: str(each.cell(row)) for each in COLUMNS} for row in rows(results)]
 
 
 def printed(*results: Result, width: int = 300) -> list[list[str]]:
@@ -267,14 +267,14 @@ def test_row_says_what_an_earlier_session_has_measured(earlier: set[str], cell: 
     *usual, last = columns((row,), earlier)
 
     assert usual == USUAL
-    assert (last.heading, last.cell(row)) == ("earlier", cell)
+    assert (last.heading, str(last.cell(row))) == ("earlier", cell)
 
 
 def test_row_of_starts_alone_is_all_earlier_where_these_are() -> None:
     """A row of starts alone is marked as all earlier where all of its starts are."""
     (row,) = rows([load(test="load"), cold(test="cold")])
 
-    assert columns((row,), {"load", "cold"})[-1].cell(row) == "all"
+    assert columns((row,), {"load", "cold"})[-1].cell(row).text == "all"
 
 
 def test_nothing_is_said_of_earlier_sessions_where_nothing_came_from_one() -> None:

@@ -14,13 +14,12 @@ A table that is too wide is made narrower by these steps, in this order, until i
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from whisper_speedtest.common.text import printable
-from whisper_speedtest.results.table import BUSY, FASTEST, GROUP, NAME, TIME, time_of
+from whisper_speedtest.results.table import Cell, Role, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,12 +33,6 @@ GAP = 2
 
 INDENT = " "
 """Stands before the name in a row below the line with its size and clip."""
-
-COUNTS = re.compile(r" ?\(\d+×[\d-]+\)$")
-"""The counts of processes and calls at the end of an interval, as ` (3×3)`."""
-
-STARTS = {"cold start", "load"}
-"""Headings of the columns with the times of starts."""
 
 NARROWEST_NAME = 12
 """The least width of the column of names when names are broken."""
@@ -55,38 +48,35 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """A column as text: the lines of its heading, and a cell for each row."""
+    """A column as it is shown: the lines of its heading, and a cell for each row."""
 
+    column: Column
     heading: tuple[str, ...]
-    cells: tuple[str, ...]
-    right: bool
-    leaves: int = 0
+    cells: tuple[Cell, ...]
 
     def with_two_lines(self) -> _Strip:
         """Return the column with a heading of two lines, if that has several words."""
         first, space, rest = self.heading[0].partition(" ")
         return replace(self, heading=(first, rest)) if space else self
 
-    def without_counts(self) -> _Strip | None:
-        """Return the column without the counts behind its intervals; None where it has only these.
+    def in_short(self) -> _Strip | None:
+        """Return the column with each cell in short; None where that leaves nothing to show.
 
-        It is also None where there are no counts. Of the heading only the first line is left: `95%`
-        of `95% interval`.
+        It is also None where no cell is any shorter. Of the heading only the first line is left:
+        `95%` of `95% interval`.
         """
-        cells = tuple(COUNTS.sub("", cell) for cell in self.cells)
-        if not any(cells) or cells == self.cells:
+        cells = tuple(
+            cell if cell.short is None else replace(cell, text=cell.short, short=None)
+            for cell in self.cells
+        )
+        if cells == self.cells or not any(cell.text for cell in cells):
             return None
         return replace(self, heading=self.heading[:1], cells=cells)
 
     @property
-    def name(self) -> str:
-        """Its heading in one line."""
-        return " ".join(self.heading)
-
-    @property
     def width(self) -> int:
         """Its width in columns of the terminal."""
-        return max(map(_width, (*self.heading, *self.cells)))
+        return max(map(_width, (*self.heading, *map(str, self.cells))))
 
 
 def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Line]:
@@ -99,9 +89,11 @@ def lines(rows: Sequence[Row], columns: Sequence[Column], width: int) -> list[Li
         if _total(wide) <= width:
             return _broken(_plain(rows, wide), width)
     narrow = _fitted(_beside_groups(two_lines, rows), width)
-    of_starts = not STARTS & {each.name for each in narrow}
+    of_starts = all(each.column.role is not Role.START for each in narrow)
     if of_starts:
-        narrow = [_or_of_start(each, rows) if each.name == TIME else each for each in narrow]
+        narrow = [
+            _or_of_start(each, rows) if each.column.role is Role.CALL else each for each in narrow
+        ]
     return _broken(_grouped(rows, narrow, width, of_starts=of_starts), width)
 
 
@@ -109,9 +101,9 @@ def _beside_groups(strips: Sequence[_Strip], rows: Sequence[Row]) -> list[_Strip
     """Return the columns of a table whose sizes and clips stand above the rows."""
     narrow = [_names(strips)]
     for each in strips:
-        if each.name in {TIME, *STARTS}:
+        if each.column.is_time:
             narrow.append(_without_busy(each, rows))
-        elif each.name not in {*NAME, *GROUP}:
+        elif each.column.role is Role.OTHER:
             narrow.append(each)
     return narrow
 
@@ -120,28 +112,30 @@ def _fitted(strips: Sequence[_Strip], width: int) -> list[_Strip]:
     """Return the columns without those that have to be left out for the others to fit."""
     fitted = list(strips)
     while _total(fitted) > width:
-        times = [each for each in fitted if each.name in {TIME, *STARTS}]
-        leaving = [each for each in fitted if each.leaves and times != [each]]
+        times = [each for each in fitted if each.column.is_time]
+        leaving = [each for each in fitted if each.column.leaves and times != [each]]
         if not leaving:
             break
-        first = min(leaving, key=lambda each: each.leaves)
-        narrower = first.without_counts()
+        first = min(leaving, key=lambda each: each.column.leaves)
+        narrower = first.in_short()
         place = fitted.index(first)
         fitted[place : place + 1] = [narrower] if narrower else []
     return fitted
 
 
 def _strip(column: Column, rows: Sequence[Row]) -> _Strip:
-    """Return a column as text, with characters that a terminal cannot show replaced."""
-    cells = tuple(printable(column.cell(row)) for row in rows)
-    return _Strip((column.heading,), cells, column.right, column.leaves)
+    """Return a column as it is shown, without characters that a terminal cannot show."""
+    cells = (column.cell(row) for row in rows)
+    shown = tuple(replace(cell, text=printable(cell.text)) for cell in cells)
+    return _Strip(column, (column.heading,), shown)
 
 
 def _names(strips: Sequence[_Strip]) -> _Strip:
-    """Return the columns of library and variant as one."""
-    cells = [each.cells for each in strips if each.name in NAME]
-    names = (INDENT + " ".join(filter(None, parts)) for parts in zip(*cells, strict=True))
-    return _Strip(("library",), tuple(names), right=False)
+    """Return the columns of names as one, under the heading of the first."""
+    columns = [each for each in strips if each.column.role is Role.NAME]
+    names = zip(*(each.cells for each in columns), strict=True)
+    cells = (Cell(INDENT + " ".join(filter(None, map(str, parts)))) for parts in names)
+    return replace(columns[0], cells=tuple(cells))
 
 
 def _without_busy(strip: _Strip, rows: Sequence[Row]) -> _Strip:
@@ -150,8 +144,9 @@ def _without_busy(strip: _Strip, rows: Sequence[Row]) -> _Strip:
     For a row with a clip, that line speaks of its warm calls: each start may be busy or not, and
     keeps its word.
     """
+    of_calls = strip.column.role is Role.CALL
     cells = (
-        cell.removesuffix(BUSY) if row.busy and (strip.name == TIME or not row.warm) else cell
+        replace(cell, busy=False) if row.busy and (of_calls or not row.warm) else cell
         for cell, row in zip(strip.cells, rows, strict=True)
     )
     return replace(strip, cells=tuple(cells))
@@ -160,7 +155,7 @@ def _without_busy(strip: _Strip, rows: Sequence[Row]) -> _Strip:
 def _or_of_start(strip: _Strip, rows: Sequence[Row]) -> _Strip:
     """Return the column of times, where a row that has only starts shows that of its start."""
     cells = (
-        cell if row.warm else time_of(row.cold or row.load).removesuffix(BUSY)
+        cell if row.warm else replace(time_of(row.cold or row.load), busy=False)
         for cell, row in zip(strip.cells, rows, strict=True)
     )
     return replace(strip, cells=tuple(cells))
@@ -180,7 +175,8 @@ def _plain(rows: Sequence[Row], strips: Sequence[_Strip]) -> Iterator[Line]:
         if row.case.size != size:
             size = row.case.size
             yield Line("")
-        yield Line(_joined([each.cells[number] for each in strips], strips, widths), _style(row))
+        cells = [str(each.cells[number]) for each in strips]
+        yield Line(_joined(cells, strips, widths), _style(row))
 
 
 def _grouped(
@@ -198,7 +194,7 @@ def _grouped(
     for group, numbered in groupby(enumerate(rows), key=lambda each: _group(each[1], of_starts)):
         yield Line(printable(group), "group")
         for number, row in numbered:
-            name, *cells = (each.cells[number] for each in strips)
+            name, *cells = (str(each.cells[number]) for each in strips)
             pieces = _pieces(name, widths[0])
             yield Line(_joined([pieces[0], *cells], strips, widths), _style(row))
             for piece in pieces[1:]:
@@ -230,7 +226,7 @@ def _joined(cells: Sequence[str], strips: Sequence[_Strip], widths: Sequence[int
     padded = []
     for cell, strip, width in zip(cells, strips, widths, strict=True):
         space = " " * (width - _width(cell))
-        padded.append(space + cell if strip.right else cell + space)
+        padded.append(space + cell if strip.column.right else cell + space)
     return (" " * GAP).join(padded).rstrip()
 
 
@@ -238,7 +234,7 @@ def _style(row: Row) -> Style:
     """Return the kind of the line of a row."""
     if row.busy:
         return "busy"
-    return "fastest" if row.relative == FASTEST else ""
+    return "fastest" if row.fastest else ""
 
 
 def _broken(made: Iterator[Line], width: int) -> list[Line]:

@@ -9,6 +9,7 @@ is an entry of COLUMNS. How the table fits into a terminal is decided in `layout
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.measure.estimate import ratio
@@ -26,11 +27,20 @@ if TYPE_CHECKING:
     from whisper_speedtest.measure.estimate import Estimate
     from whisper_speedtest.measure.result import Result
 
-FASTEST = "×1.0"
-"""The cell in the column `slower` of a row that is decidedly the fastest."""
 
-BUSY = " busy"
-"""Stands behind a time that was measured beside other work."""
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in a cell of the table; `str` gives it in full."""
+
+    text: str = ""
+    short: str | None = None
+    """The text where the column has to be narrower; None where that is the same text."""
+
+    busy: bool = False
+    """Whether the text is a time that was measured beside other work, so that `busy` follows it."""
+
+    def __str__(self) -> str:
+        return f"{self.text} busy" if self.busy else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,9 @@ class Row:
     relative: str = ""
     """How many times as long it takes as the fastest of its size and clip, as `×1.7`; "" where that
     is not known."""
+
+    fastest: bool = False
+    """Whether it is decidedly the fastest of its size and clip."""
 
     @property
     def busy(self) -> bool:
@@ -66,17 +79,41 @@ class Row:
         return result
 
 
+class Role(Enum):
+    """What a column is to a narrow table; see `layout`."""
+
+    NAME = auto()
+    """All columns of names become one."""
+
+    GROUP = auto()
+    """It becomes a part of the line above the rows that share it."""
+
+    CALL = auto()
+    """It has the times of warm calls."""
+
+    START = auto()
+    """It has the times of starts."""
+
+    OTHER = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of the table: its heading, and what stands under it in a row."""
 
     heading: str
-    cell: Callable[[Row], str]
+    cell: Callable[[Row], Cell]
+    role: Role = Role.OTHER
     right: bool = True
     """Whether the cells are aligned to the right, as numbers are."""
 
     leaves: int = 0
     """Its turn to be left out where there is no room for all columns: 1 first; 0 never."""
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it has the times of calls or of starts."""
+        return self.role in {Role.CALL, Role.START}
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -108,15 +145,21 @@ def _with_relative(found: Sequence[Row], results: Sequence[Result]) -> list[Row]
     `×` stands where it is decided which of the two is faster, and `≈` where it is not.
     """
     relative: dict[int, str] = {}  # by the id of the warm result, as results have no hash
+    fastest: set[int] = set()
     for ranking in rankings(results):
         if len(ranking.ranked) > 1:
             first = ranking.ranked[0]
             near = ranking.near(first)
-            relative[id(first)] = "≈1.0" if near else FASTEST
+            relative[id(first)] = "≈1.0" if near else "×1.0"
+            if not near:
+                fastest.add(id(first))
             for each in ranking.ranked[1:]:
                 sign = "≈" if each in near else "×"
                 relative[id(each)] = sign + times(ratio(each.estimate, first.estimate).value)
-    return [replace(row, relative=relative.get(id(row.warm), "")) for row in found]
+    return [
+        replace(row, relative=relative.get(id(row.warm), ""), fastest=id(row.warm) in fastest)
+        for row in found
+    ]
 
 
 def _ordered(found: Sequence[Row]) -> list[Row]:
@@ -136,43 +179,46 @@ def _ordered(found: Sequence[Row]) -> list[Row]:
     return sorted(found, key=place)
 
 
-def time_of(result: Result | None) -> str:
-    """Return what a call or a start takes, marked where it was busy; "" where there was none."""
+def time_of(result: Result | None) -> Cell:
+    """Return what a call or a start takes, marked where it was busy; empty where there was none."""
     if result is None:
-        return ""
-    return f"{seconds(result.estimate.seconds)}{BUSY if result.outcome is Outcome.BUSY else ''}"
+        return Cell()
+    return Cell(seconds(result.estimate.seconds), busy=result.outcome is Outcome.BUSY)
 
 
-def _margin(row: Row) -> str:
-    """Return how far the time may be off; "" of a busy one, which says nothing."""
+def _margin(row: Row) -> Cell:
+    """Return how far the time may be off; empty of a busy one, which says nothing."""
     if row.warm is None or row.warm.outcome is Outcome.BUSY:
-        return ""
+        return Cell()
     return margin_and_counts(row.warm.estimate)
 
 
-def margin_and_counts(estimate: Estimate) -> str:
+def margin_and_counts(estimate: Estimate) -> Cell:
     """Return how far an estimate may be off, and its processes × calls: `±2.1% (3×3)`, `(1×3)`.
 
     There is no margin where there is no interval. Processes with different numbers of calls are
-    `(3×2-3)`.
+    `(3×2-3)`. In short, it is the margin alone.
     """
     fewest, most = min(estimate.calls), max(estimate.calls)
     calls = f"{most}" if fewest == most else f"{fewest}-{most}"
     counts = f"({len(estimate.calls)}×{calls})"
-    return counts if estimate.margin is None else f"{margin(estimate.margin)} {counts}"
+    if estimate.margin is None:
+        return Cell(counts, short="")
+    off = margin(estimate.margin)
+    return Cell(f"{off} {counts}", short=off)
 
 
-def _rtfx(row: Row) -> str:
-    return rtfx(row.warm.rtfx) if row.warm and row.warm.rtfx is not None else ""
+def _rtfx(row: Row) -> Cell:
+    return Cell(rtfx(row.warm.rtfx) if row.warm and row.warm.rtfx is not None else "")
 
 
-def _peak_memory(row: Row) -> str:
-    return megabytes(row.cold.memory.footprint) if row.cold and row.cold.memory else ""
+def _peak_memory(row: Row) -> Cell:
+    return Cell(megabytes(row.cold.memory.footprint) if row.cold and row.cold.memory else "")
 
 
-def _wer(row: Row) -> str:
+def _wer(row: Row) -> Cell:
     result = row.warm or row.cold
-    return error_rate(result) if result else ""
+    return Cell(error_rate(result) if result else "")
 
 
 def error_rate(result: Result) -> str:
@@ -207,36 +253,22 @@ def computed_on(result: Result) -> str:
     return f"{facts.device}, {facts.dtype}" if facts else ""
 
 
-TIME = "time"
-"""The heading of the column with the times of warm calls."""
-
 COLUMNS = (
-    Column("library", lambda row: row.case.adapter, right=False),
-    Column("size", lambda row: row.case.size, right=False),
-    Column("variant", lambda row: row.case.variant, right=False),
-    Column("clip", lambda row: row.clip, right=False),
-    Column(TIME, lambda row: time_of(row.warm)),
+    Column("library", lambda row: Cell(row.case.adapter), Role.NAME, right=False),
+    Column("size", lambda row: Cell(row.case.size), Role.GROUP, right=False),
+    Column("variant", lambda row: Cell(row.case.variant), Role.NAME, right=False),
+    Column("clip", lambda row: Cell(row.clip), Role.GROUP, right=False),
+    Column("time", lambda row: time_of(row.warm), Role.CALL),
     Column("95% interval", _margin, leaves=8),
     Column("RTFx", _rtfx),
-    Column("slower", lambda row: row.relative),
-    Column("cold start", lambda row: time_of(row.cold), leaves=6),
-    Column("load", lambda row: time_of(row.load), leaves=2),
+    Column("slower", lambda row: Cell(row.relative)),
+    Column("cold start", lambda row: time_of(row.cold), Role.START, leaves=6),
+    Column("load", lambda row: time_of(row.load), Role.START, leaves=2),
     Column("peak memory", _peak_memory, leaves=4),
     Column("WER", _wer, leaves=5),
-    Column("time error", lambda row: time_error(row.warm) if row.warm else "", leaves=7),
-    Column(
-        "computed on",
-        lambda row: computed_on(row.any_result),
-        right=False,
-        leaves=1,
-    ),
+    Column("time error", lambda row: Cell(time_error(row.warm) if row.warm else ""), leaves=7),
+    Column("computed on", lambda row: Cell(computed_on(row.any_result)), right=False, leaves=1),
 )
-
-GROUP = ("size", "clip")
-"""Headings of the columns that become a line above the rows which share them, in a narrow table."""
-
-NAME = ("library", "variant")
-"""Headings of the columns that become one in a narrow table."""
 
 
 def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column, ...]:
@@ -245,15 +277,15 @@ def columns(shown: Sequence[Row], earlier: Collection[str] = ()) -> tuple[Column
     `earlier` are the tests whose results were taken over from an earlier session; if there are any,
     there is a column that says which parts of a row they are.
     """
-    usual = tuple(each for each in COLUMNS if any(map(each.cell, shown)))
+    usual = tuple(each for each in COLUMNS if any(each.cell(row).text for row in shown))
     if not earlier:
         return usual
     return *usual, Column("earlier", lambda row: _earlier(row, earlier), right=False, leaves=3)
 
 
-def _earlier(row: Row, earlier: Collection[str]) -> str:
+def _earlier(row: Row, earlier: Collection[str]) -> Cell:
     """Return which parts of a row an earlier session has measured, as `cold start, load`."""
     parts = {"call": row.warm, "cold start": row.cold, "load": row.load}
     tests = {name: result.test for name, result in parts.items() if result}
     found = [name for name, test in tests.items() if test in earlier]
-    return "all" if len(found) == len(tests) else ", ".join(found)
+    return Cell("all" if len(found) == len(tests) else ", ".join(found))

@@ -160,7 +160,9 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
     yield Part(lines=(), head=[f"### {escaped(on.name)}", "", *about])
     alone = [each for each in on.comparable if each.is_measured and not each.comparison]
     headings = [column.heading for column in COLUMNS]
-    cells = [[*(column.cell(row) for column in COLUMNS), differs] for row, differs in _rows(alone)]
+    cells = [
+        [*(str(column.cell(row)) for column in COLUMNS), differs] for row, differs in _rows(alone)
+    ]
     yield from _table([*headings, "differs by"], cells)
     if table := in_turns(on):
         yield from _table(table.columns, table.rows)

@@ -100,14 +100,14 @@ class Row:
 def _time(shown: Shown) -> Cell:
     if shown.result.measure is Measure.RATIO or not shown.result.counted:
         return Cell("")
-    return Cell(time_of(shown.result), shown.result.estimate.seconds)
+    return Cell(str(time_of(shown.result)), shown.result.estimate.seconds)
 
 
 def _margin(shown: Shown) -> Cell:
     if shown.busy or not shown.result.counted:
         return Cell("")
     estimate = shown.result.estimate
-    return Cell(margin_and_counts(estimate), estimate.margin)
+    return Cell(str(margin_and_counts(estimate)), estimate.margin)
 
 
 def _rtfx(shown: Shown) -> Cell:
