@@ -28,8 +28,8 @@ def of_case(name: str, seconds: float, **changes: Any) -> list[Result]:
     """Return a case's load, cold start and warm result, the latter of three processes."""
     made = measured(name, seconds, seconds * 1.01, seconds * 1.02, provenance=ON_CPU, **changes)
     return [
-        load(0.1712, case=made.case, machine=MACHINE),
-        cold(2.35, case=made.case, machine=MACHINE),
+        load(0.1712, case=made.case, machine=MACHINE, provenance=ON_CPU),
+        cold(2.35, case=made.case, machine=MACHINE, provenance=ON_CPU),
         made,
     ]
 

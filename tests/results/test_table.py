@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -171,6 +171,25 @@ def test_each_warm_result_has_a_row_with_the_starts_of_its_case() -> None:
 def test_starts_count_whether_they_were_measured_before_or_after() -> None:
     """The closing table is the same whether starts were measured before the calls or after."""
     assert cells(warm(1.0), load(0.5), cold(5.0)) == cells(cold(5.0), load(0.5), warm(1.0))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"provenance": msgspec.structs.replace(PROVENANCE, device="cpu")},
+        {"provenance": msgspec.structs.replace(PROVENANCE, versions={"mlx": "1"})},
+        {"model": msgspec.structs.replace(MODEL, commit="ff" * 20)},
+    ],
+    ids=["device", "versions", "model"],
+)
+def test_starts_of_another_device_version_or_model_have_a_row_of_their_own(
+    other: dict[str, Any],
+) -> None:
+    """Starts on another device, of other versions or another model stand in no row of a call."""
+    calls, starts = cells(load(0.5, **other), load(0.6), cold(3.0, **other), warm(2.0))
+
+    assert (calls["time"], calls["cold start"], calls["load"]) == ("2.00 s", "", "600 ms")
+    assert (starts["time"], starts["cold start"], starts["load"]) == ("", "3.00 s", "500 ms")
 
 
 def test_case_of_which_only_starts_were_measured_has_one_row_for_them() -> None:

@@ -81,6 +81,15 @@ def of_library(facts: Provenance) -> Aspects:
     }
 
 
+def of_loaded(result: Result) -> Aspects:
+    """Return the aspects of the model and of the library, as an engine has loaded them.
+
+    The starts of a case belong to those of its calls that have all these in common.
+    """
+    facts = result.provenance
+    return of_model(result.model) | (of_library(facts) if facts else {})
+
+
 def _compiles(facts: Provenance) -> bool:
     """Tell whether a compiler affects a result: mlx compiles code for the CPU alone.
 

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING
 from whisper_speedtest.measure.estimate import ratio
 from whisper_speedtest.measure.measures import Measure, Outcome
 from whisper_speedtest.measure.protocol import WINDOW_SECONDS
+from whisper_speedtest.results.aspects import of_loaded
 from whisper_speedtest.results.names import clip_name
 from whisper_speedtest.results.order import place_of_size
 from whisper_speedtest.results.ranking import has_place, rankings
 from whisper_speedtest.results.units import margin, megabytes, percent, rtfx, seconds, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from adapters.base import Case
     from whisper_speedtest.measure.estimate import Estimate
     from whisper_speedtest.measure.result import Result
+
+_Loaded = frozenset[tuple[str, str]]
+"""What `of_loaded` gives, as the key of a dict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +123,36 @@ class Column:
 def rows(results: Sequence[Result]) -> list[Row]:
     """Return the rows of what was measured, in the order in which they are shown.
 
-    The starts are those of the case, so they stand in each of its rows. A call after a pause and a
-    start with cold files have a line below the table instead; see `notes`.
+    Starts stand in each row of their case that was measured with the same model and library; see
+    `of_loaded`. A call after a pause and a start with cold files have a line below the table
+    instead; see `notes`.
     """
     cases: dict[Case, list[Result]] = {}
     for result in results:
         if result.outcome.was_right:
             cases.setdefault(result.case, []).append(result)
-    found = []
-    for case, measured in cases.items():
-        starts = {each.measure: each for each in measured if each.measure.of_a_start}
-        cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
-        no_row = {*starts, Measure.AFTER_PAUSE, Measure.RATIO}
-        warm = [each for each in measured if each.measure not in no_row]
-        if warm:
-            found += [Row(case, each, cold, load) for each in warm]
-        elif cold or load:
-            found.append(Row(case, None, cold, load))
+    found = [row for case, measured in cases.items() for row in _of_case(case, measured)]
     return _ordered(_with_relative(found, results))
+
+
+def _of_case(case: Case, measured: Sequence[Result]) -> Iterator[Row]:
+    """Yield the rows of a case: those of its calls, then those of starts that belong to no call."""
+    starts: dict[_Loaded, dict[Measure, Result]] = {}
+    calls: list[tuple[_Loaded, Result]] = []
+    for each in measured:
+        loaded = frozenset(of_loaded(each).items())
+        if each.measure.of_a_start:
+            starts.setdefault(loaded, {})[each.measure] = each
+        elif each.measure not in {Measure.AFTER_PAUSE, Measure.RATIO}:
+            calls.append((loaded, each))
+    for loaded, call in calls:
+        found = starts.get(loaded, {})
+        yield Row(case, call, found.get(Measure.COLD), found.get(Measure.LOAD))
+    with_calls = {loaded for loaded, _ in calls}
+    for loaded, found in starts.items():
+        cold, load = found.get(Measure.COLD), found.get(Measure.LOAD)
+        if loaded not in with_calls and (cold or load):
+            yield Row(case, None, cold, load)
 
 
 def _with_relative(found: Sequence[Row], results: Sequence[Result]) -> list[Row]:

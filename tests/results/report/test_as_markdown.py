@@ -158,6 +158,13 @@ def test_starts_of_other_versions_stand_in_a_row_of_their_own() -> None:
     ]
 
 
+def test_starts_have_a_row_where_no_other_call_has_one() -> None:
+    """Starts are in the Markdown report also where the only call is one after a pause."""
+    ((row,),) = tables(text_of(cold(5.0), load(0.5), warm(9.0, measure=Measure.AFTER_PAUSE)))
+
+    assert (row["cold start"], row["load"]) == ("5.00 s", "500 ms")
+
+
 def test_tuned_rows_share_the_starts_of_their_model() -> None:
     """A tuned row of the Markdown report has the starts of its model, as the usual row has.
 

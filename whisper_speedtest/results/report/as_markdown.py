@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whisper_speedtest.common.text import printable, short
 from whisper_speedtest.measure.measures import Measure, Outcome, Verdict
-from whisper_speedtest.results.aspects import described, differing, of_library, of_model
+from whisper_speedtest.results.aspects import described, differing, of_loaded
 from whisper_speedtest.results.header import header
 from whisper_speedtest.results.note import printed
 from whisper_speedtest.results.notes import notes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from adapters.base import Case
     from whisper_speedtest.measure.result import Result
     from whisper_speedtest.results.aspects import Aspects
-    from whisper_speedtest.results.report.merged import Key, Merged, OnMachine
+    from whisper_speedtest.results.report.merged import Merged, OnMachine
 
 MOST_BYTES = 65_000
 """How long the report may be. A comment on GitHub may have 65,536 characters, a summary more."""
@@ -175,39 +175,15 @@ def _of_machine(on: OnMachine) -> Iterator[Part]:
 def _rows(results: Sequence[Result]) -> list[tuple[Row, str]]:
     """Return the rows of the closing table, and in words how each differs from others of its case.
 
-    A case may have been measured in several set-ups: with other model bytes or versions, or on
-    another device. The results in a row are of one of them. Where only starts were measured in one,
-    these have a row of their own, behind the others of their size.
+    A case may have been measured with other model bytes or versions, or on another device. Rows of
+    starts alone stand behind the others of their size.
     """
-    set_ups: dict[Case, dict[Key, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    of_cases: dict[Case, list[Aspects]] = defaultdict(list)
     for each in results:
-        set_ups[each.case][_set_up(each)].append(each)
-    differs: dict[tuple[Case, Key], str] = {}
-    for case, of_case in set_ups.items():
-        aspects = {key: _aspects(alike[0]) for key, alike in of_case.items()}
-        names = differing(list(aspects.values()))
-        differs |= {(case, key): described(aspects[key], names) for key in of_case}
-    found = []
-    for row in rows(results):
-        if row.warm:
-            key = _set_up(row.warm)
-            starts = {each.measure: each for each in set_ups[row.case][key]}
-            cold, load = starts.get(Measure.COLD), starts.get(Measure.LOAD)
-            found.append((replace(row, cold=cold, load=load), differs[row.case, key]))
-    for (case, key), text in differs.items():
-        if all(each.measure.of_a_start for each in set_ups[case][key]):
-            found += [(row, text) for row in rows(set_ups[case][key])]
-    return sorted(found, key=lambda each: place_of_size(each[0].case.size))
-
-
-def _set_up(result: Result) -> Key:
-    """Return a key that results of a case have in common if they may stand in one row."""
-    return frozenset(_aspects(result).items())
-
-
-def _aspects(result: Result) -> Aspects:
-    """Return the aspects that the results in a row have in common."""
-    return of_model(result.model) | (of_library(result.provenance) if result.provenance else {})
+        of_cases[each.case].append(of_loaded(each))
+    names = {case: differing(several) for case, several in of_cases.items()}
+    found = [(row, described(of_loaded(row.any_result), names[row.case])) for row in rows(results)]
+    return sorted(found, key=lambda each: (place_of_size(each[0].case.size), each[0].warm is None))
 
 
 def _of_across(merged: Merged) -> Iterator[Part]:
