@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]
 from adapters import REGISTRY
 from fixtures.hub import Hub
 from tests.helpers.project import ROOT, child_environment
-from tests.mutants.running import ROOMS
+from tests.mutants.rooms import ROOMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

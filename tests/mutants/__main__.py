@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.project import ROOT
 from tests.mutants.mutants import Mutant, changed_lines, equivalents, mutants_of, sample
-from tests.mutants.running import ROOMS, Baseline, BaselineError, Copy, Outcome, Room, room_of
+from tests.mutants.rooms import ROOMS, Room, room_of
+from tests.mutants.running import Baseline, BaselineError, Copy, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

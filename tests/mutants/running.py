@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from tests.helpers.project import ROOT, child_environment, copy_project
 from tests.mutants.mutants import code_of
 from tests.mutants.quick import LEFT_OUT, TIMES_TO, longest
+from tests.mutants.rooms import room_of
 
 if TYPE_CHECKING:
     from tests.mutants.mutants import Mutant
+    from tests.mutants.rooms import Room
 
 SECONDS_A_TEST = 60
 """A mutant that hangs in a test is stopped here."""
@@ -41,36 +43,6 @@ class Outcome(Enum):
 
 class BaselineError(Exception):
     """The tests say nothing of a mutant: they fail without it, or there are none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A folder of code, and the tests that are to notice when it is broken."""
-
-    code: str
-    """From the root of the project, as `tests`."""
-
-    tests: str
-
-    def test_files(self, root: Path, file: str = "") -> list[str]:
-        """Return the test files for a file of the room: those of its own name first."""
-        found = sorted(root.glob(f"{self.tests}/**/test_*.py"))
-        found.sort(key=lambda path: Path(file).stem not in path.stem)
-        return [str(path.relative_to(root)) for path in found]
-
-
-ROOMS = {
-    "adapters": Room("adapters", "tests/adapters"),
-    **{
-        name: Room(f"whisper_speedtest/{name}", f"tests/{name}")
-        for name in ("common", "speech", "cache", "hub", "engine", "measure", "session", "results")
-    },
-}
-
-
-def room_of(file: str) -> Room:
-    """Return the room of a file."""
-    return next(room for room in ROOMS.values() if file.startswith(f"{room.code}/"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tests.helpers import project
 from tests.mutants import mutants, quick, running
 from tests.mutants.mutants import changed_lines, equivalents, mutants_of, sample
 from tests.mutants.quick import longest
+from tests.mutants.rooms import ROOMS
 from tests.mutants.running import Baseline, BaselineError, Copy, Outcome
 
 FILE = "whisper_speedtest/results/toy.py"
@@ -108,7 +109,7 @@ def test_sample_is_the_same_for_the_same_seed(root: Path) -> None:
 def test_mutants_are_noticed_survive_or_are_stopped(root: Path, tmp_path: Path) -> None:
     """A mutant is noticed by a failing test, survives without one, and is stopped if endless."""
     copy = Copy(tmp_path / "copy")
-    baseline = replace(copy.baseline(running.ROOMS["results"]), seconds=-7)
+    baseline = replace(copy.baseline(ROOMS["results"]), seconds=-7)
     code = (copy.root / FILE).read_bytes()
 
     outcomes = {
@@ -138,7 +139,7 @@ def test_tests_that_fail_by_themselves_say_nothing(root: Path, tmp_path: Path) -
     with pytest.raises(
         BaselineError, match=r"(?s)tests/results: expected all tests to pass.*by itself"
     ):
-        Copy(tmp_path / "copy").baseline(running.ROOMS["results"])
+        Copy(tmp_path / "copy").baseline(ROOMS["results"])
 
 
 def test_slowest_tests_are_left_out(root: Path, tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_test_files_of_a_module_come_first(root: Path) -> None:
     for name in ("test_a.py", "test_table.py"):
         (root / "tests/results" / name).touch()
 
-    files = running.ROOMS["results"].test_files(root, "whisper_speedtest/results/table.py")
+    files = ROOMS["results"].test_files(root, "whisper_speedtest/results/table.py")
 
     assert files == [f"tests/results/test_{name}.py" for name in ("table", "a", "toy")]
 
