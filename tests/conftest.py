@@ -154,9 +154,10 @@ def pytest_runtest_makereport(
     That is what the test's docstring states. What was compared stays in the traceback.
     """
     report = yield
+    if not isinstance(report.longrepr, ExceptionChainRepr) or call.excinfo is None:
+        return report
     fact = fact_of(item)
-    bare = call.excinfo and call.excinfo.exconly().startswith("AssertionError: assert ")
-    if fact and bare and isinstance(report.longrepr, ExceptionChainRepr):
+    if fact and call.excinfo.exconly().startswith("AssertionError: assert "):
         report.longrepr.addsection("does not hold", fact)
         if crash := report.longrepr.reprcrash:
             crash.message = f"does not hold: {fact} {crash.message}"
