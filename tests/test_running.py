@@ -125,7 +125,7 @@ def test_cores_are_counted_where_a_system_bounds_no_process(
 
 def test_workers_share_out_the_files_that_they_import_first() -> None:
     """Each test file of a room is imported first by one worker, and none that runs apart is."""
-    apart = ("tests/browser", "tests/online", "tests/speed")
+    apart = ("tests/browser", "tests/copies", "tests/online", "tests/speed")
     rooms = [path.relative_to(ROOT) for path in ROOT.glob("tests/*/**/test_*.py")]
     names = [
         file.with_suffix("").as_posix().replace("/", ".")
@@ -247,7 +247,7 @@ def collected(folder: Path, *arguments: str) -> set[str]:
 def test_no_test_file_is_forgotten(tmp_path: Path) -> None:
     """Each test file is run by `pytest tests`, or by the name of a folder that runs apart."""
     every = {str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py")}
-    apart = ("tests/browser", "tests/online", "tests/speed")
+    apart = ("tests/browser", "tests/copies", "tests/online", "tests/speed")
     files = {folder: {file for file in every if file.startswith(f"{folder}/")} for folder in apart}
 
     assert collected(tmp_path, "tests") == every.difference(*files.values())
